@@ -1,0 +1,483 @@
+"""Everything whose gradient is checked: one declaration for each operation, loss and network.
+
+The command `cmir-ref gradcheck` and the tests read this list; a test fails if a public pair has no entry.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import losses, ops
+from .gradcheck import Result, check_gradient
+from .gradcheck.numeric import random_direction
+from .losses.eq6_total import LatentOutput, Readings, Weights
+from .models.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
+from .models.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed
+from .models.feature_pretrainer import (
+    FeaturePretrainer,
+    feature_pretrainer,
+    feature_pretrainer_backward,
+    init_feature_pretrainer,
+)
+from .models.head import PretrainerOutput, head, head_backward
+from .models.latent import Latent, init_latent, latent_network, latent_network_backward
+from .models.mlp import mlp, mlp_backward
+from .models.objective import objective, objective_backward
+from .models.pretrainers import Pretrainer
+
+
+class Pair(NamedTuple):
+    """A function and its backward over positional arrays, ready for `check_gradient`."""
+
+    forward: Callable
+    backward: Callable
+    inputs: dict[str, np.ndarray]
+
+
+class Check(NamedTuple):
+    """One declaration. `draw(rng)` gives the pair with fresh inputs; `covers` is the name of the public pair."""
+
+    name: str
+    covers: str
+    draw: Callable[[np.random.Generator], Pair]
+    network: bool = False
+
+
+CHECKS: list[Check] = []
+
+
+def declare(name: str, covers: str, *, network: bool = False, **settings) -> Callable:
+    """Adds a drawing function to `CHECKS`; several declarations may share one with different `settings`."""
+
+    def add(draw):
+        CHECKS.append(Check(name, covers, partial(draw, **settings), network))
+        return draw
+
+    return add
+
+
+def arrays(rng: np.random.Generator, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Named arrays with entries ±(0.1 … 1): away from the kinks at 0, and no parameter is 0 or 1."""
+    return {name: random_direction(rng, shape) for name, shape in shapes.items()}
+
+
+def run(check: Check, *, seed: int = 0) -> list[Result]:
+    """The results of one declaration on inputs drawn with `seed`."""
+    pair = check.draw(np.random.default_rng([seed, *check.name.encode()]))
+    return check_gradient(pair.forward, pair.backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
+
+
+def select(names: list[str]) -> Iterator[Check]:
+    """The declarations whose name contains one of `names` (all of them for no names)."""
+    return (check for check in CHECKS if not names or any(name in check.name for name in names))
+
+
+# ---- operations -----------------------------------------------------------------------------------------------------
+
+
+@declare("linear", "ops.linear.linear")
+def _linear(rng):
+    return Pair(ops.linear, ops.linear_backward, arrays(rng, x=(4, 3), w=(3, 5), b=(5,)))
+
+
+@declare("relu", "ops.relu.relu")
+def _relu(rng):
+    return Pair(ops.relu, ops.relu_backward, arrays(rng, x=(4, 5)))
+
+
+@declare("leaky_relu", "ops.relu.leaky_relu")
+def _leaky_relu(rng):
+    return Pair(partial(ops.leaky_relu, slope=0.2), ops.leaky_relu_backward, arrays(rng, x=(4, 5)))
+
+
+@declare("conv", "ops.conv.conv")
+def _conv(rng):
+    return Pair(ops.conv, ops.conv_backward, arrays(rng, x=(2, 4, 5, 3), w=(3, 3, 3, 2), b=(2,)))
+
+
+@declare("max_pool/2", "ops.max_pool.max_pool", factor=2)
+@declare("max_pool/3", "ops.max_pool.max_pool", factor=3)
+@declare("max_pool/1", "ops.max_pool.max_pool", factor=1)
+def _max_pool(rng, factor):
+    x = rng.permutation(2 * 7 * 6 * 3).reshape(2, 7, 6, 3) / 50  # distinct: no ties near the difference
+    return Pair(partial(ops.max_pool, factor=factor), ops.max_pool_backward, {"x": x})
+
+
+@declare("batch_norm/train", "ops.batch_norm.batch_norm", form="train")
+@declare("batch_norm/inference", "ops.batch_norm.batch_norm", form="inference")
+@declare("batch_norm/frozen", "ops.batch_norm.batch_norm", form="frozen")
+def _batch_norm(rng, form):
+    mean, var = rng.normal(size=3), rng.uniform(0.5, 2, 3)
+    forward = partial(ops.batch_norm, mean=mean, var=var, form=form)
+    return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(2, 3, 4, 3), gamma=(3,), beta=(3,)))
+
+
+@declare("dropout", "ops.dropout.dropout")
+def _dropout(rng):
+    mask = rng.random((4, 5)) > 0.3
+    return Pair(partial(ops.dropout, mask=mask, rate=0.3), ops.dropout_backward, arrays(rng, x=(4, 5)))
+
+
+def _targets(rng, kind, n=5, k=4):
+    if kind == "integer":
+        return rng.integers(0, k, n)
+    if kind == "one-hot":
+        return np.eye(k, dtype=np.uint8)[rng.integers(0, k, n)]
+    hot = (rng.random((n, k)) < 0.5).astype(np.uint8)
+    hot[0] = 1
+    hot[1] = 0  # a sample without label
+    return hot
+
+
+@declare("softmax_cross_entropy/integer", "ops.softmax_cross_entropy.softmax_cross_entropy", kind="integer")
+@declare("softmax_cross_entropy/one-hot", "ops.softmax_cross_entropy.softmax_cross_entropy", kind="one-hot")
+@declare("softmax_cross_entropy/multi-hot", "ops.softmax_cross_entropy.softmax_cross_entropy", kind="multi-hot")
+@declare(
+    "softmax_cross_entropy/sum", "ops.softmax_cross_entropy.softmax_cross_entropy", kind="multi-hot", reduction="sum"
+)
+def _softmax(rng, kind, reduction="mean"):
+    forward = partial(ops.softmax_cross_entropy, targets=_targets(rng, kind), reduction=reduction)
+    return Pair(forward, ops.softmax_cross_entropy_backward, arrays(rng, u=(5, 4)))
+
+
+@declare("sigmoid_cross_entropy/integer", "ops.sigmoid_cross_entropy.sigmoid_cross_entropy", kind="integer")
+@declare("sigmoid_cross_entropy/multi-hot", "ops.sigmoid_cross_entropy.sigmoid_cross_entropy", kind="multi-hot")
+@declare(
+    "sigmoid_cross_entropy/sum", "ops.sigmoid_cross_entropy.sigmoid_cross_entropy", kind="multi-hot", reduction="sum"
+)
+def _sigmoid(rng, kind, reduction="mean"):
+    forward = partial(ops.sigmoid_cross_entropy, targets=_targets(rng, kind), reduction=reduction)
+    return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(5, 4)))
+
+
+@declare("frobenius/squared", "ops.frobenius.frobenius", squared=True, reduction="sum")
+@declare("frobenius/unsquared", "ops.frobenius.frobenius", squared=False, reduction="sum")
+@declare("frobenius/mean", "ops.frobenius.frobenius", squared=True, reduction="mean")
+def _frobenius(rng, **reading):
+    return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(4, 3)))
+
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+
+@declare("eq1/soft_orthogonality/identity", "losses.eq1_pretraining.soft_orthogonality", target="identity")
+@declare("eq1/soft_orthogonality/scaled", "losses.eq1_pretraining.soft_orthogonality", target="identity", scaled=True)
+@declare("eq1/soft_orthogonality/ones", "losses.eq1_pretraining.soft_orthogonality", target="ones")
+def _orthogonality(rng, **reading):
+    return Pair(
+        partial(losses.soft_orthogonality, **reading), losses.soft_orthogonality_backward, arrays(rng, z=(5, 4))
+    )
+
+
+@declare("eq1/softmax", "losses.eq1_pretraining.pretraining_loss", kind="softmax")
+@declare("eq1/sigmoid", "losses.eq1_pretraining.pretraining_loss", kind="sigmoid")
+@declare("eq1/off", "losses.eq1_pretraining.pretraining_loss", kind="softmax", target="off")
+def _eq1(rng, kind, target="identity"):
+    labels = _targets(rng, "multi-hot")
+    forward = partial(losses.pretraining_loss, labels=labels, kind=kind, weight=0.3, target=target)
+    return Pair(forward, losses.pretraining_loss_backward, arrays(rng, logits=(5, 4), z=(5, 3)))
+
+
+@declare("eq2/squared", "losses.eq2_alignment.alignment", norm="squared", reduction="sum")
+@declare("eq2/unsquared", "losses.eq2_alignment.alignment", norm="unsquared", reduction="sum")
+@declare("eq2/mean", "losses.eq2_alignment.alignment", norm="squared", reduction="mean")
+def _eq2(rng, **reading):
+    return Pair(
+        partial(losses.alignment, **reading), losses.alignment_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3))
+    )
+
+
+@declare("eq3/shared", "losses.eq3_classification.classification", classifier="shared")
+@declare(
+    "eq3/shared/sigmoid", "losses.eq3_classification.classification", classifier="shared", kinds=("sigmoid", "sigmoid")
+)
+@declare(
+    "eq3/separate",
+    "losses.eq3_classification.classification",
+    classifier="separate",
+    kinds=("sigmoid", "softmax"),
+)
+def _eq3(rng, classifier, kinds=("softmax", "softmax")):
+    y_a, y_b = _targets(rng, "multi-hot"), _targets(rng, "integer", n=3)
+    forward = partial(losses.classification, y_a=y_a, y_b=y_b, classifier=classifier, kinds=kinds)
+    return Pair(forward, losses.classification_backward, arrays(rng, u_a=(5, 4), u_b=(3, 4)))
+
+
+@declare("eq3/concatenated", "losses.eq3_classification.classification")
+def _eq3_concatenated(rng):
+    y_a, y_b = _targets(rng, "multi-hot"), _targets(rng, "integer")
+
+    def forward(u):
+        return losses.classification(u, None, y_a, y_b, classifier="concatenated")
+
+    return Pair(forward, lambda dl, cache: losses.classification_backward(dl, cache)[0], arrays(rng, u=(5, 4)))
+
+
+@declare("eq4/sum", "losses.eq4_feature_norm.feature_norm", reduction="sum")
+@declare("eq4/mean", "losses.eq4_feature_norm.feature_norm", reduction="mean")
+def _eq4(rng, reduction):
+    forward = partial(losses.feature_norm, reduction=reduction)
+    return Pair(forward, losses.feature_norm_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3)))
+
+
+@declare("eq5/cross", "losses.eq5_reconstruction.reconstruction", target="cross")
+@declare("eq5/own", "losses.eq5_reconstruction.reconstruction", target="own")
+@declare("eq5/unsquared", "losses.eq5_reconstruction.reconstruction", target="cross", norm="unsquared")
+@declare("eq5/mean", "losses.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
+def _eq5(rng, **reading):
+    forward = partial(losses.reconstruction, **reading)
+    shapes = {name: (4, 3) for name in ("from_a", "from_b", "z_a", "z_b")}
+    return Pair(forward, losses.reconstruction_backward, arrays(rng, **shapes))
+
+
+@declare("eq7/elementwise", "losses.eq7_regulariser.regulariser", reading="elementwise", alpha=0.7)
+@declare("eq7/norm", "losses.eq7_regulariser.regulariser", reading="norm", alpha=0.7)
+@declare("eq7/released/above", "losses.eq7_regulariser.regulariser", reading="released", alpha=0.7)
+@declare("eq7/released/below", "losses.eq7_regulariser.regulariser", reading="released", alpha=70.0)
+def _eq7(rng, **reading):
+    return Pair(partial(losses.regulariser, **reading), losses.regulariser_backward, arrays(rng, w=(4, 3)))
+
+
+WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
+READINGS = {
+    "default": Readings(alpha=0.5),
+    "sum": Readings(alpha=0.5, reduction="sum"),
+    "released": Readings(
+        classifier="separate",
+        label_losses=("sigmoid", "softmax"),
+        decoder_target="own",
+        target_gradient="flow",
+        frobenius="unsquared",
+        alpha=1.0,
+        alpha_reading="released",
+    ),
+    "concatenated": Readings(classifier="concatenated", alpha=0.5, alpha_reading="elementwise"),
+    "flow": Readings(alpha=0.5, target_gradient="flow"),
+    "head-decay": Readings(alpha=0.5, head_decay=0.3),
+}
+
+
+@declare("eq6/default", "losses.eq6_total.total", reading="default")
+@declare("eq6/released", "losses.eq6_total.total", reading="released")
+@declare("eq6/head-decay", "losses.eq6_total.total", reading="head-decay")
+def _eq6(rng, reading):
+    readings = READINGS[reading]._replace(target_gradient="flow")
+    y = _targets(rng, "multi-hot"), _targets(rng, "integer")
+    shapes = {"v_a": (5, 3), "v_b": (5, 3), "u_a": (5, 4), "u_b": (5, 4), "from_a": (5, 6), "from_b": (5, 6)}
+    inputs = arrays(rng, **shapes, z_a=(5, 6), z_b=(5, 6), w=(3, 2), head=(2, 4))
+
+    def forward(*x):
+        return losses.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
+
+    def backward(dl, cache):
+        d = losses.total_backward(dl, cache)
+        return [*d.output, *d.z, d.w["w"], d.w.get("head", np.zeros((2, 4)))]
+
+    return Pair(forward, backward, inputs)
+
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+
+def network_pair(forward: Callable, backward: Callable, params: Mapping, batch: Mapping) -> Pair:
+    """A network as a function of its parameters and inputs, one positional array each.
+
+    `forward(params, **batch) -> out, cache`; `backward(d, cache) -> grads, gradients of the batch in its order`.
+    """
+    names, inputs = list(params), list(batch)
+
+    def call(*values):
+        return forward(dict(zip(names, values, strict=False)), *values[len(names) :])
+
+    def call_backward(d, cache):
+        grads, dx = backward(d, cache)
+        return [grads[name] for name in names] + list(dx)
+
+    return Pair(call, call_backward, dict(params) | {name: batch[name] for name in inputs})
+
+
+def jitter(rng: np.random.Generator, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """float64 parameters around their initial values: none is exactly 0 or 1."""
+    return {name: value.astype(np.float64) + 0.2 * random_direction(rng, value.shape) for name, value in params.items()}
+
+
+@declare("mlp/relu", "models.mlp.mlp", network=True, activation="relu")
+@declare("mlp/hidden", "models.mlp.mlp", network=True, activation="hidden")
+@declare("mlp/linear", "models.mlp.mlp", network=True, activation="linear")
+def _mlp(rng, activation):
+    widths = (3, 5, 4, 2)
+    params = {}
+    for i in range(3):
+        params |= arrays(rng, **{f"m.{i + 1}.w": (widths[i], widths[i + 1]), f"m.{i + 1}.b": (widths[i + 1],)})
+
+    def backward(d, cache):
+        grads, dx = mlp_backward(d, cache)
+        return grads, [dx]
+
+    forward = lambda p, x: mlp(p, "m", x, depth=3, activation=activation)  # noqa: E731
+    return network_pair(forward, backward, params, arrays(rng, x=(6, 3)))
+
+
+@declare("head", "models.head.head", network=True)
+def _head(rng):
+    params = arrays(rng, **{"fc.w": (5, 4), "fc.b": (4,), "classifier.w": (4, 3), "classifier.b": (3,)})
+    mask = rng.random((6, 4)) > 0.5
+
+    def backward(d, cache):
+        grads, dh = head_backward(d, cache)
+        return grads, [dh]
+
+    return network_pair(lambda p, h: head(p, h, mask, 0.5), backward, params, arrays(rng, h=(6, 5)))
+
+
+@declare("feature_pretrainer", "models.feature_pretrainer.feature_pretrainer", network=True)
+def _feature_pretrainer(rng):
+    arch = FeaturePretrainer(hidden=(6,))
+    params, _ = init_feature_pretrainer(arch, (7,), 5, 3, rng)
+    masks = {"z": rng.random((4, 5)) > 0.5}
+
+    def backward(d, cache):
+        grads, dx = feature_pretrainer_backward(d, cache)
+        return grads, [dx]
+
+    forward = lambda p, x: feature_pretrainer(p, x, arch=arch, mode="train", masks=masks)  # noqa: E731
+    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(4, 7)))
+
+
+@declare("conv_pretrainer/paper/train", "models.conv_pretrainer.conv_pretrainer", network=True)
+@declare("conv_pretrainer/paper/inference", "models.conv_pretrainer.conv_pretrainer", network=True, mode="inference")
+@declare(
+    "conv_pretrainer/released/train",
+    "models.conv_pretrainer.conv_pretrainer",
+    network=True,
+    order="conv-act-norm-pool",
+)
+@declare(
+    "conv_pretrainer/released/frozen",
+    "models.conv_pretrainer.conv_pretrainer",
+    network=True,
+    order="conv-act-norm-pool",
+    norm="frozen",
+)
+def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train"):
+    arch = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4), block_order=order, batch_norm=norm)
+    params, buffers = init_conv_pretrainer(arch, (5, 4, 2), 5, 3, rng)
+    buffers = {k: v.astype(float) + rng.uniform(0.1, 0.5, v.shape) for k, v in buffers.items()}
+    masks = {"z": rng.random((4, 5)) > 0.5}
+
+    def forward(p, x):
+        return conv_pretrainer(p, x, arch=arch, mode=mode, buffers=buffers, masks=masks, input_gradient=True)
+
+    def backward(d, cache):
+        grads, dx = conv_pretrainer_backward(d, cache)
+        return grads, [dx]
+
+    return network_pair(forward, backward, jitter(rng, params), {"x": rng.normal(size=(4, 5, 4, 2))})
+
+
+def _latent(rng, depth=3, classifier="shared", activation="relu", dropout="none"):
+    arch = Latent(
+        d_v=3,
+        encoder_depth=depth,
+        decoder_depth=depth,
+        encoder_activation=activation,
+        classifier=classifier,
+        latent_dropout=dropout,
+    )
+    params, _ = init_latent(arch, (5, 5), 4, rng)
+    masks = {m: rng.random((6, 3)) > 0.5 for m in "ab"}
+    return arch, jitter(rng, params), masks
+
+
+@declare("latent_network/shared", "models.latent.latent_network", network=True)
+@declare("latent_network/separate", "models.latent.latent_network", network=True, classifier="separate", dropout="b")
+@declare(
+    "latent_network/concatenated",
+    "models.latent.latent_network",
+    network=True,
+    classifier="concatenated",
+    depth=1,
+    dropout="both",
+)
+def _latent_network(rng, **arch):
+    arch, params, masks = _latent(rng, **arch)
+
+    def forward(p, z_a, z_b):
+        return latent_network(p, (z_a, z_b), arch=arch, mode="train", masks=masks)
+
+    return network_pair(forward, latent_network_backward, params, arrays(rng, z_a=(6, 5), z_b=(6, 5)))
+
+
+def _labels(rng):
+    return _targets(rng, "multi-hot", n=6), _targets(rng, "integer", n=6)
+
+
+def _declare_objectives():
+    """eq. 6 through the latent network: all weights in each reading, then each weight alone."""
+    for name, reading in READINGS.items():
+        declare(f"objective/{name}", "models.objective.objective", network=True, readings=reading)(_objective)
+    for term in Weights._fields:
+        alone = Weights(**{field: float(field == term) for field in Weights._fields})
+        only = Readings(alpha=0.5)
+        declare(f"objective/{term}-alone", "models.objective.objective", network=True, readings=only, weights=alone)(
+            _objective
+        )
+    last = {"readings": READINGS["default"], "layers": "last", "activation": "linear"}
+    declare("objective/last-layer", "models.objective.objective", network=True, **last)(_objective)
+
+
+def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu"):
+    arch, params, masks = _latent(rng, classifier=readings.classifier, activation=activation)
+    y = _labels(rng)
+    readings = readings._replace(target_gradient="flow")  # with "stop" the gradient of z is, on purpose, not the derivative
+
+    def forward(p, z_a, z_b):
+        return objective(
+            p,
+            (z_a, z_b),
+            y,
+            arch=arch,
+            weights=weights,
+            readings=readings,
+            regularized_layers=layers,
+            masks=masks,
+        )
+
+    return network_pair(forward, objective_backward, params, arrays(rng, z_a=(6, 5), z_b=(6, 5)))
+
+
+_declare_objectives()
+
+
+@declare("end_to_end", "models.end_to_end.end_to_end", network=True)
+def _end_to_end(rng):
+    conv = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4))
+    dense = FeaturePretrainer()
+    fronts = (
+        Pretrainer(init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward, conv),
+        Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, dense),
+    )
+    arch, latent, masks = _latent(rng)
+    masks |= {name: rng.random((6, 5)) > 0.3 for name in FRONTS}
+    front_a, _ = init_conv_pretrainer(conv, (4, 4, 1), 5, 4, rng)
+    front_b, _ = init_feature_pretrainer(dense, (3,), 5, 4, rng)
+    params = prefixed("latent", latent)
+    params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
+    x, y = (rng.normal(size=(6, 4, 4, 1)), rng.normal(size=(6, 3))), _labels(rng)
+
+    def forward(p):
+        return end_to_end(
+            p,
+            x,
+            y,
+            fronts=fronts,
+            mode="train",
+            masks=masks,
+            arch=arch,
+            weights=WEIGHTS,
+            readings=Readings(alpha=0.5, target_gradient="flow"),
+        )
+
+    return network_pair(forward, lambda d, cache: (end_to_end_backward(d, cache), []), params, {})

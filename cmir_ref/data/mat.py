@@ -1,0 +1,50 @@
+"""MATLAB files of every version as arrays in MATLAB's own axis order."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from cmir_ref.errors import InputError
+
+
+def read_mat(path: str | Path) -> dict[str, np.ndarray]:
+    """The numeric arrays at the top of a .mat file, by name: up to v7 through SciPy, v7.3 through h5py.
+
+    An HDF5 dataset written by MATLAB (it has the attribute MATLAB_class) has its axes reversed; they are turned back.
+    Raises `InputError` for a file that is missing, damaged or no .mat file.
+    """
+    import h5py
+    import scipy.io
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                fields = {
+                    k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in file.items() if hasattr(v, "shape")
+                }
+        else:
+            fields = scipy.io.loadmat(path)
+    except Exception as error:  # SciPy meets a damaged file with many types of exception
+        raise InputError(f"{path}: not a readable .mat file ({_first_line(error)})") from error
+    return {k: v for k, v in fields.items() if isinstance(v, np.ndarray) and v.dtype.kind in "biuf"}
+
+
+def read_field(path: str | Path, name: str) -> np.ndarray:
+    """Array `name` of a .mat file; raises `InputError` that lists the fields there are where it is not among them."""
+    fields = read_mat(path)
+    if name not in fields:
+        raise InputError(f"{path}: no numeric field {name!r}; it has {', '.join(sorted(fields)) or 'none'}")
+    return fields[name]
+
+
+def split_row(path: str | Path) -> tuple[str, int | None]:
+    """`file.mat:17` as ("file.mat", 17), any other path as (path, None). Rows are counted from 0."""
+    match = re.fullmatch(r"(.+\.mat):(\d+)", str(path))
+    return (match[1], int(match[2])) if match else (str(path), None)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

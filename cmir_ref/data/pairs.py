@@ -1,0 +1,42 @@
+"""Pairs to train on: given with the data, or drawn so that both sides share a label."""
+
+import numpy as np
+
+from cmir_ref.data.records import Dataset, as_multi_hot
+from cmir_ref.errors import InputError
+
+
+def draw_pairs(
+    labels_a: np.ndarray, labels_b: np.ndarray, index_a: np.ndarray, index_b: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """For each sample of a and each of its labels, a random sample of b with that label: (P, 2) sample numbers.
+
+    Labels are those of the whole modalities, integers (N,) or multi-hot (N, C); `index_a` and `index_b` say which
+    samples may be used. Rows follow `index_a`, and within a sample its labels. With multi-hot a, P is the number of
+    ones (7004 for all of UC Merced). Raises `InputError` for a label of a that no sample of b has.
+    """
+    index_a, index_b = np.asarray(index_a), np.asarray(index_b)
+    classes = max(np.shape(ls)[1] if np.ndim(ls) == 2 else int(np.max(ls)) + 1 for ls in (labels_a, labels_b))
+    rows, labels = np.nonzero(as_multi_hot(labels_a, classes)[index_a])
+    hot_b = as_multi_hot(labels_b, classes)[index_b]
+    pairs = np.stack([index_a[rows], np.empty(len(rows), int)], axis=1)
+    for label in np.unique(labels):
+        wanting, candidates = labels == label, index_b[hot_b[:, label] > 0]
+        if not candidates.size:
+            raise InputError(f"label {label} has no sample to pair with: add some, or choose another split")
+        pairs[wanting, 1] = rng.choice(candidates, wanting.sum())
+    return pairs
+
+
+def given_pairs(pairing: np.ndarray, index_a: np.ndarray, index_b: np.ndarray) -> np.ndarray:
+    """The rows of `pairing` (P, 2) whose two samples are both in the part (`index_a`, `index_b`)."""
+    pairing = np.asarray(pairing)
+    return pairing[np.isin(pairing[:, 0], index_a) & np.isin(pairing[:, 1], index_b)]
+
+
+def pairs_of(dataset: Dataset, part: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    """The pairs (P, 2) of the first two modalities in one part of a split: the given ones, or drawn anew with `rng`."""
+    if dataset.pairing is not None:
+        return given_pairs(dataset.pairing, part[0], part[1])
+    a, b = dataset.modalities[:2]
+    return draw_pairs(a.labels, b.labels, part[0], part[1], rng)

@@ -1,0 +1,70 @@
+"""One file as a query: read just as the samples of its modality were."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cmir_ref.data import dsrsid, wald
+from cmir_ref.data.images import is_grey, read_image
+from cmir_ref.data.mat import read_mat, split_row
+from cmir_ref.data.records import Modality
+from cmir_ref.data.speech import log_mel_patch
+from cmir_ref.errors import InputError
+
+RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
+
+
+def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
+    """One file as (x (1, …) in the modality's shape and dtype, id).
+
+    A sound file for sounds, an image file for images, `file.mat:17` (row 17, counted from 0) for features and for the
+    tiles of DSRSID.mat. Where `pan` or `mul` was made by Wald's protocol, an RGB image becomes what that sensor would
+    see. Raises `InputError` for a file that cannot be read so.
+    """
+    file, row = split_row(path)
+    if modality.kind == "sound":
+        return log_mel_patch(path)[None], Path(path).stem
+    if modality.kind == "image" and row is None:
+        return _image(modality, path)[None], Path(path).stem
+    if row is None:
+        raise InputError(f"{path}: a query for {modality.name} is a row of a file, such as {path}:17")
+    samples = _stored_tiles(modality, file) if modality.kind == "image" else _feature_rows(modality, file)
+    if row >= len(samples):
+        raise InputError(f"{path}: no row {row}; the file has rows 0 to {len(samples) - 1}")
+    x = samples[np.array([row])].astype(modality.x.dtype)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{path}: NaN or infinity; numbers must be finite")
+    return x, f"{Path(file).name}:{row}"
+
+
+def _image(modality: Modality, path: str | Path) -> np.ndarray:
+    """An image file as (H, W, C) like the modality's."""
+    _, side, _, bands = modality.x.shape
+    if modality.name == "pan" and not is_grey(path):
+        x = wald.pan(read_image(path, side))
+    elif modality.name == "mul" and bands == 3:
+        x = wald.mul(read_image(path, wald.FACTOR * side))
+    else:
+        x = read_image(path, side, bands=bands)
+    if x.dtype != modality.x.dtype:
+        raise InputError(f"{path}: {x.dtype} pixels, but the samples of {modality.name} are {modality.x.dtype}")
+    return x
+
+
+def _stored_tiles(modality: Modality, file: str):
+    """The lazy tiles of another, or the same, DSRSID.mat."""
+    tiles = dsrsid.open_tiles(file)
+    if modality.name not in tiles or tiles[modality.name].shape[1:] != modality.x.shape[1:]:
+        raise InputError(f"{file}: no {modality.name} tiles of {' × '.join(map(str, modality.x.shape[1:]))}")
+    return tiles[modality.name]
+
+
+def _feature_rows(modality: Modality, file: str) -> np.ndarray:
+    """The one array of a .mat file that is as wide as the modality's features."""
+    width = modality.x.shape[1]
+    fits = {name: a for name, a in read_mat(file).items() if a.ndim == 2 and a.shape[1] == width}
+    fits = {k: a for k, a in fits.items() if modality.name in RELEASED_SIDE.get(k, (modality.name,))}
+    if len(fits) != 1:
+        names = ", ".join(sorted(fits)) or "none"
+        raise InputError(f"{file}: exactly one array of {width} columns is needed, found {names}")
+    return next(iter(fits.values()))

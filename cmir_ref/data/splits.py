@@ -1,0 +1,129 @@
+"""Seeded, stratified splits into training, validation and test parts."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cmir_ref.backend import rng
+from cmir_ref.data.records import Dataset, Modality, as_multi_hot
+from cmir_ref.errors import InputError
+
+PROTOCOLS = ("paper", "recordings", "voices")
+
+
+class Splits(NamedTuple):
+    """Three parts; each holds one sorted array of sample numbers for every modality."""
+
+    train: tuple[np.ndarray, ...]
+    validation: tuple[np.ndarray, ...]
+    test: tuple[np.ndarray, ...]
+
+
+def split(
+    dataset: Dataset, *, protocol: str = "paper", test: float = 0.3, validation: float = 0.1, seed: int
+) -> Splits:
+    """Share out the samples: `test` of all, `validation` of the rest, the remainder to train on.
+
+    Stratified by label, or by `groups` where labels are multi-hot; every stratum has at least one sample in each part.
+    In a paired set both modalities follow the first one's samples. In an unpaired set, sounds and features after the
+    first modality follow `protocol`: `paper` (all of them in every part), `recordings` (whole recordings are held out)
+    or `voices` (so are all recordings of a voice). Raises `InputError` for shares outside 0 … 1, an unknown protocol,
+    a class too small to share out, and `voices` without three voices for each label.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol: {protocol!r} is unknown; use {', '.join(PROTOCOLS)}")
+    if not 0 < test < 1 or not 0 <= validation < 1:
+        raise InputError(f"split: test {test} and validation {validation} must be shares between 0 and 1")
+    shares = (test, validation)
+    first, *others = dataset.modalities
+    if dataset.pairing is not None:
+        return _split_pairs(dataset, shares, seed)
+    parts = [_stratified(first, dataset.label_names, np.arange(len(first.x)), shares, seed, 0)]
+    for k, m in enumerate(others, start=1):
+        everything = np.arange(len(m.x))
+        if m.kind == "image" or protocol == "recordings":
+            parts.append(_stratified(m, dataset.label_names, everything, shares, seed, k))
+        elif protocol == "voices":
+            parts.append(_by_voice(m, dataset.label_names, shares, seed, k))
+        else:
+            parts.append((everything,) * 3)
+    return Splits(*zip(*parts, strict=True))
+
+
+def _split_pairs(dataset: Dataset, shares: tuple[float, float], seed: int) -> Splits:
+    """A split of the first modality's paired samples, which their partners follow."""
+    a, b = np.asarray(dataset.pairing).T
+    if len(np.unique(b)) < len(b):
+        twice = dataset.modalities[1].ids[int(np.argmax(np.bincount(b) > 1))]
+        raise InputError(f"{twice} has more than one partner, so that a split could not keep the parts apart")
+    parts = _stratified(dataset.modalities[0], dataset.label_names, np.unique(a), shares, seed, 0)
+    return Splits(*((part, np.sort(b[np.isin(a, part)])) for part in parts))
+
+
+def _sizes(n: int, shares: tuple[float, float], what: str) -> tuple[int, int, int]:
+    """How many of n go to training, validation and test: rounded shares, but at least one wherever a share is asked."""
+    test, validation = shares
+    smallest = 2 + (validation > 0)
+    if n < smallest:
+        raise InputError(f"{what}: only {n}, too few for a split; at least {smallest} are needed")
+    tested = min(max(1, int(test * n + 0.5)), n - smallest + 1)
+    validated = min(max(1, int(validation * (n - tested) + 0.5)), n - tested - 1) if validation else 0
+    return n - tested - validated, validated, tested
+
+
+def _stratified(
+    m: Modality, label_names: tuple[str, ...], samples: np.ndarray, shares: tuple[float, float], seed: int, number: int
+) -> tuple[np.ndarray, ...]:
+    """`samples` of a modality in three sorted parts, drawn within each label, or group where labels are multi-hot."""
+    strata = np.asarray(m.groups if np.ndim(m.labels) == 2 else m.labels)[samples]
+    generator = rng(seed, "split", number)
+    parts = []
+    for stratum in np.unique(strata):
+        members = generator.permutation(samples[strata == stratum])
+        called = stratum if np.ndim(m.labels) == 2 else label_names[stratum]
+        cuts = np.cumsum(_sizes(len(members), shares, f"{m.name} samples of class {str(called)!r}"))[:2]
+        parts.append(np.split(members, cuts))
+    return tuple(np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
+
+
+def _by_voice(
+    m: Modality, label_names: tuple[str, ...], shares: tuple[float, float], seed: int, number: int
+) -> tuple[np.ndarray, ...]:
+    """A modality's samples in three sorted parts that have no voice in common, each with every label that occurs.
+
+    The label with the fewest voices left goes first, and each of its voices to the part that lacks most of that label
+    (iterative stratification, Sechidis, Tsoumakas & Vlahavas, ECML 2011).
+    """
+    instead = "use protocol recordings or paper instead"
+    voices, voice = np.unique(m.groups, return_inverse=True)
+    if len(voices) < 3:
+        raise InputError(f"{m.name}: protocol voices needs at least 3 distinct voices, found {len(voices)}; {instead}")
+    hot = as_multi_hot(m.labels, len(label_names))
+    says = np.zeros((len(voices), len(label_names)), int)
+    np.add.at(says, voice, hot)
+    says = np.minimum(says, 1)  # voices are shared out, not recordings: a voice may say a label many times
+    occur = np.flatnonzero(says.any(axis=0))
+    lacking = np.zeros((3, len(label_names)), int)
+    for c in occur:
+        what = f"{m.name}, voices that say {label_names[c]!r}"
+        try:
+            lacking[:, c] = _sizes(says[:, c].sum(), shares, what)
+        except InputError as error:
+            raise InputError(f"{error}; {instead}") from None
+    part = np.full(len(voices), -1)
+    order = rng(seed, "split", number).permutation(len(voices))
+    while (left := order[part[order] < 0]).size:
+        remaining = says[left].sum(axis=0)
+        rarest = min(occur[remaining[occur] > 0], key=lambda c: remaining[c], default=None)
+        if rarest is None:  # a voice that says none of the labels
+            part[left] = 0
+            break
+        for v in left[says[left, rarest] > 0]:
+            part[v] = np.argmax(lacking[:, rarest])
+            lacking[part[v]] -= says[v]
+    for k, wanted in enumerate((True, shares[1] > 0, True)):
+        missing = [c for c in occur if wanted and not says[part == k, c].any()]
+        if missing:
+            name = ("training", "validation", "test")[k]
+            raise InputError(f"{m.name}: no voice is left that says {label_names[missing[0]]!r} for {name}; {instead}")
+    return tuple(np.flatnonzero(part[voice] == k) for k in range(3))

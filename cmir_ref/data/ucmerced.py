@@ -1,0 +1,74 @@
+"""UC Merced Land Use: 21 classes of aerial RGB images, with 17 labels of which an image carries one or several.
+
+Images: Yang & Newsam, ACM SIGSPATIAL GIS 2010. Labels: Chaudhuri, Banerjee, Chaudhuri & Bhattacharya, IEEE TGRS 2018.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from cmir_ref.data.images import read_images
+from cmir_ref.data.locate import find, subfolders
+from cmir_ref.data.mat import read_field
+from cmir_ref.data.records import Modality
+from cmir_ref.errors import InputError
+
+LABEL_NAMES = (
+    "airplane", "bare-soil", "buildings", "cars", "chaparral", "court", "dock", "field", "grass", "mobile-home",
+    "pavement", "sand", "sea", "ship", "tanks", "trees", "water",
+)  # fmt: skip
+CLASS_NAMES = (
+    "agricultural", "airplane", "baseballdiamond", "beach", "buildings", "chaparral", "denseresidential", "forest",
+    "freeway", "golfcourse", "harbor", "intersection", "mediumresidential", "mobilehomepark", "overpass", "parkinglot",
+    "river", "runway", "sparseresidential", "storagetanks", "tenniscourt",
+)  # fmt: skip
+
+
+def load_images(
+    root: str | Path, *, size: int = 64, labels: str = "multi", progress: bool = False, name: str = "image"
+) -> Modality:
+    """The images below `Images/` as (N, size, size, 3) uint8; any subset of folders and files will do.
+
+    `labels="multi"` gives multi-hot labels (N, 17) from LandUse_multilabels.mat, `labels="class"` the folder's number
+    in `CLASS_NAMES` (N,). Raises `InputError` for an unknown or empty folder, a file that is not called
+    `<class>NN.tif`, a label file of another shape, and what `read_image` and `find` refuse.
+    """
+    if labels not in ("multi", "class"):
+        raise InputError(f"labels: {labels!r} is unknown; use multi (17 labels) or class (21 folders)")
+    paths, classes, columns = _list_images(find(root, "Images"))
+    label = load_multilabels(root)[columns] if labels == "multi" else classes
+    return Modality(
+        name, "image", read_images(paths, size, progress=progress), label,
+        ids=tuple(path.stem for path in paths), paths=tuple(map(str, paths)), groups=np.array(CLASS_NAMES)[classes],
+    )  # fmt: skip
+
+
+def load_multilabels(root: str | Path) -> np.ndarray:
+    """LandUse_multilabels.mat as multi-hot uint8 (2100, 17): row 100 · class + NN of the image `<class>NN.tif`."""
+    path = find(root, "LandUse_multilabels.mat")
+    table = read_field(path, "labels")
+    if table.shape != (17, 2100) or not np.isin(table, (0, 1)).all():
+        raise InputError(f"{path}: labels must be 0 or 1 in a 17 × 2100 table, got shape {table.shape}")
+    return table.T.astype(np.uint8)
+
+
+def _list_images(folder: Path) -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """Paths, class numbers (N,) and label columns (N,) of the images below `folder`, in the order of their names."""
+    paths, classes, columns = [], [], []
+    for sub in subfolders(folder):
+        if sub.name not in CLASS_NAMES:
+            raise InputError(f"{sub}: unknown class folder; the 21 classes are {', '.join(CLASS_NAMES)}")
+        files = sorted(path for path in sub.glob("*.tif") if not path.name.startswith("."))
+        if not files:
+            raise InputError(f"{sub}: class folder without images; expected {sub.name}00.tif and so on")
+        for path in files:
+            number = re.fullmatch(rf"{sub.name}(\d\d)\.tif", path.name)
+            if not number:
+                raise InputError(f"{path}: expected a name like {sub.name}00.tif")
+            paths.append(path)
+            classes.append(CLASS_NAMES.index(sub.name))
+            columns.append(100 * classes[-1] + int(number[1]))
+    if not paths:
+        raise InputError(f"{folder}: no class folders; expected Images/<class>/<class>NN.tif")
+    return paths, np.array(classes), np.array(columns)

@@ -1,0 +1,11 @@
+"""Numerical differentiation: is a backward function the derivative of its forward?
+
+    from cmir_ref.gradcheck import check_gradient
+    for result in check_gradient(my_op, my_op_backward, [x, w, b]):
+        print(result.input, result.method, result.error)
+"""
+
+from .check import Result, check_gradient, relative_error
+from .numeric import central_difference, complex_step, directional
+
+__all__ = ["Result", "central_difference", "check_gradient", "complex_step", "directional", "relative_error"]

@@ -1,0 +1,93 @@
+"""Equation 1: the loss of a pretrainer, classification plus soft orthogonality of the features.
+
+    L_{A/B} = CE(logits, labels) + weight · ‖ZᵀZ − I‖²_F
+
+N samples, D = 128 features, K classes: z (N, D), logits (N, K).
+"""
+
+from typing import NamedTuple
+
+from ..backend import Array, get_xp
+from ..ops.sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
+from ..ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+
+
+class OrthogonalityCache(NamedTuple):
+    z: Array
+    excess: Array
+    scale: float
+
+
+def soft_orthogonality(
+    z: Array, *, target: str = "identity", scaled: bool = False
+) -> tuple[Array, OrthogonalityCache]:
+    """O = ‖ZᵀZ − T‖²_F, or ‖ZᵀZ/N − T‖²_F where `scaled`.
+
+    `target`: "identity" T = I (decorrelated features), or "ones" T = 11ᵀ, the paper's literal "vector of ones", whose
+    minimum makes all features identical. With the singular values s_i of Z, O = Σ (s_i² − 1)² + (D − rank), so for
+    N < D the unscaled minimum is D − N, not 0, and asks for ‖z_n‖² = D/N: it depends on the batch size. The scaled
+    form asks for unit energy in each feature at any N.
+    """
+    xp = get_xp(z)
+    n, d = z.shape
+    if target not in ("identity", "ones"):
+        raise ValueError(f"orthogonality.target is {target!r}; it is one of identity, ones")
+    goal = (xp.eye if target == "identity" else lambda d, dtype: xp.ones((d, d), dtype=dtype))(d, dtype=z.real.dtype)
+    scale = 1 / max(n, 1) if scaled else 1.0
+    excess = (z.T @ z) * scale - goal
+    return (excess * excess).sum(), OrthogonalityCache(z, excess, scale)
+
+
+def soft_orthogonality_backward(do: Array, cache: OrthogonalityCache) -> Array:
+    """dz = 4 do s Z (s ZᵀZ − T), s = 1 or 1/N.
+
+    With G = s ZᵀZ − T symmetric, dO = 2⟨G, dG⟩ = 2s⟨G, dZᵀZ + ZᵀdZ⟩ = 4s⟨Z G, dZ⟩.
+    """
+    z, excess, scale = cache
+    return (z @ excess) * (4 * scale * do)
+
+
+class PretrainingCache(NamedTuple):
+    classification: tuple
+    orthogonality: OrthogonalityCache | None
+    weight: float
+    kind: str
+    parts: dict[str, Array]
+
+
+CROSS_ENTROPY = {
+    "softmax": (softmax_cross_entropy, softmax_cross_entropy_backward),
+    "sigmoid": (sigmoid_cross_entropy, sigmoid_cross_entropy_backward),
+}
+
+
+def pretraining_loss(
+    logits: Array,
+    z: Array,
+    labels: Array,
+    *,
+    kind: str = "softmax",
+    weight: float = 1.0,
+    target: str = "identity",
+    scaled: bool = False,
+) -> tuple[Array, PretrainingCache]:
+    """L = CE + weight · O; `cache.parts` holds both terms for the log.
+
+    `kind`: "softmax" or "sigmoid" (multi-label) cross entropy, a mean. `target` "off" leaves O out, as the released
+    code does. `z` may be given before its ReLU (setting `orthogonality.before_relu`): a non-negative Z can only be
+    orthonormal by activating at most one feature a sample.
+    """
+    ce, classification = CROSS_ENTROPY[kind][0](logits, labels)
+    if target == "off" or weight == 0:
+        return ce, PretrainingCache(classification, None, weight, kind, {"ce": ce})
+    o, orthogonality = soft_orthogonality(z, target=target, scaled=scaled)
+    parts = {"ce": ce, "orthogonality": o}
+    return ce + weight * o, PretrainingCache(classification, orthogonality, weight, kind, parts)
+
+
+def pretraining_loss_backward(dloss: Array, cache: PretrainingCache) -> tuple[Array, Array | None]:
+    """(dlogits, dz): each term's own gradient; dz is None where orthogonality is off."""
+    dlogits = CROSS_ENTROPY[cache.kind][1](dloss, cache.classification)
+    if cache.orthogonality is None:
+        return dlogits, None
+    return dlogits, soft_orthogonality_backward(cache.weight * dloss, cache.orthogonality)

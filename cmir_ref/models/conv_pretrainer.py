@@ -1,0 +1,125 @@
+"""The convolution pretrainer: three blocks (32, 64, 128 channels), then Z and a classifier.
+
+N samples, H × W pixels, C channels, D = 128 features, K classes. The pools leave 4 × 4 × 128 = 2048 numbers:
+PAN 256 × 256 × 1 pools 4, 4, 4;  MUL 64 × 64 × C pools 2, 2, 4;  log-mel patches 96 × 64 × 1 (6 × 4 × 128 remain).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..backend import Array
+from ..ops.batch_norm import batch_norm, batch_norm_backward
+from ..ops.conv import conv, conv_backward
+from ..ops.max_pool import max_pool, max_pool_backward
+from ..ops.relu import leaky_relu, leaky_relu_backward
+from ..params import he, zeros
+from .head import HeadCache, PretrainerOutput, head, head_backward
+
+CHANNELS = (32, 64, 128)
+POOLS = {64: (2, 2, 4), 128: (2, 4, 4), 256: (4, 4, 4)}
+BLOCK_ORDERS = {
+    "conv-pool-act-norm": ("conv", "pool", "act", "norm"),  # the paper's text
+    "conv-act-norm-pool": ("conv", "act", "norm", "pool"),  # the released code
+}
+
+
+class ConvPretrainer(NamedTuple):
+    """The architecture."""
+
+    pools: tuple[int, ...] = (2, 2, 4)
+    channels: tuple[int, ...] = CHANNELS
+    block_order: str = "conv-pool-act-norm"
+    batch_norm: str = "train"  # or "frozen"
+    slope: float = 0.01
+    dropout: float = 0.5
+
+
+class ConvPretrainerCache(NamedTuple):
+    blocks: list[tuple[str, list]]
+    shape: tuple[int, ...]
+    head: HeadCache
+    statistics: dict[str, Array]  # this batch's mean and variance by buffer name, for the running averages
+    input_gradient: bool
+
+
+def pools_for(height: int, width: int) -> tuple[int, ...]:
+    """The pool factors that leave 4 × 4 (or 6 × 4) of an image whose smaller side is 64, 128 or 256."""
+    side = min(height, width)
+    if side not in POOLS:
+        raise ValueError(f"images of {height} × {width}: the smaller side is one of {', '.join(map(str, POOLS))}")
+    return POOLS[side]
+
+
+def init_conv_pretrainer(
+    arch: ConvPretrainer, shape: tuple[int, int, int], features: int, classes: int, rng, bias_init="zero"
+):
+    """(params, buffers): named arrays for inputs of `shape` (H, W, C); He-normal weights."""
+    params, buffers = {}, {}
+    h, w, c = shape
+    for i, (d, pool) in enumerate(zip(arch.channels, arch.pools, strict=True), start=1):
+        params[f"conv.{i}.w"] = he(rng, (3, 3, c, d), fan_in=9 * c)
+        params[f"conv.{i}.b"] = zeros(rng, (d,), like=bias_init)
+        params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"] = zeros(rng, (d,)) + 1, zeros(rng, (d,))
+        buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"] = zeros(rng, (d,)), zeros(rng, (d,)) + 1
+        h, w, c = h // pool, w // pool, d
+    for name, (inputs, outputs) in {"fc": (h * w * c, features), "classifier": (features, classes)}.items():
+        params[f"{name}.w"] = he(rng, (inputs, outputs), fan_in=inputs)
+        params[f"{name}.b"] = zeros(rng, (outputs,), like=bias_init)
+    return params, buffers
+
+
+def conv_pretrainer(
+    params: Mapping[str, Array],
+    x: Array,
+    *,
+    arch: ConvPretrainer,
+    mode: str,
+    buffers: Mapping[str, Array] | None = None,
+    masks: Mapping[str, Array] | None = None,
+    input_gradient: bool = False,
+) -> tuple[PretrainerOutput, ConvPretrainerCache]:
+    """x (N, H, W, C) -> three blocks -> Z -> logits.
+
+    A block is conv → pool → leaky ReLU → batch norm (paper) or conv → leaky ReLU → batch norm → pool (released).
+    In `mode` "train" batch norm uses this batch's statistics (see `cache.statistics`) and `masks["z"]` (N, D) is
+    dropout's; in "inference" it uses `buffers` and there is no dropout. `arch.batch_norm` "frozen" overrides both.
+    """
+    form = "frozen" if arch.batch_norm == "frozen" else mode
+    blocks, statistics = [], {}
+    h = x
+    for i, pool in enumerate(arch.pools, start=1):
+        caches = []
+        for step in BLOCK_ORDERS[arch.block_order]:
+            if step == "conv":
+                h, cache = conv(h, params[f"conv.{i}.w"], params[f"conv.{i}.b"])
+            elif step == "pool":
+                h, cache = max_pool(h, pool)
+            elif step == "act":
+                h, cache = leaky_relu(h, arch.slope)
+            else:
+                mean, var = (buffers[f"norm.{i}.{s}"] if form == "inference" else None for s in ("mean", "var"))
+                h, cache = batch_norm(h, params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], mean, var, form=form)
+                if form == "train":
+                    statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
+            caches.append((step, cache))
+        blocks.append((str(i), caches))
+    out, head_cache = head(params, h.reshape(h.shape[0], -1), masks["z"] if mode == "train" else None, arch.dropout)
+    return out, ConvPretrainerCache(blocks, h.shape, head_cache, statistics, input_gradient)
+
+
+def conv_pretrainer_backward(d: PretrainerOutput, cache: ConvPretrainerCache) -> tuple[dict[str, Array], Array | None]:
+    """(grads, dx) for the upstream gradient `d` of the outputs; dx is None unless `input_gradient` was asked for."""
+    grads, dh = head_backward(d, cache.head)
+    dh = dh.reshape(cache.shape)
+    for i, steps in reversed(cache.blocks):
+        for step, step_cache in reversed(steps):
+            if step == "conv":
+                wanted = i != "1" or cache.input_gradient
+                dh, grads[f"conv.{i}.w"], grads[f"conv.{i}.b"] = conv_backward(dh, step_cache, input_gradient=wanted)
+            elif step == "pool":
+                dh = max_pool_backward(dh, step_cache)
+            elif step == "act":
+                dh = leaky_relu_backward(dh, step_cache)
+            else:
+                dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = batch_norm_backward(dh, step_cache)
+    return grads, dh

@@ -1,0 +1,44 @@
+"""The end that both pretrainers share: features Z and a classifier on them.
+
+h (N, C) -> s = h W + b (N, D) -> z = relu(s) -> dropout -> logits (N, K).   D = 128.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..backend import Array
+from ..ops.dropout import dropout, dropout_backward
+from ..ops.linear import linear, linear_backward
+from ..ops.relu import relu, relu_backward
+
+
+class PretrainerOutput(NamedTuple):
+    """What a pretrainer makes of N samples; its gradient has the same fields."""
+
+    logits: Array  # (N, K)
+    z: Array  # (N, D) the stage-1 features, ≥ 0, before dropout
+    s: Array  # (N, D) the same before the ReLU
+
+
+class HeadCache(NamedTuple):
+    fc: tuple
+    relu: tuple
+    dropout: tuple | None
+    classifier: tuple
+
+
+def head(params: Mapping[str, Array], h: Array, mask: Array | None, rate: float) -> tuple[PretrainerOutput, HeadCache]:
+    """Features and logits; `mask` is dropout's, None leaves dropout out (inference)."""
+    s, fc = linear(h, params["fc.w"], params["fc.b"])
+    z, rectified = relu(s)
+    kept, dropped = (z, None) if mask is None else dropout(z, mask, rate)
+    logits, classifier = linear(kept, params["classifier.w"], params["classifier.b"])
+    return PretrainerOutput(logits, z, s), HeadCache(fc, rectified, dropped, classifier)
+
+
+def head_backward(d: PretrainerOutput, cache: HeadCache) -> tuple[dict[str, Array], Array]:
+    """(grads, dh): z is used twice, by the classifier and by whoever reads Z, so its gradients add."""
+    dkept, dw_c, db_c = linear_backward(d.logits, cache.classifier)
+    dz = d.z + (dkept if cache.dropout is None else dropout_backward(dkept, cache.dropout))
+    dh, dw, db = linear_backward(d.s + relu_backward(dz, cache.relu), cache.fc)
+    return {"fc.w": dw, "fc.b": db, "classifier.w": dw_c, "classifier.b": db_c}, dh

@@ -1,0 +1,38 @@
+"""A stack of fully connected layers: the latent network's encoders and decoders.
+
+Parameters `{name}.1.w`, `{name}.1.b`, `{name}.2.w`, … ; x (N, C), y (N, D).
+"""
+
+from collections.abc import Mapping
+
+from ..backend import Array
+from ..ops.linear import linear, linear_backward
+from ..ops.relu import relu, relu_backward
+
+ACTIVATIONS = ("relu", "hidden", "linear")
+
+
+def mlp(params: Mapping[str, Array], name: str, x: Array, *, depth: int, activation: str = "relu") -> tuple[Array, list]:
+    """H_l = φ(H_{l−1} W_l + 1 b_lᵀ) for l = 1 … depth.
+
+    `activation`: "relu" after every layer (the paper's "three FC + ReLU layers"), "hidden" after all but the last,
+    "linear" nowhere.
+    """
+    caches = []
+    for layer in range(1, depth + 1):
+        x, affine = linear(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"])
+        rectified = None
+        if activation == "relu" or (activation == "hidden" and layer < depth):
+            x, rectified = relu(x)
+        caches.append((f"{name}.{layer}", affine, rectified))
+    return x, caches
+
+
+def mlp_backward(dy: Array, caches: list) -> tuple[dict[str, Array], Array]:
+    """(grads, dx): δ_l = dH_l ⊙ φ'(S_l), dW_l = H_{l−1}ᵀ δ_l, db_l = δ_lᵀ 1, dH_{l−1} = δ_l W_lᵀ, from the last to the first."""
+    grads = {}
+    for name, affine, rectified in reversed(caches):
+        if rectified is not None:
+            dy = relu_backward(dy, rectified)
+        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, affine)
+    return grads, dy

@@ -1,0 +1,34 @@
+"""The calculus: one operation a file, forward and backward side by side."""
+
+from .batch_norm import batch_norm, batch_norm_backward
+from .conv import conv, conv_backward
+from .dropout import dropout, dropout_backward
+from .frobenius import frobenius, frobenius_backward
+from .linear import linear, linear_backward
+from .max_pool import max_pool, max_pool_backward
+from .relu import leaky_relu, leaky_relu_backward, relu, relu_backward
+from .sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
+from .softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "conv",
+    "conv_backward",
+    "dropout",
+    "dropout_backward",
+    "frobenius",
+    "frobenius_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "linear_backward",
+    "max_pool",
+    "max_pool_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_backward",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_backward",
+]

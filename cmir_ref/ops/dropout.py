@@ -1,0 +1,23 @@
+"""Inverted dropout, any shape; the mask is an argument, so nothing random happens here."""
+
+from typing import NamedTuple
+
+from ..backend import Array
+
+
+class DropoutCache(NamedTuple):
+    mask: Array
+    rate: float
+
+
+def dropout(x: Array, mask: Array, rate: float) -> tuple[Array, DropoutCache]:
+    """y = x ⊙ mask / (1 − rate): `mask` is true where a unit is kept, which happens with probability 1 − rate.
+
+    Dividing here keeps E[y] = x, so that nothing has to be rescaled at inference. Source: Srivastava et al. 2014.
+    """
+    return x * mask / (1 - rate), DropoutCache(mask, rate)
+
+
+def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
+    """dx = dy ⊙ mask / (1 − rate): the map is diagonal."""
+    return dy * cache.mask / (1 - cache.rate)

@@ -1,0 +1,30 @@
+"""The affine map.
+
+N samples, C inputs, D outputs:  x (N, C), w (C, D), b (D,), y (N, D).
+"""
+
+from typing import NamedTuple
+
+from ..backend import Array
+from .sums import column_sum
+
+
+class LinearCache(NamedTuple):
+    x: Array
+    w: Array
+
+
+def linear(x: Array, w: Array, b: Array) -> tuple[Array, LinearCache]:
+    """y = x w + 1 bᵀ."""
+    return x @ w + b, LinearCache(x, w)
+
+
+def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]:
+    """(dx, dw, db) of y = x w + 1 bᵀ.
+
+    y_nd = Σ_c x_nc w_cd + b_d, so
+        ∂L/∂x_nc = Σ_d dy_nd w_cd      dx = dy wᵀ
+        ∂L/∂w_cd = Σ_n x_nc dy_nd      dw = xᵀ dy
+        ∂L/∂b_d  = Σ_n dy_nd           db = dyᵀ 1
+    """
+    return dy @ cache.w.T, cache.x.T @ dy, column_sum(dy)

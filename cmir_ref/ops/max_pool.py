@@ -1,0 +1,46 @@
+"""Max-pooling over non-overlapping f × f windows.
+
+x (N, H, W, C), y (N, H//f, W//f, C); rows and columns that fill no window are left out.
+"""
+
+from typing import NamedTuple
+
+from ..backend import Array, get_xp
+
+
+class MaxPoolCache(NamedTuple):
+    winner: Array
+    factor: int
+    shape: tuple[int, ...]
+
+
+def _tap(x: Array, tap: int, f: int) -> Array:
+    """A view of the pixels at place `tap` (row-major) of every window."""
+    h, w = x.shape[1] // f * f, x.shape[2] // f * f
+    i, j = divmod(tap, f)
+    return x[:, i:h:f, j:w:f]
+
+
+def max_pool(x: Array, factor: int) -> tuple[Array, MaxPoolCache]:
+    """y = the largest value of each window; among equals the first in row-major order wins."""
+    xp = get_xp(x)
+    y = _tap(x, 0, factor)
+    winner = xp.zeros(y.shape, dtype="uint8" if factor <= 16 else "uint32")
+    for tap in range(1, factor * factor):
+        candidate = _tap(x, tap, factor)
+        better = candidate.real > y.real
+        y = xp.where(better, candidate, y)
+        winner = xp.where(better, tap, winner)
+    return y if factor > 1 else y.copy(), MaxPoolCache(winner, factor, x.shape)
+
+
+def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
+    """dx: each window passes its gradient to its winner, 0 to the rest.
+
+    Near x the winner is constant, y = x[winner], so ∂y/∂x is 1 at the winner and 0 elsewhere.
+    """
+    xp = get_xp(dy)
+    dx = xp.zeros(cache.shape, dtype=dy.dtype)
+    for tap in range(cache.factor * cache.factor):
+        _tap(dx, tap, cache.factor)[...] = xp.where(cache.winner == tap, dy, 0)
+    return dx

@@ -1,0 +1,36 @@
+"""The rectifier and its leaky sibling, element by element, any shape."""
+
+from typing import NamedTuple
+
+from ..backend import Array, get_xp
+
+
+class ReluCache(NamedTuple):
+    positive: Array
+    slope: float
+
+
+def leaky_relu(x: Array, slope: float = 0.01) -> tuple[Array, ReluCache]:
+    """y = x where x > 0, slope · x elsewhere."""
+    xp = get_xp(x)
+    positive = x.real > 0
+    return xp.where(positive, x, slope * x), ReluCache(positive, slope)
+
+
+def leaky_relu_backward(dy: Array, cache: ReluCache) -> Array:
+    """dx = dy where x > 0, slope · dy elsewhere (at the kink x = 0: the slope)."""
+    xp = get_xp(dy)
+    return xp.where(cache.positive, dy, cache.slope * dy)
+
+
+def relu(x: Array) -> tuple[Array, ReluCache]:
+    """y = max(x, 0)."""
+    xp = get_xp(x)
+    positive = x.real > 0
+    return xp.where(positive, x, 0), ReluCache(positive, 0.0)
+
+
+def relu_backward(dy: Array, cache: ReluCache) -> Array:
+    """dx = dy where x > 0, 0 elsewhere (relu'(0) = 0)."""
+    xp = get_xp(dy)
+    return xp.where(cache.positive, dy, 0)

@@ -1,0 +1,59 @@
+"""Softmax cross entropy.
+
+N samples, K classes: logits u (N, K); targets integer (N,), or one-hot, multi-hot or weights (N, K).
+"""
+
+from typing import NamedTuple
+
+from ..backend import Array, get_xp
+
+
+class SoftmaxCache(NamedTuple):
+    p: Array
+    y: Array
+    scale: float
+
+
+def target_distribution(targets: Array, like: Array) -> Array:
+    """Targets as rows that sum to 1 (or to 0 where a sample has no label), in the shape and dtype of `like` (N, K).
+
+    A multi-hot row is divided by its number of labels: mass 1 spread evenly over them.
+    """
+    xp = get_xp(like, targets)
+    dtype = like.real.dtype
+    if targets.ndim == 1:
+        return (targets[:, None] == xp.arange(like.shape[1])).astype(dtype)
+    y = targets.astype(dtype)
+    mass = y.sum(axis=1, keepdims=True)
+    return y / xp.where(mass > 0, mass, 1)
+
+
+def softmax_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") -> tuple[Array, SoftmaxCache]:
+    """L = Σ_n Σ_k y_nk (log Σ_j e^{u_nj} − u_nk), divided by N where `reduction` is "mean".
+
+    The row maximum is subtracted first, which changes nothing in the sum and keeps e^u finite at any u.
+    """
+    xp = get_xp(u, targets)
+    y = target_distribution(targets, u)
+    shifted = u - u.real.max(axis=1, keepdims=True)
+    exp = xp.exp(shifted)
+    total = exp.sum(axis=1, keepdims=True)
+    scale = _scale(reduction, u.shape[0])
+    loss = (y * (xp.log(total) - shifted)).sum() * scale
+    return loss, SoftmaxCache(exp / total, y, scale)
+
+
+def softmax_cross_entropy_backward(dloss: Array, cache: SoftmaxCache) -> Array:
+    """du = dloss (p Σ_k y_k − y), over N for the mean; p = softmax(u).
+
+    ∂/∂u_j log Σ_i e^{u_i} = p_j, so ∂L/∂u_j = Σ_k y_k p_j − y_j; Σ_k y_k is 1, or 0 for a sample without label.
+    """
+    p, y, scale = cache
+    return (p * y.sum(axis=1, keepdims=True) - y) * (dloss * scale)
+
+
+def _scale(reduction: str, n: int) -> float:
+    """The factor of a sum over n terms."""
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f"reduction is {reduction!r}; it is one of sum, mean")
+    return 1 / max(n, 1) if reduction == "mean" else 1.0

@@ -1,0 +1,164 @@
+"""Distances on a grid: equal embeddings tie, whatever the rounding of a product or the size of a block.
+
+Q queries, G gallery items, D dimensions. A distance is a whole number of steps of a grid (its *level*), so that a tie
+is an equality of integers. Everything is computed in float64, whatever the embeddings' dtype.
+
+| kind | distance | one level |
+|---|---|---|
+| `euclidean` | ‖q − g‖ | 1e-7 · max‖v‖² of the squared distance |
+| `released` | [(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼, d = q − g | 1e-9 · max‖v‖^¾ of the distance |
+
+The first is the paper's; the second is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
+√d·d, which is complex for d < 0, takes the root, and sorts by modulus). The maximum is over queries and gallery.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cmir_ref.backend import Array, get_xp
+from cmir_ref.errors import InputError
+
+KINDS = ("euclidean", "released")
+EUCLIDEAN_STEP = 1e-7
+RELEASED_STEP = 1e-9
+TILE = 2**18  # elements of a tile: its temporaries stay in the processor's cache
+
+
+class Space(NamedTuple):
+    """What the distances of two sets share; computed once, so that blocks of any size give the same levels."""
+
+    kind: str
+    query: Array  # (Q, D) float64, divided by `scale`
+    gallery: Array  # (G, D) float64, divided by `scale`
+    left: Array | None  # (Q, D + 2): left @ right is the squared Euclidean distance in levels
+    right: Array | None  # (D + 2, G)
+    unit: float  # one level, in units of scale² (euclidean) or scale^¾ (released)
+    scale: float  # a power of two: dividing by it is exact, and no square overflows
+
+
+def prepare(query: Array, gallery: Array, kind: str = "euclidean") -> Space:
+    """The `Space` of `query` (Q, D) and `gallery` (G, D).
+
+    Raises `InputError` for an unknown kind, arrays that are empty or not (N, D) with one D, and values that are not
+    finite.
+    """
+    xp = get_xp(query, gallery)
+    if kind not in KINDS:
+        raise InputError(f"distance: {kind!r} is none of {', '.join(KINDS)}")
+    query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
+    if query.shape[1] != gallery.shape[1]:
+        raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
+    largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
+    scale = 2.0 ** max(math.frexp(largest)[1] - 1, -1000) if largest else 1.0
+    query, gallery = query / scale, gallery / scale
+    longest = max(float((v * v).sum(axis=1).max()) for v in (query, gallery)) or 1.0  # all zero: any unit will do
+    if kind == "released":
+        return Space(kind, query, gallery, None, None, RELEASED_STEP * longest**0.375, scale)
+    unit = EUCLIDEAN_STEP * longest
+    centre = gallery.mean(axis=0)  # |q|² + |g|² − 2 q·g cancels less after centring
+    q, g = query - centre, gallery - centre
+    q2, g2 = (q * q).sum(axis=1)[:, None], (g * g).sum(axis=1)[:, None]
+    left = xp.concatenate([q * (-2 / unit), q2 / unit, xp.ones_like(q2)], axis=1)
+    right = xp.concatenate([g, xp.ones_like(g2), g2 / unit], axis=1).T
+    return Space(kind, query, gallery, left, right, unit, scale)
+
+
+def levels(space: Space, rows: slice = slice(None)) -> Array:
+    """Distances of the queries `rows` to the whole gallery, in levels: (B, G), int32 (euclidean) or int64 (released).
+
+    Each level is a function of its query and its item alone: round(‖q − g‖² / unit), the sum taken over the uncentred
+    difference. The matrix product says the same except within its rounding error of a half level; those few are summed
+    directly. (A clamp at 0 is implied: the error is far below half a level.)
+    """
+    xp = get_xp(space.query, space.gallery)
+    query, items = space.query[rows], space.gallery.shape[0]
+    left = None if space.left is None else space.left[rows]
+    out = xp.empty((query.shape[0], items), dtype="int32" if space.kind == "euclidean" else "int64")
+    width = max(1, TILE // max(1, query.shape[0]))
+    for start in range(0, items, width):
+        part = slice(start, start + width)
+        if space.kind == "released":
+            out[:, part] = xp.rint(_released(query, space.gallery[part]) / space.unit)
+        else:
+            out[:, part] = _euclidean(query, space.gallery[part], left @ space.right[:, part], space.unit)
+    return out
+
+
+def _euclidean(query: Array, gallery: Array, product: Array, unit: float) -> Array:
+    """`product` (B, T) of squared distances in units, rounded as the direct sum over (q − g)² would round."""
+    xp = get_xp(query, gallery)
+    rounded = xp.rint(product)
+    product -= rounded
+    # error of the product, its norms and the centring: at most 3.2e-8 (D + 4) levels when max‖v‖² is 1e7 levels
+    doubtful = xp.flatnonzero(xp.abs(product) > 0.5 - 5e-8 * (query.shape[1] + 4))
+    step = max(1, TILE // query.shape[1])
+    for start in range(0, len(doubtful), step):
+        i, j = xp.divmod(doubtful[start : start + step], gallery.shape[0])
+        d = query[i] - gallery[j]
+        rounded[i, j] = xp.rint((d * d).sum(axis=1) / unit)
+    return rounded
+
+
+def _released(query: Array, gallery: Array) -> Array:
+    """[(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼ for all pairs (B, T), one dimension at a time."""
+    xp = get_xp(query, gallery)
+    above = xp.zeros((query.shape[0], gallery.shape[0]))
+    below = xp.zeros_like(above)
+    for k in range(query.shape[1]):
+        d = query[:, k, None] - gallery[None, :, k]
+        up, down = xp.maximum(d, 0), xp.maximum(-d, 0)
+        above += up * xp.sqrt(up)
+        below += down * xp.sqrt(down)
+    return xp.sqrt(xp.sqrt(above * above + below * below))
+
+
+def distance_of(space: Space, level: Array) -> Array:
+    """Distances, in the embeddings' own units, of `level`: float64 of the same shape."""
+    xp = get_xp(level)
+    if space.kind == "released":
+        return level * (space.unit * space.scale**0.75)
+    return xp.sqrt(level * space.unit) * space.scale
+
+
+def squared_distances(query: Array, gallery: Array) -> Array:
+    """Squared Euclidean distances (Q, G) of `query` (Q, D) and `gallery` (G, D), float64.
+
+    ‖q − g‖², rounded to multiples of 1e-7 · max‖v‖² (the largest norm of queries and gallery): equal multiples are
+    ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
+    """
+    get_xp(query, gallery)
+    space = prepare(query, gallery)
+    return levels(space) * space.unit * space.scale * space.scale
+
+
+def embeddings(v: Array, name: str) -> Array:
+    """`v` as float64 (N, D); raises `InputError` that names it where it is no such thing or not finite."""
+    xp = get_xp(v)
+    if v.ndim != 2 or 0 in v.shape or v.dtype.kind not in "biuf":
+        raise InputError(f"{name}: expected real embeddings (N, D), neither of them 0, got {v.dtype} {v.shape}")
+    v = v.astype("float64")
+    wrong = int((~xp.isfinite(v).all(axis=1)).sum())
+    if wrong:
+        raise InputError(f"{name}: {wrong} of {len(v)} embeddings are not finite; did training diverge?")
+    return v
+
+
+def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | None:
+    """`exclude` checked: (Q,) integers, each an index into the gallery or −1; `None` stays `None`."""
+    if exclude is None:
+        return None
+    exclude = xp.asarray(exclude)
+    if exclude.shape != (queries,) or exclude.dtype.kind not in "iu":
+        raise InputError(f"exclude: expected {queries} integers, one a query, got {exclude.dtype} {exclude.shape}")
+    exclude = exclude.astype("int64")
+    if int(exclude.min()) < -1 or int(exclude.max()) >= items:
+        raise InputError(f"exclude: expected indices into a gallery of {items}, or -1 for none")
+    return exclude
+
+
+def blocks(rows: int, row_bytes: int, memory_mb: float) -> Iterator[slice]:
+    """Slices that cover `rows`, as many at a time as fit in `memory_mb` MiB (64 at most, more is slower), one at least."""
+    step = max(1, int(min(memory_mb, 64) * 2**20 // row_bytes))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))

@@ -1,0 +1,74 @@
+"""The k nearest items of a gallery, exactly, in bounded memory."""
+
+import math
+
+from cmir_ref.backend import Array, get_xp
+from cmir_ref.errors import InputError
+from cmir_ref.retrieval.distances import blocks, distance_of, exclusions, levels, prepare
+
+BYTES = 16  # of a (query, item) pair at the peak: its level, and the candidates
+
+
+def nearest(
+    query: Array,
+    gallery: Array,
+    k: int,
+    *,
+    exclude: Array | None = None,
+    distance: str = "euclidean",
+    memory_mb: float = 512,
+) -> tuple[Array, Array]:
+    """The `k` nearest items of `gallery` (G, D) for each row of `query` (Q, D): indices and distances, both (Q, k).
+
+    Nearest first; ties (equal levels, see `distances`) in the order of the gallery. `exclude` (Q,) names one item of
+    the gallery that a query must not find (itself, where the gallery holds it), −1 for none. k beyond the gallery is
+    cut to its size, less one where anything is excluded. Queries are taken in blocks of about `memory_mb` MiB (the
+    embeddings' float64 copies come on top); the result does not depend on it. Retrieval from both modalities at once
+    is a gallery of both, concatenated.
+
+    Raises `InputError` for k < 1 and as `prepare` does.
+    """
+    xp = get_xp(query, gallery)
+    if k < 1:
+        raise InputError(f"k: expected at least 1, got {k}")
+    space = prepare(query, gallery, distance)
+    queries, items = query.shape[0], gallery.shape[0]
+    exclude = exclusions(exclude, queries, items, xp)
+    k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
+    found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
+    for rows in blocks(queries, items * BYTES, memory_mb):
+        block = levels(space, rows)
+        if exclude is not None:
+            put_last(block, exclude[rows])
+        found[rows], level[rows] = smallest(block, k)
+    return found, distance_of(space, level)
+
+
+def put_last(level: Array, exclude: Array) -> None:
+    """Overwrites each row's excluded item (−1: none) of the caller's own `level` (B, G) by one above all others."""
+    xp = get_xp(level, exclude)
+    row = xp.flatnonzero(exclude >= 0)
+    level[row, exclude[row]] = int(level.max()) + 1
+
+
+def smallest(level: Array, k: int) -> tuple[Array, Array]:
+    """Columns and values, (B, k) each, of the k smallest integers of each row of `level` (B, G), ties by column.
+
+    Values and columns are packed into unique integers, value · G + column. Columns are cut into runs: the k smallest
+    lie in the k runs with the smallest minima (each of these holds one at least), so only those are sorted.
+    """
+    xp = get_xp(level)
+    items = level.shape[1]
+    width = max(1, math.isqrt(items // k))
+    runs = items // width
+    if width > 1 and runs > k:
+        minima = level[:, : runs * width].reshape(-1, runs, width).min(axis=2).astype("int64")
+        run = xp.partition(minima * runs + xp.arange(runs), k - 1, axis=1)[:, :k] % runs
+        column = (run[:, :, None] * width + xp.arange(width)).reshape(len(level), -1)
+        rest = xp.broadcast_to(xp.arange(runs * width, items), (len(level), items - runs * width))
+        column = xp.concatenate([column, rest], axis=1)
+        packed = xp.take_along_axis(level, column, axis=1).astype("int64") * items + column
+    else:
+        packed = level.astype("int64") * items + xp.arange(items)
+    packed = xp.sort(xp.partition(packed, k - 1, axis=1)[:, :k], axis=1)
+    return packed % items, packed // items

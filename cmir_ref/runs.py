@@ -1,0 +1,560 @@
+"""One run, from data to report: both stages, a folder that survives a kill, evaluation, retrieval."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import params as storage
+from .backend import library, rng, to_device
+from .config import Config, load_config, to_toml
+from .data import Dataset, Modality, Splits, load, pairs_of, read_query, split
+from .errors import InputError
+from .models.end_to_end import FRONTS, under
+from .params import Params
+from .retrieval import collapse, evaluate_direction, nearest
+from .training.inputs import Normaliser, fit_normaliser
+from .training.loop import Epoch, State, new_state, train_epochs
+from .training.stages import (
+    Source,
+    Stage2,
+    embed,
+    forward_all,
+    init_pretrainer,
+    init_stage2,
+    pretrainer,
+    stage1_task,
+    stage2_network,
+    stage2_task,
+)
+
+PARTS = ("train", "validation", "test")
+DIRECTIONS = ("a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab")
+
+
+class Embeddings(NamedTuple):
+    """The shared space of a whole data set, and what it takes to search it and to read a query."""
+
+    v: tuple[np.ndarray, np.ndarray]  # (N, d_v) each
+    modalities: tuple[Modality, Modality]  # x is an empty array of the right shape and dtype
+    parts: dict[str, tuple[np.ndarray, np.ndarray]]  # sample numbers of train, validation, test
+    label_names: tuple[str, ...]
+    note: str
+
+
+class Run(NamedTuple):
+    """A trained pair of networks. `path` is None for a run that was never written."""
+
+    path: Path | None
+    config: Config
+    tensors: dict[str, np.ndarray]  # of the networks and normalisers, by name
+    embeddings: Embeddings
+    history: list[dict[str, Any]]  # the lines of metrics.jsonl
+    seconds: float
+
+
+def load_data(config: Config, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
+    """The data set that `config` names, found below `root` (default: the folder that CMIR_DATA names).
+
+    Raises `InputError` for missing, damaged or contradictory files.
+    """
+    return load(
+        config.scenario,
+        root or os.environ.get("CMIR_DATA"),
+        dataset=config.dataset,
+        speech=config.speech,
+        image_size=config.image_size,
+        speech_voice=config.speech_voice,
+        progress=progress,
+        sample_axis=config.sample_axis,
+        band_axis=config.band_axis,
+    )
+
+
+def protocol_of(config: Config) -> str:
+    """`protocol` with "auto" resolved: "paper" for the released features, which carry no voices, else "voices"."""
+    if config.protocol != "auto":
+        return config.protocol
+    return "voices" if config.scenario == "image-speech" and config.speech != "speech-features" else "paper"
+
+
+def train(
+    config: Config,
+    data: Dataset,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    watch: Any = None,
+) -> Run:
+    """Both stages on `data`; with `out`, the run folder is written and kept whole after every epoch.
+
+    `resume` goes on from `out`'s checkpoint and ends bit for bit where an uninterrupted run ends (on the CPU).
+    `watch` (see `reports.progress`) is told of every step and epoch. Raises `InputError` for an `out` that exists
+    without `resume`, or whose settings differ.
+    """
+    xp = library(device)
+    parts = split(
+        data,
+        protocol=protocol_of(config),
+        test=config.test_share,
+        validation=config.validation_share,
+        seed=config.seed,
+    )
+    a, b = data.modalities[:2]
+    folder = Folder.open(out, config, resume)
+    classes = len(data.label_names)
+
+    sources, frozen = [], []
+    for place, (name, modality) in enumerate(zip("ab", (a, b), strict=True)):
+        normaliser = folder.normaliser(
+            f"input.{name}", lambda m=modality, i=place: fit_normaliser(m.x, parts.train[i], config.normalise_inputs)
+        )
+        source = Source(modality.x, modality.labels, modality.kind, normaliser)
+        if trains_stage1(config, modality):
+            stage = f"stage1.{name}"
+            task = stage1_task(config, stage, source, parts.train[place], parts.validation[place], xp)
+            tensors, buffers = folder.fit(
+                task, lambda s=stage, m=modality: init_pretrainer(config, s, m.x.shape[1:], classes), xp, watch
+            )
+            network = pretrainer(config, modality.x.shape[1:])
+            report = watch.on_step(f"features {name}") if watch else None
+            z = forward_all(network, tensors, buffers, source, np.arange(len(modality.x)), xp, report).z
+            normaliser = folder.normaliser(
+                f"features.{name}",
+                lambda z=z, i=place: fit_normaliser(z, parts.train[i], config.normalise_features),
+            )
+            source = Source(z, modality.labels, "features", normaliser)
+        sources.append(source)
+        frozen.append(source.x.shape[1:])
+
+    network = stage2_network(config, tuple(frozen), (a.labels, b.labels))
+
+    def pairs(epoch):
+        return pairs_of(data, parts.train, rng(config.seed, "pairs", epoch))
+
+    task = stage2_task(config, network, tuple(sources), pairs, len(pairs(0)), parts.validation, xp)
+    tensors, buffers = folder.fit(task, lambda: init_stage2(config, network, tuple(frozen), classes), xp, watch)
+    v = tuple(
+        embed(network, tensors, buffers, i, sources[i], np.arange(len(sources[i].labels)), xp) for i in (0, 1)
+    )
+    embeddings = Embeddings(
+        v,
+        tuple(m._replace(x=np.empty((0, *m.x.shape[1:]), m.x.dtype)) for m in (a, b)),
+        {part: getattr(parts, part)[:2] for part in PARTS},
+        data.label_names,
+        data.note,
+    )
+    return folder.finish(embeddings)
+
+
+def trains_stage1(config: Config, modality: Modality) -> bool:
+    """Whether `modality` gets a pretrainer of its own: not when all is trained at once, nor, in the joint mode, when
+    it comes as ready-made vectors."""
+    return config.stages == "separate" or (config.stages == "joint" and modality.kind != "features")
+
+
+# ---- the run folder -------------------------------------------------------------------------------------------------
+
+
+class Folder:
+    """The files of a run in the making. Without a path everything stays in memory."""
+
+    def __init__(self, path: Path | None, config: Config):
+        self.path, self.config = path, config
+        self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
+        self.current: tuple[str, State] | None = None
+        self.history: list[dict[str, Any]] = []
+        self.seconds, self.started = 0.0, time.perf_counter()
+
+    @classmethod
+    def open(cls, out: str | Path | None, config: Config, resume: bool) -> "Folder":
+        """A new folder, or the one to go on with."""
+        if out is None:
+            return cls(None, config)
+        path = Path(out)
+        if resume:
+            return cls._reopen(path, config)
+        if path.exists():
+            raise InputError(f"{path}: exists already; give another --out, or --resume to go on with it")
+        path.mkdir(parents=True)
+        folder = cls(path, config)
+        _write(path / "config.toml", _versions() + to_toml(config))
+        return folder
+
+    @classmethod
+    def _reopen(cls, path: Path, config: Config) -> "Folder":
+        before = load_config(path / "config.toml")
+        if before != config:
+            differs = next(k for k, value in config if value != getattr(before, k))
+            raise InputError(
+                f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
+            )
+        folder = cls(path, config)
+        if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
+            _write(path / "metrics.jsonl", "")
+            return folder
+        tensors, metadata = storage.load(path / "checkpoint.safetensors")
+        folder.seconds = float(metadata["seconds"])
+        folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
+        if metadata["stage"]:
+            folder.current = metadata["stage"], _unpack(under_slash("current", tensors), json.loads(metadata["state"]))
+        folder.history = read_history(path)[: int(metadata["lines"])]
+        _write(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
+        return folder
+
+    def normaliser(self, name: str, fit) -> Normaliser:
+        """The normaliser `name`: the one saved, or a new one."""
+        if f"{name}/mean" not in self.tensors:
+            fitted = fit()
+            self.tensors |= {f"{name}/mean": fitted.mean, f"{name}/std": fitted.std}
+        return Normaliser(self.tensors[f"{name}/mean"], self.tensors[f"{name}/std"])
+
+    def fit(self, task, init, xp, watch) -> tuple[dict, dict]:
+        """Trains `task`, or goes on with it, or skips it where it is done: (params, buffers) of its best epoch."""
+        if f"{task.name}/done" not in self.tensors:
+            if self.current is None or self.current[0] != task.name:
+                self.current = task.name, new_state(*init())
+            state = State(*(_moved(field, xp) for field in self.current[1]))
+            on_step = watch.on_step(task.name, task.schedule.epochs, state.epoch) if watch else None
+
+            def on_epoch(state: State, epoch: Epoch) -> None:
+                self.current = task.name, state
+                self._log(epoch)
+                self._save()
+                if watch:
+                    watch.on_epoch(epoch)
+
+            state = train_epochs(task, state, on_step=on_step, on_epoch=on_epoch)
+            best = State(*(_moved(field, np) for field in state))
+            self.tensors |= {f"{task.name}/params/{k}": v for k, v in best.best_params.items()}
+            self.tensors |= {f"{task.name}/buffers/{k}": v for k, v in best.best_buffers.items()}
+            self.tensors[f"{task.name}/done"] = np.array([best.best_epoch])
+            self.current = None
+            self._save()
+        own = under_slash(task.name, self.tensors)
+        return tuple(
+            {k: to_device(v, xp) for k, v in under_slash(kind, own).items()} for kind in ("params", "buffers")
+        )
+
+    def finish(self, embeddings: Embeddings) -> Run:
+        """Writes embeddings and report."""
+        self.seconds += time.perf_counter() - self.started
+        self.started = time.perf_counter()
+        run = Run(self.path, self.config, self.tensors, embeddings, self.history, self.seconds)
+        if self.path is not None:
+            self._save()
+            _write_embeddings(self.path / "embeddings.npz", embeddings)
+            from .reports.report import write_report
+
+            write_report(run, evaluate(run))
+        return run
+
+    def _log(self, epoch: Epoch) -> None:
+        self.history.append(epoch._asdict())
+        if self.path is not None:
+            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(self.history[-1]) + "\n")
+
+    def _save(self) -> None:
+        if self.path is None:
+            return
+        stage, tensors, state = "", dict(self.tensors), {}
+        if self.current is not None:
+            stage = self.current[0]
+            packed, state = _pack(State(*(_moved(field, np) for field in self.current[1])))
+            tensors |= {f"current/{k}": v for k, v in packed.items()}
+        seconds = self.seconds + time.perf_counter() - self.started
+        metadata = {
+            "stage": stage,
+            "state": json.dumps(state),
+            "lines": str(len(self.history)),
+            "seconds": repr(seconds),
+        }
+        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
+
+
+def _moved(field: Any, xp) -> Any:
+    """A field of a `State` with its arrays on the device of `xp`."""
+    if isinstance(field, Params):
+        return Params({k: to_device(v, xp) for k, v in field.items()})
+    return to_device(field, xp) if hasattr(field, "shape") else field
+
+
+def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    tensors, scalars = {}, {}
+    for name, field in state._asdict().items():
+        if isinstance(field, Params):
+            tensors |= {f"{name}/{k}": v for k, v in field.items()}
+        elif hasattr(field, "shape"):
+            tensors[name] = field
+        else:
+            scalars[name] = field
+    return tensors, scalars
+
+
+def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
+    params = ("params", "buffers", "best_params", "best_buffers")
+    return State(
+        **{name: Params(under_slash(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars
+    )
+
+
+def under_slash(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors below `prefix/`, without it."""
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _versions() -> str:
+    packages = "".join(f"# {name} {version(name)}\n" for name in ("cmir-ref", "numpy", "scipy", "pillow"))
+    return packages + f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
+    lines = []
+    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8") as file:
+        for line in file:
+            with suppress(json.JSONDecodeError):
+                lines.append(json.loads(line))
+    return lines
+
+
+def _write_embeddings(path: Path, e: Embeddings) -> None:
+    arrays: dict[str, Any] = {"label_names": np.array(e.label_names), "note": np.array(e.note)}
+    for name, place in (("a", 0), ("b", 1)):
+        m = e.modalities[place]
+        arrays |= {f"v_{name}": e.v[place], f"labels_{name}": m.labels, f"ids_{name}": np.array(m.ids)}
+        arrays |= {f"groups_{name}": np.asarray(m.groups).astype(str), f"empty_{name}": m.x}
+        arrays |= {f"name_{name}": np.array(m.name), f"kind_{name}": np.array(m.kind)}
+        if m.paths is not None:
+            arrays[f"paths_{name}"] = np.array([str(p) for p in m.paths])
+        arrays |= {f"{part}_{name}": e.parts[part][place] for part in PARTS}
+    temporary = path.with_suffix(".tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(temporary, path)
+
+
+def _read_embeddings(path: Path) -> Embeddings:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        modalities = tuple(
+            Modality(
+                name=str(arrays[f"name_{m}"]),
+                kind=str(arrays[f"kind_{m}"]),
+                x=arrays[f"empty_{m}"],
+                labels=arrays[f"labels_{m}"],
+                ids=tuple(arrays[f"ids_{m}"].tolist()),
+                paths=tuple(arrays[f"paths_{m}"].tolist()) if f"paths_{m}" in arrays else None,
+                groups=arrays[f"groups_{m}"],
+            )
+            for m in "ab"
+        )
+        parts = {part: (arrays[f"{part}_a"], arrays[f"{part}_b"]) for part in PARTS}
+        v = arrays["v_a"], arrays["v_b"]
+        return Embeddings(v, modalities, parts, tuple(arrays["label_names"].tolist()), str(arrays["note"]))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not there; the run is not finished, resume it with train --resume") from error
+    except Exception as error:
+        raise InputError(f"{path}: not a readable embeddings file ({error.__class__.__name__})") from error
+
+
+def load_run(path: str | Path) -> Run:
+    """A finished run from its folder; raises `InputError` where a file is missing or damaged."""
+    path = Path(path)
+    if not (path / "config.toml").exists():
+        raise InputError(f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote")
+    config = load_config(path / "config.toml")
+    embeddings = _read_embeddings(path / "embeddings.npz")
+    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    return Run(path, config, tensors, embeddings, read_history(path), float(metadata["seconds"]))
+
+
+# ---- evaluation and retrieval ---------------------------------------------------------------------------------------
+
+
+def stage2_of(run: Run) -> tuple[Stage2, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(network, params, buffers) of a run's second stage."""
+    shapes = tuple(
+        (run.config.d_z,) if trains_stage1(run.config, m) else m.x.shape[1:] for m in run.embeddings.modalities
+    )
+    network = stage2_network(run.config, shapes, tuple(m.labels for m in run.embeddings.modalities))
+    own = under_slash("stage2", run.tensors)
+    return network, under_slash("params", own), under_slash("buffers", own)
+
+
+def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(embeddings, multi-hot or integer labels, keys) of one part of modality "a" or "b", or of both for "ab".
+
+    A key is unique over both modalities, so that a query can be told from its gallery.
+    """
+    e = run.embeddings
+    if name == "ab":
+        both = [side(run, m, part) for m in "ab"]
+        if both[0][1].ndim != both[1][1].ndim:
+            classes = np.arange(len(e.label_names))
+            both = [(v, y if y.ndim == 2 else (y[:, None] == classes).astype(np.uint8), k) for v, y, k in both]
+        return tuple(np.concatenate(columns) for columns in zip(*both, strict=True))
+    place = "ab".index(name)
+    rows = np.arange(len(e.v[place])) if part == "all" else e.parts[part][place]
+    return e.v[place][rows], e.modalities[place].labels[rows], rows + place * len(e.v[0])
+
+
+def evaluate(run: Run, gallery: str | None = None) -> dict[str, Any]:
+    """Every direction's metrics on the test part, and the state of the space: the JSON of DESIGN 7.
+
+    Queries are the test part; the `gallery` is "test", "train" or "all" (default: the run's setting). "a->ab" searches
+    both modalities at once; a query never finds itself.
+    """
+    gallery = gallery or run.config.gallery
+    directions = {}
+    for direction in DIRECTIONS:
+        query_name, gallery_name = direction.split("->")
+        v, y, keys = side(run, query_name, "test")
+        gallery_v, gallery_y, gallery_keys = side(run, gallery_name, gallery)
+        place = {key: i for i, key in enumerate(gallery_keys.tolist())}
+        directions[direction] = evaluate_direction(
+            v,
+            y,
+            gallery_v,
+            gallery_y,
+            exclude=np.array([place.get(key, -1) for key in keys.tolist()]),
+            distance=run.config.distance,
+            label_names=run.embeddings.label_names,
+        )
+    return {
+        "scenario": run.config.scenario,
+        "data": run.embeddings.note or run.config.dataset,
+        "d_v": run.config.d_v,
+        "split": {part: [len(rows) for rows in run.embeddings.parts[part]] for part in PARTS},
+        "protocol": protocol_of(run.config),
+        "gallery": gallery,
+        "directions": directions,
+        **space_of(run),
+        "seconds": run.seconds,
+    }
+
+
+def space_of(run: Run) -> dict[str, Any]:
+    """Is the space alive? Collapse flag, scale and rank of V, norm of each encoder matrix, share of dead units of V,
+    and a sentence that says which kind of collapse it is."""
+    network, params, _ = stage2_of(run)
+    v = run.embeddings.v
+    found = collapse(*v)
+    latent = under("latent", params)
+    depth = network.arch.encoder_depth
+    norms = {
+        name: float(np.linalg.norm(latent[name]))
+        for name in (f"encoder_{m}.{i}.w" for m in "ab" for i in range(1, depth + 1))
+    }
+    dead = {m: float((v_m.max(axis=0) == v_m.min(axis=0)).mean()) for m, v_m in zip("ab", v, strict=True)}
+    smallest = min(norms.values())
+    if not found["collapsed"]:
+        verdict = f"alive: embeddings spread {found['scale']:.3g} around their mean"
+    elif smallest < 1e-3:
+        verdict = f"collapsed: the encoder weights shrank to zero (smallest ‖w‖ = {smallest:.1e})"
+    else:
+        verdict = (
+            f"collapsed: every embedding is the same although the weights live (smallest ‖w‖ = {smallest:.2g}); "
+            f"{dead['a']:.0%} and {dead['b']:.0%} of the units of V never vary"
+        )
+    return found | {"weight_norms": norms, "dead_units": dead, "verdict": verdict}
+
+
+class Hit(NamedTuple):
+    """One search result."""
+
+    rank: int
+    modality: str  # "a" or "b"
+    id: str
+    path: str | None
+    labels: tuple[str, ...]
+    distance: float
+
+
+def label_names(run: Run, label: Any) -> tuple[str, ...]:
+    """The names of one sample's label, integer or multi-hot."""
+    names = run.embeddings.label_names
+    return tuple(names[i] for i in np.flatnonzero(label)) if np.ndim(label) else (names[int(label)],)
+
+
+def embed_query(run: Run, query: str | Path, modality: str) -> tuple[np.ndarray, str]:
+    """(v (1, d_v), id) of a file read as modality "a" or "b" was: the same embedding as within a batch."""
+    place = "ab".index(modality)
+    record = run.embeddings.modalities[place]
+    x, name = read_query(record, query)
+    source = Source(x, record.labels, record.kind, _saved_normaliser(run, f"input.{modality}"))
+    row = np.arange(1)
+    if trains_stage1(run.config, record):
+        own = under_slash(f"stage1.{modality}", run.tensors)
+        network = pretrainer(run.config, x.shape[1:])
+        z = forward_all(network, under_slash("params", own), under_slash("buffers", own), source, row).z
+        source = Source(z, record.labels, "features", _saved_normaliser(run, f"features.{modality}"))
+    network, params, buffers = stage2_of(run)
+    return embed(network, params, buffers, place, source, row), name
+
+
+def _saved_normaliser(run: Run, name: str) -> Normaliser:
+    return Normaliser(run.tensors[f"{name}/mean"], run.tensors[f"{name}/std"])
+
+
+def retrieve(
+    run: Run,
+    query: str | Path,
+    to: str = "b",
+    k: int = 10,
+    *,
+    modality: str | None = None,
+    gallery: str | None = None,
+) -> list[Hit]:
+    """The `k` nearest items of modality `to` ("a", "b" or "all") to a file: an image, a sound, or `file.mat:17`.
+
+    `modality` ("a" or "b") says how to read the file; by default the one that can. Searches the run's gallery; a file
+    that is itself in the gallery is not found. Raises `InputError` for files that cannot be read.
+    """
+    v, name = embed_query(run, query, modality or guess_modality(run, query))
+    names = ("a", "b") if to == "all" else (to,)
+    items = []
+    for m in names:
+        _, _, keys = side(run, m, gallery or run.config.gallery)
+        items += [("ab".index(m), int(key) - "ab".index(m) * len(run.embeddings.v[0])) for key in keys]
+    own = str(Path(query).resolve())
+    records = run.embeddings.modalities
+    items = [(p, r) for p, r in items if records[p].paths is None or str(records[p].paths[r]) != own]
+    gallery_v = np.stack([run.embeddings.v[p][r] for p, r in items])
+    found, distances = nearest(v, gallery_v, k, distance=run.config.distance)
+    hits = []
+    for rank, (i, d) in enumerate(zip(found[0].tolist(), distances[0].tolist(), strict=True), start=1):
+        place, row = items[i]
+        m = records[place]
+        path = None if m.paths is None else m.paths[row]
+        hits.append(Hit(rank, "ab"[place], m.ids[row], path, label_names(run, m.labels[row]), d))
+    return hits
+
+
+def guess_modality(run: Run, query: str | Path) -> str:
+    """The modality that a file belongs to, by its kind; a where both would do."""
+    suffix = Path(str(query).rsplit(":", 1)[0]).suffix.lower()
+    kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
+    kinds = [m.kind for m in run.embeddings.modalities]
+    if kind not in kinds:
+        raise InputError(f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from")
+    return "ab"[kinds.index(kind)]
+
+
+__all__ = ["FRONTS", "Hit", "Run", "Splits", "evaluate", "load_data", "load_run", "retrieve", "train"]

@@ -1,0 +1,78 @@
+"""What happens to samples between the data set and a network: normalisation, augmentation, batches."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import rng
+
+
+class Normaliser(NamedTuple):
+    """x -> (x − mean) / std, channel by channel (the last axis)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.mean) / self.std
+
+
+def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: int = 64) -> Normaliser:
+    """The normaliser of the samples `index` of `x` (N, …, C): training samples only, or test data would leak.
+
+    `how`: "standardise" mean 0 and variance 1, "centre" mean 0, "scale" mean square 1 over all channels together,
+    "none". Reads `x` in blocks, so memory-mapped sets are fine.
+    """
+    channels = x.shape[-1]
+    mean, std = np.zeros(channels), np.ones(channels)
+    if how != "none":
+        count, first, second = 0, np.zeros(channels), np.zeros(channels)
+        for start in range(0, len(index), block):
+            rows = np.asarray(x[index[start : start + block]], dtype=np.float64).reshape(-1, channels)
+            count += len(rows)
+            first += rows.sum(axis=0)
+            second += (rows * rows).sum(axis=0)
+        if how == "scale":
+            std[:] = np.sqrt(second.sum() / (count * channels)) or 1.0
+        else:
+            mean = first / count
+        if how == "standardise":
+            std = np.sqrt(np.maximum(second / count - mean * mean, 0))
+            std[std < 1e-8 * max(1.0, std.max())] = 1.0  # a constant channel stays constant
+    return Normaliser(mean.astype(np.float32), std.astype(np.float32))
+
+
+def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up".
+
+    Squares have eight (flips and quarter turns), other rectangles four.
+    """
+    square = images.shape[1] == images.shape[2]
+    turns = generator.integers(0, 4, len(images)) if square else 2 * generator.integers(0, 2, len(images))
+    mirrored = generator.integers(0, 2, len(images))
+    out = np.empty_like(images)
+    for turn in range(4):
+        for mirror in (0, 1):
+            chosen = (turns == turn) & (mirrored == mirror)
+            image = images[chosen, :, ::-1] if mirror else images[chosen]
+            out[chosen] = np.rot90(image, turn, axes=(1, 2))
+    return out
+
+
+def epoch_batches(rows: np.ndarray, size: int, seed: int, purpose: str, epoch: int) -> Iterator[np.ndarray]:
+    """`rows` in an order drawn anew for each epoch, in batches of `size`; a last batch of a single row is left out.
+
+    (Batch statistics of one sample are no statistics.)
+    """
+    order = rng(seed, f"{purpose}/order", epoch).permutation(len(rows))
+    for start in range(0, len(rows), size):
+        chosen = order[start : start + size]
+        if len(chosen) > 1 or len(rows) == 1:
+            yield rows[chosen]
+
+
+def steps_per_epoch(rows: int, size: int) -> int:
+    """How many batches `epoch_batches` gives."""
+    full, rest = divmod(rows, size)
+    return full + (rest > 1 or rows == 1)

@@ -1,0 +1,140 @@
+"""The loop that both stages share: epochs of Adam steps, running statistics, validation, the best epoch kept.
+
+All that changes is a `State`; everything else is a function of (seed, purpose, epoch), so a loop that starts from a
+saved state goes where an uninterrupted one would have gone, bit for bit.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import Array, get_xp, to_device, to_host
+from ..config import Schedule
+from ..params import Params, flatten
+from .adam import adam, learning_rate
+
+MOMENTUM = 0.9  # of the running statistics of batch normalisation
+
+
+class State(NamedTuple):
+    """A network in training. `best_*` are the values after the epoch that validated best."""
+
+    params: Params
+    buffers: Params
+    m: Array
+    v: Array
+    best_params: Params
+    best_buffers: Params
+    epoch: int = 0  # epochs done
+    best_score: float = -np.inf
+    best_epoch: int = 0
+
+
+class Task(NamedTuple):
+    """What one stage trains."""
+
+    name: str
+    schedule: Schedule
+    steps_per_epoch: int
+    batches: Callable[[int], Iterable[Any]]  # epoch -> batches
+    gradients: Callable[..., tuple[dict, dict, dict]]  # (params, buffers, batch, epoch, step) -> parts, grads, statistics
+    validate: Callable[[Mapping, Mapping], dict[str, float]]  # (params, buffers) -> figures, "score" among them
+    groups: tuple[tuple[str, ...], ...] = ((),)  # parameter prefixes updated in turn; () is all at once
+
+
+class Epoch(NamedTuple):
+    """What the loop reports after each epoch."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    parts: dict[str, float]
+    validation: dict[str, float]
+    lr: float
+    seconds: float
+    best: bool
+
+
+def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> State:
+    """The state before the first epoch."""
+    params, buffers = Params(params), Params(buffers)
+    zeros = get_xp(params.flat).zeros_like
+    return State(params, buffers, zeros(params.flat), zeros(params.flat), Params(params), Params(buffers))
+
+
+def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> State:
+    """Trains from `state.epoch` to the end and returns the last state.
+
+    `on_step(done, steps, parts)` follows each batch, `on_epoch(state, Epoch)` each epoch (it saves and logs).
+    Raises `FloatingPointError` when the loss is no longer finite, naming stage, epoch and step.
+    """
+    schedule = task.schedule
+    masks = [_mask(state.params, group) for group in task.groups]
+    decay = _decay(state.params, schedule.weight_decay)
+    total_steps = schedule.epochs * task.steps_per_epoch
+    while state.epoch < schedule.epochs:
+        epoch, started, sums, done = state.epoch, time.perf_counter(), {}, 0
+        params, buffers, m, v = state.params, state.buffers, state.m, state.v
+        for batch in task.batches(epoch):
+            step = epoch * task.steps_per_epoch + done
+            lr = learning_rate(step, total_steps, schedule.lr, schedule.schedule, schedule.warmup)
+            for mask in masks:
+                parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)
+                grad = flatten(grads, params)
+                if mask is None:
+                    adam(params.flat, grad, m, v, step + 1, lr, decay=decay)
+                else:
+                    _adam_of_some(mask, params.flat, grad, m, v, step + 1, lr, decay)
+            for name, value in statistics.items():
+                buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value
+            done += 1
+            if on_step:
+                on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items()})
+        means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
+        if not np.isfinite(means["loss"]):
+            raise FloatingPointError(
+                f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']}; try a smaller {task.name[:6]}.lr"
+            )
+        validation = task.validate(params, buffers)
+        best = validation["score"] >= state.best_score
+        state = state._replace(epoch=epoch + 1)
+        if best:
+            state = state._replace(
+                best_params=Params(params),
+                best_buffers=Params(buffers),
+                best_score=validation["score"],
+                best_epoch=epoch + 1,
+            )
+        if on_epoch:
+            seconds = time.perf_counter() - started
+            on_epoch(state, Epoch(task.name, epoch + 1, schedule.epochs, means, validation, lr, seconds, best))
+    return state
+
+
+def _mask(params: Params, prefixes: tuple[str, ...]) -> Array | None:
+    """Where in the flat vector the parameters with these prefixes lie; None for all of them."""
+    if not prefixes:
+        return None
+    own = np.concatenate([np.full(array.size, name.startswith(prefixes)) for name, array in params.items()])
+    return to_device(np.flatnonzero(own), get_xp(params.flat))
+
+
+def _adam_of_some(mask, theta, grad, m, v, t, lr, decay) -> None:
+    """Adam on the entries `mask` alone; the others keep their values and moments."""
+    own = [array[mask] for array in (theta, m, v)]
+    adam(own[0], grad[mask], own[1], own[2], t, lr, decay=decay[mask] if hasattr(decay, "shape") else decay)
+    theta[mask], m[mask], v[mask] = own
+
+
+def _decay(params: Params, decay: float) -> Array | float:
+    """Weight decay acts on matrices and kernels; biases and normalisation keep their scale."""
+    if decay == 0:
+        return 0.0
+    per_entry = np.concatenate(
+        [np.full(a.size, decay if a.ndim > 1 else 0.0, dtype=np.float32) for a in params.values()]
+    )
+    return to_device(per_entry, get_xp(params.flat))

@@ -1,0 +1,266 @@
+"""The paper's two stages as tasks of the training loop.
+
+Stage 1 trains one pretrainer a modality on eq. 1; stage 2 trains the latent network on eq. 6 over pairs.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import Array, rng, to_device, to_host
+from ..config import Config
+from ..losses.eq1_pretraining import pretraining_loss, pretraining_loss_backward
+from ..losses.eq6_total import Readings, Weights
+from ..models.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed, under
+from ..models.head import PretrainerOutput
+from ..models.latent import Latent, encode, init_latent
+from ..models.pretrainers import Pretrainer, choose_pretrainer
+from ..retrieval import average_precision, evaluate_direction, relevance
+from .inputs import augment, epoch_batches, steps_per_epoch
+from .loop import Task
+
+BLOCK = 64  # samples at a time where nothing is learned
+
+
+class Source(NamedTuple):
+    """One modality as a stage reads it."""
+
+    x: Any  # (N, …) the data set's own array, perhaps memory-mapped
+    labels: np.ndarray
+    kind: str
+    normalise: Callable[[np.ndarray], np.ndarray]
+
+    def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> np.ndarray:
+        """Normalised samples; images under a random symmetry where a generator is given."""
+        x = self.normalise(np.asarray(self.x[index]))
+        return augment(x, augmented) if augmented is not None and self.kind == "image" else x
+
+
+def pretrainer(config: Config, shape: tuple[int, ...]) -> Pretrainer:
+    """The pretrainer that the settings ask for, for samples of `shape`."""
+    return choose_pretrainer(
+        shape,
+        block_order=config.block_order,
+        batch_norm=config.batch_norm,
+        dropout=config.stage1.dropout,
+        hidden=config.stage1.hidden,
+    )
+
+
+def init_pretrainer(config: Config, name: str, shape: tuple[int, ...], classes: int) -> tuple[dict, dict]:
+    """(params, buffers) of a pretrainer before training."""
+    network = pretrainer(config, shape)
+    generator = rng(config.seed, f"{name}/init")
+    return network.init(network.arch, shape, config.d_z, classes, generator, config.bias_init)
+
+
+def label_kind(label_loss: str, labels: np.ndarray) -> str:
+    """The cross entropy of a modality's labels: "by-modality" is sigmoid for multi-hot labels, softmax for integers."""
+    if label_loss == "by-modality":
+        return "sigmoid" if labels.ndim == 2 else "softmax"
+    return label_loss
+
+
+def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, validation: np.ndarray, xp=np) -> Task:
+    """Stage 1 of one modality: its pretrainer learns to classify (eq. 1)."""
+    network, schedule, orthogonality = pretrainer(config, source.x.shape[1:]), config.stage1, config.orthogonality
+    kind = label_kind(schedule.label_loss, source.labels)
+
+    def batches(epoch):
+        pictures = rng(config.seed, f"{name}/augment", epoch) if schedule.augment else None
+        masks = rng(config.seed, f"{name}/dropout", epoch)
+        for index in epoch_batches(train, schedule.batch_size, config.seed, name, epoch):
+            mask = masks.random((len(index), config.d_z)) >= schedule.dropout
+            yield source.read(index, pictures), source.labels[index], mask
+
+    def gradients(params, buffers, batch, epoch, step):
+        x, y, mask = (to_device(part, xp) for part in batch)
+        out, cache = network.forward(params, x, arch=network.arch, mode="train", buffers=buffers, masks={"z": mask})
+        z = out.s if orthogonality.before_relu else out.z
+        loss, loss_cache = pretraining_loss(
+            out.logits,
+            z,
+            y,
+            kind=kind,
+            weight=orthogonality.weight,
+            target=orthogonality.target,
+            scaled=orthogonality.scaled,
+        )
+        dlogits, dz = pretraining_loss_backward(1.0, loss_cache)
+        zero = xp.zeros_like(z)
+        dz = zero if dz is None else dz
+        d = PretrainerOutput(dlogits, zero, dz) if orthogonality.before_relu else PretrainerOutput(dlogits, dz, zero)
+        grads, _ = network.backward(d, cache)
+        return {"loss": loss} | loss_cache.parts, grads, getattr(cache, "statistics", {})
+
+    def validate(params, buffers):
+        logits = forward_all(network, params, buffers, source, validation, xp).logits
+        return classification_scores(logits, source.labels[validation])
+
+    return Task(name, schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+
+
+def forward_all(
+    network: Pretrainer, params: Mapping, buffers: Mapping, source: Source, index: np.ndarray, xp=np, on_step=None
+) -> PretrainerOutput:
+    """A pretrainer's outputs for the samples `index`, in inference mode, on the host."""
+    blocks = []
+    for start in range(0, len(index), BLOCK):
+        x = to_device(source.read(index[start : start + BLOCK]), xp)
+        out, _ = network.forward(params, x, arch=network.arch, mode="inference", buffers=buffers)
+        blocks.append([to_host(part) for part in out])
+        if on_step:
+            on_step(min(start + BLOCK, len(index)), len(index), {})
+    return PretrainerOutput(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def classification_scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """How well logits (N, K) rank the right labels: `score`, average precision over the K labels of each sample, and
+    `top1`, the share of samples whose highest logit is a right one. Both need no threshold and take any kind of label.
+    """
+    right = relevance(labels, np.arange(logits.shape[1]))
+    labelled = right.any(axis=1)
+    if not labelled.any():
+        return {"score": 0.0, "top1": 0.0}
+    top1 = right[np.arange(len(right)), logits.argmax(axis=1)]
+    precision = average_precision(-logits[labelled].astype(np.float64), right[labelled])
+    return {"score": float(precision.mean()), "top1": float(top1[labelled].mean())}
+
+
+class Stage2(NamedTuple):
+    """What stage 2 trains besides its data: fronts (None: features are given) and the latent network."""
+
+    fronts: tuple[Pretrainer | None, Pretrainer | None]
+    arch: Latent
+    weights: Weights
+    readings: Readings
+    regularized_layers: str
+
+
+def stage2_network(config: Config, shapes: tuple[tuple[int, ...], ...], labels: tuple[np.ndarray, ...]) -> Stage2:
+    """The latent network that the settings ask for, with pretrainers before it where they are trained along."""
+    fronts = tuple(None if config.stages == "separate" else pretrainer(config, shape) for shape in shapes)
+    arch = Latent(
+        d_v=config.d_v,
+        encoder_depth=config.encoder_depth,
+        decoder_depth=config.decoder_depth,
+        encoder_activation=config.encoder_activation,
+        decoder_activation=config.decoder_activation,
+        classifier=config.classifier,
+        latent_dropout=config.latent_dropout,
+    )
+    readings = Readings(
+        classifier=config.classifier,
+        label_losses=tuple(label_kind(config.label_loss, y) for y in labels),
+        decoder_target=config.decoder_target,
+        target_gradient=config.target_gradient,
+        frobenius=config.frobenius,
+        reduction=config.reduction,
+        alpha=config.alpha,
+        alpha_reading=config.alpha_reading,
+        head_decay=config.head_decay,
+    )
+    return Stage2(fronts, arch, Weights(**config.weights.model_dump()), readings, config.regularized_layers)
+
+
+def init_stage2(
+    config: Config, network: Stage2, shapes: tuple[tuple[int, ...], ...], classes: int
+) -> tuple[dict, dict]:
+    """(params, buffers) of fronts and latent network before training."""
+    params, buffers, widths = {}, {}, []
+    for name, front, shape in zip(FRONTS, network.fronts, shapes, strict=True):
+        if front is not None:
+            own, own_buffers = init_pretrainer(config, name, shape, classes)
+            params |= prefixed(name, own)
+            buffers |= prefixed(name, own_buffers)
+        widths.append(shape[0] if front is None else config.d_z)
+    latent, _ = init_latent(network.arch, tuple(widths), classes, rng(config.seed, "latent/init"), config.bias_init)
+    return params | prefixed("latent", latent), buffers
+
+
+def stage2_task(
+    config: Config,
+    network: Stage2,
+    sources: tuple[Source, Source],
+    pairs: Callable[[int], np.ndarray],
+    pair_count: int,
+    validation: tuple[np.ndarray, np.ndarray],
+    xp=np,
+) -> Task:
+    """Stage 2: eq. 6 over pairs; `pairs(epoch)` (P, 2) are sample numbers in the two sources."""
+    schedule = config.stage2
+    settings = network._asdict()
+    augmented = config.stage1.augment and config.stages == "end-to-end"
+
+    def batches(epoch):
+        names = ("stage2/augment/a", "stage2/augment/b")
+        pictures = [rng(config.seed, name, epoch) if augmented else None for name in names]
+        masks = rng(config.seed, "stage2/dropout", epoch)
+        for index in epoch_batches(pairs(epoch), schedule.batch_size, config.seed, "stage2", epoch):
+            x = tuple(s.read(index[:, i], pictures[i]) for i, s in enumerate(sources))
+            y = tuple(s.labels[index[:, i]] for i, s in enumerate(sources))
+            keep = {
+                name: masks.random((len(index), width)) >= rate
+                for name, width, rate in (
+                    ("a", config.d_v, network.arch.dropout),
+                    ("b", config.d_v, network.arch.dropout),
+                    ("front_a", config.d_z, config.stage1.dropout),
+                    ("front_b", config.d_z, config.stage1.dropout),
+                )
+            }
+            yield x, y, keep
+
+    def gradients(params, buffers, batch, epoch, step):
+        x, y, keep = batch
+        x, y = (tuple(to_device(part, xp) for part in side) for side in (x, y))
+        masks = {name: to_device(mask, xp) for name, mask in keep.items()}
+        loss, cache = end_to_end(params, x, y, mode="train", buffers=buffers, masks=masks, **settings)
+        return (
+            {"loss": loss} | cache.objective.total.parts,
+            end_to_end_backward(1.0, cache),
+            cache.statistics,
+        )
+
+    def validate(params, buffers):
+        v = [embed(network, params, buffers, i, sources[i], validation[i], xp) for i in (0, 1)]
+        y = [sources[i].labels[validation[i]] for i in (0, 1)]
+        if not all(np.isfinite(v_m).all() for v_m in v):
+            return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
+        scores = {
+            f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j])["map"]
+            for m, o, i, j in (("a", "b", 0, 1), ("b", "a", 1, 0))
+        }
+        return scores | {"score": float(np.mean(list(scores.values())))}
+
+    steps = steps_per_epoch(pair_count, schedule.batch_size)
+    groups = ((),) if config.update == "together" else ALTERNATING
+    return Task("stage2", schedule, steps, batches, gradients, validate, groups)
+
+
+# Algorithm 1: one modality's branch moves while the other's stands still; the shared head belongs to both
+ALTERNATING = tuple(
+    (f"front_{m}.", f"latent.encoder_{m}.", f"latent.decoder_{m}", "latent.classifier.", f"latent.classifier_{m}.")
+    for m in "ab"
+)
+
+
+def embed(
+    network: Stage2,
+    params: Mapping[str, Array],
+    buffers: Mapping[str, Array],
+    place: int,
+    source: Source,
+    index: np.ndarray,
+    xp=np,
+    on_step=None,
+) -> np.ndarray:
+    """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, on the host."""
+    front, name = network.fronts[place], FRONTS[place]
+    if front is None:
+        z = source.read(index)
+    else:
+        own, own_buffers = under(name, params), under(name, buffers)
+        z = forward_all(front, own, own_buffers, source, index, xp, on_step).z
+    v, _ = encode(under("latent", params), "ab"[place], to_device(z, xp), arch=network.arch)
+    return to_host(v)

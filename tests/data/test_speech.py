@@ -1,0 +1,150 @@
+"""Recordings and their log-mel patches."""
+
+import numpy as np
+import pytest
+import scipy.io
+import soundfile
+
+from cmir_ref.data import load_speech, load_speech_features, log_mel_patch
+from cmir_ref.data.speech import log_mel
+from cmir_ref.data.ucmerced import LABEL_NAMES
+
+SILENCE = np.float32(np.log(0.01))
+
+
+def direct_log_mel(sound: np.ndarray) -> np.ndarray:
+    """The front end written out: a DFT by its definition, and triangles between points evenly spaced in HTK mel."""
+    k, n = np.arange(257)[:, None], np.arange(400)
+    dft = np.exp(-2j * np.pi * k * n / 512)
+    hann = np.sin(np.pi * n / 400) ** 2
+    edges = 700 * (10 ** (np.linspace(*(2595 * np.log10(1 + np.array([125, 7500]) / 700)), 66) / 2595) - 1)
+    hertz = np.arange(257) * 16000 / 512
+    rows = []
+    for start in range(0, len(sound) - 399, 160):
+        spectrum = abs(dft @ (sound[start : start + 400] * hann))
+        bands = [spectrum @ np.interp(hertz, edges[i : i + 3], [0, 1, 0]) for i in range(64)]
+        rows.append(np.log(np.array(bands) + 0.01))
+    return np.array(rows)
+
+
+def test_log_mel_by_definition():
+    random = np.random.default_rng(0)
+    sound = 0.2 * random.standard_normal(2500) + np.sin(2 * np.pi * 1000 * np.arange(2500) / 16000)
+    np.testing.assert_allclose(log_mel(sound), direct_log_mel(sound), rtol=1e-4, atol=1e-4)
+
+
+def test_patch_is_centred_between_silence(write_speech):
+    patch = log_mel_patch(write_speech() / "airplane" / "ann.wav")
+    assert patch.shape == (96, 64, 1)
+    assert patch.dtype == np.float32
+    heard = np.flatnonzero((patch[:, :, 0] > SILENCE + 0.5).any(axis=1))
+    assert 25 <= len(heard) <= 34  # 0.3 s are 30 steps
+    assert abs(heard[0] - (95 - heard[-1])) <= 3
+    np.testing.assert_array_equal(patch[0], SILENCE)
+
+
+def test_a_long_recording_is_cut_to_its_middle(tmp_path):
+    t = np.arange(32000) / 16000
+    sound = 0.5 * np.sin(2 * np.pi * (500 + 1000 * t) * t)  # 500 Hz rising to 4500 Hz at 2 s
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    patch = log_mel_patch(tmp_path / "a.wav")
+    np.testing.assert_allclose(patch[:, :, 0], log_mel(sound)[51:147], atol=1e-4)  # of 198 frames
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [("flac", 44100), ("ogg", 48000), ("wav", 8000)])
+def test_formats_and_rates_sound_alike(write_speech, tmp_path, suffix, rate):
+    folder = write_speech(labels=("airplane",), suffix=suffix, rate=rate)
+    patch = log_mel_patch(folder / "airplane" / f"ann.{suffix}")[40:56, :, 0]
+    assert np.argmax(patch.mean(axis=0)) == np.argmax(
+        direct_log_mel(np.sin(2 * np.pi * 300 * np.arange(800) / 16000))[0]
+    )
+
+
+def test_stereo_is_averaged(tmp_path):
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (8000, 2))
+    soundfile.write(tmp_path / "two.wav", sound, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "one.wav", sound.mean(axis=1), 16000, subtype="FLOAT")
+    np.testing.assert_allclose(log_mel_patch(tmp_path / "two.wav"), log_mel_patch(tmp_path / "one.wav"), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sound", "reason"),
+    [
+        (np.zeros(0), "empty"),
+        (np.zeros(16000), "silent"),
+        (np.full(16000, 1e-6), "silent"),
+        (np.r_[np.zeros(8000), np.full(500, 0.5), np.zeros(8000)], "0.1 s"),
+        (np.r_[np.ones(8000), np.nan], "NaN"),
+    ],
+)
+def test_recordings_that_hold_nothing(sound, reason, tmp_path, refused):
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    with refused("a.wav", reason):
+        log_mel_patch(tmp_path / "a.wav")
+
+
+def test_files_that_are_no_sound(tmp_path, refused):
+    (tmp_path / "a.wav").write_text("no sound")
+    with refused("a.wav", "WAV, FLAC or Ogg"):
+        log_mel_patch(tmp_path / "a.wav")
+    with refused("b.wav", "no such file"):
+        log_mel_patch(tmp_path / "b.wav")
+
+
+def test_folder_of_recordings(write_speech):
+    m = load_speech(write_speech(), LABEL_NAMES, progress=True)
+    assert m.x.shape == (6, 96, 64, 1)
+    assert m.labels.tolist() == [0] * 3 + [15] * 3
+    assert m.groups.tolist() == ["ann", "bob", "cem"] * 2
+    assert m.ids[0] == "airplane/ann"
+    assert not np.array_equal(m.x[0], m.x[3])
+
+
+def test_voice_pattern(write_speech, refused):
+    folder = write_speech(voices=("ann_1", "ann_2", "bob_1"))
+    assert load_speech(folder, LABEL_NAMES, voice_pattern=r"^(\w+)_\d$").groups.tolist() == ["ann", "ann", "bob"] * 2
+    for pattern, reason in ((r"^(ann)_", "bob_1"), (r"ann|bob", "no group"), (r"(", "regular expression")):
+        with refused("speech_voice", reason):
+            load_speech(folder, LABEL_NAMES, voice_pattern=pattern)
+
+
+def test_folders_that_are_refused(write_speech, tmp_path, refused):
+    folder = write_speech()
+    (folder / "zebra").mkdir()
+    with refused(folder / "zebra", "airplane, bare-soil"):
+        load_speech(folder, LABEL_NAMES)
+    (folder / "zebra").rename(folder / "water")
+    with refused(folder / "water", "no recordings"):
+        load_speech(folder, LABEL_NAMES)
+    (tmp_path / "bare").mkdir()
+    with refused(tmp_path / "bare", "<label>/<voice>.wav"):
+        load_speech(tmp_path / "bare", LABEL_NAMES)
+
+
+def write_features(folder, x, hot):
+    scipy.io.savemat(folder / "speech.mat", {"features": x})
+    scipy.io.savemat(folder / "splab.mat", {"splab": hot})
+
+
+def test_speech_features(tmp_path, refused):
+    x, hot = np.random.default_rng(0).random((34, 8)), np.repeat(np.eye(17, dtype=np.uint8), 2, axis=0)
+    write_features(tmp_path, x, hot)
+    m = load_speech_features(tmp_path)
+    np.testing.assert_array_equal(m.x, x.astype(np.float32))
+    np.testing.assert_array_equal(m.labels, np.repeat(np.arange(17), 2))
+    assert m.ids[:3] == ("airplane00", "airplane01", "bare-soil00")
+    assert m.paths[33] == f"{tmp_path / 'speech.mat'}:33"
+    write_features(tmp_path, x, hot[:-1])
+    with refused("splab.mat", "33 × 17", "34 × 8"):
+        load_speech_features(tmp_path)
+    hot[5] = 1
+    write_features(tmp_path, x, hot)
+    with refused("splab.mat", "row 5", "one-hot"):
+        load_speech_features(tmp_path)
+
+
+def test_real_speech_features(real_data):
+    m = load_speech_features(real_data)
+    assert m.x.shape == (255, 128)
+    assert m.x.dtype == np.float32
+    assert np.bincount(m.labels).tolist() == [15] * 17

@@ -1,0 +1,183 @@
+"""Splits keep parts apart and classes together; pairs are complete."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmir_ref.data import as_multi_hot, draw_pairs, given_pairs, pairs_of, split
+
+
+def parts_of(splits, k):
+    return [part[k] for part in splits]
+
+
+def assert_shared_out(parts, n):
+    """Disjoint, complete and sorted."""
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(n))
+    assert all((np.diff(part) > 0).all() for part in parts)
+
+
+def test_proportions_of_uc_merced(make):
+    groups = np.repeat([f"folder{k:02d}" for k in range(21)], 100)
+    a = make.modality(np.ones((2100, 2), np.uint8), groups=groups)
+    splits = split(make.dataset(a, make.modality([0, 1] * 3), 2), seed=0)
+    parts = parts_of(splits, 0)
+    assert_shared_out(parts, 2100)
+    assert [len(p) for p in parts] == [63 * 21, 7 * 21, 30 * 21]
+    for part, each in zip(parts, (63, 7, 30), strict=True):
+        assert np.unique(groups[part], return_counts=True)[1].tolist() == [each] * 21
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(3, 30), min_size=1, max_size=5),
+    test=st.floats(0.01, 0.99),
+    validation=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**31),
+)
+def test_every_part_has_every_class(counts, test, validation, seed):
+    from conftest import modality
+
+    from cmir_ref.data import Dataset
+
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    m = modality(labels)
+    names = tuple(map(str, range(len(counts))))
+    n = len(labels)
+    splits = split(Dataset((m, m), names, np.stack([np.arange(n), np.arange(n)[::-1]], 1)), test=test,
+                   validation=validation, seed=seed)  # fmt: skip
+    parts = parts_of(splits, 0)
+    assert_shared_out(parts, n)
+    for a, b in splits:
+        assert set(labels[a]) == set(range(len(counts)))
+        assert set(b) == set(n - 1 - a)  # partners stay together
+
+
+def test_seeds(make):
+    labels = np.arange(60) % 3
+    dataset = make.dataset(make.modality(labels), make.modality(labels), 3)
+    one, same, other = (split(dataset, protocol="recordings", seed=seed) for seed in (1, 1, 2))
+    for k in range(2):
+        np.testing.assert_array_equal(one.test[k], same.test[k])
+        assert not np.array_equal(one.test[k], other.test[k])
+
+
+def test_no_validation_part(make):
+    a = make.modality([0, 0, 1, 1])
+    splits = split(make.dataset(a, a, 2), validation=0, seed=0)
+    assert [len(p) for p in parts_of(splits, 0)] == [2, 0, 2]
+
+
+def test_protocols_of_recordings(make):
+    a, labels = make.modality([0, 0, 0, 1, 1, 1]), np.repeat([0, 1], 15)
+    voices = np.tile([f"v{k}" for k in range(5)], 6)
+    dataset = make.dataset(a, make.modality(labels, name="b", kind="sound", groups=voices), 2)
+    for part in split(dataset, seed=0):
+        np.testing.assert_array_equal(part[1], np.arange(30))
+    recordings = parts_of(split(dataset, protocol="recordings", seed=0), 1)
+    assert_shared_out(recordings, 30)
+    assert [np.bincount(labels[p]).tolist() for p in recordings] == [[9, 9], [1, 1], [5, 5]]
+    by_voice = parts_of(split(dataset, protocol="voices", seed=0), 1)
+    assert_shared_out(by_voice, 30)
+    assert sum(len(set(voices[p])) for p in by_voice) == 5
+    assert all(set(labels[p]) == {0, 1} for p in by_voice)
+
+
+def test_voices_that_say_one_label_each(make):
+    labels = np.repeat(np.arange(17), 15)
+    b = make.modality(labels, kind="sound", groups=[f"v{k}" for k in range(255)])
+    parts = parts_of(split(make.dataset(make.modality(labels), b, 17), protocol="voices", seed=0), 1)
+    assert [np.bincount(labels[p]).tolist() for p in parts] == [[9] * 17, [1] * 17, [5] * 17]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31))
+def test_voices_never_cross(seed):
+    from conftest import modality
+
+    from cmir_ref.data import Dataset
+    from cmir_ref.errors import InputError
+
+    random = np.random.default_rng(seed)
+    labels, voices = random.integers(0, 4, 80), random.integers(0, 12, 80).astype(str)
+    dataset = Dataset(
+        (modality(np.repeat(np.arange(4), 3)), modality(labels, kind="sound", groups=voices)), tuple("abcd"), None
+    )
+    try:
+        parts = parts_of(split(dataset, protocol="voices", seed=seed), 1)
+    except InputError as error:
+        assert "use protocol recordings" in str(error)
+        return
+    assert_shared_out(parts, 80)
+    assert sum(len(set(voices[p])) for p in parts) == len(set(voices))
+    assert all(set(labels[p]) == set(labels) for p in parts)
+
+
+def test_splits_that_are_refused(make, refused):
+    a = make.modality([0, 0, 0, 1, 1, 1], name="a")
+    dataset = make.dataset(a, a._replace(name="b", kind="sound"), 2)
+    with refused("'speakers'", "paper, recordings, voices"):
+        split(dataset, protocol="speakers", seed=0)
+    with refused("b", "3 distinct voices", "found 1", "recordings"):
+        split(dataset, protocol="voices", seed=0)
+    two = a._replace(kind="sound", groups=np.array(list("xyxyyz")))
+    with refused("voices that say 'class0'", "only 2", "recordings"):
+        split(make.dataset(a, two, 2), protocol="voices", seed=0)
+    with refused("test 1.0"):
+        split(dataset, test=1.0, seed=0)
+    with refused("class 'class1'", "only 2", "at least 3"):
+        split(make.dataset(make.modality([0, 0, 0, 1, 1]), a, 2), seed=0)
+    with refused("'g'", "only 2"):
+        split(make.dataset(make.modality([[1, 0], [1, 1]]), a, 2), seed=0)
+    with refused("b1", "more than one partner"):
+        split(make.dataset(a, make.modality([0, 1], name="b"), 2, np.array([[3, 1], [4, 1]])), seed=0)
+
+
+def test_several_partners_stay_on_one_side(make):
+    a, b = make.modality([0, 0, 0, 0]), make.modality([0] * 8)
+    pairing = np.stack([np.repeat(np.arange(4), 2), np.arange(8)], 1)
+    splits = split(make.dataset(a, b, 1, pairing), seed=0)
+    assert_shared_out(parts_of(splits, 1), 8)
+    for i, j in splits:
+        np.testing.assert_array_equal(j // 2, np.repeat(i, 2))
+
+
+SINGLE, MULTI = np.array([0, 1, 2, 1, 0]), np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1]])
+
+
+@pytest.mark.parametrize("labels_a", [SINGLE, MULTI])
+@pytest.mark.parametrize("labels_b", [SINGLE, MULTI])
+def test_pairs_are_complete(labels_a, labels_b):
+    index_a, index_b = np.array([4, 0, 2]), np.array([0, 1, 2])
+    pairs = draw_pairs(labels_a, labels_b, index_a, index_b, np.random.default_rng(0))
+    hot_a, hot_b = as_multi_hot(labels_a, 3), as_multi_hot(labels_b, 3)
+    assert set(pairs[:, 1]) <= set(index_b)
+    expected = [(i, c) for i in index_a for c in np.flatnonzero(hot_a[i])]
+    assert [i for i, _ in expected] == pairs[:, 0].tolist()
+    assert all(hot_b[j, c] for (_, c), j in zip(expected, pairs[:, 1], strict=True))
+
+
+def test_pairs_are_drawn_evenly_and_seeded():
+    labels, everything = (np.zeros(1000, int), np.repeat([0, 1], 5)), (np.arange(1000), np.arange(10))
+
+    def draw(seed):
+        return draw_pairs(*labels, *everything, np.random.default_rng(seed))
+
+    assert np.bincount(draw(0)[:, 1], minlength=10)[:5].min() > 150
+    np.testing.assert_array_equal(draw(0), draw(0))
+    assert not np.array_equal(draw(0), draw(1))
+
+
+def test_a_label_without_partner(refused):
+    with refused("label 2", "no sample"):
+        draw_pairs(SINGLE, SINGLE, np.arange(5), np.array([0, 1]), np.random.default_rng(0))
+
+
+def test_given_pairs(make):
+    pairing = np.array([[0, 2], [1, 1], [2, 0]])
+    np.testing.assert_array_equal(given_pairs(pairing, np.array([0, 2]), np.array([0, 1, 2])), pairing[[0, 2]])
+    a = make.modality([0, 0, 0])
+    part, random = (np.array([1]), np.array([1])), np.random.default_rng(0)
+    np.testing.assert_array_equal(pairs_of(make.dataset(a, a, 1, pairing), part, random), [[1, 1]])
+    np.testing.assert_array_equal(pairs_of(make.dataset(a, a, 1), part, random), [[1, 1]])
