@@ -29,7 +29,9 @@ def get_xp(*arrays: Array):
         if found is None:
             found = xp
         elif xp is not found:
-            raise TypeError(f"arrays of {found.__name__} and {xp.__name__} in one call: move one with to_device or to_host")
+            raise TypeError(
+                f"arrays of {found.__name__} and {xp.__name__} in one call: move one with to_device or to_host"
+            )
     return np if found is None else found
 
 

@@ -5,7 +5,7 @@ The command `cmir-ref gradcheck` and the tests read this list; a test fails if a
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .models.feature_pretrainer import (
     feature_pretrainer_backward,
     init_feature_pretrainer,
 )
-from .models.head import PretrainerOutput, head, head_backward
+from .models.head import head, head_backward
 from .models.latent import Latent, init_latent, latent_network, latent_network_backward
 from .models.mlp import mlp, mlp_backward
 from .models.objective import objective, objective_backward
@@ -105,6 +105,13 @@ def _max_pool(rng, factor):
     return Pair(partial(ops.max_pool, factor=factor), ops.max_pool_backward, {"x": x})
 
 
+@declare("fused/conv_max_pool/2", "ops.fused.conv_max_pool.conv_max_pool", factor=2)
+@declare("fused/conv_max_pool/3", "ops.fused.conv_max_pool.conv_max_pool", factor=3)
+def _conv_max_pool(rng, factor):
+    forward = partial(ops.fused.conv_max_pool, factor=factor)
+    return Pair(forward, ops.fused.conv_max_pool_backward, arrays(rng, x=(2, 6, 5, 3), w=(3, 3, 3, 2), b=(2,)))
+
+
 @declare("batch_norm/train", "ops.batch_norm.batch_norm", form="train")
 @declare("batch_norm/inference", "ops.batch_norm.batch_norm", form="inference")
 @declare("batch_norm/frozen", "ops.batch_norm.batch_norm", form="frozen")
@@ -184,9 +191,7 @@ def _eq1(rng, kind, target="identity"):
 @declare("eq2/unsquared", "losses.eq2_alignment.alignment", norm="unsquared", reduction="sum")
 @declare("eq2/mean", "losses.eq2_alignment.alignment", norm="squared", reduction="mean")
 def _eq2(rng, **reading):
-    return Pair(
-        partial(losses.alignment, **reading), losses.alignment_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3))
-    )
+    return Pair(partial(losses.alignment, **reading), losses.alignment_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3)))
 
 
 @declare("eq3/shared", "losses.eq3_classification.classification", classifier="shared")
@@ -228,7 +233,7 @@ def _eq4(rng, reduction):
 @declare("eq5/mean", "losses.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
 def _eq5(rng, **reading):
     forward = partial(losses.reconstruction, **reading)
-    shapes = {name: (4, 3) for name in ("from_a", "from_b", "z_a", "z_b")}
+    shapes = dict.fromkeys(("from_a", "from_b", "z_a", "z_b"), (4, 3))
     return Pair(forward, losses.reconstruction_backward, arrays(rng, **shapes))
 
 
@@ -347,6 +352,7 @@ def _feature_pretrainer(rng):
 
 
 @declare("conv_pretrainer/paper/train", "models.conv_pretrainer.conv_pretrainer", network=True)
+@declare("conv_pretrainer/paper/plain", "models.conv_pretrainer.conv_pretrainer", network=True, fused=False)
 @declare("conv_pretrainer/paper/inference", "models.conv_pretrainer.conv_pretrainer", network=True, mode="inference")
 @declare(
     "conv_pretrainer/released/train",
@@ -361,8 +367,8 @@ def _feature_pretrainer(rng):
     order="conv-act-norm-pool",
     norm="frozen",
 )
-def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train"):
-    arch = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4), block_order=order, batch_norm=norm)
+def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train", fused=True):
+    arch = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4), block_order=order, batch_norm=norm, fused=fused)
     params, buffers = init_conv_pretrainer(arch, (5, 4, 2), 5, 3, rng)
     buffers = {k: v.astype(float) + rng.uniform(0.1, 0.5, v.shape) for k, v in buffers.items()}
     masks = {"z": rng.random((4, 5)) > 0.5}
@@ -431,7 +437,9 @@ def _declare_objectives():
 def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu"):
     arch, params, masks = _latent(rng, classifier=readings.classifier, activation=activation)
     y = _labels(rng)
-    readings = readings._replace(target_gradient="flow")  # with "stop" the gradient of z is, on purpose, not the derivative
+    readings = readings._replace(
+        target_gradient="flow"
+    )  # with "stop" the gradient of z is, on purpose, not the derivative
 
     def forward(p, z_a, z_b):
         return objective(
@@ -481,3 +489,8 @@ def _end_to_end(rng):
         )
 
     return network_pair(forward, lambda d, cache: (end_to_end_backward(d, cache), []), params, {})
+
+
+def tolerance(check: Check, method: str) -> float:
+    """The largest error that passes: whole networks lose digits to central differences, to complex steps nothing does."""
+    return {"complex-step": 1e-12, "directional": 1e-12, "central-difference": 1e-5 if check.network else 1e-6}[method]

@@ -89,6 +89,7 @@ class Config(Section):
 
     block_order: Literal["conv-pool-act-norm", "conv-act-norm-pool"] = "conv-pool-act-norm"  # paper, code
     batch_norm: Literal["train", "frozen"] = "train"  # frozen: code
+    fused: bool = True  # the fast twins of ops/fused; False: the plain operations, same values
     orthogonality: Orthogonality = Orthogonality()
 
     encoder_depth: int = Field(3, ge=1)  # paper 3, code 1
@@ -123,7 +124,9 @@ class Config(Section):
 
 def preset_names() -> list[str]:
     """The presets that come with the package."""
-    return sorted(p.name.removesuffix(".toml") for p in (files(__package__) / "presets").iterdir() if p.name.endswith("toml"))
+    return sorted(
+        p.name.removesuffix(".toml") for p in (files(__package__) / "presets").iterdir() if p.name.endswith("toml")
+    )
 
 
 def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: Any) -> Config:

@@ -142,9 +142,7 @@ def train(
 
     task = stage2_task(config, network, tuple(sources), pairs, len(pairs(0)), parts.validation, xp)
     tensors, buffers = folder.fit(task, lambda: init_stage2(config, network, tuple(frozen), classes), xp, watch)
-    v = tuple(
-        embed(network, tensors, buffers, i, sources[i], np.arange(len(sources[i].labels)), xp) for i in (0, 1)
-    )
+    v = tuple(embed(network, tensors, buffers, i, sources[i], np.arange(len(sources[i].labels)), xp) for i in (0, 1))
     embeddings = Embeddings(
         v,
         tuple(m._replace(x=np.empty((0, *m.x.shape[1:]), m.x.dtype)) for m in (a, b)),
@@ -240,9 +238,7 @@ class Folder:
             self.current = None
             self._save()
         own = under_slash(task.name, self.tensors)
-        return tuple(
-            {k: to_device(v, xp) for k, v in under_slash(kind, own).items()} for kind in ("params", "buffers")
-        )
+        return tuple({k: to_device(v, xp) for k, v in under_slash(kind, own).items()} for kind in ("params", "buffers"))
 
     def finish(self, embeddings: Embeddings) -> Run:
         """Writes embeddings and report."""
@@ -553,7 +549,9 @@ def guess_modality(run: Run, query: str | Path) -> str:
     kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
     kinds = [m.kind for m in run.embeddings.modalities]
     if kind not in kinds:
-        raise InputError(f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from")
+        raise InputError(
+            f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from"
+        )
     return "ab"[kinds.index(kind)]
 
 

@@ -63,9 +63,9 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     """The pairs of DSRSID.mat: PAN (N, 256, 256, 1) and MUL (N, 64, 64, 4), lazily, labels 0 … 7.
 
     The sample axis is the one as long as the labels, the band axis the one of length 4, and height and width are
-    swapped where MATLAB wrote the field. Where lengths coincide, `sample_axis` and `band_axis` decide: axes in the
-    file's order, negative from the end. Raises `InputError` for a file that is missing or not HDF5, missing fields,
-    labels outside 1 … 8, counts that differ, and axes that remain ambiguous.
+    swapped where MATLAB wrote the field. Where lengths coincide, `sample_axis` (of PAN and MUL) and `band_axis` decide:
+    axes in the file's order, as h5py shows it, negative from the end. Raises `InputError` for a file that is missing or
+    not HDF5, missing fields, labels outside 1 … 8, counts that differ, and axes that remain ambiguous.
     """
     path = find(root, FILE)
     x = open_tiles(path, sample_axis=sample_axis, band_axis=band_axis)
@@ -160,7 +160,7 @@ def axes(
         raise InputError(f"{where}: no axes for {samples} samples (as many as labels) of {bands}-band images")
     if len(fits) > 1:
         setting = "sample_axis" if len({s for s, _ in fits}) > 1 else "band_axis"
-        raise InputError(f"{where}: more than one axis fits; set {setting} to one of 0 to {len(shape) - 1}")
+        raise InputError(f"{where}: more than one axis fits; set {setting} to the right one, 0 to {len(shape) - 1}")
     s, b = fits[0]
     spatial = [axis for axis in every if axis not in (s, b)]
     return (s, *spatial) if flat else (s, *spatial, b)

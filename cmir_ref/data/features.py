@@ -68,6 +68,7 @@ def write_features(folder: str | Path, *, pan=None, mul=None, labels=None, score
         "scores": scores,
         "unified_features": unified,
     }
+    Path(folder).mkdir(parents=True, exist_ok=True)
     written = []
     for name, value in given.items():
         if value is None:

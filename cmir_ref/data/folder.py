@@ -33,6 +33,6 @@ def load_folder(
         paths += files
         labels += [label] * len(files)
     names = tuple(sub.name for sub in folders)
-    ids = tuple(f"{path.parent.name}/{path.stem}" for path in paths)
+    ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     x = read_images(paths, size, progress=progress)
     return Modality(name, "image", x, np.array(labels), ids, tuple(map(str, paths)), np.array(names)[labels]), names

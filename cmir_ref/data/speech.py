@@ -51,7 +51,7 @@ def load_speech(
     voices = _voices(paths, voice_pattern)
     labels = np.array([list(label_names).index(path.parent.name) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
-    ids = tuple(f"{path.parent.name}/{path.stem}" for path in paths)
+    ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices)
 
 
@@ -86,7 +86,8 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
     """Log-mel spectrogram (T, 64) float32 of samples (n,) at 16 kHz, T = 1 + (n - 400) // 160 whole frames.
 
     Frames of 25 ms under a periodic Hann window, every 10 ms; magnitude of a 512-point FFT; 64 triangular bands between
-    125 and 7500 Hz, evenly spaced in HTK mel and of unit height; log(mel + 0.01).
+    125 and 7500 Hz, evenly spaced in HTK mel and of unit height; log(mel + 0.01). The triangles are straight in Hz, as
+    librosa draws them; VGGish's own are straight in mel.
     """
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]

@@ -110,6 +110,8 @@ def _by_voice(
             lacking[:, c] = _sizes(says[:, c].sum(), shares, what)
         except InputError as error:
             raise InputError(f"{error}; {instead}") from None
+    if not shares[1]:
+        lacking[1] = -len(voices) - 1  # never the part that lacks most
     part = np.full(len(voices), -1)
     order = rng(seed, "split", number).permutation(len(voices))
     while (left := order[part[order] < 0]).size:

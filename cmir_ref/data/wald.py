@@ -7,6 +7,7 @@ f = 1 / (2 · 4) cycles a pixel is given: σ = (2 · 4 / 2π) √(-2 ln gain), t
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -52,14 +53,22 @@ def mul(image: np.ndarray, *, gain: float = GAIN, factor: int = FACTOR) -> np.nd
 def pair(images: Modality, label_names: Sequence[str], *, gain: float = GAIN, progress: bool = False) -> Dataset:
     """Images (N, H, W, C) as a paired set: `pan` (N, H, W, 1) and `mul` (N, H/4, W/4, C), both in the images' dtype.
 
-    One image at a time is held as floating point. Raises `InputError` where H or W is no multiple of 4.
+    A few images at a time are held as floating point. Raises `InputError` where H or W is no multiple of 4.
     """
+    from threadpoolctl import threadpool_limits
+
     n, height, width, bands = images.x.shape
     x_pan = np.empty((n, height, width, 1), images.x.dtype)
     x_mul = np.empty((n, height // FACTOR, width // FACTOR, bands), images.x.dtype)
-    for k in track(range(n), n, "simulating sensors", progress):
+
+    def observe(k: int) -> None:
         image = images.x[np.array([k])]
         x_pan[k], x_mul[k] = pan(image)[0], mul(image, gain=gain)[0]
+
+    # threads share out the images, so that the small products within one need none
+    with threadpool_limits(1), ThreadPoolExecutor(4) as pool:
+        for _ in track(pool.map(observe, range(n)), n, "simulating sensors", progress):
+            pass
     modalities = (images._replace(name="pan", x=x_pan), images._replace(name="mul", x=x_mul))
     return Dataset(modalities, tuple(label_names), np.stack([np.arange(n)] * 2, axis=1), NOTE)
 

@@ -1,8 +1,8 @@
 """Numerical differentiation: is a backward function the derivative of its forward?
 
-    from cmir_ref.gradcheck import check_gradient
-    for result in check_gradient(my_op, my_op_backward, [x, w, b]):
-        print(result.input, result.method, result.error)
+from cmir_ref.gradcheck import check_gradient
+for result in check_gradient(my_op, my_op_backward, [x, w, b]):
+    print(result.input, result.method, result.error)
 """
 
 from .check import Result, check_gradient, relative_error

@@ -18,9 +18,7 @@ class OrthogonalityCache(NamedTuple):
     scale: float
 
 
-def soft_orthogonality(
-    z: Array, *, target: str = "identity", scaled: bool = False
-) -> tuple[Array, OrthogonalityCache]:
+def soft_orthogonality(z: Array, *, target: str = "identity", scaled: bool = False) -> tuple[Array, OrthogonalityCache]:
     """O = ‖ZᵀZ − T‖²_F, or ‖ZᵀZ/N − T‖²_F where `scaled`.
 
     `target`: "identity" T = I (decorrelated features), or "ones" T = 11ᵀ, the paper's literal "vector of ones", whose

@@ -9,9 +9,7 @@ from ..backend import Array
 from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 
 
-def alignment(
-    v_a: Array, v_b: Array, *, norm: str = "squared", reduction: str = "sum"
-) -> tuple[Array, FrobeniusCache]:
+def alignment(v_a: Array, v_b: Array, *, norm: str = "squared", reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
     """L₂ = ‖V_a − V_b‖²_F, or ‖V_a − V_b‖_F for `norm` "unsquared" (released code); over n where `reduction` is "mean"."""
     return frobenius(v_a - v_b, squared=norm == "squared", reduction=reduction)
 

@@ -1,6 +1,6 @@
 """Equation 6: the objective of the latent network.
 
-    L = λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R        (here: weights.l2, .l3, .l4, .l5, .r)
+L = λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R        (here: weights.l2, .l3, .l4, .l5, .r)
 """
 
 from typing import Any, NamedTuple

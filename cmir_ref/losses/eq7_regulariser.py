@@ -1,6 +1,6 @@
 """Equation 7: the α-regulariser of an encoder's weights, in its three readings.
 
-    R = ‖w_a − α‖²_F + ‖w_b − α‖²_F, one term a matrix
+R = ‖w_a − α‖²_F + ‖w_b − α‖²_F, one term a matrix
 """
 
 from typing import NamedTuple

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..backend import Array
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ..ops.conv import conv, conv_backward
+from ..ops.fused import conv_max_pool, conv_max_pool_backward
 from ..ops.max_pool import max_pool, max_pool_backward
 from ..ops.relu import leaky_relu, leaky_relu_backward
 from ..params import he, zeros
@@ -21,6 +22,7 @@ BLOCK_ORDERS = {
     "conv-pool-act-norm": ("conv", "pool", "act", "norm"),  # the paper's text
     "conv-act-norm-pool": ("conv", "act", "norm", "pool"),  # the released code
 }
+FUSED = {("conv", "pool", "act", "norm"): ("conv+pool", "act", "norm")}
 
 
 class ConvPretrainer(NamedTuple):
@@ -32,6 +34,7 @@ class ConvPretrainer(NamedTuple):
     batch_norm: str = "train"  # or "frozen"
     slope: float = 0.01
     dropout: float = 0.5
+    fused: bool = True  # the fast twin of conv → pool where there is one; False: every operation for itself
 
 
 class ConvPretrainerCache(NamedTuple):
@@ -85,13 +88,17 @@ def conv_pretrainer(
     dropout's; in "inference" it uses `buffers` and there is no dropout. `arch.batch_norm` "frozen" overrides both.
     """
     form = "frozen" if arch.batch_norm == "frozen" else mode
+    steps = BLOCK_ORDERS[arch.block_order]
+    steps = FUSED.get(steps, steps) if arch.fused else steps
     blocks, statistics = [], {}
     h = x
     for i, pool in enumerate(arch.pools, start=1):
         caches = []
-        for step in BLOCK_ORDERS[arch.block_order]:
+        for step in steps:
             if step == "conv":
                 h, cache = conv(h, params[f"conv.{i}.w"], params[f"conv.{i}.b"])
+            elif step == "conv+pool":
+                h, cache = conv_max_pool(h, params[f"conv.{i}.w"], params[f"conv.{i}.b"], pool)
             elif step == "pool":
                 h, cache = max_pool(h, pool)
             elif step == "act":
@@ -113,9 +120,10 @@ def conv_pretrainer_backward(d: PretrainerOutput, cache: ConvPretrainerCache) ->
     dh = dh.reshape(cache.shape)
     for i, steps in reversed(cache.blocks):
         for step, step_cache in reversed(steps):
-            if step == "conv":
+            if step.startswith("conv"):
+                backward = conv_backward if step == "conv" else conv_max_pool_backward
                 wanted = i != "1" or cache.input_gradient
-                dh, grads[f"conv.{i}.w"], grads[f"conv.{i}.b"] = conv_backward(dh, step_cache, input_gradient=wanted)
+                dh, grads[f"conv.{i}.w"], grads[f"conv.{i}.b"] = backward(dh, step_cache, input_gradient=wanted)
             elif step == "pool":
                 dh = max_pool_backward(dh, step_cache)
             elif step == "act":

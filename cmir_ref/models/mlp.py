@@ -12,7 +12,9 @@ from ..ops.relu import relu, relu_backward
 ACTIVATIONS = ("relu", "hidden", "linear")
 
 
-def mlp(params: Mapping[str, Array], name: str, x: Array, *, depth: int, activation: str = "relu") -> tuple[Array, list]:
+def mlp(
+    params: Mapping[str, Array], name: str, x: Array, *, depth: int, activation: str = "relu"
+) -> tuple[Array, list]:
     """H_l = φ(H_{l−1} W_l + 1 b_lᵀ) for l = 1 … depth.
 
     `activation`: "relu" after every layer (the paper's "three FC + ReLU layers"), "hidden" after all but the last,

@@ -34,10 +34,13 @@ def choose_pretrainer(
     batch_norm: str = "train",
     dropout: float = 0.5,
     hidden: tuple[int, ...] = (),
+    fused: bool = True,
 ) -> Pretrainer:
     """The pretrainer for samples of `shape`: (H, W, C) images and log-mel patches, or (C,) vectors."""
     if len(shape) == 1:
         arch = FeaturePretrainer(hidden=hidden, dropout=dropout)
         return Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, arch)
-    arch = ConvPretrainer(pools_for(*shape[:2]), block_order=block_order, batch_norm=batch_norm, dropout=dropout)
+    arch = ConvPretrainer(
+        pools_for(*shape[:2]), block_order=block_order, batch_norm=batch_norm, dropout=dropout, fused=fused
+    )
     return Pretrainer(init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward, arch)

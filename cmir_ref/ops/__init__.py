@@ -1,5 +1,6 @@
 """The calculus: one operation a file, forward and backward side by side."""
 
+from . import fused
 from .batch_norm import batch_norm, batch_norm_backward
 from .conv import conv, conv_backward
 from .dropout import dropout, dropout_backward
@@ -19,6 +20,7 @@ __all__ = [
     "dropout_backward",
     "frobenius",
     "frobenius_backward",
+    "fused",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",

@@ -50,7 +50,7 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean") -> Space:
     if query.shape[1] != gallery.shape[1]:
         raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
     largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
-    scale = 2.0 ** max(math.frexp(largest)[1] - 1, -1000) if largest else 1.0
+    scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
     query, gallery = query / scale, gallery / scale
     longest = max(float((v * v).sum(axis=1).max()) for v in (query, gallery)) or 1.0  # all zero: any unit will do
     if kind == "released":
@@ -125,9 +125,9 @@ def squared_distances(query: Array, gallery: Array) -> Array:
     """Squared Euclidean distances (Q, G) of `query` (Q, D) and `gallery` (G, D), float64.
 
     ‖q − g‖², rounded to multiples of 1e-7 · max‖v‖² (the largest norm of queries and gallery): equal multiples are
-    ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
+    ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For
+    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit. Source: DESIGN 6.
     """
-    get_xp(query, gallery)
     space = prepare(query, gallery)
     return levels(space) * space.unit * space.scale * space.scale
 
@@ -158,7 +158,7 @@ def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | N
 
 
 def blocks(rows: int, row_bytes: int, memory_mb: float) -> Iterator[slice]:
-    """Slices that cover `rows`, as many at a time as fit in `memory_mb` MiB (64 at most, more is slower), one at least."""
+    """Slices of `rows`, each as long as fits in `memory_mb` MiB (64 at most: more is slower), at least 1."""
     step = max(1, int(min(memory_mb, 64) * 2**20 // row_bytes))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

@@ -92,7 +92,6 @@ def average_precision(distances: Array, relevant: Array, exclude: Array | None =
     ρ = (r−1)/(n−1), H the harmonic numbers. Source: McSherry & Najork, "Computing information retrieval performance
     measures efficiently in the presence of tied scores", ECIR 2008. Raises `InputError` as `tie_groups` does.
     """
-    get_xp(distances, relevant)
     return _average_precision(tie_groups(distances, relevant, exclude))
 
 
@@ -126,7 +125,6 @@ def precision_at_k(distances: Array, relevant: Array, k: int, exclude: Array | N
     beyond the gallery is cut to its size: the precision of the whole gallery. Raises `InputError` for k < 1 and as
     `tie_groups` does. Source: McSherry & Najork 2008.
     """
-    get_xp(distances, relevant)
     return _precision(tie_groups(distances, relevant, exclude), k)
 
 
@@ -138,7 +136,7 @@ def _precision(groups: TieGroups, k: int) -> Array:
     k = xp.minimum(k, groups.items)
     places = xp.clip(k[groups.row] - groups.above, 0, groups.size)
     hits = xp.bincount(groups.row, weights=places * groups.relevant / groups.size, minlength=len(k))
-    return xp.where(groups.total > 0, hits / k, xp.nan)
+    return xp.where(groups.total > 0, hits / xp.maximum(k, 1), xp.nan)
 
 
 def mean_precision_at_tens(
@@ -170,7 +168,6 @@ def _check_tens(cutoffs: int, ties: str) -> None:
 
 def _mean_of_tens(groups: TieGroups, cutoffs: int) -> Array:
     """Mean expected precision (Q,) at 10, 20, …, 10 · cutoffs."""
-    get_xp(groups.row)
     return sum(_precision(groups, 10 * c) for c in range(1, cutoffs + 1)) / cutoffs
 
 
@@ -198,10 +195,10 @@ def chance(relevant: Array, items: Array | int) -> tuple[Array, Array]:
     prevalence, the more so the rarer the relevant items.) Source: DESIGN 6.
     """
     xp = get_xp(relevant)
-    items = xp.broadcast_to(xp.asarray(items), relevant.shape)
+    items = xp.maximum(xp.broadcast_to(xp.asarray(items), relevant.shape), 1)
     none = xp.zeros_like(relevant)
-    ap = _mean_over_relevant(_gain(none, xp.maximum(items, 1), none, relevant, int(items.max())), relevant)
-    return ap, xp.where(relevant > 0, relevant / xp.maximum(items, 1), xp.nan)
+    ap = _mean_over_relevant(_gain(none, items, none, relevant, int(items.max())), relevant)
+    return ap, xp.where(relevant > 0, relevant / items, xp.nan)
 
 
 def relevance(query_labels: Array, gallery_labels: Array) -> Array:
@@ -210,7 +207,6 @@ def relevance(query_labels: Array, gallery_labels: Array) -> Array:
     Labels are integer classes (N,) or multi-hot (N, C), in any mix: class c is the multi-hot vector with a one at c.
     Raises `InputError` for other shapes or values, for two C that differ, and for a class outside 0 … C−1 in a mix.
     """
-    get_xp(query_labels, gallery_labels)
     check_labels(query_labels, gallery_labels)
     return _relevance(query_labels, gallery_labels)
 
@@ -229,7 +225,6 @@ def _relevance(query: Array, gallery: Array) -> Array:
 
 def check_labels(query: Array, gallery: Array) -> None:
     """Raises `InputError` where `relevance` cannot compare the two."""
-    get_xp(query, gallery)
     for name, labels in (("query labels", query), ("gallery labels", gallery)):
         if labels.ndim not in (1, 2) or 0 in labels.shape:
             raise InputError(f"{name}: expected classes (N,) or multi-hot (N, C), got shape {labels.shape}")

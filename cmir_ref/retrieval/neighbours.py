@@ -6,7 +6,7 @@ from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval.distances import blocks, distance_of, exclusions, levels, prepare
 
-BYTES = 16  # of a (query, item) pair at the peak: its level, and the candidates
+BYTES = 48  # of a (query, item) pair at the peak: its level and, for large k, the packed copies
 
 
 def nearest(
@@ -26,7 +26,7 @@ def nearest(
     embeddings' float64 copies come on top); the result does not depend on it. Retrieval from both modalities at once
     is a gallery of both, concatenated.
 
-    Raises `InputError` for k < 1 and as `prepare` does.
+    Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` does.
     """
     xp = get_xp(query, gallery)
     if k < 1:
@@ -35,6 +35,8 @@ def nearest(
     queries, items = query.shape[0], gallery.shape[0]
     exclude = exclusions(exclude, queries, items, xp)
     k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
+    if k == 0:
+        raise InputError("gallery: its only item is excluded, nothing is left to find")
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
     for rows in blocks(queries, items * BYTES, memory_mb):
         block = levels(space, rows)

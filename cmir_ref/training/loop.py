@@ -39,7 +39,9 @@ class Task(NamedTuple):
     schedule: Schedule
     steps_per_epoch: int
     batches: Callable[[int], Iterable[Any]]  # epoch -> batches
-    gradients: Callable[..., tuple[dict, dict, dict]]  # (params, buffers, batch, epoch, step) -> parts, grads, statistics
+    gradients: Callable[
+        ..., tuple[dict, dict, dict]
+    ]  # (params, buffers, batch, epoch, step) -> parts, grads, statistics
     validate: Callable[[Mapping, Mapping], dict[str, float]]  # (params, buffers) -> figures, "score" among them
     groups: tuple[tuple[str, ...], ...] = ((),)  # parameter prefixes updated in turn; () is all at once
 

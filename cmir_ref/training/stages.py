@@ -45,6 +45,7 @@ def pretrainer(config: Config, shape: tuple[int, ...]) -> Pretrainer:
         batch_norm=config.batch_norm,
         dropout=config.stage1.dropout,
         hidden=config.stage1.hidden,
+        fused=config.fused,
     )
 
 

@@ -120,7 +120,7 @@ def modality(labels, *, name="a", kind="features", groups=None, x=None) -> Modal
     return Modality(name, kind, x, np.asarray(labels), ids, tuple(f"{name}.mat:{k}" for k in range(n)), groups)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
     """`make.modality(labels, …)` and `make.dataset(a, b, classes, pairing)` in memory."""
 

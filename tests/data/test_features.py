@@ -72,7 +72,7 @@ def test_folder(tmp_path, refused, make):
         Image.fromarray(make.picture(8, 8)).save(tmp_path / c / f"x.{suffix}")
     (tmp_path / "a" / "notes.txt").touch()
     m, names = load_folder(tmp_path, size=8)
-    assert (names, m.ids, m.labels.tolist()) == (("a", "b"), ("a/x", "b/x"), [0, 1])
+    assert (names, m.ids, m.labels.tolist()) == (("a", "b"), ("a/x.bmp", "b/x.png"), [0, 1])
     np.testing.assert_array_equal(m.x[1], make.picture(8, 8))
     (tmp_path / "c").mkdir()
     with refused(tmp_path / "c", "without images"):

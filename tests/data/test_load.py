@@ -1,5 +1,8 @@
 """Whole data sets by name, and single files as queries."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import scipy.io
 from PIL import Image
 
 from cmir_ref.data import draw_pairs, load, read_query, split, wald, write_features
-from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES
+from cmir_ref.data.ucmerced import LABEL_NAMES
 
 
 @pytest.fixture
@@ -17,6 +20,13 @@ def released(write_ucmerced):
     scipy.io.savemat(root / "speech.mat", {"features": np.random.default_rng(0).random((51, 8))})
     scipy.io.savemat(root / "splab.mat", {"splab": np.repeat(np.eye(17), 3, axis=0)})
     return root
+
+
+def test_importing_is_light():
+    heavy = "{'librosa', 'h5py', 'scipy', 'PIL', 'rich', 'cupy'}"
+    subprocess.run(
+        [sys.executable, "-c", f"import sys, cmir_ref.data; sys.exit(bool({heavy} & set(sys.modules)))"], check=True
+    )
 
 
 def test_image_speech(released):
@@ -162,20 +172,26 @@ def test_nothing_is_loaded_before_it_is_asked_for(write_dsrsid, monkeypatch):
     assert read[-1] == "/MUL_IMAGES"
 
 
-def test_real_scenarios(real_data):
+def test_real_image_speech(real_data):
     dataset = load("image-speech", real_data, dataset="ucmerced")
-    parts = split(dataset, seed=0)
-    assert [len(p[0]) for p in parts] == [1323, 147, 630]
     image, speech = dataset.modalities
+    assert (image.x.shape, speech.x.shape) == ((2100, 64, 64, 3), (255, 128))
+    assert np.unique(image.groups, return_counts=True)[1].tolist() == [100] * 21
+    red, green, _ = image.x[image.groups == "beach"].mean((0, 1, 2))
+    assert green > red  # bands are RGB
+    assert [len(part[0]) for part in split(dataset, seed=0)] == [1323, 147, 630]
     everything = np.arange(2100), np.arange(255)
     assert len(draw_pairs(image.labels, speech.labels, *everything, np.random.default_rng(0))) == 7004
 
 
-def test_real_pan_mul(real_data):
-    dataset = load("pan-mul", real_data, dataset="ucmerced")
+def test_real_pan_mul(real_data, tmp_path):
+    (tmp_path / "Images").mkdir()
+    for c in ("airplane", "harbor"):  # a subset, to be quick
+        (tmp_path / "Images" / c).symlink_to((real_data / "ucmerced" / "Images" / c).resolve())
+    dataset = load("pan-mul", tmp_path, dataset="ucmerced")
     pan, mul = dataset.modalities
-    assert (pan.x.shape, mul.x.shape) == ((2100, 256, 256, 1), (2100, 64, 64, 3))
-    assert dataset.label_names == CLASS_NAMES
-    blocks = pan.x[:50].reshape(50, 64, 4, 64, 4).mean(axis=(2, 4))
-    luminance = mul.x[:50] @ np.array(wald.RGB_WEIGHTS)
+    assert (pan.x.shape, mul.x.shape) == ((200, 256, 256, 1), (200, 64, 64, 3))
+    assert dataset.label_names == ("airplane", "harbor")
+    blocks = pan.x[..., 0].reshape(200, 64, 4, 64, 4).mean(axis=(2, 4))
+    luminance = mul.x @ np.array(wald.RGB_WEIGHTS)
     assert np.corrcoef(blocks.ravel(), luminance.ravel())[0, 1] > 0.95

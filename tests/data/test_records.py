@@ -56,7 +56,7 @@ def test_counts_that_differ(refused, make):
         check(make.dataset(make.modality([]), b, 2))
 
 
-@pytest.mark.parametrize("pairing", [[[0, 0], [1, 2]], [[-1, 0]]])
+@pytest.mark.parametrize("pairing", [[[0, 0], [1, 2]], [[0, 0], [2, 1]], [[-1, 0]]])
 def test_pairs_of_samples_that_do_not_exist(pairing, refused, make):
     with refused("does not exist"):
         check(make.dataset(make.modality([0, 1]), make.modality([0, 1]), 2, np.array(pairing)))

@@ -96,7 +96,7 @@ def test_folder_of_recordings(write_speech):
     assert m.x.shape == (6, 96, 64, 1)
     assert m.labels.tolist() == [0] * 3 + [15] * 3
     assert m.groups.tolist() == ["ann", "bob", "cem"] * 2
-    assert m.ids[0] == "airplane/ann"
+    assert m.ids[0] == "airplane/ann.wav"
     assert not np.array_equal(m.x[0], m.x[3])
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmir_ref.data import as_multi_hot, draw_pairs, given_pairs, pairs_of, split
+from cmir_ref.data import Dataset, as_multi_hot, draw_pairs, given_pairs, pairs_of, split
+from cmir_ref.errors import InputError
 
 
 def parts_of(splits, k):
@@ -36,13 +37,9 @@ def test_proportions_of_uc_merced(make):
     validation=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**31),
 )
-def test_every_part_has_every_class(counts, test, validation, seed):
-    from conftest import modality
-
-    from cmir_ref.data import Dataset
-
+def test_every_part_has_every_class(make, counts, test, validation, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    m = modality(labels)
+    m = make.modality(labels)
     names = tuple(map(str, range(len(counts))))
     n = len(labels)
     splits = split(Dataset((m, m), names, np.stack([np.arange(n), np.arange(n)[::-1]], 1)), test=test,
@@ -84,6 +81,14 @@ def test_protocols_of_recordings(make):
     assert all(set(labels[p]) == {0, 1} for p in by_voice)
 
 
+def test_voices_without_a_validation_part(make):
+    a, labels, voices = make.modality([0, 0, 1, 1]), np.tile([0, 1], 40), np.arange(80) % 7
+    b = make.modality(labels, kind="sound", groups=voices.astype(str))
+    train, validation, test = parts_of(split(make.dataset(a, b, 2), protocol="voices", validation=0, seed=0), 1)
+    assert len(validation) == 0
+    assert_shared_out([train, test], 80)
+
+
 def test_voices_that_say_one_label_each(make):
     labels = np.repeat(np.arange(17), 15)
     b = make.modality(labels, kind="sound", groups=[f"v{k}" for k in range(255)])
@@ -92,17 +97,14 @@ def test_voices_that_say_one_label_each(make):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31))
-def test_voices_never_cross(seed):
-    from conftest import modality
-
-    from cmir_ref.data import Dataset
-    from cmir_ref.errors import InputError
-
+@given(seed=st.integers(0, 2**31))
+def test_voices_never_cross(make, seed):
     random = np.random.default_rng(seed)
     labels, voices = random.integers(0, 4, 80), random.integers(0, 12, 80).astype(str)
     dataset = Dataset(
-        (modality(np.repeat(np.arange(4), 3)), modality(labels, kind="sound", groups=voices)), tuple("abcd"), None
+        (make.modality(np.repeat(np.arange(4), 3)), make.modality(labels, kind="sound", groups=voices)),
+        tuple("abcd"),
+        None,
     )
     try:
         parts = parts_of(split(dataset, protocol="voices", seed=seed), 1)
@@ -177,6 +179,7 @@ def test_a_label_without_partner(refused):
 def test_given_pairs(make):
     pairing = np.array([[0, 2], [1, 1], [2, 0]])
     np.testing.assert_array_equal(given_pairs(pairing, np.array([0, 2]), np.array([0, 1, 2])), pairing[[0, 2]])
+    np.testing.assert_array_equal(given_pairs(pairing, np.arange(3), np.array([0, 1])), pairing[1:])
     a = make.modality([0, 0, 0])
     part, random = (np.array([1]), np.array([1])), np.random.default_rng(0)
     np.testing.assert_array_equal(pairs_of(make.dataset(a, a, 1, pairing), part, random), [[1, 1]])

@@ -76,12 +76,3 @@ def test_real_labels(real_data):
     assert labels.sum() == 7004
     assert len(np.unique(labels, axis=0)) == 203
     assert labels[CLASS_NAMES.index("airplane") * 100 :][:100, LABEL_NAMES.index("airplane")].all()
-
-
-def test_real_images(real_data):
-    m = load_images(real_data, size=64)
-    assert m.x.shape == (2100, 64, 64, 3)
-    assert m.labels.shape == (2100, 17)
-    blue = m.x[m.groups == "beach"].mean((0, 1, 2))
-    assert np.bincount(np.unique(m.groups, return_inverse=True)[1]).tolist() == [100] * 21
-    assert blue[1] > blue[0]  # sea: bands are RGB, not BGR

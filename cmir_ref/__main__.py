@@ -1,0 +1,5 @@
+"""`python -m cmir_ref`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,213 @@
+"""The command line: thin calls of the functions a notebook uses."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import InputError
+
+app = typer.Typer(
+    name="cmir-ref",
+    help="CMIR-NET in plain NumPy: cross-modal remote-sensing retrieval with every gradient derived by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder with the data sets (default: $CMIR_DATA).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` wrote.")]
+
+
+def main() -> None:
+    """Runs the command line; bad input and a missing GPU end in one line and exit status 2."""
+    from .backend import GPUUnavailable
+
+    try:
+        app()
+    except (InputError, GPUUnavailable) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except FloatingPointError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of the pipe has gone
+        sys.exit(0)
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")],
+    data: DataOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/PRESET).")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    seed: SeedOption = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Train both stages and evaluate: writes config.toml, metrics.jsonl, checkpoint, embeddings and report.html."""
+    from . import runs
+    from .config import load_config
+    from .reports.progress import Watch
+
+    check_device(device)
+    config = load_config(preset, settings or [], **({} if seed is None else {"seed": seed}))
+    out = out or Path("runs") / Path(preset).stem
+    if out.exists() and not resume:
+        raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
+    dataset = runs.load_data(config, data, progress=True)
+    try:
+        with Watch() as watch:
+            run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
+        sys.exit(130)
+    show(runs.evaluate(run), as_json)
+    print(f"report: {out / 'report.html'}", file=sys.stderr)
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    gallery: Annotated[str | None, typer.Option(help="test, train or all (default: the run's setting).")] = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """All directions of a run: a->b, b->a, a->a, b->b, a->ab, b->ab."""
+    from . import runs
+
+    check_device(device)
+    if gallery not in (None, "test", "train", "all"):
+        raise InputError(f"--gallery {gallery}: it is one of test, train, all")
+    show(runs.evaluate(runs.load_run(run), gallery), as_json)
+
+
+@app.command()
+def retrieve(
+    run: RunArgument,
+    query: Annotated[str, typer.Argument(help="A file: an image, a sound, or file.mat:17 for row 17.")],
+    to: Annotated[str, typer.Option("--to", help="a, b or all: what to search.")] = "b",
+    modality: Annotated[str | None, typer.Option("--from", help="a or b: how to read the query.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
+    seed: SeedOption = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """The nearest items to a file in the shared space."""
+    from . import runs
+
+    check_device(device)
+    if to not in ("a", "b", "all"):
+        raise InputError(f"--to {to}: it is one of a, b, all")
+    if modality not in (None, "a", "b"):
+        raise InputError(f"--from {modality}: it is one of a, b")
+    hits = runs.retrieve(runs.load_run(run), query, to, k, modality=modality)
+    if as_json:
+        print(json.dumps([hit._asdict() for hit in hits], indent=2))
+        return
+    rows = [(str(h.rank), h.modality, h.id, ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
+    print_table(("rank", "", "id", "labels", "distance"), rows)
+
+
+@app.command()
+def gradcheck(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only checks with this in their name.")
+    ] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Check every gradient numerically: each operation, loss and network, worst error by method."""
+    from . import checks
+    from .data.progress import track
+
+    check_device(device)
+    chosen = list(checks.select(names or []))
+    if not chosen:
+        raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
+    show_bar = sys.stderr.isatty()
+    results = [(c, checks.run(c, seed=seed)) for c in track(chosen, len(chosen), "gradients", show_bar)]
+    worst: dict[str, float] = {}
+    rows, failed = [], []
+    for check, found in results:
+        by_method = {}
+        for r in found:
+            by_method[r.method] = max(by_method.get(r.method, 0.0), r.error)
+            worst[r.method] = max(worst.get(r.method, 0.0), r.error)
+            if r.error > checks.tolerance(check, r.method):
+                failed.append(
+                    f"{check.name}: {r.input} by {r.method}, entry {r.worst}: {r.ours!r}, measured {r.measured!r}"
+                )
+        rows.append((check.name, *(f"{by_method[m]:.1e}" if m in by_method else "" for m in worst)))
+    if as_json:
+        details = [
+            {"name": c.name, "input": r.input, "method": r.method, "error": r.error}
+            for c, found in results
+            for r in found
+        ]
+        print(json.dumps({"worst": worst, "checks": details}, indent=2))
+    else:
+        print_table(("check", *worst), [*rows, ("worst", *(f"{e:.1e}" for e in worst.values()))])
+    for line in failed:
+        print(f"wrong: {line}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
+@app.command()
+def doctor(
+    data: DataOption = None, seed: SeedOption = None, device: DeviceOption = "cpu", as_json: JsonOption = False
+) -> None:
+    """What this machine has: versions, threads, BLAS, GPU, data sets found."""
+    from .doctor import examine
+
+    check_device(device)
+    found = examine(data or os.environ.get("CMIR_DATA"))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for section, lines in found.items():
+        print(section)
+        for name, value in lines.items():
+            print(f"  {name:<18} {value}")
+
+
+def check_device(device: str) -> None:
+    """Refuses an unknown device, and cuda where there is no GPU, before anything is read."""
+    from .backend import library
+
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"--device {device}: it is one of cpu, cuda")
+    library(device)
+
+
+def show(result: dict, as_json: bool) -> None:
+    """An evaluation as JSON or as a table."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
+    rows = [(name, *(f"{m[c]:.3f}" for c in columns), str(m["queries"])) for name, m in result["directions"].items()]
+    print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
+    print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
+    print(result["verdict"])
+
+
+def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Columns as wide as their widest cell, names left and figures right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    numeric = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(header))]
+    for row in (header, *rows):
+        cells = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True))
+        print("  ".join(cells).rstrip())

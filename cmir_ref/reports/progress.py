@@ -1,0 +1,51 @@
+"""Progress of a training run on standard error: one bar a stage, with the loss parts."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Watch:
+    """Follows a run; use as a context manager. On a terminal a live bar, elsewhere a line an epoch."""
+
+    def __init__(self):
+        self.console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self.bars: dict[str, int] = {}
+
+    def __enter__(self) -> "Watch":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.progress.stop()
+
+    def on_step(self, name: str, epochs: int = 1, done_epochs: int = 0):
+        """The callback (done, steps, parts) of one stage; `done_epochs` are behind it already."""
+        bar = self.bars.setdefault(name, self.progress.add_task(name, text="", total=None))
+        state = {"before": done_epochs, "last": 0}
+
+        def step(done: int, steps: int, parts: dict) -> None:
+            if done < state["last"]:
+                state["before"] += 1
+            state["last"] = done
+            text = "  ".join(f"{k} {float(v):.3g}" for k, v in parts.items())
+            self.progress.update(bar, completed=state["before"] * steps + done, total=epochs * steps, text=text)
+
+        return step
+
+    def on_epoch(self, epoch) -> None:
+        """A line for logs, where there is no terminal to draw on."""
+        if self.progress.disable:
+            parts = "  ".join(f"{k} {v:.4g}" for k, v in epoch.parts.items())
+            scores = "  ".join(f"{k} {v:.3f}" for k, v in epoch.validation.items())
+            best = "  best" if epoch.best else ""
+            line = f"{epoch.stage} {epoch.epoch}/{epoch.epochs}  {parts}  | validation {scores}{best}  {epoch.seconds:.1f} s"
+            self.console.print(line, highlight=False, soft_wrap=True)

@@ -1,0 +1,63 @@
+"""The collapse test: points, near points, healthy sets."""
+
+import numpy as np
+import pytest
+
+from cmir_ref.errors import InputError
+from cmir_ref.retrieval import collapse
+
+
+def test_a_point_is_collapsed_and_has_no_rank():
+    for value in (0.0, 0.1, 1e5):
+        got = collapse(np.full((5, 3), value), np.full((4, 3), value))
+        assert got["collapsed"] is True
+        assert got["effective_rank"] == 0
+        assert got["scale"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_threshold_is_relative_to_the_mean_and_absolute_below_one():
+    d = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+    for centre, size in ((0, 1e-6), (0.5, 1e-6), (1e4, 1e4 * np.sqrt(2) * 1e-6)):
+        assert collapse(centre + 0.99 * size * d, centre + 0 * d)["collapsed"]
+        assert not collapse(centre + 1.01 * size * d, centre + 0 * d)["collapsed"]
+
+
+def test_one_outlier_is_enough_not_to_be_collapsed():
+    v = np.zeros((1000, 2))
+    w = v.copy()
+    w[3] = 1e-3
+    assert not collapse(v, w)["collapsed"]
+
+
+def test_two_modalities_at_two_points_are_not_collapsed_but_each_of_them_is():
+    got = collapse(np.zeros((4, 3)), np.ones((4, 3)))
+    assert not got["collapsed"]
+    assert got["scale_a"] == got["scale_b"] == 0
+    assert got["scale"] == pytest.approx(np.sqrt(3) / 2)
+    assert got["effective_rank"] == pytest.approx(1)
+
+
+def test_effective_rank_is_the_participation_ratio_of_the_eigenvalues():
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(400, 6)) * [5, 3, 1, 1, 0.1, 0]
+    eigenvalues = np.linalg.eigvalsh(np.cov(v.T))
+    got = collapse(v[:150], v[150:])
+    assert got["effective_rank"] == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+    assert collapse(v[:150] * 1e-3, v[150:] * 1e-3)["effective_rank"] == pytest.approx(got["effective_rank"])
+    line = np.outer(rng.normal(size=50), [1.0, 2, 3])
+    assert collapse(line, 2 * line)["effective_rank"] == pytest.approx(1)
+    cube = np.concatenate([np.eye(5), -np.eye(5)])
+    assert collapse(cube, cube)["effective_rank"] == pytest.approx(5)
+
+
+def test_scales_are_mean_distances():
+    a, b = np.array([[0.0], [2.0]]), np.array([[10.0], [14.0]])
+    got = collapse(a, b)
+    assert (got["scale_a"], got["scale_b"], got["scale"]) == (1, 2, (6.5 + 4.5 + 3.5 + 7.5) / 4)
+
+
+def test_bad_embeddings_are_refused():
+    with pytest.raises(InputError, match="v_b"):
+        collapse(np.ones((2, 2)), np.array([[np.nan, 1]]))
+    with pytest.raises(InputError, match="agree"):
+        collapse(np.ones((2, 2)), np.ones((2, 3)))

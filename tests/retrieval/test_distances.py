@@ -1,0 +1,151 @@
+"""Distances on a grid: their values, and that ties are what they are whatever the blocks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmir_ref.errors import InputError
+from cmir_ref.retrieval import distance_of, levels, prepare, squared_distances
+
+
+def direct(q, g):
+    return ((q[:, None, :].astype(float) - g[None, :, :].astype(float)) ** 2).sum(-1)
+
+
+def step(q, g):
+    return 1e-7 * max((v.astype(float) ** 2).sum(1).max() for v in (q, g))
+
+
+@pytest.mark.parametrize("offset", [0, 30, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_squared_distances_are_the_direct_ones_rounded(offset, dtype):
+    rng = np.random.default_rng(1)
+    q, g = ((rng.normal(size=(n, 16)) + offset).astype(dtype) for n in (30, 70))
+    got, unit = squared_distances(q, g), step(q, g)
+    assert got.dtype == np.float64
+    assert np.abs(got - direct(q, g)).max() <= 0.501 * unit
+    assert np.abs(got / unit - np.rint(got / unit)).max() < 1e-6
+    assert len(np.unique(got)) > 40
+
+
+def boundary_set():
+    """Integer points whose squared distances, when odd, lie exactly half way between two levels (one level is 2)."""
+    rng = np.random.default_rng(2)
+    v = rng.integers(-5, 6, size=(300, 6)).astype(float)
+    v[0] = [2000, 4000, 0, 0, 0, 0]  # norm² 2e7
+    return v[:100], np.concatenate([v, v[:50]])
+
+
+def test_values_on_the_edge_of_a_level_do_not_depend_on_blocks_or_on_the_order_of_the_gallery():
+    q, g = boundary_set()
+    space = prepare(q, g)
+    whole = levels(space)
+    assert (direct(q, g) % 2 == 1).sum() > 1000  # the edge is really met
+    for size in (1, 3, 7, 32):
+        parts = [levels(space, slice(i, i + size)) for i in range(0, len(q), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+    order = np.random.default_rng(0).permutation(len(g))
+    np.testing.assert_array_equal(levels(prepare(q, g[order])), whole[:, order])
+    # equal distances, equal levels: the product alone gets this wrong
+    d2 = direct(q, g).astype(int)[1:]
+    for value in np.unique(d2):
+        assert len(np.unique(whole[1:][d2 == value])) == 1
+    product = np.rint(space.left @ space.right)
+    assert (product != whole).any()
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "released"])
+def test_tiles_of_the_gallery_do_not_change_levels(kind, monkeypatch):
+    q, g = boundary_set()
+    whole = levels(prepare(q, g, kind))
+    monkeypatch.setattr("cmir_ref.retrieval.distances.TILE", 700)
+    np.testing.assert_array_equal(levels(prepare(q, g, kind)), whole)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e5, 1e-30, 1e-310, 1e200, 1e308])
+@pytest.mark.parametrize("kind", ["euclidean", "released"])
+def test_identical_embeddings_are_at_distance_zero(value, kind):
+    v = np.full((9, 7), value)
+    assert not levels(prepare(v, v[:5], kind)).any()
+    assert not squared_distances(v, v[:5]).any()
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("factor", [2.0**-900, 2.0**-3, 2.0**500])
+def test_levels_do_not_change_when_embeddings_are_scaled_by_a_power_of_two(kind, factor):
+    rng = np.random.default_rng(3)
+    q, g = rng.normal(size=(20, 5)), rng.normal(size=(40, 5))
+    expected = levels(prepare(q, g, kind))
+    np.testing.assert_array_equal(levels(prepare(q * factor, g * factor, kind)), expected)
+
+
+def test_float32_duplicates_tie():
+    rng = np.random.default_rng(4)
+    g = (rng.normal(size=(200, 33)) + 100).astype("float32")
+    g[100:] = g[:100][rng.permutation(100)]
+    q = (rng.normal(size=(50, 33)) + 100).astype("float32")
+    got = np.sort(squared_distances(q, g), axis=1)
+    np.testing.assert_array_equal(got[:, 0::2], got[:, 1::2])
+
+
+def test_two_points_closer_than_half_a_level_tie_and_two_levels_apart_do_not():
+    g = np.array([[1.0, 0.0], [np.sqrt(1 + 2e-8), 0.0], [np.sqrt(1 + 2e-7), 0.0], [0.0, 1.0]])
+    level = levels(prepare(np.zeros((1, 2)), g))[0]
+    assert level[0] == level[1] == level[3]
+    assert level[2] == level[0] + 2
+
+
+def released(q, g):
+    """The MATLAB line by line: sum of sqrt(d)·d over complex numbers, its root, the modulus."""
+    d = (q[:, None, :] - g[None, :, :]).astype(complex)
+    return np.abs(np.sqrt((np.sqrt(d) * d).sum(-1)))
+
+
+def test_released_distance_is_the_modulus_of_the_matlab_expression():
+    rng = np.random.default_rng(5)
+    q, g = rng.normal(size=(10, 8)), 3 * rng.normal(size=(30, 8))
+    space = prepare(q, g, "released")
+    np.testing.assert_allclose(distance_of(space, levels(space)), released(q, g), atol=1e-8)
+    order = np.argsort(released(q, g)[0])
+    assert (np.argsort(levels(space)[0]) == order).all()
+    assert (np.argsort(direct(q, g)[0]) != order).any()  # it is another distance
+
+
+@given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
+@settings(max_examples=40, deadline=None)
+def test_scaling_by_anything_moves_levels_by_rounding_only(seed, factor):
+    rng = np.random.default_rng(seed)
+    q, g = rng.normal(size=(4, 3)), rng.normal(size=(9, 3))
+    one, other = levels(prepare(q, g)), levels(prepare(q * factor, g * factor))
+    assert np.abs(one - other).max() <= 1 and (one != other).mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    "q, g, word",
+    [
+        (np.ones((2, 3)), np.ones((2, 4)), "agree"),
+        (np.ones(3), np.ones((2, 3)), "query"),
+        (np.ones((2, 3)), np.ones((0, 3)), "gallery"),
+        (np.array([[1.0, np.nan]]), np.ones((2, 2)), "finite"),
+        (np.ones((2, 2)), np.array([[1.0, np.inf]]), "gallery"),
+        (np.ones((2, 2), complex), np.ones((2, 2)), "real"),
+    ],
+)
+def test_bad_embeddings_are_refused_in_one_line(q, g, word):
+    with pytest.raises(InputError, match=word) as error:
+        squared_distances(q, g)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_distance_is_refused():
+    with pytest.raises(InputError, match="cosine"):
+        prepare(np.ones((1, 2)), np.ones((1, 2)), "cosine")
+
+
+def test_arguments_are_not_written_to():
+    q, g = boundary_set()
+    copies = q.copy(), g.copy()
+    levels(prepare(q, g)), levels(prepare(q, g, "released"))
+    np.testing.assert_array_equal(q, copies[0])
+    np.testing.assert_array_equal(g, copies[1])

@@ -1,0 +1,127 @@
+"""`nearest` against brute force, with ties, exclusions and small memory."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from cmir_ref.errors import InputError
+from cmir_ref.retrieval import levels, nearest, prepare
+from cmir_ref.retrieval.neighbours import smallest
+
+
+def brute(q, g, k, exclude=None, kind="euclidean"):
+    level = levels(prepare(q, g, kind)).astype(float)
+    if exclude is not None:
+        for i, j in enumerate(exclude):
+            if j >= 0:
+                level[i, j] = np.inf
+    return np.array([sorted(range(len(g)), key=lambda j: (row[j], j))[:k] for row in level])
+
+
+def grid_points(n, seed):
+    """Small integer points: many ties."""
+    return np.random.default_rng(seed).integers(0, 3, size=(n, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("k", [1, 4, 10, 150, 400])
+def test_nearest_is_brute_force_with_ties_in_gallery_order(k, kind):
+    q, g = grid_points(40, 0), grid_points(400, 1)
+    index, distance = nearest(q, g, k, distance=kind)
+    np.testing.assert_array_equal(index, brute(q, g, k, kind=kind))
+    assert index.shape == distance.shape == (40, k)
+    assert (np.diff(distance, axis=1) >= 0).all()
+
+
+def test_distances_are_in_the_units_of_the_embeddings():
+    rng = np.random.default_rng(0)
+    q, g = 50 * rng.normal(size=(20, 6)), 50 * rng.normal(size=(90, 6))
+    index, distance = nearest(q, g, 5)
+    np.testing.assert_allclose(distance, np.linalg.norm(q[:, None] - g[index], axis=2), rtol=1e-4)
+    assert np.issubdtype(index.dtype, np.integer)
+
+
+@pytest.mark.parametrize("k", [1, 5, 60])
+def test_an_excluded_item_is_never_found(k):
+    g = grid_points(61, 2)
+    own = np.arange(61)
+    index, _ = nearest(g, g, k, exclude=own)
+    assert (index != own[:, None]).all()
+    np.testing.assert_array_equal(index, brute(g, g, k, own))
+    some = np.where(own % 2, own, -1)
+    np.testing.assert_array_equal(nearest(g, g, k, exclude=some)[0], brute(g, g, k, some))
+
+
+def test_k_is_cut_to_what_the_gallery_has():
+    g = grid_points(7, 3)
+    assert nearest(g, g, 50)[0].shape == (7, 7)
+    assert nearest(g, g, 50, exclude=np.arange(7))[0].shape == (7, 6)
+    assert nearest(g, g, 50, exclude=np.full(7, -1))[0].shape == (7, 7)
+
+
+def test_nothing_left_to_find_is_refused():
+    with pytest.raises(InputError, match="only item"):
+        nearest(np.ones((1, 2)), np.ones((1, 2)), 1, exclude=np.array([0]))
+
+
+def test_memory_mb_does_not_change_a_bit():
+    rng = np.random.default_rng(5)
+    q, g = rng.normal(size=(70, 20)).astype("float32"), rng.normal(size=(500, 20)).astype("float32")
+    expected = nearest(q, g, 9)
+    for memory in (1e-6, 0.02, 0.1, 0.3):
+        for got, want in zip(nearest(q, g, 9, memory_mb=memory), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_identical_embeddings_come_in_gallery_order():
+    v = np.full((300, 4), 0.3)
+    index, distance = nearest(v[:3], v, 12)
+    np.testing.assert_array_equal(index, np.tile(np.arange(12), (3, 1)))
+    assert not distance.any()
+
+
+def test_smallest_keeps_runs_whose_minima_tie():
+    rng = np.random.default_rng(6)
+    for items, k in [(100, 3), (101, 3), (1000, 10), (37, 1), (50, 49), (5, 5)]:
+        level = rng.integers(0, 4, size=(30, items), dtype="int32")
+        column, value = smallest(level, k)
+        np.testing.assert_array_equal(column, np.argsort(level, axis=1, kind="stable")[:, :k])
+        np.testing.assert_array_equal(value, np.sort(level, axis=1)[:, :k])
+
+
+def test_memory_stays_below_the_bound():
+    rng = np.random.default_rng(7)
+    q, g = rng.normal(size=(600, 4)), rng.normal(size=(20_000, 4))  # all distances at once: 92 MiB in float64
+    for k in (10, 20_000 // 2):
+        tracemalloc.start()
+        nearest(q if k == 10 else q[:20], g, k, memory_mb=8)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        assert peak < 8 + 16  # the embeddings' copies and a tile's temporaries come on top
+
+
+def test_five_thousand_queries_in_twenty_thousand_items():
+    rng = np.random.default_rng(8)
+    q, g = (rng.normal(size=(n, 64)).astype("float32") for n in (5000, 20_000))
+    start = time.perf_counter()
+    index, _ = nearest(q, g, 10)
+    assert time.perf_counter() - start < 60
+    for i in (0, 2500, 4999):
+        np.testing.assert_array_equal(index[i], np.argsort(((q[i].astype(float) - g) ** 2).sum(1))[:10])
+
+
+@pytest.mark.parametrize(
+    "kwargs, word",
+    [
+        ({"k": 0}, "k"),
+        ({"k": 1, "exclude": np.array([0, 9])}, "exclude"),
+        ({"k": 1, "exclude": np.array([0, -2])}, "exclude"),
+        ({"k": 1, "exclude": np.array([0])}, "exclude"),
+        ({"k": 1, "exclude": np.array([0.0, 1.0])}, "integers"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs, word):
+    with pytest.raises(InputError, match=word):
+        nearest(np.ones((2, 3)), np.ones((4, 3)), **kwargs)
