@@ -81,5 +81,5 @@ def to_host(array: Array) -> np.ndarray:
 
 
 def rng(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """A generator that depends on (seed, purpose, counters) alone, so that a resumed run draws what it would have drawn."""
+    """A generator that depends on (seed, purpose, counters) alone: a resumed run draws what it would have drawn."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *counters])

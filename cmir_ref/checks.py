@@ -492,5 +492,5 @@ def _end_to_end(rng):
 
 
 def tolerance(check: Check, method: str) -> float:
-    """The largest error that passes: whole networks lose digits to central differences, to complex steps nothing does."""
+    """The largest error that passes: in whole networks central differences lose digits, complex steps do not."""
     return {"complex-step": 1e-12, "directional": 1e-12, "central-difference": 1e-5 if check.network else 1e-6}[method]

@@ -1,6 +1,6 @@
-"""Validated settings. `presets/*.toml` holds one file per experiment; each is complete only together with these defaults.
+"""Validated settings; `presets/*.toml` holds one file per experiment, which says where it departs from these defaults.
 
-A setting whose docstring-like comment names "paper" and "code" is one where the two disagree (DESIGN 4).
+A comment that names "paper" or "code" marks a setting on which the paper and its released code disagree.
 """
 
 import difflib
@@ -152,7 +152,7 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
 
 
 def to_toml(config: Config) -> str:
-    """All settings as TOML text that `load_config` reads back to an equal `Config`; settings that are None are left out."""
+    """All settings (but those that are None) as TOML text, which `load_config` reads back to an equal `Config`."""
     tables, lines = [], []
     for key, value in config.model_dump().items():
         if isinstance(value, dict):

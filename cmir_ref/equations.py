@@ -1,4 +1,4 @@
-"""The map from the paper's equations to this code: symbol → equation → function → check. README's table is made from it."""
+"""The map from the paper's equations to this code and its checks. README's table is made from it."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,7 @@ class Equation(NamedTuple):
 
 
 EQUATIONS = (
-    Equation(
-        "1", "pretraining", "CE + ‖ZᵀZ − I‖²_F", "losses.eq1_pretraining.pretraining_loss", "eq1"
-    ),
+    Equation("1", "pretraining", "CE + ‖ZᵀZ − I‖²_F", "losses.eq1_pretraining.pretraining_loss", "eq1"),
     Equation("2", "alignment", "‖V_a − V_b‖²_F", "losses.eq2_alignment.alignment", "eq2"),
     Equation("3", "classification", "CE(V_ab w_c, Y)", "losses.eq3_classification.classification", "eq3"),
     Equation("4", "feature norm", "‖V_a‖²_F + ‖V_b‖²_F", "losses.eq4_feature_norm.feature_norm", "eq4"),
@@ -29,7 +27,9 @@ EQUATIONS = (
     ),
     Equation("6", "total", "λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R", "losses.eq6_total.total", "eq6"),
     Equation("7", "α-regulariser", "‖w_a − α‖²_F + ‖w_b − α‖²_F", "losses.eq7_regulariser.regulariser", "eq7"),
-    Equation("8", "Algorithm 1's objective", "eq. 6 through the latent network", "models.objective.objective", "objective"),
+    Equation(
+        "8", "Algorithm 1's objective", "eq. 6 through the latent network", "models.objective.objective", "objective"
+    ),
 )
 
 

@@ -57,7 +57,7 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...], like: str = "zero", 
 
 
 def save(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes tensors and metadata as safetensors: to a temporary name, flushed, renamed, so that `path` is always whole."""
+    """Writes safetensors to a temporary name, flushed, then renamed: whatever happens, `path` is whole."""
     from safetensors.numpy import save as to_bytes
 
     temporary = Path(path).with_suffix(".tmp")

@@ -523,7 +523,7 @@ def retrieve(
     `modality` ("a" or "b") says how to read the file; by default the one that can. Searches the run's gallery; a file
     that is itself in the gallery is not found. Raises `InputError` for files that cannot be read.
     """
-    v, name = embed_query(run, query, modality or guess_modality(run, query))
+    v, _ = embed_query(run, query, modality or guess_modality(run, query))
     names = ("a", "b") if to == "all" else (to,)
     items = []
     for m in names:

@@ -110,7 +110,7 @@ def total(
 
 
 def total_backward(dl: Array, cache: TotalCache) -> TotalGradient:
-    """The weighted sum of the terms' gradients: ∂L/∂v_a = λ₁∂L₂/∂v_a + λ₃∂L₄/∂v_a, and so on; zero where no term reaches."""
+    """The weighted sum of the terms' gradients: ∂L/∂v_a = λ₁∂L₂/∂v_a + λ₃∂L₄/∂v_a …; zero where no term reaches."""
     terms, weights, readings = cache.terms, cache.weights, cache.readings
     xp = get_xp(cache.out.v_a)
     v_a, v_b, u_a, u_b, from_a, from_b = (None if x is None else xp.zeros_like(x) for x in cache.out)

@@ -4,6 +4,7 @@ N samples, C inputs, D = 128 features, K classes.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..backend import Array
@@ -29,7 +30,7 @@ def init_feature_pretrainer(
 ):
     """(params, buffers): named arrays, for vectors of `shape` (C,); He-normal weights; there are no buffers."""
     widths = (*shape, *arch.hidden)
-    shapes = {f"hidden.{i + 1}": pair for i, pair in enumerate(zip(widths, widths[1:], strict=False))}
+    shapes = {f"hidden.{i + 1}": pair for i, pair in enumerate(pairwise(widths))}
     shapes |= {"fc": (widths[-1], features), "classifier": (features, classes)}
     params = {}
     for name, (c, d) in shapes.items():

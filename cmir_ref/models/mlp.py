@@ -31,7 +31,10 @@ def mlp(
 
 
 def mlp_backward(dy: Array, caches: list) -> tuple[dict[str, Array], Array]:
-    """(grads, dx): δ_l = dH_l ⊙ φ'(S_l), dW_l = H_{l−1}ᵀ δ_l, db_l = δ_lᵀ 1, dH_{l−1} = δ_l W_lᵀ, from the last to the first."""
+    """(grads, dx), from the last layer to the first:
+
+    δ_l = dH_l ⊙ φ'(S_l)    dW_l = H_{l−1}ᵀ δ_l    db_l = δ_lᵀ 1    dH_{l−1} = δ_l W_lᵀ
+    """
     grads = {}
     for name, affine, rectified in reversed(caches):
         if rectified is not None:

@@ -47,5 +47,6 @@ class Watch:
             parts = "  ".join(f"{k} {v:.4g}" for k, v in epoch.parts.items())
             scores = "  ".join(f"{k} {v:.3f}" for k, v in epoch.validation.items())
             best = "  best" if epoch.best else ""
-            line = f"{epoch.stage} {epoch.epoch}/{epoch.epochs}  {parts}  | validation {scores}{best}  {epoch.seconds:.1f} s"
+            where = f"{epoch.stage} {epoch.epoch}/{epoch.epochs}"
+            line = f"{where}  {parts}  | validation {scores}{best}  {epoch.seconds:.1f} s"
             self.console.print(line, highlight=False, soft_wrap=True)

@@ -28,7 +28,7 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
 
     The plain composition itself for arrays other than NumPy's float32 and float64, and for factors beyond 15.
     """
-    fits = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.kind == "f" and factor < 16
+    fits = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.char in "fd" and factor < 16
     if not fits or min(x.shape[1:3]) < factor:
         y, conv_cache = conv(x, w, b)
         y, pool_cache = max_pool(y, factor)

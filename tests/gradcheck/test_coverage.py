@@ -1,0 +1,70 @@
+"""No public pair without a gradient check."""
+
+import importlib
+import inspect
+import pkgutil
+
+import cmir_ref
+from cmir_ref.checks import CHECKS
+from cmir_ref.equations import EQUATIONS
+
+HELPERS = {  # public functions without a backward of their own, and why
+    "ops.conv.im2col": "linear; its transpose is col2im (test_conv)",
+    "ops.conv.col2im": "linear; its transpose is im2col (test_conv)",
+    "ops.sums.column_sum": "a sum, part of other operations (test_sums)",
+    "ops.sums.column_mean": "a mean, part of other operations (test_sums)",
+    "ops.softmax_cross_entropy.target_distribution": "of labels, which have no gradient",
+    "ops.fused.parallel.each_sample": "runs work, computes nothing",
+    "losses.eq3_classification.either": "of labels, which have no gradient",
+    "models.conv_pretrainer.pools_for": "chooses numbers",
+    "models.conv_pretrainer.init_conv_pretrainer": "draws parameters",
+    "models.feature_pretrainer.init_feature_pretrainer": "draws parameters",
+    "models.latent.init_latent": "draws parameters",
+    "models.latent.head_names": "chooses names",
+    "models.latent.regularised_matrices": "chooses parameters",
+    "models.latent.head_matrices": "chooses parameters",
+    "models.latent.encode": "an mlp by name, for retrieval",
+    "models.end_to_end.under": "chooses parameters",
+    "models.end_to_end.prefixed": "names parameters",
+    "models.pretrainers.choose_pretrainer": "chooses functions",
+}
+
+
+def public_functions():
+    """Dotted names below cmir_ref of all public functions of ops, losses and models."""
+    for package in ("ops", "losses", "models"):
+        root = importlib.import_module(f"cmir_ref.{package}")
+        for info in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
+            module = importlib.import_module(info.name)
+            for name, function in inspect.getmembers(module, inspect.isfunction):
+                if function.__module__ == module.__name__ and not name.startswith("_"):
+                    yield f"{module.__name__}.{name}".removeprefix("cmir_ref.")
+
+
+def test_every_pair_is_checked_and_every_check_names_a_pair():
+    found = set(public_functions())
+    pairs = {name for name in found if f"{name}_backward" in found}
+    assert {check.covers for check in CHECKS} == pairs
+    assert len(pairs) >= 23  # introspection still finds them
+
+
+def test_every_other_public_function_is_a_known_helper():
+    found = set(public_functions())
+    alone = {name for name in found if not name.endswith("_backward") and f"{name}_backward" not in found}
+    assert alone == HELPERS.keys()
+    orphans = {name for name in found if name.endswith("_backward") and name.removesuffix("_backward") not in found}
+    assert orphans == set()
+
+
+def test_names_are_unique():
+    names = [check.name for check in CHECKS]
+    assert len(names) == len(set(names))
+
+
+def test_the_map_of_equations_leads_to_functions_and_checks():
+    for equation in EQUATIONS:
+        module, _, name = equation.function.rpartition(".")
+        function = getattr(importlib.import_module(f"{cmir_ref.__name__}.{module}"), name)
+        assert callable(function)
+        covering = [check for check in CHECKS if equation.check in check.name]
+        assert any(check.covers == equation.function for check in covering)

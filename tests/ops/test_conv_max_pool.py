@@ -1,0 +1,116 @@
+"""The fused pair is its plain twin: same values, winners and gradients."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmir_ref.ops import conv, conv_backward, max_pool, max_pool_backward
+from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward, parallel
+from cmir_ref.ops.fused.conv_max_pool import ConvMaxPoolCache
+
+
+def twins(x, w, b, factor, dy):
+    """[y, dx, dw, db] of the plain composition and of the fused pair."""
+    y, conv_cache = conv(x, w, b)
+    y, pool_cache = max_pool(y, factor)
+    fused, cache = conv_max_pool(x, w, b, factor)
+    plain = [y, *conv_backward(max_pool_backward(dy, pool_cache), conv_cache)]
+    return plain, [fused, *conv_max_pool_backward(dy, cache)], (pool_cache, cache)
+
+
+def drawn(seed, n, h, wide, c, d, k, factor, dtype, ties=False):
+    rng = np.random.default_rng(seed)
+    shapes = (n, h, wide, c), (k, k, c, d), (d,), (n, h // factor, wide // factor, d)
+    draw = (lambda s: rng.integers(-1, 2, s)) if ties else (lambda s: rng.normal(size=s))
+    return [draw(s).astype(dtype) for s in shapes]
+
+
+SIZES = {
+    "seed": st.integers(0, 2**32), "n": st.integers(0, 3), "h": st.integers(1, 9), "wide": st.integers(1, 9),
+    "c": st.integers(1, 3), "d": st.integers(1, 3), "k": st.sampled_from([1, 3, 5]), "factor": st.integers(1, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(**SIZES)
+def test_values_and_gradients(dtype, factor, **sizes):
+    x, w, b, dy = drawn(**sizes, factor=factor, dtype=dtype)
+    plain, fused, _ = twins(x, w, b, factor, dy)
+    tolerance = 1e-12 if dtype is np.float64 else 1e-5
+    for ours, theirs in zip(fused, plain, strict=True):
+        assert ours.dtype == dtype and ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(**SIZES, constant=st.booleans())
+def test_ties_go_to_the_first_winner(dtype, factor, constant, **sizes):
+    x, w, b, dy = drawn(**sizes, factor=factor, dtype=dtype, ties=True)  # whole numbers: sums are exact, ties many
+    plain, fused, (pool, cache) = twins(np.ones_like(x) if constant else x, w, b, factor, dy)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    if isinstance(cache, ConvMaxPoolCache):
+        np.testing.assert_array_equal(cache.winner.reshape(pool.winner.shape), pool.winner)
+
+
+def test_the_fast_path_is_what_is_tested():
+    x, w, b, _ = drawn(0, 2, 6, 6, 1, 2, 3, 2, np.float32)
+    assert isinstance(conv_max_pool(x, w, b, 2)[1], ConvMaxPoolCache)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.complex128, np.int64, np.longdouble])
+def test_other_numbers_take_the_plain_composition(dtype):
+    x, w, b, dy = drawn(0, 2, 6, 5, 2, 2, 3, 2, dtype, ties=True)
+    plain, fused, (_, cache) = twins(x, w, b, 2, dy)
+    assert not isinstance(cache, ConvMaxPoolCache)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("size", "factor"), [(16, 16), (3, 4)])
+def test_large_factors_and_small_images_take_the_plain_composition(size, factor):
+    x, w, b, dy = drawn(0, 1, size, 16, 1, 2, 3, factor, np.float64)
+    plain, fused, (_, cache) = twins(x, w, b, factor, dy)
+    assert not isinstance(cache, ConvMaxPoolCache)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_largest_factor_of_the_fast_path():
+    x, w, b, dy = drawn(0, 1, 30, 15, 1, 2, 3, 15, np.float64)
+    plain, fused, (_, cache) = twins(x, w, b, 15, dy)
+    assert isinstance(cache, ConvMaxPoolCache)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, dtype):
+    x, w, b, dy = drawn(0, 7, 8, 8, 2, 4, 3, 2, dtype)
+    results = []
+    for threads in (1, 2, 5):
+        with ThreadPoolExecutor(threads) as pool:
+            monkeypatch.setattr(parallel, "_pool", lambda pool=pool: pool)
+            y, cache = conv_max_pool(x, w, b, 2)
+            results.append([y, *conv_max_pool_backward(dy, cache)])
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_the_gradient_of_an_image_can_be_left_out(dtype):
+    x, w, b, dy = drawn(0, 2, 6, 6, 1, 2, 3, 2, dtype)
+    _, cache = conv_max_pool(x, w, b, 2)
+    whole, (dx, *rest) = conv_max_pool_backward(dy, cache), conv_max_pool_backward(dy, cache, input_gradient=False)
+    assert dx is None
+    for ours, theirs in zip(rest, whole[1:], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_an_error_in_one_sample_is_not_swallowed():
+    with pytest.raises(ZeroDivisionError):
+        parallel.each_sample(lambda i: 1 // (2 - i), 4)

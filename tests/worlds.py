@@ -1,0 +1,206 @@
+"""Small data sets, in memory and on disk, and settings with which a whole training run takes a second.
+
+`TINY` names every setting there is, so that no test depends on a default or a preset.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from cmir_ref.config import Config, load_config
+from cmir_ref.data import Dataset, Modality
+from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES
+
+TINY = {
+    "dataset": "ucmerced",
+    "speech": "speech-features",
+    "image_size": "64",
+    "protocol": "paper",
+    "gallery": "test",
+    "test_share": "0.3",
+    "validation_share": "0.2",
+    "seed": "0",
+    "d_z": "12",
+    "d_v": "6",
+    "distance": "euclidean",
+    "normalise_inputs": "standardise",
+    "normalise_features": "none",
+    "bias_init": "zero",
+    "block_order": "conv-pool-act-norm",
+    "batch_norm": "train",
+    "fused": "true",
+    "orthogonality.target": "identity",
+    "orthogonality.weight": "0.1",
+    "orthogonality.scaled": "true",
+    "orthogonality.before_relu": "false",
+    "encoder_depth": "2",
+    "decoder_depth": "2",
+    "encoder_activation": "hidden",
+    "decoder_activation": "hidden",
+    "latent_dropout": "none",
+    "classifier": "shared",
+    "label_loss": "by-modality",
+    "head_decay": "0.0",
+    "weights.l2": "0.5",
+    "weights.l3": "1.0",
+    "weights.l4": "0.01",
+    "weights.l5": "0.1",
+    "weights.r": "0.01",
+    "reduction": "mean",
+    "decoder_target": "cross",
+    "target_gradient": "stop",
+    "frobenius": "squared",
+    "alpha": "0.5",
+    "alpha_reading": "norm",
+    "regularized_layers": "all",
+    "stages": "separate",
+    "update": "together",
+    "stage1.epochs": "3",
+    "stage1.batch_size": "16",
+    "stage1.lr": "0.005",
+    "stage1.schedule": "cosine",
+    "stage1.warmup": "0.0",
+    "stage1.weight_decay": "0.0",
+    "stage1.augment": "false",
+    "stage1.dropout": "0.2",
+    "stage1.label_loss": "by-modality",
+    "stage1.hidden": "[]",
+    "stage2.epochs": "3",
+    "stage2.batch_size": "16",
+    "stage2.lr": "0.005",
+    "stage2.schedule": "cosine",
+    "stage2.warmup": "0.0",
+    "stage2.weight_decay": "0.0",
+}
+
+
+def overrides(*changes: str) -> list[str]:
+    """`TINY` with some `key=value` changes, as `--set` takes them."""
+    chosen = TINY | dict(change.split("=", 1) for change in changes)
+    return [f"{key}={value}" for key, value in chosen.items()]
+
+
+def config(*changes: str) -> Config:
+    """The settings of a tiny image-speech run."""
+    return load_config("image-speech", overrides(*changes))
+
+
+def features(*, multi: bool = False, paired: bool = False, n: int = 60, classes: int = 4, seed: int = 0) -> Dataset:
+    """Two modalities of noisy but separable feature vectors.
+
+    a (n, 10) has one class a sample or, if `multi`, up to two labels; b has a's samples if `paired`, otherwise six
+    recordings a class, by six voices.
+    """
+    random = np.random.default_rng(seed)
+    centres = {"a": 2 * random.standard_normal((classes, 10)), "b": 2 * random.standard_normal((classes, 8))}
+    first = np.arange(n) % classes
+    hot = np.eye(classes, dtype=np.uint8)[first]
+    if multi:
+        hot[random.random(n) < 0.4, 1] = 1
+    names = tuple(f"class{c}" for c in range(classes))
+    labels_a = hot if multi else first
+    scenes = np.array(names)[first]
+    if paired:
+        labels_b, hot_b, groups_b = labels_a, hot, scenes
+    else:
+        labels_b = np.repeat(np.arange(classes), 6)
+        hot_b = np.eye(classes, dtype=np.uint8)[labels_b]
+        groups_b = np.array([f"voice{k % 6}" for k in range(6 * classes)])
+
+    def modality(name, labels, hot, groups):
+        x = hot @ centres[name] + random.standard_normal((len(labels), centres[name].shape[1]))
+        ids = tuple(f"{name}{k}" for k in range(len(labels)))
+        return Modality(name, "features", x.astype(np.float32), labels, ids, None, groups)
+
+    pairing = np.stack([np.arange(n)] * 2, axis=1) if paired else None
+    a, b = modality("a", labels_a, hot, scenes), modality("b", labels_b, hot_b, groups_b)
+    return Dataset((a, b), names, pairing, "made up")
+
+
+def picture(side: int, kind: int, seed: int) -> np.ndarray:
+    """An RGB picture (side, side, 3) uint8 of class `kind`: a colour and a direction of stripes, and noise."""
+    random = np.random.default_rng([kind, seed])
+    y, x = np.mgrid[:side, :side] / side
+    stripes = np.sin(2 * np.pi * (2 + kind) * (x if kind % 2 else y + 0.3 * x))[..., None]
+    colour = np.random.default_rng(kind).uniform(70, 180, 3)
+    noise = random.standard_normal((side, side, 3))
+    return np.clip(colour + 40 * stripes + 15 * noise, 1, 255).astype(np.uint8)
+
+
+def pictures(n: int = 24, classes: int = 3) -> Dataset:
+    """Images (n, 64, 64, 3) with integer classes, and `features`' b."""
+    world = features(n=n, classes=classes)
+    labels = world.modalities[0].labels
+    x = np.stack([picture(64, c, k) for k, c in enumerate(labels)])
+    return world._replace(modalities=(world.modalities[0]._replace(name="image", kind="image", x=x), world.modalities[1]))
+
+
+def write_ucmerced(root: Path, classes=("agricultural", "beach", "forest", "harbor"), count: int = 5) -> Path:
+    """`Images/<class>/<class>NN.tif`, some 64, some 80 × 72 and one 256 pixels wide, and LandUse_multilabels.mat."""
+    table = np.zeros((17, 2100), np.uint8)
+    for column in range(2100):
+        kind = column // 100
+        table[[kind % 17, (kind + 5 + column % 2) % 17], column] = 1
+    for name in classes:
+        kind, folder = CLASS_NAMES.index(name), root / "Images" / name
+        folder.mkdir(parents=True)
+        for k in range(count):
+            image = Image.fromarray(picture((64, 80, 64, 64, 256)[k % 5], kind, k))
+            image.crop((0, 0, image.width, 72 if k == 1 else image.height)).save(folder / f"{name}{7 * k:02d}.tif")
+    scipy.io.savemat(root / "LandUse_multilabels.mat", {"labels": table})
+    return root
+
+
+def write_speech_features(root: Path, per_label: int = 15) -> Path:
+    """speech.mat (255, 128) and splab.mat (255, 17), 15 rows a label as released."""
+    random = np.random.default_rng(1)
+    hot = np.repeat(np.eye(17), per_label, axis=0)
+    x = hot @ random.standard_normal((17, 128)) + 0.5 * random.standard_normal((len(hot), 128))
+    scipy.io.savemat(root / "speech.mat", {"features": np.abs(x)})
+    scipy.io.savemat(root / "splab.mat", {"splab": hot})
+    return root
+
+
+def write_speech(folder: Path, labels=LABEL_NAMES, voices=("ann", "bob", "cem")) -> Path:
+    """`<label>/<voice>.wav`: a tone a label."""
+    import soundfile
+
+    t = np.arange(4000) / 16000
+    for i, label in enumerate(labels):
+        (folder / label).mkdir(parents=True)
+        for j, voice in enumerate(voices):
+            soundfile.write(folder / label / f"{voice}.wav", 0.4 * np.sin(2 * np.pi * (300 + 150 * i + 20 * j) * t), 16000)
+    return folder
+
+
+def write_released(root: Path) -> Path:
+    """What `train image-speech` reads: tiny UC Merced and speech features, in one folder."""
+    return write_speech_features(write_ucmerced(root))
+
+
+class Stop(Exception):
+    """What `Interrupt` raises."""
+
+
+class Interrupt:
+    """A watch that stops a run after `epoch` of `stage`, or in the middle of the epoch behind it."""
+
+    def __init__(self, stage: str, epoch: int, *, within: bool = False):
+        self.stage, self.epoch, self.within = stage, epoch, within
+
+    def on_step(self, name, epochs=1, done_epochs=0):
+        before, last = done_epochs, 0
+
+        def step(done, steps, parts):
+            nonlocal before, last
+            before, last = before + (done <= last), done
+            if self.within and name == self.stage and before == self.epoch and done == 2:
+                raise Stop
+
+        return step
+
+    def on_epoch(self, epoch):
+        if not self.within and (epoch.stage, epoch.epoch) == (self.stage, self.epoch):
+            raise Stop
