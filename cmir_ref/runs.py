@@ -1,27 +1,21 @@
 """One run, from data to report: both stages, a folder that survives a kill, evaluation, retrieval."""
 
-import json
 import os
-import platform
-import time
-from collections.abc import Mapping
-from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import params as storage
-from .backend import library, rng, to_device
-from .config import Config, load_config, to_toml
-from .data import Dataset, Modality, Splits, load, pairs_of, read_query, split
+from .backend import library, rng
+from .config import Config, load_config
+from .data import Dataset, Modality, load, pairs_of, read_query, split
 from .errors import InputError
-from .models.end_to_end import FRONTS, under
-from .params import Params
+from .models.end_to_end import under
+from .reports.report import write_report
 from .retrieval import collapse, evaluate_direction, nearest
+from .training.folder import Folder, below, read_history
 from .training.inputs import Normaliser, fit_normaliser
-from .training.loop import Epoch, State, new_state, train_epochs
 from .training.stages import (
     Source,
     Stage2,
@@ -150,7 +144,11 @@ def train(
         data.label_names,
         data.note,
     )
-    return folder.finish(embeddings)
+    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.elapsed())
+    if folder.path is not None:
+        _write_embeddings(folder.path / "embeddings.npz", embeddings)
+        write_report(run, evaluate(run))
+    return run
 
 
 def trains_stage1(config: Config, modality: Modality) -> bool:
@@ -159,174 +157,7 @@ def trains_stage1(config: Config, modality: Modality) -> bool:
     return config.stages == "separate" or (config.stages == "joint" and modality.kind != "features")
 
 
-# ---- the run folder -------------------------------------------------------------------------------------------------
-
-
-class Folder:
-    """The files of a run in the making. Without a path everything stays in memory."""
-
-    def __init__(self, path: Path | None, config: Config):
-        self.path, self.config = path, config
-        self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
-        self.current: tuple[str, State] | None = None
-        self.history: list[dict[str, Any]] = []
-        self.seconds, self.started = 0.0, time.perf_counter()
-
-    @classmethod
-    def open(cls, out: str | Path | None, config: Config, resume: bool) -> "Folder":
-        """A new folder, or the one to go on with."""
-        if out is None:
-            return cls(None, config)
-        path = Path(out)
-        if resume:
-            return cls._reopen(path, config)
-        if path.exists():
-            raise InputError(f"{path}: exists already; give another --out, or --resume to go on with it")
-        path.mkdir(parents=True)
-        folder = cls(path, config)
-        _write(path / "config.toml", _versions() + to_toml(config))
-        return folder
-
-    @classmethod
-    def _reopen(cls, path: Path, config: Config) -> "Folder":
-        before = load_config(path / "config.toml")
-        if before != config:
-            differs = next(k for k, value in config if value != getattr(before, k))
-            raise InputError(
-                f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
-            )
-        folder = cls(path, config)
-        if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
-            _write(path / "metrics.jsonl", "")
-            return folder
-        tensors, metadata = storage.load(path / "checkpoint.safetensors")
-        folder.seconds = float(metadata["seconds"])
-        folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
-        if metadata["stage"]:
-            folder.current = metadata["stage"], _unpack(under_slash("current", tensors), json.loads(metadata["state"]))
-        folder.history = read_history(path)[: int(metadata["lines"])]
-        _write(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
-        return folder
-
-    def normaliser(self, name: str, fit) -> Normaliser:
-        """The normaliser `name`: the one saved, or a new one."""
-        if f"{name}/mean" not in self.tensors:
-            fitted = fit()
-            self.tensors |= {f"{name}/mean": fitted.mean, f"{name}/std": fitted.std}
-        return Normaliser(self.tensors[f"{name}/mean"], self.tensors[f"{name}/std"])
-
-    def fit(self, task, init, xp, watch) -> tuple[dict, dict]:
-        """Trains `task`, or goes on with it, or skips it where it is done: (params, buffers) of its best epoch."""
-        if f"{task.name}/done" not in self.tensors:
-            if self.current is None or self.current[0] != task.name:
-                self.current = task.name, new_state(*init())
-            state = State(*(_moved(field, xp) for field in self.current[1]))
-            on_step = watch.on_step(task.name, task.schedule.epochs, state.epoch) if watch else None
-
-            def on_epoch(state: State, epoch: Epoch) -> None:
-                self.current = task.name, state
-                self._log(epoch)
-                self._save()
-                if watch:
-                    watch.on_epoch(epoch)
-
-            state = train_epochs(task, state, on_step=on_step, on_epoch=on_epoch)
-            best = State(*(_moved(field, np) for field in state))
-            self.tensors |= {f"{task.name}/params/{k}": v for k, v in best.best_params.items()}
-            self.tensors |= {f"{task.name}/buffers/{k}": v for k, v in best.best_buffers.items()}
-            self.tensors[f"{task.name}/done"] = np.array([best.best_epoch])
-            self.current = None
-            self._save()
-        own = under_slash(task.name, self.tensors)
-        return tuple({k: to_device(v, xp) for k, v in under_slash(kind, own).items()} for kind in ("params", "buffers"))
-
-    def finish(self, embeddings: Embeddings) -> Run:
-        """Writes embeddings and report."""
-        self.seconds += time.perf_counter() - self.started
-        self.started = time.perf_counter()
-        run = Run(self.path, self.config, self.tensors, embeddings, self.history, self.seconds)
-        if self.path is not None:
-            self._save()
-            _write_embeddings(self.path / "embeddings.npz", embeddings)
-            from .reports.report import write_report
-
-            write_report(run, evaluate(run))
-        return run
-
-    def _log(self, epoch: Epoch) -> None:
-        self.history.append(epoch._asdict())
-        if self.path is not None:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(self.history[-1]) + "\n")
-
-    def _save(self) -> None:
-        if self.path is None:
-            return
-        stage, tensors, state = "", dict(self.tensors), {}
-        if self.current is not None:
-            stage = self.current[0]
-            packed, state = _pack(State(*(_moved(field, np) for field in self.current[1])))
-            tensors |= {f"current/{k}": v for k, v in packed.items()}
-        seconds = self.seconds + time.perf_counter() - self.started
-        metadata = {
-            "stage": stage,
-            "state": json.dumps(state),
-            "lines": str(len(self.history)),
-            "seconds": repr(seconds),
-        }
-        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
-
-
-def _moved(field: Any, xp) -> Any:
-    """A field of a `State` with its arrays on the device of `xp`."""
-    if isinstance(field, Params):
-        return Params({k: to_device(v, xp) for k, v in field.items()})
-    return to_device(field, xp) if hasattr(field, "shape") else field
-
-
-def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    tensors, scalars = {}, {}
-    for name, field in state._asdict().items():
-        if isinstance(field, Params):
-            tensors |= {f"{name}/{k}": v for k, v in field.items()}
-        elif hasattr(field, "shape"):
-            tensors[name] = field
-        else:
-            scalars[name] = field
-    return tensors, scalars
-
-
-def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
-    params = ("params", "buffers", "best_params", "best_buffers")
-    return State(
-        **{name: Params(under_slash(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars
-    )
-
-
-def under_slash(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors below `prefix/`, without it."""
-    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def _versions() -> str:
-    packages = "".join(f"# {name} {version(name)}\n" for name in ("cmir-ref", "numpy", "scipy", "pillow"))
-    return packages + f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
-    lines = []
-    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8") as file:
-        for line in file:
-            with suppress(json.JSONDecodeError):
-                lines.append(json.loads(line))
-    return lines
+# ---- the embeddings of a finished run -------------------------------------------------------------------------------
 
 
 def _write_embeddings(path: Path, e: Embeddings) -> None:
@@ -390,8 +221,8 @@ def stage2_of(run: Run) -> tuple[Stage2, dict[str, np.ndarray], dict[str, np.nda
         (run.config.d_z,) if trains_stage1(run.config, m) else m.x.shape[1:] for m in run.embeddings.modalities
     )
     network = stage2_network(run.config, shapes, tuple(m.labels for m in run.embeddings.modalities))
-    own = under_slash("stage2", run.tensors)
-    return network, under_slash("params", own), under_slash("buffers", own)
+    own = below("stage2", run.tensors)
+    return network, below("params", own), below("buffers", own)
 
 
 def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -435,7 +266,8 @@ def evaluate(run: Run, gallery: str | None = None) -> dict[str, Any]:
         )
     return {
         "scenario": run.config.scenario,
-        "data": run.embeddings.note or run.config.dataset,
+        "data": data_of(run),
+        "features": features_of(run),
         "d_v": run.config.d_v,
         "split": {part: [len(rows) for rows in run.embeddings.parts[part]] for part in PARTS},
         "protocol": protocol_of(run.config),
@@ -444,6 +276,23 @@ def evaluate(run: Run, gallery: str | None = None) -> dict[str, Any]:
         **space_of(run),
         "seconds": run.seconds,
     }
+
+
+def data_of(run: Run) -> str:
+    """What the run saw, in words: data sets, and whether a sensor was simulated."""
+    c = run.config
+    names = c.dataset if c.scenario == "pan-mul" else f"{c.dataset} and {c.speech}"
+    return f"{names}, {run.embeddings.note}" if run.embeddings.note else names
+
+
+def features_of(run: Run) -> dict[str, str]:
+    """Where each modality's stage-1 features come from: readers must see that VGG-16 had no part in it."""
+    found = {}
+    for name, m in zip("ab", run.embeddings.modalities, strict=True):
+        size = " × ".join(map(str, m.x.shape[1:]))
+        network, what = ("dense", "vectors") if m.kind == "features" else ("convolution", m.kind)
+        found[name] = f"{m.name}: {network} pretrainer on {size} {what}"
+    return found
 
 
 def space_of(run: Run) -> dict[str, Any]:
@@ -497,9 +346,9 @@ def embed_query(run: Run, query: str | Path, modality: str) -> tuple[np.ndarray,
     source = Source(x, record.labels, record.kind, _saved_normaliser(run, f"input.{modality}"))
     row = np.arange(1)
     if trains_stage1(run.config, record):
-        own = under_slash(f"stage1.{modality}", run.tensors)
+        own = below(f"stage1.{modality}", run.tensors)
         network = pretrainer(run.config, x.shape[1:])
-        z = forward_all(network, under_slash("params", own), under_slash("buffers", own), source, row).z
+        z = forward_all(network, below("params", own), below("buffers", own), source, row).z
         source = Source(z, record.labels, "features", _saved_normaliser(run, f"features.{modality}"))
     network, params, buffers = stage2_of(run)
     return embed(network, params, buffers, place, source, row), name
@@ -553,6 +402,3 @@ def guess_modality(run: Run, query: str | Path) -> str:
             f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from"
         )
     return "ab"[kinds.index(kind)]
-
-
-__all__ = ["FRONTS", "Hit", "Run", "Splits", "evaluate", "load_data", "load_run", "retrieve", "train"]

@@ -55,20 +55,21 @@ def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     for turn in range(4):
         for mirror in (0, 1):
             chosen = (turns == turn) & (mirrored == mirror)
-            image = images[chosen, :, ::-1] if mirror else images[chosen]
-            out[chosen] = np.rot90(image, turn, axes=(1, 2))
+            if chosen.any():  # a quarter turn of no rectangles would still have the wrong shape
+                image = images[chosen, :, ::-1] if mirror else images[chosen]
+                out[chosen] = np.rot90(image, turn, axes=(1, 2))
     return out
 
 
 def epoch_batches(rows: np.ndarray, size: int, seed: int, purpose: str, epoch: int) -> Iterator[np.ndarray]:
-    """`rows` in an order drawn anew for each epoch, in batches of `size`; a last batch of a single row is left out.
+    """`rows` in an order drawn anew for each epoch, in batches of `size`; a left-over single row is left out.
 
     (Batch statistics of one sample are no statistics.)
     """
     order = rng(seed, f"{purpose}/order", epoch).permutation(len(rows))
     for start in range(0, len(rows), size):
         chosen = order[start : start + size]
-        if len(chosen) > 1 or len(rows) == 1:
+        if len(chosen) > 1 or size == 1 or len(rows) == 1:
             yield rows[chosen]
 
 

@@ -229,7 +229,7 @@ def stage2_task(
         if not all(np.isfinite(v_m).all() for v_m in v):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
         scores = {
-            f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j])["map"]
+            f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j])["map"] or 0.0  # None: no query could be averaged
             for m, o, i, j in (("a", "b", 0, 1), ("b", "a", 1, 0))
         }
         return scores | {"score": float(np.mean(list(scores.values())))}

@@ -10,7 +10,13 @@ from cmir_ref.gradcheck.numeric import random_direction
 EACH = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 
 WITHOUT_GRADIENT = {"eq1/off": ["z"]}  # declared inputs that the backward answers with None
-FLOAT64_BUFFERS = {"batch_norm/inference", "conv_pretrainer/paper/inference"}  # float32: test_batch_norm, test_networks
+OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and where their float32 is tested
+    "batch_norm/inference": "test_batch_norm",
+    "conv_pretrainer/paper/inference": "test_conv_pretrainer",
+    "end_to_end": "test_end_to_end",
+    "eq6/default": "test_eq6_total",
+    "eq6/released": "test_eq6_total",
+}
 
 LAYOUTS = {
     "fortran": np.asfortranarray,
@@ -110,22 +116,21 @@ def test_nothing_that_is_handed_in_is_written_to(check):
     before = bits(handed_in)
     expected = bits(y, pair.backward(dy, cache))
     assert bits(handed_in) == before
-    for array in handed_in:
+    for array in filter(np.ndim, handed_in):
         array.flags.writeable = False
     y, cache = pair.forward(*pair.inputs.values())
     assert bits(y, pair.backward(dy, cache)) == expected
 
 
-@EACH
+@pytest.mark.parametrize("check", [c for c in CHECKS if c.name not in OWN_FLOAT64], ids=lambda check: check.name)
 def test_float32_gives_float32(check):
     pair = drawn(check)
-    if check.name in FLOAT64_BUFFERS:
-        pytest.skip("its running statistics are float64; tested with float32 ones elsewhere")
     double = leaves(forward_backward(pair, pair.inputs.values()))
     single = leaves(forward_backward(pair, [x.astype(np.float32) for x in pair.inputs.values()]))
     assert {part.dtype for part in single} == {np.dtype("float32")}
+    size = max(np.abs(two).max() for two in double)  # exact zeros come out as rounding errors of what cancelled
     for one, two in zip(single, double, strict=True):
-        assert relative_error(one, two)[0] < (1e-4 if check.network else 5e-6)
+        np.testing.assert_allclose(one, two, rtol=5e-6, atol=(5e-5 if check.network else 5e-7) * size)
 
 
 @EACH

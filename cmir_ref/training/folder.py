@@ -1,0 +1,186 @@
+"""The run folder of a training in progress: what each epoch leaves on disk, and how to go on from it.
+
+config.toml           all settings, with the versions that ran
+metrics.jsonl         one line an epoch, written before the checkpoint and cut to it on resuming
+checkpoint.safetensors  finished stages, normalisers, and the whole state of the current one
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import params as storage
+from ..backend import to_device
+from ..config import Config, load_config, to_toml
+from ..errors import InputError
+from ..params import Params
+from .inputs import Normaliser
+from .loop import Epoch, State, new_state, train_epochs
+
+
+class Folder:
+    """The files of a run in the making. Without a path everything stays in memory."""
+
+    def __init__(self, path: Path | None, config: Config):
+        self.path, self.config = path, config
+        self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
+        self.current: tuple[str, State] | None = None
+        self.history: list[dict[str, Any]] = []
+        self.seconds, self.started = 0.0, time.perf_counter()
+
+    @classmethod
+    def open(cls, out: str | Path | None, config: Config, resume: bool) -> "Folder":
+        """A new folder, or the one to go on with."""
+        if out is None:
+            return cls(None, config)
+        path = Path(out)
+        if resume:
+            return cls._reopen(path, config)
+        if path.exists():
+            raise InputError(f"{path}: exists already; give another --out, or --resume to go on with it")
+        return cls(path, config)
+
+    def create(self) -> None:
+        """Makes the folder, if it is not there: only once the data have proved readable."""
+        if self.path is not None and not self.path.exists():
+            self.path.mkdir(parents=True)
+            write_text(self.path / "config.toml", _versions() + to_toml(self.config))
+
+    @classmethod
+    def _reopen(cls, path: Path, config: Config) -> "Folder":
+        before = load_config(path / "config.toml")
+        if before != config:
+            differs = next(k for k, value in config if value != getattr(before, k))
+            raise InputError(
+                f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
+            )
+        folder = cls(path, config)
+        if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
+            write_text(path / "metrics.jsonl", "")
+            return folder
+        tensors, metadata = storage.load(path / "checkpoint.safetensors")
+        folder.seconds = float(metadata["seconds"])
+        folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
+        if metadata["stage"]:
+            folder.current = metadata["stage"], _unpack(below("current", tensors), json.loads(metadata["state"]))
+        folder.history = read_history(path)[: int(metadata["lines"])]
+        write_text(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
+        return folder
+
+    def normaliser(self, name: str, fit) -> Normaliser:
+        """The normaliser `name`: the one saved, or a new one."""
+        if f"{name}/mean" not in self.tensors:
+            fitted = fit()
+            self.tensors |= {f"{name}/mean": fitted.mean, f"{name}/std": fitted.std}
+        return Normaliser(self.tensors[f"{name}/mean"], self.tensors[f"{name}/std"])
+
+    def fit(self, task, init, xp, watch) -> tuple[dict, dict]:
+        """Trains `task`, or goes on with it, or skips it where it is done: (params, buffers) of its best epoch."""
+        self.create()
+        if f"{task.name}/done" not in self.tensors:
+            if self.current is None or self.current[0] != task.name:
+                self.current = task.name, new_state(*init())
+            state = State(*(_moved(field, xp) for field in self.current[1]))
+            on_step = watch.on_step(task.name, task.schedule.epochs, state.epoch) if watch else None
+
+            def on_epoch(state: State, epoch: Epoch) -> None:
+                self.current = task.name, state
+                self._log(epoch)
+                self._save()
+                if watch:
+                    watch.on_epoch(epoch)
+
+            state = train_epochs(task, state, on_step=on_step, on_epoch=on_epoch)
+            best = State(*(_moved(field, np) for field in state))
+            self.tensors |= {f"{task.name}/params/{k}": v for k, v in best.best_params.items()}
+            self.tensors |= {f"{task.name}/buffers/{k}": v for k, v in best.best_buffers.items()}
+            self.tensors[f"{task.name}/done"] = np.array([best.best_epoch])
+            self.current = None
+            self._save()
+        own = below(task.name, self.tensors)
+        return tuple({k: to_device(v, xp) for k, v in below(kind, own).items()} for kind in ("params", "buffers"))
+
+    def elapsed(self) -> float:
+        """Seconds of training, over all sittings."""
+        return self.seconds + time.perf_counter() - self.started
+
+    def _log(self, epoch: Epoch) -> None:
+        self.history.append(epoch._asdict())
+        if self.path is not None:
+            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(self.history[-1]) + "\n")
+
+    def _save(self) -> None:
+        if self.path is None:
+            return
+        stage, tensors, state = "", dict(self.tensors), {}
+        if self.current is not None:
+            stage = self.current[0]
+            packed, state = _pack(State(*(_moved(field, np) for field in self.current[1])))
+            tensors |= {f"current/{k}": v for k, v in packed.items()}
+        metadata = {
+            "stage": stage,
+            "state": json.dumps(state),
+            "lines": str(len(self.history)),
+            "seconds": repr(self.elapsed()),
+        }
+        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
+
+
+def _moved(field: Any, xp) -> Any:
+    """A field of a `State` with its arrays on the device of `xp`."""
+    if isinstance(field, Params):
+        return Params({k: to_device(v, xp) for k, v in field.items()})
+    return to_device(field, xp) if hasattr(field, "shape") else field
+
+
+def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    tensors, scalars = {}, {}
+    for name, field in state._asdict().items():
+        if isinstance(field, Params):
+            tensors |= {f"{name}/{k}": v for k, v in field.items()}
+        elif hasattr(field, "shape"):
+            tensors[name] = field
+        else:
+            scalars[name] = field
+    return tensors, scalars
+
+
+def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
+    params = ("params", "buffers", "best_params", "best_buffers")
+    return State(**{name: Params(below(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars)
+
+
+def below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors below `prefix/`, without it."""
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole: to a temporary name, then renamed."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _versions() -> str:
+    packages = "".join(f"# {name} {version(name)}\n" for name in ("cmir-ref", "numpy", "scipy", "pillow"))
+    return packages + f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
+    lines = []
+    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8") as file:
+        for line in file:
+            with suppress(json.JSONDecodeError):
+                lines.append(json.loads(line))
+    return lines
