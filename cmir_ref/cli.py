@@ -198,7 +198,10 @@ def show(result: dict, as_json: bool) -> None:
         print(json.dumps(result, indent=2))
         return
     columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
-    rows = [(name, *(f"{m[c]:.3f}" for c in columns), str(m["queries"])) for name, m in result["directions"].items()]
+    rows = [
+        (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
+        for name, m in result["directions"].items()
+    ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
     print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
     print(result["verdict"])

@@ -1,5 +1,7 @@
-"""Figures of a run, as SVG text for a page. Colours are Okabe and Ito's, which colour-blind readers can tell apart;
-every line also has a style of its own, for greyscale."""
+"""Figures of a run, as SVG text for a page.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines also differ in style, for greyscale.
+"""
 
 import io
 from itertools import cycle
@@ -8,64 +10,73 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":")
 
 
-def svg(figure) -> str:
-    """A matplotlib figure as an `<svg>` element, and the figure closed."""
-    import matplotlib.pyplot as plt
-
-    text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
-    return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]
-
-
-def loss_curves(lines: list[dict], weights: dict[str, float]) -> str:
-    """One stage: its loss and each weighted part against the epoch, beside the validation scores."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-    epochs = [line["epoch"] for line in lines]
-    looks = zip(cycle(COLOURS), cycle(STYLES), strict=False)
-    for name, (colour, style) in zip(lines[-1]["parts"], looks, strict=False):
+def losses(lines: list[dict], weights: dict[str, float]) -> str:
+    """One stage: its loss and each weighted part against the epoch. `lines` are those of metrics.jsonl."""
+    figure, axes = _axes(4.8, 3.2)
+    series = {}
+    for name in lines[-1]["parts"]:
         weight = weights.get(name, 1.0)
-        values = [weight * line["parts"][name] for line in lines]
-        label = name if weight == 1 else f"{weight:g} · {name}"
-        marker = "o" if len(lines) == 1 else None
-        left.plot(epochs, values, style, color=colour, marker=marker, label=label, lw=2.4 if name == "loss" else 1.5)
-    left.set(xlabel="epoch", ylabel="loss (mean of the epoch)")
-    if all(value > 0 for line in lines for value in line["parts"].values()):
-        left.set_yscale("log")
-    left.legend(fontsize=8, frameon=False)
-    looks = zip(cycle(COLOURS), cycle(STYLES), strict=False)
-    for name, (colour, style) in zip(lines[-1]["validation"], looks, strict=False):
-        right.plot(epochs, [line["validation"][name] for line in lines], style, color=colour, label=name)
+        series[name if weight == 1 else f"{weight:g} · {name}"] = [weight * line["parts"][name] for line in lines]
+    _draw(axes, [line["epoch"] for line in lines], series)
+    axes.set(ylabel="loss (mean of the epoch)")
+    if all(value > 0 for values in series.values() for value in values):
+        axes.set_yscale("log")
+    return svg(figure)
+
+
+def scores(lines: list[dict]) -> str:
+    """One stage: its validation scores against the epoch, with a line at the epoch that was kept."""
+    figure, axes = _axes(4.8, 3.2)
+    epochs = [line["epoch"] for line in lines]
     kept = max((line["epoch"] for line in lines if line["best"]), default=epochs[-1])
-    right.axvline(kept, color="grey", lw=0.8)
-    right.set(xlabel="epoch", ylabel="validation", ylim=(0, 1.02))
-    right.legend(title=f"kept: epoch {kept}", fontsize=8, title_fontsize=8, frameon=False, loc="lower right")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+    axes.axvline(kept, color="grey", lw=0.8)
+    _draw(axes, epochs, {name: [line["validation"][name] for line in lines] for name in lines[-1]["validation"]})
+    axes.set(ylabel="validation score", ylim=(0, 1.02))
     return svg(figure)
 
 
 def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
     """The paper's Fig. 3: precision at 50 of each class, one group of bars a class, one bar a direction."""
+    names = sorted({name for classes in per_class.values() for name in classes})
+    figure, axes = _axes(max(6.0, 0.5 * len(names) + 1.5), 3.0)
+    width = 0.8 / max(len(per_class), 1)
+    for i, (direction, classes) in enumerate(per_class.items()):
+        places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
+        values = [classes.get(name, {}).get("p@50") or 0.0 for name in names]
+        axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
+    axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    return svg(figure)
+
+
+def svg(figure) -> str:
+    """A matplotlib figure as an `<svg>` element; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    text = io.StringIO()
+    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _axes(width: float, height: float):
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    names = sorted({name for classes in per_class.values() for name in classes})
-    figure, axes = plt.subplots(figsize=(max(6.0, 0.5 * len(names) + 1.5), 3.0))
-    width = 0.8 / len(per_class)
-    for i, (direction, classes) in enumerate(per_class.items()):
-        places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
-        values = [classes.get(name, {}).get("p@50", 0.0) for name in names]
-        axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
-    axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    figure, axes = plt.subplots(figsize=(width, height))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-    return svg(figure)
+    return figure, axes
+
+
+def _draw(axes, epochs: list[int], series: dict[str, list[float]]) -> None:
+    """Lines over epochs, the legend above them."""
+    looks = zip(cycle(COLOURS), cycle(STYLES), strict=False)
+    marker = "o" if len(epochs) == 1 else None
+    for i, ((name, values), (colour, style)) in enumerate(zip(series.items(), looks, strict=False)):
+        axes.plot(epochs, values, style, color=colour, marker=marker, label=name, lw=2.4 if i == 0 else 1.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch")
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .plots import loss_curves, precision_by_class
+from .plots import losses, precision_by_class, scores
 
 
 def write_report(run: Any, result: dict[str, Any]) -> Path:
@@ -26,18 +26,24 @@ def render(run: Any, result: dict[str, Any]) -> str:
     stages = {}
     for line in run.history:
         stages.setdefault(line["stage"], []).append(line)
-    names = {name: f"{name} ({m.name})" for name, m in zip("ab", run.embeddings.modalities, strict=True)}
-    cross = {d: m["per_class"] for d, m in result["directions"].items() if d in ("a->b", "b->a")}
+    names = {name: f"{m.name} ({name})" for name, m in zip("ab", run.embeddings.modalities, strict=True)}
+    a, b = (m.name for m in run.embeddings.modalities)
+    words = {"a": a, "b": b, "ab": f"{a} or {b}"}
+    directions = {d: " → ".join(words[part] for part in d.split("->")) for d in result["directions"]}
+    cross = {directions[d]: result["directions"][d]["per_class"] for d in ("a->b", "b->a")}
     environment = Environment(
         loader=PackageLoader("cmir_ref.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     return environment.get_template("report.html").render(
         result=result,
         settings=flat(settings),
-        curves={stage: loss_curves(lines, weights) for stage, lines in stages.items()},
+        curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
+        kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
         stage_titles={"stage1.a": f"Stage 1, {names['a']}", "stage1.b": f"Stage 1, {names['b']}", "stage2": "Stage 2"},
         classes=precision_by_class(cross),
         names=names,
+        directions=directions,
         title=f"CMIR-NET run: {run.path.name if run.path else run.config.scenario}",
     )
 
