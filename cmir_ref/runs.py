@@ -139,7 +139,7 @@ def train(
     v = tuple(embed(network, tensors, buffers, i, sources[i], np.arange(len(sources[i].labels)), xp) for i in (0, 1))
     embeddings = Embeddings(
         v,
-        tuple(m._replace(x=np.empty((0, *m.x.shape[1:]), m.x.dtype)) for m in (a, b)),
+        tuple(_without_samples(m) for m in (a, b)),
         {part: getattr(parts, part)[:2] for part in PARTS},
         data.label_names,
         data.note,
@@ -149,6 +149,12 @@ def train(
         _write_embeddings(folder.path / "embeddings.npz", embeddings)
         write_report(run, evaluate(run))
     return run
+
+
+def _without_samples(modality: Modality) -> Modality:
+    """The record without its samples, and with paths that hold from any folder."""
+    paths = None if modality.paths is None else tuple(str(Path(p).resolve()) for p in modality.paths)
+    return modality._replace(x=np.empty((0, *modality.x.shape[1:]), modality.x.dtype), paths=paths)
 
 
 def trains_stage1(config: Config, modality: Modality) -> bool:
