@@ -159,9 +159,9 @@ def _sigmoid(rng, kind, reduction="mean"):
     return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(5, 4)))
 
 
-@declare("frobenius/squared", "ops.frobenius.frobenius", squared=True, reduction="sum")
-@declare("frobenius/unsquared", "ops.frobenius.frobenius", squared=False, reduction="sum")
-@declare("frobenius/mean", "ops.frobenius.frobenius", squared=True, reduction="mean")
+@declare("frobenius/squared", "ops.frobenius.frobenius", norm="squared", reduction="sum")
+@declare("frobenius/unsquared", "ops.frobenius.frobenius", norm="unsquared", reduction="sum")
+@declare("frobenius/mean", "ops.frobenius.frobenius", norm="squared", reduction="mean")
 def _frobenius(rng, **reading):
     return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(4, 3)))
 

@@ -64,7 +64,7 @@ def train(
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
-    dataset = runs.load_data(config, data, progress=True)
+    dataset = runs.load_data(config, data, progress=sys.stderr.isatty())
     try:
         with Watch() as watch:
             run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
@@ -145,7 +145,7 @@ def gradcheck(
         for r in found:
             by_method[r.method] = max(by_method.get(r.method, 0.0), r.error)
             worst[r.method] = max(worst.get(r.method, 0.0), r.error)
-            if r.error > checks.tolerance(check, r.method):
+            if not r.error <= checks.tolerance(check, r.method):  # NaN fails too
                 failed.append(
                     f"{check.name}: {r.input} by {r.method}, entry {r.worst}: {r.ours!r}, measured {r.measured!r}"
                 )

@@ -4,6 +4,7 @@ A comment that names "paper" or "code" marks a setting on which the paper and it
 """
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
@@ -18,7 +19,7 @@ from .errors import InputError
 class Section(BaseModel):
     """A table of settings: unknown keys are errors, values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Orthogonality(Section):
@@ -49,12 +50,14 @@ class Schedule(Section):
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: float = Field(0.0, ge=0, lt=1)  # share of the steps over which lr rises from 0
     weight_decay: float = Field(0.0, ge=0)  # decoupled, on matrices and kernels only
+    keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
 
 
 class Stage1(Schedule):
     """The pretrainers."""
 
     augment: bool = True  # flips and quarter turns of images
+    average_views: bool = False  # features are the mean over those flips and turns
     dropout: float = Field(0.5, ge=0, lt=1)
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1
     hidden: tuple[int, ...] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
@@ -144,7 +147,9 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
         if not found:
             raise InputError(f"--set {override}: expected key=value, for example --set weights.l5=0.1")
         _put(values, key.strip(), _parse(value.strip()))
-    values |= settings
+    for key, value in settings.items():
+        nested = isinstance(value, dict) and isinstance(values.get(key), dict)
+        values[key] = values[key] | value if nested else value
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -176,9 +181,10 @@ def _read(preset: str | Path) -> tuple[str, str]:
 def _parse(text: str) -> Any:
     """A TOML value, or the text itself where it is not one (so that strings need no quotes)."""
     try:
-        return tomllib.loads(f"v = {text}")["v"]
+        parsed = tomllib.loads(f"v = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return parsed["v"] if len(parsed) == 1 else text
 
 
 def _put(values: dict, key: str, value: Any) -> None:
@@ -196,7 +202,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_literal, value)) + "]"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML's basic strings are JSON's
     return repr(value)
 
 

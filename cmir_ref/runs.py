@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import params as storage
 from .backend import library, rng
 from .config import Config, load_config
 from .data import Dataset, Modality, load, pairs_of, read_query, split
@@ -14,7 +13,7 @@ from .errors import InputError
 from .models.end_to_end import under
 from .reports.report import write_report
 from .retrieval import collapse, evaluate_direction, nearest
-from .training.folder import Folder, below, read_history
+from .training.folder import Folder, below, read_checkpoint, read_history
 from .training.inputs import Normaliser, fit_normaliser
 from .training.stages import (
     Source,
@@ -106,7 +105,7 @@ def train(
     folder = Folder.open(out, config, resume)
     classes = len(data.label_names)
 
-    sources, frozen = [], []
+    sources, frozen, views = [], [], config.stage1.average_views
     for place, (name, modality) in enumerate(zip("ab", (a, b), strict=True)):
         normaliser = folder.normaliser(
             f"input.{name}", lambda m=modality, i=place: fit_normaliser(m.x, parts.train[i], config.normalise_inputs)
@@ -120,7 +119,8 @@ def train(
             )
             network = pretrainer(config, modality.x.shape[1:])
             report = watch.on_step(f"features {name}") if watch else None
-            z = forward_all(network, tensors, buffers, source, np.arange(len(modality.x)), xp, report).z
+            everything = np.arange(len(modality.x))
+            z = forward_all(network, tensors, buffers, source, everything, xp, report, average_views=views).z
             normaliser = folder.normaliser(
                 f"features.{name}",
                 lambda z=z, i=place: fit_normaliser(z, parts.train[i], config.normalise_features),
@@ -136,7 +136,10 @@ def train(
 
     task = stage2_task(config, network, tuple(sources), pairs, len(pairs(0)), parts.validation, xp)
     tensors, buffers = folder.fit(task, lambda: init_stage2(config, network, tuple(frozen), classes), xp, watch)
-    v = tuple(embed(network, tensors, buffers, i, sources[i], np.arange(len(sources[i].labels)), xp) for i in (0, 1))
+    v = tuple(
+        embed(network, tensors, buffers, i, s, np.arange(len(s.labels)), xp, average_views=views)
+        for i, s in enumerate(sources)
+    )
     embeddings = Embeddings(
         v,
         tuple(_without_samples(m) for m in (a, b)),
@@ -144,7 +147,7 @@ def train(
         data.label_names,
         data.note,
     )
-    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.elapsed())
+    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.seconds)
     if folder.path is not None:
         _write_embeddings(folder.path / "embeddings.npz", embeddings)
         write_report(run, evaluate(run))
@@ -214,7 +217,7 @@ def load_run(path: str | Path) -> Run:
         raise InputError(f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote")
     config = load_config(path / "config.toml")
     embeddings = _read_embeddings(path / "embeddings.npz")
-    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    tensors, metadata = read_checkpoint(path)
     return Run(path, config, tensors, embeddings, read_history(path), float(metadata["seconds"]))
 
 
@@ -350,14 +353,15 @@ def embed_query(run: Run, query: str | Path, modality: str) -> tuple[np.ndarray,
     record = run.embeddings.modalities[place]
     x, name = read_query(record, query)
     source = Source(x, record.labels, record.kind, _saved_normaliser(run, f"input.{modality}"))
-    row = np.arange(1)
+    row, views = np.arange(1), run.config.stage1.average_views
     if trains_stage1(run.config, record):
         own = below(f"stage1.{modality}", run.tensors)
         network = pretrainer(run.config, x.shape[1:])
-        z = forward_all(network, below("params", own), below("buffers", own), source, row).z
+        params, buffers = below("params", own), below("buffers", own)
+        z = forward_all(network, params, buffers, source, row, average_views=views).z
         source = Source(z, record.labels, "features", _saved_normaliser(run, f"features.{modality}"))
     network, params, buffers = stage2_of(run)
-    return embed(network, params, buffers, place, source, row), name
+    return embed(network, params, buffers, place, source, row, average_views=views), name
 
 
 def _saved_normaliser(run: Run, name: str) -> Normaliser:
@@ -387,6 +391,8 @@ def retrieve(
     own = str(Path(query).resolve())
     records = run.embeddings.modalities
     items = [(p, r) for p, r in items if records[p].paths is None or str(records[p].paths[r]) != own]
+    if not items:
+        raise InputError(f"{query}: the gallery holds nothing but the query itself")
     gallery_v = np.stack([run.embeddings.v[p][r] for p, r in items])
     found, distances = nearest(v, gallery_v, k, distance=run.config.distance)
     hits = []

@@ -63,7 +63,9 @@ TINY = {
     "stage1.schedule": "cosine",
     "stage1.warmup": "0.0",
     "stage1.weight_decay": "0.0",
+    "stage1.keep": "best",
     "stage1.augment": "false",
+    "stage1.average_views": "false",
     "stage1.dropout": "0.2",
     "stage1.label_loss": "by-modality",
     "stage1.hidden": "[]",
@@ -73,6 +75,7 @@ TINY = {
     "stage2.schedule": "cosine",
     "stage2.warmup": "0.0",
     "stage2.weight_decay": "0.0",
+    "stage2.keep": "best",
 }
 
 
@@ -134,7 +137,9 @@ def pictures(n: int = 24, classes: int = 3) -> Dataset:
     world = features(n=n, classes=classes)
     labels = world.modalities[0].labels
     x = np.stack([picture(64, c, k) for k, c in enumerate(labels)])
-    return world._replace(modalities=(world.modalities[0]._replace(name="image", kind="image", x=x), world.modalities[1]))
+    return world._replace(
+        modalities=(world.modalities[0]._replace(name="image", kind="image", x=x), world.modalities[1])
+    )
 
 
 def write_ucmerced(root: Path, classes=("agricultural", "beach", "forest", "harbor"), count: int = 5) -> Path:
@@ -171,7 +176,9 @@ def write_speech(folder: Path, labels=LABEL_NAMES, voices=("ann", "bob", "cem"))
     for i, label in enumerate(labels):
         (folder / label).mkdir(parents=True)
         for j, voice in enumerate(voices):
-            soundfile.write(folder / label / f"{voice}.wav", 0.4 * np.sin(2 * np.pi * (300 + 150 * i + 20 * j) * t), 16000)
+            soundfile.write(
+                folder / label / f"{voice}.wav", 0.4 * np.sin(2 * np.pi * (300 + 150 * i + 20 * j) * t), 16000
+            )
     return folder
 
 

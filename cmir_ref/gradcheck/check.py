@@ -58,15 +58,22 @@ def check_gradient(
         complex-step, central-difference   every entry of every input, float64
         directional                        ⟨dx, d⟩ against the derivative along d, all inputs at once, `draws` times
 
-    Raises `ValueError` where the number or the shape of the gradients is not that of the inputs.
+    Raises `ValueError` where the number or the shape of the gradients is not that of the inputs, where there is no
+    gradient at all, and where an argument was written into.
     """
     rng = np.random.default_rng(seed)
     inputs = [np.asarray(x, dtype=float) for x in inputs]
     names = list(names or (f"input {i}" for i in range(len(inputs))))
+    given = [x.copy() for x in inputs]
     y, cache = f(*inputs)
     dy = _map(lambda part: random_direction(rng, np.shape(part)), y)
+    before = _map(np.copy, dy)
     grads = f_backward(dy, cache)
     grads = list(grads) if isinstance(grads, tuple | list) else [grads]
+    upstream_kept = (("dy", *pair) for pair in zip(_parts(dy), _parts(before), strict=True))
+    for name, now, then in (*zip(names, inputs, given, strict=True), *upstream_kept):
+        if not np.array_equal(now, then, equal_nan=True):
+            raise ValueError(f"{name} was written into: a function and its backward leave their arguments alone")
     if len(grads) != len(inputs):
         raise ValueError(f"the backward function returns {len(grads)} gradients for {len(inputs)} inputs")
 
@@ -82,6 +89,8 @@ def check_gradient(
 
     results = []
     wanted = [i for i, g in enumerate(grads) if g is not None]
+    if not wanted:
+        raise ValueError("the backward function returns no gradient at all")
     for i in wanted:
         ours = np.asarray(grads[i])
         if ours.shape != inputs[i].shape:

@@ -11,7 +11,7 @@ from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 
 def alignment(v_a: Array, v_b: Array, *, norm: str = "squared", reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
     """L₂ = ‖V_a − V_b‖²_F, or ‖V_a − V_b‖_F for `norm` "unsquared" (released code); over n for `reduction` "mean"."""
-    return frobenius(v_a - v_b, squared=norm == "squared", reduction=reduction)
+    return frobenius(v_a - v_b, norm=norm, reduction=reduction)
 
 
 def alignment_backward(dl: Array, cache: FrobeniusCache) -> tuple[Array, Array]:

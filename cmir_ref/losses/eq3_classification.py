@@ -14,6 +14,8 @@ from typing import NamedTuple
 from ..backend import Array, get_xp
 from .eq1_pretraining import CROSS_ENTROPY
 
+CLASSIFIERS = ("shared", "separate", "concatenated")
+
 
 class ClassificationCache(NamedTuple):
     a: tuple
@@ -33,6 +35,8 @@ def classification(
         separate      mean over u_a's rows + mean over u_b's rows
         concatenated  u_a holds the pairs' logits, u_b is None; a pair has the labels of both its members
     """
+    if classifier not in CLASSIFIERS:
+        raise ValueError(f"classifier is {classifier!r}; it is one of {', '.join(CLASSIFIERS)}")
     if classifier == "concatenated":
         loss, cache = CROSS_ENTROPY[kinds[0]][0](u_a, either(y_a, y_b, u_a.shape[1]))
         return loss, ClassificationCache(cache, None, 1.0, 0.0, kinds)
@@ -52,7 +56,7 @@ def classification_backward(dl: Array, cache: ClassificationCache) -> tuple[Arra
 
 
 def either(y_a: Array, y_b: Array, classes: int) -> Array:
-    """The union of two samples' labels: integer where both are the same integers, else multi-hot (n, K)."""
+    """The union of two samples' labels, each integer or multi-hot, as multi-hot (n, K)."""
     xp = get_xp(y_a, y_b)
     y_a, y_b = (y if y.ndim == 2 else (y[:, None] == xp.arange(classes)).astype("uint8") for y in (y_a, y_b))
     return xp.maximum(y_a, y_b)

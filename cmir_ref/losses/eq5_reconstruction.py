@@ -35,10 +35,12 @@ def reconstruction(
     `target`: "cross", each rebuilds the other's features (paper), or "own", its own (the released speech code).
     `norm`: "squared", or "unsquared" (released code). Over n where `reduction` is "mean".
     """
+    if target not in ("cross", "own"):
+        raise ValueError(f"decoder_target is {target!r}; it is one of cross, own")
     cross = target == "cross"
     goal_a, goal_b = (z_b, z_a) if cross else (z_a, z_b)
-    l_a, cache_a = frobenius(from_a - goal_a, squared=norm == "squared", reduction=reduction)
-    l_b, cache_b = frobenius(from_b - goal_b, squared=norm == "squared", reduction=reduction)
+    l_a, cache_a = frobenius(from_a - goal_a, norm=norm, reduction=reduction)
+    l_b, cache_b = frobenius(from_b - goal_b, norm=norm, reduction=reduction)
     return l_a + l_b, ReconstructionCache(cache_a, cache_b, cross)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..backend import Array
+from ..errors import InputError
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ..ops.conv import conv, conv_backward
 from ..ops.fused import conv_max_pool, conv_max_pool_backward
@@ -46,10 +47,11 @@ class ConvPretrainerCache(NamedTuple):
 
 
 def pools_for(height: int, width: int) -> tuple[int, ...]:
-    """The pool factors that leave 4 × 4 (or 6 × 4) of an image whose smaller side is 64, 128 or 256."""
+    """The pool factors that leave 4 × 4 (or 6 × 4) where the smaller side is 64, 128 or 256, else `InputError`."""
     side = min(height, width)
     if side not in POOLS:
-        raise ValueError(f"images of {height} × {width}: the smaller side is one of {', '.join(map(str, POOLS))}")
+        sides = " or ".join(map(str, POOLS))
+        raise InputError(f"images of {height} × {width}: the smaller side must be {sides}")
     return POOLS[side]
 
 

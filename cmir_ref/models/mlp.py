@@ -20,6 +20,8 @@ def mlp(
     `activation`: "relu" after every layer (the paper's "three FC + ReLU layers"), "hidden" after all but the last,
     "linear" nowhere.
     """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}; it is one of {', '.join(ACTIVATIONS)}")
     caches = []
     for layer in range(1, depth + 1):
         x, affine = linear(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"])

@@ -57,6 +57,6 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array,
     x_hat, gamma = cache.x_hat, cache.gamma
     dgamma, dbeta = column_sum(dy * x_hat), column_sum(dy)
     if cache.form == "train":
-        m = x_hat.size // x_hat.shape[-1]
+        m = max(x_hat.size // x_hat.shape[-1], 1)
         dy = dy - dbeta / m - x_hat * (dgamma / m)
     return dy * (cache.scale * gamma), dgamma, dbeta

@@ -14,15 +14,19 @@ class FrobeniusCache(NamedTuple):
     scale: float
 
 
-def frobenius(x: Array, *, squared: bool = True, reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
-    """‖x‖²_F = Σ x², or ‖x‖_F = √Σ x² where not `squared`; divided by the N rows where `reduction` is "mean"."""
+def frobenius(x: Array, *, norm: str = "squared", reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
+    """‖x‖²_F = Σ x², or ‖x‖_F = √Σ x² for `norm` "unsquared"; divided by the N rows where `reduction` is "mean"."""
     xp = get_xp(x)
+    if norm not in ("squared", "unsquared"):
+        raise ValueError(f"norm is {norm!r}; it is one of squared, unsquared")
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction is {reduction!r}; it is one of sum, mean")
     scale = 1 / max(x.shape[0], 1) if reduction == "mean" else 1.0
     energy = (x * x).sum()
-    norm = None if squared else xp.sqrt(energy)
-    return (energy if squared else norm) * scale, FrobeniusCache(x, norm, scale)
+    if norm == "squared":
+        return energy * scale, FrobeniusCache(x, None, scale)
+    root = xp.sqrt(energy)
+    return root * scale, FrobeniusCache(x, root, scale)
 
 
 def frobenius_backward(dy: Array, cache: FrobeniusCache) -> Array:

@@ -19,4 +19,4 @@ def column_sum(x: Array) -> Array:
 
 def column_mean(x: Array) -> Array:
     """Mean over all axes but the last: (…, C) -> (C,)."""
-    return column_sum(x) / (x.size // x.shape[-1])
+    return column_sum(x) / max(x.size // x.shape[-1], 1)

@@ -45,8 +45,10 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
         values = [classes.get(name, {}).get("p@50") or 0.0 for name in names]
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
     axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
+    legend = axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return svg(figure)
 
 

@@ -33,7 +33,7 @@ class Watch:
         state = {"before": done_epochs, "last": 0}
 
         def step(done: int, steps: int, parts: dict) -> None:
-            if done < state["last"]:
+            if done <= state["last"]:
                 state["before"] += 1
             state["last"] = done
             text = "  ".join(f"{k} {float(v):.3g}" for k, v in parts.items())

@@ -37,6 +37,7 @@ def render(run: Any, result: dict[str, Any]) -> str:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     return environment.get_template("report.html").render(
         result=result,
+        tied=result["collapsed"] and all(m["map"] == m["chance"] for m in result["directions"].values()),
         settings=flat(settings),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},

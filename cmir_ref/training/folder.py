@@ -23,7 +23,7 @@ from ..config import Config, load_config, to_toml
 from ..errors import InputError
 from ..params import Params
 from .inputs import Normaliser
-from .loop import Epoch, State, new_state, train_epochs
+from .loop import Epoch, State, by_name, new_state, train_epochs
 
 
 class Folder:
@@ -34,7 +34,7 @@ class Folder:
         self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
         self.current: tuple[str, State] | None = None
         self.history: list[dict[str, Any]] = []
-        self.seconds, self.started = 0.0, time.perf_counter()
+        self.seconds, self.started = 0.0, time.perf_counter()  # of training, over all sittings, up to the last save
 
     @classmethod
     def open(cls, out: str | Path | None, config: Config, resume: bool) -> "Folder":
@@ -50,12 +50,14 @@ class Folder:
 
     def create(self) -> None:
         """Makes the folder, if it is not there: only once the data have proved readable."""
-        if self.path is not None and not self.path.exists():
-            self.path.mkdir(parents=True)
+        if self.path is not None and not (self.path / "config.toml").exists():
+            self.path.mkdir(parents=True, exist_ok=True)
             write_text(self.path / "config.toml", _versions() + to_toml(self.config))
 
     @classmethod
     def _reopen(cls, path: Path, config: Config) -> "Folder":
+        if path.is_dir() and all(file.suffix == ".tmp" for file in path.iterdir()):
+            return cls(path, config)  # killed before the settings were written
         before = load_config(path / "config.toml")
         if before != config:
             differs = next(k for k, value in config if value != getattr(before, k))
@@ -66,7 +68,7 @@ class Folder:
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
             write_text(path / "metrics.jsonl", "")
             return folder
-        tensors, metadata = storage.load(path / "checkpoint.safetensors")
+        tensors, metadata = read_checkpoint(path)
         folder.seconds = float(metadata["seconds"])
         folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
@@ -108,10 +110,6 @@ class Folder:
         own = below(task.name, self.tensors)
         return tuple({k: to_device(v, xp) for k, v in below(kind, own).items()} for kind in ("params", "buffers"))
 
-    def elapsed(self) -> float:
-        """Seconds of training, over all sittings."""
-        return self.seconds + time.perf_counter() - self.started
-
     def _log(self, epoch: Epoch) -> None:
         self.history.append(epoch._asdict())
         if self.path is not None:
@@ -119,6 +117,8 @@ class Folder:
                 file.write(json.dumps(self.history[-1]) + "\n")
 
     def _save(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self.started = self.seconds + now - self.started, now
         if self.path is None:
             return
         stage, tensors, state = "", dict(self.tensors), {}
@@ -130,7 +130,7 @@ class Folder:
             "stage": stage,
             "state": json.dumps(state),
             "lines": str(len(self.history)),
-            "seconds": repr(self.elapsed()),
+            "seconds": repr(self.seconds),
         }
         storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
 
@@ -156,7 +156,15 @@ def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
     params = ("params", "buffers", "best_params", "best_buffers")
-    return State(**{name: Params(below(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars)
+    return State(**{name: by_name(below(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """(tensors, metadata) of a run's checkpoint; raises `InputError` where it is missing, damaged or something else."""
+    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    if not {"stage", "state", "lines", "seconds"} <= metadata.keys():
+        raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
+    return tensors, metadata
 
 
 def below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

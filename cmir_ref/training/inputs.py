@@ -1,6 +1,6 @@
 """What happens to samples between the data set and a network: normalisation, augmentation, batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,21 +44,23 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
 
 
 def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up".
-
-    Squares have eight (flips and quarter turns), other rectangles four.
-    """
-    square = images.shape[1] == images.shape[2]
-    turns = generator.integers(0, 4, len(images)) if square else 2 * generator.integers(0, 2, len(images))
-    mirrored = generator.integers(0, 2, len(images))
+    """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
+    views = symmetries(images.shape)
+    drawn = generator.integers(0, len(views), len(images))
     out = np.empty_like(images)
-    for turn in range(4):
-        for mirror in (0, 1):
-            chosen = (turns == turn) & (mirrored == mirror)
-            if chosen.any():  # a quarter turn of no rectangles would still have the wrong shape
-                image = images[chosen, :, ::-1] if mirror else images[chosen]
-                out[chosen] = np.rot90(image, turn, axes=(1, 2))
+    for i, view in enumerate(views):
+        out[drawn == i] = view(images[drawn == i])
     return out
+
+
+def symmetries(shape: tuple[int, ...]) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """The flips and turns of images (N, H, W, C) that keep their shape: eight of a square, four of other rectangles."""
+    turns = (0, 1, 2, 3) if shape[1] == shape[2] else (0, 2)
+    return [
+        lambda images, turn=turn, mirror=mirror: np.rot90(images[:, :, ::mirror], turn, axes=(1, 2))
+        for turn in turns
+        for mirror in (1, -1)
+    ]
 
 
 def epoch_batches(rows: np.ndarray, size: int, seed: int, purpose: str, epoch: int) -> Iterator[np.ndarray]:

@@ -59,9 +59,14 @@ class Epoch(NamedTuple):
     best: bool
 
 
+def by_name(arrays: Mapping[str, Array]) -> Params:
+    """`Params` in the order of their names: the order in which a file returns them is its own."""
+    return Params(dict(sorted(arrays.items())))
+
+
 def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> State:
     """The state before the first epoch."""
-    params, buffers = Params(params), Params(buffers)
+    params, buffers = by_name(params), by_name(buffers)
     zeros = get_xp(params.flat).zeros_like
     return State(params, buffers, zeros(params.flat), zeros(params.flat), Params(params), Params(buffers))
 
@@ -102,7 +107,7 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
                 f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']}; try a smaller {task.name[:6]}.lr"
             )
         validation = task.validate(params, buffers)
-        best = validation["score"] >= state.best_score
+        best = schedule.keep == "last" or validation["score"] >= state.best_score
         state = state._replace(epoch=epoch + 1)
         if best:
             state = state._replace(

@@ -17,7 +17,7 @@ from ..models.head import PretrainerOutput
 from ..models.latent import Latent, encode, init_latent
 from ..models.pretrainers import Pretrainer, choose_pretrainer
 from ..retrieval import average_precision, evaluate_direction, relevance
-from .inputs import augment, epoch_batches, steps_per_epoch
+from .inputs import augment, epoch_batches, steps_per_epoch, symmetries
 from .loop import Task
 
 BLOCK = 64  # samples at a time where nothing is learned
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
 
 def pretrainer(config: Config, shape: tuple[int, ...]) -> Pretrainer:
-    """The pretrainer that the settings ask for, for samples of `shape`."""
+    """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes."""
     return choose_pretrainer(
         shape,
         block_order=config.block_order,
@@ -103,14 +103,30 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
 
 
 def forward_all(
-    network: Pretrainer, params: Mapping, buffers: Mapping, source: Source, index: np.ndarray, xp=np, on_step=None
+    network: Pretrainer,
+    params: Mapping,
+    buffers: Mapping,
+    source: Source,
+    index: np.ndarray,
+    xp=np,
+    on_step=None,
+    *,
+    average_views: bool = False,
 ) -> PretrainerOutput:
-    """A pretrainer's outputs for the samples `index`, in inference mode, on the host."""
+    """A pretrainer's outputs for the samples `index`, in inference mode, on the host.
+
+    With `average_views`, those of an image are the mean over its symmetries.
+    """
     blocks = []
     for start in range(0, len(index), BLOCK):
-        x = to_device(source.read(index[start : start + BLOCK]), xp)
-        out, _ = network.forward(params, x, arch=network.arch, mode="inference", buffers=buffers)
-        blocks.append([to_host(part) for part in out])
+        x = source.read(index[start : start + BLOCK])
+        views = symmetries(x.shape) if average_views and source.kind == "image" else [lambda images: images]
+        outs = []
+        for view in views:
+            seen = to_device(np.ascontiguousarray(view(x)), xp)
+            out, _ = network.forward(params, seen, arch=network.arch, mode="inference", buffers=buffers)
+            outs.append([to_host(part) for part in out])
+        blocks.append([sum(parts) / len(views) for parts in zip(*outs, strict=True)])
         if on_step:
             on_step(min(start + BLOCK, len(index)), len(index), {})
     return PretrainerOutput(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
@@ -254,7 +270,8 @@ def embed(
     source: Source,
     index: np.ndarray,
     xp=np,
-    on_step=None,
+    *,
+    average_views: bool = False,
 ) -> np.ndarray:
     """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, on the host."""
     front, name = network.fronts[place], FRONTS[place]
@@ -262,6 +279,6 @@ def embed(
         z = source.read(index)
     else:
         own, own_buffers = under(name, params), under(name, buffers)
-        z = forward_all(front, own, own_buffers, source, index, xp, on_step).z
+        z = forward_all(front, own, own_buffers, source, index, xp, average_views=average_views).z
     v, _ = encode(under("latent", params), "ab"[place], to_device(z, xp), arch=network.arch)
     return to_host(v)

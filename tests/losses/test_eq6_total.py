@@ -130,3 +130,14 @@ def test_a_concatenated_head_has_one_set_of_logits():
     _, cache = total(out._replace(u_b=None), z, y, regularised, heads, WEIGHTS, Readings(classifier="concatenated"))
     d = total_backward(1.0, cache)
     assert d.output.u_b is None and np.any(d.output.u_a)
+
+
+def test_float32_stays_float32():
+    single = lambda arrays: type(arrays)(*(a.astype(np.float32) for a in arrays))  # noqa: E731
+    out, z, y, regularised, heads = drawn()
+    matrices = [{k: w.astype(np.float32) for k, w in part.items()} for part in (regularised, heads)]
+    for readings in ALL:
+        z32 = tuple(z_m.astype(np.float32) for z_m in z)
+        value, cache = total(single(out), z32, y, *matrices, WEIGHTS, readings)
+        d = total_backward(value, cache)
+        assert {a.dtype for a in (value, *d.output, *d.z, *d.w.values())} == {np.dtype("float32")}

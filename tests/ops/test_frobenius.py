@@ -12,16 +12,16 @@ from cmir_ref.ops import frobenius, frobenius_backward
 def test_sum_of_squares_its_root_and_their_mean_over_rows(seed, shape):
     x = np.random.default_rng(seed).normal(size=shape)
     energy = sum(float(x[i]) ** 2 for i in np.ndindex(shape))
-    for squared, expected in ((True, energy), (False, math.sqrt(energy))):
-        assert frobenius(x, squared=squared)[0] == pytest.approx(expected, rel=1e-13)
-        assert frobenius(x, squared=squared, reduction="sum")[0] == pytest.approx(expected, rel=1e-13)
-        assert frobenius(x, squared=squared, reduction="mean")[0] == pytest.approx(expected / shape[0], rel=1e-13)
+    for norm, expected in (("squared", energy), ("unsquared", math.sqrt(energy))):
+        assert frobenius(x, norm=norm)[0] == pytest.approx(expected, rel=1e-13)
+        assert frobenius(x, norm=norm, reduction="sum")[0] == pytest.approx(expected, rel=1e-13)
+        assert frobenius(x, norm=norm, reduction="mean")[0] == pytest.approx(expected / shape[0], rel=1e-13)
 
 
-@pytest.mark.parametrize("squared", [True, False])
+@pytest.mark.parametrize("norm", ["squared", "unsquared"])
 @pytest.mark.parametrize("shape", [(2, 3), (0, 3)])
-def test_at_zero_value_and_gradient_are_zero(squared, shape):
-    value, cache = frobenius(np.zeros(shape), squared=squared, reduction="mean")
+def test_at_zero_value_and_gradient_are_zero(norm, shape):
+    value, cache = frobenius(np.zeros(shape), norm=norm, reduction="mean")
     assert value == 0
     np.testing.assert_array_equal(frobenius_backward(1.0, cache), np.zeros(shape))
 

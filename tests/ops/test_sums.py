@@ -18,7 +18,7 @@ def test_every_row_is_counted_once(rows, shape):
 
 
 def test_float32_stays_accurate_over_a_million_rows():
-    x = np.full((2**20, 1), 0.1, np.float32)
+    x = np.full((2**20, 3), 0.1, np.float32)
     total = column_sum(x)
     assert total.dtype == np.float32
-    assert total[0] == pytest.approx(2**20 * float(x[0, 0]), rel=1e-6)
+    assert total == pytest.approx(2**20 * float(x[0, 0]), rel=1e-4)  # in one stage: 1e-2

@@ -1,0 +1,47 @@
+"""Progress: lines where there is no terminal, a bar where there is one."""
+
+import io
+
+from rich.console import Console
+
+from cmir_ref.reports.progress import Watch
+from cmir_ref.training.loop import Epoch
+
+LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "l2": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)
+
+
+def test_a_line_an_epoch_without_a_terminal(capsys):
+    with Watch() as watch:
+        step = watch.on_step("stage2", 12, 2)
+        step(1, 2, {"loss": 1.0})
+        watch.on_epoch(LINE)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = "stage2 3/12 loss 1.25 l2 0.5 | validation a->b 0.500 score 0.750 best 2.0 s"
+    assert " ".join(captured.err.split()) == line
+
+
+def watched(steps, epochs, done=0):
+    """The bar's place after each step of whole epochs."""
+    watch = Watch()
+    watch.console = Console(file=io.StringIO())
+    step, places = watch.on_step("stage2", epochs, done), []
+    for _ in range(done, epochs):
+        for k in range(1, steps + 1):
+            step(k, steps, {"loss": 1.0})
+            (bar,) = watch.progress.tasks
+            places.append((bar.completed, bar.total))
+    return places
+
+
+def test_the_bar_counts_the_steps_of_all_epochs():
+    assert watched(3, 2) == [(k, 6) for k in range(1, 7)]
+
+
+def test_the_bar_moves_where_an_epoch_is_one_step():
+    assert watched(1, 4) == [(k, 4) for k in range(1, 5)]
+
+
+def test_the_bar_starts_where_a_resumed_run_does():
+    assert watched(2, 4, done=2) == [(k, 8) for k in range(5, 9)]
+    assert watched(1, 4, done=3) == [(4, 4)]

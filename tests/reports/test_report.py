@@ -1,0 +1,190 @@
+"""The page of a run: everything is on it, nothing is loaded from elsewhere."""
+
+import re
+import xml.etree.ElementTree as ET
+from functools import cache
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import worlds
+
+from cmir_ref import runs
+from cmir_ref.reports.plots import losses, precision_by_class, scores
+from cmir_ref.reports.report import flat, render, write_report
+
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """Text, links and figures of a page; fails on tags that do not match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.words, self.links, self.tags = [], [], [], []
+        self.feed(text)
+        assert not self.open
+        self.text = re.sub(r"\s+", " ", "".join(self.words))
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@cache
+def trained(*changes):
+    return runs.train(worlds.config(*changes), worlds.features())
+
+
+def page_of(run, result=None) -> Page:
+    return Page(render(run, result or runs.evaluate(run)))
+
+
+def test_settings_metrics_and_split_are_on_the_page():
+    run = trained()
+    result, page = runs.evaluate(run), page_of(run)
+    for name, value in flat(run.config.model_dump()).items():
+        assert f"{name}{value}" in page.text.replace(" ", "") or f"{name} {value}" in page.text, name
+    for text in ("a → b", "b → a", "a → a", "b → b", "a → a or b", "b → a or b"):
+        assert f" {text}" in page.text
+    for m in result["directions"].values():
+        assert all(f"{m[name]:.3f}" in page.text for name in ("map", "chance", "p@10", "p@50", "chance_precision"))
+    assert "protocol: paper" in page.text and "gallery: test" in page.text and "made up" in page.text
+    assert f"{len(run.embeddings.parts['train'][0])} + 24 training" in page.text
+    assert result["verdict"][1:] in page.text and "Alive" in page.text
+    assert all(f"{norm:.4g}" in page.text for norm in result["weight_norms"].values())
+    assert "no VGG-16" in page.text and "dense pretrainer on 10 vectors" in page.text
+
+
+def test_every_stage_has_its_curves():
+    page = render(trained(), runs.evaluate(trained()))
+    assert page.count("<svg") == page.count("</svg>") == 7  # two a stage, and precision by class
+    for caption in ("Stage 1, a (a)", "Stage 1, b (b)", "Stage 2"):
+        assert caption in page
+    for part in ("loss", "ce", "0.1 · orthogonality", "0.5 · l2", "l3", "0.01 · l4", "0.1 · l5", "0.01 · r"):
+        assert f"<!-- {part} -->" in page, part
+    page = render(trained("stages=end-to-end"), runs.evaluate(trained("stages=end-to-end")))
+    assert page.count("<svg") == 3 and "Stage 1, a" not in page
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    run = trained()
+    text = render(run, runs.evaluate(run))
+    page = Page(text)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert all(link.startswith("#") for link in page.links)
+    assert "@import" not in text and not re.search(r"url\((?!#)", text)
+
+
+@pytest.mark.parametrize("epochs", [1, 400])
+def test_short_and_long_runs(epochs):
+    run = trained()
+    history = []
+    for stage in ("stage1.a", "stage1.b", "stage2"):
+        line = next(line for line in run.history if line["stage"] == stage)
+        for epoch in range(1, epochs + 1):
+            parts = {name: value / epoch for name, value in line["parts"].items()}
+            history.append(line | {"epoch": epoch, "parts": parts, "best": epoch % 100 == 1})
+    page = page_of(run._replace(history=history))
+    assert page.tags.count("svg") == 7
+    assert page.text.count(f"The grey line marks the epoch that was kept, {max(epochs - 99, 1)}.") == 3
+
+
+def test_odd_strings_are_only_text():
+    odd = '<script>alert("1")</script> & $x^ "quoted" \'s'
+    run = trained()
+    e = run.embeddings
+    names = (odd, r"$\oops$", "class_2", "Ω wide & <b>")
+    e = e._replace(note=odd, label_names=names, modalities=tuple(m._replace(name=odd) for m in e.modalities))
+    run = run._replace(embeddings=e, config=run.config.model_copy(update={"speech": odd}))
+    text = render(run, runs.evaluate(run))
+    assert "<script" not in text and "<b>" not in text
+    page = Page(text)
+    assert page.text.count(odd) > 5
+
+
+def test_queries_without_relevant_items_everywhere():
+    """All metrics are None: dashes in the table, and a figure without bars."""
+    run = trained()
+    e = run.embeddings
+    blank = tuple(m._replace(labels=np.zeros((len(m.labels), 4), np.uint8)) for m in e.modalities)
+    run = run._replace(embeddings=e._replace(modalities=blank))
+    result = runs.evaluate(run)
+    assert result["directions"]["a->b"]["map"] is None and result["directions"]["a->b"]["without_relevant"] == 20
+    page = page_of(run, result)
+    assert page.text.count("–") >= 6 * 6 and "0 (+20 without relevant items)" in page.text
+    assert page.tags.count("svg") == 7
+
+
+def test_the_table_of_the_command_line_bears_them_too(capsys):
+    from cmir_ref.cli import show
+
+    run = trained()
+    result = runs.evaluate(run)
+    empty = dict.fromkeys(("map", "chance", "p@10", "p@50", "mean_precision_at_tens"))
+    result["directions"]["a->a"] |= empty | {"queries": 0}
+    show(result, as_json=False)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a->a"))
+    assert row.split() == ["a->a", "–", "–", "–", "–", "–", "0"]
+    show(result, as_json=True)
+    assert '"map": null' in capsys.readouterr().out
+
+
+def test_a_sound_or_image_run_says_what_its_features_are():
+    data = worlds.pictures(18)
+    run = runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), data)
+    assert "image: convolution pretrainer on 64 × 64 × 3 image; b: dense pretrainer on 8 vectors" in page_of(run).text
+
+
+def test_the_page_is_written_whole(tmp_path):
+    run = trained()._replace(path=tmp_path)
+    path = write_report(run, runs.evaluate(run))
+    assert path == tmp_path / "report.html" and [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert f"CMIR-NET run: {tmp_path.name}" in path.read_text(encoding="utf-8")
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+
+def lines(epochs, **parts):
+    validation = {"a->b": 0.5, "b->a": 0.25, "score": 0.375}
+    return [{"epoch": k, "parts": dict(parts), "validation": validation, "best": k == 2} for k in range(1, epochs + 1)]
+
+
+def test_figures_are_well_formed_svg():
+    bars = precision_by_class({"a → b": {"sea": {"p@50": 0.5}, "sand": {"p@50": None}}, "b → a": {"sea": {"p@50": 1}}})
+    for text in (
+        losses(lines(3, loss=2.0, l2=1.0), {}),
+        scores(lines(3, loss=1.0)),
+        bars,
+        precision_by_class({"a → b": {}}),
+    ):
+        assert ET.fromstring(text).tag.endswith("svg")
+    assert "<!-- sand -->" in bars and "<!-- sea -->" in bars
+
+
+def test_losses_are_drawn_weighted():
+    def heights(weight):
+        text = losses(lines(2, loss=10.0, l2=1.0), {"l2": weight})
+        return re.findall(r'<path d="M ([^"]*)" clip-path', text)
+
+    assert heights(1.0) != heights(5.0)
+    assert "<!-- 5 · l2 -->" in losses(lines(2, loss=10.0, l2=1.0), {"l2": 5.0})
+
+
+def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_axis():
+    assert r"10^{" in losses(lines(3, loss=2000.0, l2=0.02), {})
+    assert r"10^{" not in losses(lines(3, loss=2000.0, l2=0.0), {})
+    assert r"10^{" not in losses(lines(3, loss=2000.0, l2=1.0), {"l2": 0.0})

@@ -1,0 +1,157 @@
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cmir_ref.config import Config, load_config, preset_names, to_toml
+from cmir_ref.errors import InputError
+
+PRESETS = preset_names()
+
+
+def test_each_scenario_has_three_presets():
+    assert sorted(f"{s}{kind}" for s in ("image-speech", "pan-mul") for kind in ("", "_paper", "_released")) == PRESETS
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_survives_being_written_and_read(preset, tmp_path):
+    config = load_config(preset)
+    assert preset.startswith(config.scenario)
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    assert load_config(path) == load_config(str(path)) == config
+
+
+@pytest.mark.parametrize("scenario", ["image-speech", "pan-mul"])
+def test_the_presets_of_a_scenario_differ(scenario):
+    assert len({to_toml(load_config(f"{scenario}{kind}")) for kind in ("", "_paper", "_released")}) == 3
+
+
+def test_the_paper_and_the_released_code_as_far_as_they_are_certain():
+    paper, released = load_config("image-speech_paper"), load_config("image-speech_released")
+    assert (paper.encoder_depth, paper.classifier, paper.frobenius, paper.alpha) == (3, "shared", "squared", 1.0)
+    assert (paper.decoder_target, paper.update, paper.block_order) == ("cross", "alternating", "conv-pool-act-norm")
+    assert (released.encoder_depth, released.frobenius, released.stages) == (1, "unsquared", "joint")
+    assert (released.classifier, released.decoder_target, released.alpha_reading) == ("separate", "own", "released")
+    assert (released.orthogonality.target, released.latent_dropout) == ("off", "b")
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc"])), st.floats(0, 1e300), st.lists(st.integers(1, 10))
+)
+def test_any_setting_survives_being_written_and_read(text, number, widths):
+    config = load_config(
+        "image-speech", dataset=text, speech_voice=text, alpha=number, stage1={"hidden": widths, "augment": False}
+    )
+    assert Config.model_validate(tomllib.loads(to_toml(config))) == config
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x00b", "a\x7fb"])
+def test_control_characters_survive_too(text):
+    assert tomllib.loads(to_toml(load_config("image-speech", speech=text)))["speech"] == text
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("distance=released", lambda c: c.distance, "released"),  # no quotes needed
+        ('distance = "released"', lambda c: c.distance, "released"),
+        ("speech=/data/my speech", lambda c: c.speech, "/data/my speech"),
+        (r"speech_voice=^(\w+)_\d=$", lambda c: c.speech_voice, r"^(\w+)_\d=$"),
+        ("weights.l5=0.1", lambda c: c.weights.l5, 0.1),
+        ("weights.r=1e-5", lambda c: c.weights.r, 1e-5),
+        ("alpha=2", lambda c: c.alpha, 2.0),
+        ("seed=3", lambda c: c.seed, 3),
+        ("orthogonality.scaled=true", lambda c: c.orthogonality.scaled, True),
+        ("fused=false", lambda c: c.fused, False),
+        ("stage1.hidden=[512, 256]", lambda c: c.stage1.hidden, (512, 256)),
+        ("stage1.hidden=[]", lambda c: c.stage1.hidden, ()),
+        ("dataset=", lambda c: c.dataset, ""),
+    ],
+)
+def test_overrides(override, read, value):
+    assert read(load_config("image-speech", [override])) == value
+
+
+def test_an_override_changes_nothing_beside_it_and_the_last_one_counts():
+    config = load_config("image-speech_paper", ["weights.l5=0.1", "weights.l5=0.2"])
+    base = load_config("image-speech_paper")
+    assert config == base.model_copy(update={"weights": base.weights.model_copy(update={"l5": 0.2})})
+    assert load_config("image-speech_paper", d_v=7) == base.model_copy(update={"d_v": 7})
+
+
+@pytest.mark.parametrize(
+    ("override", "pieces"),
+    [
+        ("no_such_thing=1", ["no_such_thing", "no such setting"]),
+        ("encoder_dept=1", ["did you mean encoder_depth?"]),
+        ("weights.l6=1", ["weights.l6", "no such setting", "it is one of l2, l3, l4, l5, r"]),
+        ("stage1.epoch=1", ["stage1.epoch", "did you mean epochs?"]),
+        ("classifier=sharde", ["classifier", "'shared', 'concatenated' or 'separate'", "'sharde'"]),
+        ("seed=abc", ["seed", "integer", "'abc'"]),
+        ("seed=1.5", ["seed", "integer", "1.5"]),
+        ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
+        ("weights.l2=-1", ["weights.l2", "-1"]),
+        ("weights.l2=nan", ["weights.l2", "nan"]),
+        ("test_share=1", ["test_share", "less than 1"]),
+        ("stage1.lr=0", ["stage1.lr", "greater than 0"]),
+        ("stage1.hidden=[1, x]", ["stage1.hidden"]),
+        ("stage1.hidden=[1, 'x']", ["stage1.hidden.1", "integer"]),
+        ("image_size=100", ["image_size", "64, 128 or 256"]),
+        ("fused=maybe", ["fused", "boolean"]),
+        ("weights=1", ["weights"]),
+        ("dataset=3", ["dataset", "string"]),
+        ("seed", ["--set seed", "key=value", "for example"]),
+        ("seed.x=1", ["seed"]),
+        ("d_v.x=1", ["d_v is not a table"]),
+    ],
+)
+def test_a_wrong_override_is_refused_in_one_line_with_a_hint(override, pieces):
+    with pytest.raises(InputError) as caught:
+        load_config("image-speech_paper", [override])
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [piece for piece in pieces if piece not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("preset", "pieces"),
+    [
+        ("pan-mul_papr", ["pan-mul_papr", "unknown", "did you mean pan-mul_paper?"]),
+        ("xyz", ["xyz", "unknown", "image-speech", "pan-mul_released"]),
+        ("missing.toml", ["missing.toml", "not a readable settings file"]),
+    ],
+)
+def test_an_unknown_preset_is_refused_in_one_line_with_a_hint(preset, pieces):
+    with pytest.raises(InputError) as caught:
+        load_config(preset)
+    assert "\n" not in str(caught.value)
+    assert [piece for piece in pieces if piece not in str(caught.value)] == [], str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "piece"),
+    [
+        (b"scenario = ", "not valid TOML"),
+        (b"\xff\xfe", "not a readable settings file"),
+        (b"", "scenario"),
+        (b'scenario = "sound"', "scenario"),
+        (b'scenario = "pan-mul"\nimage_size = 64', "image_size is the side of PAN, 256"),
+        (b'scenario = "image-speech"\n[weights]\nl9 = 1', "weights.l9: no such setting"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, text, piece):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: ") and piece in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_settings_do_not_change():
+    config = load_config("image-speech")
+    for section, name in ((config, "seed"), (config.weights, "l2")):
+        with pytest.raises(ValidationError):
+            setattr(section, name, 5)

@@ -1,0 +1,147 @@
+"""The rules of the house, read from the source: DESIGN 1 and 2."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import cmir_ref
+
+ROOT = Path(cmir_ref.__file__).parent
+SOURCES = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+
+LAYERS = [  # imports go down only; within a line anything goes
+    {"", "__main__", "cli"},
+    {"demo", "replicate", "bench", "doctor"},
+    {"runs"},
+    {"reports", "checks"},
+    {"training", "retrieval", "data"},
+    {"models"},
+    {"losses"},
+    {"ops"},
+    {"backend", "kernels"},
+]
+ASIDE = {"params": {"backend"}, "gradcheck": {"backend"}, "config": set(), "equations": set(), "errors": set()}
+
+
+def part(path):
+    """The part of the package that a file belongs to: "ops" for ops/conv.py, "" for the package itself."""
+    return path.parts[0].removesuffix(".py").replace("__init__", "")
+
+
+PARTS = {part(path) for path in SOURCES}
+
+
+def imports(path, tree):
+    """Dotted names of what a file imports, those of the package relative to it: ".ops.conv", "numpy.linalg"."""
+    package = list(path.parent.parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*([""] if node.level else []), *inside, *([node.module] if node.module else [])])
+            names = [f"{base or '.'}.{alias.name}".replace("..", ".") for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("cmir_ref") for name in names)
+
+
+def below(one):
+    """The parts that `one` may import."""
+    if one in ASIDE:
+        return ASIDE[one] | {one, "errors"}
+    depth = next(i for i, layer in enumerate(LAYERS) if one in layer)
+    aside = set() if one in ("losses", "ops", "backend", "kernels") else ASIDE.keys()
+    return set().union(*LAYERS[depth:], aside, {"errors"}) - ({"backend"} if one == "errors" else set())
+
+
+def calls(tree):
+    """Names of the functions that are called: `norm` for xp.linalg.norm(…), `abs` for abs(…)."""
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in functions}
+
+
+def within(*folders):
+    return {path: tree for path, tree in SOURCES.items() if path.parts[0] in folders}
+
+
+def test_the_reading_of_imports():
+    tree = ast.parse("import numpy.linalg\nfrom . import a\nfrom .b import c\nfrom .. import d\nfrom ..e.f import g")
+    tree.body += ast.parse("from cmir_ref.h import i\nfrom j import k").body
+    found = list(imports(Path("ops/fused/x.py"), tree))
+    assert found == ["numpy.linalg", ".ops.fused.a", ".ops.fused.b.c", ".ops.d", ".ops.e.f.g", ".h.i", "j.k"]
+    assert list(imports(Path("x.py"), ast.parse("from . import losses\nfrom .a import b"))) == [".losses", ".a.b"]
+
+
+def test_every_part_has_its_place():
+    assert set().union(*LAYERS, ASIDE) >= PARTS, "say in LAYERS where the new part stands"
+
+
+def test_imports_go_down_only():
+    upward = [
+        f"{path} imports {name}"
+        for path, tree in SOURCES.items()
+        for name in imports(path, tree)
+        if name.startswith(".") and name.split(".")[1] in PARTS and name.split(".")[1] not in below(part(path))
+    ]
+    assert upward == []
+
+
+def test_cupy_is_imported_in_two_files():
+    users = {str(path) for path, tree in SOURCES.items() if any(n.split(".")[0] == "cupy" for n in imports(path, tree))}
+    assert "backend.py" in users and users <= {"backend.py", "kernels.py"}
+
+
+def test_the_calculus_names_no_array_library():
+    for path, tree in within("ops", "losses").items():
+        if "fused" not in path.parts:
+            found = {name.split(".")[0] for name in imports(path, tree)} & {"numpy", "scipy", "cupy"}
+            assert not found, f"{path} imports {found}"
+
+
+def test_the_calculus_is_safe_for_complex_steps():
+    forbidden = {"abs", "absolute", "fabs", "norm", "vdot", "var", "std"}
+    found = {str(path): calls(tree) & forbidden for path, tree in within("ops", "losses").items()}
+    assert {path: names for path, names in found.items() if names} == {}
+    assert calls(ast.parse("np.linalg.norm(x); abs(x); x.var()")) == {"norm", "abs", "var"}
+
+
+def test_public_functions_are_documented():
+    trees = within("ops", "losses", "models", "gradcheck", "retrieval", "training")
+    assert len(trees) > 30
+    silent = [
+        f"{path}: {node.name}"
+        for path, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not node.name.endswith(("Cache", "Gradient"))  # named fields speak for themselves
+        and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+def test_every_file_says_what_it_is():
+    assert [str(p) for p, tree in SOURCES.items() if tree.body and not ast.get_docstring(tree)] == []
+
+
+def test_nothing_is_unpickled():
+    serialisers = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    for path, tree in SOURCES.items():
+        found = {name.split(".")[0] for name in imports(path, tree)} & serialisers
+        assert not found, f"{path} imports {found}"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert isinstance(node.value, ast.Constant) and node.value.value is False, path
+
+
+@pytest.mark.parametrize("heavy", ["librosa", "h5py", "matplotlib", "cupy"])
+def test_heavy_imports_happen_where_they_are_used(heavy):
+    at_top = [
+        str(path)
+        for path, tree in SOURCES.items()
+        for name in imports(path, ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], []))
+        if name.split(".")[0] == heavy
+    ]
+    assert at_top == []

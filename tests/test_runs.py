@@ -1,0 +1,437 @@
+"""A run: its files, its resumption after any interruption, and what is read back from it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worlds
+from safetensors.numpy import load_file, save_file
+
+from cmir_ref import params, runs
+from cmir_ref.config import load_config
+from cmir_ref.errors import InputError
+
+FILES = ["checkpoint.safetensors", "config.toml", "embeddings.npz", "metrics.jsonl", "report.html"]
+
+
+def lines_of(path: Path) -> list[dict]:
+    """metrics.jsonl without the times, the one thing in it that may differ between two equal runs."""
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """All tensors and embeddings are equal bit for bit, and so is the log apart from times."""
+    tensors, expected = load_file(one / "checkpoint.safetensors"), load_file(other / "checkpoint.safetensors")
+    assert tensors.keys() == expected.keys()
+    for name, array in expected.items():
+        assert tensors[name].dtype == array.dtype and tensors[name].tobytes() == array.tobytes(), name
+    with np.load(one / "embeddings.npz") as a, np.load(other / "embeddings.npz") as b:
+        assert a.files == b.files
+        for name in b.files:
+            assert a[name].tobytes() == b[name].tobytes(), name
+    assert lines_of(one) == lines_of(other)
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Leaves report.html out, which takes longer than a tiny run itself."""
+    monkeypatch.setattr(runs, "write_report", lambda run, result: None)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """Data folder, run folder and run of tiny released data: images and speech features."""
+    root = worlds.write_released(tmp_path_factory.mktemp("data"))
+    out = tmp_path_factory.mktemp("runs") / "run"
+    config = worlds.config("stage1.epochs=2", "stage2.epochs=2", "d_z=16")
+    return root, out, runs.train(config, runs.load_data(config, root), out)
+
+
+# ---- files and reading them back ------------------------------------------------------------------------------------
+
+
+def test_a_run_writes_these_files_and_no_others(released):
+    _, out, run = released
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert load_config(out / "config.toml") == run.config
+    text = (out / "config.toml").read_text()
+    assert all(name in text for name in ("seed = 0", "# cmir-ref ", "# numpy ", "# Python "))
+
+
+def test_metrics_have_a_line_an_epoch(released):
+    lines = [json.loads(line) for line in (released[1] / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["epoch"]) for line in lines] == [
+        (stage, epoch) for stage in ("stage1.a", "stage1.b", "stage2") for epoch in (1, 2)
+    ]
+    for line in lines:
+        parts = {"loss", "ce", "orthogonality"} if line["stage"] != "stage2" else {"loss", "l2", "l3", "l4", "l5", "r"}
+        assert line["parts"].keys() == parts
+        assert line["seconds"] > 0 and line["lr"] > 0 and "score" in line["validation"]
+    weights = released[2].config.weights.model_dump()
+    parts = lines[-1]["parts"]
+    assert parts["loss"] == pytest.approx(sum(weights[name] * parts[name] for name in weights), rel=1e-4)
+
+
+def test_a_run_read_back_evaluates_the_same(released):
+    _, out, run = released
+    loaded = runs.load_run(out)
+    assert json.dumps(runs.evaluate(loaded)) == json.dumps(runs.evaluate(run))
+    assert loaded.history == run.history and run.seconds > 0
+    assert runs.evaluate(loaded, "all") != runs.evaluate(loaded)
+
+
+def test_an_evaluation_says_what_was_evaluated(released):
+    found = runs.evaluate(released[2])
+    assert tuple(found["directions"]) == runs.DIRECTIONS
+    assert (found["scenario"], found["protocol"], found["gallery"], found["d_v"]) == (
+        "image-speech",
+        "paper",
+        "test",
+        6,
+    )
+    assert found["split"] == {"train": [8, 255], "validation": [4, 255], "test": [8, 255]}
+    assert found["directions"]["a->b"]["queries"] == 8 and found["directions"]["b->a"]["without_relevant"] > 0
+
+
+def test_a_query_never_finds_itself():
+    run = runs.train(worlds.config(), worlds.features(n=20))
+    v = run.embeddings.v
+    twins = run._replace(embeddings=run.embeddings._replace(v=(np.arange(20.0)[:, None] ** 2, v[1][:, :1])))
+    labels = np.repeat(np.arange(10), 2)  # every second item belongs to the one before
+    a = twins.embeddings.modalities[0]._replace(labels=labels)
+    parts = {part: (np.arange(20), np.arange(24)) for part in runs.PARTS}
+    twins = twins._replace(
+        embeddings=twins.embeddings._replace(
+            modalities=(a, run.embeddings.modalities[1]), parts=parts, label_names=tuple("abcdefghij")
+        )
+    )
+    found = runs.evaluate(twins)["directions"]["a->a"]
+    assert found["queries"] == 20 and found["p@50"] == pytest.approx(1 / 19)  # one relevant item each, itself left out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("stage1.average_views=true",), ("stages=joint",), ("stages=end-to-end",)],
+    ids=lambda changes: "".join(changes) or "separate",
+)
+def test_a_query_alone_is_embedded_as_in_its_batch(released, changes):
+    root, _, run = released
+    if changes:
+        config = worlds.config("stage1.epochs=1", "stage2.epochs=2", "normalise_features=standardise", *changes)
+        run = runs.train(config, runs.load_data(config, root))
+    images = run.embeddings.modalities[0]
+    row = run.embeddings.parts["test"][0][3]
+    for modality, query, stored in (
+        ("a", images.paths[row], run.embeddings.v[0][row]),
+        ("b", f"{root / 'speech.mat'}:17", run.embeddings.v[1][17]),
+    ):
+        v, name = runs.embed_query(run, query, modality)
+        np.testing.assert_allclose(v[0], stored, rtol=1e-4, atol=1e-5 * np.abs(run.embeddings.v[0]).max())
+        assert runs.guess_modality(run, query) == modality
+        assert name == ("speech.mat:17" if modality == "b" else images.ids[row])
+
+
+def test_retrieval_is_the_nearest_of_the_gallery(released):
+    root, out, _ = released
+    run = runs.load_run(out)
+    images = run.embeddings.modalities[0]
+    row = run.embeddings.parts["test"][0][3]
+    hits = runs.retrieve(run, images.paths[row], "b", 7)
+    distances = np.linalg.norm(run.embeddings.v[1] - run.embeddings.v[0][row], axis=1)
+    assert [hit.rank for hit in hits] == list(range(1, 8)) and {hit.modality for hit in hits} == {"b"}
+    np.testing.assert_allclose([hit.distance for hit in hits], np.sort(distances)[:7], rtol=1e-3, atol=1e-3)
+    place = run.embeddings.modalities[1].ids.index(hits[0].id)
+    assert distances[place] == pytest.approx(hits[0].distance, abs=1e-3)
+    assert hits[0].labels == (hits[0].id[:-2],) and hits[0].path == f"{(root / 'speech.mat').resolve()}:{place}"
+
+
+def test_retrieval_leaves_the_query_itself_out(released, monkeypatch):
+    root, out, _ = released
+    run = runs.load_run(out)
+    images = run.embeddings.modalities[0]
+    test = run.embeddings.parts["test"][0]
+    query = Path(images.paths[test[0]])
+    hits = runs.retrieve(run, query, "a", 100)
+    assert len(hits) == len(test) - 1 and images.ids[test[0]] not in {hit.id for hit in hits}
+    monkeypatch.chdir(query.parent)
+    assert runs.retrieve(run, query.name, "a", 100) == hits
+    everything = runs.retrieve(run, query, "all", 1000)
+    assert len(everything) == len(test) - 1 + 255 and {hit.modality for hit in everything} == {"a", "b"}
+    assert [hit.distance for hit in everything] == sorted(hit.distance for hit in everything)
+    assert len(runs.retrieve(run, query, "a", 1000, gallery="all")) == 19
+    speech = runs.retrieve(run, f"{root / 'speech.mat'}:17", "b", 1000)
+    assert len(speech) == 254 and run.embeddings.modalities[1].ids[17] not in {hit.id for hit in speech}
+
+
+def test_paths_hold_wherever_the_run_is_read(tmp_path, monkeypatch, no_report):
+    """`--data .` must not leave paths behind that hold in one folder only."""
+    worlds.write_released(tmp_path / "data")
+    monkeypatch.chdir(tmp_path / "data")
+    config = worlds.config("stage1.epochs=1", "stage2.epochs=1")
+    runs.train(config, runs.load_data(config, "."), tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    run = runs.load_run("run")
+    paths = run.embeddings.modalities[0].paths
+    assert all(Path(path).is_file() for path in paths)
+    test = run.embeddings.parts["test"][0]
+    assert len(runs.retrieve(run, paths[test[0]], "a", 100)) == len(test) - 1
+
+
+def test_a_query_of_an_unknown_kind(released):
+    with pytest.raises(InputError, match=r"a\.wav: looks like sound, but this run holds image \(a\) and features"):
+        runs.retrieve(released[2], "a.wav")
+
+
+def test_images_and_recordings(tmp_path):
+    """Two convolution pretrainers, the default protocol of recordings, and a sound as a query."""
+    root = worlds.write_ucmerced(tmp_path)
+    speech = worlds.write_speech(tmp_path / "speech")
+    config = worlds.config("stage1.epochs=1", "stage2.epochs=1", f"speech={speech}", "protocol=auto")
+    run = runs.train(config, runs.load_data(config, root))
+    assert runs.evaluate(run)["protocol"] == "voices"
+    query = run.embeddings.parts["test"][1][0]
+    path = run.embeddings.modalities[1].paths[query]
+    v, _ = runs.embed_query(run, path, runs.guess_modality(run, path))
+    np.testing.assert_allclose(v[0], run.embeddings.v[1][query], rtol=1e-3, atol=1e-4)
+    assert len(runs.retrieve(run, path, "b", 100)) == 16
+
+
+# ---- interruption and resumption ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """`whole(*changes)`: the folder of an uninterrupted run, and its data and settings."""
+    made = {}
+
+    def of(*changes, data=worlds.features):
+        if changes not in made:
+            config, world = worlds.config(*changes), data()
+            out = tmp_path_factory.mktemp("whole") / "run"
+            runs.train(config, world, out)
+            made[changes] = out, world, config
+        return made[changes]
+
+    return of
+
+
+@pytest.mark.parametrize("stage", ["stage1.a", "stage1.b", "stage2"])
+@pytest.mark.parametrize("epoch, within", [(0, True), (1, False), (1, True), (2, False), (2, True), (3, False)])
+def test_resumed_after_any_epoch(whole, tmp_path, no_report, stage, epoch, within):
+    out, data, config = whole()
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt(stage, epoch, within=within))
+    assert not (tmp_path / "run" / "embeddings.npz").exists()
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+@pytest.mark.parametrize("changes", [("stages=joint",), ("stages=end-to-end", "stage1.augment=true")])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_trained_at_once_and_resumed(whole, tmp_path, no_report, changes, epoch):
+    short = ("stage1.epochs=1", "latent_dropout=both", "update=alternating", *changes)
+    out, data, config = whole(*short, data=lambda: worlds.pictures(18))
+    stages = {line["stage"] for line in lines_of(out)}
+    assert stages == ({"stage1.a", "stage2"} if "joint" in changes[0] else {"stage2"})
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", epoch))
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+def test_joint_and_end_to_end_train_the_pretrainers_along(whole):
+    for changes, fronts in ((("stages=joint",), "ab"), (("stages=end-to-end",), "ab")):
+        run = runs.train(worlds.config("stage2.epochs=1", *changes), worlds.features())
+        before = runs.train(worlds.config("stage2.epochs=1", "stage2.lr=1e-12", *changes), worlds.features())
+        for m in fronts:
+            name = f"stage2/params/front_{m}.fc.w"
+            assert not np.allclose(run.tensors[name], before.tensors[name], atol=1e-4)
+
+
+def test_a_run_in_memory_is_the_run_on_disk(whole):
+    out, data, config = whole()
+    run = runs.train(config, data)
+    assert run.path is None
+    stored = load_file(out / "checkpoint.safetensors")
+    assert run.tensors.keys() == stored.keys()
+    assert all(np.array_equal(run.tensors[name], stored[name]) for name in stored)
+
+
+def test_a_finished_run_resumed_is_the_same(whole, tmp_path, no_report):
+    out, data, config = whole()
+    runs.train(config, data, tmp_path / "run")
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+def test_killed_between_log_and_checkpoint(whole, tmp_path, no_report, monkeypatch):
+    """metrics.jsonl is one line ahead of the checkpoint: it is cut."""
+    out, data, config = whole()
+    real, saved = params.save, []
+
+    def save(*args):
+        saved.append(1)
+        if len(saved) == 6:  # within stage 1.b
+            raise worlds.Stop
+        real(*args)
+
+    monkeypatch.setattr(params, "save", save)
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run")
+    _, metadata = params.load(tmp_path / "run" / "checkpoint.safetensors")
+    assert len(lines_of(tmp_path / "run")) == int(metadata["lines"]) + 1
+    monkeypatch.setattr(params, "save", real)
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+def test_killed_before_the_first_checkpoint(whole, tmp_path, no_report):
+    out, data, config = whole()
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.a", 0, within=True))
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"stage": "stage1.a", "epoch": 1, "par')
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+def test_killed_before_the_settings_were_written(whole, tmp_path, no_report):
+    out, data, config = whole()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml.tmp").write_text("scena")
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [f for f in FILES if f != "report.html"]
+
+
+def test_half_written_files_do_no_harm(whole, tmp_path, no_report):
+    out, data, config = whole()
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.b", 2))
+    for name in ("checkpoint.tmp", "embeddings.tmp", "metrics.jsonl.tmp"):
+        (tmp_path / "run" / name).write_bytes(b"\x00half")
+    with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
+        file.write('{"stage": "stage1.b", "epo')
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+    assert not list((tmp_path / "run").glob("*.tmp"))
+
+
+def test_a_checkpoint_is_replaced_whole(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    params.save(path, {"w": np.ones(3)}, {"n": "1"})
+    monkeypatch.setattr(params.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        params.save(path, {"w": np.zeros(3)}, {"n": "2"})
+    tensors, metadata = params.load(path)
+    assert tensors["w"].tolist() == [1, 1, 1] and metadata == {"n": "1"}
+
+
+def test_other_settings_are_refused(whole, tmp_path):
+    out, data, config = whole()
+    with pytest.raises(InputError, match=r"config\.toml: seed differs from the settings given"):
+        runs.train(worlds.config("seed=1"), data, out, resume=True)
+    with pytest.raises(InputError, match="stage2 differs"):
+        runs.train(worlds.config("stage2.lr=0.1"), data, out, resume=True)
+    with pytest.raises(InputError, match="exists already"):
+        runs.train(config, data, out)
+    with pytest.raises(InputError, match="nothing"):
+        runs.train(config, data, tmp_path / "nothing", resume=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("stage", ["stage1.a", "stage2"])
+def test_a_killed_process_resumes_bit_for_bit(released, killed_whole, tmp_path, stage):
+    """kill -9 of a real process; the command line resumes it and ends where an uninterrupted one ended."""
+    root, whole, command = released[0], *killed_whole
+    for attempt in range(5):  # should the machine let it finish before the kill, again
+        out = tmp_path / f"run{attempt}"
+        process = subprocess.Popen([*command, "--data", root, "--out", out], stderr=subprocess.DEVNULL)
+        wait_until(lambda out=out: sum(f'"stage": "{stage}"' in line for line in text_of(out)) >= 2, process)
+        os.kill(process.pid, signal.SIGKILL)
+        if process.wait() == -signal.SIGKILL and f'"stage": "{stage}"' in text_of(out)[-1]:
+            break
+    else:
+        pytest.fail(f"never killed within {stage}")
+    done = len(text_of(out))
+    assert done < len(text_of(whole)) and not (out / "embeddings.npz").exists()
+    refused = subprocess.run([*command, "--data", root, "--out", out], capture_output=True, text=True)
+    assert (refused.returncode, "exists already" in refused.stderr) == (2, True)
+    subprocess.run([*command, "--data", root, "--out", out, "--resume"], check=True, capture_output=True)
+    assert_same_run(out, whole)
+    assert sorted(p.name for p in out.iterdir()) == FILES
+
+
+@pytest.fixture(scope="module")
+def killed_whole(released, tmp_path_factory):
+    """(folder of a run by the command line that nobody killed, the command)."""
+    out = tmp_path_factory.mktemp("command") / "whole"
+    changes = worlds.overrides("stage1.epochs=12", "stage2.epochs=12", "d_z=64", "stage1.batch_size=8")
+    command = [sys.executable, "-m", "cmir_ref", "train", "image-speech", "--json"]
+    command += [part for change in changes for part in ("--set", change)]
+    subprocess.run([*command, "--data", released[0], "--out", out], check=True, capture_output=True)
+    return out, command
+
+
+def text_of(out: Path) -> list[str]:
+    path = out / "metrics.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def wait_until(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+# ---- missing and damaged files --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A copy of a finished run that a test may damage."""
+    out = tmp_path / "copy"
+    out.mkdir()
+    for path in whole()[0].iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    return out
+
+
+@pytest.mark.parametrize("name", ["config.toml", "checkpoint.safetensors", "embeddings.npz"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage"])
+def test_damaged_files_are_named(copy, name, damage):
+    path = copy / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        half = content[: len(content) // 2] + (b" = [" if name == "config.toml" else b"")
+        path.write_bytes({"empty": b"", "truncated": half, "garbage": b"\xff\xfe\x00 not this"}[damage])
+    with pytest.raises(InputError) as caught:
+        runs.load_run(copy)
+    assert "\n" not in str(caught.value) and (name in str(caught.value) or name == "config.toml")
+
+
+def test_a_checkpoint_of_something_else_is_refused(copy, whole):
+    save_file({"w": np.ones(3)}, copy / "checkpoint.safetensors")
+    for use in (lambda: runs.load_run(copy), lambda: runs.train(*whole()[:0:-1], copy, resume=True)):
+        with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
+            use()
+
+
+def test_an_unfinished_run_is_not_evaluated(whole, tmp_path):
+    _, data, config = whole()
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", 1))
+    with pytest.raises(InputError, match=r"not finished, resume it with train --resume"):
+        runs.load_run(tmp_path / "run")
+
+
+def test_a_lost_log_does_no_harm(copy):
+    (copy / "metrics.jsonl").unlink()
+    assert runs.load_run(copy).history == []

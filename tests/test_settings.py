@@ -1,0 +1,201 @@
+"""Every setting changes the result of an otherwise identical tiny run, each of its values differently."""
+
+from functools import cache
+from itertools import combinations
+from typing import Literal, NamedTuple, get_args, get_origin
+
+import numpy as np
+import pytest
+import worlds
+from pydantic import BaseModel
+
+from cmir_ref import runs
+from cmir_ref.config import Config
+
+WORLDS = {
+    "vectors": lambda: worlds.features(multi=True),
+    "classes": lambda: worlds.features(),
+    "images": lambda: worlds.pictures(18),
+}
+
+
+class Case(NamedTuple):
+    """Values of one setting that must all differ in their result; None: all that its type allows."""
+
+    values: tuple[str, ...] | None = None
+    world: str = "vectors"
+    given: tuple[str, ...] = ()  # other settings under which this one matters
+
+
+CASES = {
+    "protocol": Case(("paper", "recordings", "voices")),  # auto is one of them, by the data set
+    "gallery": Case(),
+    "test_share": Case(("0.3", "0.5")),
+    "validation_share": Case(("0.1", "0.4")),
+    "seed": Case(("0", "1")),
+    "d_z": Case(("12", "16")),
+    "d_v": Case(("6", "5")),
+    "distance": Case(),
+    "normalise_inputs": Case(),
+    "normalise_features": Case(),
+    "bias_init": Case(),
+    "block_order": Case(world="images"),
+    "batch_norm": Case(world="images"),
+    "orthogonality.target": Case(),
+    "orthogonality.weight": Case(("0.1", "0.5")),
+    "orthogonality.scaled": Case(("true", "false")),
+    "orthogonality.before_relu": Case(("true", "false")),
+    "encoder_depth": Case(("1", "3")),
+    "decoder_depth": Case(("1", "3")),
+    "encoder_activation": Case(),
+    "decoder_activation": Case(),
+    "latent_dropout": Case(),
+    "classifier": Case(world="classes"),
+    "label_loss": Case(),
+    "head_decay": Case(("0", "0.1")),
+    "weights.l2": Case(("0", "0.5")),
+    "weights.l3": Case(("0.5", "1")),
+    "weights.l4": Case(("0", "0.1")),
+    "weights.l5": Case(("0", "0.1")),
+    "weights.r": Case(("0", "0.1")),
+    "reduction": Case(),
+    "decoder_target": Case(),
+    "target_gradient": Case(given=("stages=end-to-end", "weights.l5=1")),  # given features have no gradient to stop
+    "frobenius": Case(),
+    "alpha": Case(("0", "1")),
+    "alpha_reading": Case(given=("weights.r=0.1",)),
+    "regularized_layers": Case(given=("weights.r=0.1",)),
+    "stages": Case(world="images"),
+    "update": Case(),
+    "stage1.epochs": Case(("2", "3")),
+    "stage1.batch_size": Case(("8", "16")),
+    "stage1.lr": Case(("0.005", "0.01")),
+    "stage1.schedule": Case(),
+    "stage1.warmup": Case(("0", "0.5")),
+    "stage1.weight_decay": Case(("0", "0.1")),
+    "stage1.keep": Case(given=("stage1.epochs=12", "stage1.lr=0.1", "stage1.schedule=constant")),
+    "stage1.augment": Case(("true", "false"), world="images"),
+    "stage1.average_views": Case(("true", "false"), world="images"),
+    "stage1.dropout": Case(("0", "0.5")),
+    "stage1.label_loss": Case(),
+    "stage1.hidden": Case(("[]", "[9]", "[9, 7]")),
+    "stage2.epochs": Case(("2", "3")),
+    "stage2.batch_size": Case(("8", "16")),
+    "stage2.lr": Case(("0.005", "0.01")),
+    "stage2.schedule": Case(),
+    "stage2.warmup": Case(("0", "0.5")),
+    "stage2.weight_decay": Case(("0", "0.1")),
+    "stage2.keep": Case(given=("stage2.epochs=12", "stage2.lr=0.1", "stage2.schedule=constant")),
+}
+ELSEWHERE = {
+    "scenario": "chooses the data set's kind; test_cli.py trains both",
+    "dataset": "says which files are read: tests/data",
+    "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
+    "speech_voice": "says how file names are read: tests/data/test_speech.py",
+    "image_size": "acts when files are read: test_image_size below",
+    "sample_axis": "says how a file is read: tests/data/test_dsrsid.py",
+    "band_axis": "says how a file is read: tests/data/test_dsrsid.py",
+    "fused": "changes nothing: test_fused below",
+}
+
+
+def fields(section: type[BaseModel] = Config, prefix: str = "") -> dict:
+    """Dotted name -> annotation of every setting."""
+    found = {}
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= fields(field.annotation, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field.annotation
+    return found
+
+
+def values_of(setting: str) -> tuple[str, ...]:
+    annotation = fields()[setting]
+    return CASES[setting].values or get_args(annotation)
+
+
+@cache
+def world(name: str):
+    return WORLDS[name]()
+
+
+@cache
+def result(name: str, *changes: str) -> dict[str, np.ndarray]:
+    """Everything a run ends with: tensors, embeddings, and the figures of its evaluation."""
+    run = runs.train(worlds.config(*changes), world(name))
+    evaluation = runs.evaluate(run)
+    figures = {f"map {d}": np.array(m["map"]) for d, m in evaluation["directions"].items()}
+    return run.tensors | {"v_a": run.embeddings.v[0], "v_b": run.embeddings.v[1]} | figures
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_every_setting_has_a_case():
+    assert CASES.keys() | ELSEWHERE.keys() == fields().keys(), "a setting needs a case here, or a reason"
+    assert not CASES.keys() & ELSEWHERE.keys()
+
+
+def test_every_choice_is_tried():
+    partly = {"protocol"}
+    for setting, annotation in fields().items():
+        if setting in CASES.keys() - partly and get_origin(annotation) is Literal:
+            assert CASES[setting].values is None, f"{setting}: leave the values out, so that a new one is tried too"
+    assert set(values_of("protocol")) == set(get_args(fields()["protocol"])) - {"auto"}
+
+
+def test_tiny_names_every_setting():
+    optional = {"scenario", "speech_voice", "sample_axis", "band_axis"}
+    assert worlds.TINY.keys() == fields().keys() - optional
+
+
+def test_the_same_settings_give_the_same_result():
+    again = runs.train(worlds.config(), world("vectors"))
+    assert all(np.array_equal(again.tensors[k], result("vectors")[k]) for k in again.tensors)
+
+
+@pytest.mark.parametrize("setting", CASES)
+def test_changes_the_result(setting):
+    case = CASES[setting]
+    values = values_of(setting)
+    assert len(values) > 1
+    found = {value: result(case.world, *case.given, f"{setting}={value}") for value in values}
+    for one, other in combinations(values, 2):
+        assert not same(found[one], found[other]), f"{setting}: {one} and {other} give the same"
+
+
+def test_augmentation_acts_where_pretrainers_are_trained_along():
+    given = ("stages=end-to-end", "stage2.epochs=1")
+    assert not same(*(result("images", *given, f"stage1.augment={a}") for a in ("true", "false")))
+
+
+def test_target_gradient_matters_only_where_features_are_trained():
+    assert same(result("vectors", "target_gradient=stop"), result("vectors", "target_gradient=flow"))
+
+
+def test_auto_is_one_of_the_protocols():
+    assert runs.protocol_of(worlds.config("protocol=auto")) == "paper"
+    assert runs.protocol_of(worlds.config("protocol=auto", "speech=some/folder")) == "voices"
+    assert same(result("vectors", "protocol=auto"), result("vectors", "protocol=paper"))
+
+
+@pytest.mark.parametrize("order", ["conv-pool-act-norm", "conv-act-norm-pool"])
+def test_fused(order):
+    """The fast twins give the plain operations' result up to rounding."""
+    short = (f"block_order={order}", "stage1.epochs=1", "stage2.epochs=1", "stage1.lr=1e-4")
+    plain, fused = (result("images", *short, f"fused={f}") for f in ("false", "true"))
+    assert plain.keys() == fused.keys()
+    for name in plain:
+        np.testing.assert_allclose(fused[name], plain[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_image_size(tmp_path):
+    worlds.write_released(tmp_path)
+    data = {size: runs.load_data(worlds.config(f"image_size={size}"), tmp_path) for size in (64, 128)}
+    assert data[64].modalities[0].x.shape == (20, 64, 64, 3) and data[128].modalities[0].x.shape == (20, 128, 128, 3)
+    short = ("stage1.epochs=1", "stage2.epochs=1")
+    small, large = (runs.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
+    assert small["stage1.a/params/fc.w"].shape == large["stage1.a/params/fc.w"].shape == (2048, 12)
+    assert not np.array_equal(small["stage1.a/params/fc.w"], large["stage1.a/params/fc.w"])

@@ -1,0 +1,114 @@
+"""Normalisation, augmentation, batches."""
+
+import numpy as np
+import pytest
+import worlds
+
+from cmir_ref import runs
+from cmir_ref.training.inputs import augment, epoch_batches, fit_normaliser, steps_per_epoch
+
+
+@pytest.mark.parametrize("shape", [(150, 3), (150, 4, 5, 3)])
+def test_each_way_to_normalise(shape):
+    random = np.random.default_rng(0)
+    x = (random.standard_normal(shape) * [1, 5, 0.1] + [10, 0, -3]).astype(np.float32)
+    index = np.arange(0, 150, 2)
+    part, axes = x[index].astype(float), tuple(range(len(shape) - 1))
+    fitted = {how: fit_normaliser(x, index, how) for how in ("standardise", "centre", "scale", "none")}
+    np.testing.assert_allclose(fitted["standardise"].mean, part.mean(axes), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fitted["standardise"].std, part.std(axes), rtol=1e-4)
+    np.testing.assert_allclose(fitted["centre"](part).mean(axes), 0, atol=1e-5)
+    assert (fitted["centre"].std == 1).all()
+    assert (fitted["scale"](part) ** 2).mean() == pytest.approx(1, rel=1e-5)
+    assert (fitted["scale"].mean == 0).all() and len(set(fitted["scale"].std.tolist())) == 1
+    np.testing.assert_array_equal(fitted["none"](x), x)
+    assert fitted["standardise"](x[:1]).dtype == np.float32
+
+
+def test_constants_stay_finite():
+    x = np.ones((70, 2), np.float32) * [0, 7]
+    for how in ("standardise", "centre", "scale"):
+        assert np.isfinite(fit_normaliser(x, np.arange(70), how)(x)).all()
+    assert (fit_normaliser(0 * x, np.arange(70), "scale")(x) == x).all()
+
+
+def test_normalisers_of_a_run_see_the_training_part_alone():
+    data, config = worlds.features(), worlds.config("normalise_features=standardise", "protocol=recordings")
+    parts = runs.split(data, protocol="recordings", test=0.3, validation=0.2, seed=0)
+
+    def normalisers(data):
+        tensors = runs.train(config, data).tensors
+        return {
+            k: v for k, v in tensors.items() if k.startswith(("input.", "features.")) and k.endswith(("mean", "std"))
+        }
+
+    def changed(part):
+        modalities = []
+        for m, rows in zip(data.modalities, getattr(parts, part), strict=True):
+            x = m.x.copy()
+            x[rows] += 100
+            modalities.append(m._replace(x=x))
+        return normalisers(data._replace(modalities=tuple(modalities)))
+
+    original, other, training = normalisers(data), changed("test"), changed("train")
+    assert sorted(original) == sorted(
+        f"{p}.{m}/{s}" for p in ("input", "features") for m in "ab" for s in ("mean", "std")
+    )
+    for name, value in original.items():
+        np.testing.assert_array_equal(other[name], value, err_msg=name)
+    assert not np.allclose(training["input.a/mean"], original["input.a/mean"])
+    # a validation sample may choose another epoch as the best, but has no say in the normaliser of the inputs
+    np.testing.assert_array_equal(changed("validation")["input.a/mean"], original["input.a/mean"])
+
+
+def test_a_square_has_eight_symmetries():
+    image = np.arange(2 * 16).reshape(4, 4, 2)
+    transposed = image.transpose(1, 0, 2)
+    flips = [(slice(None, None, s), slice(None, None, t)) for s in (1, -1) for t in (1, -1)]
+    wanted = {x[flip].tobytes() for x in (image, transposed) for flip in flips}
+    found = {x.tobytes() for x in augment(np.stack([image] * 400), np.random.default_rng(0))}
+    assert len(wanted) == 8
+    assert found == wanted
+
+
+def test_a_rectangle_has_four_symmetries():
+    image = np.arange(2 * 15).reshape(5, 3, 2)
+    flips = [(slice(None, None, s), slice(None, None, t)) for s in (1, -1) for t in (1, -1)]
+    turned = augment(np.stack([image] * 200), np.random.default_rng(0))
+    assert turned.shape == (200, 5, 3, 2)
+    assert {x.tobytes() for x in turned} == {image[flip].tobytes() for flip in flips}
+
+
+def test_symmetries_are_equally_likely_and_each_image_keeps_its_place():
+    image = np.arange(16).reshape(1, 4, 4, 1)
+    images = image + 100 * np.arange(4000).reshape(-1, 1, 1, 1)
+    turned = augment(images, np.random.default_rng(0))
+    np.testing.assert_array_equal(turned // 100, images // 100)
+    counts = np.unique([(x % 100).tobytes() for x in turned], return_counts=True)[1]
+    assert counts.min() > 420 and counts.max() < 580  # 500 expected, standard deviation 21
+    assert (images == image + 100 * np.arange(4000).reshape(-1, 1, 1, 1)).all()  # not written into
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 30, 64])
+def test_an_epoch_covers_each_row_once(size):
+    rows = np.arange(100, 130)
+    batches = list(epoch_batches(rows, size, 0, "stage", 3))
+    seen = np.concatenate(batches)
+    assert len(batches) == steps_per_epoch(30, size)
+    assert all(len(batch) <= size for batch in batches)
+    assert sorted(seen.tolist()) == rows.tolist()
+
+
+def test_a_single_left_over_row_is_left_out():
+    batches = list(epoch_batches(np.arange(9), 4, 0, "stage", 0))
+    assert [len(batch) for batch in batches] == [4, 4]
+    assert [batch.tolist() for batch in epoch_batches(np.arange(1), 4, 0, "stage", 0)] == [[0]]
+    assert (steps_per_epoch(9, 4), steps_per_epoch(10, 4), steps_per_epoch(1, 4)) == (2, 3, 1)
+
+
+def test_the_order_depends_on_seed_purpose_and_epoch_alone():
+    def order(seed=0, purpose="stage", epoch=0):
+        return np.concatenate(list(epoch_batches(np.arange(50), 8, seed, purpose, epoch))).tolist()
+
+    assert order() == order()
+    assert len({tuple(o) for o in (order(), order(seed=1), order(purpose="other"), order(epoch=1))}) == 4

@@ -1,0 +1,161 @@
+"""The loop on a problem small enough to follow by hand."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from cmir_ref.config import Schedule
+from cmir_ref.training.loop import MOMENTUM, Task, new_state, train_epochs
+
+
+class World(NamedTuple):
+    """‖x w + b − y‖² / n by full batches, whose validation scores are given."""
+
+    seen: list
+    scores: list
+    infinite_at: int | None = None
+    groups: tuple = ((),)
+    steps: int = 1
+    settings: dict = {}  # noqa: RUF012 - never changed
+
+    def task(self, name="stage2", epochs=4):
+        random = np.random.default_rng(0)
+        x = random.standard_normal((20, 3))
+        y = x @ random.standard_normal((3, 2)) + 1
+
+        def gradients(params, buffers, batch, epoch, step):
+            error = x @ params["w"] + params["b"] - y
+            loss = (error * error).mean() if epoch != self.infinite_at else np.inf
+            grads = {"w": 2 * x.T @ error / error.size, "b": 2 * error.sum(axis=0) / error.size}
+            self.seen.append((params.flat.copy(), epoch, step, batch))
+            return {"loss": loss, "half": loss / 2}, grads, {"mean": np.full(2, 1.0 + epoch)}
+
+        def validate(params, buffers):
+            return {"score": self.scores[min(len(self.scores) - 1, self.seen[-1][1])], "w": float(params["w"][0, 0])}
+
+        schedule = Schedule(**{"epochs": epochs, "lr": 0.1, "schedule": "constant"} | self.settings)
+        return Task(name, schedule, self.steps, lambda epoch: range(self.steps), gradients, validate, self.groups)
+
+
+def start():
+    return new_state({"w": np.ones((3, 2)), "b": np.ones(2)}, {"mean": np.zeros(2)})
+
+
+def places(params):
+    """Where in the flat vector each parameter lies."""
+    numbers = np.arange(params.flat.size)
+    start = params.flat.__array_interface__["data"][0]
+    offset = {name: (a.__array_interface__["data"][0] - start) // params.flat.itemsize for name, a in params.items()}
+    return {name: numbers[offset[name] : offset[name] + a.size] for name, a in params.items()}
+
+
+def test_the_loss_goes_down_and_the_epochs_tell_it():
+    lines = []
+    state = train_epochs(World([], [0.5]).task(epochs=150), start(), on_epoch=lambda state, epoch: lines.append(epoch))
+    losses = [line.parts["loss"] for line in lines]
+    assert losses[-1] < 1e-3 * losses[0]
+    assert [line.epoch for line in lines] == list(range(1, 151)) and {line.epochs for line in lines} == {150}
+    assert all(line.parts["half"] == pytest.approx(line.parts["loss"] / 2) for line in lines)
+    assert state.epoch == 150 and lines[0].lr == 0.1 and lines[0].stage == "stage2"
+
+
+def test_the_best_epoch_is_kept():
+    after = []
+    state = train_epochs(
+        World([], [0.2, 0.9, 0.3, 0.1]).task(),
+        start(),
+        on_epoch=lambda state, epoch: after.append((state.params.flat.copy(), epoch.best)),
+    )
+    assert [best for _, best in after] == [True, True, False, False]
+    assert (state.best_epoch, state.best_score) == (2, 0.9)
+    np.testing.assert_array_equal(state.best_params.flat, after[1][0])
+    np.testing.assert_array_equal(state.params.flat, after[3][0])
+    assert not np.array_equal(state.best_params.flat, state.params.flat)
+
+
+def test_the_last_epoch_is_kept_where_asked():
+    state = train_epochs(World([], [0.2, 0.9, 0.3, 0.1], settings={"keep": "last"}).task(), start())
+    assert (state.best_epoch, state.best_score) == (4, 0.1)
+    np.testing.assert_array_equal(state.best_params.flat, state.params.flat)
+
+
+def test_the_later_of_two_equal_epochs_is_kept():
+    assert train_epochs(World([], [0.2, 0.9, 0.9, 0.1]).task(), start()).best_epoch == 3
+
+
+def test_running_statistics_follow_the_batches_and_are_never_optimised():
+    buffers = []
+    state = train_epochs(
+        World([], [0.5, 0.4, 0.3]).task(epochs=3),
+        start(),
+        on_epoch=lambda state, _: buffers.append(state.buffers["mean"].copy()),
+    )
+    wanted, running = 0.0, []
+    for value in (1.0, 2.0, 3.0):
+        wanted = MOMENTUM * wanted + (1 - MOMENTUM) * value
+        running.append(wanted)
+    np.testing.assert_allclose(buffers, np.transpose([running, running]))
+    np.testing.assert_allclose(state.best_buffers["mean"], running[0])  # as they were in the best epoch
+    assert state.m.size == state.v.size == state.params.flat.size == 8  # no moments for buffers
+
+
+def test_decay_acts_on_matrices_alone():
+    ends = [
+        train_epochs(World([], [0.5], settings={"weight_decay": d}).task(epochs=1), start()).params for d in (0, 0.7)
+    ]
+    np.testing.assert_array_equal(ends[0]["b"], ends[1]["b"])
+    np.testing.assert_allclose(ends[0]["w"] - ends[1]["w"], 0.1 * 0.7 * np.ones((3, 2)), rtol=1e-5)
+
+
+def test_groups_move_in_turn():
+    seen = []
+    task = World(seen, [0.5], groups=(("w",), ("b",)), steps=2).task(epochs=1)
+    state = train_epochs(task, start())
+    points = [flat for flat, *_ in seen] + [state.params.flat]
+    moved = [b != a for a, b in pairwise(points)]
+    own = {name: np.isin(np.arange(8), place) for name, place in places(state.params).items()}
+    np.testing.assert_array_equal(moved, [own["w"], own["b"]] * 2)
+    assert [step for _, _, step, _ in seen] == [0, 0, 1, 1]
+    together = train_epochs(World([], [0.5], steps=2).task(epochs=1), start())
+    assert not np.array_equal(together.params.flat, state.params.flat)
+
+
+def test_a_schedule_runs_over_all_steps():
+    rates = []
+    settings = {"schedule": "cosine"}
+    task = World([], [0.5], steps=3, settings=settings).task(epochs=2)
+    train_epochs(task, start(), on_epoch=lambda _, epoch: rates.append(epoch.lr))
+    np.testing.assert_allclose(rates, [0.05 * (1 + np.cos(np.pi * s / 6)) for s in (2, 5)])
+
+
+def test_steps_are_told_with_the_mean_so_far():
+    told = []
+    train_epochs(World([], [0.5], steps=3).task(epochs=1), start(), on_step=lambda *step: told.append(step))
+    assert [(done, steps) for done, steps, _ in told] == [(1, 3), (2, 3), (3, 3)]
+    assert told[0][2]["loss"] > told[2][2]["loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_where():
+    done = []
+    task = World([], [0.5], infinite_at=2).task(name="stage1.b")
+    with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 3.*inf.*stage1\.lr"):
+        train_epochs(task, start(), on_epoch=lambda state, _: done.append(state.epoch))
+    assert done == [1, 2]
+
+
+def test_a_state_goes_on_where_it_stopped():
+    whole = train_epochs(World([], [0.1, 0.2, 0.3]).task(epochs=6), start())
+    half = []
+
+    def stop(state, epoch):
+        half.append(state)
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_epochs(World([], [0.1, 0.2, 0.3]).task(epochs=6), start(), on_epoch=stop)
+    resumed = train_epochs(World([], [0.1, 0.2, 0.3]).task(epochs=6), half[-1])
+    np.testing.assert_array_equal(resumed.params.flat, whole.params.flat)
+    np.testing.assert_array_equal(resumed.v, whole.v)
