@@ -234,6 +234,11 @@ def stage2_of(run: Run) -> tuple[Stage2, dict[str, np.ndarray], dict[str, np.nda
     return network, below("params", own), below("buffers", own)
 
 
+def rows_of(run: Run, place: int, part: str) -> np.ndarray:
+    """Sample numbers of a part ("train", "validation", "test", "all") of modality `place` (0: a, 1: b)."""
+    return np.arange(len(run.embeddings.v[place])) if part == "all" else run.embeddings.parts[part][place]
+
+
 def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(embeddings, multi-hot or integer labels, keys) of one part of modality "a" or "b", or of both for "ab".
 
@@ -247,7 +252,7 @@ def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.nda
             both = [(v, y if y.ndim == 2 else (y[:, None] == classes).astype(np.uint8), k) for v, y, k in both]
         return tuple(np.concatenate(columns) for columns in zip(*both, strict=True))
     place = "ab".index(name)
-    rows = np.arange(len(e.v[place])) if part == "all" else e.parts[part][place]
+    rows = rows_of(run, place, part)
     return e.v[place][rows], e.modalities[place].labels[rows], rows + place * len(e.v[0])
 
 
@@ -379,18 +384,18 @@ def retrieve(
 ) -> list[Hit]:
     """The `k` nearest items of modality `to` ("a", "b" or "all") to a file: an image, a sound, or `file.mat:17`.
 
-    `modality` ("a" or "b") says how to read the file; by default the one that can. Searches the run's gallery; a file
-    that is itself in the gallery is not found. Raises `InputError` for files that cannot be read.
+    `modality` ("a" or "b") says how to read the file; by default the one that can. Searches the run's
+    gallery: a file never finds itself there, but does find its counterpart in the other modality. Raises `InputError`
+    for files that cannot be read.
     """
-    v, _ = embed_query(run, query, modality or guess_modality(run, query))
-    names = ("a", "b") if to == "all" else (to,)
+    modality = modality or guess_modality(run, query)
+    v, _ = embed_query(run, query, modality)
+    records, own = run.embeddings.modalities, (modality, str(Path(query).resolve()))
     items = []
-    for m in names:
-        _, _, keys = side(run, m, gallery or run.config.gallery)
-        items += [("ab".index(m), int(key) - "ab".index(m) * len(run.embeddings.v[0])) for key in keys]
-    own = str(Path(query).resolve())
-    records = run.embeddings.modalities
-    items = [(p, r) for p, r in items if records[p].paths is None or str(records[p].paths[r]) != own]
+    for name in "ab" if to == "all" else to:
+        place = "ab".index(name)
+        rows, paths = rows_of(run, place, gallery or run.config.gallery), records[place].paths
+        items += [(place, int(row)) for row in rows if paths is None or (name, paths[row]) != own]
     if not items:
         raise InputError(f"{query}: the gallery holds nothing but the query itself")
     gallery_v = np.stack([run.embeddings.v[p][r] for p, r in items])

@@ -152,6 +152,17 @@ def test_retrieval_is_the_nearest_of_the_gallery(released):
     assert hits[0].labels == (hits[0].id[:-2],) and hits[0].path == f"{(root / 'speech.mat').resolve()}:{place}"
 
 
+def test_a_pair_made_of_one_file_finds_its_counterpart(released):
+    _, out, _ = released
+    run = runs.load_run(out)
+    images, row = run.embeddings.modalities[0], run.embeddings.parts["test"][0][0]
+    parts = {part: (rows[0], rows[0]) for part, rows in run.embeddings.parts.items()}
+    v = run.embeddings.v[0]
+    twins = run.embeddings._replace(modalities=(images, images), v=(v, v), parts=parts)
+    hits = runs.retrieve(run._replace(embeddings=twins), images.paths[row], "all", 1)
+    assert [(hit.modality, hit.id) for hit in hits] == [("b", images.ids[row])]
+
+
 def test_retrieval_leaves_the_query_itself_out(released, monkeypatch):
     root, out, _ = released
     run = runs.load_run(out)
