@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .backend import library, rng
 from .config import Config, load_config
@@ -78,6 +79,7 @@ def protocol_of(config: Config) -> str:
     return "voices" if config.scenario == "image-speech" and config.speech != "speech-features" else "paper"
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # small products: more threads cost more, and would change the sums
 def train(
     config: Config,
     data: Dataset,
