@@ -324,16 +324,20 @@ def space_of(run: Run) -> dict[str, Any]:
         for name in (f"encoder_{m}.{i}.w" for m in "ab" for i in range(1, depth + 1))
     }
     dead = {m: float((v_m.max(axis=0) == v_m.min(axis=0)).mean()) for m, v_m in zip("ab", v, strict=True)}
-    smallest = min(norms.values())
-    if not found["collapsed"]:
-        verdict = f"alive: embeddings spread {found['scale']:.3g} around their mean"
-    elif smallest < 1e-3:
-        verdict = f"collapsed: the encoder weights shrank to zero (smallest ‖w‖ = {smallest:.1e})"
-    else:
+    smallest = {m: min(norm for name, norm in norms.items() if name.startswith(f"encoder_{m}")) for m in "ab"}
+    points = [m for m, v_m in zip("ab", v, strict=True) if collapse(v_m, v_m)["collapsed"]]
+    names = " and ".join(run.embeddings.modalities["ab".index(m)].name for m in points)
+    if found["collapsed"] and min(smallest.values()) < 1e-3:
+        verdict = f"collapsed: the encoder weights shrank to zero (smallest ‖w‖ = {min(smallest.values()):.1e})"
+    elif points:
+        share = " and ".join(f"{dead[m]:.0%}" for m in points)
+        how = "collapsed" if len(points) == 2 else "half collapsed"
         verdict = (
-            f"collapsed: every embedding is the same although the weights live (smallest ‖w‖ = {smallest:.2g}); "
-            f"{dead['a']:.0%} and {dead['b']:.0%} of the units of V never vary"
+            f"{how}: every embedding of {names} is the same although the weights live "
+            f"(smallest ‖w‖ = {min(smallest[m] for m in points):.2g}); {share} of its units never vary"
         )
+    else:
+        verdict = f"alive: embeddings spread {found['scale']:.3g} around their mean"
     return found | {"weight_norms": norms, "dead_units": dead, "verdict": verdict}
 
 

@@ -75,11 +75,19 @@ def test_at_alpha_1_relu_encoders_die_though_their_weights_live(seed):
     assert all(norm == pytest.approx(1, abs=0.02) for norm in result["weight_norms"].values())
     assert result["collapsed"] is True and result["dead_units"] == {"a": 1, "b": 1}
     assert result["verdict"] == (
-        "collapsed: every embedding is the same although the weights live (smallest ‖w‖ = 1); "
-        "100% and 100% of the units of V never vary"
+        "collapsed: every embedding of a and b is the same although the weights live (smallest ‖w‖ = 1); "
+        "100% and 100% of its units never vary"
     )
     assert all(found == pytest.approx(chance, abs=1e-12) for found, chance in chances(result).values())
     assert_page_says(result, page, "All items tie")
+
+
+def test_one_dead_modality_is_half_a_collapse():
+    run = runs.train(worlds.config(), worlds.features(n=20))
+    v_a, v_b = run.embeddings.v
+    space = runs.space_of(run._replace(embeddings=run.embeddings._replace(v=(v_a, 0 * v_b))))
+    assert space["collapsed"] is False
+    assert space["verdict"].startswith("half collapsed: every embedding of b is the same although the weights live")
 
 
 @pytest.mark.parametrize("alpha", ["0", "1"])
