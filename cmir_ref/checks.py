@@ -26,6 +26,7 @@ from .models.latent import Latent, init_latent, latent_network, latent_network_b
 from .models.mlp import mlp, mlp_backward
 from .models.objective import objective, objective_backward
 from .models.pretrainers import Pretrainer
+from .models.pretraining import pretraining_objective, pretraining_objective_backward
 
 
 class Pair(NamedTuple):
@@ -162,6 +163,7 @@ def _sigmoid(rng, kind, reduction="mean"):
 @declare("frobenius/squared", "ops.frobenius.frobenius", norm="squared", reduction="sum")
 @declare("frobenius/unsquared", "ops.frobenius.frobenius", norm="unsquared", reduction="sum")
 @declare("frobenius/mean", "ops.frobenius.frobenius", norm="squared", reduction="mean")
+@declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", norm="unsquared", reduction="mean")
 def _frobenius(rng, **reading):
     return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(4, 3)))
 
@@ -381,6 +383,32 @@ def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train"
         return grads, [dx]
 
     return network_pair(forward, backward, jitter(rng, params), {"x": rng.normal(size=(4, 5, 4, 2))})
+
+
+@declare("pretraining_objective/z", "models.pretraining.pretraining_objective", network=True, before_relu=False)
+@declare("pretraining_objective/s", "models.pretraining.pretraining_objective", network=True, before_relu=True)
+@declare(
+    "pretraining_objective/off",
+    "models.pretraining.pretraining_objective",
+    network=True,
+    before_relu=False,
+    target="off",
+)
+def _pretraining_objective(rng, before_relu, target="identity"):
+    arch = FeaturePretrainer(hidden=(6,))
+    network = Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, arch)
+    params, _ = init_feature_pretrainer(arch, (7,), 5, 4, rng)
+    y, masks = _targets(rng, "multi-hot"), {"z": rng.random((5, 5)) > 0.5}
+    reading = {"kind": "sigmoid", "weight": 0.3, "target": target, "scaled": True, "before_relu": before_relu}
+
+    def forward(p, x):
+        return pretraining_objective(p, x, y, network=network, masks=masks, **reading)
+
+    def backward(dl, cache):
+        grads, dx = pretraining_objective_backward(dl, cache)
+        return grads, [dx]
+
+    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(5, 7)))
 
 
 def _latent(rng, depth=3, classifier="shared", activation="relu", dropout="none"):

@@ -133,6 +133,8 @@ def gradcheck(
     from .data.progress import track
 
     check_device(device)
+    if device == "cuda":
+        raise InputError("--device cuda: gradients are checked in complex float64 on the CPU")
     chosen = list(checks.select(names or []))
     if not chosen:
         raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -58,9 +58,11 @@ class Stage1(Schedule):
 
     augment: bool = True  # flips and quarter turns of images
     average_views: bool = False  # features are the mean over those flips and turns
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1
-    hidden: tuple[int, ...] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
+    hidden: tuple[
+        Annotated[int, Field(ge=1)], ...
+    ] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
 
 
 class Stage2(Schedule):
@@ -99,7 +101,7 @@ class Config(Section):
     decoder_depth: int = Field(3, ge=1)  # paper 3, code 1
     encoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # relu: paper and code; hidden: V is linear
     decoder_activation: Literal["relu", "hidden", "linear"] = "relu"
-    latent_dropout: Literal["none", "b", "both"] = "none"  # b: code
+    latent_dropout: Literal["none", "a", "b", "both"] = "none"  # code: a (PAN) for pan-mul, b (speech) for image-speech
     classifier: Literal["shared", "concatenated", "separate"] = "shared"  # separate: code
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "softmax"  # by-modality: sigmoid where multi-label
     head_decay: float = Field(0.0, ge=0)
@@ -122,6 +124,8 @@ class Config(Section):
     def _fit_together(self):
         if self.scenario == "pan-mul" and self.image_size != 256:
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
+        if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
+            raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
         return self
 
 

@@ -28,7 +28,11 @@ EQUATIONS = (
     Equation("6", "total", "λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R", "losses.eq6_total.total", "eq6"),
     Equation("7", "α-regulariser", "‖w_a − α‖²_F + ‖w_b − α‖²_F", "losses.eq7_regulariser.regulariser", "eq7"),
     Equation(
-        "8", "Algorithm 1's objective", "eq. 6 through the latent network", "models.objective.objective", "objective"
+        "8",
+        "Algorithm 1's objective",
+        "eq. 6 without R (weights.r = 0), through the latent network",
+        "models.objective.objective",
+        "objective",
     ),
 )
 

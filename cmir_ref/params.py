@@ -49,9 +49,9 @@ def he(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype="flo
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...], like: str = "zero", dtype="float32") -> np.ndarray:
-    """A bias: zeros, or for `like` "xavier" uniform in ±√(6/(n + 1)), as the released code draws its biases."""
+    """A bias: zeros, or for `like` "xavier" uniform in ±√(3/n), as the released code draws its biases."""
     if like == "xavier":
-        limit = np.sqrt(6 / (shape[0] + 1))
+        limit = np.sqrt(3 / shape[0])  # Glorot's √(6/(fan_in + fan_out)), which TensorFlow takes as n + n in 1-D
         return rng.uniform(-limit, limit, shape).astype(dtype)
     return np.zeros(shape, dtype=dtype)
 

@@ -1,5 +1,6 @@
 """One run, from data to report: both stages, a folder that survives a kill, evaluation, retrieval."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from .backend import library, rng
 from .config import Config, load_config
-from .data import Dataset, Modality, load, pairs_of, read_query, split
+from .data import Dataset, Modality, Splits, load, pairs_of, read_query, split
 from .errors import InputError
 from .models.end_to_end import under
 from .reports.report import write_report
@@ -104,7 +105,7 @@ def train(
         seed=config.seed,
     )
     a, b = data.modalities[:2]
-    folder = Folder.open(out, config, resume)
+    folder = Folder.open(out, config, resume, _fingerprint(data, parts))
     classes = len(data.label_names)
 
     sources, frozen, views = [], [], config.stage1.average_views
@@ -154,6 +155,18 @@ def train(
         _write_embeddings(folder.path / "embeddings.npz", embeddings)
         write_report(run, evaluate(run))
     return run
+
+
+def _fingerprint(data: Dataset, parts: Splits) -> str:
+    """A digest of which samples, labels and split a run is about: resuming with others would leak test samples."""
+    digest = hashlib.sha256()
+    for modality in data.modalities[:2]:
+        digest.update("\n".join(modality.ids).encode())
+        digest.update(np.ascontiguousarray(modality.labels).tobytes())
+    for part in PARTS:
+        for rows in getattr(parts, part)[:2]:
+            digest.update(np.asarray(rows, dtype=np.int64).tobytes() + part.encode())
+    return digest.hexdigest()
 
 
 def _without_samples(modality: Modality) -> Modality:
@@ -417,9 +430,14 @@ def retrieve(
 
 def guess_modality(run: Run, query: str | Path) -> str:
     """The modality that a file belongs to, by its kind; a where both would do."""
-    suffix = Path(str(query).rsplit(":", 1)[0]).suffix.lower()
-    kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
-    kinds = [m.kind for m in run.embeddings.modalities]
+    file = Path(str(query).rsplit(":", 1)[0])
+    modalities = run.embeddings.modalities
+    stored = [m for m in modalities if m.paths and m.paths[0].rsplit(":", 1)[0].endswith(file.name)]
+    suffix, kinds = file.suffix.lower(), [m.kind for m in modalities]
+    if suffix == ".mat" and stored:
+        kind = stored[0].kind
+    else:
+        kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
     if kind not in kinds:
         raise InputError(
             f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from"

@@ -56,7 +56,7 @@ def test_initial_values():
     assert w.dtype == np.float32 and w.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02) and abs(w.mean()) < 1e-3
     assert not zeros(np.random.default_rng(0), (3,)).any()
     b = zeros(np.random.default_rng(0), (5000,), like="xavier")
-    limit = np.sqrt(6 / 5001)
+    limit = np.sqrt(3 / 5000)
     assert (
         b.dtype == np.float32
         and 0.98 * limit < np.abs(b).max() <= limit

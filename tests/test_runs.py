@@ -446,3 +446,22 @@ def test_an_unfinished_run_is_not_evaluated(whole, tmp_path):
 def test_a_lost_log_does_no_harm(copy):
     (copy / "metrics.jsonl").unlink()
     assert runs.load_run(copy).history == []
+
+
+def test_resuming_with_other_data_is_refused(tmp_path):
+    class Stop(Exception):
+        pass
+
+    class Watch:
+        def on_step(self, *_):
+            return None
+
+        def on_epoch(self, epoch):
+            raise Stop
+
+    config = worlds.config()
+    with pytest.raises(Stop):
+        runs.train(config, worlds.features(n=20), tmp_path / "run", watch=Watch())
+    with pytest.raises(InputError, match="other samples"):
+        runs.train(config, worlds.features(n=24), tmp_path / "run", resume=True)
+    assert runs.train(config, worlds.features(n=20), tmp_path / "run", resume=True).path == tmp_path / "run"

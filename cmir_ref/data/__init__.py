@@ -11,6 +11,7 @@ from cmir_ref.data.folder import load_folder
 from cmir_ref.data.images import read_image
 from cmir_ref.data.locate import data_folder, find
 from cmir_ref.data.pairs import draw_pairs, given_pairs, pairs_of
+from cmir_ref.data.progress import track
 from cmir_ref.data.query import read_query
 from cmir_ref.data.records import Dataset, Modality, as_multi_hot, check
 from cmir_ref.data.speech import load_speech, log_mel_patch
@@ -82,10 +83,21 @@ def load(
         images, names = _images(root, dataset, image_size or 64, "multi", progress)
         return check(Dataset((images, _speech(root, speech, names, speech_voice, progress)), names, None))
     if dataset == "dsrsid":
-        return check(load_dsrsid(root, sample_axis=sample_axis, band_axis=band_axis))
+        return read_through(check(load_dsrsid(root, sample_axis=sample_axis, band_axis=band_axis)), progress)
     if dataset == "features":
         return check(load_features(root))
     return check(wald.pair(*_images(root, dataset, image_size or 256, "class", progress), progress=progress))
+
+
+def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> Dataset:
+    """`dataset` itself once every sample has been read: a damaged, black or non-finite one is an `InputError` now, not
+    hours into the training."""
+    total = sum(-(-len(m.x) // block) for m in dataset.modalities)
+    blocks = ((m, start) for m in dataset.modalities for start in range(0, len(m.x), block))
+    for m, start in track(blocks, total, "checking", progress):
+        if not np.isfinite(m.x[start : start + block]).all():
+            raise InputError(f"{m.name}: NaN or infinity among samples {start} to {start + block - 1}")
+    return dataset
 
 
 def _images(root: Path, dataset: str, size: int, labels: str, progress: bool) -> tuple[Modality, tuple[str, ...]]:

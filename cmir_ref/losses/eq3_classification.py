@@ -34,6 +34,7 @@ def classification(
         shared        the mean over all n + m rows of V_ab
         separate      mean over u_a's rows + mean over u_b's rows
         concatenated  u_a holds the pairs' logits, u_b is None; a pair has the labels of both its members
+    A sigmoid cross entropy is a mean over rows and K labels, so its rows weigh 1/K of a softmax row.
     """
     if classifier not in CLASSIFIERS:
         raise ValueError(f"classifier is {classifier!r}; it is one of {', '.join(CLASSIFIERS)}")
@@ -48,7 +49,10 @@ def classification(
 
 
 def classification_backward(dl: Array, cache: ClassificationCache) -> tuple[Array, Array | None]:
-    """(du_a, du_b): each row's (p − y) over the number of rows of its mean; du_b is None for a concatenated head."""
+    """(du_a, du_b): (p − y) over the number of terms of its mean: rows, or rows · K for sigmoid.
+
+    du_b is None for a concatenated head.
+    """
     du_a = CROSS_ENTROPY[cache.kinds[0]][1](cache.share_a * dl, cache.a)
     if cache.b is None:
         return du_a, None

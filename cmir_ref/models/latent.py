@@ -24,7 +24,7 @@ class Latent(NamedTuple):
     encoder_activation: str = "hidden"
     decoder_activation: str = "relu"
     classifier: str = "shared"
-    latent_dropout: str = "none"  # or "b" (released code), "both"
+    latent_dropout: str = "none"  # or "a", "b" (released code: PAN, speech), "both"
     dropout: float = 0.5
 
 

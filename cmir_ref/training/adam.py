@@ -30,7 +30,7 @@ def learning_rate(step: int, steps: int, lr: float, schedule: str = "constant", 
     """The rate of step 0 … steps − 1: constant, or a half cosine from lr to 0; both after a linear `warmup` share."""
     rising = warmup * steps
     if step < rising:
-        return lr * (step + 1) / rising
+        return lr * min(1.0, (step + 1) / rising)
     if schedule == "constant":
         return lr
     return lr * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))

@@ -29,46 +29,54 @@ from .loop import Epoch, State, by_name, new_state, train_epochs
 class Folder:
     """The files of a run in the making. Without a path everything stays in memory."""
 
-    def __init__(self, path: Path | None, config: Config):
-        self.path, self.config = path, config
+    def __init__(self, path: Path | None, config: Config, data: str = ""):
+        self.path, self.config, self.data = path, config, data
         self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
         self.current: tuple[str, State] | None = None
         self.history: list[dict[str, Any]] = []
         self.seconds, self.started = 0.0, time.perf_counter()  # of training, over all sittings, up to the last save
 
     @classmethod
-    def open(cls, out: str | Path | None, config: Config, resume: bool) -> "Folder":
-        """A new folder, or the one to go on with."""
+    def open(cls, out: str | Path | None, config: Config, resume: bool, data: str = "") -> "Folder":
+        """A new folder, or the one to go on with; `data` is the fingerprint of samples, labels and split."""
         if out is None:
             return cls(None, config)
         path = Path(out)
         if resume:
-            return cls._reopen(path, config)
+            return cls._reopen(path, config, data)
         if path.exists():
             raise InputError(f"{path}: exists already; give another --out, or --resume to go on with it")
-        return cls(path, config)
+        return cls(path, config, data)
 
     def create(self) -> None:
         """Makes the folder, if it is not there: only once the data have proved readable."""
         if self.path is not None and not (self.path / "config.toml").exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_text(self.path / "config.toml", _versions() + to_toml(self.config))
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                write_text(self.path / "config.toml", _versions() + to_toml(self.config))
+            except OSError as error:
+                raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --out") from error
 
     @classmethod
-    def _reopen(cls, path: Path, config: Config) -> "Folder":
+    def _reopen(cls, path: Path, config: Config, data: str) -> "Folder":
         if path.is_dir() and all(file.suffix == ".tmp" for file in path.iterdir()):
-            return cls(path, config)  # killed before the settings were written
+            return cls(path, config, data)  # killed before the settings were written
         before = load_config(path / "config.toml")
         if before != config:
             differs = next(k for k, value in config if value != getattr(before, k))
             raise InputError(
                 f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
             )
-        folder = cls(path, config)
+        folder = cls(path, config, data)
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
             write_text(path / "metrics.jsonl", "")
             return folder
         tensors, metadata = read_checkpoint(path)
+        if metadata["data"] != data:
+            raise InputError(
+                f"{path}/checkpoint.safetensors: began with other samples, labels or another split; "
+                "resume with the data of the run"
+            )
         folder.seconds = float(metadata["seconds"])
         folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
@@ -130,6 +138,7 @@ class Folder:
             "stage": stage,
             "state": json.dumps(state),
             "lines": str(len(self.history)),
+            "data": self.data,
             "seconds": repr(self.seconds),
         }
         storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
@@ -162,7 +171,7 @@ def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a run's checkpoint; raises `InputError` where it is missing, damaged or something else."""
     tensors, metadata = storage.load(path / "checkpoint.safetensors")
-    if not {"stage", "state", "lines", "seconds"} <= metadata.keys():
+    if not {"stage", "state", "lines", "data", "seconds"} <= metadata.keys():
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
     return tensors, metadata
 

@@ -102,9 +102,10 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
             if on_step:
                 on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items()})
         means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
-        if not np.isfinite(means["loss"]):
+        if not (np.isfinite(means["loss"]) and bool(get_xp(params.flat).isfinite(params.flat).all())):
             raise FloatingPointError(
-                f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']}; try a smaller {task.name[:6]}.lr"
+                f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']} and weights may no longer be finite; "
+                f"try a smaller {task.name[:6]}.lr"
             )
         validation = task.validate(params, buffers)
         best = schedule.keep == "last" or validation["score"] >= state.best_score

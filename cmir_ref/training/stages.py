@@ -10,12 +10,12 @@ import numpy as np
 
 from ..backend import Array, rng, to_device, to_host
 from ..config import Config
-from ..losses.eq1_pretraining import pretraining_loss, pretraining_loss_backward
 from ..losses.eq6_total import Readings, Weights
 from ..models.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed, under
 from ..models.head import PretrainerOutput
 from ..models.latent import Latent, encode, init_latent
 from ..models.pretrainers import Pretrainer, choose_pretrainer
+from ..models.pretraining import pretraining_objective, pretraining_objective_backward
 from ..retrieval import average_precision, evaluate_direction, relevance
 from .inputs import augment, epoch_batches, steps_per_epoch, symmetries
 from .loop import Task
@@ -65,7 +65,8 @@ def label_kind(label_loss: str, labels: np.ndarray) -> str:
 
 def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, validation: np.ndarray, xp=np) -> Task:
     """Stage 1 of one modality: its pretrainer learns to classify (eq. 1)."""
-    network, schedule, orthogonality = pretrainer(config, source.x.shape[1:]), config.stage1, config.orthogonality
+    network, schedule = pretrainer(config, source.x.shape[1:]), config.stage1
+    orthogonality = config.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
 
     def batches(epoch):
@@ -77,23 +78,11 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, mask = (to_device(part, xp) for part in batch)
-        out, cache = network.forward(params, x, arch=network.arch, mode="train", buffers=buffers, masks={"z": mask})
-        z = out.s if orthogonality.before_relu else out.z
-        loss, loss_cache = pretraining_loss(
-            out.logits,
-            z,
-            y,
-            kind=kind,
-            weight=orthogonality.weight,
-            target=orthogonality.target,
-            scaled=orthogonality.scaled,
+        loss, cache = pretraining_objective(
+            params, x, y, network=network, buffers=buffers, masks={"z": mask}, kind=kind, **orthogonality
         )
-        dlogits, dz = pretraining_loss_backward(1.0, loss_cache)
-        zero = xp.zeros_like(z)
-        dz = zero if dz is None else dz
-        d = PretrainerOutput(dlogits, zero, dz) if orthogonality.before_relu else PretrainerOutput(dlogits, dz, zero)
-        grads, _ = network.backward(d, cache)
-        return {"loss": loss} | loss_cache.parts, grads, getattr(cache, "statistics", {})
+        grads, _ = pretraining_objective_backward(1.0, cache)
+        return {"loss": loss} | cache.loss.parts, grads, getattr(cache.front, "statistics", {})
 
     def validate(params, buffers):
         logits = forward_all(network, params, buffers, source, validation, xp).logits
@@ -244,8 +233,8 @@ def stage2_task(
         y = [sources[i].labels[validation[i]] for i in (0, 1)]
         if not all(np.isfinite(v_m).all() for v_m in v):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
-        scores = {
-            f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j])["map"] or 0.0  # None: no query could be averaged
+        scores = {  # None, where no query has a relevant item, counts as 0
+            f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j], distance=config.distance)["map"] or 0.0
             for m, o, i, j in (("a", "b", 0, 1), ("b", "a", 1, 0))
         }
         return scores | {"score": float(np.mean(list(scores.values())))}

@@ -161,15 +161,27 @@ def test_query_among_unified_features(tmp_path):
     assert read_query(pan, tmp_path / "unified_features.mat:1")[0].tolist() == [[6, 6, 6]]
 
 
-def test_nothing_is_loaded_before_it_is_asked_for(write_dsrsid, monkeypatch):
+def test_every_tile_is_read_once_in_blocks_and_none_is_kept(write_dsrsid, monkeypatch, refused):
     root, *_ = write_dsrsid()
     read = []
     original = h5py.Dataset.__getitem__
     monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, key: read.append(self.name) or original(self, key))
     x = load("pan-mul", root, dataset="dsrsid").modalities[1].x
-    assert set(read) == {"/LAND_COVER_TYPES"}
+    assert set(read) == {"/LAND_COVER_TYPES", "/PAN_IMAGES", "/MUL_IMAGES"} and not isinstance(x, np.ndarray)
+    before = len(read)
     x[np.array([1, 2])]
-    assert read[-1] == "/MUL_IMAGES"
+    assert read[before:] == ["/MUL_IMAGES"]
+
+
+def test_a_black_tile_is_found_on_loading(write_dsrsid, refused):
+    root, _, mul, labels = write_dsrsid()
+    mul[7] = 0
+    (root / "DSRSID.mat").unlink()
+    with h5py.File(root / "DSRSID.mat", "w") as file:
+        file["PAN_IMAGES"], file["MUL_IMAGES"] = np.ones((10, 8, 12), np.uint16), mul
+        file["LAND_COVER_TYPES"] = labels
+    with refused("MUL_IMAGES", "sample 7", "black"):
+        load("pan-mul", root, dataset="dsrsid")
 
 
 def test_real_image_speech(real_data):

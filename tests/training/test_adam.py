@@ -63,3 +63,9 @@ def test_warmup_rises_linearly_to_the_rate(schedule):
     np.testing.assert_allclose(rates[:5], [0.08, 0.16, 0.24, 0.32, 0.4])
     assert rates[5] == 0.4
     assert rates[20] == pytest.approx(0.4 if schedule == "constant" else 0)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 50, 61])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_no_step_is_faster_than_the_rate_that_was_set(steps, schedule):
+    assert max(learning_rate(step, steps, 0.1, schedule, warmup=0.05) for step in range(steps)) <= 0.1
