@@ -166,6 +166,24 @@ def gradcheck(
 
 
 @app.command()
+def samples(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="land-cover, objects or speech.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write samples of the simulated world in the real data sets' formats: DSRSID's, UC Merced's, spoken labels."""
+    from .data import write_samples
+
+    written = write_samples(kind, out, count=count, seed=seed, progress=True)
+    if as_json:
+        print(json.dumps({"kind": kind, "out": str(out), "count": written, "seed": seed}, indent=2))
+    else:
+        print(f"{out}: {written} {kind} samples")
+
+
+@app.command()
 def doctor(
     data: DataOption = None, seed: SeedOption = None, device: DeviceOption = "cpu", as_json: JsonOption = False
 ) -> None:
