@@ -89,7 +89,12 @@ def evaluate(
     check_device(device)
     if gallery not in (None, "test", "train", "all"):
         raise InputError(f"--gallery {gallery}: it is one of test, train, all")
-    show(runs.evaluate(runs.load_run(run), gallery), as_json)
+    loaded = runs.load_run(run)
+    show(runs.evaluate(loaded, gallery), as_json)
+    try:
+        print(f"gallery: {runs.write_gallery(loaded, gallery)}", file=sys.stderr)
+    except OSError as error:
+        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
 
 
 @app.command()
@@ -99,19 +104,30 @@ def retrieve(
     to: Annotated[str, typer.Option("--to", help="a, b or all: what to search.")] = "b",
     modality: Annotated[str | None, typer.Option("--from", help="a or b: how to read the query.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
+    html: Annotated[Path | None, typer.Option("--html", help="The gallery (default: RUN/retrieve.html).")] = None,
     seed: SeedOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """The nearest items to a file in the shared space."""
+    """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
     from . import runs
+    from .reports.pages import write_page
 
     check_device(device)
     if to not in ("a", "b", "all"):
         raise InputError(f"--to {to}: it is one of a, b, all")
     if modality not in (None, "a", "b"):
         raise InputError(f"--from {modality}: it is one of a, b")
-    hits = runs.retrieve(runs.load_run(run), query, to, k, modality=modality)
+    loaded = runs.load_run(run)
+    modality = modality or runs.guess_modality(loaded, query)
+    hits = runs.retrieve(loaded, query, to, k, modality=modality)
+    page = runs.retrieval_page(loaded, query, modality, hits)
+    try:
+        print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
+    except OSError as error:
+        if html is not None:
+            raise InputError(f"{html}: cannot be written ({error.strerror})") from error
+        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
     if as_json:
         print(json.dumps([hit._asdict() for hit in hits], indent=2))
         return
