@@ -44,6 +44,31 @@ def main() -> None:
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Both scenarios, small, on simulated scenes and bundled voices, in minutes: one page shows the whole idea."""
+    from . import demo as demonstration
+    from .reports.progress import Watch
+
+    try:
+        found = demonstration.demo(out, seed=seed, watch=Watch, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
+        sys.exit(130)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        for scenario in demonstration.SCENARIOS:
+            show(found[scenario], False)
+            print()
+        print(f"{found['seconds']:.0f} s in all")
+    print(f"report: {out / 'report.html'}", file=sys.stderr)
+
+
+@app.command()
 def train(
     preset: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")],
     data: DataOption = None,

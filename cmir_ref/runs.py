@@ -358,15 +358,21 @@ def embed_query(run: Run, query: str | Path, modality: str) -> tuple[np.ndarray,
     record = run.embeddings.modalities[place]
     x, name = read_query(record, query)
     source = Source(x, record.labels, record.kind, _saved_normaliser(run, f"input.{modality}"))
-    row, views = np.arange(1), run.config.stage1.average_views
     if trains_stage1(run.config, record):
-        own = below(f"stage1.{modality}", run.tensors)
-        network = pretrainer(run.config, x.shape[1:])
-        params, buffers = below("params", own), below("buffers", own)
-        z = forward_all(network, params, buffers, source, row, average_views=views).z
+        z = stage1_features(run, modality, record._replace(x=x))
         source = Source(z, record.labels, "features", _saved_normaliser(run, f"features.{modality}"))
     network, params, buffers = stage2_of(run)
-    return embed(network, params, buffers, place, source, row, average_views=views), name
+    views = run.config.stage1.average_views
+    return embed(network, params, buffers, place, source, np.arange(1), average_views=views), name
+
+
+def stage1_features(run: Run, name: str, modality: Modality) -> np.ndarray:
+    """Z (N, d_z) of the samples `modality.x`, by the pretrainer that the run trained for modality "a" or "b"."""
+    own = below(f"stage1.{name}", run.tensors)
+    params, buffers, network = below("params", own), below("buffers", own), pretrainer(run.config, modality.x.shape[1:])
+    source = Source(modality.x, modality.labels, modality.kind, _saved_normaliser(run, f"input.{name}"))
+    rows, views = np.arange(len(modality.x)), run.config.stage1.average_views
+    return forward_all(network, params, buffers, source, rows, average_views=views).z
 
 
 def _saved_normaliser(run: Run, name: str) -> Normaliser:
