@@ -126,7 +126,7 @@ class Fate(NamedTuple):
 
 
 def fates(part: Part, epochs: int) -> dict[str, Fate]:
-    """Stage 2 of one run again, with linear encoders: without labels at α = 0 and α = 1, and with its full objective."""
+    """Stage 2 of a run again, with linear encoders: without labels at α = 0 and α = 1, and with the full objective."""
     own = part.run.config.weights
     free = own.model_copy(update=LABEL_FREE)
     cases = {"without labels, α = 0": (free, 0.0), "without labels, α = 1": (free, 1.0), "full objective": (own, 1.0)}
@@ -172,21 +172,23 @@ def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 
-def page(
-    parts: Mapping[str, Part], grams: Mapping[str, np.ndarray], lives: Mapping[str, Fate], seconds: float
-) -> str:
+def page(parts: Mapping[str, Part], grams: Mapping[str, np.ndarray], lives: Mapping[str, Fate], seconds: float) -> str:
     """The page as text: one self-contained file."""
     scenarios = [section(part) for part in parts.values()]
-    return environment().get_template("demo.html").render(
-        title="CMIR-NET: one search across sensors and senses",
-        scenarios=scenarios,
-        parts={name: part.result for name, part in parts.items()},
-        voices={p: len(voices(parts["image-speech"].run, p)) for p in runs.PARTS},
-        gram=plots.gram(grams),
-        off_diagonal={name: off_diagonal(g) for name, g in grams.items()},
-        fates=lives,
-        norms=plots.norms({name: found.norms for name, found in lives.items()}),
-        seconds=seconds,
+    return (
+        environment()
+        .get_template("demo.html")
+        .render(
+            title="CMIR-NET: one search across sensors and senses",
+            scenarios=scenarios,
+            parts={name: part.result for name, part in parts.items()},
+            voices={p: len(voices(parts["image-speech"].run, p)) for p in runs.PARTS},
+            gram=plots.gram(grams),
+            off_diagonal={name: off_diagonal(g) for name, g in grams.items()},
+            fates=lives,
+            norms=plots.norms({name: found.norms for name, found in lives.items()}),
+            seconds=seconds,
+        )
     )
 
 
@@ -207,7 +209,9 @@ def section(part: Part) -> dict[str, Any]:
         "directions": names,
         "galleries": cards(runs.galleries(run, count=4), e.modalities),
         "curves": {titles[s]: plots.losses(lines, loss_weights(run)) for s, lines in stages.items()},
-        "spaces": plots.spaces({k: [project(v)[0], project(v)[1]] for k, v in spaces.items()}, colours.of, shown, (a, b)),
+        "spaces": plots.spaces(
+            {k: [project(v)[0], project(v)[1]] for k, v in spaces.items()}, colours.of, shown, (a, b)
+        ),
         "all_shown": len(shown) == len(e.label_names),
         "shown": shown,
     }
@@ -243,7 +247,7 @@ def shown_classes(labels: Sequence[np.ndarray]) -> Colours:
 
 
 def project(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Two modalities' vectors (N, D) on the first two principal axes of all of them, and the axes' shares of variance."""
+    """Two modalities' vectors (N, D) on the first two principal axes of them all, and the axes' shares of variance."""
     sizes = [len(v) for v in vectors]
     x = np.concatenate(vectors).astype(np.float64)
     u, s, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)

@@ -434,6 +434,8 @@ def guess_modality(run: Run, query: str | Path) -> str:
     suffix = Path(str(query).rsplit(":", 1)[0]).suffix.lower()
     kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
     kinds = [m.kind for m in run.embeddings.modalities]
+    if suffix == ".mat" and kind not in kinds:
+        kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds:
         raise InputError(
             f"{query}: looks like {kind}, but this run holds {kinds[0]} (a) and {kinds[1]} (b); give --from"

@@ -52,9 +52,7 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
     return svg(figure)
 
 
-def spaces(
-    spaces: dict[str, tuple], colours: list, names: list[str], modalities: tuple[str, str]
-) -> str:
+def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities: tuple[str, str]) -> str:
     """Spaces side by side, each (points of a (N, 2), points of b (M, 2)) with the axes' shares of variance.
 
     `colours` gives each sample of a and of b the number of its name in `names`, or −1 for one that is not drawn.
@@ -65,7 +63,13 @@ def spaces(
             for c in range(len(names)):
                 look = {"facecolors": CLASSES[c % len(CLASSES)]} if place == 0 else {"facecolors": "none"}
                 axes.scatter(
-                    *p[of == c].T, s=22, marker="o^"[place], edgecolors=CLASSES[c % len(CLASSES)], lw=1, alpha=0.8, **look
+                    *p[of == c].T,
+                    s=22,
+                    marker="o^"[place],
+                    edgecolors=CLASSES[c % len(CLASSES)],
+                    lw=1,
+                    alpha=0.8,
+                    **look,
                 )
         axes.set_title(title, fontsize=11)
         axes.set(xlabel=f"principal component 1 ({share[0]:.0%})", ylabel=f"component 2 ({share[1]:.0%})")
@@ -76,7 +80,10 @@ def spaces(
     keys = [
         lines.Line2D([], [], ls="", marker="o", color="#444", label=modalities[0]),
         lines.Line2D([], [], ls="", marker="^", mec="#444", mfc="none", label=modalities[1]),
-        *(lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=n) for c, n in enumerate(names)),
+        *(
+            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=n)
+            for c, n in enumerate(names)
+        ),
     ]
     _plain(figure.legend(handles=keys, frameon=False, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95)))
     return svg(figure)

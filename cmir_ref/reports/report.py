@@ -18,18 +18,26 @@ def render(run: Any, result: dict[str, Any]) -> str:
     directions = direction_names(run)
     cross = {directions[d]: result["directions"][d]["per_class"] for d in ("a->b", "b->a")}
     stages, weights = stage_lines(run), loss_weights(run)
-    return environment().get_template("report.html").render(
-        result=result,
-        tied=result["collapsed"] and all(m["map"] == m["chance"] for m in result["directions"].values()),
-        settings=flat(run.config.model_dump()),
-        curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
-        kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
-        stage_titles={"stage1.a": f"Stage 1, {names['a']}", "stage1.b": f"Stage 1, {names['b']}", "stage2": "Stage 2"},
-        classes=precision_by_class(cross),
-        names=names,
-        directions=directions,
-        gallery="gallery.html" if run.path else None,
-        title=f"CMIR-NET run: {run.path.name if run.path else run.config.scenario}",
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            result=result,
+            tied=result["collapsed"] and all(m["map"] == m["chance"] for m in result["directions"].values()),
+            settings=flat(run.config.model_dump()),
+            curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
+            kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
+            stage_titles={
+                "stage1.a": f"Stage 1, {names['a']}",
+                "stage1.b": f"Stage 1, {names['b']}",
+                "stage2": "Stage 2",
+            },
+            classes=precision_by_class(cross),
+            names=names,
+            directions=directions,
+            gallery="gallery.html" if run.path else None,
+            title=f"CMIR-NET run: {run.path.name if run.path else run.config.scenario}",
+        )
     )
 
 
