@@ -141,7 +141,7 @@ def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
             **{"weights": weights, "alpha": alpha, "alpha_reading": "norm", "latent_dropout": "none"},
             **{"encoder_depth": 1, "encoder_activation": "linear"},
             "stage2": run.config.stage2.model_copy(
-                update={"epochs": epochs, "lr": 0.02, "schedule": "constant", "weight_decay": 0.0, "keep": "last"}
+                update={"epochs": epochs, "lr": 0.02, "schedule": "cosine", "weight_decay": 0.0, "keep": "last"}
             ),
         }
     )

@@ -95,7 +95,7 @@ def gram(matrices: dict[str, Any]) -> str:
     for axes, (title, g) in zip(panels, matrices.items(), strict=True):
         shown = axes.imshow(abs(g) / max(g.diagonal().mean(), 1e-12), cmap="magma_r", vmin=0, vmax=1)
         axes.set_title(title, fontsize=11)
-        axes.set(xlabel="feature", ylabel="feature")
+        axes.set(xlabel="feature", ylabel="feature" if axes is panels[0] else "")
         axes.spines[["top", "right"]].set_visible(True)
     figure.colorbar(shown, ax=panels, label="entry / mean of the diagonal", shrink=0.85)
     return svg(figure)
