@@ -71,7 +71,8 @@ def cards(
             seen[key] = look(modality, sample.path)
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
         right = any(shared for _, shared in labels) if wanted else None
-        return Card(modality.name, sample.id, labels, *seen[key], right, sample.distance)
+        name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
+        return Card(modality.name, name, labels, *seen[key], right, sample.distance)
 
     return {
         title: [(card(e.query, None), [card(hit, e.query.labels) for hit in e.hits]) for e in rows]
