@@ -47,14 +47,16 @@ def main() -> None:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
     seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Both scenarios, small, on simulated scenes and bundled voices, in minutes: one page shows the whole idea."""
     from . import demo as demonstration
     from .reports.progress import Watch
 
+    check_device(device)
     try:
-        found = demonstration.demo(out, seed=seed, watch=Watch, progress=sys.stderr.isatty())
+        found = demonstration.demo(out, seed=seed, device=device, watch=Watch, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
         sys.exit(130)

@@ -54,14 +54,16 @@ def demo(
     seed: int = 0,
     settings: Mapping[str, Sequence[str]] | None = None,
     side_epochs: int = 150,
+    device: str = "cpu",
     watch: Any = nullcontext,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Both scenarios from scenes to page: writes `out`/report.html and the run folders `out`/pan-mul and
     `out`/image-speech, and returns {scenario: evaluation, "seconds": …}.
 
-    `settings` are `key=value` changes by scenario, `side_epochs` the length of the three short experiments, `watch`
-    makes a context manager that is told of a run's progress. Raises `InputError` for an `out` that exists.
+    `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
+    the networks are trained, and `watch` makes a context manager that is told of a run's progress. Raises `InputError`
+    for an `out` that exists.
     """
     started, out = time.perf_counter(), Path(out)
     if out.exists():
@@ -71,7 +73,7 @@ def demo(
     for scenario, config in configs.items():
         data = runs.load_data(config, progress=progress)
         with watch() as told:
-            run = runs.train(config, data, out / scenario, watch=told)
+            run = runs.train(config, data, out / scenario, device=device, watch=told)
         z = tuple(runs.stage1_features(run, name, m) for name, m in zip("ab", data.modalities, strict=True))
         parts[scenario] = Part(run, runs.evaluate(run), z)
         if scenario == "pan-mul":
