@@ -44,6 +44,33 @@ def main() -> None:
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Both scenarios, small, on simulated scenes and bundled voices, in minutes: one page shows the whole idea."""
+    from . import demo as demonstration
+    from .reports.progress import Watch
+
+    check_device(device)
+    try:
+        found = demonstration.demo(out, seed=seed, device=device, watch=Watch, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
+        sys.exit(130)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        for scenario in demonstration.SCENARIOS:
+            show(found[scenario], False)
+            print()
+        print(f"{found['seconds']:.0f} s in all")
+    print(f"report: {out / 'report.html'}", file=sys.stderr)
+
+
+@app.command()
 def train(
     preset: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")],
     data: DataOption = None,
@@ -89,7 +116,12 @@ def evaluate(
     check_device(device)
     if gallery not in (None, "test", "train", "all"):
         raise InputError(f"--gallery {gallery}: it is one of test, train, all")
-    show(runs.evaluate(runs.load_run(run), gallery), as_json)
+    loaded = runs.load_run(run)
+    show(runs.evaluate(loaded, gallery), as_json)
+    try:
+        print(f"gallery: {runs.write_gallery(loaded, gallery)}", file=sys.stderr)
+    except OSError as error:
+        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
 
 
 @app.command()
@@ -99,19 +131,30 @@ def retrieve(
     to: Annotated[str, typer.Option("--to", help="a, b or all: what to search.")] = "b",
     modality: Annotated[str | None, typer.Option("--from", help="a or b: how to read the query.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
+    html: Annotated[Path | None, typer.Option("--html", help="The gallery (default: RUN/retrieve.html).")] = None,
     seed: SeedOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """The nearest items to a file in the shared space."""
+    """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
     from . import runs
+    from .reports.pages import write_page
 
     check_device(device)
     if to not in ("a", "b", "all"):
         raise InputError(f"--to {to}: it is one of a, b, all")
     if modality not in (None, "a", "b"):
         raise InputError(f"--from {modality}: it is one of a, b")
-    hits = runs.retrieve(runs.load_run(run), query, to, k, modality=modality)
+    loaded = runs.load_run(run)
+    modality = modality or runs.guess_modality(loaded, query)
+    hits = runs.retrieve(loaded, query, to, k, modality=modality)
+    page = runs.retrieval_page(loaded, query, modality, hits)
+    try:
+        print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
+    except OSError as error:
+        if html is not None:
+            raise InputError(f"{html}: cannot be written ({error.strerror})") from error
+        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
     if as_json:
         print(json.dumps([hit._asdict() for hit in hits], indent=2))
         return
@@ -165,6 +208,24 @@ def gradcheck(
         print(f"wrong: {line}", file=sys.stderr)
     if failed:
         sys.exit(1)
+
+
+@app.command()
+def samples(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="land-cover, objects or speech.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write samples of the simulated world in the real data sets' formats: DSRSID's, UC Merced's, spoken labels."""
+    from .data import write_samples
+
+    written = write_samples(kind, out, count=count, seed=seed, progress=True)
+    if as_json:
+        print(json.dumps({"kind": kind, "out": str(out), "count": written, "seed": seed}, indent=2))
+    else:
+        print(f"{out}: {written} {kind} samples")
 
 
 @app.command()

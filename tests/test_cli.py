@@ -17,7 +17,7 @@ from cmir_ref.data import write_features
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
-COMMANDS = ("train", "evaluate", "retrieve", "gradcheck", "doctor")
+COMMANDS = ("demo", "train", "evaluate", "retrieve", "gradcheck", "doctor")
 
 
 class Result:
@@ -141,6 +141,27 @@ def test_retrieve_answers_in_json_and_as_a_table(finished, call):
     assert len(sound) == 8 and {hit["modality"] for hit in sound} == {"a"}
     both = call("retrieve", out, f"{root / 'speech.mat'}:17", "--from", "b", "--to", "all", "-k", 300, "--json").json
     assert {hit["modality"] for hit in both} == {"a", "b"} and len(both) == 8 + 254
+
+
+def test_retrieve_and_evaluate_write_galleries(finished, call, tmp_path):
+    root, out, _ = finished
+    image = next((root / "Images" / "forest").iterdir())
+    result = call("retrieve", out, image, "-k", 3)
+    assert result.status == 0 and f"gallery: {out / 'retrieve.html'}" in result.err
+    assert "forest" in (out / "retrieve.html").read_text() and "<img" in (out / "retrieve.html").read_text()
+    own = tmp_path / "own.html"
+    assert call("retrieve", out, image, "--html", own).status == 0
+    assert own.read_text().startswith("<!doctype html>") and list(tmp_path.iterdir()) == [own]
+    (out / "gallery.html").unlink()
+    assert f"gallery: {out / 'gallery.html'}" in call("evaluate", out, "--gallery", "all").err
+    assert "gallery: all part" in (out / "gallery.html").read_text()
+
+
+def test_a_gallery_that_cannot_be_written_is_refused(finished, refused, tmp_path):
+    root, out, _ = finished
+    image = next((root / "Images" / "forest").iterdir())
+    for place in (tmp_path / "no folder" / "x.html", tmp_path):
+        refused("retrieve", out, image, "--html", place, says=(place, "cannot be written"))
 
 
 def test_gradcheck_answers_in_json(call):

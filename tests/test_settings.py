@@ -10,7 +10,7 @@ import worlds
 from pydantic import BaseModel
 
 from cmir_ref import runs
-from cmir_ref.config import Config
+from cmir_ref.config import Config, load_config
 
 WORLDS = {
     "vectors": lambda: worlds.features(multi=True),
@@ -90,6 +90,8 @@ CASES = {
 ELSEWHERE = {
     "scenario": "chooses the data set's kind; test_cli.py trains both",
     "dataset": "says which files are read: tests/data",
+    "scenes": "says how many are generated when data are loaded: test_scenes below",
+    "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
     "speech_voice": "says how file names are read: tests/data/test_speech.py",
     "image_size": "acts when files are read: test_image_size below",
@@ -147,7 +149,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "speech_voice", "sample_axis", "band_axis"}
+    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 
@@ -199,3 +201,17 @@ def test_image_size(tmp_path):
     small, large = (runs.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
     assert small["stage1.a/params/fc.w"].shape == large["stage1.a/params/fc.w"].shape == (2048, 12)
     assert not np.array_equal(small["stage1.a/params/fc.w"], large["stage1.a/params/fc.w"])
+
+
+def test_scenes(tmp_path, monkeypatch):
+    """How many scenes, and of which world: the same ones whatever the run's own seed is."""
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
+
+    def tiles(*changes):
+        given = worlds.overrides("dataset=scenes", "image_size=256", *changes)
+        return np.asarray(runs.load_data(load_config("pan-mul", given)).modalities[1].x[:])
+
+    first = tiles("scenes=8")
+    assert first.shape == (8, 64, 64, 4) and tiles("scenes=9").shape == (9, 64, 64, 4)
+    assert np.array_equal(first, tiles("scenes=8", "seed=5"))
+    assert not np.array_equal(first, tiles("scenes=8", "scenes_seed=1"))

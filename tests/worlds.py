@@ -15,6 +15,7 @@ from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES
 
 TINY = {
     "dataset": "ucmerced",
+    "scenes_seed": "0",
     "speech": "speech-features",
     "image_size": "64",
     "protocol": "paper",

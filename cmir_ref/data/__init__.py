@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cmir_ref.data import ucmerced, wald
+from cmir_ref.data.cache import cached_scenes
 from cmir_ref.data.dsrsid import load_dsrsid
 from cmir_ref.data.features import load_features, load_scores, load_unified, write_features
 from cmir_ref.data.folder import load_folder
@@ -14,6 +15,7 @@ from cmir_ref.data.pairs import draw_pairs, given_pairs, pairs_of
 from cmir_ref.data.progress import track
 from cmir_ref.data.query import read_query
 from cmir_ref.data.records import Dataset, Modality, as_multi_hot, check
+from cmir_ref.data.samples import samples_dir, write_samples
 from cmir_ref.data.speech import load_speech, log_mel_patch
 from cmir_ref.data.speech_features import load_speech_features
 from cmir_ref.data.splits import PROTOCOLS, Splits, split
@@ -26,6 +28,7 @@ __all__ = [
     "Modality",
     "Splits",
     "as_multi_hot",
+    "cached_scenes",
     "check",
     "draw_pairs",
     "given_pairs",
@@ -41,14 +44,18 @@ __all__ = [
     "pairs_of",
     "read_image",
     "read_query",
+    "samples_dir",
     "split",
     "write_features",
+    "write_samples",
 ]
 
 DATASETS = {
-    "pan-mul": ("dsrsid", "ucmerced", "folder", "features"),
-    "image-speech": ("ucmerced", "folder", "features"),
+    "pan-mul": ("scenes", "dsrsid", "ucmerced", "folder", "features"),
+    "image-speech": ("scenes", "ucmerced", "folder", "features"),
 }
+COUNTS = {"pan-mul": 4000, "image-speech": 2100}  # scenes to generate unless told
+NOTE = "simulated scenes"
 
 
 def load(
@@ -62,6 +69,8 @@ def load(
     progress: bool = False,
     sample_axis: int | None = None,
     band_axis: int | None = None,
+    count: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """The data set of a scenario, read from the files below `root` and checked.
 
@@ -70,7 +79,9 @@ def load(
     `image-speech` is unpaired: the images of `ucmerced` (17 labels) or a `folder`, `image_size` a side, 64 unless told,
     or the released `features` of them; and as `speech` the released `speech-features` below `root`, `speech` (the
     folder of that name below `root`), or the path of a folder of recordings. `speech_voice` is the regular expression
-    whose group 1 is the voice. Raises `InputError` for anything unknown, missing or wrong.
+    whose group 1 is the voice; `bundled` as `speech` are the recordings that come with the package. `scenes` are
+    `count` simulated ones (4000 pairs or 2100 images unless told) of a `seed`, made on first use; PAN is then 256 a
+    side. Neither `scenes` nor `bundled` needs a `root`. Raises `InputError` for anything unknown, missing or wrong.
     """
     if scenario not in DATASETS:
         raise InputError(f"scenario: {scenario!r} is unknown; use {', '.join(DATASETS)}")
@@ -78,6 +89,13 @@ def load(
         raise InputError(f"dataset: {dataset!r} is unknown for {scenario}; use {', '.join(DATASETS[scenario])}")
     if image_size is not None and (image_size < 4 or image_size % 4):
         raise InputError(f"image_size: {image_size} is not a positive multiple of 4")
+    if dataset == "scenes":
+        count = COUNTS[scenario] if count is None else count
+        if scenario == "pan-mul":
+            return _land_cover(count, seed, progress)
+        sounds = _speech(root, speech, ucmerced.LABEL_NAMES, speech_voice, progress)  # what it lacks is said first
+        images = _objects(count, seed, image_size or 64, progress)
+        return check(Dataset((images, sounds), ucmerced.LABEL_NAMES, None, NOTE))
     root = data_folder(root)
     if scenario == "image-speech":
         images, names = _images(root, dataset, image_size or 64, "multi", progress)
@@ -100,6 +118,21 @@ def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> D
     return dataset
 
 
+def _land_cover(count: int, seed: int, progress: bool) -> Dataset:
+    """Simulated PAN–MUL pairs."""
+    folder = cached_scenes("land-cover", count, seed=seed, progress=progress)
+    return check(load_dsrsid(folder, sample_axis=0, band_axis=1)._replace(note=NOTE))
+
+
+def _objects(count: int, seed: int, size: int, progress: bool) -> Modality:
+    """Simulated images with several labels each; every label occurs."""
+    folder = cached_scenes("objects", count, seed=seed, progress=progress)
+    images = ucmerced.load_images(folder, size=size, progress=progress)
+    for c in np.flatnonzero(~images.labels.any(axis=0))[:1]:
+        raise InputError(f"count {count}: no scene shows {ucmerced.LABEL_NAMES[c]!r}; ask for more")
+    return images
+
+
 def _images(root: Path, dataset: str, size: int, labels: str, progress: bool) -> tuple[Modality, tuple[str, ...]]:
     """The image modality of a data set and its label names: of the folders there are, where labels are folders."""
     if dataset == "folder":
@@ -114,12 +147,15 @@ def _images(root: Path, dataset: str, size: int, labels: str, progress: bool) ->
 
 
 def _speech(
-    root: Path, speech: str | Path, label_names: tuple[str, ...], voice: str | None, progress: bool
+    root: str | Path | None, speech: str | Path, label_names: tuple[str, ...], voice: str | None, progress: bool
 ) -> Modality:
     """The spoken labels."""
     if str(speech) == "speech-features":
         if label_names != ucmerced.LABEL_NAMES:
             raise InputError("speech: speech-features speak UC Merced's 17 labels only; give a folder of recordings")
         return load_speech_features(root)
-    folder = find(root, "speech") if str(speech) == "speech" else Path(speech)
+    if str(speech) == "bundled":
+        folder = samples_dir() / "speech"
+    else:
+        folder = find(root, "speech") if str(speech) == "speech" else Path(speech)
     return load_speech(folder, label_names, voice_pattern=voice, progress=progress)

@@ -5,8 +5,10 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines al
 
 import io
 from itertools import cycle
+from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+CLASSES = (*COLOURS, "#8C6D1F", "#7F7F7F")
 STYLES = ("-", "--", "-.", ":")
 
 
@@ -46,9 +48,64 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
     axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
-    legend = axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _plain(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))
+    return svg(figure)
+
+
+def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities: tuple[str, str]) -> str:
+    """Spaces side by side, each (points of a (N, 2), points of b (M, 2)) with the axes' shares of variance.
+
+    `colours` gives each sample of a and of b the number of its name in `names`, or −1 for one that is not drawn.
+    """
+    figure, panels = _axes(9.6, 4.9, columns=len(spaces))
+    for axes, (title, (points, share)) in zip(panels, spaces.items(), strict=True):
+        for place, (p, of) in enumerate(zip(points, colours, strict=True)):
+            for c in range(len(names)):
+                look = {"facecolors": CLASSES[c % len(CLASSES)]} if place == 0 else {"facecolors": "none"}
+                axes.scatter(
+                    *p[of == c].T,
+                    s=22,
+                    marker="o^"[place],
+                    edgecolors=CLASSES[c % len(CLASSES)],
+                    lw=1,
+                    alpha=0.8,
+                    **look,
+                )
+        axes.set_title(title, fontsize=11)
+        axes.set(xlabel=f"principal component 1 ({share[0]:.0%})", ylabel=f"component 2 ({share[1]:.0%})")
+        axes.set(xticks=[], yticks=[])
+    figure.subplots_adjust(wspace=0.12)
+    import matplotlib.lines as lines
+
+    keys = [
+        lines.Line2D([], [], ls="", marker="o", color="#444", label=modalities[0]),
+        lines.Line2D([], [], ls="", marker="^", mec="#444", mfc="none", label=modalities[1]),
+        *(
+            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=n)
+            for c, n in enumerate(names)
+        ),
+    ]
+    _plain(figure.legend(handles=keys, frameon=False, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95)))
+    return svg(figure)
+
+
+def gram(matrices: dict[str, Any]) -> str:
+    """Matrices ZᵀZ/N side by side, each in units of its diagonal's mean."""
+    figure, panels = _axes(8.4, 3.7, columns=len(matrices))
+    for axes, (title, g) in zip(panels, matrices.items(), strict=True):
+        shown = axes.imshow(abs(g) / max(g.diagonal().mean(), 1e-12), cmap="magma_r", vmin=0, vmax=1)
+        axes.set_title(title, fontsize=11)
+        axes.set(xlabel="feature", ylabel="feature" if axes is panels[0] else "")
+        axes.spines[["top", "right"]].set_visible(True)
+    figure.colorbar(shown, ax=panels, label="entry / mean of the diagonal", shrink=0.85)
+    return svg(figure)
+
+
+def norms(series: dict[str, list[float]]) -> str:
+    """The mean norm of V against the epoch, on a logarithmic axis."""
+    figure, axes = _axes(6.4, 3.4)
+    _draw(axes, list(range(len(next(iter(series.values()))))), series)
+    axes.set(yscale="log", ylabel="mean ‖v‖ of the test part")
     return svg(figure)
 
 
@@ -62,14 +119,21 @@ def svg(figure) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _axes(width: float, height: float):
+def _plain(legend) -> None:
+    """A "$" in a legend is only a "$"."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _axes(width: float, height: float, columns: int = 1):
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(width, height))
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = plt.subplots(1, columns, figsize=(width, height))
+    for one in [axes] if columns == 1 else axes:
+        one.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 

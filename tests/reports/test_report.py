@@ -13,7 +13,7 @@ from cmir_ref import runs
 from cmir_ref.reports.plots import losses, precision_by_class, scores
 from cmir_ref.reports.report import flat, render, write_report
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 
 
 class Page(HTMLParser):

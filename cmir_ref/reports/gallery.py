@@ -1,0 +1,159 @@
+"""Galleries: queries with their nearest results as pictures and sounds, right and wrong ones marked, on one page.
+
+A run keeps paths, not samples: what is shown is read again from the files, and a file that is gone leaves a card with
+the sample's name.
+"""
+
+import base64
+import io
+import mimetypes
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data import Modality, read_image, read_query
+from ..errors import InputError
+from .pages import environment
+
+SIDE = 96  # pixels of a thumbnail at most
+LARGEST_SOUND = 2**19  # bytes of a recording that is put into a page
+SOUNDS = {".flac": "audio/flac", ".wav": "audio/wav", ".ogg": "audio/ogg"}
+MAGMA = ("000004", "180f3d", "440f76", "721f81", "9e2f7f", "cd4071", "f1605d", "fd9668", "feca8d", "fcfdbf")
+
+
+class Example(NamedTuple):
+    """A query and what it found: samples with `modality` ("a" or "b"), `id`, `path`, `labels` and `distance`."""
+
+    query: Any
+    hits: tuple[Any, ...]
+
+
+class Picture(NamedTuple):
+    """A thumbnail as a data URI, and what it shows."""
+
+    uri: str
+    text: str
+
+
+class Card(NamedTuple):
+    """A sample as it stands on the page."""
+
+    modality: str  # in words: "pan"
+    name: str
+    labels: tuple[tuple[str, bool], ...]  # and whether the query has it too
+    pictures: tuple[Picture, ...]
+    sound: str | None  # a data URI
+    note: str  # what is wrong with the file, if anything
+    right: bool | None  # None: the query's labels are not known, or this is the query
+    distance: float
+
+
+def gallery_page(
+    title: str, note: str, examples: Mapping[str, Sequence[Example]], modalities: Sequence[Modality]
+) -> str:
+    """The page as text: a section for each title of `examples`. `modalities` are those of the run, a and b."""
+    rows = cards(examples, modalities)
+    return environment().get_template("gallery.html").render(title=title, note=note, sections=rows)
+
+
+def cards(
+    examples: Mapping[str, Sequence[Example]], modalities: Sequence[Modality]
+) -> dict[str, list[tuple[Card, list[Card]]]]:
+    """The cards of each section's rows; each file is read once."""
+    seen: dict[tuple, tuple] = {}
+
+    def card(sample: Any, wanted: tuple[str, ...] | None) -> Card:
+        modality = modalities["ab".index(sample.modality)]
+        key = sample.modality, sample.path
+        if sample.path is None or key not in seen:
+            seen[key] = look(modality, sample.path)
+        labels = tuple((label, label in (wanted or ())) for label in sample.labels)
+        right = any(shared for _, shared in labels) if wanted else None
+        name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
+        return Card(modality.name, name, labels, *seen[key], right, sample.distance)
+
+    return {
+        title: [(card(e.query, None), [card(hit, e.query.labels) for hit in e.hits]) for e in rows]
+        for title, rows in examples.items()
+    }
+
+
+def look(modality: Modality, path: str | None) -> tuple[tuple[Picture, ...], str | None, str]:
+    """(pictures, sound, note) of a sample's file: thumbnails, a recording to play, and what is wrong with the file."""
+    if path is None or modality.kind == "features":
+        return (), None, ""
+    try:
+        if modality.kind == "sound":
+            x, _ = read_query(modality, path)
+            return (Picture(spectrogram(x[0]), "log-mel spectrogram"),), recording(path), ""
+        if modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
+            return photographs(read_image(path, SIDE)), None, ""  # sharper than what the network sees
+        x, _ = read_query(modality, path)
+        return photographs(x[0]), None, ""
+    except InputError as error:
+        missing = not Path(str(path).rpartition(":")[0] or path).exists() and not Path(path).exists()
+        return (), None, "the file is gone" if missing else f"cannot be shown: {error}"
+
+
+def photographs(x: np.ndarray) -> tuple[Picture, ...]:
+    """An image (H, W, C) as thumbnails: grey; RGB; or of blue, green, red and near infrared true and false colours."""
+    if x.shape[-1] == 1:
+        return (Picture(_jpeg(stretch(x[..., 0])), "panchromatic"),)
+    if x.shape[-1] == 4:
+        true, false = (_jpeg(stretch(x[..., bands])) for bands in ([2, 1, 0], [3, 2, 1]))
+        return Picture(true, "true colour"), Picture(false, "false colour: NIR, red, green")
+    return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x)), "colour"),)
+
+
+def stretch(x: np.ndarray) -> np.ndarray:
+    """Digital numbers as grey values or colours uint8: from the 1st percentile, black, to the 99th, white.
+
+    What is nearly uniform is not stretched to the noise: the range is at least half the median.
+    """
+    low, middle, high = np.percentile(x, (1, 50, 99))
+    spare = max(0.5 * middle - (high - low), 0) / 2
+    low, high = low - spare, max(high + spare, low - spare + 1)
+    return np.clip((x - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+
+
+def spectrogram(patch: np.ndarray) -> str:
+    """A log-mel patch (96, 64, 1) as a picture, time to the right and frequency upwards."""
+    from PIL import Image
+
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in MAGMA])
+    steps = np.linspace(0, len(anchors) - 1, 256)
+    palette = np.stack([np.interp(steps, range(len(anchors)), anchors[:, c]) for c in range(3)], axis=1)
+    values = np.asarray(patch[..., 0], dtype=float).T[::-1]
+    low, high = values.min(), values.max()
+    grey = ((values - low) / max(high - low, 1e-6) * 255).astype(np.uint8)
+    image = Image.fromarray(grey).convert("P")
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    return _uri("image/png", _encoded(image, format="PNG", optimize=True))
+
+
+def recording(path: str | Path) -> str | None:
+    """A sound file as a data URI; None for one that is too large to stand in a page."""
+    path = Path(path)
+    if path.stat().st_size > LARGEST_SOUND:
+        return None
+    return _uri(SOUNDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "audio/wav", path.read_bytes())
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    return _uri("image/jpeg", _encoded(image, format="JPEG", quality=82, optimize=True))
+
+
+def _encoded(image, **settings) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, **settings)
+    return stream.getvalue()
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,212 @@
+"""Galleries: what is shown of a sample, which are marked right, and what becomes of files that are gone or odd."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import worlds
+from PIL import Image
+from test_report import Page
+
+from cmir_ref import runs
+from cmir_ref.data import Modality, samples_dir
+from cmir_ref.reports import gallery
+from cmir_ref.reports.gallery import Example, cards, gallery_page, look, photographs, recording, spectrogram, stretch
+
+
+class Sample(NamedTuple):
+    modality: str
+    id: str
+    path: str | None
+    labels: tuple[str, ...]
+    distance: float = 0.5
+
+
+def record(name, kind, shape=(4,), dtype="float32"):
+    return Modality(name, kind, np.empty((0, *shape), dtype), np.zeros(0, int), (), None, np.zeros(0))
+
+
+VECTORS = (record("first", "features"), record("second", "features"))
+BUNDLED = str(samples_dir() / "DSRSID.mat")
+
+
+def decoded(uri):
+    """(kind, bytes) of a data URI."""
+    kind, content = re.fullmatch(r"data:([a-z]+/[a-z]+);base64,(.+)", uri).groups()
+    return kind, base64.b64decode(content)
+
+
+def pixels(uri):
+    return np.asarray(Image.open(io.BytesIO(decoded(uri)[1])).convert("RGB"))
+
+
+# ---- which are right ------------------------------------------------------------------------------------------------
+
+
+def test_right_is_a_shared_label():
+    query = Sample("a", "q", None, ("sea", "ship"))
+    hits = (Sample("b", "x", None, ("ship", "dock")), Sample("b", "y", None, ("sand",)), Sample("a", "z", None, ()))
+    [(asked, found)] = cards({"": [Example(query, hits)]}, VECTORS)[""]
+    assert asked.right is None and asked.modality == "first"
+    assert [c.right for c in found] == [True, False, False]
+    assert found[0].labels == (("ship", True), ("dock", False)) and found[0].modality == "second"
+    page = gallery_page("t", "n", {"": [Example(query, hits)]}, VECTORS)
+    assert page.count("card right") == 1 and page.count("card wrong") == 2
+    assert len(re.findall(r"<span[^>]*>✓", page)) == 1 and len(re.findall(r"<span[^>]*>✗", page)) == 2
+    assert "<b>ship</b>" in page and "<b>dock</b>" not in page
+
+
+def test_without_the_querys_labels_nothing_is_marked():
+    example = Example(Sample("a", "q", None, ()), (Sample("b", "x", None, ("sea",)),))
+    page = gallery_page("t", "n", {"": [example]}, VECTORS)
+    assert "card right" not in page and "card wrong" not in page and "<span title" not in page
+
+
+def test_odd_names_are_only_text():
+    odd = "<script>alert(\"1\")</script> & 'x' {{ 7 }}"
+    example = Example(Sample("a", odd, odd, (odd,)), (Sample("b", odd, odd, (odd,)),))
+    modalities = record(odd, "image", (64, 64, 3), "uint8"), record("b", "sound", (96, 64, 1))
+    text = gallery_page(odd, odd, {odd: [example]}, modalities)
+    assert "<script" not in text
+    assert Page(text).text.count(odd) >= 8
+
+
+# ---- what is shown --------------------------------------------------------------------------------------------------
+
+
+def test_bands_become_colours():
+    x = np.zeros((8, 8, 4), np.uint16)
+    x[:, :4], x[:, 4:] = (100, 200, 300, 1000), (300, 200, 100, 50)
+    true, false = photographs(x)
+    left, right = pixels(true.uri)[4, 1], pixels(true.uri)[4, 6]
+    assert left[0] > left[2] + 50 and right[2] > right[0] + 50, "red on the left, blue on the right"
+    assert pixels(false.uri)[4, 1, 0] > 200 and pixels(false.uri)[4, 6, 0] < 60, "near infrared is red"
+    assert "NIR" in false.text
+    assert len(photographs(x[..., :1])) == len(photographs(x[..., :3])) == 1
+
+
+@pytest.mark.parametrize(("shape", "side"), [((256, 256, 1), 96), ((64, 64, 3), 64), ((300, 200, 3), 96)])
+def test_thumbnails_are_small(shape, side):
+    x = np.random.default_rng(0).integers(1, 255, shape).astype(np.uint8)
+    (picture,) = photographs(x)
+    assert max(pixels(picture.uri).shape) == side and len(picture.uri) < 16_000
+
+
+def test_stretching():
+    ramp = np.arange(256 * 4, dtype=np.uint16).reshape(32, 32)
+    assert stretch(ramp).min() == 0 and stretch(ramp).max() == 255
+    noise = 500 + np.random.default_rng(0).integers(-3, 4, (32, 32))
+    assert np.ptp(stretch(noise).astype(int)) < 20, "noise is not made to look like a scene"
+    for flat in (np.zeros((4, 4)), np.full((4, 4), 7, np.uint8)):
+        assert stretch(flat).dtype == np.uint8
+
+
+def test_spectrogram_has_low_frequencies_at_the_bottom():
+    patch = np.full((96, 64, 1), -4.6, np.float32)
+    patch[:48, :8] = 2.0
+    image = pixels(spectrogram(patch)).astype(int).sum(axis=2)
+    assert image.shape == (64, 96)
+    assert image[-4, 20] > 500 and image[4, 20] < 50 and image[-4, 70] < 50
+    assert pixels(spectrogram(0 * patch)).shape == (64, 96, 3)
+
+
+def test_a_recording_can_be_played():
+    path = samples_dir() / "speech" / "airplane" / "en-us-m3.flac"
+    pictures, sound, note = look(record("speech", "sound", (96, 64, 1)), str(path))
+    assert len(pictures) == 1 and note == "" and decoded(sound) == ("audio/flac", path.read_bytes())
+
+
+def test_a_long_recording_is_left_out(monkeypatch):
+    monkeypatch.setattr(gallery, "LARGEST_SOUND", 100)
+    assert recording(samples_dir() / "speech" / "airplane" / "en-us-m3.flac") is None
+
+
+def test_tiles_of_a_mat_file():
+    pan, sound, note = look(record("pan", "image", (256, 256, 1), "uint16"), f"{BUNDLED}:3")
+    mul, _, _ = look(record("mul", "image", (64, 64, 4), "uint16"), f"{BUNDLED}:3")
+    assert (len(pan), len(mul), sound, note) == (1, 2, None, "")
+
+
+@pytest.mark.parametrize("path", ["gone.tif", "gone.mat:3", BUNDLED + ":999", BUNDLED, __file__, "", "."])
+@pytest.mark.parametrize("kind", ["pan", "mul", "image", "sound"])
+def test_a_file_that_cannot_be_shown_leaves_a_card(kind, path):
+    shape = {"pan": (256, 256, 1), "mul": (64, 64, 4), "image": (64, 64, 3), "sound": (96, 64, 1)}[kind]
+    modality = record(kind, "sound" if kind == "sound" else "image", shape, "uint16")
+    pictures, sound, note = look(modality, path)
+    assert pictures == () and sound is None
+    assert ("gone" in note) == path.startswith("gone") and note
+    example = Example(Sample("a", "the-query", path, ("x",)), ())
+    assert "the-query" in gallery_page("t", "", {"": [example]}, (modality, modality))
+
+
+def test_rows_of_features_have_no_picture():
+    assert look(VECTORS[0], "speech.mat:17") == ((), None, "")
+    assert "no picture" in gallery_page("t", "", {"": [Example(Sample("a", "q", None, ()), ())]}, VECTORS)
+
+
+# ---- of a run -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(folder of the data, run) of a tiny run on images and sounds."""
+    root = worlds.write_ucmerced(tmp_path_factory.mktemp("data"), count=6)
+    worlds.write_speech(root / "speech")
+    given = ("stage1.epochs=1", "stage2.epochs=1", "speech=speech", "protocol=voices")
+    config = worlds.config(*given)
+    return root, runs.train(config, runs.load_data(config, root), tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_examples_are_of_many_classes_and_the_same_from_one_side(finished):
+    _, run = finished
+    by_direction = {d: runs.examples(run, d, count=3, k=4) for d in runs.DIRECTIONS}
+    for direction, found in by_direction.items():
+        query, searched = direction.split("->")
+        assert len(found) == 3 and all(len(e.hits) <= 4 and e.query.modality == query for e in found)
+        assert {h.modality for e in found for h in e.hits} <= set(searched)
+        assert all(e.query.id not in [h.id for h in e.hits if h.modality == query] for e in found)
+        assert all([h.rank for h in e.hits] == list(range(1, len(e.hits) + 1)) for e in found)
+        distances = [[h.distance for h in e.hits] for e in found]
+        assert all(d == sorted(d) for d in distances)
+        assert [e.query for e in found] == [e.query for e in by_direction[f"{query}->{query}"]]
+    assert len({e.query.labels for e in runs.examples(run, "b->a", count=3)}) == 3
+    assert by_direction["a->b"] == runs.examples(run, "a->b", count=3, k=4)
+
+
+def test_a_run_writes_its_gallery(finished):
+    _, run = finished
+    text = (run.path / "gallery.html").read_text()
+    page = Page(text)
+    assert "<script" not in text and all(link.startswith("data:") for link in page.links)
+    assert "audio" in page.tags and "img" in page.tags
+    for name in ("image → speech", "speech → image", "image → image or speech"):
+        assert name in page.text
+    assert 'href="gallery.html"' in (run.path / "report.html").read_text()
+    assert not [p for p in run.path.iterdir() if p.suffix == ".tmp"]
+
+
+def test_a_run_whose_data_are_gone(finished, tmp_path):
+    root, run = finished
+    moved = shutil.move(root, tmp_path / "elsewhere")
+    try:
+        text = runs.write_gallery(runs.load_run(run.path)).read_text()
+    finally:
+        shutil.move(moved, root)
+    assert "the file is gone" in text and "<img" not in text and "forest" in text
+    runs.write_gallery(run)
+
+
+def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
+    root, run = finished
+    known = root / "Images" / "forest" / "forest00.tif"
+    strange = shutil.copy(known, tmp_path / "strange.tif")
+    for path, judged in ((known, True), (strange, False)):
+        page = runs.retrieval_page(run, path, "a", runs.retrieve(run, path, "b", 5))
+        assert ("card right" in page or "card wrong" in page) is judged
+        assert Page(page).text.count("b" * 0 + path.name if hasattr(path, "name") else "strange.tif") >= 1
+    json.dumps([hit._asdict() for hit in runs.retrieve(run, known, "b", 5)])

@@ -1,0 +1,160 @@
+"""The demo: both scenarios on a page of their own, and what it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reports.test_report import Page
+
+from cmir_ref import demo, runs
+from cmir_ref.config import load_config
+from cmir_ref.data import cached_scenes
+from cmir_ref.errors import InputError
+
+SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage2.epochs=1")
+SETTINGS = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """(folder, result) of a tiny demo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        out = tmp_path_factory.mktemp("runs") / "demo"
+        return out, demo.demo(out, settings=SETTINGS, side_epochs=2)
+
+
+def test_result_and_folders(shown):
+    out, result = shown
+    assert result.keys() == {"pan-mul", "image-speech", "seconds"} and result["seconds"] > 0
+    json.dumps(result, allow_nan=False)
+    assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "report.html"]
+    for scenario in demo.SCENARIOS:
+        run = runs.load_run(out / scenario)
+        assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
+        assert (out / scenario / "gallery.html").is_file()
+    assert result["image-speech"]["protocol"] == "voices"
+
+
+def test_everything_is_on_the_page(shown):
+    out, result = shown
+    text = (out / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "<script" not in text and "@import" not in text and not re.search(r"url\((?!#)", text)
+    own = {f"{scenario}/report.html" for scenario in demo.SCENARIOS}
+    assert {link for link in page.links if not link.startswith(("data:", "#"))} == own
+    for scenario in demo.SCENARIOS:
+        for m in result[scenario]["directions"].values():
+            found = [m[name] for name in ("map", "chance", "p@10")]
+            assert all(("–" if value is None else f"{value:.3f}") in page.text for value in found)
+    for name in ("pan → mul", "mul → pan or mul", "image → speech", "speech → image or speech"):
+        assert page.text.count(name) >= 2, f"{name}: in the table and with a gallery"
+    assert page.tags.count("details") == 12
+    assert page.tags.count("svg") == 2 * (3 + 1) + 2
+    assert page.tags.count("audio") > 20 and page.tags.count("img") > 200
+    assert text.count("<li>") == 5
+    assert "24 places" in page.text and "84 aerial photographs" in page.text
+    for words in ("collapse", "orthogonality", "without labels, α = 0", "principal component 1"):
+        assert words in page.text
+
+
+def test_an_existing_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"exists already; remove it, or give another --out"):
+        demo.demo(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_refuses_an_existing_folder(tmp_path):
+    command = [sys.executable, "-m", "cmir_ref", "demo", "--out", tmp_path, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines() == [f"error: {tmp_path}: exists already; remove it, or give another --out"]
+
+
+def test_presets_say_what_the_demo_needs():
+    for scenario in demo.SCENARIOS:
+        config = load_config(f"demo-{scenario}")
+        assert (config.scenario, config.dataset) == (scenario, "scenes")
+    assert config.speech == "bundled" and runs.protocol_of(config) == "voices"
+
+
+# ---- the experiments ------------------------------------------------------------------------------------------------
+
+
+def test_orthogonality_empties_what_is_beside_the_diagonal():
+    random = np.random.default_rng(0)
+    labels = np.arange(96) % 4
+    x = (np.eye(4)[labels] @ random.standard_normal((4, 20)) + 0.3 * random.standard_normal((96, 20))).astype("f4")
+    config = load_config("demo-pan-mul")
+    without, given = (demo.off_diagonal(demo.gram(config, x, labels, weight, 40)) for weight in (0.0, 1.0))
+    assert given < 0.5 * without
+    assert demo.off_diagonal(np.eye(3)) == 0 and demo.off_diagonal(np.ones((3, 3))) == pytest.approx(1)
+
+
+def test_shrunk_images_are_means_over_squares():
+    x = np.arange(2 * 16 * 16 * 3, dtype=np.uint16).reshape(2, 16, 16, 3)
+    found = demo.shrunk(x, np.array([1]), 8).reshape(8, 8, 3)
+    assert found[0, 0, 2] == x[1, :2, :2, 2].mean() and found[7, 3, 0] == x[1, 14:, 6:8, 0].mean()
+
+
+def test_projection_is_on_the_axes_of_most_variance():
+    random = np.random.default_rng(0)
+    x = random.standard_normal((50, 6)) * (1, 9, 1, 3, 1, 1)
+    (a, b), share = demo.project([x[:20], x[20:]])
+    assert a.shape == (20, 2) and b.shape == (30, 2) and 0.6 < share[0] < 1 and share[1] < share[0]
+    both = np.concatenate([a, b])
+    assert abs(np.corrcoef(both[:, 0], x[:, 1])[0, 1]) > 0.99
+    assert np.isfinite(demo.project([np.ones((3, 4)), np.ones((2, 4))])[1]).all()
+
+
+def test_multi_label_samples_get_a_colour_only_where_it_is_unambiguous():
+    images = np.zeros((9, 5), np.uint8)
+    images[:4, 0] = images[4:8, 1] = images[2:6, 4] = 1
+    colours = demo.shown_classes([images, np.array([0, 1, 2, 4])])
+    assert set(colours.classes) == {0, 1}, "2 and 3 never occur, 4 stands with both"
+    back = dict(enumerate(colours.classes))
+    assert [back.get(c) for c in colours.of[0].tolist()] == [0, 0, 0, 0, 1, 1, 1, 1, None]
+    assert [back.get(c) for c in colours.of[1].tolist()] == [0, 1, None, None]
+
+
+def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
+    out, _ = shown
+    run = runs.load_run(out / "pan-mul")
+    random = np.random.default_rng(0)
+    z = tuple(np.abs(random.standard_normal((24, 128))).astype("f4") for _ in "ab")
+    lives = demo.fates(demo.Part(run, {}, z), 300)
+    dead, alive, full = lives.values()
+    assert len(dead.norms) == 301 and dead.norms[-1] < 1e-2 * dead.norms[0]
+    assert alive.norms[-1] > 20 * dead.norms[-1] and full.norms[-1] > 20 * dead.norms[-1]
+    assert all(0 <= f.map <= 1 and f.chance == dead.chance for f in lives.values())
+
+
+def test_the_wheel_carries_templates_and_presets(tmp_path):
+    pytest.importorskip("hatchling")
+    root = Path(demo.__file__).parents[1]
+    if not (root / "pyproject.toml").is_file():
+        pytest.skip("not a checkout")
+    from hatchling.builders.wheel import WheelBuilder
+
+    (wheel,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("reports/templates", "presets"):
+        files = {p.name for p in (root / "cmir_ref" / folder).iterdir() if p.suffix in (".html", ".toml")}
+        assert {f"cmir_ref/{folder}/{name}" for name in files} <= names
+    assert "cmir_ref/_samples/DSRSID.mat" in names
+
+
+def test_scenes_are_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
+    config = load_config("demo-pan-mul", ["scenes=8"])
+    runs.load_data(config)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    runs.load_data(config.model_copy(update={"seed": 9}))
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+    assert cached_scenes("land-cover", 8).parent == tmp_path
