@@ -60,7 +60,7 @@ def test_everything_is_on_the_page(shown):
     assert text.count("<li>") == 5
     assert "24 places" in page.text and "84 aerial photographs" in page.text
     for words in ("collapse", "orthogonality", "without labels, α = 0", "principal component 1"):
-        assert words in page.text
+        assert words in text  # letters of figures are outlines, but for a comment
 
 
 def test_an_existing_folder_is_refused(tmp_path):
@@ -128,9 +128,9 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
     run = runs.load_run(out / "pan-mul")
     random = np.random.default_rng(0)
     z = tuple(np.abs(random.standard_normal((24, 128))).astype("f4") for _ in "ab")
-    lives = demo.fates(demo.Part(run, {}, z), 300)
+    lives = demo.fates(demo.Part(run, {}, z), 800)
     dead, alive, full = lives.values()
-    assert len(dead.norms) == 301 and dead.norms[-1] < 1e-2 * dead.norms[0]
+    assert len(dead.norms) == 801 and dead.norms[-1] < 1e-2 * dead.norms[0]
     assert alive.norms[-1] > 20 * dead.norms[-1] and full.norms[-1] > 20 * dead.norms[-1]
     assert all(0 <= f.map <= 1 and f.chance == dead.chance for f in lives.values())
 
