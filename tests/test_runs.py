@@ -17,7 +17,7 @@ from cmir_ref import params, runs
 from cmir_ref.config import load_config
 from cmir_ref.errors import InputError
 
-FILES = ["checkpoint.safetensors", "config.toml", "embeddings.npz", "metrics.jsonl", "report.html"]
+FILES = ["checkpoint.safetensors", "config.toml", "embeddings.npz", "gallery.html", "metrics.jsonl", "report.html"]
 
 
 def lines_of(path: Path) -> list[dict]:
