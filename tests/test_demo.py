@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,21 +131,6 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
     assert len(dead.norms) == 801 and dead.norms[-1] < 1e-2 * dead.norms[0]
     assert alive.norms[-1] > 20 * dead.norms[-1] and full.norms[-1] > 20 * dead.norms[-1]
     assert all(0 <= f.map <= 1 and f.chance == dead.chance for f in lives.values())
-
-
-def test_the_wheel_carries_templates_and_presets(tmp_path):
-    pytest.importorskip("hatchling")
-    root = Path(demo.__file__).parents[1]
-    if not (root / "pyproject.toml").is_file():
-        pytest.skip("not a checkout")
-    from hatchling.builders.wheel import WheelBuilder
-
-    (wheel,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("reports/templates", "presets"):
-        files = {p.name for p in (root / "cmir_ref" / folder).iterdir() if p.suffix in (".html", ".toml")}
-        assert {f"cmir_ref/{folder}/{name}" for name in files} <= names
-    assert "cmir_ref/_samples/DSRSID.mat" in names
 
 
 def test_scenes_are_found_again(tmp_path, monkeypatch):
