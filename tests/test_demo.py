@@ -56,7 +56,7 @@ def test_everything_is_on_the_page(shown):
     assert page.tags.count("svg") == 2 * (3 + 1) + 2
     assert page.tags.count("audio") > 20 and page.tags.count("img") > 200
     assert text.count("<li>") == 5
-    assert "24 places" in page.text and "84 aerial photographs" in page.text
+    assert "24 places" in page.text and "84 simulated aerial images" in " ".join(page.text.split())
     for words in ("collapse", "orthogonality", "without labels, α = 0", "principal component 1"):
         assert words in text  # letters of figures are outlines, but for a comment
 
