@@ -3,6 +3,7 @@
 The command `cmir-ref gradcheck` and the tests read this list; a test fails if a public pair has no entry.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -38,11 +39,15 @@ class Pair(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One declaration. `draw(rng)` gives the pair with fresh inputs; `covers` is the name of the public pair."""
+    """One declaration. `draw(rng)` gives the pair with fresh inputs; `covers` is the name of the public pair.
+
+    `sizes` names the dimensions with their usual values, all different: `draw(rng, n=0)` draws an empty batch.
+    """
 
     name: str
     covers: str
-    draw: Callable[[np.random.Generator], Pair]
+    draw: Callable[..., Pair]
+    sizes: dict[str, int]
     network: bool = False
 
 
@@ -50,10 +55,15 @@ CHECKS: list[Check] = []
 
 
 def declare(name: str, covers: str, *, network: bool = False, **settings) -> Callable:
-    """Adds a drawing function to `CHECKS`; several declarations may share one with different `settings`."""
+    """Adds a drawing function to `CHECKS`; several declarations may share one with different `settings`.
+
+    The function's parameters of one letter are its sizes: n and m rows of a batch, h × w pixels, c channels or columns
+    in, d out, k classes, and what else it has.
+    """
 
     def add(draw):
-        CHECKS.append(Check(name, covers, partial(draw, **settings), network))
+        sizes = {p.name: p.default for p in inspect.signature(draw).parameters.values() if len(p.name) == 1}
+        CHECKS.append(Check(name, covers, partial(draw, **settings), sizes, network))
         return draw
 
     return add
@@ -64,10 +74,23 @@ def arrays(rng: np.random.Generator, **shapes: tuple[int, ...]) -> dict[str, np.
     return {name: random_direction(rng, shape) for name, shape in shapes.items()}
 
 
-def run(check: Check, *, seed: int = 0) -> list[Result]:
-    """The results of one declaration on inputs drawn with `seed`."""
-    pair = check.draw(np.random.default_rng([seed, *check.name.encode()]))
-    return check_gradient(pair.forward, pair.backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
+def regimes(check: Check) -> dict[str, dict[str, int]]:
+    """The sizes to draw with by name: all different, all equal (a missing transpose), all one, and an empty batch."""
+    empty = {name: 0 for name in check.sizes if name in "nm"}
+    found = {"different": {}, "square": dict.fromkeys(check.sizes, 4), "one": dict.fromkeys(check.sizes, 1)}
+    return found | ({"empty": empty} if empty else {})
+
+
+def draw(check: Check, *, seed: int = 0, **sizes: int) -> Pair:
+    """The pair with inputs drawn with `seed`; a declaration's draw does not depend on what else is checked."""
+    return check.draw(np.random.default_rng([seed, *check.name.encode()]), **sizes)
+
+
+def run(check: Check, *, seed: int = 0, sizes: Mapping[str, int] | None = None, **settings) -> list[Result]:
+    """The results of one declaration on inputs drawn with `seed`; `settings` are those of `check_gradient`."""
+    pair = draw(check, seed=seed, **(sizes or {}))
+    names, inputs = list(pair.inputs), list(pair.inputs.values())
+    return check_gradient(pair.forward, pair.backward, inputs, names=names, seed=seed, **settings)
 
 
 def select(names: list[str]) -> Iterator[Check]:
@@ -79,63 +102,63 @@ def select(names: list[str]) -> Iterator[Check]:
 
 
 @declare("linear", "ops.linear.linear")
-def _linear(rng):
-    return Pair(ops.linear, ops.linear_backward, arrays(rng, x=(4, 3), w=(3, 5), b=(5,)))
+def _linear(rng, n=4, c=3, d=5):
+    return Pair(ops.linear, ops.linear_backward, arrays(rng, x=(n, c), w=(c, d), b=(d,)))
 
 
 @declare("relu", "ops.relu.relu")
-def _relu(rng):
-    return Pair(ops.relu, ops.relu_backward, arrays(rng, x=(4, 5)))
+def _relu(rng, n=4, d=5):
+    return Pair(ops.relu, ops.relu_backward, arrays(rng, x=(n, d)))
 
 
 @declare("leaky_relu", "ops.relu.leaky_relu")
-def _leaky_relu(rng):
-    return Pair(partial(ops.leaky_relu, slope=0.2), ops.leaky_relu_backward, arrays(rng, x=(4, 5)))
+def _leaky_relu(rng, n=4, d=5):
+    return Pair(partial(ops.leaky_relu, slope=0.2), ops.leaky_relu_backward, arrays(rng, x=(n, d)))
 
 
 @declare("conv", "ops.conv.conv")
-def _conv(rng):
-    return Pair(ops.conv, ops.conv_backward, arrays(rng, x=(2, 4, 5, 3), w=(3, 3, 3, 2), b=(2,)))
+def _conv(rng, n=2, h=4, w=5, c=3, d=2):
+    return Pair(ops.conv, ops.conv_backward, arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,)))
 
 
 @declare("max_pool/2", "ops.max_pool.max_pool", factor=2)
 @declare("max_pool/3", "ops.max_pool.max_pool", factor=3)
 @declare("max_pool/1", "ops.max_pool.max_pool", factor=1)
-def _max_pool(rng, factor):
-    x = rng.permutation(2 * 7 * 6 * 3).reshape(2, 7, 6, 3) / 50  # distinct: no ties near the difference
+def _max_pool(rng, factor, n=2, h=7, w=6, c=3):
+    x = rng.permutation(n * h * w * c).reshape(n, h, w, c) / 50  # distinct: no ties near the difference
     return Pair(partial(ops.max_pool, factor=factor), ops.max_pool_backward, {"x": x})
 
 
 @declare("fused/conv_max_pool/2", "ops.fused.conv_max_pool.conv_max_pool", factor=2)
 @declare("fused/conv_max_pool/3", "ops.fused.conv_max_pool.conv_max_pool", factor=3)
-def _conv_max_pool(rng, factor):
-    forward = partial(ops.fused.conv_max_pool, factor=factor)
-    return Pair(forward, ops.fused.conv_max_pool_backward, arrays(rng, x=(2, 6, 5, 3), w=(3, 3, 3, 2), b=(2,)))
+def _conv_max_pool(rng, factor, n=2, h=6, w=5, c=3, d=2):
+    inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,))
+    return Pair(partial(ops.fused.conv_max_pool, factor=factor), ops.fused.conv_max_pool_backward, inputs)
 
 
 @declare("batch_norm/train", "ops.batch_norm.batch_norm", form="train")
 @declare("batch_norm/inference", "ops.batch_norm.batch_norm", form="inference")
 @declare("batch_norm/frozen", "ops.batch_norm.batch_norm", form="frozen")
-def _batch_norm(rng, form):
-    mean, var = rng.normal(size=3), rng.uniform(0.5, 2, 3)
+def _batch_norm(rng, form, n=2, h=3, w=4, c=3):
+    mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
     forward = partial(ops.batch_norm, mean=mean, var=var, form=form)
-    return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(2, 3, 4, 3), gamma=(3,), beta=(3,)))
+    return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
 @declare("dropout", "ops.dropout.dropout")
-def _dropout(rng):
-    mask = rng.random((4, 5)) > 0.3
-    return Pair(partial(ops.dropout, mask=mask, rate=0.3), ops.dropout_backward, arrays(rng, x=(4, 5)))
+def _dropout(rng, n=4, d=5):
+    mask = rng.random((n, d)) > 0.3
+    return Pair(partial(ops.dropout, mask=mask, rate=0.3), ops.dropout_backward, arrays(rng, x=(n, d)))
 
 
-def _targets(rng, kind, n=5, k=4):
+def _targets(rng, kind, n, k):
     if kind == "integer":
         return rng.integers(0, k, n)
     if kind == "one-hot":
         return np.eye(k, dtype=np.uint8)[rng.integers(0, k, n)]
     hot = (rng.random((n, k)) < 0.5).astype(np.uint8)
-    hot[0] = 1
-    hot[1] = 0  # a sample without label
+    hot[:1] = 1
+    hot[1:2] = 0  # a sample without label
     return hot
 
 
@@ -145,9 +168,9 @@ def _targets(rng, kind, n=5, k=4):
 @declare(
     "softmax_cross_entropy/sum", "ops.softmax_cross_entropy.softmax_cross_entropy", kind="multi-hot", reduction="sum"
 )
-def _softmax(rng, kind, reduction="mean"):
-    forward = partial(ops.softmax_cross_entropy, targets=_targets(rng, kind), reduction=reduction)
-    return Pair(forward, ops.softmax_cross_entropy_backward, arrays(rng, u=(5, 4)))
+def _softmax(rng, kind, reduction="mean", n=5, k=4):
+    forward = partial(ops.softmax_cross_entropy, targets=_targets(rng, kind, n, k), reduction=reduction)
+    return Pair(forward, ops.softmax_cross_entropy_backward, arrays(rng, u=(n, k)))
 
 
 @declare("sigmoid_cross_entropy/integer", "ops.sigmoid_cross_entropy.sigmoid_cross_entropy", kind="integer")
@@ -155,17 +178,17 @@ def _softmax(rng, kind, reduction="mean"):
 @declare(
     "sigmoid_cross_entropy/sum", "ops.sigmoid_cross_entropy.sigmoid_cross_entropy", kind="multi-hot", reduction="sum"
 )
-def _sigmoid(rng, kind, reduction="mean"):
-    forward = partial(ops.sigmoid_cross_entropy, targets=_targets(rng, kind), reduction=reduction)
-    return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(5, 4)))
+def _sigmoid(rng, kind, reduction="mean", n=5, k=4):
+    forward = partial(ops.sigmoid_cross_entropy, targets=_targets(rng, kind, n, k), reduction=reduction)
+    return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(n, k)))
 
 
 @declare("frobenius/squared", "ops.frobenius.frobenius", norm="squared", reduction="sum")
 @declare("frobenius/unsquared", "ops.frobenius.frobenius", norm="unsquared", reduction="sum")
 @declare("frobenius/mean", "ops.frobenius.frobenius", norm="squared", reduction="mean")
 @declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", norm="unsquared", reduction="mean")
-def _frobenius(rng, **reading):
-    return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(4, 3)))
+def _frobenius(rng, n=4, d=3, **reading):
+    return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(n, d)))
 
 
 # ---- losses ---------------------------------------------------------------------------------------------------------
@@ -174,26 +197,25 @@ def _frobenius(rng, **reading):
 @declare("eq1/soft_orthogonality/identity", "losses.eq1_pretraining.soft_orthogonality", target="identity")
 @declare("eq1/soft_orthogonality/scaled", "losses.eq1_pretraining.soft_orthogonality", target="identity", scaled=True)
 @declare("eq1/soft_orthogonality/ones", "losses.eq1_pretraining.soft_orthogonality", target="ones")
-def _orthogonality(rng, **reading):
-    return Pair(
-        partial(losses.soft_orthogonality, **reading), losses.soft_orthogonality_backward, arrays(rng, z=(5, 4))
-    )
+def _orthogonality(rng, n=5, d=4, **reading):
+    inputs = arrays(rng, z=(n, d))
+    return Pair(partial(losses.soft_orthogonality, **reading), losses.soft_orthogonality_backward, inputs)
 
 
 @declare("eq1/softmax", "losses.eq1_pretraining.pretraining_loss", kind="softmax")
 @declare("eq1/sigmoid", "losses.eq1_pretraining.pretraining_loss", kind="sigmoid")
 @declare("eq1/off", "losses.eq1_pretraining.pretraining_loss", kind="softmax", target="off")
-def _eq1(rng, kind, target="identity"):
-    labels = _targets(rng, "multi-hot")
+def _eq1(rng, kind, target="identity", n=5, k=4, d=3):
+    labels = _targets(rng, "multi-hot", n, k)
     forward = partial(losses.pretraining_loss, labels=labels, kind=kind, weight=0.3, target=target)
-    return Pair(forward, losses.pretraining_loss_backward, arrays(rng, logits=(5, 4), z=(5, 3)))
+    return Pair(forward, losses.pretraining_loss_backward, arrays(rng, logits=(n, k), z=(n, d)))
 
 
 @declare("eq2/squared", "losses.eq2_alignment.alignment", norm="squared", reduction="sum")
 @declare("eq2/unsquared", "losses.eq2_alignment.alignment", norm="unsquared", reduction="sum")
 @declare("eq2/mean", "losses.eq2_alignment.alignment", norm="squared", reduction="mean")
-def _eq2(rng, **reading):
-    return Pair(partial(losses.alignment, **reading), losses.alignment_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3)))
+def _eq2(rng, n=4, d=3, **reading):
+    return Pair(partial(losses.alignment, **reading), losses.alignment_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
 
 
 @declare("eq3/shared", "losses.eq3_classification.classification", classifier="shared")
@@ -206,36 +228,36 @@ def _eq2(rng, **reading):
     classifier="separate",
     kinds=("sigmoid", "softmax"),
 )
-def _eq3(rng, classifier, kinds=("softmax", "softmax")):
-    y_a, y_b = _targets(rng, "multi-hot"), _targets(rng, "integer", n=3)
+def _eq3(rng, classifier, kinds=("softmax", "softmax"), n=5, m=3, k=4):
+    y_a, y_b = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", m, k)
     forward = partial(losses.classification, y_a=y_a, y_b=y_b, classifier=classifier, kinds=kinds)
-    return Pair(forward, losses.classification_backward, arrays(rng, u_a=(5, 4), u_b=(3, 4)))
+    return Pair(forward, losses.classification_backward, arrays(rng, u_a=(n, k), u_b=(m, k)))
 
 
 @declare("eq3/concatenated", "losses.eq3_classification.classification")
-def _eq3_concatenated(rng):
-    y_a, y_b = _targets(rng, "multi-hot"), _targets(rng, "integer")
+def _eq3_concatenated(rng, n=5, k=4):
+    y_a, y_b = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
 
     def forward(u):
         return losses.classification(u, None, y_a, y_b, classifier="concatenated")
 
-    return Pair(forward, lambda dl, cache: losses.classification_backward(dl, cache)[0], arrays(rng, u=(5, 4)))
+    return Pair(forward, lambda dl, cache: losses.classification_backward(dl, cache)[0], arrays(rng, u=(n, k)))
 
 
 @declare("eq4/sum", "losses.eq4_feature_norm.feature_norm", reduction="sum")
 @declare("eq4/mean", "losses.eq4_feature_norm.feature_norm", reduction="mean")
-def _eq4(rng, reduction):
+def _eq4(rng, reduction, n=4, d=3):
     forward = partial(losses.feature_norm, reduction=reduction)
-    return Pair(forward, losses.feature_norm_backward, arrays(rng, v_a=(4, 3), v_b=(4, 3)))
+    return Pair(forward, losses.feature_norm_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
 
 
 @declare("eq5/cross", "losses.eq5_reconstruction.reconstruction", target="cross")
 @declare("eq5/own", "losses.eq5_reconstruction.reconstruction", target="own")
 @declare("eq5/unsquared", "losses.eq5_reconstruction.reconstruction", target="cross", norm="unsquared")
 @declare("eq5/mean", "losses.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
-def _eq5(rng, **reading):
+def _eq5(rng, n=4, d=3, **reading):
     forward = partial(losses.reconstruction, **reading)
-    shapes = dict.fromkeys(("from_a", "from_b", "z_a", "z_b"), (4, 3))
+    shapes = dict.fromkeys(("from_a", "from_b", "z_a", "z_b"), (n, d))
     return Pair(forward, losses.reconstruction_backward, arrays(rng, **shapes))
 
 
@@ -243,8 +265,8 @@ def _eq5(rng, **reading):
 @declare("eq7/norm", "losses.eq7_regulariser.regulariser", reading="norm", alpha=0.7)
 @declare("eq7/released/above", "losses.eq7_regulariser.regulariser", reading="released", alpha=0.7)
 @declare("eq7/released/below", "losses.eq7_regulariser.regulariser", reading="released", alpha=70.0)
-def _eq7(rng, **reading):
-    return Pair(partial(losses.regulariser, **reading), losses.regulariser_backward, arrays(rng, w=(4, 3)))
+def _eq7(rng, c=4, d=3, **reading):
+    return Pair(partial(losses.regulariser, **reading), losses.regulariser_backward, arrays(rng, w=(c, d)))
 
 
 WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
@@ -269,18 +291,18 @@ READINGS = {
 @declare("eq6/default", "losses.eq6_total.total", reading="default")
 @declare("eq6/released", "losses.eq6_total.total", reading="released")
 @declare("eq6/head-decay", "losses.eq6_total.total", reading="head-decay")
-def _eq6(rng, reading):
+def _eq6(rng, reading, n=5, d=3, k=4, f=6, c=2):
     readings = READINGS[reading]._replace(target_gradient="flow")
-    y = _targets(rng, "multi-hot"), _targets(rng, "integer")
-    shapes = {"v_a": (5, 3), "v_b": (5, 3), "u_a": (5, 4), "u_b": (5, 4), "from_a": (5, 6), "from_b": (5, 6)}
-    inputs = arrays(rng, **shapes, z_a=(5, 6), z_b=(5, 6), w=(3, 2), head=(2, 4))
+    y = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
+    shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
+    inputs = arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
 
     def forward(*x):
         return losses.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
 
     def backward(dl, cache):
         d = losses.total_backward(dl, cache)
-        return [*d.output, *d.z, d.w["w"], d.w.get("head", np.zeros((2, 4)))]
+        return [*d.output, *d.z, d.w["w"], d.w.get("head", np.zeros((c, k)))]
 
     return Pair(forward, backward, inputs)
 
@@ -313,8 +335,8 @@ def jitter(rng: np.random.Generator, params: Mapping[str, np.ndarray]) -> dict[s
 @declare("mlp/relu", "models.mlp.mlp", network=True, activation="relu")
 @declare("mlp/hidden", "models.mlp.mlp", network=True, activation="hidden")
 @declare("mlp/linear", "models.mlp.mlp", network=True, activation="linear")
-def _mlp(rng, activation):
-    widths = (3, 5, 4, 2)
+def _mlp(rng, activation, n=6, c=3, p=5, q=4, d=2):
+    widths = (c, p, q, d)
     params = {}
     for i in range(3):
         params |= arrays(rng, **{f"m.{i + 1}.w": (widths[i], widths[i + 1]), f"m.{i + 1}.b": (widths[i + 1],)})
@@ -324,33 +346,38 @@ def _mlp(rng, activation):
         return grads, [dx]
 
     forward = lambda p, x: mlp(p, "m", x, depth=3, activation=activation)  # noqa: E731
-    return network_pair(forward, backward, params, arrays(rng, x=(6, 3)))
+    return network_pair(forward, backward, params, arrays(rng, x=(n, c)))
 
 
 @declare("head", "models.head.head", network=True)
-def _head(rng):
-    params = arrays(rng, **{"fc.w": (5, 4), "fc.b": (4,), "classifier.w": (4, 3), "classifier.b": (3,)})
-    mask = rng.random((6, 4)) > 0.5
+def _head(rng, n=6, c=5, d=4, k=3):
+    params = arrays(rng, **{"fc.w": (c, d), "fc.b": (d,), "classifier.w": (d, k), "classifier.b": (k,)})
+    mask = rng.random((n, d)) > 0.5
 
     def backward(d, cache):
         grads, dh = head_backward(d, cache)
         return grads, [dh]
 
-    return network_pair(lambda p, h: head(p, h, mask, 0.5), backward, params, arrays(rng, h=(6, 5)))
+    return network_pair(lambda p, h: head(p, h, mask, 0.5), backward, params, arrays(rng, h=(n, c)))
 
 
 @declare("feature_pretrainer", "models.feature_pretrainer.feature_pretrainer", network=True)
-def _feature_pretrainer(rng):
-    arch = FeaturePretrainer(hidden=(6,))
-    params, _ = init_feature_pretrainer(arch, (7,), 5, 3, rng)
-    masks = {"z": rng.random((4, 5)) > 0.5}
+def _feature_pretrainer(rng, n=4, c=7, p=6, d=5, k=3):
+    arch = FeaturePretrainer(hidden=(p,))
+    params, _ = init_feature_pretrainer(arch, (c,), d, k, rng)
+    masks = {"z": rng.random((n, d)) > 0.5}
 
     def backward(d, cache):
         grads, dx = feature_pretrainer_backward(d, cache)
         return grads, [dx]
 
     forward = lambda p, x: feature_pretrainer(p, x, arch=arch, mode="train", masks=masks)  # noqa: E731
-    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(4, 7)))
+    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
+
+
+def _pools(h, w):
+    """Of three blocks: two that halve, where that leaves a pixel."""
+    return (2, 2, 1) if min(h, w) >= 4 else (1, 1, 1)
 
 
 @declare("conv_pretrainer/paper/train", "models.conv_pretrainer.conv_pretrainer", network=True)
@@ -369,11 +396,13 @@ def _feature_pretrainer(rng):
     order="conv-act-norm-pool",
     norm="frozen",
 )
-def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train", fused=True):
-    arch = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4), block_order=order, batch_norm=norm, fused=fused)
-    params, buffers = init_conv_pretrainer(arch, (5, 4, 2), 5, 3, rng)
+def _conv_pretrainer(
+    rng, mode="train", order="conv-pool-act-norm", norm="train", fused=True, n=4, h=5, w=4, c=2, d=5, k=3
+):
+    arch = ConvPretrainer(_pools(h, w), channels=(2, 3, 4), block_order=order, batch_norm=norm, fused=fused)
+    params, buffers = init_conv_pretrainer(arch, (h, w, c), d, k, rng)
     buffers = {k: v.astype(float) + rng.uniform(0.1, 0.5, v.shape) for k, v in buffers.items()}
-    masks = {"z": rng.random((4, 5)) > 0.5}
+    masks = {"z": rng.random((n, d)) > 0.5}
 
     def forward(p, x):
         return conv_pretrainer(p, x, arch=arch, mode=mode, buffers=buffers, masks=masks, input_gradient=True)
@@ -382,7 +411,7 @@ def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train"
         grads, dx = conv_pretrainer_backward(d, cache)
         return grads, [dx]
 
-    return network_pair(forward, backward, jitter(rng, params), {"x": rng.normal(size=(4, 5, 4, 2))})
+    return network_pair(forward, backward, jitter(rng, params), {"x": rng.normal(size=(n, h, w, c))})
 
 
 @declare("pretraining_objective/z", "models.pretraining.pretraining_objective", network=True, before_relu=False)
@@ -394,11 +423,11 @@ def _conv_pretrainer(rng, mode="train", order="conv-pool-act-norm", norm="train"
     before_relu=False,
     target="off",
 )
-def _pretraining_objective(rng, before_relu, target="identity"):
-    arch = FeaturePretrainer(hidden=(6,))
+def _pretraining_objective(rng, before_relu, target="identity", n=5, c=7, p=6, d=5, k=4):
+    arch = FeaturePretrainer(hidden=(p,))
     network = Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, arch)
-    params, _ = init_feature_pretrainer(arch, (7,), 5, 4, rng)
-    y, masks = _targets(rng, "multi-hot"), {"z": rng.random((5, 5)) > 0.5}
+    params, _ = init_feature_pretrainer(arch, (c,), d, k, rng)
+    y, masks = _targets(rng, "multi-hot", n, k), {"z": rng.random((n, d)) > 0.5}
     reading = {"kind": "sigmoid", "weight": 0.3, "target": target, "scaled": True, "before_relu": before_relu}
 
     def forward(p, x):
@@ -408,20 +437,21 @@ def _pretraining_objective(rng, before_relu, target="identity"):
         grads, dx = pretraining_objective_backward(dl, cache)
         return grads, [dx]
 
-    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(5, 7)))
+    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
 
 
-def _latent(rng, depth=3, classifier="shared", activation="relu", dropout="none"):
+def _latent(rng, sizes, depth=3, classifier="shared", activation="relu", dropout="none"):
+    n, f, d, k = sizes
     arch = Latent(
-        d_v=3,
+        d_v=d,
         encoder_depth=depth,
         decoder_depth=depth,
         encoder_activation=activation,
         classifier=classifier,
         latent_dropout=dropout,
     )
-    params, _ = init_latent(arch, (5, 5), 4, rng)
-    masks = {m: rng.random((6, 3)) > 0.5 for m in "ab"}
+    params, _ = init_latent(arch, (f, f), k, rng)
+    masks = {m: rng.random((n, d)) > 0.5 for m in "ab"}
     return arch, jitter(rng, params), masks
 
 
@@ -435,17 +465,17 @@ def _latent(rng, depth=3, classifier="shared", activation="relu", dropout="none"
     depth=1,
     dropout="both",
 )
-def _latent_network(rng, **arch):
-    arch, params, masks = _latent(rng, **arch)
+def _latent_network(rng, n=6, f=5, d=3, k=4, **arch):
+    arch, params, masks = _latent(rng, (n, f, d, k), **arch)
 
     def forward(p, z_a, z_b):
         return latent_network(p, (z_a, z_b), arch=arch, mode="train", masks=masks)
 
-    return network_pair(forward, latent_network_backward, params, arrays(rng, z_a=(6, 5), z_b=(6, 5)))
+    return network_pair(forward, latent_network_backward, params, arrays(rng, z_a=(n, f), z_b=(n, f)))
 
 
-def _labels(rng):
-    return _targets(rng, "multi-hot", n=6), _targets(rng, "integer", n=6)
+def _labels(rng, n, k):
+    return _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
 
 
 def _declare_objectives():
@@ -462,9 +492,9 @@ def _declare_objectives():
     declare("objective/last-layer", "models.objective.objective", network=True, **last)(_objective)
 
 
-def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu"):
-    arch, params, masks = _latent(rng, classifier=readings.classifier, activation=activation)
-    y = _labels(rng)
+def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu", n=6, f=5, d=3, k=4):
+    arch, params, masks = _latent(rng, (n, f, d, k), classifier=readings.classifier, activation=activation)
+    y = _labels(rng, n, k)
     readings = readings._replace(
         target_gradient="flow"
     )  # with "stop" the gradient of z is, on purpose, not the derivative
@@ -481,27 +511,27 @@ def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu"):
             masks=masks,
         )
 
-    return network_pair(forward, objective_backward, params, arrays(rng, z_a=(6, 5), z_b=(6, 5)))
+    return network_pair(forward, objective_backward, params, arrays(rng, z_a=(n, f), z_b=(n, f)))
 
 
 _declare_objectives()
 
 
 @declare("end_to_end", "models.end_to_end.end_to_end", network=True)
-def _end_to_end(rng):
-    conv = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4))
+def _end_to_end(rng, n=6, h=4, w=4, c=3, f=5, d=3, k=4):
+    conv = ConvPretrainer(_pools(h, w), channels=(2, 3, 4))
     dense = FeaturePretrainer()
     fronts = (
         Pretrainer(init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward, conv),
         Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, dense),
     )
-    arch, latent, masks = _latent(rng)
-    masks |= {name: rng.random((6, 5)) > 0.3 for name in FRONTS}
-    front_a, _ = init_conv_pretrainer(conv, (4, 4, 1), 5, 4, rng)
-    front_b, _ = init_feature_pretrainer(dense, (3,), 5, 4, rng)
+    arch, latent, masks = _latent(rng, (n, f, d, k))
+    masks |= {name: rng.random((n, f)) > 0.3 for name in FRONTS}
+    front_a, _ = init_conv_pretrainer(conv, (h, w, 1), f, k, rng)
+    front_b, _ = init_feature_pretrainer(dense, (c,), f, k, rng)
     params = prefixed("latent", latent)
     params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
-    x, y = (rng.normal(size=(6, 4, 4, 1)), rng.normal(size=(6, 3))), _labels(rng)
+    x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _labels(rng, n, k)
 
     def forward(p):
         return end_to_end(

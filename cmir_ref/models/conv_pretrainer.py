@@ -4,6 +4,7 @@ N samples, H × W pixels, C channels, D = 128 features, K classes. The pools lea
 PAN 256 × 256 × 1 pools 4, 4, 4;  MUL 64 × 64 × C pools 2, 2, 4;  log-mel patches 96 × 64 × 1 (6 × 4 × 128 remain).
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -112,7 +113,8 @@ def conv_pretrainer(
                     statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
             caches.append((step, cache))
         blocks.append((str(i), caches))
-    out, head_cache = head(params, h.reshape(h.shape[0], -1), masks["z"] if mode == "train" else None, arch.dropout)
+    rows = h.reshape(h.shape[0], math.prod(h.shape[1:]))  # not −1: a batch may be empty
+    out, head_cache = head(params, rows, masks["z"] if mode == "train" else None, arch.dropout)
     return out, ConvPretrainerCache(blocks, h.shape, head_cache, statistics, input_gradient)
 
 
