@@ -143,6 +143,6 @@ def _decay(params: Params, decay: float) -> Array | float:
     if decay == 0:
         return 0.0
     per_entry = np.concatenate(
-        [np.full(a.size, decay if a.ndim > 1 else 0.0, dtype=np.float32) for a in params.values()]
+        [np.full(a.size, decay if a.ndim > 1 else 0.0, dtype=a.dtype) for a in params.values()]
     )
     return to_device(per_entry, get_xp(params.flat))

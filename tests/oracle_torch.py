@@ -1,0 +1,378 @@
+"""Every checked function a second time, from the equations, in PyTorch and with its autograd: the oracle.
+
+`TWINS[covers](s, x)`: `s` has the settings of a declaration (readings, masks, labels, statistics), `x` its named inputs
+as float64 tensors; the answer is a tensor or a tuple of them. Images come as NHWC and kernels as (k, k, C, D), the
+layout of the project; everything else is PyTorch's own.
+"""
+
+import inspect
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from cmir_ref import checks
+
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+
+
+def tensor(value):
+    """An array as a tensor: numbers as float64, labels as int64, masks as they are."""
+    value = torch.as_tensor(np.ascontiguousarray(value).reshape(np.shape(value)))
+    return value.double() if value.is_floating_point() else value if value.dtype == torch.bool else value.long()
+
+
+def each(x):
+    """Tensors for the arrays of a dict or a tuple."""
+    return {k: tensor(v) for k, v in x.items()} if isinstance(x, dict) else tuple(map(tensor, x))
+
+
+# ---- operations -----------------------------------------------------------------------------------------------------
+
+
+def linear(x, w, b):
+    return F.linear(x, w.T, b)
+
+
+def conv(x, w, b):
+    return F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding="same").permute(0, 2, 3, 1)
+
+
+def max_pool(x, factor):
+    return F.max_pool2d(x.permute(0, 3, 1, 2), factor).permute(0, 2, 3, 1)
+
+
+def batch_norm(x, gamma, beta, mean, var, form):
+    """TensorFlow's ε = 1e-3, so that the frozen form is γx/√1.001 + β."""
+    columns = x.reshape(-1, x.shape[-1])
+    if form == "frozen":
+        mean, var = torch.zeros_like(gamma), torch.ones_like(gamma)
+    given = (None, None) if form == "train" else (mean, var)
+    return F.batch_norm(columns, *given, gamma, beta, training=form == "train", eps=1e-3).reshape(x.shape)
+
+
+def dropout(x, mask, rate):
+    return torch.where(mask, x / (1 - rate), 0)
+
+
+def hot(y, classes):
+    return F.one_hot(y, classes).double() if y.ndim == 1 else y.double()
+
+
+def row_losses(u, y, kind):
+    """Cross entropy of each sample; a multi-hot row is spread evenly, or K yes/no questions whose mean is taken."""
+    if kind == "sigmoid":
+        return F.binary_cross_entropy_with_logits(u, hot(y, u.shape[1]), reduction="none").mean(1)
+    if y.ndim == 2:
+        y = y / y.sum(1, keepdim=True).clamp(min=1)
+    return F.cross_entropy(u, y, reduction="none")
+
+
+def cross_entropy(kind):
+    def twin(s, x):
+        rows = row_losses(x["u"], tensor(s.targets), kind)
+        questions = x["u"].shape[1] if kind == "sigmoid" else 1
+        return rows.sum() * questions if s.reduction == "sum" else rows.mean()
+
+    return twin
+
+
+def frobenius(x, norm="squared", reduction="sum"):
+    value = x.square().sum() if norm == "squared" else torch.linalg.norm(x)
+    return value / len(x) if reduction == "mean" else value
+
+
+# ---- equations 1 to 7 -----------------------------------------------------------------------------------------------
+
+
+def orthogonality(z, target, scaled):
+    """‖ZᵀZ − T‖²_F, T = I or 11ᵀ."""
+    gram = z.T @ z / (len(z) if scaled else 1)
+    return frobenius(gram - (torch.eye(z.shape[1]) if target == "identity" else torch.ones(z.shape[1], z.shape[1])))
+
+
+def eq1(logits, z, y, kind, weight=1.0, target="identity", scaled=False):
+    terms = {"ce": row_losses(logits, y, kind).mean()}
+    if target != "off" and weight:
+        terms["orthogonality"] = orthogonality(z, target, scaled)
+    return terms["ce"] + weight * terms.get("orthogonality", 0), terms
+
+
+def eq2(v_a, v_b, norm, reduction):
+    return frobenius(v_a - v_b, norm, reduction)
+
+
+def eq3(u_a, u_b, y_a, y_b, classifier, kinds):
+    """V_ab stacked, the mean over all its rows; joined, a pair having the labels of both; or one head each."""
+    if classifier == "concatenated":
+        k = u_a.shape[1]
+        return row_losses(u_a, torch.maximum(hot(y_a, k), hot(y_b, k)), kinds[0]).mean()
+    a, b = row_losses(u_a, y_a, kinds[0]), row_losses(u_b, y_b, kinds[1])
+    return torch.cat([a, b]).mean() if classifier == "shared" else a.mean() + b.mean()
+
+
+def eq4(v_a, v_b, reduction):
+    return frobenius(v_a, reduction=reduction) + frobenius(v_b, reduction=reduction)
+
+
+def eq5(from_a, from_b, z_a, z_b, target, norm, reduction):
+    if target == "cross":
+        z_a, z_b = z_b, z_a
+    return frobenius(from_a - z_a, norm, reduction) + frobenius(from_b - z_b, norm, reduction)
+
+
+def eq6(out, z, y, regularised, heads, weights, readings):
+    """λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R + decay of the heads; with its terms, those of weight 0 left out."""
+    r, (v_a, v_b, u_a, u_b, from_a, from_b) = readings, out
+    targets = z if r.target_gradient == "flow" else tuple(z_m.detach() for z_m in z)
+    terms = {
+        "l2": (weights.l2, eq2(v_a, v_b, r.frobenius, r.reduction)),
+        "l3": (weights.l3, eq3(u_a, u_b, *y, r.classifier, r.label_losses)),
+        "l4": (weights.l4, eq4(v_a, v_b, r.reduction)),
+        "l5": (weights.l5, eq5(from_a, from_b, *targets, r.decoder_target, r.frobenius, r.reduction)),
+        "r": (weights.r, sum(eq7(w, r.alpha, r.alpha_reading) for w in regularised)),
+        "head_decay": (r.head_decay, sum(w.square().sum() for w in heads)),
+    }
+    terms = {name: pair for name, pair in terms.items() if pair[0]}
+    return sum(weight * value for weight, value in terms.values()), {name: value for name, (_, value) in terms.items()}
+
+
+def eq7(w, alpha, reading):
+    if reading == "elementwise":
+        return (w - alpha).square().sum()
+    gap = torch.linalg.norm(w) - alpha
+    return gap.square() if reading == "norm" else gap.abs()
+
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+
+def under(prefix, x):
+    return {name.removeprefix(prefix + "."): value for name, value in x.items() if name.startswith(prefix + ".")}
+
+
+def layer(p, name, x):
+    return linear(x, p[f"{name}.w"], p[f"{name}.b"])
+
+
+def mlp(p, name, x, activation="relu"):
+    depth = len(under(name, p)) // 2
+    for i in range(1, depth + 1):
+        x = layer(p, f"{name}.{i}", x)
+        if activation == "relu" or (activation == "hidden" and i < depth):
+            x = F.relu(x)
+    return x
+
+
+def head(p, h, mask, rate):
+    s = layer(p, "fc", h)
+    z = F.relu(s)
+    return layer(p, "classifier", z if mask is None else dropout(z, mask, rate)), z, s
+
+
+def conv_pretrainer(p, x, arch, mode, buffers, mask):
+    form = "frozen" if arch.batch_norm == "frozen" else mode
+    for i, factor in enumerate(arch.pools, start=1):
+        step = {
+            "conv": lambda x, i=i: conv(x, p[f"conv.{i}.w"], p[f"conv.{i}.b"]),
+            "pool": lambda x, f=factor: max_pool(x, f),
+            "act": lambda x: F.leaky_relu(x, arch.slope),
+            "norm": lambda x, i=i: batch_norm(
+                x,
+                p[f"norm.{i}.gamma"],
+                p[f"norm.{i}.beta"],
+                buffers.get(f"norm.{i}.mean"),
+                buffers.get(f"norm.{i}.var"),
+                form,
+            ),
+        }
+        for name in arch.block_order.split("-"):
+            x = step[name](x)
+    return head(p, x.flatten(1), mask if mode == "train" else None, arch.dropout)
+
+
+def pretrainer(p, x, arch, mode="train", buffers=None, mask=None):
+    """(logits, z, s) of images or of vectors."""
+    if x.ndim == 4:
+        return conv_pretrainer(p, x, arch, mode, buffers or {}, mask)
+    return head(p, mlp(p, "hidden", x), mask if mode == "train" else None, arch.dropout)
+
+
+def latent_network(p, z, arch, masks):
+    """(v_a, v_b, u_a, u_b, from_a, from_b)."""
+    v = []
+    for m, z_m in zip("ab", z, strict=True):
+        v_m = mlp(p, f"encoder_{m}", z_m, arch.encoder_activation)
+        v.append(dropout(v_m, masks[m], arch.dropout) if arch.latent_dropout in (m, "both") else v_m)
+    if arch.classifier == "concatenated":
+        u = layer(p, "classifier", torch.cat(v, dim=1)), None
+    else:
+        names = ("classifier_a", "classifier_b") if arch.classifier == "separate" else ("classifier",) * 2
+        u = tuple(layer(p, name, v_m) for name, v_m in zip(names, v, strict=True))
+    decoded = (mlp(p, f"decoder_{mn}", v_m, arch.decoder_activation) for mn, v_m in zip(("ab", "ba"), v, strict=True))
+    return *v, *u, *decoded
+
+
+def objective(p, z, y, arch, weights, readings, layers="all", masks=None):
+    regularised = [
+        w
+        for name, w in p.items()
+        if name.startswith("encoder") and name.endswith(".w")
+        if layers == "all" or name.split(".")[1] == str(arch.encoder_depth)
+    ]
+    heads = [w for name, w in p.items() if name.startswith(("classifier", "decoder")) and name.endswith(".w")]
+    return eq6(latent_network(p, z, arch, masks), z, y, regularised, heads, weights, readings)
+
+
+def pretraining_objective(p, x, y, arch, mask, kind, before_relu, **reading):
+    logits, z, s = pretrainer(p, x, arch, mask=mask)
+    return eq1(logits, s if before_relu else z, y, kind, **reading)
+
+
+def end_to_end(p, x, y, fronts, masks, **settings):
+    z = tuple(
+        x_m if front is None else pretrainer(under(name, p), x_m, front.arch, mask=masks[name])[1]
+        for name, front, x_m in zip(("front_a", "front_b"), fronts, x, strict=True)
+    )
+    return objective(under("latent", p), z, y, masks=masks, **settings)
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def _eq3(s, x):
+    y = tensor(s.y_a), tensor(s.y_b)
+    if "u" in x:  # logits of pairs
+        return eq3(x["u"], None, *y, "concatenated", ("softmax", "softmax"))
+    return eq3(x["u_a"], x["u_b"], *y, s.classifier, s.kinds)
+
+
+def _eq6(s, x):
+    *out, z_a, z_b, w, head = x.values()
+    return eq6(out, (z_a, z_b), each(s.y), [w], [head], s.WEIGHTS, s.readings)[0]
+
+
+def _end_to_end(s, x):
+    readings = checks.READINGS["default"]._replace(target_gradient="flow")
+    settings = {"arch": s.arch, "weights": s.WEIGHTS, "readings": readings, "masks": each(s.masks)}
+    return end_to_end(x, each(s.x), each(s.y), s.fronts, **settings)[0]
+
+
+TWINS = {
+    "ops.linear.linear": lambda s, x: linear(**x),
+    "ops.relu.relu": lambda s, x: F.relu(x["x"]),
+    "ops.relu.leaky_relu": lambda s, x: F.leaky_relu(x["x"], s.slope),
+    "ops.conv.conv": lambda s, x: conv(**x),
+    "ops.max_pool.max_pool": lambda s, x: max_pool(x["x"], s.factor),
+    "ops.fused.conv_max_pool.conv_max_pool": lambda s, x: max_pool(conv(**x), s.factor),
+    "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
+    "ops.dropout.dropout": lambda s, x: dropout(x["x"], tensor(s.mask), s.rate),
+    "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
+    "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
+    "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.norm, s.reduction),
+    "losses.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
+    "losses.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
+        **x, y=tensor(s.labels), kind=s.kind, weight=s.weight, target=s.target, scaled=s.scaled
+    )[0],
+    "losses.eq2_alignment.alignment": lambda s, x: eq2(**x, norm=s.norm, reduction=s.reduction),
+    "losses.eq3_classification.classification": _eq3,
+    "losses.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
+    "losses.eq5_reconstruction.reconstruction": lambda s, x: eq5(
+        **x, target=s.target, norm=s.norm, reduction=s.reduction
+    ),
+    "losses.eq6_total.total": _eq6,
+    "losses.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
+    "models.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
+    "models.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
+    "models.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(
+        x, x["x"], s.arch, mask=tensor(s.masks["z"])
+    ),
+    "models.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
+        x, x["x"], s.arch, s.mode, each(s.buffers), tensor(s.masks["z"])
+    ),
+    "models.pretraining.pretraining_objective": lambda s, x: pretraining_objective(
+        x, x["x"], tensor(s.y), s.network.arch, tensor(s.masks["z"]), **s.reading
+    )[0],
+    "models.latent.latent_network": lambda s, x: latent_network(x, (x["z_a"], x["z_b"]), s.arch, each(s.masks)),
+    "models.objective.objective": lambda s, x: objective(
+        x, (x["z_a"], x["z_b"]), each(s.y), s.arch, s.weights, s.readings, s.layers, each(s.masks)
+    )[0],
+    "models.end_to_end.end_to_end": _end_to_end,
+}
+
+
+def settings(forward) -> dict:
+    """What a declaration's forward has besides its inputs: keywords, defaults and the variables that it closes over."""
+    empty = inspect.Parameter.empty
+    found = {p.name: p.default for p in inspect.signature(forward).parameters.values() if p.default is not empty}
+    if inspect.isfunction(forward):
+        closed = inspect.getclosurevars(forward)
+        found |= {**closed.globals, **closed.nonlocals}
+    return found | settings(found.pop("forward")) if "forward" in found else found
+
+
+def oracle(covers: str, pair, inputs: dict[str, np.ndarray], dy: list | None = None) -> tuple[list, dict]:
+    """(outputs, gradient of each input of ⟨y, dy⟩) by the twin of a declared pair; no gradients without `dy`."""
+    x = {name: tensor(value).requires_grad_() for name, value in inputs.items()}
+    y = TWINS[covers](SimpleNamespace(**settings(pair.forward)), x)
+    y = [part for part in (y if isinstance(y, tuple) else (y,)) if part is not None]
+    values = [part.detach().numpy() for part in y]
+    if dy is None:
+        return values, {}
+    scalar = sum((part * tensor(d)).sum() for part, d in zip(y, dy, strict=True))
+    grads = torch.autograd.grad(scalar, list(x.values()), materialize_grads=True)
+    return values, {name: g.numpy() for name, g in zip(x, grads, strict=True)}
+
+
+# ---- ten steps ------------------------------------------------------------------------------------------------------
+
+
+def rate(step: int, steps: int, schedule) -> float:
+    """Linear warm-up, then the constant rate or half a cosine."""
+    rising = schedule.warmup * steps
+    if step < rising:
+        return schedule.lr * min(1, (step + 1) / rising)
+    share = (step - rising) / (steps - rising) if schedule.schedule == "cosine" else 0
+    return schedule.lr * (1 + math.cos(math.pi * share)) / 2
+
+
+def train(run) -> list[dict[str, float]]:
+    """The losses of `ten_steps.Trained` again: its parameters and batches, the twins' losses, `torch.optim.AdamW`.
+
+    An alternating update asks for one gradient a group; the step that bias correction counts is the batch's.
+    """
+    schedule, groups = run.task.schedule, run.task.groups
+    p = {name: tensor(value).clone().requires_grad_() for name, value in run.params.items()}
+    decayed = [{"params": [w], "weight_decay": schedule.weight_decay if w.ndim > 1 else 0.0} for w in p.values()]
+    adam = torch.optim.AdamW(decayed, betas=(0.9, 0.999), eps=1e-8)
+    losses = []
+    for asked, batch in enumerate(run.batches):
+        step, group = divmod(asked, len(groups))
+        loss, terms = stage1_loss(run, p, batch) if run.kind else stage2_loss(run, p, batch)
+        losses.append({name: value.item() for name, value in {"loss": loss, **terms}.items()})
+        adam.zero_grad()
+        loss.backward()
+        for own, (name, w) in zip(adam.param_groups, p.items(), strict=True):
+            own["lr"] = rate(step, len(run.batches) // len(groups), schedule)
+            moving = not groups[group] or name.startswith(groups[group])
+            w.grad = (torch.zeros_like(w) if w.grad is None else w.grad) if moving else None
+            if adam.state[w]:
+                adam.state[w]["step"].fill_(step)
+        adam.step()
+    return losses
+
+
+def stage1_loss(run, p, batch):
+    x, y, mask = map(tensor, batch)
+    reading = run.config.orthogonality.model_dump()
+    return pretraining_objective(p, x, y, run.network.arch, mask, run.kind, **reading)
+
+
+def stage2_loss(run, p, batch):
+    x, y, masks = map(each, batch)
+    n = run.network
+    settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
+    return end_to_end(p, x, y, n.fronts, masks, **settings)
