@@ -46,6 +46,10 @@ def main() -> None:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SCENARIO.KEY=VALUE", help="Change a setting, as in pan-mul.stage1.epochs=5."),
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -55,8 +59,15 @@ def demo(
     from .reports.progress import Watch
 
     check_device(device)
+    changes: dict[str, list[str]] = {scenario: [] for scenario in demonstration.SCENARIOS}
+    for change in settings or []:
+        scenario, _, rest = change.partition(".")
+        if scenario not in changes:
+            raise InputError(f"--set {change}: begins with {' or '.join(f'{s}.' for s in changes)} in the demo")
+        changes[scenario].append(rest)
+    progress = sys.stderr.isatty()
     try:
-        found = demonstration.demo(out, seed=seed, device=device, watch=Watch, progress=sys.stderr.isatty())
+        found = demonstration.demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=progress)
     except KeyboardInterrupt:
         print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
         sys.exit(130)

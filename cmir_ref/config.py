@@ -56,7 +56,7 @@ class Schedule(Section):
 class Stage1(Schedule):
     """The pretrainers."""
 
-    augment: bool = True  # flips and quarter turns of images
+    augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
     average_views: bool = False  # features are the mean over those flips and turns
     dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1

@@ -43,7 +43,7 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 
-def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def random_symmetry(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
     views = symmetries(images.shape)
     drawn = generator.integers(0, len(views), len(images))
@@ -51,6 +51,20 @@ def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     for i, view in enumerate(views):
         out[drawn == i] = view(images[drawn == i])
     return out
+
+
+def random_shift(patches: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Each log-mel patch (N, frames, bands, 1) moved by up to 6 frames (60 ms) and 2 bands, its edges repeated: nobody
+    starts a word at the same moment, and voices differ in pitch."""
+    _, frames, bands, _ = patches.shape
+    later = generator.integers(-6, 7, (len(patches), 1, 1))
+    higher = generator.integers(-2, 3, (len(patches), 1, 1))
+    row = (np.arange(frames)[:, None] - later).clip(0, frames - 1)
+    band = (np.arange(bands) - higher).clip(0, bands - 1)
+    return patches[np.arange(len(patches))[:, None, None], row, band]
+
+
+AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
 
 
 def symmetries(shape: tuple[int, ...]) -> list[Callable[[np.ndarray], np.ndarray]]:

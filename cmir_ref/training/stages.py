@@ -17,7 +17,7 @@ from ..models.latent import Latent, encode, init_latent
 from ..models.pretrainers import Pretrainer, choose_pretrainer
 from ..models.pretraining import pretraining_objective, pretraining_objective_backward
 from ..retrieval import average_precision, evaluate_direction, relevance
-from .inputs import augment, epoch_batches, steps_per_epoch, symmetries
+from .inputs import AUGMENTATIONS, epoch_batches, steps_per_epoch, symmetries
 from .loop import Task
 
 BLOCK = 64  # samples at a time where nothing is learned
@@ -32,9 +32,9 @@ class Source(NamedTuple):
     normalise: Callable[[np.ndarray], np.ndarray]
 
     def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> np.ndarray:
-        """Normalised samples; images under a random symmetry where a generator is given."""
+        """Normalised samples, augmented where a generator is given: images turned, sounds shifted."""
         x = self.normalise(np.asarray(self.x[index]))
-        return augment(x, augmented) if augmented is not None and self.kind == "image" else x
+        return AUGMENTATIONS[self.kind](x, augmented) if augmented is not None and self.kind in AUGMENTATIONS else x
 
 
 def pretrainer(config: Config, shape: tuple[int, ...]) -> Pretrainer:

@@ -1,10 +1,8 @@
 """The simulated world as files: written here, read by the readers of the real data sets."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -194,28 +192,6 @@ def test_the_bundled_sample():
     columns = {r["imgid"] for r in json.loads((folder / "dataset_scenes.json").read_text())["images"]}
     assert columns == set(np.flatnonzero(ucmerced.load_multilabels(folder).any(axis=1)).tolist())
     assert len(columns) == len(ids)
-
-
-def test_the_wheel_carries_presets_template_and_samples(tmp_path):
-    isolation = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []
-    pip = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "-w", str(tmp_path), *isolation]
-    done = subprocess.run(pip, capture_output=True, text=True)
-    if "No matching distribution found for hatchling" in done.stderr:
-        pytest.skip("a wheel cannot be built: hatchling is not installed and cannot be fetched")
-    assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    shipped = {f"cmir_ref/_samples/{f.relative_to(samples_dir())}" for f in samples_dir().rglob("*") if f.is_file()}
-    package = {str(f.relative_to(ROOT)) for pattern in ("*.py", "*.toml", "*.html*") for f in
-               (ROOT / "cmir_ref").rglob(pattern)}  # fmt: skip
-    assert any(name.endswith(".html.j2") or name.endswith(".html") for name in package)
-    assert shipped | package <= names
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    found = subprocess.run(
-        [sys.executable, "-c", "import cmir_ref.data; print(cmir_ref.data.samples_dir())"],
-        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert found.stdout.strip() == str(tmp_path / "site" / "cmir_ref" / "_samples")
 
 
 def test_the_bundled_sample_is_what_the_generator_draws():

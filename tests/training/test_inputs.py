@@ -5,7 +5,7 @@ import pytest
 import worlds
 
 from cmir_ref import runs
-from cmir_ref.training.inputs import augment, epoch_batches, fit_normaliser, steps_per_epoch
+from cmir_ref.training.inputs import epoch_batches, fit_normaliser, random_shift, random_symmetry, steps_per_epoch
 
 
 @pytest.mark.parametrize("shape", [(150, 3), (150, 4, 5, 3)])
@@ -66,7 +66,7 @@ def test_a_square_has_eight_symmetries():
     transposed = image.transpose(1, 0, 2)
     flips = [(slice(None, None, s), slice(None, None, t)) for s in (1, -1) for t in (1, -1)]
     wanted = {x[flip].tobytes() for x in (image, transposed) for flip in flips}
-    found = {x.tobytes() for x in augment(np.stack([image] * 400), np.random.default_rng(0))}
+    found = {x.tobytes() for x in random_symmetry(np.stack([image] * 400), np.random.default_rng(0))}
     assert len(wanted) == 8
     assert found == wanted
 
@@ -74,7 +74,7 @@ def test_a_square_has_eight_symmetries():
 def test_a_rectangle_has_four_symmetries():
     image = np.arange(2 * 15).reshape(5, 3, 2)
     flips = [(slice(None, None, s), slice(None, None, t)) for s in (1, -1) for t in (1, -1)]
-    turned = augment(np.stack([image] * 200), np.random.default_rng(0))
+    turned = random_symmetry(np.stack([image] * 200), np.random.default_rng(0))
     assert turned.shape == (200, 5, 3, 2)
     assert {x.tobytes() for x in turned} == {image[flip].tobytes() for flip in flips}
 
@@ -82,11 +82,28 @@ def test_a_rectangle_has_four_symmetries():
 def test_symmetries_are_equally_likely_and_each_image_keeps_its_place():
     image = np.arange(16).reshape(1, 4, 4, 1)
     images = image + 100 * np.arange(4000).reshape(-1, 1, 1, 1)
-    turned = augment(images, np.random.default_rng(0))
+    turned = random_symmetry(images, np.random.default_rng(0))
     np.testing.assert_array_equal(turned // 100, images // 100)
     counts = np.unique([(x % 100).tobytes() for x in turned], return_counts=True)[1]
     assert counts.min() > 420 and counts.max() < 580  # 500 expected, standard deviation 21
     assert (images == image + 100 * np.arange(4000).reshape(-1, 1, 1, 1)).all()  # not written into
+
+
+def test_a_shifted_sound_keeps_its_edges_and_its_place():
+    """A patch whose value is 100 · frame + band, plus 10⁴ for each sample, tells where every entry came from."""
+    patch = 100 * np.arange(20)[:, None, None] + np.arange(9)[:, None]
+    sounds = patch + 10_000 * np.arange(300)[:, None, None, None]
+    moved = random_shift(sounds, np.random.default_rng(0))
+    np.testing.assert_array_equal(moved // 10_000, sounds // 10_000)
+    frame, band = moved[..., 0] % 10_000 // 100, moved[..., 0] % 100
+    seen = set()
+    for f, b in zip(frame, band, strict=True):
+        later, higher = 10 - f[10, 4], 4 - b[10, 4]
+        np.testing.assert_array_equal(f, np.broadcast_to((np.arange(20) - later).clip(0, 19)[:, None], (20, 9)))
+        np.testing.assert_array_equal(b, np.broadcast_to((np.arange(9) - higher).clip(0, 8), (20, 9)))
+        seen.add((int(later), int(higher)))
+    assert {later for later, _ in seen} == set(range(-6, 7)) and {higher for _, higher in seen} == set(range(-2, 3))
+    np.testing.assert_array_equal(sounds[:, 0, 0, 0], 10_000 * np.arange(300))  # not written into
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 30, 64])
