@@ -209,8 +209,6 @@ def gradcheck(
         right = check_module(module, shapes or [], plot, seed, as_json)
     else:
         right = check_declarations(names or [], plot, seed, as_json)
-    if plot is not None:
-        print(f"plot: {plot}", file=sys.stderr)
     if not right:
         sys.exit(1)
 
@@ -227,6 +225,7 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
     if plot is not None:
         drawn = chosen if names else [c for c in chosen if c.name in gradients.SHOWN]
         gradients.write_plot(plot, gradients.curves_of(drawn, seed))
+        print(f"plot: {plot}", file=sys.stderr)
     rows = list(track(gradients.check_all(chosen, seed), len(chosen), "gradients", sys.stderr.isatty()))
     results = [(row.check.name, r) for row in rows for r in row.results]
     if as_json:
@@ -237,7 +236,7 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
         print_table(gradients.HEADER[columns], [line[columns] for line in gradients.table(rows)])
         print(gradients.summary(rows))
     for row in rows:
-        for line in gradients.failures(row):
+        for line in gradients.failures(row, seed):
             print(f"wrong: {line}", file=sys.stderr)
     return not any(row.wrong for row in rows)
 
@@ -249,14 +248,20 @@ def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as
 
     pair = load_pair(where, shapes, seed)
     verdict = judge(pair, seed=seed)
-    if plot is not None:
-        gradients.write_plot(plot, gradients.curves_of_pair(pair, seed))
     if as_json:
         found = gradients.as_json([(pair.name, r) for r in verdict.results])
         print(json.dumps(found | {"diagnosis": [gradients.finding_json(f) for f in verdict.findings]}, indent=2))
     else:
         for line in gradients.pair_report(pair, verdict, where, shapes, seed):
             print(line)
+    if plot is not None:
+        try:
+            gradients.write_plot(plot, gradients.curves_of_pair(pair, seed))
+            print(f"plot: {plot}", file=sys.stderr)
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            print(f"no plot: {error}", file=sys.stderr)  # the report above says more
     return not verdict.findings
 
 

@@ -6,7 +6,7 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
 """
 
 from .check import METHODS, Result, check_gradient, relative_error
-from .module import judge, load_pair
+from .module import explain, judge, load_pair
 from .numeric import central_difference, complex_step, directional
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_gradient",
     "complex_step",
     "directional",
+    "explain",
     "judge",
     "load_pair",
     "relative_error",

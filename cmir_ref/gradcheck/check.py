@@ -29,6 +29,10 @@ class WrittenInto(ValueError):
     """A function or its backward changed one of its arguments."""
 
 
+class NotAPair(ValueError):
+    """The function does not keep to the protocol y, cache = f(…)."""
+
+
 class Trial(NamedTuple):
     """A pair that was called once: what every comparison starts from."""
 
@@ -184,14 +188,14 @@ def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], hel
     given = [x.copy() for x in inputs]
     answer = f(*inputs)
     if not (isinstance(answer, tuple | list) and len(answer) == 2):
-        raise ValueError(f"the function returns (y, cache), not {_described(answer)}")
+        raise NotAPair(f"the function returns (y, cache), not {_described(answer)}")
     y, cache = answer
     for part in _parts(y):
         if np.asarray(part).dtype.kind not in "fiub":
-            raise ValueError(f"the function's y is made of real numbers, not {_described(part)}")
+            raise NotAPair(f"the function's y is made of real numbers, not {_described(part)}")
     _unchanged("the forward function", names, inputs, given)
-    dy = _map(lambda part: random_direction(rng, np.shape(part)), y)
-    before = _map(np.copy, dy)
+    dy = mapped(lambda part: random_direction(rng, np.shape(part)), y)
+    before = mapped(np.copy, dy)
     grads = f_backward(dy, cache)
     _unchanged("the backward function", names, inputs, given)
     _unchanged("the backward function", ["dy"] * len(_parts(dy)), _parts(dy), _parts(before))
@@ -226,7 +230,7 @@ def _parts(y: Any) -> list:
     return [part for part in y if part is not None] if isinstance(y, tuple) else [y]
 
 
-def _map(function: Callable, y: Any) -> Any:
+def mapped(function: Callable, y: Any) -> Any:
     """`function` on each array of an output, in the output's own (named) tuple."""
     if not isinstance(y, tuple):
         return function(y)

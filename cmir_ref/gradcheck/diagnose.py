@@ -24,16 +24,16 @@ class Evidence(NamedTuple):
     ours: Array
     measured: Array
     y: Array | None = None  # the forward's output, where it is one array
-    doubled: Array | None = None  # the backward's answer to 2·dy
+    answer: Callable[[Callable], Array | None] = lambda change: None  # the backward's gradient for another dy
     others: Mapping[str, Array] = MappingProxyType({})  # the other inputs …
     ours_of: Mapping[str, Array] = MappingProxyType({})  # … the backward's gradients for them …
     measured_of: Mapping[str, Array] = MappingProxyType({})  # … and the measured ones
     remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # measured at another value of an input
     close: float = 1e-9  # the relative error to which a measured gradient can be trusted
 
-    def same(self, a: Array, b: Array) -> bool:
+    def same(self, a: Array | None, b: Array) -> bool:
         """Whether two arrays are equal to rounding, and not merely both zero."""
-        if np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all():
+        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all():
             return False
         return bool(np.abs(b).max() > FLOOR and relative_error(a, b)[0] <= self.close)
 
@@ -127,14 +127,14 @@ def zero(e: Evidence) -> str | None:
 
 def upstream_ignored(e: Evidence) -> str | None:
     """The answer to 2·dy is that to dy."""
-    if e.doubled is not None and e.same(e.doubled, e.ours):
+    if e.same(e.answer(twice), e.ours):
         return "the upstream dy is ignored: 2·dy gives the same gradient as dy; multiply by dy"
     return None
 
 
 def upstream_twice(e: Evidence) -> str | None:
     """The answer to 2·dy is four times that to dy."""
-    if e.doubled is not None and e.same(e.doubled, 4 * e.ours):
+    if e.same(e.answer(twice), 4 * e.ours):
         return "the upstream dy enters twice: 2·dy gives four times the gradient of dy"
     return None
 
@@ -241,6 +241,15 @@ def explains(e: Evidence, name: str, value: Array) -> bool:
     return measured is not None and e.same(e.ours, measured)
 
 
+def half_of_two(e: Evidence) -> str | None:
+    """y is symmetric in two uses of x, as xᵀx is, and one of the two parts is missing: the other is that of dyᵀ."""
+    if e.y is None or e.y.ndim != 2 or e.y.shape[0] != e.y.shape[1] or (other := e.answer(np.transpose)) is None:
+        return None
+    if other.shape == e.ours.shape and e.same(e.ours + other, e.measured):
+        return f"{e.input} enters twice, and one of the two parts is missing or overwritten: add that of dy.T"
+    return None
+
+
 def mask_missing(e: Evidence) -> str | None:
     """Ours is nonzero where the derivative is 0, and right elsewhere."""
     blocked = np.abs(e.measured) <= FLOOR * np.abs(e.measured).max()
@@ -321,7 +330,8 @@ def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: 
 
 def not_linear(e: Evidence) -> str | None:
     """The answer to 2·dy is not twice that to dy."""
-    if e.doubled is not None and not e.same(e.doubled, 2 * e.ours):
+    answer = e.answer(twice)
+    if answer is not None and not e.same(answer, 2 * e.ours):
         return "not linear in the upstream: 2·dy does not give twice the gradient of dy"
     return None
 
@@ -346,6 +356,7 @@ KINDS_OF_VALUES = (
     ("swapped", of_another_input),
     ("flip", flipped),
     ("missing factor", missing_factor),
+    ("half of a shared input", half_of_two),
     ("missing mask", mask_missing),
     ("mask turned round", mask_turned),
     ("entries dropped", entries_dropped),
@@ -359,6 +370,11 @@ KINDS_OF_VALUES = (
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def twice(dy: Array) -> Array:
+    """2·dy."""
+    return 2 * dy
 
 
 def subsets(ndim: int) -> Iterator[tuple[int, ...]]:

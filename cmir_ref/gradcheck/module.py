@@ -1,11 +1,13 @@
 """A reader's own pair, read from a file, checked, and told what is wrong with it."""
 
+import contextlib
 import importlib.machinery
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ import numpy as np
 from ..errors import InputError
 from .check import (
     GATES,
+    NotAPair,
     Result,
     Trial,
     WrittenInto,
@@ -22,6 +25,7 @@ from .check import (
     check_gradient,
     compare,
     gradient_of,
+    mapped,
     measure,
     relative_error,
 )
@@ -101,7 +105,8 @@ def _import(path: Path) -> Any:
     sys.modules[loader.name] = module
     sys.path.insert(0, str(path.resolve().parent))  # as for a script: it may import its neighbours
     try:
-        loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):
+            loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise InputError(f"{path}: cannot be imported: {_told(error, path)}") from error
     return module
@@ -152,8 +157,9 @@ def _parameters(forward: Callable, n: int) -> list[str]:
 def _call(function: Callable, *arguments: Any) -> Any:
     """The reader's function; what it raises becomes one line that names it and the line."""
     try:
-        return function(*arguments)
-    except Exception as error:
+        with contextlib.redirect_stdout(sys.stderr):  # what the reader prints is not the answer
+            return function(*arguments)
+    except (Exception, SystemExit) as error:
         name, path = getattr(function, "__name__", "the function"), inspect.getsourcefile(inspect.unwrap(function))
         raise InputError(f"{path}: {name} raises {_told(error, Path(path or ''))}{_hint(error)}") from error
 
@@ -165,7 +171,7 @@ def _told(error: BaseException, path: Path) -> str:
     return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     text = str(error)
     matrices = "matmul" in text or "not aligned" in text
     return "; shapes that do not fit in a product: is a transpose missing?" if matrices else ""
@@ -189,12 +195,12 @@ def judge(pair: Pair, *, seed: int = 0) -> Verdict:
         raise
     except WrittenInto as error:
         return Verdict([], [_whole("written in place", str(error))], [])
+    except NotAPair as error:
+        raise InputError(f"{pair.name}: {error}") from error
     except ValueError as error:
-        if "(y, cache)" in str(error) or "y is made of" in str(error):
-            raise InputError(f"{pair.name}: {error}") from error
-        return Verdict([], [_whole(None, str(error))], [])
+        return Verdict([], [_whole("no gradient", str(error))], [])
     if not wanted:
-        return Verdict([], [_whole("zero", "the backward returns None for every input")], [])
+        return Verdict([], [_whole("no gradient", "the backward returns None for every input")], [])
     if odd := _irregular(trial, backward):
         return Verdict([], [odd], [])
 
@@ -222,7 +228,35 @@ def judge(pair: Pair, *, seed: int = 0) -> Verdict:
         for i in wanted
         if trial.names[i] in wrong or ours[i].shape != trial.inputs[i].shape
     ]
+    if not findings:
+        notes += [
+            f"{r.input}: the central difference disagrees with the complex step; a kink is near, or digits cancel"
+            for r in results
+            if r.method == "central-difference" and not r.error <= GATES[r.method]
+        ]
+        if any(r.method == "directional" and not r.error <= GATES[r.method] for r in results):
+            findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
     return Verdict(results, findings, notes)
+
+
+def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray], *, seed: int = 0) -> str:
+    """What is wrong with a pair, in lines for the message of a failing test; empty where nothing is."""
+    verdict = judge(Pair(getattr(f, "__name__", "f"), f, f_backward, dict(inputs)), seed=seed)
+    return "\n".join(line for finding in verdict.findings for line in told(finding))
+
+
+def told(finding: Finding) -> Iterator[str]:
+    """Which entry is wrong, by how much, and what it looks like."""
+    if finding.measured is not None:
+        ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"
+        entry = f"[{', '.join(map(str, finding.entry))}]" if finding.entry else ""
+        yield (
+            f"{finding.input}{entry}: {finding.ours:.6g}, measured {finding.measured:.6g}{ratio}; "
+            f"{finding.off} of {finding.entries} entries are off"
+        )
+    else:
+        yield "the pair as a whole" if finding.input == "all" else finding.input
+    yield f"  looks like: {finding.sentence}" if finding.kind else f"  {finding.sentence}"
 
 
 def _whole(kind: str | None, sentence: str) -> Finding:
@@ -240,7 +274,7 @@ def _irregular(trial: Trial, backward: Callable) -> Finding | None:
         )
     if any(not np.isfinite(a).all() for a in flat(y)):
         raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
-    if any(a.dtype == np.float32 for a in flat(y)):
+    if any(a.dtype in (np.float16, np.float32) for a in flat(y)):
         return _whole("float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked")
     first, second = (_gradients(backward, trial.dy, cache) for _ in range(2))
     for name, a, b in zip(trial.names, first, second, strict=True):
@@ -257,8 +291,6 @@ def _gradients(backward: Callable, dy: Any, cache: Any) -> list:
 
 def _by_complex_step(trial: Trial, i: int) -> np.ndarray | None:
     """The gradient by complex step, None where the forward does not take complex numbers."""
-    import warnings
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
@@ -291,18 +323,19 @@ def _finding(trial: Trial, i: int, backward: Callable, ours: dict, measured: dic
         except (InputError, ValueError):
             return None
 
-    doubled = _map_dy(trial.dy)
-    try:
-        doubled = np.asarray(_gradients(backward, doubled, trial.call(trial.inputs)[1])[i])
-    except InputError:
-        doubled = None
+    def answer(change: Callable) -> np.ndarray | None:
+        try:
+            return np.asarray(_gradients(backward, mapped(change, trial.dy), trial.call(trial.inputs)[1])[i])
+        except InputError:
+            return None
+
     evidence = Evidence(
         input=name,
         x=x,
         ours=ours[i],
         measured=measured[i],
         y=None if isinstance(trial.y, tuple) else np.asarray(trial.y),
-        doubled=doubled,
+        answer=answer,
         others={n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"},
         ours_of={names[j]: a for j, a in ours.items() if j != i},
         measured_of={names[j]: a for j, a in measured.items() if j != i},
@@ -315,11 +348,3 @@ def _finding(trial: Trial, i: int, backward: Callable, ours: dict, measured: dic
     _, worst = relative_error(ours[i], measured[i])
     off = int(evidence.off.sum())
     return Finding(name, worst, float(ours[i][worst]), float(measured[i][worst]), off, x.size, kind, sentence)
-
-
-def _map_dy(dy: Any) -> Any:
-    """2·dy, in dy's own (named) tuple."""
-    if not isinstance(dy, tuple):
-        return 2 * dy
-    parts = [None if part is None else 2 * part for part in dy]
-    return type(dy)(*parts) if hasattr(dy, "_fields") else tuple(parts)

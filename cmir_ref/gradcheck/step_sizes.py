@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import FLOOR, attempt
+from .check import FLOOR, attempt, gradient_of
 from .numeric import random_direction
 
 CENTRAL_STEPS = 10.0 ** np.arange(-1, -15.1, -0.25)
@@ -29,6 +29,8 @@ def step_errors(f: Callable, f_backward: Callable, inputs: Sequence, *, seed: in
     """
     trial = attempt(f, f_backward, inputs, seed=seed)
     wanted = [i for i, g in enumerate(trial.grads) if g is not None]
+    if any(gradient_of(trial, i).shape != trial.inputs[i].shape for i in wanted):
+        raise ValueError("a gradient has another shape than its input")
     rng = np.random.default_rng([seed, 2])
     central, stepped = np.zeros(CENTRAL_STEPS.shape), np.zeros(COMPLEX_STEPS.shape)
     for _ in range(draws):
@@ -40,7 +42,10 @@ def step_errors(f: Callable, f_backward: Callable, inputs: Sequence, *, seed: in
             return trial.scalar([x + h * v for x, v in zip(trial.inputs, d, strict=True)])
 
         differences = [(along(h) - along(-h)) / (2 * h) for h in CENTRAL_STEPS]
-        slopes = [np.imag(along(1j * h)) / h for h in COMPLEX_STEPS]
+        try:
+            slopes = [np.imag(along(1j * h)) / h for h in COMPLEX_STEPS]
+        except (TypeError, ValueError):
+            slopes = [np.nan] * len(COMPLEX_STEPS)  # the function does not take complex numbers
         central = np.maximum(central, np.abs(np.array(differences) - ours) / size)
         stepped = np.maximum(stepped, np.abs(np.array(slopes) - ours) / size)
     return Curves((CENTRAL_STEPS, central), (COMPLEX_STEPS, stepped))
