@@ -387,7 +387,13 @@ def _pools(h, w):
 
 @declare("conv_pretrainer/paper/train", "models.conv_pretrainer.conv_pretrainer", network=True)
 @declare("conv_pretrainer/paper/plain", "models.conv_pretrainer.conv_pretrainer", network=True, fused=False)
-@declare("conv_pretrainer/paper/inference", "models.conv_pretrainer.conv_pretrainer", network=True, mode="inference")
+@declare(
+    "conv_pretrainer/paper/inference",
+    "models.conv_pretrainer.conv_pretrainer",
+    network=True,
+    mode="inference",
+    fused=False,
+)
 @declare(
     "conv_pretrainer/released/train",
     "models.conv_pretrainer.conv_pretrainer",
@@ -524,7 +530,7 @@ _declare_objectives()
 
 @declare("end_to_end", "models.end_to_end.end_to_end", network=True)
 def _end_to_end(rng, n=6, h=4, w=4, p=5, q=3, r=4, c=3, f=5, d=3, k=4):
-    conv = ConvPretrainer(_pools(h, w), channels=(p, q, r))
+    conv = ConvPretrainer(_pools(h, w), channels=(p, q, r), fused=False)
     dense = FeaturePretrainer()
     fronts = (
         Pretrainer(init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward, conv),
