@@ -204,7 +204,8 @@ def judge(pair: Pair, *, seed: int = 0) -> Verdict:
     if odd := _irregular(trial, backward):
         return Verdict([], [odd], [])
 
-    notes = [f"{trial.names[i]} is not differentiated: {pair.name}_backward returns None for it" for i in trial.held]
+    left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
+    notes = [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
     central = {i: measure(trial, i, "central-difference") for i in wanted}
     stepped = {i: _by_complex_step(trial, i) for i in wanted}
     safe = all(stepped[i] is not None and not _loses(trial, i, stepped[i], central[i][0]) for i in wanted)

@@ -271,6 +271,12 @@ def f_backward(dy, cache):
     assert verdict.notes == ["labels is not differentiated: f_backward returns None for it"]
 
 
+def test_an_input_without_a_gradient_is_told_of(write):
+    verdict = judge(load_pair(write(affine("dx, None, db"))))
+    assert verdict.findings == [] and {r.input for r in verdict.results} == {"x", "b", "all"}
+    assert verdict.notes == ["w is not differentiated: f_backward returns None for it"]
+
+
 # ---- inputs ---------------------------------------------------------------------------------------------------------
 
 
