@@ -451,7 +451,7 @@ def _pretraining_objective(rng, before_relu, target="identity", n=5, c=7, p=6, d
     return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
 
 
-def _latent(rng, sizes, depth=3, classifier="shared", activation="relu", dropout="none"):
+def _latent(rng, sizes, depth=3, classifier="shared", activation="hidden", dropout="none"):
     n, f, d, k = sizes
     arch = Latent(
         d_v=d,
@@ -492,7 +492,9 @@ def _labels(rng, n, k):
 def _declare_objectives():
     """eq. 6 through the latent network: all weights in each reading, then each weight alone."""
     for name, reading in READINGS.items():
-        declare(f"objective/{name}", "models.objective.objective", network=True, readings=reading)(_objective)
+        activation = "relu" if name == "default" else "hidden"
+        settings = {"readings": reading, "activation": activation}
+        declare(f"objective/{name}", "models.objective.objective", network=True, **settings)(_objective)
     for term in Weights._fields:
         alone = Weights(**{field: float(field == term) for field in Weights._fields})
         only = Readings(alpha=0.5)
@@ -503,7 +505,7 @@ def _declare_objectives():
     declare("objective/last-layer", "models.objective.objective", network=True, **last)(_objective)
 
 
-def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="relu", n=6, f=5, d=3, k=4):
+def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="hidden", n=6, f=5, d=3, k=4):
     arch, params, masks = _latent(rng, (n, f, d, k), classifier=readings.classifier, activation=activation)
     y = _labels(rng, n, k)
     readings = readings._replace(
