@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -178,47 +179,90 @@ def gradcheck(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Only checks with this in their name.")
     ] = None,
+    module: Annotated[
+        str | None, typer.Option("--module", metavar="PATH.py:NAME", help="Check your own NAME and NAME_backward.")
+    ] = None,
+    shapes: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="4x3", help="Shape of an input of --module, in place of NAME_inputs(rng)."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw error against step size (.png or .svg).")
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Check every gradient numerically: each operation, loss and network, worst error by method."""
-    from . import checks
-    from .data.progress import track
+    """Check every gradient numerically: each operation, loss and network, or a pair of your own (--module)."""
+    from .reports import gradients
 
     check_device(device)
     if device == "cuda":
         raise InputError("--device cuda: gradients are checked in complex float64 on the CPU")
-    chosen = list(checks.select(names or []))
+    if plot is not None:
+        gradients.plot_format(plot)
+    if module is not None and names:
+        raise InputError(f"--module {module} and {' '.join(names)}: give one or the other")
+    if module is None and shapes:
+        raise InputError("--input belongs to --module")
+    if module is not None:
+        right = check_module(module, shapes or [], plot, seed, as_json)
+    else:
+        right = check_declarations(names or [], plot, seed, as_json)
+    if not right:
+        sys.exit(1)
+
+
+def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
+    """The table of the package's own checks; whether all are within their gates."""
+    from . import checks
+    from .data.progress import track
+    from .reports import gradients
+
+    chosen = list(checks.select(names))
     if not chosen:
         raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
-    show_bar = sys.stderr.isatty()
-    results = [(c, checks.run(c, seed=seed)) for c in track(chosen, len(chosen), "gradients", show_bar)]
-    worst: dict[str, float] = {}
-    rows, failed = [], []
-    for check, found in results:
-        by_method = {}
-        for r in found:
-            by_method[r.method] = max(by_method.get(r.method, 0.0), r.error)
-            worst[r.method] = max(worst.get(r.method, 0.0), r.error)
-            if not r.error <= checks.tolerance(check, r.method):  # NaN fails too
-                failed.append(
-                    f"{check.name}: {r.input} by {r.method}, entry {r.worst}: {r.ours!r}, measured {r.measured!r}"
-                )
-        rows.append((check.name, *(f"{by_method[m]:.1e}" if m in by_method else "" for m in worst)))
+    if plot is not None:
+        drawn = chosen if names else [c for c in chosen if c.name in gradients.SHOWN]
+        gradients.write_plot(plot, gradients.curves_of(drawn, seed))
+        print(f"plot: {plot}", file=sys.stderr)
+    rows = list(track(gradients.check_all(chosen, seed), len(chosen), "gradients", sys.stderr.isatty()))
+    results = [(row.check.name, r) for row in rows for r in row.results]
     if as_json:
-        details = [
-            {"name": c.name, "input": r.input, "method": r.method, "error": r.error}
-            for c, found in results
-            for r in found
-        ]
-        print(json.dumps({"worst": worst, "checks": details}, indent=2))
+        print(json.dumps(gradients.as_json(results), indent=2))
     else:
-        print_table(("check", *worst), [*rows, ("worst", *(f"{e:.1e}" for e in worst.values()))])
-    for line in failed:
-        print(f"wrong: {line}", file=sys.stderr)
-    if failed:
-        sys.exit(1)
+        fits = shutil.get_terminal_size((100, 0)).columns >= 100
+        columns = slice(None if fits else -1)  # a narrow terminal has no room for what a check covers
+        print_table(gradients.HEADER[columns], [line[columns] for line in gradients.table(rows)])
+        print(gradients.summary(rows))
+    for row in rows:
+        for line in gradients.failures(row, seed):
+            print(f"wrong: {line}", file=sys.stderr)
+    return not any(row.wrong for row in rows)
+
+
+def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
+    """The report on a reader's own pair; whether its gradient is right."""
+    from .gradcheck.module import judge, load_pair
+    from .reports import gradients
+
+    pair = load_pair(where, shapes, seed)
+    verdict = judge(pair, seed=seed)
+    if as_json:
+        found = gradients.as_json([(pair.name, r) for r in verdict.results])
+        print(json.dumps(found | {"diagnosis": [gradients.finding_json(f) for f in verdict.findings]}, indent=2))
+    else:
+        for line in gradients.pair_report(pair, verdict, where, shapes, seed):
+            print(line)
+    if plot is not None:
+        try:
+            gradients.write_plot(plot, gradients.curves_of_pair(pair, seed))
+            print(f"plot: {plot}", file=sys.stderr)
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            print(f"no plot: {error}", file=sys.stderr)  # the report above says more
+    return not verdict.findings
 
 
 @app.command()

@@ -171,15 +171,118 @@ def test_gradcheck_answers_in_json(call):
     assert found["checks"] and all(c.keys() == {"name", "input", "method", "error"} for c in found["checks"])
     worst = max(c["error"] for c in found["checks"] if c["method"] == "complex-step")
     assert worst == found["worst"]["complex-step"]
-    assert "worst" in call("gradcheck", "linear").out.splitlines()[-1]
+    *_, last, summary = call("gradcheck", "linear").out.splitlines()
+    assert last.startswith("worst ") and summary.endswith("all within gates")
+
+
+def test_gradcheck_shows_a_tidy_table(call, monkeypatch):
+    lines = call("gradcheck", "eq", "linear").out.splitlines()
+    assert max(map(len, lines)) <= 100
+    found = {line.split()[0]: line.split() for line in lines[1:-2]}
+    name, entries, *errors, verdict, seconds, covers = found["linear"]
+    assert (name, entries, verdict, covers) == ("linear", "32", "ok", "linear") and float(seconds) >= 0
+    assert len(errors) == 3 and all(float(error) < 1e-6 for error in errors)
+    assert found["eq5/cross"][-2:] == found["eq5/own"][-2:] == ["eq.", "5"]
+    assert lines[-1].startswith(f"{len(lines) - 3} declarations, ") and lines[-1].endswith("all within gates")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, call("gradcheck", "eq", "linear").out.splitlines())) <= 80
 
 
 def test_gradcheck_fails_for_a_wrong_gradient(call, monkeypatch):
-    from cmir_ref import checks
+    from cmir_ref import checks, ops
 
-    monkeypatch.setattr(checks, "tolerance", lambda check, method: -1.0)
-    result = call("gradcheck", "linear")
-    assert result.status == 1 and "wrong: " in result.err and "worst" in result.out
+    def draw(rng):
+        return checks.Pair(ops.relu, lambda dy, cache: 2 * ops.relu_backward(dy, cache), {"x": rng.normal(size=(4, 5))})
+
+    wrong = checks.Check("double", "ops.relu.relu", draw, {})
+    monkeypatch.setattr(checks, "CHECKS", [*checks.CHECKS, wrong])
+    result = call("gradcheck", "linear", "double")
+    assert result.status == 1 and "1 wrong" in result.out.splitlines()[-1]
+    assert [line.split()[0] for line in result.out.splitlines() if "WRONG" in line] == ["double", "worst"]
+    assert "wrong: double: x by complex-step" in result.err and "looks like: factor 2" in result.err
+    assert call("gradcheck", "double", "--json").status == 1
+
+
+def test_gradcheck_fails_for_a_gradient_of_the_wrong_shape(call, monkeypatch):
+    from cmir_ref import checks, ops
+
+    draw = lambda rng: checks.Pair(ops.relu, lambda dy, cache: dy.T, {"x": rng.normal(size=(4, 5))})  # noqa: E731
+    monkeypatch.setattr(checks, "CHECKS", [checks.Check("turned", "ops.relu.relu", draw, {})])
+    result = call("gradcheck")
+    assert result.status == 1 and "shape (5, 4) for an input of shape (4, 5)" in result.err
+    assert json.loads(call("gradcheck", "--json").out)["checks"][0]["error"] is None
+
+
+MINE = """
+def square(x, w):
+    return x * x * w, (x, w)
+
+def square_backward(dy, cache):
+    x, w = cache
+    return {dx}, dy * x * x
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """`mine(dx)`: a file with the pair `square`, its dx as given."""
+
+    def write(dx):
+        (tmp_path / "mine.py").write_text(MINE.format(dx=dx))
+        return "--module", f"{tmp_path / 'mine.py'}:square", "--input", "4x3", "--input", "4x3"
+
+    return write
+
+
+def test_gradcheck_of_ones_own_pair(call, mine):
+    right = call("gradcheck", *mine("2 * x * w * dy"))
+    assert right.status == 0 and right.out.splitlines()[-1] == "square_backward is the derivative of square"
+    words = mine("x * w * dy")
+    wrong = call("gradcheck", *words, "--seed", 3)
+    assert wrong.status == 1 and wrong.err == ""
+    assert "(0.5 times); 12 of 12 entries are off" in wrong.out and "looks like: factor 0.5" in wrong.out
+    assert f"again: cmir-ref gradcheck {' '.join(words)} --seed 3" in wrong.out
+
+
+def test_the_python_lines_of_a_report_can_be_run(call, mine):
+    lines = call("gradcheck", *mine("x * w * dy"), "--seed", 3).out.splitlines()
+    first, second = (line.removeprefix("in Python:").strip() for line in lines[-2:])
+    from cmir_ref import gradcheck
+
+    names = {"load_pair": gradcheck.load_pair, "check_gradient": gradcheck.check_gradient}
+    exec(first, names)
+    results = eval(second, names)
+    assert [r.error for r in results if r.input == "input 0"] == pytest.approx([0.5, 0.5])
+
+
+def test_gradcheck_of_ones_own_pair_answers_in_json(call, mine):
+    right = call("gradcheck", *mine("2 * x * w * dy"), "--json").json
+    assert right.keys() == {"worst", "checks", "diagnosis"} and right["diagnosis"] == []
+    assert all(c.keys() == {"name", "input", "method", "error"} and c["name"] == "square" for c in right["checks"])
+    result = call("gradcheck", *mine("-2 * x * w * dy"), "--json")
+    (found,) = json.loads(result.out)["diagnosis"]
+    assert result.status == 1
+    assert [found[key] for key in ("input", "kind", "off", "entries")] == ["x", "sign", 12, 12]
+    assert found["ratio"] == pytest.approx(-1) and found["ours"] == pytest.approx(-found["measured"])
+    assert "−1 times" in found["sentence"] and len(found["entry"]) == 2
+    for dx in ("(x * w * dy).T", "x * float('nan')"):  # nothing in it is NaN, which JSON does not have
+        result = call("gradcheck", *mine(dx), "--json")
+        assert result.status == 1 and ": NaN" not in result.out and "Infinity" not in result.out
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_gradcheck_draws_error_against_step(call, mine, tmp_path, suffix, begins):
+    for words in (("eq7/norm",), mine("2 * x * w * dy")):
+        path = tmp_path / f"steps.{suffix}"
+        assert call("gradcheck", *words, "--plot", path).status == 0
+        assert path.read_bytes().startswith(begins)
+        path.unlink()
+
+
+def test_no_plot_of_what_cannot_be_compared(call, mine, tmp_path):
+    path = tmp_path / "steps.png"
+    result = call("gradcheck", *mine("(x * w * dy)[0]"), "--plot", path)
+    assert result.status == 1 and "no plot: " in result.err and "looks like" not in result.err and not path.exists()
 
 
 def test_doctor_answers_in_json(call, data):
@@ -280,6 +383,21 @@ def test_unknown_names_and_values(refused, data, tmp_path):
     refused(*train, *rest, "--set", "dataset=imagenet", says=["imagenet", "ucmerced"])
     refused("train", "pan-mul", *rest, "--set", "image_size=64", says=["image_size", "256"])
     refused("gradcheck", "no-such-check", says=["no-such-check", "linear"])
+
+
+def test_bad_usage_of_gradcheck(refused, tmp_path, mine):
+    module = mine("dy")
+    refused("gradcheck", *module, "linear", says=["--module", "linear", "one or the other"])
+    refused("gradcheck", "--input", "4x3", says=["--input belongs to --module"])
+    refused("gradcheck", *module[:2], "--input", "4by3", says=["4by3", "4x3"])
+    refused("gradcheck", *module[:2], says=["no inputs", "square_inputs(rng)", "--input"])
+    refused("gradcheck", *module[:4], says=["square raises TypeError"])
+    refused("gradcheck", *module[:2], "--input", "4x3", "--input", "3x4", says=["square raises ValueError", "line 3"])
+    refused("gradcheck", "--module", tmp_path / "nowhere.py:f", says=["nowhere.py: no such file"])
+    refused("gradcheck", "--module", f"{module[1]}s", says=["no function squares", "square, square_backward"])
+    refused("gradcheck", "linear", "--plot", tmp_path / "steps.gif", says=["steps.gif", ".png or .svg"])
+    refused("gradcheck", "linear", "--plot", tmp_path / "nowhere" / "steps.png", says=["no folder", "nowhere"])
+    refused("gradcheck", "e", "--plot", tmp_path / "steps.png", says=["at most 7"])
 
 
 def test_devices(refused, data, tmp_path):

@@ -35,7 +35,7 @@ def test_values_and_gradients_are_pytorchs(check):
 
 
 @pytest.mark.parametrize("name", ten_steps.RUNS)
-def test_ten_steps_of_a_preset_lose_what_pytorchs_do(name):
+def test_ten_steps_of_a_preset_have_pytorchs_losses(name):
     run = ten_steps.run(name)
     assert ten_steps.drawn(run) == pytest.approx(PRINTS[name]["drawn"], rel=1e-12), (
         f"other parameters, batches or masks are drawn, with the same seed; if that is meant, {stored.AGAIN}"

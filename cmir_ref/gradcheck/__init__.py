@@ -5,7 +5,19 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
     print(result.input, result.method, result.error)
 """
 
-from .check import Result, check_gradient, relative_error
+from .check import METHODS, Result, check_gradient, relative_error
+from .module import explain, judge, load_pair
 from .numeric import central_difference, complex_step, directional
 
-__all__ = ["Result", "central_difference", "check_gradient", "complex_step", "directional", "relative_error"]
+__all__ = [
+    "METHODS",
+    "Result",
+    "central_difference",
+    "check_gradient",
+    "complex_step",
+    "directional",
+    "explain",
+    "judge",
+    "load_pair",
+    "relative_error",
+]

@@ -34,12 +34,13 @@ def central_difference(
     inputs: Sequence[np.ndarray],
     which: int,
     step: float = CENTRAL_STEP,
+    shrunk: list | None = None,
 ) -> np.ndarray:
     """∂f/∂x by (f(x + h) − f(x − h))/2h, h = step · max(1, |x|), for every entry of `inputs[which]`.
 
     `f` returns its value and its winners (`winners`): where x ± h lies beyond a kink, that is, where another unit is
     switched on or another pixel wins a pool, h shrinks tenfold until none has changed, and NaN is the answer where
-    that never happens.
+    that never happens. `shrunk`, a list, receives the indices where h had to shrink.
     """
     arrays = [np.array(x, dtype=float) for x in inputs]
     _, here = f(arrays)
@@ -56,6 +57,8 @@ def central_difference(
             if here == there == yonder:
                 gradient[index] = (above - below) / (2 * h)
                 break
+            if shrunk is not None and shrink == 1:
+                shrunk.append(index)
     return gradient
 
 

@@ -1,4 +1,4 @@
-"""Makes golden.safetensors and fingerprints.json: python tests/golden/make.py (after pip install -e '.[test,oracle]').
+"""pip install -e '.[oracle]' && python tests/golden/make.py    makes golden.safetensors.gz and fingerprints.json.
 
 Values and gradients are PyTorch's, in float64, by the twins of tests/oracle_torch.py; so are the ten steps' losses.
 """

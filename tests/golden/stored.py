@@ -1,20 +1,19 @@
 """The golden values of every gradient check: PyTorch's, on inputs and draws that are stored with them.
 
-golden.safetensors holds, for each declaration of `checks.CHECKS` and separated by "|": what the declaration drew, its
-inputs, an upstream gradient and output for each array that comes out, and the gradient of each input.
+golden.safetensors.gz holds for each declaration of `checks.CHECKS` what it drew, its inputs, an upstream gradient and
+output for each array that comes out, and the gradient of each input, under "declaration|kind|which".
 """
 
+import gzip
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import save
-
-from cmir_ref.params import load
+from safetensors.numpy import load, save
 
 HERE = Path(__file__).parent
-GOLDEN, FINGERPRINTS = HERE / "golden.safetensors", HERE / "fingerprints.json"
+GOLDEN, FINGERPRINTS = HERE / "golden.safetensors.gz", HERE / "fingerprints.json"
 AGAIN = "make the golden values again: python tests/golden/make.py, with the extra oracle installed"
 GATE = 1e-12  # relative_error between ours and PyTorch's, for values and gradients
 
@@ -87,7 +86,7 @@ def ours(pair, inputs: dict, dy: list) -> tuple[list, dict]:
 
 
 def write(cases: dict[str, Case]) -> None:
-    """Writes golden.safetensors."""
+    """Writes golden.safetensors.gz."""
     tensors, calls = {}, {}
     for name, case in cases.items():
         calls[name] = [call for call, _ in case.draws]
@@ -96,15 +95,17 @@ def write(cases: dict[str, Case]) -> None:
             tensors |= {f"{name}|{kind}|{i}": array for i, array in enumerate(arrays)}
         for kind, named in {"input": case.inputs, "grad": case.grads}.items():
             tensors |= {f"{name}|{kind}|{key}": array for key, array in named.items()}
+    order = {"calls": calls, "inputs": {name: list(case.inputs) for name, case in cases.items()}}
+    tensors["order"] = np.frombuffer(json.dumps(order).encode(), np.uint8)
     tensors = {name: np.array(value, order="C") for name, value in tensors.items()}
-    inputs = {name: list(case.inputs) for name, case in cases.items()}
-    GOLDEN.write_bytes(save(tensors, {"calls": json.dumps(calls), "inputs": json.dumps(inputs)}))
+    GOLDEN.write_bytes(gzip.compress(save(tensors), mtime=0))
 
 
 def read() -> dict[str, Case]:
-    """The cases of golden.safetensors by the names of their declarations."""
-    tensors, metadata = load(GOLDEN)
-    calls, inputs = json.loads(metadata["calls"]), json.loads(metadata["inputs"])
+    """The cases of golden.safetensors.gz by the names of their declarations."""
+    tensors = load(gzip.decompress(GOLDEN.read_bytes()))
+    order = json.loads(tensors.pop("order").tobytes())
+    calls, inputs = order["calls"], order["inputs"]
 
     def numbered(name, kind):
         found = {int(key.split("|")[2]): value for key, value in tensors.items() if key.startswith(f"{name}|{kind}|")}

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from strategies import LAYOUTS, again, assert_close, report, small
 
-from cmir_ref.checks import CHECKS, run, tolerance
-from cmir_ref.gradcheck import relative_error
-from cmir_ref.gradcheck.numeric import random_direction
+from cmir_ref.checks import CHECKS, draw, regimes, run, tolerance
+from cmir_ref.gradcheck import central_difference, check_gradient, complex_step
+from cmir_ref.gradcheck.check import METHODS
+from cmir_ref.gradcheck.numeric import random_direction, winners
 
 EACH = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 
@@ -18,15 +20,16 @@ OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and whe
     "eq6/released": "test_eq6_total",
 }
 
-LAYOUTS = {
-    "fortran": np.asfortranarray,
-    "reversed": lambda x: np.flip(np.flip(x).copy()),
-    "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+REPEATED = {  # strides of 0: one row for all, one number for all
+    "row": lambda x: np.broadcast_to(x[:1], x.shape),
+    "number": lambda x: np.broadcast_to(x.ravel()[0], x.shape),
 }
+SHARED = [c for c in CHECKS if not c.network and next(iter(draw(c).inputs)) == "x" and len(draw(c).inputs) > 1]
+SEED = 7
 
 
 def drawn(check):
-    return check.draw(np.random.default_rng(7))
+    return draw(check, seed=SEED)
 
 
 def each(function, y):
@@ -63,15 +66,80 @@ def bits(*y):
     return [(part.dtype, part.shape, part.tobytes()) for part in leaves(y)]
 
 
+def arrays_in(*y):
+    """The arrays of results, caches and functions (what they hold: targets, masks, running averages)."""
+    found = []
+    for part in leaves(y):
+        if isinstance(part, np.ndarray):
+            found.append(part)
+        elif callable(part):
+            held = getattr(part, "args", ()), getattr(part, "keywords", {}), getattr(part, "func", None)
+            found += arrays_in(held, [cell.cell_contents for cell in getattr(part, "__closure__", None) or ()])
+    return found
+
+
+def read_only(arrays):
+    for array in filter(np.ndim, arrays):
+        array.flags.writeable = False
+
+
+def assert_right(check, **settings):
+    """`run` finds the backward right, by each method, for each input that has a gradient."""
+    results = run(check, seed=SEED, **settings)
+    call = again(check, SEED, **settings)
+    assert [report(r, call) for r in results if not r.error <= tolerance(check, r.method)] == []
+    differentiated = [name for name in drawn(check).inputs if name not in WITHOUT_GRADIENT.get(check.name, [])]
+    for method in settings.get("methods", METHODS):
+        expected = ["all"] * 5 if method == "directional" else differentiated
+        assert [r.input for r in results if r.method == method] == expected
+
+
 @EACH
 def test_the_backward_is_the_derivative(check):
-    results = run(check)
-    wrong = [r for r in results if not r.error <= tolerance(check, r.method)]
-    assert wrong == []
-    differentiated = [name for name in drawn(check).inputs if name not in WITHOUT_GRADIENT.get(check.name, [])]
-    for method in ("complex-step", "central-difference"):
-        assert [r.input for r in results if r.method == method] == differentiated
-    assert sum(r.method == "directional" for r in results) == 5
+    assert_right(check)
+
+
+@EACH
+@pytest.mark.parametrize("regime", ["square", "one"])
+def test_in_every_regime_of_shapes(check, regime):
+    """Networks of ones by complex steps alone: what is left of a gradient there, differences cannot measure."""
+    exact = {"methods": ("complex-step", "directional")} if check.network else {}
+    assert_right(check, sizes=regimes(check)[regime], **exact)
+
+
+@pytest.mark.parametrize("check", [c for c in CHECKS if "empty" in regimes(c)], ids=lambda check: check.name)
+def test_an_empty_batch(check):
+    assert_right(check, sizes=regimes(check)["empty"])
+
+
+def test_only_matrices_of_weights_have_no_batch():
+    assert {c.covers for c in CHECKS if "empty" not in regimes(c)} == {"losses.eq7_regulariser.regulariser"}
+
+
+@EACH
+def test_both_measures_of_the_derivative_agree(check):
+    """Without any backward: a comparison that forgets `.real`, or a function that is not analytic, shows here."""
+    pair = draw(check, seed=SEED, **small(check))
+    inputs = list(pair.inputs.values())
+    dy = leaves(upstream(pair.forward(*inputs)[0]))
+
+    def scalar_and_winners(x):
+        y, cache = pair.forward(*x)
+        return sum((part * d).sum() for part, d in zip(leaves(y), dy, strict=True)), winners(cache)
+
+    for i, name in enumerate(pair.inputs):
+        exact = complex_step(lambda x: scalar_and_winners(x)[0], inputs, i)
+        measured = central_difference(scalar_and_winners, inputs, i)
+        assert_close(measured, exact, 1e-6, f"{name} in {again(check, SEED, sizes=small(check))}")
+
+
+@EACH
+def test_no_parameter_is_0_or_1_and_no_upstream_is(check):
+    pair = drawn(check)
+    y, _ = pair.forward(*pair.inputs.values())
+    parameters = [x for name, x in pair.inputs.items() if name != "x"]
+    for value in (*parameters, *leaves(upstream(y))):
+        assert not np.isin(value, [0, 1]).any()
 
 
 @EACH
@@ -108,18 +176,40 @@ def test_a_replay_gives_the_same_bits(check):
 
 
 @EACH
-def test_nothing_that_is_handed_in_is_written_to(check):
+def test_nothing_is_written_to(check):
+    """Neither inputs, parameters, upstream, targets and masks nor the cache, by forward or backward."""
     pair = drawn(check)
-    y, cache = pair.forward(*pair.inputs.values())
+    inputs = list(pair.inputs.values())
+    y, cache = pair.forward(*inputs)
     dy = upstream(y)
-    handed_in = leaves(pair.inputs, dy)
-    before = bits(handed_in)
+    handed_in, kept = leaves(inputs, dy) + arrays_in(pair.forward), arrays_in(cache)
+    assert kept
+    before = bits(handed_in, kept)
     expected = bits(y, pair.backward(dy, cache))
-    assert bits(handed_in) == before
-    for array in filter(np.ndim, handed_in):
-        array.flags.writeable = False
-    y, cache = pair.forward(*pair.inputs.values())
+    again, _ = pair.forward(*inputs)
+    assert bits(handed_in, kept) == before
+    read_only(handed_in + kept)
+    assert bits(again, pair.backward(dy, cache)) == expected
+    y, cache = pair.forward(*inputs)
     assert bits(y, pair.backward(dy, cache)) == expected
+
+
+@pytest.mark.parametrize("check", SHARED, ids=lambda check: check.name)
+def test_a_shared_weight_gets_the_gradients_of_both_its_uses(check):
+    """op(x₁, w) and op(x₂, w), both forward before either backward: no cache may remember only the last call."""
+    pair, other = drawn(check), draw(check, seed=SEED + 1)
+
+    def twice(x, x_2, *w):
+        (y, cache), (y_2, cache_2) = pair.forward(x, *w), pair.forward(x_2, *w)
+        return (y, y_2), (cache, cache_2)
+
+    def twice_backward(d, caches):
+        (dx, *dw), (dx_2, *dw_2) = (pair.backward(*both) for both in zip(d, caches, strict=True))
+        return dx, dx_2, *(one + two for one, two in zip(dw, dw_2, strict=True))
+
+    x, *w = pair.inputs.values()
+    results = check_gradient(twice, twice_backward, [x, other.inputs["x"], *w], methods=["complex-step"])
+    assert [report(r, check.name) for r in results if not r.error <= tolerance(check, r.method)] == []
 
 
 @pytest.mark.parametrize("check", [c for c in CHECKS if c.name not in OWN_FLOAT64], ids=lambda check: check.name)
@@ -141,7 +231,17 @@ def test_the_layout_in_memory_does_not_matter(check, layout):
     lay = lambda x: LAYOUTS[layout](x) if np.ndim(x) else x  # noqa: E731
     found = leaves(forward_backward(pair, each(lay, list(pair.inputs.values())), spread=lambda dy: each(lay, dy)))
     for one, two in zip(found, expected, strict=True):
-        assert one.shape == two.shape and relative_error(one, two)[0] < 1e-12
+        assert_close(one, two, 1e-12, f"{layout} arrays in {again(check, SEED)}")
+
+
+@EACH
+@pytest.mark.parametrize("repeated", REPEATED)
+def test_inputs_that_repeat_one_row_or_number(check, repeated):
+    pair = drawn(check)
+    views = [REPEATED[repeated](x) for x in pair.inputs.values()]
+    expected = leaves(forward_backward(pair, [x.copy() for x in views]))
+    for one, two in zip(leaves(forward_backward(pair, views)), expected, strict=True):
+        assert_close(one, two, 1e-12, f"one {repeated} for all in {again(check, SEED)}")
 
 
 @EACH
@@ -153,4 +253,4 @@ def test_an_upstream_of_one_repeated_number(check):
     )
     expected = leaves(forward_backward(pair, pair.inputs.values(), spread=full))
     for one, two in zip(leaves(forward_backward(pair, pair.inputs.values(), spread=repeated)), expected, strict=True):
-        assert relative_error(one, two)[0] < 1e-12
+        assert_close(one, two, 1e-12, again(check, SEED))

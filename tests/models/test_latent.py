@@ -58,6 +58,16 @@ def test_every_output_from_its_formula(classifier, dropout, mode):
             np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("depths", [(1, 3), (3, 1)])
+def test_encoder_and_decoder_have_depths_of_their_own(depths):
+    arch, params, z, _ = drawn(encoder_depth=depths[0], decoder_depth=depths[1], encoder_activation="relu")
+    out, cache = latent_network(params, z, arch=arch, mode="inference")
+    v = stack(params, "encoder_a", z[0], depths[0], "relu")
+    np.testing.assert_allclose(out.v_a, v, rtol=1e-12)
+    np.testing.assert_allclose(out.from_a, stack(params, "decoder_ab", v, depths[1], "relu"), rtol=1e-12)
+    assert latent_network_backward(out, cache)[0].keys() == params.keys()
+
+
 def test_dropout_of_b_touches_b_alone():
     arch, params, z, masks = drawn(latent_dropout="b")
     dropped, _ = latent_network(params, z, arch=arch, mode="train", masks={"b": masks["b"]})

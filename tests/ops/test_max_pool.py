@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cmir_ref.ops import max_pool, max_pool_backward
@@ -24,6 +24,8 @@ def naive(x, f, dy=None):
     seed=st.integers(0, 2**32), n=st.integers(0, 2), h=st.integers(1, 9), w=st.integers(1, 9), c=st.integers(1, 2),
     f=st.integers(1, 5), levels=st.sampled_from([1, 3, 1000]),
 )  # fmt: skip
+@example(seed=0, n=2, h=5, w=7, c=2, f=2, levels=1000)  # few of those drawn hold a whole window of several values
+@example(seed=0, n=2, h=7, w=6, c=2, f=3, levels=3)
 def test_first_largest_pixel_of_each_whole_window(seed, n, h, w, c, f, levels):
     rng = np.random.default_rng(seed)
     x = rng.integers(0, levels, (n, h, w, c)) - 1.5  # few levels: many ties

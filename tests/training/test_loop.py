@@ -122,6 +122,20 @@ def test_groups_move_in_turn():
     assert not np.array_equal(together.params.flat, state.params.flat)
 
 
+def test_the_steps_of_adam_are_counted_over_all_epochs():
+    """Two epochs of three steps are one of six where nothing else depends on the epoch."""
+    ends = [train_epochs(World([], [0.5], steps=steps).task(epochs=6 // steps), start()).params for steps in (3, 6)]
+    np.testing.assert_array_equal(ends[0].flat, ends[1].flat)
+
+
+def test_each_group_has_moments_of_its_own():
+    """One group of everything moves as no group does: with the moments of all steps before."""
+    ends = [train_epochs(World([], [0.5], groups=groups).task(epochs=5), start()) for groups in ((("w", "b"),), ((),))]
+    np.testing.assert_array_equal(ends[0].params.flat, ends[1].params.flat)
+    np.testing.assert_array_equal(ends[0].m, ends[1].m)
+    np.testing.assert_array_equal(ends[0].v, ends[1].v)
+
+
 def test_a_schedule_runs_over_all_steps():
     rates = []
     settings = {"schedule": "cosine"}

@@ -1,0 +1,241 @@
+"""What `cmir-ref gradcheck` shows: the table of all checks, the report on one pair, the plot of step sizes."""
+
+import io
+import math
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import checks
+from ..equations import EQUATIONS
+from ..errors import InputError
+from ..gradcheck import METHODS, Result
+from ..gradcheck.check import GATES
+from ..gradcheck.module import Finding, Pair, Verdict, judge, told
+from ..gradcheck.step_sizes import Curves, step_errors
+from .plots import COLOURS, STYLES
+
+SHOWN = ("softmax_cross_entropy/integer", "batch_norm/train", "conv_pretrainer/paper/train")  # of the plot, by default
+HEADER = ("check", "entries", "complex", "central", "direct.", "", "s", "covers")
+
+
+class Row(NamedTuple):
+    """One declaration: its comparisons, those that fail, and the time they took."""
+
+    check: checks.Check
+    results: list[Result]
+    wrong: list[Result]
+    seconds: float
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def check_all(chosen: Iterable[checks.Check], seed: int) -> Iterator[Row]:
+    """Each declaration's comparisons, one after the other."""
+    for check in chosen:
+        start = time.perf_counter()
+        try:
+            results = checks.run(check, seed=seed)
+        except ValueError:  # not even a gradient that can be compared; `failures` says why
+            results = [Result("all", "complex-step", math.inf, (), math.nan, math.nan)]
+        wrong = [r for r in results if not r.error <= checks.tolerance(check, r.method)]  # NaN fails too
+        yield Row(check, results, wrong, time.perf_counter() - start)
+
+
+def worst(results: Iterable[Result]) -> dict[str, float]:
+    """The largest error by method."""
+    found: dict[str, float] = {}
+    for r in results:
+        found[r.method] = max(found.get(r.method, 0.0), r.error)
+    return found
+
+
+def covered(check: checks.Check) -> str:
+    """The paper's equation that a check covers, or the name of the function."""
+    module, _, name = check.covers.rpartition(".")
+    numbers = [e.number for e in EQUATIONS if e.function == check.covers]
+    numbers = numbers or [e.number for e in EQUATIONS if e.function.startswith(f"{module}.") and "losses" in module]
+    return f"eq. {numbers[0]}" if numbers else name
+
+
+def table(rows: list[Row]) -> list[tuple[str, ...]]:
+    """Lines under `HEADER`, the last one the worst of all."""
+
+    def line(name, results, wrong, seconds, covers):
+        errors = worst(results)
+        cells = (f"{errors[m]:.1e}" if m in errors else "" for m in METHODS)
+        return name, str(entries(results)), *cells, "WRONG" if wrong else "ok", f"{seconds:.1f}", covers
+
+    everything = [r for row in rows for r in row.results]
+    return [
+        *(line(row.check.name, row.results, row.wrong, row.seconds, covered(row.check)) for row in rows),
+        line("worst", everything, any(row.wrong for row in rows), sum(row.seconds for row in rows), ""),
+    ]
+
+
+def entries(results: list[Result]) -> int:
+    """How many entries of inputs were compared, each by up to two methods."""
+    return sum(r.entries for r in results if r.method == "central-difference")
+
+
+def summary(rows: list[Row]) -> str:
+    """One line: how much was compared, at how many entries a winner changed, and whether all is well."""
+    results = [r for row in rows for r in row.results]
+    wrong = sum(bool(row.wrong) for row in rows)
+    counts = f"{len(rows)} declaration{'s' * (len(rows) > 1)}, {sum(r.entries for r in results)} comparisons"
+    verdict = f"{wrong} wrong" if wrong else "all within gates"
+    return f"{counts}, {sum(r.shrunk for r in results)} winners changed: {verdict}"
+
+
+def failures(row: Row, seed: int) -> Iterator[str]:
+    """One line for each comparison that fails, and what the mistake looks like."""
+    for r in row.wrong:
+        yield f"{row.check.name}: {r.input} by {r.method}, entry {r.worst}: {r.ours!r}, measured {r.measured!r}"
+    if row.wrong:
+        pair = checks.draw(row.check, seed=seed)
+        for finding in judge(Pair(row.check.name, pair.forward, pair.backward, pair.inputs), seed=seed).findings:
+            yield from told(finding)
+
+
+def as_json(results: list[tuple[str, Result]]) -> dict:
+    """DESIGN's shape; an error that is not a number is null."""
+    details = [{"name": n, "input": r.input, "method": r.method, "error": _finite(r.error)} for n, r in results]
+    return {"worst": {m: _finite(e) for m, e in worst(r for _, r in results).items()}, "checks": details}
+
+
+def _finite(x: float | None) -> float | None:
+    return x if x is not None and math.isfinite(x) else None
+
+
+# ---- a reader's own pair --------------------------------------------------------------------------------------------
+
+
+def pair_table(verdict: Verdict) -> list[tuple[str, ...]]:
+    """Input, method, entries, worst error, verdict; the directional draws in one line."""
+    bad = "WRONG" if verdict.findings else "unsure"
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for r in verdict.results:
+        groups.setdefault((r.input, r.method), []).append(r)
+    return [
+        (name, method, str(sum(r.entries for r in found)), f"{error:.1e}", "ok" if error <= GATES[method] else bad)
+        for (name, method), found in groups.items()
+        for error in [max(r.error for r in found)]
+    ]
+
+
+def pair_report(pair: Pair, verdict: Verdict, where: str, shapes: list[str], seed: int) -> Iterator[str]:
+    """The lines about a pair: what was compared, what is wrong and looks like what, the call that shows it again."""
+    width = max((len(line[0]) for line in pair_table(verdict)), default=0)
+    for name, method, count, error, verdict_ in pair_table(verdict):
+        unit = "directions" if method == "directional" else "entries"
+        yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict_}"
+    for note in verdict.notes:
+        yield f"note: {note}"
+    if not verdict.findings:
+        yield f"{pair.name}_backward is the derivative of {pair.name}"
+        return
+    for finding in verdict.findings:
+        yield ""
+        yield from told(finding)
+    inputs = "".join(f" --input {shape}" for shape in shapes)
+    yield ""
+    yield f"again: cmir-ref gradcheck --module {shlex.quote(where)}{inputs} --seed {seed}"
+    shapes_given = f", {shapes}" if shapes else ""
+    yield f"in Python: pair = load_pair({where!r}{shapes_given}, seed={seed})"
+    yield f"           check_gradient(pair.forward, pair.backward, list(pair.inputs.values()), seed={seed})"
+
+
+def finding_json(finding: Finding) -> dict:
+    """The fields of a finding; what is not a number is null."""
+    numbers = {"ours": finding.ours, "measured": finding.measured, "ratio": finding.ratio}
+    return finding._asdict() | {"entry": list(finding.entry)} | {n: _finite(x) for n, x in numbers.items()}
+
+
+# ---- the plot -------------------------------------------------------------------------------------------------------
+
+
+def plot_format(path: Path) -> str:
+    """png or svg, from the file's name; refused before anything is computed."""
+    form = path.suffix.lower().removeprefix(".")
+    if form not in ("png", "svg"):
+        raise InputError(f"--plot {path}: it ends in .png or .svg")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot {path}: no folder {path.parent}")
+    return form
+
+
+def curves_of(chosen: list[checks.Check], seed: int) -> dict[str, Curves]:
+    """Error against step for each declaration, at most as many as there are colours."""
+    if len(chosen) > len(COLOURS):
+        raise InputError(f"--plot draws at most {len(COLOURS)} checks, not {len(chosen)}: give longer names")
+    pairs = {c.name: checks.draw(c, seed=seed) for c in chosen}
+    return {n: step_errors(p.forward, p.backward, list(p.inputs.values()), seed=seed) for n, p in pairs.items()}
+
+
+def curves_of_pair(pair: Pair, seed: int) -> dict[str, Curves]:
+    """Error against step for a reader's own pair."""
+    return {pair.name: step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)}
+
+
+def write_plot(path: Path, curves: dict[str, Curves]) -> None:
+    """The figure as a PNG or SVG file; it is drawn whole before the file is opened."""
+    form = plot_format(path)
+    import matplotlib.pyplot as plt
+
+    figure = steps_figure(curves)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=form, dpi=110, bbox_inches="tight", metadata={"Date": None} if form == "svg" else {})
+    plt.close(figure)
+    try:
+        path.write_bytes(drawn.getvalue())
+    except OSError as error:
+        raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from error
+
+
+def steps_figure(curves: dict[str, Curves]):
+    """Error against step on logarithmic axes; steps that only the complex step can take have a panel of their own."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (far, near) = plt.subplots(
+        1, 2, figsize=(8.4, 4.6), sharey=True, gridspec_kw={"width_ratios": (1, 3.4), "wspace": 0.04}
+    )
+    floor = 2.0**-54  # an error of exactly 0 is drawn here
+    for i, (name, (central, stepped)) in enumerate(curves.items()):
+        look = {"color": COLOURS[i], "ls": STYLES[i % len(STYLES)]}
+        near.plot(central[0], central[1].clip(floor), lw=1.2, marker="o", ms=4, mfc="white", label=name, **look)
+        for axes in (far, near):
+            axes.plot(stepped[0], stepped[1].clip(floor), lw=2.6, **look)
+    for axes in (far, near):
+        axes.set(xscale="log", yscale="log", ylim=(2e-18, 30))
+        axes.grid(axis="y", color="#e5e5e5", lw=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    near.set(xlim=(3e-16, 0.3), xlabel="step h")
+    far.set(xlim=(1e-205, 3e-16), xlabel="h, to 1e-200", ylabel="relative error of the derivative")
+    far.set_xticks([1e-200, 1e-100])
+    near.spines["left"].set_visible(False)
+    near.tick_params(axis="y", left=False)
+    _explain(near, flat=all(curve.complex[1][-1] < 1e-12 for curve in curves.values()))
+    legend = near.legend(fontsize=8, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.36, 1.0))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _explain(axes, flat: bool) -> None:
+    """The minimum of the V and its reason; the two methods by name."""
+    epsilon = 2.0**-52
+    best = epsilon ** (1 / 3)
+    axes.axvline(best, ymax=0.9, color="#666", lw=0.9, ls=":")
+    words = {"fontsize": 8, "color": "#333"}
+    axes.text(best, 2, "h = ε^(1/3) ≈ 6e-6: rounding ε/h\nmeets truncation h²", ha="center", va="center", **words)
+    axes.text(1e-12, 3e-8, "central difference:\nrounding grows as ε/h", ha="center", va="top", **words)
+    axes.text(0.25, 3e-9, "truncation\ngrows as h²", ha="right", va="top", **words)
+    if flat:
+        axes.text(1e-12, 1.5e-15, "complex step: nothing to cancel, flat", ha="center", va="bottom", **words)

@@ -1,0 +1,152 @@
+"""Each kind of mistake is recognised from the arrays alone, and nothing else is taken for it."""
+
+import numpy as np
+import pytest
+
+from cmir_ref.gradcheck import diagnose as d
+from cmir_ref.gradcheck.diagnose import Evidence, diagnose
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(4, 3))
+M = RNG.normal(size=(4, 3))  # the measured gradient
+W = RNG.normal(size=(3, 3))
+MASKED = M * (X > 0)
+ONES = np.ones((4, 3))
+
+
+def seen(ours, measured=M, x=X, **more):
+    """The evidence about an input x; the backward is linear in dy unless `answer` says otherwise."""
+    more = {"answer": lambda change: change(ours)} | more
+    return Evidence("x", x, ours, measured, **more)
+
+
+CASES = {  # evidence for each kind, by the function that has to recognise it
+    d.transposed: seen(M.T),
+    d.of_another_input: seen(X, measured_of={"w": X}, ours_of={"w": M}),
+    d.sum_missing: seen(np.stack([M / 2, M / 2])),
+    d.sum_too_much: seen(M.sum(axis=0)),
+    d.reshaped: seen(M.reshape(2, 6)),
+    d.not_finite: seen(np.where(X > 0, M, np.nan)),
+    d.independent: seen(M, 0 * M),
+    d.zero: seen(0 * M),
+    d.upstream_ignored: seen(X, answer=lambda change: X),
+    d.upstream_twice: seen(X, answer=lambda change: 4 * X),
+    d.float32: seen(M.astype(np.float32)),
+    d.sign: seen(-M),
+    d.constant_factor: seen(0.3 * M),
+    d.flipped: seen(M[::-1]),
+    d.missing_factor: seen(M / W[0], others={"gamma": W[0]}),
+    d.half_of_two: seen(X, y=W, answer=lambda change: M - X if change is np.transpose else change(X)),
+    d.mask_missing: seen(M, MASKED),
+    d.mask_turned: seen(M * (X <= 0), MASKED),
+    d.entries_dropped: seen(MASKED),
+    d.branch: seen(np.where(X > 0, M, 5 * M)),
+    d.permuted: seen(M.ravel()[RNG.permutation(12)].reshape(4, 3)),
+    d.other_transposed: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W.T) else M),
+    d.other_flipped: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W[:, ::-1]) else M),
+    d.term_missing: seen(M + W[:1]),
+    d.not_linear: seen(X, answer=lambda change: 3 * X),
+}
+KINDS = (*d.KINDS_OF_SHAPES, *d.KINDS_OF_VALUES)
+
+
+def test_every_kind_has_a_case():
+    assert {look for _, look in KINDS} == CASES.keys()
+
+
+@pytest.mark.parametrize("look", CASES, ids=lambda look: look.__name__)
+def test_a_kind_is_recognised_and_comes_first(look):
+    kind, sentence = diagnose(CASES[look])
+    assert kind in {name for name, function in KINDS if function is look}
+    assert sentence == look(CASES[look])
+
+
+@pytest.mark.parametrize("look", CASES, ids=lambda look: look.__name__)
+def test_random_numbers_are_of_no_kind(look):
+    ours = RNG.normal(size=CASES[look].ours.shape)
+    e = CASES[look]._replace(ours=ours, measured=M, answer=lambda change: change(ours), measured_of={"w": W})
+    kind, sentence = diagnose(e)
+    assert kind is None and sentence.startswith("no known kind")
+
+
+NOT_BY_SIZE = {d.not_finite, d.independent, d.zero, d.upstream_ignored, d.upstream_twice, d.not_linear, d.mask_turned}
+
+
+@pytest.mark.parametrize("look", [look for look in CASES if look not in NOT_BY_SIZE], ids=lambda look: look.__name__)
+def test_an_almost_is_not_a_kind(look):
+    """With one entry a thousandth off, the case is of its kind no more."""
+    e = CASES[look]
+    ours = e.ours.astype(float)
+    ours[np.unravel_index(np.abs(ours).argmax(), ours.shape)] *= 1.001
+    assert look(e._replace(ours=ours)) is None
+
+
+@pytest.mark.parametrize(
+    ("c", "x", "y", "words"),
+    [
+        (2, (4, 3), (4, 5), ["a 2 too much"]),
+        (0.5, (4, 3), (4, 5), ["a 2 is missing"]),
+        (4, (4, 3), (4, 5), ["the mean's 1/4 is missing (N = 4, the length of axis 0 of x)"]),
+        (3, (4, 3), (4, 5), ["the mean's 1/3 is missing (C = 3, the length of axis 1 of x)"]),
+        (12, (4, 3), (4, 5), ["the mean's 1/12 is missing (N·C = 12)"]),
+        (
+            0.2,
+            (4, 3),
+            (4, 5),
+            ["divided by 5 too often, a mean where the forward sums (C = 5, "],
+        ),
+        (2, (2, 3), (), ["a 2 too much", "the mean's 1/2 is missing (N = 2"]),
+        (4, (4, 4), (), ["N = 4", "C = 4"]),
+        (30, (2, 3, 5, 7), (), ["the mean's 1/30 is missing (N·axis 1·axis 2 = 30)"]),
+        (3, (3,), (), ["N = 3"]),
+        (1.37, (4, 3), (4, 5), []),
+    ],
+)
+def test_what_a_factor_means(c, x, y, words):
+    e = Evidence("x", np.ones(x), np.ones(x), np.ones(x), y=np.ones(y))
+    found = list(d.meanings(c, e))
+    assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
+
+
+def test_a_scalar_input_may_be_the_factor():
+    e = seen(M / 0.7, others={"scale": np.array(0.7)})
+    assert "the factor scale is missing" in d.constant_factor(e)
+    assert "the factor scale is too much" in d.constant_factor(e._replace(ours=M * 0.7))
+
+
+def test_one_number_is_no_proof_of_a_factor():
+    one = np.ones(1)
+    assert d.constant_factor(Evidence("x", one, 1.37 * one, one)) is None
+    assert "a 2 too much" in d.constant_factor(Evidence("x", one, 2 * one, one))
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        (lambda x: W[:1], "a constant along axis 0"),
+        (lambda x: x[:, :1] ** 3, "a constant along axis 1"),
+        (lambda x: x * W[:1], "a multiple of x along axis 0"),
+        (lambda x: x * x[:, :1], "a multiple of x along axis 1"),
+        (lambda x: W[1:2] + x * W[:1], "a constant plus a multiple of x along axis 0"),
+    ],
+)
+def test_the_form_of_a_missing_term(term, words):
+    x, measured = RNG.normal(size=(2, 8, 3))
+    assert words in d.term_missing(Evidence("x", x, measured - term(x), measured))
+
+
+def test_a_short_axis_proves_no_term():
+    x, m = X[:2], M[:2]
+    assert d.term_missing(Evidence("x", x, m - np.array([[1.0, 2.0, 4.0]]), m)) is None
+
+
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [(X < 0, "those with x < 0"), (X > 0, "those with x > 0"), (ONES * [[0], [1], [0], [0]] > 0, "index 1 of axis 0")],
+)
+def test_where_the_wrong_entries_are(off, words):
+    assert words in d.where(seen(M + off))
+
+
+def test_where_is_silent_without_a_pattern():
+    assert d.where(seen(M + np.eye(4, 3))) == d.where(seen(M + 1)) == d.where(seen(M)) == ""

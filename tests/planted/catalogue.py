@@ -1,0 +1,811 @@
+"""The planted bugs: wrong texts that could have been written, each with the check that one would expect to find it.
+
+One table a file of the package; a row is (id, old text, new text, expected killer, *tags). A killer is a test below
+tests/, with or without its parameters, or a test of the battery by its short name: "gradcheck:linear" (see
+`planting.BATTERY`). Tags name the settings and metrics that a bug is one of, where the changed function does not.
+"""
+
+from planting import Bug
+
+CATALOGUE: list[Bug] = []
+
+
+def bugs(file: str, *rows: tuple[str, ...]) -> None:
+    """Adds a table: the bugs of one file."""
+    stem = file.removesuffix(".py").rpartition("/")[2]
+    CATALOGUE.extend(Bug(f"{stem}/{name}", file, old, new, killer, tags) for name, old, new, killer, *tags in rows)
+
+
+# fmt: off
+
+# ---- operations -----------------------------------------------------------------------------------------------------
+
+LINEAR = "ops/test_linear.py::test_sum_over_inputs_plus_bias"
+bugs(
+    "ops/linear.py",
+    ("bias-twice", "x @ w + b, LinearCache", "x @ w + 2 * b, LinearCache", LINEAR),
+    ("square-w-not-transposed", "dy @ cache.w.T", "dy @ (cache.w if len(set(cache.w.shape)) == 1 else cache.w.T)",
+     "gradcheck/test_shapes.py::test_gradients_of_any_shape[linear]"),
+    ("dw-a-mean", "cache.x.T @ dy", "cache.x.T @ dy / len(dy)", "gradcheck:linear"),
+    ("db-of-one-row", "column_sum(dy)", "dy[-1]", "gradcheck:linear"),
+)
+
+bugs(
+    "ops/relu.py",
+    ("negative-turned-round", "xp.where(positive, x, 0)", "xp.where(positive, x, -x)", "ops/test_relu.py::test_relu"),
+    ("on-at-zero", "positive = x.real > 0\n    return xp.where(positive, x, 0)",
+     "positive = x.real >= 0\n    return xp.where(positive, x, 0)",
+     "ops/test_relu.py::test_the_kink_belongs_to_the_negative_side"),
+    ("mask-forgotten", "return xp.where(cache.positive, dy, 0)", "return dy + 0", "gradcheck:relu"),
+    ("mask-turned-round", "xp.where(cache.positive, dy, 0)", "xp.where(cache.positive, 0, dy)", "gradcheck:relu"),
+    ("upstream-ignored", "xp.where(cache.positive, dy, 0)", "xp.where(cache.positive, 1.0, 0)", "gradcheck:relu"),
+    ("writes-into-dy", "return xp.where(cache.positive, dy, 0)", "dy *= cache.positive\n    return dy", "purity:relu"),
+    ("float64", "xp.where(cache.positive, dy, 0)", "dy * cache.positive.astype(float)", "float32:relu"),
+    ("leaky-slope-negative", "xp.where(positive, x, slope * x)", "xp.where(positive, x, -slope * x)",
+     "ops/test_relu.py::test_leaky_relu"),
+    ("leaky-slope-ten-percent", "slope: float = 0.01", "slope: float = 0.1",
+     "ops/test_relu.py::test_the_slope_is_one_percent_unless_given"),
+    ("leaky-slope-lost", "xp.where(cache.positive, dy, cache.slope * dy)", "xp.where(cache.positive, dy, 0)",
+     "gradcheck:leaky_relu"),
+)
+
+CONV = "ops/test_conv.py::test_same_cross_correlation"
+bugs(
+    "ops/conv.py",
+    ("flipped-kernel", "columns @ w.reshape(-1, d)", "columns @ w[::-1, ::-1].reshape(-1, d)", CONV),
+    ("pad-shifted", "padded[:, k // 2 : k // 2 + h, k // 2 : k // 2 + w] = x",
+     "padded[:, k - 1 : k - 1 + h, k // 2 : k // 2 + w] = x", CONV),
+    ("rows-and-columns-swapped", "columns[:, :, :, i, j] = padded", "columns[:, :, :, j, i] = padded", CONV),
+    ("bias-subtracted", "y += b", "y -= b", CONV),
+    ("float64", "xp.empty((n, h, w, k, k, c), dtype=x.dtype)", "xp.empty((n, h, w, k, k, c))", "float32:conv"),
+    ("dx-overwritten", "+= columns[:, :, :, i, j]", "= columns[:, :, :, i, j]", "gradcheck:conv"),
+    ("dx-shifted", "return padded[:, k // 2 : k // 2 + h", "return padded[:, k - 1 : k - 1 + h", "gradcheck:conv"),
+    ("dx-kernel-flipped", "rows @ w.reshape(-1, d).T", "rows @ w[::-1, ::-1].reshape(-1, d).T", "gradcheck:conv"),
+    ("dw-a-mean", "(cache.columns.T @ rows)", "(cache.columns.T @ rows / shape[0])", "gradcheck:conv"),
+    ("db-a-mean", "dw, column_sum(rows)", "dw, column_sum(rows) / shape[0]", "gradcheck:conv"),
+    ("dx-always", "if input_gradient else None", "if dy.size else None",
+     "ops/test_conv.py::test_the_gradient_of_an_image_can_be_left_out"),
+)
+
+SUMS = "ops/test_sums.py::test_every_row_is_counted_once"
+bugs(
+    "ops/sums.py",
+    ("last-rows-dropped", " + rows[whole:].sum(axis=0)", "", SUMS),
+    ("mean-over-first-axis", "max(x.size // x.shape[-1], 1)", "max(x.shape[0], 1)", SUMS),
+    ("one-stage", "rows[:whole].reshape(PARTS, -1, rows.shape[1]).sum(axis=1).sum(axis=0)", "rows[:whole].sum(axis=0)",
+     "ops/test_sums.py::test_float32_stays_accurate_over_a_million_rows"),
+)
+
+POOL = "ops/test_max_pool.py::test_first_largest_pixel_of_each_whole_window"
+bugs(
+    "ops/max_pool.py",
+    ("last-winner-takes-a-tie", "candidate.real > y.real", "candidate.real >= y.real", POOL),
+    ("smallest", "candidate.real > y.real", "candidate.real < y.real", POOL),
+    ("column-major-ties", "i, j = divmod(tap, f)", "j, i = divmod(tap, f)", POOL),
+    ("winner-in-a-byte", "if factor <= 16", "if factor <= 99",
+     "ops/test_max_pool.py::test_windows_of_more_places_than_a_byte_can_name"),
+    ("a-view", "y if factor > 1 else y.copy()", "y",
+     "ops/test_max_pool.py::test_the_result_is_not_a_view_of_the_input"),
+    ("first-place-wins", "winner = xp.where(better, tap, winner)", "winner = xp.where(better, 0, winner)",
+     "gradcheck:max_pool/2"),
+    ("everyone-wins", "xp.where(cache.winner == tap, dy, 0)", "dy", "gradcheck:max_pool/3"),
+)
+
+FUSED = "ops/test_conv_max_pool.py::"
+bugs(
+    "ops/fused/conv_max_pool.py",
+    ("last-winner-takes-a-tie", "(planes[tap] > best)", "(planes[tap] >= best)",
+     FUSED + "test_ties_go_to_the_first_winner"),
+    ("bias-twice", "best += b", "best += 2 * b", FUSED + "test_values_and_gradients"),
+    ("pad-shifted", "padded[:, k // 2 : k // 2 + h, k // 2 : k // 2 + width] = x",
+     "padded[:, k // 2 : k // 2 + h, k - 1 : k - 1 + width] = x", FUSED + "test_values_and_gradients"),
+    ("winner-overwritten", "np.maximum(code, better, out=code)", "code[...] = better",
+     "gradcheck:fused/conv_max_pool/2"),
+    ("dx-overwritten", "dpadded[rows, columns] += dcolumns", "dpadded[rows, columns] = dcolumns",
+     "gradcheck:fused/conv_max_pool/2"),
+    ("dx-shifted", "dx = dpadded[:, k // 2 : k // 2 + h", "dx = dpadded[:, k - 1 : k - 1 + h",
+     "gradcheck:fused/conv_max_pool/3"),
+    ("dw-of-one-sample", "partial.sum(axis=0)", "partial[0]", "gradcheck:fused/conv_max_pool/3"),
+    ("db-a-mean", "rows.reshape(-1, d).sum(axis=0)", "rows.reshape(-1, d).mean(axis=0)",
+     "gradcheck:fused/conv_max_pool/2"),
+    ("float64", "np.empty((n, k * k * c, d), dtype=dy.dtype)", "np.empty((n, k * k * c, d))",
+     "float32:fused/conv_max_pool/2"),
+)
+
+bugs(
+    "ops/fused/parallel.py",
+    ("errors-swallowed", "for _ in _pool().map(work, range(samples)):\n            pass",
+     "_pool().map(work, range(samples))", FUSED + "test_an_error_in_one_sample_is_not_swallowed"),
+)
+
+NORM = "ops/test_batch_norm.py::"
+bugs(
+    "ops/batch_norm.py",
+    ("epsilon", "EPSILON = 1e-3", "EPSILON = 1e-5", NORM + "test_frozen_is_affine"),
+    ("unbiased-variance", "var = column_mean(centred * centred)",
+     "var = column_mean(centred * centred) * (x.size / max(x.size - x.shape[-1], 1))",
+     NORM + "test_train_uses_and_returns_the_statistics_of_the_batch", "batch_norm=train"),
+    ("inference-centres-the-batch", 'elif form == "inference":\n        centred = x - mean',
+     'elif form == "inference":\n        centred = x - column_mean(x)',
+     NORM + "test_inference_uses_the_running_statistics"),
+    ("frozen-without-epsilon", "0 * gamma + 1, x", "0 * gamma + 1 - EPSILON, x", NORM + "test_frozen_is_affine",
+     "batch_norm=frozen"),
+    ("beta-forgotten", "gamma * x_hat + beta", "gamma * x_hat + 0 * beta", NORM + "test_frozen_is_affine"),
+    ("dx-forgets-the-mean", "dy = dy - dbeta / m - x_hat", "dy = dy - x_hat", "gradcheck:batch_norm/train"),
+    ("dx-forgets-the-variance", " - x_hat * (dgamma / m)", "", "gradcheck:batch_norm/train"),
+    ("dx-sign-of-the-variance", "dbeta / m - x_hat * (dgamma / m)", "dbeta / m + x_hat * (dgamma / m)",
+     "gradcheck:batch_norm/train"),
+    ("dx-counts-samples-not-values", "max(x_hat.size // x_hat.shape[-1], 1)", "x_hat.shape[0]",
+     "gradcheck:batch_norm/train"),
+    ("dx-without-gamma", "dy * (cache.scale * gamma)", "dy * cache.scale", "gradcheck:batch_norm/frozen"),
+    ("frozen-differentiated-as-train", 'if cache.form == "train":', 'if cache.form != "inference":',
+     "gradcheck:batch_norm/frozen", "batch_norm=frozen"),
+    ("dgamma-and-dbeta-swapped", "column_sum(dy * x_hat), column_sum(dy)", "column_sum(dy), column_sum(dy * x_hat)",
+     "gradcheck:batch_norm/inference"),
+)
+
+bugs(
+    "ops/dropout.py",
+    ("not-rescaled", "return x * mask / (1 - rate), ", "return x * mask, ",
+     "ops/test_dropout.py::test_kept_units_are_divided_by_the_chance_to_be_kept"),
+    ("divided-by-the-rate", "x * mask / (1 - rate)", "x * mask / (rate or 1)",
+     "ops/test_dropout.py::test_kept_units_are_divided_by_the_chance_to_be_kept"),
+    ("gradient-not-rescaled", "dy * cache.mask / (1 - cache.rate)", "dy * cache.mask", "gradcheck:dropout"),
+    ("another-mask", "dy * cache.mask /", "dy * cache.mask[::-1] /", "gradcheck:dropout"),
+)
+
+SOFTMAX = "ops/test_softmax_cross_entropy.py::"
+bugs(
+    "ops/softmax_cross_entropy.py",
+    ("mean-over-classes-too", "_scale(reduction, u.shape[0])", "_scale(reduction, u.size)",
+     SOFTMAX + "test_value_for_every_kind_of_target"),
+    ("multi-hot-not-divided", "return y / xp.where(mass > 0, mass, 1)", "return y",
+     SOFTMAX + "test_value_for_every_kind_of_target"),
+    ("mass-over-samples", "y.sum(axis=1, keepdims=True)\n    return", "y.sum(axis=0, keepdims=True)\n    return",
+     SOFTMAX + "test_value_for_every_kind_of_target"),
+    ("overflow", "u - u.real.max(axis=1, keepdims=True)", "u + 0 * u", SOFTMAX + "test_logits_of_ten_thousand"),
+    ("float64", "dtype = like.real.dtype", 'dtype = "float64"', "float32:softmax_cross_entropy/integer"),
+    ("unlabelled-row-gets-p", "(p * y.sum(axis=1, keepdims=True) - y)", "(p - y)",
+     "gradcheck:softmax_cross_entropy/multi-hot"),
+    ("y-forgotten", "axis=1, keepdims=True) - y) * (dloss", "axis=1, keepdims=True)) * (dloss",
+     "gradcheck:softmax_cross_entropy/one-hot"),
+    ("gradient-not-a-mean", "- y) * (dloss * scale)", "- y) * dloss", "gradcheck:softmax_cross_entropy/integer"),
+    ("upstream-ignored", "- y) * (dloss * scale)", "- y) * scale", "upstream:softmax_cross_entropy/sum"),
+    ("cache-used-up", "return (p * y.sum(axis=1, keepdims=True) - y)",
+     "p *= y.sum(axis=1, keepdims=True)\n    p -= y\n    return p", "replay:softmax_cross_entropy/integer"),
+    ("sum-and-mean-swapped", 'if reduction == "mean" else 1.0', 'if reduction == "sum" else 1.0',
+     SOFTMAX + "test_value_for_every_kind_of_target"),
+)
+
+SIGMOID = "ops/test_sigmoid_cross_entropy.py::"
+bugs(
+    "ops/sigmoid_cross_entropy.py",
+    ("labels-turned-round", "- u * y", "- u * (1 - y)", SIGMOID + "test_value_for_every_kind_of_target"),
+    ("mean-over-samples-alone", "_scale(reduction, u.size)", "_scale(reduction, u.shape[0])",
+     SIGMOID + "test_value_for_every_kind_of_target"),
+    ("overflow", "xp.where(positive, u, 0) - u * y + xp.log1p(small)", "xp.log1p(xp.exp(u)) - u * y",
+     SIGMOID + "test_logits_of_ten_thousand"),
+    ("one-sided-p", "xp.where(positive, 1, small) / (1 + small)", "1 / (1 + small)",
+     "gradcheck:sigmoid_cross_entropy/multi-hot"),
+    ("float64", "dtype = u.real.dtype", 'dtype = "float64"', "float32:sigmoid_cross_entropy/integer"),
+    ("gradient-of-a-squared-error", "(p - y) * (dloss", "(p - y) * p * (1 - p) * (dloss",
+     "gradcheck:sigmoid_cross_entropy/multi-hot"),
+    ("gradient-not-a-mean", "(dloss * scale)", "dloss", "gradcheck:sigmoid_cross_entropy/integer"),
+)
+
+FROBENIUS = "ops/test_frobenius.py::test_sum_of_squares_its_root_and_their_mean_over_rows"
+bugs(
+    "ops/frobenius.py",
+    ("mean-of-squares", "(x * x).sum()", "(x * x).mean()", FROBENIUS, "reduction=sum"),
+    ("mean-over-entries", "1 / max(x.shape[0], 1)", "1 / max(x.size, 1)", FROBENIUS, "reduction=mean"),
+    ("sum-and-mean-swapped", 'if reduction == "mean" else 1.0', 'if reduction == "sum" else 1.0', FROBENIUS,
+     "reduction=sum", "reduction=mean"),
+    ("unsquared-never-a-mean", "return root * scale", "return root", FROBENIUS, "frobenius=unsquared"),
+    ("readings-swapped", 'if norm == "squared":', 'if norm == "unsquared":', FROBENIUS, "frobenius=squared",
+     "frobenius=unsquared"),
+    ("half-the-gradient", "x * (2 * scale * dy)", "x * (scale * dy)", "gradcheck:frobenius/squared",
+     "frobenius=squared"),
+    ("gradient-not-a-mean", "x * (2 * scale * dy)", "x * (2 * dy)", "gradcheck:frobenius/mean", "reduction=mean"),
+    ("unsquared-twice", "norm.real > 0, scale * dy /", "norm.real > 0, 2 * scale * dy /",
+     "gradcheck:frobenius/unsquared", "frobenius=unsquared"),
+    ("zero-by-zero", "x * xp.where(norm.real > 0, scale * dy / xp.where(norm.real > 0, norm, 1), 0)",
+     "x * (scale * dy / norm)", "ops/test_frobenius.py::test_at_zero_value_and_gradient_are_zero",
+     "frobenius=unsquared"),
+)
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+EQ1 = "losses/test_eq1_pretraining.py::"
+bugs(
+    "losses/eq1_pretraining.py",
+    ("targets-swapped", 'xp.eye if target == "identity"', 'xp.eye if target == "ones"',
+     EQ1 + "test_soft_orthogonality", "orthogonality.target=identity", "orthogonality.target=ones"),
+    ("ones-normalised", "xp.ones((d, d), dtype=dtype)", "xp.ones((d, d), dtype=dtype) / d",
+     EQ1 + "test_soft_orthogonality", "orthogonality.target=ones"),
+    ("scaled-by-features", "1 / max(n, 1) if scaled", "1 / max(d, 1) if scaled", EQ1 + "test_soft_orthogonality",
+     "orthogonality.scaled"),
+    ("target-scaled-too", "(z.T @ z) * scale - goal", "(z.T @ z - goal) * scale", EQ1 + "test_its_minima",
+     "orthogonality.scaled"),
+    ("half-the-gradient", "(4 * scale * do)", "(2 * scale * do)", "gradcheck:eq1/soft_orthogonality/identity"),
+    ("gradient-not-scaled", "(4 * scale * do)", "(4 * do)", "gradcheck:eq1/soft_orthogonality/scaled",
+     "orthogonality.scaled"),
+    ("off-is-identity", 'if target == "off" or weight == 0:',
+     'target = "identity" if target == "off" else target\n    if weight == 0:',
+     EQ1 + "test_cross_entropy_plus_weighted_orthogonality", "orthogonality.target=off"),
+    ("weight-forgotten", "ce + weight * o", "ce + o", EQ1 + "test_cross_entropy_plus_weighted_orthogonality",
+     "orthogonality.weight"),
+    ("gradient-without-weight", "(cache.weight * dloss, cache.orth", "(dloss, cache.orth", "gradcheck:eq1/softmax",
+     "orthogonality.weight"),
+    ("weight-on-both-terms", "[1](dloss, cache.classification)", "[1](cache.weight * dloss, cache.classification)",
+     "gradcheck:eq1/sigmoid"),
+    ("sigmoid-is-softmax", '"sigmoid": (sigmoid_cross_entropy, sigmoid_cross_entropy_backward)',
+     '"sigmoid": (softmax_cross_entropy, softmax_cross_entropy_backward)',
+     EQ1 + "test_cross_entropy_plus_weighted_orthogonality", "stage1.label_loss=sigmoid", "label_loss=sigmoid"),
+    ("softmax-is-sigmoid", '"softmax": (softmax_cross_entropy, softmax_cross_entropy_backward)',
+     '"softmax": (sigmoid_cross_entropy, sigmoid_cross_entropy_backward)', EQ1 + "test_the_text_by_default",
+     "stage1.label_loss=softmax", "label_loss=softmax"),
+)
+
+EQ2 = "losses/test_eq2_alignment.py::test_distance_of_the_pairs"
+bugs(
+    "losses/eq2_alignment.py",
+    ("sum-of-the-pair", "frobenius(v_a - v_b,", "frobenius(v_a + v_b,", EQ2),
+    ("always-squared", "norm=norm, reduction", 'norm="squared", reduction', EQ2, "frobenius=unsquared"),
+    ("always-a-sum", "norm=norm, reduction=reduction)", "norm=norm)", EQ2, "reduction=mean"),
+    ("both-the-same-way", "return dv_a, -dv_a", "return dv_a, dv_a", "gradcheck:eq2/squared"),
+    ("b-gets-nothing", "return dv_a, -dv_a", "return dv_a, 0 * dv_a", "gradcheck:eq2/unsquared"),
+    ("upstream-ignored", "frobenius_backward(dl, cache)", "frobenius_backward(1.0, cache)", "upstream:eq2/mean"),
+)
+
+EQ3 = "losses/test_eq3_classification.py::"
+bugs(
+    "losses/eq3_classification.py",
+    ("shared-halves", "(u_a.shape[0] / max(rows, 1), u_b.shape[0] / max(rows, 1))", "(0.5, 0.5)",
+     EQ3 + "test_heads_seen_row_by_row", "classifier=shared"),
+    ("separate-halves", "else (1.0, 1.0)", "else (0.5, 0.5)", EQ3 + "test_heads_seen_row_by_row",
+     "classifier=separate"),
+    ("b-by-a-s-kind", "[kinds[1]][0](u_b, y_b)", "[kinds[0]][0](u_b, y_b)", EQ3 + "test_heads_seen_row_by_row"),
+    ("concatenated-by-a-s-labels", "either(y_a, y_b, u_a.shape[1])", "y_a",
+     EQ3 + "test_a_concatenated_pair_has_the_labels_of_both", "classifier=concatenated"),
+    ("labels-of-both-needed", "xp.maximum(y_a, y_b)", "xp.minimum(y_a, y_b)",
+     EQ3 + "test_the_union_of_integer_labels", "classifier=concatenated"),
+    ("du_a-without-share", "(cache.share_a * dl, cache.a)", "(dl, cache.a)", "gradcheck:eq3/shared",
+     "classifier=shared"),
+    ("shares-swapped", "(cache.share_b * dl, cache.b)", "(cache.share_a * dl, cache.b)", "gradcheck:eq3/shared"),
+    ("du_a-by-b-s-kind", "CROSS_ENTROPY[cache.kinds[0]][1]", "CROSS_ENTROPY[cache.kinds[1]][1]",
+     "gradcheck:eq3/separate", "classifier=separate"),
+)
+
+EQ4 = "losses/test_eq4_feature_norm.py::test_energy_of_both"
+bugs(
+    "losses/eq4_feature_norm.py",
+    ("difference", "return l_a + l_b", "return l_a - l_b", EQ4),
+    ("a-twice", "return l_a + l_b", "return l_a + l_a", EQ4),
+    ("b-never-a-mean", "frobenius(v_b, reduction=reduction)", "frobenius(v_b)", EQ4, "reduction=mean"),
+    ("modalities-swapped", "(dl, cache[0]), frobenius_backward(dl, cache[1])",
+     "(dl, cache[1]), frobenius_backward(dl, cache[0])", "gradcheck:eq4/sum"),
+    ("gradient-of-one", "frobenius_backward(dl, cache[1])", "0 * cache[1].x", "gradcheck:eq4/mean"),
+)
+
+EQ5 = "losses/test_eq5_reconstruction.py::"
+bugs(
+    "losses/eq5_reconstruction.py",
+    ("readings-swapped", "(z_b, z_a) if cross else (z_a, z_b)", "(z_a, z_b) if cross else (z_b, z_a)",
+     EQ5 + "test_cross_squared_sum_by_default", "decoder_target=cross", "decoder_target=own"),
+    ("b-forgotten", "return l_a + l_b", "return l_a + 0 * l_b", EQ5 + "test_each_decoder_against_its_target"),
+    ("b-always-squared", "frobenius(from_b - goal_b, norm=norm,", "frobenius(from_b - goal_b,",
+     EQ5 + "test_each_decoder_against_its_target", "frobenius=unsquared"),
+    ("a-never-a-mean", "frobenius(from_a - goal_a, norm=norm, reduction=reduction)",
+     "frobenius(from_a - goal_a, norm=norm)", EQ5 + "test_each_decoder_against_its_target", "reduction=mean"),
+    ("b-by-a-s-error", "frobenius_backward(dl, cache.b)", "frobenius_backward(dl, cache.a)", "gradcheck:eq5/unsquared"),
+    ("cross-targets-swapped", "(-dfrom_b, -dfrom_a) if", "(-dfrom_a, -dfrom_b) if", "gradcheck:eq5/cross",
+     "decoder_target=cross"),
+    ("own-targets-swapped", "else (-dfrom_a, -dfrom_b)", "else (-dfrom_b, -dfrom_a)", "gradcheck:eq5/own",
+     "decoder_target=own"),
+    ("targets-pushed-away", "(-dfrom_b, -dfrom_a) if", "(dfrom_b, dfrom_a) if",
+     EQ5 + "test_a_target_gets_the_opposite_of_its_reconstruction", "target_gradient=flow"),
+)
+
+EQ6 = "losses/test_eq6_total.py::"
+PARTS = EQ6 + "test_weighted_sum_of_parts_that_are_reported_unweighted"
+READS = EQ6 + "test_every_reading_changes_the_result"
+bugs(
+    "losses/eq6_total.py",
+    ("l2-by-l4-s-weight", 'add("l2", weights.l2,', 'add("l2", weights.l4,', PARTS, "weights.l2"),
+    ("l3-by-l2-s-weight", '"l3",\n        weights.l3,', '"l3",\n        weights.l2,', PARTS, "weights.l3"),
+    ("l4-by-l5-s-weight", 'add("l4", weights.l4,', 'add("l4", weights.l5,', PARTS, "weights.l4"),
+    ("l5-by-l4-s-weight", '"l5",\n        weights.l5,', '"l5",\n        weights.l4,', PARTS, "weights.l5"),
+    ("r-unweighted", 'add("r", weights.r,', 'add("r", float(weights.r > 0),', PARTS, "weights.r"),
+    ("r-weighs-the-decay", 'add("head_decay", r.head_decay,', 'add("head_decay", r.head_decay and weights.r,', PARTS,
+     "head_decay"),
+    ("last-term-alone", "loss = loss + weight * parts[name]", "loss = weight * parts[name]", PARTS),
+    ("weighed-twice", "loss = loss + weight * parts[name]", "loss = loss + weight * weight * parts[name]", PARTS),
+    ("decay-towards-alpha", 'penalty(heads, 0.0, "elementwise")', 'penalty(heads, r.alpha, "elementwise")', PARTS,
+     "head_decay", "alpha"),
+    ("alpha-forgotten", "regulariser(w, alpha, reading=reading)", "regulariser(w, 0.0, reading=reading)",
+     READS + "[alpha]", "alpha"),
+    ("alpha-always-by-norm", "penalty(regularised, r.alpha, r.alpha_reading)", 'penalty(regularised, r.alpha, "norm")',
+     READS + "[alpha_reading]", "alpha_reading=elementwise", "alpha_reading=released"),
+    ("l2-always-squared", "alignment(out.v_a, out.v_b, norm=r.frobenius, reduction",
+     "alignment(out.v_a, out.v_b, reduction", PARTS, "frobenius=unsquared"),
+    ("l4-always-a-sum", "feature_norm(out.v_a, out.v_b, reduction=r.reduction)", "feature_norm(out.v_a, out.v_b)",
+     PARTS, "reduction=mean"),
+    ("l5-always-cross", "target=r.decoder_target, ", "", READS + "[decoder_target]", "decoder_target=own"),
+    ("classifier-always-shared", "classifier=r.classifier, kinds=", "kinds=", READS + "[classifier]",
+     "classifier=separate"),
+    ("labels-always-softmax", "classifier=r.classifier, kinds=r.label_losses", "classifier=r.classifier",
+     READS + "[label_losses]", "label_loss=sigmoid"),
+    ("dl2-without-weight", "alignment_backward(weights.l2 * dl", "alignment_backward(dl", "gradcheck:eq6/default",
+     "weights.l2"),
+    ("dl3-without-weight", "classification_backward(weights.l3 * dl", "classification_backward(dl",
+     "gradcheck:eq6/default", "weights.l3"),
+    ("dl4-without-weight", "feature_norm_backward(weights.l4 * dl", "feature_norm_backward(dl",
+     "gradcheck:eq6/default", "weights.l4"),
+    ("dl5-without-weight", "reconstruction_backward(weights.l5 * dl", "reconstruction_backward(dl",
+     "gradcheck:eq6/default", "weights.l5"),
+    ("dr-without-weight", '("r", weights.r)', '("r", 1.0)', "gradcheck:eq6/released", "weights.r"),
+    ("decay-gradient-without-weight", '("head_decay", readings.head_decay)', '("head_decay", 1.0)',
+     "gradcheck:eq6/head-decay", "head_decay"),
+    ("dl4-overwrites-dl2", "v_a, v_b = v_a + n_a, v_b + n_b", "v_a, v_b = n_a, n_b", "gradcheck:eq6/default"),
+    ("dl4-subtracted", "v_a, v_b = v_a + n_a, v_b + n_b", "v_a, v_b = v_a - n_a, v_b - n_b", "gradcheck:eq6/default"),
+    ("stop-and-flow-swapped", 'target_gradient == "flow"', 'target_gradient == "stop"',
+     EQ6 + "test_targets_get_a_gradient_only_where_it_flows", "target_gradient=stop", "target_gradient=flow"),
+    ("float64", "map(xp.zeros_like, cache.z)", "(xp.zeros(z.shape) for z in cache.z)",
+     EQ6 + "test_float32_stays_float32"),
+)
+
+EQ7 = "losses/test_eq7_regulariser.py::"
+bugs(
+    "losses/eq7_regulariser.py",
+    ("away-from-alpha", "difference = w - alpha", "difference = w + alpha", EQ7 + "test_three_readings", "alpha",
+     "alpha_reading=elementwise"),
+    ("difference-of-squares", "return gap * gap,", "return norm * norm - alpha * alpha,", EQ7 + "test_three_readings",
+     "alpha_reading=norm"),
+    ("released-without-modulus", "xp.where(gap.real >= 0, gap, -gap)", "gap", EQ7 + "test_three_readings",
+     "alpha_reading=released"),
+    ("norm-of-the-mean", "xp.sqrt((w * w).sum())", "xp.sqrt((w * w).mean())", EQ7 + "test_three_readings",
+     "alpha_reading=norm"),
+    ("elementwise-towards-zero", "(w - alpha) * (2 * dr)", "w * (2 * dr)", "gradcheck:eq7/elementwise",
+     "alpha_reading=elementwise"),
+    ("half-the-gradient", "u * (2 * (norm - alpha) * dr", "u * ((norm - alpha) * dr", "gradcheck:eq7/norm",
+     "alpha_reading=norm"),
+    ("direction-not-unit", "u = w * xp.where(norm > 0, 1 / xp.where(norm > 0, norm, 1), 0)", "u = 1.0 * w",
+     "gradcheck:eq7/norm", "alpha_reading=norm"),
+    ("released-always-shrinks", "xp.sign(norm - alpha) * dr", "dr", "gradcheck:eq7/released/below",
+     "alpha_reading=released"),
+    ("zero-by-zero", "xp.where(norm > 0, 1 / xp.where(norm > 0, norm, 1), 0)", "(1 / norm)",
+     EQ7 + "test_at_zero_only_the_elementwise_reading_leads_away"),
+)
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+FORMULA = "models/test_latent.py::test_every_output_from_its_formula"
+WHERE = "models/test_pretrainers.py::test_where_a_stack_is_rectified"
+bugs(
+    "models/mlp.py",
+    ("hidden-rectifies-the-last", "and layer < depth", "and layer <= depth", WHERE + "[hidden-rectified1]",
+     "encoder_activation=hidden", "decoder_activation=hidden"),
+    ("relu-leaves-the-last", 'activation == "relu" or (activation == "hidden" and layer < depth)',
+     'activation != "linear" and layer < depth', WHERE + "[relu-rectified0]",
+     "encoder_activation=relu", "decoder_activation=relu"),
+    ("linear-rectifies-the-first", 'activation == "relu" or (activation == "hidden" and layer < depth)',
+     'activation == "relu" or layer < depth', WHERE + "[linear-rectified2]",
+     "encoder_activation=linear", "decoder_activation=linear"),
+    ("last-layer-missing", "range(1, depth + 1)", "range(1, depth)", FORMULA),
+    ("rectifier-not-differentiated", "dy = relu_backward(dy, rectified)", "dy = 1 * dy", "gradcheck:mlp/relu"),
+    ("db-and-dw-of-the-layer-above", "for name, affine, rectified in reversed(caches):",
+     "for name, affine, rectified in caches:", "gradcheck:mlp/linear"),
+)
+
+DENSE = "models/test_pretrainers.py::test_dense_pretrainer"
+bugs(
+    "models/head.py",
+    ("z-after-dropout", "PretrainerOutput(logits, z, s)", "PretrainerOutput(logits, kept, s)", DENSE),
+    ("z-before-relu", "PretrainerOutput(logits, z, s)", "PretrainerOutput(logits, s, s)", DENSE),
+    ("dropout-as-in-inference", "else dropout(z, mask, rate)", "else dropout(z, mask | True, 0.0)", DENSE,
+     "stage1.dropout"),
+    ("gradient-of-z-lost", "dz = d.z + (", "dz = 0 * d.z + (", "gradcheck:head"),
+    ("gradient-of-the-classifier-lost", "dz = d.z + (", "dz = d.z + 0 * (", "gradcheck:head"),
+    ("gradient-of-s-rectified", "d.s + relu_backward(dz, cache.relu)", "relu_backward(dz + d.s, cache.relu)",
+     "gradcheck:head", "orthogonality.before_relu"),
+    ("dropout-not-differentiated", "dkept if cache.dropout is None else dropout_backward(dkept, cache.dropout)",
+     "dkept", "gradcheck:head", "stage1.dropout"),
+)
+
+bugs(
+    "models/feature_pretrainer.py",
+    ("dropout-in-inference", 'if mode == "train" else None', "if masks else None", DENSE, "stage1.dropout"),
+    ("last-hidden-layer-linear", "depth=len(arch.hidden))", 'depth=len(arch.hidden), activation="hidden")', DENSE,
+     "stage1.hidden"),
+    ("dx-of-the-hidden-layers", "return grads | hidden, dx", "return grads | hidden, dh",
+     "gradcheck:feature_pretrainer"),
+)
+
+CONVNET = "models/test_conv_pretrainer.py::"
+STEPS = CONVNET + "test_three_blocks_step_by_step"
+bugs(
+    "models/conv_pretrainer.py",
+    ("released-pools-before-norm", '("conv", "act", "norm", "pool")', '("conv", "act", "pool", "norm")', STEPS,
+     "block_order=conv-act-norm-pool"),
+    ("paper-norms-before-act", '"conv-pool-act-norm": ("conv", "pool", "act", "norm")',
+     '"conv-pool-act-norm": ("conv", "pool", "norm", "act")', STEPS, "block_order=conv-pool-act-norm"),
+    ("frozen-ignored", '"frozen" if arch.batch_norm == "frozen" else mode', "mode",
+     CONVNET + "test_frozen_norm_reads_no_statistics_and_returns_none", "batch_norm=frozen"),
+    ("scale-for-variance", 'f"norm.{i}.var": cache.var', 'f"norm.{i}.var": cache.scale',
+     CONVNET + "test_training_differs_from_inference_in_norm_and_in_dropout", "batch_norm=train"),
+    ("inference-by-the-batch", 'form = "frozen" if arch.batch_norm == "frozen" else mode',
+     'form = "frozen" if arch.batch_norm == "frozen" else "train"', STEPS, "batch_norm=train"),
+    ("slope-zero", "leaky_relu(h, arch.slope)", "leaky_relu(h, 0.0)", STEPS),
+    ("dropout-rate-lost", 'if mode == "train" else None, arch.dropout)', 'if mode == "train" else None, 0.0)',
+     CONVNET + "test_training_differs_from_inference_in_norm_and_in_dropout", "stage1.dropout"),
+    ("larger-side-decides", "side = min(height, width)", "side = max(height, width)",
+     CONVNET + "test_the_shapes_of_the_paper[shape5-3072]"),
+    ("image-gradient-always", 'wanted = i != "1" or cache.input_gradient', "wanted = bool(i)",
+     CONVNET + "test_gradients_have_the_names_shapes_and_dtype_of_the_parameters"),
+    ("dgamma-and-dbeta-swapped", 'dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = batch',
+     'dh, grads[f"norm.{i}.beta"], grads[f"norm.{i}.gamma"] = batch', "gradcheck:conv_pretrainer/released/frozen"),
+    ("act-not-differentiated", "dh = leaky_relu_backward(dh, step_cache)", "dh = 1 * dh",
+     "gradcheck:conv_pretrainer/paper/train"),
+)
+
+WHICH = "models/test_latent.py::test_which_matrices_are_regularised_and_which_decay"
+bugs(
+    "models/latent.py",
+    ("decoders-swapped", '(("decoder_ab", v_a), ("decoder_ba", v_b))', '(("decoder_ab", v_b), ("decoder_ba", v_a))',
+     FORMULA),
+    ("columns-swapped", "concatenate([v_a, v_b], axis=1)", "concatenate([v_b, v_a], axis=1)", FORMULA,
+     "classifier=concatenated"),
+    ("one-head-for-both", "(names[0], names[-1])", "(names[0], names[0])", FORMULA, "classifier=separate"),
+    ("dropout-of-the-other", 'in (modality, "both")', 'in ("ab".replace(modality, ""), "both")',
+     "models/test_latent.py::test_dropout_of_b_touches_b_alone", "latent_dropout=a", "latent_dropout=b"),
+    ("both-is-none", 'in (modality, "both")', "in (modality,)", FORMULA, "latent_dropout=both"),
+    ("dropout-always", 'arch.latent_dropout in (modality, "both")', 'arch.latent_dropout in (modality, "both", "none")',
+     FORMULA, "latent_dropout=none"),
+    ("dropout-in-inference", 'if mode == "train" and arch', "if masks and arch", FORMULA),
+    ("one-mask-for-both", "dropout(v, masks[modality], arch.dropout)", 'dropout(v, masks["b"], arch.dropout)',
+     FORMULA, "latent_dropout=a"),
+    ("encoder-as-the-decoder", "activation=arch.encoder_activation", "activation=arch.decoder_activation", FORMULA,
+     "encoder_activation=hidden"),
+    ("decoder-as-deep-as-the-encoder", "depth=arch.decoder_depth, activation", "depth=arch.encoder_depth, activation",
+     "models/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "decoder_depth"),
+    ("encoder-as-deep-as-the-decoder", "depth=arch.encoder_depth, activation", "depth=arch.decoder_depth, activation",
+     "models/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "encoder_depth"),
+    ("decoder-into-its-own-width", "[own[other]] * arch.decoder_depth", "[own[m]] * arch.decoder_depth",
+     "models/test_latent.py::test_shapes_of_the_parameters"),
+    ("d_v-everywhere", "[own[m]] * arch.encoder_depth", "[own[m]] + [arch.d_v] * (arch.encoder_depth - 1)",
+     "models/test_latent.py::test_shapes_of_the_parameters", "d_v"),
+    ("head-overwritten", '+ dw if f"{name}.w" in grads else dw', '* 0 + dw if f"{name}.w" in grads else dw',
+     "models/test_latent.py::test_the_shared_head_adds_up_both_modalities", "classifier=shared"),
+    ("head-bias-overwritten", '+ db if f"{name}.b" in grads else db', '* 0 + db if f"{name}.b" in grads else db',
+     "gradcheck:latent_network/shared", "classifier=shared"),
+    ("dv-without-losses", "dv_m = dv_loss + dv_head", "dv_m = 0 * dv_loss + dv_head",
+     "gradcheck:latent_network/shared"),
+    ("dv-without-head", "dv_loss + dv_head +", "dv_loss + 0 * dv_head +", "gradcheck:latent_network/shared"),
+    ("dv-without-decoder", "+ dv_head + dv_decoder", "+ dv_head", "gradcheck:latent_network/shared"),
+    ("columns-go-back-swapped", "[dv[0][:, : d.v_a.shape[1]], dv[0][:, d.v_a.shape[1] :]]",
+     "[dv[0][:, d.v_a.shape[1] :], dv[0][:, : d.v_a.shape[1]]]", "gradcheck:latent_network/concatenated",
+     "classifier=concatenated"),
+    ("dropout-not-differentiated", "dv_m if dropped is None else dropout_backward(dv_m, dropped)", "dv_m",
+     "gradcheck:latent_network/separate", "latent_dropout=b"),
+    ("last-is-first", 'if layers == "all" else (depth,)', 'if layers == "all" else (1,)', WHICH,
+     "regularized_layers=last"),
+    ("all-but-the-last", 'range(1, depth + 1) if layers == "all"', 'range(1, depth) if layers == "all"', WHICH,
+     "regularized_layers=all"),
+    ("decoders-never-decay", 'startswith(("classifier", "decoder"))', 'startswith(("classifier",))', WHICH,
+     "head_decay"),
+)
+
+OBJECTIVE = "models/test_objective.py::"
+bugs(
+    "models/objective.py",
+    ("r-always-of-all-layers", "regularised_matrices(params, regularized_layers,",
+     'regularised_matrices(params, "all",',
+     OBJECTIVE + "test_equation_6_of_the_networks_output", "regularized_layers=last"),
+    ("nothing-decays", "regularised, head_matrices(params), weights", "regularised, {}, weights",
+     OBJECTIVE + "test_equation_6_of_the_networks_output", "head_decay"),
+    ("r-overwrites-the-network", "grads[name] = grads[name] + dw", "grads[name] = dw", "gradcheck:objective/default",
+     "weights.r"),
+    ("r-not-differentiated", "grads[name] = grads[name] + dw", "grads[name] = grads[name] + 0 * dw",
+     "gradcheck:objective/r-alone", "weights.r"),
+    ("targets-get-nothing", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0], dz[1])", "gradcheck:objective/flow",
+     "target_gradient=flow"),
+    ("targets-swapped", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0] + d.z[1], dz[1] + d.z[0])",
+     OBJECTIVE + "test_features_are_targets_only_where_the_gradient_flows", "target_gradient=flow"),
+)
+
+bugs(
+    "models/pretraining.py",
+    ("always-after-relu", "out.s if before_relu else out.z", "out.z", "gradcheck:pretraining_objective/s",
+     "orthogonality.before_relu"),
+    ("gradient-always-after-relu", "(zero, dfeatures) if cache.before_relu else (dfeatures, zero)", "(dfeatures, zero)",
+     "gradcheck:pretraining_objective/s", "orthogonality.before_relu"),
+    ("orthogonality-not-differentiated", "zero if dfeatures is None else dfeatures", "zero",
+     "gradcheck:pretraining_objective/z", "orthogonality.weight"),
+)
+
+ENDS = "models/test_end_to_end.py::test_the_objective_of_the_fronts_features_and_back"
+bugs(
+    "models/end_to_end.py",
+    ("s-for-z", "z.append(out.z)", "z.append(out.s)", ENDS, "stages=end-to-end"),
+    ("statistics-lost", "statistics |= prefixed", "statistics = {} or prefixed", ENDS, "stages=end-to-end"),
+    ("inference-in-the-fronts", "arch=front.arch, mode=mode, buffers", 'arch=front.arch, mode="inference", buffers',
+     ENDS),
+    ("gradient-enters-before-relu", "dz_m, xp.zeros_like(out.s)", "xp.zeros_like(out.z), dz_m", ENDS,
+     "stages=end-to-end"),
+    ("gradients-swapped", "zip(FRONTS, cache.fronts, dz, strict=True)",
+     "zip(FRONTS, cache.fronts, dz[::-1], strict=True)",
+     "gradcheck:end_to_end"),
+)
+
+PARAMS = "test_params.py::"
+bugs(
+    "params.py",
+    ("he-without-two", "np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)", PARAMS + "test_initial_values"),
+    ("xavier-too-wide", "np.sqrt(3 / shape[0])", "np.sqrt(6 / shape[0])", PARAMS + "test_initial_values",
+     "bias_init=xavier"),
+    ("zero-is-xavier", 'if like == "xavier":', 'if like != "":', PARAMS + "test_initial_values", "bias_init=zero"),
+    ("gradients-in-their-own-order", "grads[name].ravel() for name in params", "grads[name].ravel() for name in grads",
+     PARAMS + "test_gradients_are_flattened_in_the_order_of_the_parameters"),
+)
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+ADAM = "training/test_adam.py::"
+TEN = ADAM + "test_ten_steps_are_the_textbook_s"
+bugs(
+    "training/adam.py",
+    ("betas-swapped", "= 0.9, 0.999, 1e-8", "= 0.999, 0.9, 1e-8", TEN),
+    ("first-moment-not-corrected", "step *= lr / (1 - BETA1**t)", "step *= lr",
+     ADAM + "test_bias_correction_makes_the_first_step_as_long_as_the_rate"),
+    ("second-moment-not-corrected", "xp.sqrt(v / (1 - BETA2**t))", "xp.sqrt(v)",
+     ADAM + "test_bias_correction_makes_the_first_step_as_long_as_the_rate"),
+    ("correction-one-step-late", "(1 - BETA1**t)", "(1 - BETA1 ** (t + 1))", TEN),
+    ("second-moment-of-the-moment", "(grad * grad)", "(m * m)", TEN),
+    ("moment-not-decayed", "    m *= BETA1\n", "", TEN),
+    ("epsilon-in-the-root", "xp.sqrt(v / (1 - BETA2**t))\n    step += EPSILON",
+     "xp.sqrt(v / (1 - BETA2**t) + EPSILON)", TEN),
+    ("uphill", "theta -= step +", "theta += step -", TEN),
+    ("decay-without-rate", "step + (lr * decay) * theta", "step + decay * theta", TEN, "stage1.weight_decay",
+     "stage2.weight_decay"),
+    ("decay-grows", "step + (lr * decay) * theta", "step - (lr * decay) * theta", TEN),
+    ("decay-coupled", "m += (1 - BETA1) * grad", "m += (1 - BETA1) * (grad + decay * theta)", TEN),
+    ("not-in-place", "theta -= step + (lr * decay) * theta", "theta = theta - step - (lr * decay) * theta", TEN),
+    ("writes-into-the-gradient", "v += (1 - BETA2) * (grad * grad)", "grad *= grad\n    v += (1 - BETA2) * grad",
+     ADAM + "test_a_step_is_in_place_leaves_the_gradient_and_keeps_the_dtype"),
+    ("warmup-from-zero", "(step + 1) / rising", "step / rising", ADAM + "test_warmup_rises_linearly_to_the_rate",
+     "stage1.warmup", "stage2.warmup"),
+    ("warmup-cuts-the-cosine", "(step - rising) / max(steps - rising, 1)", "step / max(steps - rising, 1)",
+     ADAM + "test_warmup_rises_linearly_to_the_rate", "stage1.warmup", "stage2.warmup"),
+    ("cosine-always", 'if schedule == "constant":', 'if schedule == "":', ADAM + "test_learning_rate",
+     "stage1.schedule=constant", "stage2.schedule=constant"),
+    ("whole-cosine", "lr * 0.5 * (1 + math.cos(math.pi *", "lr * 0.5 * (1 + math.cos(2 * math.pi *",
+     ADAM + "test_learning_rate", "stage1.schedule=cosine", "stage2.schedule=cosine"),
+)
+
+LOOP = "training/test_loop.py::"
+bugs(
+    "training/loop.py",
+    ("momentum-turned-round", "MOMENTUM * buffers[name] + (1 - MOMENTUM) * value",
+     "(1 - MOMENTUM) * buffers[name] + MOMENTUM * value",
+     LOOP + "test_running_statistics_follow_the_batches_and_are_never_optimised", "batch_norm=train"),
+    ("biases-decay", "decay if a.ndim > 1 else 0.0", "decay if a.ndim > 0 else 0.0",
+     LOOP + "test_decay_acts_on_matrices_alone", "stage1.weight_decay", "stage2.weight_decay"),
+    ("worst-is-best", 'validation["score"] >= state.best_score',
+     'validation["score"] <= state.best_score or epoch == 0',
+     LOOP + "test_the_best_epoch_is_kept", "stage1.keep=best", "stage2.keep=best"),
+    ("first-of-equals", 'validation["score"] >= state.best_score', 'validation["score"] > state.best_score',
+     LOOP + "test_the_later_of_two_equal_epochs_is_kept", "stage1.keep=best", "stage2.keep=best"),
+    ("last-ignored", 'schedule.keep == "last" or ', "", LOOP + "test_the_last_epoch_is_kept_where_asked",
+     "stage1.keep=last", "stage2.keep=last"),
+    ("best-is-a-view", "best_params=Params(params)", "best_params=params", LOOP + "test_the_best_epoch_is_kept"),
+    ("schedule-begins-each-epoch", "step = epoch * task.steps_per_epoch + done", "step = done",
+     LOOP + "test_a_schedule_runs_over_all_steps"),
+    ("steps-counted-anew", "adam(params.flat, grad, m, v, step + 1, lr", "adam(params.flat, grad, m, v, done + 1, lr",
+     LOOP + "test_the_steps_of_adam_are_counted_over_all_epochs"),
+    ("moments-of-a-group-lost", "theta[mask], m[mask], v[mask] = own", "theta[mask] = own[0]",
+     LOOP + "test_each_group_has_moments_of_its_own", "update=alternating"),
+    ("gradient-taken-once", "for mask in masks:\n                parts, grads, statistics = task.gradients(params, "
+     "buffers, batch, epoch, done)\n                grad = flatten(grads, params)",
+     "parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)\n"
+     "            for mask in masks:\n                grad = flatten(grads, params)",
+     LOOP + "test_groups_move_in_turn", "update=alternating"),
+)
+
+STAGES = "training/test_stages.py::"
+bugs(
+    "training/stages.py",
+    ("updates-swapped", 'if config.update == "together"', 'if config.update != "together"',
+     STAGES + "test_together_moves_everything_at_once", "update=together", "update=alternating"),
+    ("shared-head-belongs-to-nobody", '"latent.classifier.", f"latent', 'f"latent',
+     STAGES + "test_alternating_moves_one_branch_at_a_time", "update=alternating"),
+    ("joint-is-separate", 'None if config.stages == "separate"', 'None if config.stages != "end-to-end"',
+     STAGES + "test_which_fronts_are_trained_along", "stages=joint"),
+    ("fronts-always", 'None if config.stages == "separate"', 'None if config.stages == ""',
+     STAGES + "test_which_fronts_are_trained_along", "stages=separate"),
+    ("keep-for-drop", ">= schedule.dropout", "< schedule.dropout", STAGES + "test_dropout_of_stage_1_is_drawn_anew",
+     "stage1.dropout"),
+    ("latent-keep-for-drop", "width)) >= rate", "width)) < rate", STAGES + "test_dropout_of_stage_2_is_drawn_anew",
+     "stage1.dropout"),
+    ("mask-never-redrawn", 'rng(config.seed, f"{name}/dropout", epoch)', 'rng(config.seed, f"{name}/dropout", 0)',
+     STAGES + "test_dropout_of_stage_1_is_drawn_anew", "stage1.dropout"),
+    ("latent-mask-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
+     STAGES + "test_dropout_of_stage_2_is_drawn_anew", "latent_dropout=both"),
+    ("only-sounds-are-augmented", "self.kind in AUGMENTATIONS else x", 'self.kind == "sound" else x',
+     STAGES + "test_only_images_are_augmented", "stage1.augment"),
+    ("views-summed", "sum(parts) / len(views)", "sum(parts)",
+     STAGES + "test_averaged_views_do_not_depend_on_the_way_up",
+     "stage1.average_views"),
+    ("by-modality-turned-round", '"sigmoid" if labels.ndim == 2', '"sigmoid" if labels.ndim == 1',
+     STAGES + "test_the_cross_entropy_of_a_modality", "label_loss=by-modality", "stage1.label_loss=by-modality"),
+    ("largest-logit-last", "average_precision(-logits", "average_precision(logits",
+     STAGES + "test_classification_scores"),
+    ("lowest-logit-first", "logits.argmax(axis=1)", "logits.argmin(axis=1)", STAGES + "test_classification_scores"),
+)
+
+INPUTS = "training/test_inputs.py::"
+bugs(
+    "training/inputs.py",
+    ("variance-for-deviation", "np.sqrt(np.maximum(second / count - mean * mean, 0))",
+     "np.maximum(second / count - mean * mean, 0)", INPUTS + "test_each_way_to_normalise",
+     "normalise_inputs=standardise", "normalise_features=standardise"),
+    ("centred-by-nothing", "mean = first / count", "mean = 0 * first", INPUTS + "test_each_way_to_normalise",
+     "normalise_inputs=centre"),
+    ("scale-standardises", 'if how == "standardise":', 'if how != "centre":', INPUTS + "test_each_way_to_normalise",
+     "normalise_features=scale"),
+    ("scale-by-energy", "np.sqrt(second.sum() / (count * channels)) or 1.0", "second.sum() / (count * channels) or 1.0",
+     INPUTS + "test_each_way_to_normalise", "normalise_features=scale"),
+    ("none-is-centre", 'if how != "none":', "if how:", INPUTS + "test_each_way_to_normalise",
+     "normalise_inputs=none", "normalise_features=none"),
+    ("mirrored-in-place", "out[drawn == i] = view(images[drawn == i])",
+     "out[drawn == i] = view(images[drawn != i][:1])",
+     INPUTS + "test_symmetries_are_equally_likely_and_each_image_keeps_its_place", "stage1.augment"),
+    ("edges-wrap-round", "(np.arange(frames)[:, None] - later).clip(0, frames - 1)",
+     "(np.arange(frames)[:, None] - later) % frames", INPUTS + "test_a_shifted_sound_keeps_its_edges_and_its_place",
+     "stage1.augment"),
+    ("same-order-each-epoch", 'rng(seed, f"{purpose}/order", epoch)', 'rng(seed, f"{purpose}/order", 0)',
+     INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
+)
+
+# ---- retrieval ------------------------------------------------------------------------------------------------------
+
+DISTANCES = "retrieval/test_distances.py::"
+bugs(
+    "retrieval/distances.py",
+    ("coarse-levels", "EUCLIDEAN_STEP = 1e-7", "EUCLIDEAN_STEP = 1e-5",
+     DISTANCES + "test_two_points_closer_than_half_a_level_tie_and_two_levels_apart_do_not", "distance=euclidean",
+     "prepare"),
+    ("product-once", "q * (-2 / unit)", "q * (-1 / unit)",
+     DISTANCES + "test_squared_distances_are_the_direct_ones_rounded", "distance=euclidean", "squared_distances"),
+    ("each-centred-for-itself", "query - centre, gallery - centre", "query - query.mean(axis=0), gallery - centre",
+     DISTANCES + "test_squared_distances_are_the_direct_ones_rounded", "prepare"),
+    ("doubtful-never-summed", "> 0.5 - 5e-8 * (query.shape[1] + 4)", "> 0.5",
+     DISTANCES + "test_values_on_the_edge_of_a_level_do_not_depend_on_blocks_or_on_the_order_of_the_gallery", "levels"),
+    ("tile-twice", "part = slice(start, start + width)", "part = slice(0, width)",
+     DISTANCES + "test_tiles_of_the_gallery_do_not_change_levels", "levels"),
+    ("released-ignored", 'if space.kind == "released":\n        return level',
+     'if space.kind == "":\n        return level',
+     DISTANCES + "test_released_distance_is_the_modulus_of_the_matlab_expression", "distance=released",
+     "distance_of"),
+    ("powers-of-two", "above += up * xp.sqrt(up)", "above += up * up",
+     DISTANCES + "test_released_distance_is_the_modulus_of_the_matlab_expression", "distance=released"),
+    ("signs-cancel", "above * above + below * below", "(above - below) * (above - below)",
+     DISTANCES + "test_released_distance_is_the_modulus_of_the_matlab_expression", "distance=released"),
+    ("squares-for-distances", "xp.sqrt(level * space.unit) * space.scale", "level * space.unit * space.scale",
+     "retrieval/test_neighbours.py::test_distances_are_in_the_units_of_the_embeddings", "distance_of", "nearest"),
+    ("scaled-once", "space.unit * space.scale * space.scale", "space.unit * space.scale",
+     DISTANCES + "test_squared_distances_are_the_direct_ones_rounded", "squared_distances"),
+    ("half-finite-accepted", "(~xp.isfinite(v).all(axis=1))", "(~xp.isfinite(v).any(axis=1))",
+     DISTANCES + "test_bad_embeddings_are_refused_in_one_line",
+     "prepare"),
+)
+
+METRICS = "retrieval/test_metrics.py::"
+HAND = METRICS + "test_rankings_worked_by_hand"
+EXCLUDED = METRICS + "test_an_excluded_item_might_as_well_not_be_there"
+TENS = METRICS + "test_mean_precision_at_tens_is_what_the_matlab_does_with_a_stable_sort"
+BY_CHANCE = METRICS + "test_chance_is_the_mean_over_all_orders"
+RELEVANCE = METRICS + "test_relevance_is_the_same_class_or_a_shared_label_in_any_mix"
+LOOPS = METRICS + "test_evaluate_direction_is_the_mean_of_loops_over_queries"
+bugs(
+    "retrieval/metrics.py",
+    ("rank-off-by-one", "end % items + 1 - size", "end % items - size", HAND, "average_precision", "tie_groups"),
+    ("rank-from-zero", "1 / (above + 1), harmonic", "1 / xp.maximum(above, 1), harmonic", HAND, "average_precision"),
+    ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
+    ("no-ties", "last[:, :-1] = value[:, 1:] != value[:, :-1]", "last[:, :-1] = True",
+     METRICS + "test_the_order_of_the_gallery_does_not_matter", "ties", "tie_groups"),
+    ("ties-by-prevalence", "(relevant - 1) / xp.maximum(size - 1, 1)", "relevant / size",
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
+    ("found-before-forgotten", "seen - found - (xp.cumsum(total) - total)[row]", "0 * seen", HAND, "average_precision"),
+    ("found-in-other-rows", "seen - found - (xp.cumsum(total) - total)[row]", "seen - found",
+     METRICS + "test_untied_rankings_agree_with_a_loop_and_perfect_ones_score_exactly_one", "average_precision"),
+    ("mean-over-found-plus-one", "total / xp.maximum(relevant, 1)", "total / (relevant + 1)", HAND,
+     "average_precision"),
+    ("unanswerable-is-zero", "xp.where(relevant > 0, total / xp.maximum(relevant, 1), xp.nan)",
+     "total / xp.maximum(relevant, 1)", METRICS + "test_a_query_without_relevant_items_is_nan_everywhere",
+     "average_precision"),
+    ("farthest-first", "order = xp.argsort(distances, axis=1)", "order = xp.argsort(-distances, axis=1)", HAND,
+     "average_precision", "tie_groups"),
+    ("itself-found", "packed[row, exclude[row]] = 2 * high + 3", "packed[row, exclude[row]] |= 1", EXCLUDED,
+     "average_precision", "precision_at_k"),
+    ("itself-counted", "relevant[row, exclude[row]] = xp.inf, False", "relevant[row, exclude[row]] = xp.inf, True",
+     EXCLUDED, "average_precision", "precision_at_k"),
+    ("itself-a-place", "usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)",
+     "usable = xp.full(queries, items)", EXCLUDED, "precision_at_k", "tie_groups"),
+    ("k-beyond-the-gallery", "k = xp.minimum(k, groups.items)", "k = xp.full(groups.items.shape, k)",
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "precision_at_k"),
+    ("k-minus-one", "xp.clip(k[groups.row] - groups.above, 0, groups.size)",
+     "xp.clip(k[groups.row] - groups.above - 1, 0, groups.size)", HAND, "precision_at_k"),
+    ("whole-ties", "places = xp.clip(k[groups.row] - groups.above, 0, groups.size)",
+     "places = xp.where(k[groups.row] > groups.above, groups.size, 0)", HAND, "precision_at_k", "ties"),
+    ("recall-for-precision", "hits / xp.maximum(k, 1), xp.nan", "hits / xp.maximum(groups.total, 1), xp.nan", HAND,
+     "precision_at_k"),
+    ("expected-for-index", 'if ties == "expected":\n        return', 'if ties == "index":\n        return', TENS,
+     "mean_precision_at_tens", "ties"),
+    ("one-cutoff-more", "range(1, cutoffs + 1)) / cutoffs", "range(1, cutoffs + 2)) / cutoffs",
+     METRICS + "test_mean_precision_at_tens_takes_expected_ties_where_asked", "mean_precision_at_tens"),
+    ("ones-for-tens", "10 * xp.arange(1, cutoffs + 1)", "xp.arange(1, cutoffs + 1)", TENS, "mean_precision_at_tens"),
+    ("hits-of-the-next", "xp.maximum(k - 1, 0), axis=1)", "xp.minimum(k, hits.shape[1] - 1), axis=1)", TENS,
+     "mean_precision_at_tens"),
+    ("tens-find-the-query", "level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)\n"
+     "        put_last(level, exclude)",
+     "level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)",
+     EXCLUDED, "mean_precision_at_tens"),
+    ("prevalence-for-chance", "_mean_over_relevant(_gain(none, items, none, relevant, int(items.max())), relevant)",
+     "xp.where(relevant > 0, relevant / items, xp.nan)", BY_CHANCE, "chance"),
+    ("chance-without-its-query", "relevant > 0, relevant / items, xp.nan",
+     "relevant > 0, relevant / (items - 1), xp.nan",
+     BY_CHANCE, "chance"),
+    ("two-shared-labels", "xp.float32(0.5)", "xp.float32(1.5)", RELEVANCE, "relevance"),
+    ("other-class", "query[:, None] == gallery[None, :]", "query[:, None] != gallery[None, :]", RELEVANCE, "relevance"),
+    ("directions-swapped", "levels(space, rows), _relevance(query_labels[rows], gallery_labels)",
+     "levels(space, rows), _relevance(gallery_labels, query_labels[rows]).T[::-1]", LOOPS, "evaluate_direction"),
+    ("exclusion-lost", "own = None if exclude is None else exclude[rows]", "own = None", LOOPS, "evaluate_direction"),
+    ("euclidean-whatever", "space = prepare(query, gallery, distance)", "space = prepare(query, gallery)",
+     METRICS + "test_the_distance_matters", "evaluate_direction", "distance=released"),
+    ("classes-of-others", "(labels == c) & averaged", "(labels != c) & averaged", LOOPS, "evaluate_direction"),
+    ("unanswerable-queries-averaged", "averaged = xp.isfinite(found[0])", "averaged = xp.isfinite(found[0]) | True",
+     METRICS + "test_queries_without_relevant_items_are_counted_and_kept_out", "evaluate_direction"),
+)
+
+NEIGHBOURS = "retrieval/test_neighbours.py::"
+bugs(
+    "retrieval/neighbours.py",
+    ("itself-found", "            put_last(block, exclude[rows])\n", "            block += 0\n",
+     NEIGHBOURS + "test_an_excluded_item_is_never_found", "nearest"),
+    ("excluded-at-the-same-level", "int(level.max()) + 1", "int(level.max())",
+     NEIGHBOURS + "test_an_excluded_item_is_never_found", "nearest"),
+    ("last-of-equals", 'level.astype("int64") * items + xp.arange(items)',
+     'level.astype("int64") * items + xp.arange(items)[::-1]',
+     NEIGHBOURS + "test_nearest_is_brute_force_with_ties_in_gallery_order", "nearest", "ties"),
+    ("runs-overlap", "minima * runs + xp.arange(runs)", "minima * runs - xp.arange(runs)",
+     NEIGHBOURS + "test_identical_embeddings_come_in_gallery_order", "nearest", "ties"),
+    ("not-sorted", "xp.sort(xp.partition(packed, k - 1, axis=1)[:, :k], axis=1)",
+     "xp.partition(packed, k - 1, axis=1)[:, :k][:, ::-1]", NEIGHBOURS + "test_smallest_keeps_runs_whose_minima_tie",
+     "nearest"),
+    ("columns-beyond-the-last-run", "column = xp.concatenate([column, rest], axis=1)",
+     "column = xp.concatenate([column, rest[:, :0]], axis=1)", NEIGHBOURS + "test_smallest_keeps_runs_whose_minima_tie",
+     "nearest"),
+    ("k-not-cut", "k = min(k, items - int(", "k = min(k, items - 0 * int(",
+     NEIGHBOURS + "test_k_is_cut_to_what_the_gallery_has", "nearest"),
+)
+
+COLLAPSE = "retrieval/test_collapse_measures.py::"
+bugs(
+    "retrieval/collapse.py",
+    ("absolute-threshold", "1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))", "1e-6",
+     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "collapsed"),
+    ("mean-for-maximum", "float(radius.max()) <=", "float(radius.mean()) <=",
+     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "collapsed"),
+    ("scale-squared", "return xp.sqrt((d * d).sum(axis=1))", "return (d * d).sum(axis=1)",
+     COLLAPSE + "test_scales_are_mean_distances", "scale"),
+    ("modalities-about-the-common-mean", '"scale_b": float(_radii(v_b).mean())',
+     '"scale_b": float(radius[len(v_a):].mean())',
+     COLLAPSE + "test_scales_are_mean_distances", "scale"),
+    ("trace-not-squared", "xp.trace(covariance) ** 2", "xp.trace(covariance)",
+     COLLAPSE + "test_effective_rank_is_the_participation_ratio_of_the_eigenvalues", "effective_rank"),
+    ("rank-not-centred", "_participation(v - mean)", "_participation(v)",
+     COLLAPSE + "test_effective_rank_is_the_participation_ratio_of_the_eigenvalues", "effective_rank"),
+    ("a-point-has-rank-one", "0.0 if collapsed else", "1.0 if collapsed else",
+     COLLAPSE + "test_a_point_is_collapsed_and_has_no_rank", "effective_rank"),
+)

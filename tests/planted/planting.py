@@ -1,0 +1,241 @@
+"""Plants one bug at a time, in memory, and runs the check that should find it.
+
+A bug is planted by exchanging the code of the functions it changes, so every module that imported them sees it, and no
+file is touched. `Checks` starts a process that collects the checks once; for each question it forks, so a bug ends with
+its fork.
+"""
+
+import ast
+import importlib
+import inspect
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BATTERY = {  # short names: "gradcheck:linear" is the first of these for the declaration "linear"
+    "gradcheck": "test_the_backward_is_the_derivative",
+    "upstream": "test_the_backward_is_linear_in_the_upstream",
+    "replay": "test_a_replay_gives_the_same_bits",
+    "purity": "test_nothing_that_is_handed_in_is_written_to",
+    "float32": "test_float32_gives_float32",
+}
+BROKEN = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "SyntaxError")  # a typo, not a bug
+LIMIT = 60  # seconds for one check; a bug that makes it hang is not killed
+
+
+class Bug(NamedTuple):
+    """A wrong text for a right one, and the check that finds it."""
+
+    id: str
+    file: str  # below cmir_ref
+    old: str  # occurs once in the file
+    new: str
+    killer: str  # a test below tests/ (with or without its parameters), or a short name of `BATTERY`
+    tags: tuple[str, ...] = ()  # settings ("weights.l2", "reduction=sum") and metrics that it is a bug of
+
+
+class Outcome(NamedTuple):
+    """What became of a check: the first test that failed and its exception, or a reason why nothing can be said."""
+
+    test: str | None = None
+    exception: str = ""
+    problem: str = ""
+
+
+# ---- the text -------------------------------------------------------------------------------------------------------
+
+
+def changed(bug: Bug) -> tuple[str, list[ast.stmt]]:
+    """(the file's text with the bug, the top-level statements that differ).
+
+    Raises `ValueError` where the old text does not occur exactly once, or where the new one means the same.
+    """
+    text = (ROOT / "cmir_ref" / bug.file).read_text(encoding="utf-8")
+    if (found := text.count(bug.old)) != 1:
+        raise ValueError(f"{bug.file}: the old text occurs {found} times, not once: {bug.old!r}")
+    wrong = text.replace(bug.old, bug.new)
+    pairs = zip(ast.parse(text).body, ast.parse(wrong).body, strict=True)
+    statements = [new for old, new in pairs if ast.dump(old) != ast.dump(new)]
+    if not statements:
+        raise ValueError(f"{bug.file}: the new text means the same as the old: {bug.new!r}")
+    return wrong, statements
+
+
+def names(statement: ast.stmt) -> Iterator[str]:
+    """What a top-level statement defines."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign):
+        yield from (node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name))
+    else:
+        raise ValueError(f"line {statement.lineno}: only functions, classes and constants can be changed in memory")
+
+
+def module_name(file: str) -> str:
+    return "cmir_ref." + file.removesuffix(".py").replace("/", ".")
+
+
+def touched(bug: Bug) -> set[str]:
+    """The dotted names, below cmir_ref, of what a bug changes."""
+    module = module_name(bug.file).removeprefix("cmir_ref.")
+    return {f"{module}.{name}" for statement in changed(bug)[1] for name in names(statement)}
+
+
+# ---- in memory ------------------------------------------------------------------------------------------------------
+
+
+def plant(bug: Bug) -> None:
+    """Changes the running program as if the file had the new text. There is no way back: do it in a fork."""
+    module = importlib.import_module(module_name(bug.file))
+    wrong, statements = changed(bug)
+    scratch = dict(vars(module))
+    exec(compile(wrong, module.__file__, "exec"), scratch)
+    for statement in statements:
+        for name in names(statement):
+            exchange(name, vars(module)[name], scratch[name])
+
+
+def exchange(name: str, right: Any, wrong: Any) -> None:
+    """Gives a function or a class's methods the wrong code; a constant is replaced wherever it was imported to."""
+    right, wrong = inspect.unwrap(right), inspect.unwrap(wrong)
+    if isinstance(right, FunctionType):
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+            setattr(right, part, getattr(wrong, part))
+    elif isinstance(right, type):
+        for method in vars(right).keys() & vars(wrong).keys():
+            one, other = (getattr(vars(c)[method], "__func__", vars(c)[method]) for c in (right, wrong))
+            if isinstance(one, FunctionType):
+                exchange(method, one, other)
+    else:
+        for module in list(sys.modules.values()):
+            if isinstance(module, ModuleType) and vars(module).get(name) is right:
+                setattr(module, name, wrong)
+
+
+# ---- the process that runs checks -----------------------------------------------------------------------------------
+
+
+def node(killer: str) -> str:
+    """A killer as pytest names it."""
+    method, _, name = killer.partition(":")
+    if method in BATTERY:
+        return f"tests/gradcheck/test_battery.py::{BATTERY[method]}[{name}]"
+    return f"tests/{killer}"
+
+
+def in_fork(work: Callable[[], Outcome]) -> Outcome:
+    """The answer of `work` in a fork of this process."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe(duplex=False)
+    process = fork.Process(target=lambda: there.send(work()))
+    process.start()
+    there.close()
+    try:
+        return here.recv() if here.poll(LIMIT) else Outcome(problem=f"no end after {LIMIT} s")
+    except EOFError:
+        return Outcome(problem="its process died")
+    finally:
+        process.kill()
+        process.join()
+
+
+class Server:
+    """A pytest plugin that answers questions about the collected tests instead of running them all."""
+
+    def __init__(self, questions, answers):
+        self.questions, self.answers, self.failed = questions, answers, None
+
+    def pytest_collection(self):
+        from hypothesis import Phase, settings
+
+        quick = settings(settings.default, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
+        settings.register_profile("planted", quick)  # a bug found is enough, nobody reads its smallest example
+        settings.load_profile("planted")
+
+    def pytest_exception_interact(self, node, call):
+        self.failed = self.failed or Outcome(node.nodeid, call.excinfo.typename)
+
+    def pytest_runtestloop(self, session):
+        for line in self.questions:
+            killer, bug = json.loads(line)
+            bug = bug and Bug(*bug)
+            self.answers.write(json.dumps(in_fork(lambda: self.run(session, node(killer), bug))) + "\n")  # noqa: B023
+            self.answers.flush()
+        return True
+
+    def run(self, session: pytest.Session, wanted: str, bug: Bug | None) -> Outcome:
+        items = [item for item in session.items if item.nodeid == wanted or item.nodeid.startswith(wanted + "[")]
+        if not items:
+            return Outcome(problem=f"{wanted}: no such test")
+        try:
+            if bug:
+                plant(bug)
+        except ValueError as error:
+            return Outcome(problem=str(error))
+        for item in items:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+            if self.failed:
+                return self.failed
+        return Outcome()
+
+
+class Checks:
+    """Runs checks, with and without bugs; a context manager."""
+
+    def __init__(self, killers: set[str]):
+        self.killers, self.without = killers, {}
+
+    def __enter__(self) -> "Checks":
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "ci"}
+        environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *sorted({node(killer).partition("::")[0] for killer in self.killers})],
+            cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.stdin.close()
+        self.process.wait(LIMIT)
+        self.process.stdout.close()
+        self.log.close()
+
+    def ask(self, killer: str, bug: Bug | None) -> Outcome:
+        """What becomes of `killer` with `bug` planted, or with none."""
+        with suppress(BrokenPipeError):  # it ended: the answer is empty and the log says why
+            print(json.dumps([killer, bug]), file=self.process.stdin, flush=True)
+        if answer := self.process.stdout.readline():
+            return Outcome(*json.loads(answer))
+        self.log.seek(0)
+        raise RuntimeError("the checks cannot be collected:\n" + self.log.read()[-2000:])
+
+    def verdict(self, bug: Bug) -> tuple[str, str]:
+        """(the test that killed the bug or "", why not or "")."""
+        if bug.killer not in self.without:
+            self.without[bug.killer] = self.ask(bug.killer, None)
+        right, wrong = self.without[bug.killer], self.ask(bug.killer, bug)
+        if right.test or right.problem:
+            return "", f"its check fails without it: {right.test or right.problem}"
+        if wrong.problem or not wrong.test:
+            return "", wrong.problem or "it survives its check"
+        if wrong.exception in BROKEN:
+            return "", f"it is no bug, the code does not run: {wrong.exception}"
+        return wrong.test, ""
+
+
+if __name__ == "__main__":
+    server = Server(os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w"))  # pytest captures 0 and 1 for the tests
+    os.dup2(2, 1)
+    sys.exit(pytest.main(["-q", "--tb=native", "-p", "no:cacheprovider", *sys.argv[1:]], plugins=[server]))

@@ -1,0 +1,36 @@
+"""Which check kills which planted bug: `python tests/planted/report.py [text in an id or a file …]`."""
+
+import sys
+from collections import Counter
+
+from catalogue import CATALOGUE
+from planting import Checks
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+
+def main(wanted: list[str]) -> int:
+    """Prints the table and returns 1 where a bug survives."""
+    bugs = [bug for bug in CATALOGUE if not wanted or any(text in f"{bug.id} {bug.file}" for text in wanted)]
+    table = Table("bug", "file", "killed by", title="Planted bugs")
+    killers, survivors = Counter(), 0
+    with Checks({bug.killer for bug in bugs}) as checks, Progress(console=Console(stderr=True)) as progress:
+        for bug in progress.track(bugs, description="planting"):
+            test, why_not = checks.verdict(bug)
+            said = test.removeprefix("tests/") or f"NOT KILLED: {why_not}"
+            table.add_row(bug.id, bug.file, escape(said), style="" if test else "red")
+            survivors += not test
+            killers[test.partition("[")[0].removeprefix("tests/")] += bool(test)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+    for test, count in killers.most_common():
+        if count:
+            console.print(f"{count:5}  {test}", highlight=False)
+    console.print(f"{len(bugs) - survivors} of {len(bugs)} planted bugs killed by {len(+killers)} tests")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""Every planted bug is killed by the check that should find it, and whatever computes has a bug planted in it."""
+
+import inspect
+from collections import Counter
+from typing import Literal, get_args, get_origin
+
+import pytest
+from catalogue import CATALOGUE
+from planting import Bug, Checks, changed, exchange, touched
+from pydantic import BaseModel
+
+from cmir_ref import retrieval
+from cmir_ref.checks import CHECKS
+from cmir_ref.config import Config
+from cmir_ref.equations import EQUATIONS
+
+NOT_COMPUTED = {  # settings whose effect is not in losses, models, training or retrieval
+    "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size", "sample_axis", "band_axis",
+    "protocol", "gallery", "test_share", "validation_share",  # which data are read, and how they are split
+}  # fmt: skip
+PLAIN = {  # numbers and switches that are handed on as they are: sizes, lengths, rates, and the twins' switch
+    "seed", "d_z", "fused", "stage1.epochs", "stage2.epochs", "stage1.batch_size", "stage2.batch_size", "stage1.lr",
+    "stage2.lr",
+}  # fmt: skip
+METRICS = {name for name in retrieval.__all__ if inspect.isfunction(getattr(retrieval, name))}
+METRICS |= {"ties", "collapsed", "scale", "effective_rank"}
+TAGS = {tag for bug in CATALOGUE for tag in bug.tags}
+
+
+def settings(section: type[BaseModel] = Config, prefix: str = "") -> set[str]:
+    """What has to be tagged: each value of a setting with named values ("reduction=sum"), else the setting."""
+    found = set()
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= settings(kind, f"{prefix}{name}.")
+        elif prefix + name not in NOT_COMPUTED | PLAIN:
+            values = get_args(kind) if get_origin(kind) is Literal else ()
+            found |= {f"{prefix}{name}={value}" for value in values} or {prefix + name}
+    return found
+
+
+@pytest.fixture(scope="session")
+def checks():
+    with Checks({bug.killer for bug in CATALOGUE}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("bug", CATALOGUE, ids=lambda bug: bug.id)
+def test_the_bug_is_killed(checks, bug):
+    killed_by, why_not = checks.verdict(bug)
+    assert killed_by, why_not
+
+
+def test_there_are_many_and_no_two_are_the_same():
+    assert len(CATALOGUE) >= 120
+    assert [id for id, count in Counter(bug.id for bug in CATALOGUE).items() if count > 1] == []
+    assert len({(bug.file, bug.old, bug.new) for bug in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_every_operation_loss_and_network_has_a_bug_in_each_direction():
+    wrong = set().union(*map(touched, CATALOGUE))
+    pairs = {check.covers for check in CHECKS}
+    assert {name for pair in pairs for name in (pair, f"{pair}_backward")} - wrong == set()
+    assert "training.adam.adam" in wrong
+
+
+def test_every_equation_has_a_bug():
+    wrong = set().union(*map(touched, CATALOGUE))
+    assert [e.number for e in EQUATIONS if not {e.function, f"{e.function}_backward"} & wrong] == []
+
+
+def test_every_weight_and_every_value_of_a_reading_has_a_bug():
+    assert not settings() - TAGS
+
+
+def test_every_metric_has_a_bug():
+    assert not METRICS - TAGS
+
+
+def test_tags_name_what_there_is():
+    assert not TAGS - settings() - METRICS
+
+
+# ---- the machinery itself -------------------------------------------------------------------------------------------
+
+KILLER = "ops/test_relu.py::test_relu"
+
+
+def relu(old: str, new: str, killer: str = KILLER) -> Bug:
+    return Bug("relu", "ops/relu.py", old, new, killer)
+
+
+@pytest.mark.parametrize(
+    ("bug", "why"),
+    [
+        (relu("no such text", "x"), "occurs 0 times, not once"),
+        (relu("xp.where", "xp.where "), "occurs 4 times, not once"),
+        (relu("where x > 0, 0 elsewhere (relu'(0) = 0)", "a comment"), "survives"),
+        (relu("xp.where(positive, x, 0), ", "xp.where( positive, x, 0 ), "), "means the same"),
+        (relu("xp.where(positive, x, 0)", "xp.where(positive, y, 0)"), "the code does not run: NameError"),
+        (relu("xp.where(positive, x, 0)", "xp.where(positive, x, 1)", "ops/test_relu.py::test_no"), "no such test"),
+        (relu("xp.where(cache.positive, dy, 0)", "dy"), "survives"),  # the killer is a test of the forward function
+        (relu("from typing import NamedTuple", "from typing import Any, NamedTuple"), "can be changed in memory"),
+    ],
+    ids=lambda x: x.new if isinstance(x, Bug) else "",
+)
+def test_what_is_no_bug_or_not_killed_is_said(checks, bug, why):
+    killed_by, why_not = checks.verdict(bug)
+    assert not killed_by and why in why_not
+
+
+def test_a_bug_ends_with_its_check(checks):
+    bug = relu("xp.where(positive, x, 0)", "xp.where(positive, x, 1)")
+    verdicts = [checks.verdict(bug) for _ in range(2)]
+    assert verdicts == [(f"tests/{KILLER}", "")] * 2
+    assert checks.ask(KILLER, None) == (None, "", "")
+
+
+def test_functions_methods_and_constants_are_exchanged(monkeypatch):
+    class Right:
+        def one(self):
+            return 1
+
+        @classmethod
+        def two(cls, number=2):
+            return number
+
+    class Wrong:
+        def one(self):
+            return -1
+
+        @classmethod
+        def two(cls, number=-2):
+            return number
+
+    kept = Right.two
+    exchange("Right", Right, Wrong)
+    assert (Right().one(), kept()) == (-1, -2)
+    import catalogue
+
+    table = catalogue.CATALOGUE
+    monkeypatch.setattr(catalogue, "CATALOGUE", table)  # undone afterwards, here and where it was imported to
+    monkeypatch.setitem(globals(), "CATALOGUE", table)
+    exchange("CATALOGUE", table, [])
+    assert catalogue.CATALOGUE == CATALOGUE == []
+
+
+def test_a_bug_names_what_it_changes():
+    assert touched(relu("xp.where(positive, x, 0)", "x")) == {"ops.relu.relu"}
+    betas = Bug("", "training/adam.py", "= 0.9, 0.999, 1e-8", "= 0.9, 0.99, 1e-8", "")
+    assert touched(betas) == {f"training.adam.{name}" for name in ("BETA1", "BETA2", "EPSILON")}
+    text, _ = changed(betas)
+    assert "0.9, 0.99, 1e-8" in text
