@@ -5,13 +5,13 @@ as float64 tensors; the answer is a tensor or a tuple of them. Images come as NH
 layout of the project; everything else is PyTorch's own.
 """
 
-import inspect
 import math
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from golden.stored import settings
 
 from cmir_ref import checks
 
@@ -302,16 +302,6 @@ TWINS = {
     )[0],
     "models.end_to_end.end_to_end": _end_to_end,
 }
-
-
-def settings(forward) -> dict:
-    """What a declaration's forward has besides its inputs: keywords, defaults and the variables that it closes over."""
-    empty = inspect.Parameter.empty
-    found = {p.name: p.default for p in inspect.signature(forward).parameters.values() if p.default is not empty}
-    if inspect.isfunction(forward):
-        closed = inspect.getclosurevars(forward)
-        found |= {**closed.globals, **closed.nonlocals}
-    return found | settings(found.pop("forward")) if "forward" in found else found
 
 
 def oracle(covers: str, pair, inputs: dict[str, np.ndarray], dy: list | None = None) -> tuple[list, dict]:

@@ -246,12 +246,10 @@ def test_gradcheck_of_ones_own_pair(call, mine):
 
 def test_the_python_lines_of_a_report_can_be_run(call, mine):
     lines = call("gradcheck", *mine("x * w * dy"), "--seed", 3).out.splitlines()
-    first, second = (line.removeprefix("in Python:").strip() for line in lines[-2:])
-    from cmir_ref import gradcheck
-
-    names = {"load_pair": gradcheck.load_pair, "check_gradient": gradcheck.check_gradient}
-    exec(first, names)
-    results = eval(second, names)
+    *statements, last = (line.removeprefix("in Python:").strip() for line in lines[-3:])
+    names = {}
+    exec("\n".join(statements), names)
+    results = eval(last, names)
     assert [r.error for r in results if r.input == "input 0"] == pytest.approx([0.5, 0.5])
 
 

@@ -24,6 +24,7 @@ def test_values_and_gradients_are_pytorchs(check):
     assert check.name in GOLDEN, stored.AGAIN
     case = GOLDEN[check.name]
     pair = check.draw(stored.Replay(case.draws))
+    assert stored.said(stored.settings(pair.forward)) == case.settings, f"it has other settings; {stored.AGAIN}"
     assert pair.inputs.keys() == case.inputs.keys(), stored.AGAIN
     for name, x in pair.inputs.items():
         np.testing.assert_array_equal(x, case.inputs[name], f"{name} is drawn in another way; {stored.AGAIN}")

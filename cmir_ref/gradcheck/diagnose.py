@@ -304,13 +304,16 @@ def term_missing(e: Evidence) -> str | None:
         for axes in subsets(e.x.ndim):
             if spans([a for _, a in basis], missing, axes, e.close * np.abs(e.measured).max()):
                 words = " plus ".join(words for words, _ in basis)
-                return f"a term is missing: {words} along {named(axes)}{TERMS.get(len(basis), '')}"
+                path = PATHS.get(words.replace(f"of {e.input}", "of x"), "")
+                return f"a term is missing, {words} along {named(axes)}{path}"
     return None
 
 
-TERMS = {
-    1: " (the path through a mean, a sum or a norm: Σ dy in a mean, Σ dy·y in softmax, Σ dy·x in a norm)",
-    2: " (the path through a variance, or through mean and variance, as in batch normalisation)",
+PATHS = {
+    "a constant": ": a path through a mean or a sum",
+    "a multiple of x": ": a path through a norm or a variance",
+    "a multiple of y": ": a path through the sum that normalises, as Σ dy·y in softmax",
+    "a constant plus a multiple of x": ": a path through a variance, or mean and variance (batch normalisation)",
 }
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 import shlex
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..gradcheck.step_sizes import Curves, step_errors
 from .plots import COLOURS, STYLES
 
 SHOWN = ("softmax_cross_entropy/integer", "batch_norm/train", "conv_pretrainer/paper/train")  # of the plot, by default
+MARKERS = "os^Dv*X"
 HEADER = ("check", "entries", "complex", "central", "direct.", "", "s", "covers")
 
 
@@ -133,19 +135,24 @@ def pair_report(pair: Pair, verdict: Verdict, where: str, shapes: list[str], see
         unit = "directions" if method == "directional" else "entries"
         yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict_}"
     for note in verdict.notes:
-        yield f"note: {note}"
+        yield _wrapped(f"note: {note}")
     if not verdict.findings:
         yield f"{pair.name}_backward is the derivative of {pair.name}"
         return
     for finding in verdict.findings:
         yield ""
-        yield from told(finding)
+        yield from map(_wrapped, told(finding))
     inputs = "".join(f" --input {shape}" for shape in shapes)
     yield ""
     yield f"again: cmir-ref gradcheck --module {shlex.quote(where)}{inputs} --seed {seed}"
     shapes_given = f", {shapes}" if shapes else ""
-    yield f"in Python: pair = load_pair({where!r}{shapes_given}, seed={seed})"
+    yield "in Python: from cmir_ref.gradcheck import check_gradient, load_pair"
+    yield f"           pair = load_pair({where!r}{shapes_given}, seed={seed})"
     yield f"           check_gradient(pair.forward, pair.backward, list(pair.inputs.values()), seed={seed})"
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, 90, subsequent_indent="    ")
 
 
 def finding_json(finding: Finding) -> dict:
@@ -208,11 +215,12 @@ def steps_figure(curves: dict[str, Curves]):
     floor = 2.0**-54  # an error of exactly 0 is drawn here
     for i, (name, (central, stepped)) in enumerate(curves.items()):
         look = {"color": COLOURS[i], "ls": STYLES[i % len(STYLES)]}
-        near.plot(central[0], central[1].clip(floor), lw=1.2, marker="o", ms=4, mfc="white", label=name, **look)
+        mark = {"marker": MARKERS[i], "ms": 4.5, "mfc": "white", "markevery": 2}
+        near.plot(central[0], central[1].clip(floor), lw=1.2, label=name, **look, **mark)
         for axes in (far, near):
             axes.plot(stepped[0], stepped[1].clip(floor), lw=2.6, **look)
     for axes in (far, near):
-        axes.set(xscale="log", yscale="log", ylim=(2e-18, 30))
+        axes.set(xscale="log", yscale="log", ylim=(2e-19, 200))
         axes.grid(axis="y", color="#e5e5e5", lw=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -221,21 +229,25 @@ def steps_figure(curves: dict[str, Curves]):
     far.set_xticks([1e-200, 1e-100])
     near.spines["left"].set_visible(False)
     near.tick_params(axis="y", left=False)
-    _explain(near, flat=all(curve.complex[1][-1] < 1e-12 for curve in curves.values()))
+    _explain(near, curves)
     legend = near.legend(fontsize=8, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.36, 1.0))
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
 
 
-def _explain(axes, flat: bool) -> None:
-    """The minimum of the V and its reason; the two methods by name."""
-    epsilon = 2.0**-52
-    best = epsilon ** (1 / 3)
-    axes.axvline(best, ymax=0.9, color="#666", lw=0.9, ls=":")
-    words = {"fontsize": 8, "color": "#333"}
-    axes.text(best, 2, "h = ε^(1/3) ≈ 6e-6: rounding ε/h\nmeets truncation h²", ha="center", va="center", **words)
-    axes.text(1e-12, 3e-8, "central difference:\nrounding grows as ε/h", ha="center", va="top", **words)
-    axes.text(0.25, 3e-9, "truncation\ngrows as h²", ha="right", va="top", **words)
-    if flat:
-        axes.text(1e-12, 1.5e-15, "complex step: nothing to cancel, flat", ha="center", va="bottom", **words)
+def _explain(axes, curves: dict[str, Curves]) -> None:
+    """The methods by name, the minimum of the V and its reason; no V where the backward is wrong."""
+    words = {"fontsize": 9, "color": "#333"}
+    if any(not curve.central[1].min() < 1e-5 for curve in curves.values()):
+        axes.text(1e-8, 1e-8, "no V: the backward's mistake is\nlarger than the steps' errors", ha="center", **words)
+        return
+    axes.text(5e-16, 2e-9, "central difference (markers):\nrounding grows as ε/h", va="top", **words)
+    flat = all(curve.complex[1][-1] < 1e-12 for curve in curves.values())
+    said = "nothing cancels" if flat else "the imaginary part is lost"
+    axes.text(5e-16, 1e-17, f"complex step (thick): {said}", va="top", **words)
+    if all(curve.central[1][0] > 1e-6 for curve in curves.values()):  # a linear function has no truncation error
+        best = (2.0**-52) ** (1 / 3)
+        axes.axvline(best, ymax=0.88, color="#666", lw=0.9, ls=":")
+        axes.text(best, 15, "h = ε^(1/3) ≈ 6e-6: rounding ε/h\nmeets truncation h²", ha="center", va="center", **words)
+        axes.text(0.25, 3e-9, "truncation\ngrows as h²", ha="right", va="top", **words)

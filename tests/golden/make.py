@@ -25,7 +25,8 @@ def case(check: Check) -> stored.Case:
     pair = check.draw(recorder)
     y, _ = oracle(check.covers, pair, pair.inputs)
     dy = [random_direction(rng, np.shape(part)) for part in y]
-    return stored.Case(recorder.draws, pair.inputs, dy, *oracle(check.covers, pair, pair.inputs, dy))
+    settings = stored.said(stored.settings(pair.forward))
+    return stored.Case(settings, recorder.draws, pair.inputs, dy, *oracle(check.covers, pair, pair.inputs, dy))
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """The golden values of every gradient check: PyTorch's, on inputs and draws that are stored with them.
 
-golden.safetensors.gz holds for each declaration of `checks.CHECKS` what it drew, its inputs, an upstream gradient and
-output for each array that comes out, and the gradient of each input, under "declaration|kind|which".
+golden.safetensors.gz holds for each declaration of `checks.CHECKS` its settings, what it drew, its inputs, an upstream
+gradient and output for each array that comes out, and the gradient of each input, under "declaration|kind|which".
 """
 
 import gzip
+import inspect
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ GATE = 1e-12  # relative_error between ours and PyTorch's, for values and gradie
 class Case(NamedTuple):
     """One declaration's golden values."""
 
+    settings: dict  # what `said` says of them
     draws: list[tuple[str, np.ndarray]]  # the call, written out, and what it gave
     inputs: dict[str, np.ndarray]
     dy: list[np.ndarray]
@@ -62,6 +64,25 @@ def _call(method: str, args: tuple, named: dict) -> str:
     return f"{method}({', '.join([*map(str, args), *(f'{key}={value}' for key, value in named.items())])})"
 
 
+def settings(forward) -> dict:
+    """What a declaration's forward has besides its inputs: keywords, defaults, the variables that it closes over."""
+    empty = inspect.Parameter.empty
+    found = {p.name: p.default for p in inspect.signature(forward).parameters.values() if p.default is not empty}
+    if inspect.isfunction(forward):
+        closed = inspect.getclosurevars(forward)
+        found |= {k: v for k, v in closed.globals.items() if isinstance(v, tuple)} | dict(closed.nonlocals)
+    return found | settings(found.pop("forward")) if "forward" in found else found
+
+
+def said(value):
+    """Settings as JSON has them: numbers and words, names of functions; arrays are left to the draws."""
+    if isinstance(value, dict):
+        return {key: said(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [said(part) for part in value]
+    return value if isinstance(value, str | int | float | None) else getattr(value, "__name__", "array")
+
+
 def parts(y) -> list:
     """The arrays of an output; None parts are left out."""
     return [part for part in y if part is not None] if isinstance(y, tuple) else [y]
@@ -95,8 +116,9 @@ def write(cases: dict[str, Case]) -> None:
             tensors |= {f"{name}|{kind}|{i}": array for i, array in enumerate(arrays)}
         for kind, named in {"input": case.inputs, "grad": case.grads}.items():
             tensors |= {f"{name}|{kind}|{key}": array for key, array in named.items()}
-    order = {"calls": calls, "inputs": {name: list(case.inputs) for name, case in cases.items()}}
-    tensors["order"] = np.frombuffer(json.dumps(order).encode(), np.uint8)
+    inputs = {name: list(case.inputs) for name, case in cases.items()}
+    text = {"calls": calls, "inputs": inputs, "settings": {name: case.settings for name, case in cases.items()}}
+    tensors["text"] = np.frombuffer(json.dumps(text).encode(), np.uint8)
     tensors = {name: np.array(value, order="C") for name, value in tensors.items()}
     GOLDEN.write_bytes(gzip.compress(save(tensors), mtime=0))
 
@@ -104,8 +126,8 @@ def write(cases: dict[str, Case]) -> None:
 def read() -> dict[str, Case]:
     """The cases of golden.safetensors.gz by the names of their declarations."""
     tensors = load(gzip.decompress(GOLDEN.read_bytes()))
-    order = json.loads(tensors.pop("order").tobytes())
-    calls, inputs = order["calls"], order["inputs"]
+    text = json.loads(tensors.pop("text").tobytes())
+    calls, inputs = text["calls"], text["inputs"]
 
     def numbered(name, kind):
         found = {int(key.split("|")[2]): value for key, value in tensors.items() if key.startswith(f"{name}|{kind}|")}
@@ -113,6 +135,7 @@ def read() -> dict[str, Case]:
 
     return {
         name: Case(
+            text["settings"][name],
             list(zip(calls[name], numbered(name, "draw"), strict=True)),
             {key: tensors[f"{name}|input|{key}"] for key in inputs[name]},
             numbered(name, "dy"),

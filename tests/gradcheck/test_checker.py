@@ -197,3 +197,50 @@ def test_relative_error():
     assert relative_error(1.0, 4.0) == (0.75, ())  # numbers without an axis
     with pytest.raises(ValueError, match="shape"):
         relative_error(np.ones(2), np.ones((2, 1)))
+
+
+def select(u, rows, keep):
+    """Rows of u by whole numbers, entries by a boolean mask: neither survives as float or complex."""
+    return u[rows] * keep[rows] + 0 * u[~keep].sum(), (u.shape, rows, keep)
+
+
+def select_backward(dy, cache):
+    shape, rows, keep = cache
+    du = np.zeros(shape)
+    np.add.at(du, rows, dy * keep[rows])
+    return du, None, None
+
+
+def test_labels_and_masks_are_passed_on_as_they_are():
+    inputs = [X[:, 0], np.array([3, 0, 0, 1]), np.array([True, False, True, True])]
+    assert not refused(select, select_backward, inputs)
+    assert refused(select, lambda dy, cache: (2 * select_backward(dy, cache)[0], None, None), inputs)
+    assert {r.input for r in check_gradient(select, select_backward, inputs)} == {"input 0", "all"}
+
+
+def test_a_mask_with_a_gradient_is_a_number():
+    product = (lambda x, m: (x * m, (x, m))), (lambda dy, cache: (dy * cache[1], dy * cache[0]))
+    assert not refused(*product, [X, X > 0])
+
+
+def test_results_count_entries_and_winners_that_changed():
+    (result,) = check_gradient(ops.relu, ops.relu_backward, [np.array([1.0, 1e-7])], methods=["central-difference"])
+    assert (result.entries, result.shrunk) == (2, 1) and result.error < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("f", "backward", "x", "message"),
+    [
+        (lambda x: x, lambda dy, _: dy, X, r"\(y, cache\), not an array of shape \(4, 3\)"),
+        (lambda x: (x, x, x), lambda dy, _: dy, X, r"\(y, cache\), not a tuple of 3"),
+        (lambda x: (1j * x, x), lambda dy, _: dy, X, "y is made of real numbers"),
+        (lambda x: (x, x), lambda dy, _: dy, X * 1j, "input 0 is an array of real numbers"),
+        (lambda x: (x, x), lambda dy, _: dy, "text", "input 0 is an array of real numbers"),
+        (lambda x: (x, x), lambda dy, _: {"x": dy}, X, "input 0: the gradient is an array of real numbers, not dict"),
+        (lambda x: (x, x), lambda dy, _: 1j * dy, X, "input 0: the gradient is .* not complex numbers"),
+        (lambda x: (x, x), lambda dy, _: (dy, dy), X, "2 gradients for 1 inputs"),
+    ],
+)
+def test_what_is_no_pair_is_told(f, backward, x, message):
+    with pytest.raises(ValueError, match=message):
+        check_gradient(f, backward, [x])
