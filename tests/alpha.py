@@ -6,6 +6,7 @@
 n pairs, D features, d_v dimensions, K classes. The objective is the package's own; only the descent is written here.
 """
 
+import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -322,7 +323,9 @@ def released_at_0(factor, seed=0, rate=2e-3) -> dict:
     runs = ((p, rate, steps), (squared, 0.02, 300))
     ends = [descend(q, params, eta, count, is_encoder_matrix) for q, eta, count in runs]
     w, w_squared = ([norm([w]) for w in pick(end, is_encoder_matrix).values()] for end in ends)
-    return {"w": w, "squared": w_squared, "steps": steps, "jitter": rate * l5}
+    # ‖w₊‖² ≤ ‖w‖² − 2ηδ‖w‖ + η²G² with G ≤ λ₅ + g, δ = λ₅ − g: below ηG²/2δ a step may lead up again, by ηG
+    reach = rate * l5 * ((1 + factor) ** 2 / (2 * factor * (factor - 1)) + 2) if factor > 1 else None
+    return {"w": w, "squared": w_squared, "steps": steps, "reach": reach}
 
 
 @cache
@@ -383,3 +386,233 @@ def constant_embeddings() -> dict:
         assert ours["map"] == float(average_precision(distances, relevant).mean())
         found[name] = ours | {"by_index": precision_by_index(distances, relevant)}
     return found
+
+
+@cache
+def at_zero() -> dict:
+    """L at w = 0 with the best constant heads, for each of the label-free, the L3 and the L5 objective, and the last
+    two after 2000 steps from a drawn start."""
+    found = {}
+    for name, weights in (("free", LABEL_FREE), ("l3", OFF._replace(l3=1.0)), ("l5", OFF._replace(l5=1.0))):
+        p = problem(weights=weights._replace(r=0.1), encoder_activation="linear")
+        found[name] = evaluate(p, origin(p))[0]
+        found[name + " trained"] = evaluate(p, descend(p, start(p), 0.05, 2000))[0]
+    return found
+
+
+# --- the page ------------------------------------------------------------------------------------------------------
+
+COLLAPSE = "α = 0 maps everything to one point (section 4.3; Table 4: 0 / 0)"
+NOT_TRIVIAL = "α = 1 avoids the trivial solution (section 4.3, below eq. 7)"
+
+
+def claims() -> list[tuple[str, str, str, str, str]]:
+    """(claim, reading, verdict, measured, tests): the rows of docs/alpha.md, with the figures of this machine."""
+    steps = {name: steps_to_zero(name) for name in ("linear", "relu")}
+    early, late = scale_drift()
+    dead, alive = (three_layers(l5, "linear") for l5 in (1.0, 0.01))
+    ranks = [
+        elementwise(activation, depth, weights)["rank"]
+        for activation, depth in (("linear", 1), ("relu", 1), ("relu", 3), ("hidden", 3))
+        for weights in (UCM, DSRSID)
+    ]
+    zero, tied = at_zero(), constant_embeddings()
+    heavy, light = released_at_0(1.25), released_at_0(0.8)
+    one = {"activation": "linear", "depth": 1}
+    deep, single = ({(r, a): trained(UCM, a, r, **kind)["map"] for r, a in LEVELS} for kind in ({}, one))
+    lines, line = (trained(UCM, 1.0, "elementwise", **kind) for kind in ({}, one))
+    return [
+        (
+            COLLAPSE,
+            "element-wise = norm; L2 + L4 + R alone",
+            "holds, from any start: the only minimum is 0",
+            f"‖V‖ < 1e-8 after {steps['linear'][0]} steps, linear ({steps['linear'][1]} promised by the contraction); "
+            f"{steps['relu'][0]} steps, ReLU",
+            "test_without_labels_a_linear_layer_goes_to_zero_in_the_steps_that_contraction_promises "
+            "test_without_labels_a_relu_layer_goes_to_zero_and_its_parameters_only_shrink",
+        ),
+        (
+            COLLAPSE,
+            "element-wise = norm; one layer, with L3 or L5",
+            "does not hold: w = 0 is a strict saddle for every λ₅; the scale shrinks, and rankings do not see it",
+            f"least curvature {minus(curvature(1.0)[0], 4)} at λ₅ = 1, {minus(curvature(10.0)[0], 4)} at λ₅ = 10; "
+            f"‖V‖ {early['v']:.2f} → {late['v']:.2f} while ‖W_c‖ {early['head']:.1f} → {late['head']:.1f} and AP "
+            f"{early['map']:.2f} → {late['map']:.2f}; trained: AP {single['norm', 0.0]:.2f} (chance "
+            f"{lines['chance']:.2f})",
+            "test_with_cross_entropy_the_origin_is_a_strict_saddle_for_every_weight_of_r "
+            "test_with_decoders_it_is_one_too test_descent_leaves_the_saddle_at_the_rate_of_its_curvature "
+            "test_so_the_scale_shrinks_while_the_head_grows_and_the_ranking_hardly_moves "
+            "test_rankings_do_not_see_the_scale",
+        ),
+        (
+            COLLAPSE,
+            "element-wise = norm; three layers, all in R, with L3 and L5",
+            "depends on λ₅: w = 0 is a minimum for every λ₅ > 0, in a basin as wide as λ₅",
+            f"λ₅ = 1: spread < 1e-12, AP {dead['map']:.2f} = chance; λ₅ = 0.01: spread {alive['spread']:.2f}, "
+            f"AP {alive['map']:.2f}",
+            "test_one_layer_is_pulled_from_zero_two_hold_above_a_threshold_and_three_always "
+            "test_the_basin_of_three_layers_is_as_wide_as_theory_says "
+            "test_three_regularised_layers_collapse_at_lambda5_1_and_live_at_a_hundredth",
+        ),
+        (
+            COLLAPSE,
+            "released; one layer, with L3 and L5",
+            "depends: holds iff λ₅ is at least the slope of the data terms at w = 0",
+            f"at 1.25 of that slope ‖w‖ is within the jitter of a step of 0.002, which is below {heavy['reach']:.2f}, "
+            f"after {heavy['steps']} steps; at 0.8 of it {max(light['w']):.2f}",
+            "test_the_released_penalty_kills_one_layer_when_it_outweighs_the_data "
+            "test_and_does_not_where_the_data_outweigh_it "
+            "test_beside_small_heads_the_released_penalty_makes_zero_a_minimum_in_w",
+        ),
+        (
+            COLLAPSE,
+            "element-wise = norm; one layer, heads decayed by μ‖W_c‖²",
+            "depends: holds iff μ ≥ μ* = (λ₂σ(M))²/4λ₅",
+            f"‖w‖ {decayed_heads(0.8):.2f} at 0.8 μ*, < 1e-6 at 1.25 μ*",
+            "test_the_hessian_at_the_origin_turns_at_the_threshold "
+            "test_heads_decayed_beyond_the_threshold_kill_v_from_any_start_and_below_it_do_not",
+        ),
+        (
+            COLLAPSE,
+            "all; a ReLU makes V, and w = 0, b = 0 is reached",
+            "holds: no loss reaches a dead ReLU, whatever λ",
+            "‖V‖ = 0 exactly; only the element-wise reading with α > 0 has a gradient there, −2λ₅α",
+            "test_a_zero_relu_layer_is_never_left_at_alpha_0 "
+            "test_a_dead_relu_unit_stays_dead_under_the_norm_readings_and_wakes_under_the_elementwise",
+        ),
+        (
+            "The loss has its global minimum, 0, at w = 0 (below eq. 7, which names L2 and L5)",
+            "element-wise = norm, α = 0",
+            "holds for L2 + L4 + R; L2 alone has others; does not hold with L3 or L5",
+            f"L at w = 0: {zero['free']:.0f} label-free; L3 + R {zero['l3']:.2f}, trained {zero['l3 trained']:.2f}; "
+            f"L5 + R {zero['l5']:.2f}, trained {zero['l5 trained']:.2f}",
+            "test_alignment_alone_has_its_minimum_wherever_the_two_encoders_agree "
+            "test_the_loss_at_zero_weights_is_zero_without_l3_and_l5_only",
+        ),
+        (
+            "R is the standard ℓ2 regulariser (with eq. 7)",
+            "all, α = 0",
+            "holds for element-wise and norm; released is ‖w‖, not ‖w‖²",
+            "25, 25 and 5 at ‖w‖ = 5",
+            "tests/losses/test_eq7_regulariser.py::test_alpha_zero_is_the_plain_penalty",
+        ),
+        (
+            NOT_TRIVIAL,
+            "element-wise",
+            "V ≠ 0, but of one dimension: all columns of w are drawn to one",
+            f"participation ratio of a modality {min(ranks):.2f} – {max(ranks):.2f}; trained: AP {lines['map']:.2f} "
+            f"with three layers, {line['map']:.2f} with one (chance {lines['chance']:.2f})",
+            "test_without_labels_the_elementwise_reading_ends_in_one_column "
+            "test_the_elementwise_reading_leaves_one_dimension",
+        ),
+        (
+            NOT_TRIVIAL,
+            "norm, released",
+            "holds for w = 0; ReLU units may still all die, with ‖w‖ at 1",
+            f"slopes along ±u at w = 0 (α = 1.5, λ₅ = 0.6) sum to {minus(slopes_at_zero('norm', 'linear')[0], 2)} = "
+            f"−4λ₅α and {minus(slopes_at_zero('released', 'linear')[0], 2)} = −2λ₅",
+            "test_the_norm_readings_exclude_zero_weights test_behind_a_relu_the_way_down_may_lead_to_dead_units "
+            "tests/test_collapse.py::test_at_alpha_1_relu_encoders_die_though_their_weights_live",
+        ),
+        (
+            "α = 1 is far better than α = 2 (Table 4: 62 / 54 against 32 / 34)",
+            "norm, released; λ of UCM",
+            "does not hold: α = 2 is better with three layers, about as good with one",
+            "AP at α = 1 and 2, three ReLU layers: "
+            + "; ".join(f"{r} {deep[r, 1.0]:.2f} and {deep[r, 2.0]:.2f}" for r in ("norm", "released"))
+            + "; one linear layer: "
+            + "; ".join(f"{r} {single[r, 1.0]:.2f} and {single[r, 2.0]:.2f}" for r in ("norm", "released")),
+            "test_alpha_1_is_not_far_above_alpha_2",
+        ),
+        (
+            "α = 0 is best on DSRSID and fatal on UCM (section 4.3)",
+            "norm; three ReLU layers",
+            "consistent, through λ₅: 0.001 – 1 with heavy data terms there, 1 with light ones here",
+            f"λ of DSRSID, λ₅ = 0.001: AP {trained(DSRSID, 0.0)['map']:.2f} at α = 0, "
+            f"{trained(DSRSID, 1.0)['map']:.2f} at α = 1; λ of UCM, α = 0: {deep['norm', 0.0]:.2f} at λ₅ = 1, "
+            f"{trained(UCM._replace(r=0.01), 0.0)['map']:.2f} at λ₅ = 0.01 (chance {lines['chance']:.2f})",
+            "test_lambda5_and_not_alpha_tells_dsrsid_from_ucm "
+            "test_three_layers_at_alpha_0_end_at_chance_with_ucm_weights_and_one_layer_does_not",
+        ),
+        (
+            "A collapsed space scores exactly 0 (Table 4)",
+            "any",
+            "does not hold: it scores chance; 0 needs ties broken by the order of the gallery",
+            f"one point, two orders of one gallery: AP {tied['first']['map']:.2f} = chance both times; by index "
+            f"{tied['first']['by_index']:.2f} and {tied['last']['by_index']:.2f}; the released mean precision "
+            f"{tied['first']['mean_precision_at_tens']:.2f} and {tied['last']['mean_precision_at_tens']:.2f}",
+            "test_constant_embeddings_score_chance_in_any_order_of_the_gallery "
+            "test_and_anything_where_ties_fall_in_the_order_of_the_gallery "
+            "test_the_exact_zero_is_the_order_of_the_gallery "
+            "tests/retrieval/test_metrics.py::test_the_zeros_of_table_4_on_the_real_label_matrix",
+        ),
+        (
+            "Without L5 most latents go to zero (section 4.3)",
+            "norm, α = 0; one linear layer",
+            "does not hold while L3 is on; without L3 and L5 it does (first row)",
+            f"AP {single['norm', 0.0]:.2f} with all terms, {trained(UCM._replace(l5=0.0), 0.0, **one)['map']:.2f} "
+            f"without L5, {trained(UCM._replace(l3=0.0), 0.0, **one)['map']:.2f} without L3",
+            "test_the_decoders_are_not_what_keeps_the_embeddings_from_zero",
+        ),
+    ]
+
+
+LEVELS = [("norm", 0.0), ("norm", 1.0), ("norm", 2.0), ("released", 1.0), ("released", 2.0)]
+
+
+def minus(value, digits) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def table() -> str:
+    """The claims as Markdown; a test without a file is one of test_alpha.py."""
+    lines = ["| claim | reading | verdict | measured | tests |", "|---|---|---|---|---|"]
+    for *cells, tests in claims():
+        ids = [name if "::" in name else f"tests/test_alpha.py::{name}" for name in tests.split()]
+        lines.append("| " + " | ".join([*cells, "<br>".join(f"`{one}`" for one in ids)]) + " |")
+    return "\n".join(lines)
+
+
+def draw(path) -> None:
+    """‖V‖ without labels and the spread of V with them, over the steps of descent."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+    full = Weights(0.1, 1.0, 0.1, 0.1, 1.0)
+    left = (
+        ("norm = element-wise, α = 0", LABEL_FREE, 0.0, "norm", "linear", 1, blue, "-"),
+        ("released, α = 0 (the step jitters)", LABEL_FREE, 0.0, "released", "linear", 1, orange, "--"),
+        ("norm, α = 1", LABEL_FREE, 1.0, "norm", "linear", 1, green, "-."),
+        ("element-wise, α = 1 (rank one)", LABEL_FREE, 1.0, "elementwise", "linear", 1, pink, ":"),
+    )
+    right = (
+        ("one layer, α = 0", full, 0.0, "norm", "linear", 1, green, "-"),
+        ("three, α = 0, λ₅ = 1", full, 0.0, "norm", "hidden", 3, blue, "-"),
+        ("three, α = 0, λ₅ = 0.01", full._replace(r=0.01), 0.0, "norm", "hidden", 3, orange, "--"),
+        ("three, norm, α = 1", full, 1.0, "norm", "hidden", 3, pink, "-."),
+    )
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for axes, cases, rate, steps in ((panels[0], left, 0.04, 600), (panels[1], right, 0.03, 800)):
+        for label, weights, level, reading, activation, depth, colour, style in cases:
+            readings = Readings(alpha=level, alpha_reading=reading)
+            arch = {"encoder_activation": activation, "encoder_depth": depth}
+            p = problem(n=24, d=6, weights=weights, readings=readings, **arch)
+            params, values = start(p), []
+            for _ in range(steps):
+                params = step(p, params, rate)
+                v = evaluate(p, params)[2][:2]
+                values.append(norm(v if axes is panels[0] else [x - x.mean(axis=0) for x in v]))
+            axes.semilogy(values, style, color=colour, label=label, lw=1.8)
+        axes.set_xlabel("steps of gradient descent")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8)
+    panels[0].set(title="L2 + L4 + R alone, one linear layer", ylabel="‖V‖", ylim=(1e-8, 1e2))
+    panels[1].set(title="labels and decoders on", ylabel="‖V − mean of its modality‖", ylim=(1e-17, 1e2))
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    print(table()) if len(sys.argv) == 1 else draw(sys.argv[1])

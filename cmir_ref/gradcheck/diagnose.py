@@ -5,7 +5,7 @@ equality to rounding after the mistake is undone: a guess is never named.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, combinations, permutations
+from itertools import chain, combinations, permutations, product
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -181,21 +181,45 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
             yield f"the factor {name} is too much"
         if a.size == 1 and near(1 / abs(a.item())):
             yield f"the factor {name} is missing"
-    shapes = {e.input: e.x.shape} | ({"y": e.y.shape} if e.y is not None else {})
-    seen = set()
-    for name, shape in shapes.items():
-        for axes in subsets(len(shape)):
-            n = int(np.prod([shape[a] for a in axes]))
-            symbols = {len(shape) - 1: "C"} | {0: "N"}
-            symbol = "·".join(symbols.get(a, f"axis {a}") for a in axes)
-            if n <= 1 or (symbol, n) in seen:
-                continue
-            seen.add((symbol, n))
-            of = f"{symbol} = {n}, the length of {named(axes)} of {name}" if len(axes) == 1 else f"{symbol} = {n}"
-            if near(n):
-                yield f"the mean's 1/{n} is missing ({of})"
-            if near(1 / n):
-                yield f"divided by {n} too often, a mean where the forward sums ({of})"
+    lengths: dict[str, tuple[int, str]] = {}  # "N = 4" of y says no more than "N = 4" of x
+    for name, shape in shapes(e).items():
+        for n, symbol, axes in products(shape):
+            lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {named(axes)} of {name}"))
+    if places := " or ".join(place for n, place in lengths.values() if near(n)):
+        yield f"the 1/n of a mean is missing ({places})"
+    if places := " or ".join(place for n, place in lengths.values() if near(1 / n)):
+        yield f"divided by n too often, a mean where the forward sums ({places})"
+
+
+def shapes(e: Evidence) -> dict[str, tuple[int, ...]]:
+    """The shapes over which a forward can average."""
+    return {e.input: e.x.shape} | ({} if e.y is None else {"y": e.y.shape})
+
+
+def products(shape: tuple[int, ...]) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+    """(n, its symbol, its axes) for each axis of an array, and for the first set of axes with each other product."""
+    symbols = {len(shape) - 1: "C"} | {0: "N"} if len(shape) > 1 else {}
+    found = set()
+    for axes in subsets(len(shape)):
+        n = int(np.prod([shape[a] for a in axes]))
+        if n > 1 and (len(axes) == 1 or n not in found):
+            symbol = "·".join(symbols.get(a, "n" if len(shape) == 1 else f"n{a}") for a in axes)
+            yield n, symbol, axes
+        found.add(n)
+
+
+def shifted(e: Evidence) -> str | None:
+    """The right numbers one place further, along one axis or two."""
+    for axes in (a for a in subsets(e.ours.ndim) if len(a) <= 2 and all(e.ours.shape[k] > 2 for k in a)):
+        for steps in product((1, -1), repeat=len(axes)):
+            here, there = [slice(None)] * e.ours.ndim, [slice(None)] * e.ours.ndim
+            for axis, step in zip(axes, steps, strict=True):
+                ends = slice(1, None), slice(None, -1)
+                here[axis], there[axis] = ends[::step]
+            ours, measured = e.ours[tuple(here)], e.measured[tuple(there)]
+            if e.same(ours, measured) and not e.same(ours, e.measured[tuple(here)]):
+                return f"the right numbers, shifted by one along {named(axes)} (the padding's offset?)"
+    return None
 
 
 def missing_factor(e: Evidence) -> str | None:
@@ -299,21 +323,23 @@ def term_missing(e: Evidence) -> str | None:
     missing = np.where(e.off, e.measured - e.ours, 0)
     one = ("a constant", np.ones(e.x.shape))
     candidates = [(f"a multiple of {name}", a) for name, a in arrays(e) if a.shape == e.x.shape]
-    bases = [[one], *([c] for c in candidates), *([one, c] for c in candidates)]
-    for basis in bases:
-        for axes in subsets(e.x.ndim):
+    simple = [one, *candidates]
+    for basis in chain(combinations(simple, 1), combinations(simple, 2)):
+        for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
             if spans([a for _, a in basis], missing, axes, e.close * np.abs(e.measured).max()):
                 words = " plus ".join(words for words, _ in basis)
+                if len(axes) == e.x.ndim > 1:
+                    return f"a term is missing, or wrong: {words}, the same for all entries"
                 path = PATHS.get(words.replace(f"of {e.input}", "of x"), "")
-                return f"a term is missing, {words} along {named(axes)}{path}"
+                return f"a term is missing, or wrong: {words} along {named(axes)}{path}"
     return None
 
 
 PATHS = {
-    "a constant": ": a path through a mean or a sum",
-    "a multiple of x": ": a path through a norm or a variance",
-    "a multiple of y": ": a path through the sum that normalises, as Σ dy·y in softmax",
-    "a constant plus a multiple of x": ": a path through a variance, or mean and variance (batch normalisation)",
+    "a constant": ", a path through a mean or a sum",
+    "a multiple of x": ", a path through a norm or a variance",
+    "a multiple of y": ", a path through the sum that normalises, as Σ dy·y in softmax",
+    "a constant plus a multiple of x": ", a path through a variance, or mean and variance (batch normalisation)",
 }
 
 
@@ -358,6 +384,7 @@ KINDS_OF_VALUES = (
     ("transpose", transposed),
     ("swapped", of_another_input),
     ("flip", flipped),
+    ("shift", shifted),
     ("missing factor", missing_factor),
     ("half of a shared input", half_of_two),
     ("missing mask", mask_missing),

@@ -117,15 +117,21 @@ WRONG = {  # the file, the input whose gradient is wrong, the kind of mistake, w
     "square dw transposed": (affine("dx, dw.T, db", 4, 4), "w", "transpose", ".T"),
     "dw transposed": (affine("dx, dw.T, db"), "w", "transpose", ".T"),
     "mean over all": (one("(x * x).mean()", "2 * x * dy"), "x", "factor", "N·C = 12"),
-    "mean over samples": (one("(x * x).mean(axis=0)", "2 * x * dy"), "x", "factor", "N = 4, the length of axis 0"),
+    "mean over samples": (one("(x * x).mean(axis=0)", "2 * x * dy"), "x", "factor", "N = 4, axis 0 of x"),
     "mean over features": (one("(x * x).mean(axis=1)", "2 * x * dy[:, None]"), "x", "factor", "C = 3"),
-    "mean, not sum": (affine("dx, dw, db / len(dy)"), "b", "factor", "a mean where the forward sums (N = 4"),
+    "mean, not sum": (
+        affine("dx, dw, db / len(dy)"),
+        "b",
+        "factor",
+        "forward sums (N = 4, axis 0 of y)",
+    ),
     "mask": (one("x * (x.real > 0)", "dy + 0"), "x", "missing mask", "those with x < 0"),
     "mask turned round": (one("x * (x.real > 0)", "dy * (x < 0)"), "x", "mask turned round", "turned round"),
     "slope": (one("np.where(x.real > 0, x, 0.2 * x)", "dy + 0"), "x", "branch", "a factor 5 on"),
     "dy ignored": (one("x * x", "2 * x"), "x", "upstream ignored", "multiply by dy"),
     "dy twice": (one("x * x", "2 * x * dy * dy"), "x", "upstream twice", "enters twice"),
     "softmax": (softmax("dy * y"), "u", "missing term", "a multiple of y along axis 1"),
+    "padding": (one("np.concatenate([x[1:], 0 * x[:1]]) * 3", "3 * dy"), "x", "shift", "shifted by one along axis 0"),
     "batch norm, constants": (BATCH_NORM.format(answer="gamma / s * dy"), "x", "missing term", "plus a multiple of x"),
     "batch norm, mean": (
         BATCH_NORM.format(answer="gamma / s * (dy - h * slope)"),
@@ -263,6 +269,12 @@ def f_backward(dy, cache):
     )
     assert verdict.findings == [] and {r.input for r in verdict.results} == {"u", "all"}
     assert verdict.notes == ["labels is not differentiated: f_backward returns None for it"]
+
+
+def test_an_input_without_a_gradient_is_told_of(write):
+    verdict = judge(load_pair(write(affine("dx, None, db"))))
+    assert verdict.findings == [] and {r.input for r in verdict.results} == {"x", "b", "all"}
+    assert verdict.notes == ["w is not differentiated: f_backward returns None for it"]
 
 
 # ---- inputs ---------------------------------------------------------------------------------------------------------

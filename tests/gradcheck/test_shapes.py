@@ -1,47 +1,51 @@
-"""Gradients over all shapes: square (a missing transpose), one of everything, nothing at all."""
-
-from functools import partial
+"""Gradients over shapes, layouts and dtypes as hypothesis draws them, for every declaration."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import ANY_SHAPE, again, assert_close, layouts, report, sizes
+from test_battery import EACH, OWN_FLOAT64, each, forward_backward, leaves
 
-from cmir_ref import losses, ops
-from cmir_ref.gradcheck import check_gradient
-from cmir_ref.gradcheck.numeric import random_direction
+from cmir_ref.checks import CHECKS, draw, run
 
-SIDES = {"n": st.integers(0, 3), "c": st.integers(1, 3), "d": st.integers(1, 3)}
-
-PAIRS = {  # name: (forward, backward, shapes of the inputs for n samples, c channels in, d out)
-    "linear": (ops.linear, ops.linear_backward, lambda n, c, d: [(n, c), (c, d), (d,)]),
-    "conv": (ops.conv, ops.conv_backward, lambda n, c, d: [(n, 2, c, c), (3, 3, c, d), (d,)]),
-    "conv/5": (ops.conv, ops.conv_backward, lambda n, c, d: [(n, d, 2, c), (5, 5, c, d), (d,)]),
-    "conv_max_pool": (
-        partial(ops.fused.conv_max_pool, factor=2),
-        ops.fused.conv_max_pool_backward,
-        lambda n, c, d: [(n, 2, 1 + c, c), (3, 3, c, d), (d,)],
-    ),
-    "softmax": (
-        lambda u: ops.softmax_cross_entropy(u, np.arange(len(u)) % u.shape[1]),
-        ops.softmax_cross_entropy_backward,
-        lambda n, c, d: [(n, c)],
-    ),
-    "orthogonality": (
-        partial(losses.soft_orthogonality, scaled=True),
-        losses.soft_orthogonality_backward,
-        lambda n, c, d: [(n, c)],
-    ),
-    "alignment": (losses.alignment, losses.alignment_backward, lambda n, c, d: [(n, d), (n, d)]),
-    "regulariser": (losses.regulariser, losses.regulariser_backward, lambda n, c, d: [(c, d)]),
-}
+SEEDS = st.integers(0, 2**32)
+PLAIN = pytest.mark.parametrize(
+    "check", [c for c in CHECKS if not c.network and c.name not in OWN_FLOAT64], ids=lambda check: check.name
+)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-@given(seed=st.integers(0, 2**32), **SIDES)
-def test_gradients_of_any_shape(name, seed, n, c, d):
-    forward, backward, shapes = PAIRS[name]
-    rng = np.random.default_rng(seed)
-    inputs = [random_direction(rng, shape) for shape in shapes(n, c, d)]
-    for result in check_gradient(forward, backward, inputs, methods=["complex-step", "directional"]):
-        assert result.error < 1e-11, result
+@EACH
+@given(seed=SEEDS, data=st.data())
+def test_gradients_of_any_shape(check, seed, data):
+    settings = {"sizes": data.draw(sizes(check, most=3)), "methods": ("directional",)}
+    if not check.network:
+        settings["methods"] += ("complex-step",)
+    for result in run(check, seed=seed, **settings):
+        assert result.error <= ANY_SHAPE, report(result, again(check, seed, **settings))
+
+
+@EACH
+@given(seed=SEEDS, data=st.data())
+def test_any_layout_of_each_array(check, seed, data):
+    given = data.draw(sizes(check, most=3))
+    pair = draw(check, seed=seed, **given)
+    lay = lambda x: data.draw(layouts(x))  # noqa: E731
+    expected = leaves(forward_backward(pair, pair.inputs.values()))
+    found = leaves(forward_backward(pair, each(lay, list(pair.inputs.values())), spread=lambda dy: each(lay, dy)))
+    for one, two in zip(found, expected, strict=True):
+        assert_close(one, two, ANY_SHAPE, again(check, seed, sizes=given))
+
+
+@PLAIN
+@given(seed=SEEDS, data=st.data())
+def test_float32_of_any_shape_and_layout(check, seed, data):
+    given = data.draw(sizes(check, most=3))
+    pair = draw(check, seed=seed, **given)
+    inputs = [data.draw(layouts(x.astype(np.float32))) for x in pair.inputs.values()]
+    double = leaves(forward_backward(pair, [x.astype(np.float64) for x in inputs]))
+    single = leaves(forward_backward(pair, inputs))
+    assert {part.dtype for part in single} == {np.dtype("float32")}
+    size = max([1.0, *(np.abs(two).max() for two in double if two.size)])
+    for one, two in zip(single, double, strict=True):
+        np.testing.assert_allclose(one, two, rtol=5e-6, atol=5e-6 * size, err_msg=again(check, seed, sizes=given))

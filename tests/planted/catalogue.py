@@ -641,6 +641,45 @@ bugs(
     ("lowest-logit-first", "logits.argmax(axis=1)", "logits.argmin(axis=1)", STAGES + "test_classification_scores"),
 )
 
+SETTINGS = "test_settings.py::test_changes_the_result"
+bugs(
+    "training/stages.py",  # settings that never arrive
+    ("d_v-set-in-vain", "d_v=config.d_v", "d_v=6", SETTINGS + "[d_v]", "d_v"),
+    ("encoder_depth-set-in-vain", "encoder_depth=config.encoder_depth", "encoder_depth=2",
+     SETTINGS + "[encoder_depth]", "encoder_depth"),
+    ("decoder_depth-set-in-vain", "decoder_depth=config.decoder_depth", "decoder_depth=2",
+     SETTINGS + "[decoder_depth]", "decoder_depth"),
+    ("encoder_activation-set-in-vain", "encoder_activation=config.encoder_activation", 'encoder_activation="hidden"',
+     SETTINGS + "[encoder_activation]", "encoder_activation=linear"),
+    ("decoder_activation-set-in-vain", "decoder_activation=config.decoder_activation", 'decoder_activation="hidden"',
+     SETTINGS + "[decoder_activation]", "decoder_activation=linear"),
+    ("latent_dropout-set-in-vain", "latent_dropout=config.latent_dropout", 'latent_dropout="none"',
+     SETTINGS + "[latent_dropout]", "latent_dropout=a"),
+    ("label_loss-set-in-vain", "label_kind(config.label_loss, y)", 'label_kind("by-modality", y)',
+     SETTINGS + "[label_loss]", "label_loss=by-modality"),
+    ("decoder_target-set-in-vain", "decoder_target=config.decoder_target", 'decoder_target="cross"',
+     SETTINGS + "[decoder_target]", "decoder_target=own"),
+    ("target_gradient-set-in-vain", "target_gradient=config.target_gradient", 'target_gradient="stop"',
+     SETTINGS + "[target_gradient]", "target_gradient=flow"),
+    ("frobenius-set-in-vain", "frobenius=config.frobenius", 'frobenius="squared"',
+     SETTINGS + "[frobenius]", "frobenius=unsquared"),
+    ("reduction-set-in-vain", "reduction=config.reduction", 'reduction="mean"',
+     SETTINGS + "[reduction]", "reduction=sum"),
+    ("alpha-set-in-vain", "alpha=config.alpha", "alpha=0.5", SETTINGS + "[alpha]", "alpha"),
+    ("alpha_reading-set-in-vain", "alpha_reading=config.alpha_reading", 'alpha_reading="norm"',
+     SETTINGS + "[alpha_reading]", "alpha_reading=released"),
+    ("head_decay-set-in-vain", "head_decay=config.head_decay", "head_decay=0.0",
+     SETTINGS + "[head_decay]", "head_decay"),
+    ("weights.l2-set-in-vain", "Weights(**config.weights.model_dump())", "Weights()",
+     SETTINGS + "[weights.l2]", "weights.l2"),
+    ("regularized_layers-set-in-vain", "config.regularized_layers)", '"all")',
+     SETTINGS + "[regularized_layers]", "regularized_layers=last"),
+    ("orthogonality.before_relu-set-in-vain", "config.orthogonality.model_dump()", "{}",
+     SETTINGS + "[orthogonality.before_relu]", "orthogonality.before_relu"),
+    ("stage1.hidden-set-in-vain", "hidden=config.stage1.hidden", "hidden=()",
+     SETTINGS + "[stage1.hidden]", "stage1.hidden"),
+)
+
 INPUTS = "training/test_inputs.py::"
 bugs(
     "training/inputs.py",

@@ -27,7 +27,7 @@ BATTERY = {  # short names: "gradcheck:linear" is the first of these for the dec
     "gradcheck": "test_the_backward_is_the_derivative",
     "upstream": "test_the_backward_is_linear_in_the_upstream",
     "replay": "test_a_replay_gives_the_same_bits",
-    "purity": "test_nothing_that_is_handed_in_is_written_to",
+    "purity": "test_nothing_is_written_to",
     "float32": "test_float32_gives_float32",
 }
 BROKEN = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "SyntaxError")  # a typo, not a bug
@@ -126,12 +126,19 @@ def exchange(name: str, right: Any, wrong: Any) -> None:
 # ---- the process that runs checks -----------------------------------------------------------------------------------
 
 
-def node(killer: str) -> str:
-    """A killer as pytest names it."""
+def file_of(killer: str) -> str:
+    """The test file, below the root, that holds a killer."""
+    method = killer.partition(":")[0]
+    return "tests/gradcheck/test_battery.py" if method in BATTERY else "tests/" + killer.partition("::")[0]
+
+
+def tests_of(killer: str, items: list[pytest.Function]) -> list[pytest.Function]:
+    """The collected tests that a killer names: one, or a function's with all their parameters."""
     method, _, name = killer.partition(":")
     if method in BATTERY:
-        return f"tests/gradcheck/test_battery.py::{BATTERY[method]}[{name}]"
-    return f"tests/{killer}"
+        battery = [item for item in items if item.originalname == BATTERY[method]]
+        return [item for item in battery if item.callspec.params["check"].name == name]
+    return [item for item in items if item.nodeid == f"tests/{killer}" or item.nodeid.startswith(f"tests/{killer}[")]
 
 
 def in_fork(work: Callable[[], Outcome]) -> Outcome:
@@ -170,20 +177,20 @@ class Server:
         for line in self.questions:
             killer, bug = json.loads(line)
             bug = bug and Bug(*bug)
-            self.answers.write(json.dumps(in_fork(lambda: self.run(session, node(killer), bug))) + "\n")  # noqa: B023
+            self.answers.write(json.dumps(in_fork(lambda: self.run(session.items, killer, bug))) + "\n")  # noqa: B023
             self.answers.flush()
         return True
 
-    def run(self, session: pytest.Session, wanted: str, bug: Bug | None) -> Outcome:
-        items = [item for item in session.items if item.nodeid == wanted or item.nodeid.startswith(wanted + "[")]
-        if not items:
-            return Outcome(problem=f"{wanted}: no such test")
+    def run(self, items: list[pytest.Function], killer: str, bug: Bug | None) -> Outcome:
+        tests = tests_of(killer, items)
+        if not tests:
+            return Outcome(problem=f"{killer}: no such test")
         try:
             if bug:
                 plant(bug)
         except ValueError as error:
             return Outcome(problem=str(error))
-        for item in items:
+        for item in tests:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
             if self.failed:
                 return self.failed
@@ -201,7 +208,7 @@ class Checks:
         environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [sys.executable, __file__, *sorted({node(killer).partition("::")[0] for killer in self.killers})],
+            [sys.executable, __file__, *sorted(set(map(file_of, self.killers)))],
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         return self
@@ -223,16 +230,16 @@ class Checks:
 
     def verdict(self, bug: Bug) -> tuple[str, str]:
         """(the test that killed the bug or "", why not or "")."""
-        if bug.killer not in self.without:
-            self.without[bug.killer] = self.ask(bug.killer, None)
-        right, wrong = self.without[bug.killer], self.ask(bug.killer, bug)
-        if right.test or right.problem:
-            return "", f"its check fails without it: {right.test or right.problem}"
-        if wrong.problem or not wrong.test:
-            return "", wrong.problem or "it survives its check"
-        if wrong.exception in BROKEN:
-            return "", f"it is no bug, the code does not run: {wrong.exception}"
-        return wrong.test, ""
+        found = self.ask(bug.killer, bug)
+        if found.problem or not found.test:
+            return "", found.problem or "it survives its check"
+        if found.exception in BROKEN:
+            return "", f"it is no bug, the code does not run: {found.exception}"
+        if found.test not in self.without:
+            self.without[found.test] = self.ask(found.test.removeprefix("tests/"), None)
+        if self.without[found.test] != Outcome():
+            return "", f"{found.test} fails without it"
+        return found.test, ""
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """Every planted bug is killed by the check that should find it, and whatever computes has a bug planted in it."""
 
 import inspect
+import os
+import threading
 from collections import Counter
 from typing import Literal, get_args, get_origin
 
+import catalogue
+import planting
 import pytest
 from catalogue import CATALOGUE
-from planting import Bug, Checks, changed, exchange, touched
+from planting import Bug, Checks, Outcome, changed, exchange, touched
 from pydantic import BaseModel
 
 from cmir_ref import retrieval
@@ -114,7 +118,19 @@ def test_a_bug_ends_with_its_check(checks):
     bug = relu("xp.where(positive, x, 0)", "xp.where(positive, x, 1)")
     verdicts = [checks.verdict(bug) for _ in range(2)]
     assert verdicts == [(f"tests/{KILLER}", "")] * 2
-    assert checks.ask(KILLER, None) == (None, "", "")
+    assert checks.ask(KILLER, None) == Outcome()
+
+
+def test_a_check_that_fails_without_the_bug_kills_nothing(checks, monkeypatch):
+    monkeypatch.setitem(checks.without, f"tests/{KILLER}", Outcome(f"tests/{KILLER}", "AssertionError"))
+    verdict = checks.verdict(relu("xp.where(positive, x, 0)", "xp.where(positive, x, 1)"))
+    assert verdict == ("", f"tests/{KILLER} fails without it")
+
+
+def test_a_check_that_hangs_or_dies_kills_nothing(monkeypatch):
+    assert planting.in_fork(lambda: os._exit(3)) == Outcome(problem="its process died")
+    monkeypatch.setattr(planting, "LIMIT", 0.1)
+    assert planting.in_fork(threading.Event().wait) == Outcome(problem="no end after 0.1 s")
 
 
 def test_functions_methods_and_constants_are_exchanged(monkeypatch):
@@ -137,8 +153,6 @@ def test_functions_methods_and_constants_are_exchanged(monkeypatch):
     kept = Right.two
     exchange("Right", Right, Wrong)
     assert (Right().one(), kept()) == (-1, -2)
-    import catalogue
-
     table = catalogue.CATALOGUE
     monkeypatch.setattr(catalogue, "CATALOGUE", table)  # undone afterwards, here and where it was imported to
     monkeypatch.setitem(globals(), "CATALOGUE", table)
