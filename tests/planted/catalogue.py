@@ -751,7 +751,7 @@ bugs(
     ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("no-ties", "xp.equal(packed[:, 1:], packed[:, :-1], out=same)", "same[...] = False",
-     METRICS + "test_the_order_of_the_gallery_does_not_matter", "ties", "tie_groups"),
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "ties", "tie_groups"),
     ("ties-by-prevalence", "(relevant - 1) / xp.maximum(size - 1, 1)", "relevant / size",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("found-before-forgotten", "new - (xp.cumsum(total) - total)[row]", "0 * new", HAND, "average_precision"),
@@ -810,15 +810,16 @@ NEIGHBOURS = "retrieval/test_neighbours.py::"
 SIEVE = "retrieval/test_neighbours.py::test_the_sieve_"
 bugs(
     "retrieval/sieve.py",
-    ("rounding-forgotten", "2 * error + space.unit", "space.unit", SIEVE + "changes_nothing[far from the origin-10-False]",
-     "nearest"),
+    ("rounding-forgotten", "2 * error + space.unit", "space.unit",
+     SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
     ("one-too-few", "k - 1, axis=1)[:, k - 1]", "k - 1, axis=1)[:, k - 2]",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
     ("columns-in-order", "member * width + place[chosen]", "place[chosen] * GROUP + member",
      SIEVE + "changes_nothing[tight clusters-10-False]", "nearest"),
     ("padding-is-near", "padded[-1, len(g) :] = xp.inf", "padded[-1, len(g) :] = 0",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
-    ("everything-passes", "minima <= bound[:, None, None]", "minima < xp.inf", SIEVE + "leaves_few", "nearest"),
+    ("everything-passes", "s[row, tile, :, place] <= bound[row][:, None]", "s[row, tile, :, place] < xp.inf",
+     SIEVE + "leaves_few", "nearest"),
 )
 
 bugs(
