@@ -49,5 +49,5 @@ def regulariser_backward(dr: Array, cache: RegulariserCache) -> Array:
     if reading == "elementwise":
         return (w - alpha) * (2 * dr)
     xp = get_xp(w)
-    u = w * xp.where(norm > 0, 1 / xp.where(norm > 0, norm, 1), 0)
-    return u * (2 * (norm - alpha) * dr if reading == "norm" else xp.sign(norm - alpha) * dr)
+    pull = 2 * (norm - alpha) if reading == "norm" else xp.sign(norm - alpha)
+    return w * (pull * dr / xp.where(norm > 0, norm, xp.inf))

@@ -15,9 +15,9 @@ def dropout(x: Array, mask: Array, rate: float) -> tuple[Array, DropoutCache]:
 
     Dividing here keeps E[y] = x, so that nothing has to be rescaled at inference. Source: Srivastava et al. 2014.
     """
-    return x * mask / (1 - rate), DropoutCache(mask, rate)
+    return x * mask * (1 / (1 - rate)), DropoutCache(mask, rate)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """dx = dy ⊙ mask / (1 − rate): the map is diagonal."""
-    return dy * cache.mask / (1 - cache.rate)
+    return dy * cache.mask * (1 / (1 - cache.rate))

@@ -13,11 +13,12 @@ The first is the paper's; the second is the one that the released MATLAB ranks b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
+from cmir_ref.ops.fused.parallel import cores, each_sample
 
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
@@ -95,9 +96,24 @@ def _euclidean(query: Array, gallery: Array, product: Array, unit: float) -> Arr
     step = max(1, TILE // query.shape[1])
     for start in range(0, len(doubtful), step):
         i, j = xp.divmod(doubtful[start : start + step], gallery.shape[0])
-        d = query[i] - gallery[j]
-        rounded[i, j] = xp.rint((d * d).sum(axis=1) / unit)
+        rounded[i, j] = _direct(query[i] - gallery[j], unit)
     return rounded
+
+
+def _direct(d: Array, unit: float) -> Array:
+    """Levels (B,) of differences (B, D): the definition."""
+    return get_xp(d).rint((d * d).sum(axis=1) / unit)
+
+
+def levels_of_pairs(space: Space, query: Array, item: Array) -> Array:
+    """Euclidean levels of some pairs alone, by their numbers (P,): what `levels` says of them, int64 (P,)."""
+    xp = get_xp(space.query)
+    out = xp.empty(len(query), dtype="int64")
+    step = max(1, TILE // space.query.shape[1])
+    for start in range(0, len(query), step):
+        pairs = slice(start, start + step)
+        out[pairs] = _direct(space.query[query[pairs]] - space.gallery[item[pairs]], space.unit)
+    return out
 
 
 def _released(query: Array, gallery: Array) -> Array:
@@ -157,8 +173,20 @@ def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | N
     return exclude
 
 
-def blocks(rows: int, row_bytes: int, memory_mb: float) -> Iterator[slice]:
-    """Slices of `rows`, each as long as fits in `memory_mb` MiB (64 at most: more is slower), at least 1."""
-    step = max(1, int(min(memory_mb, 64) * 2**20 // row_bytes))
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
+def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None) -> list[slice]:
+    """Slices of `rows`, each at least 1 and at most `most` long.
+
+    As many as there are cores, at once, fit in `memory_mb` MiB; one takes 64 MiB at most (more is slower).
+    """
+    step = max(1, int(min(memory_mb / cores(), 64) * 2**20 // row_bytes))
+    step = min(step, most or step)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def each_block(work: Callable[[slice], None], parts: list[slice], xp) -> None:
+    """Calls `work` on every part, which writes its own rows of the results: in threads where arrays are NumPy's."""
+    if xp.__name__ == "numpy":
+        each_sample(lambda i: work(parts[i]), len(parts))
+    else:
+        for part in parts:
+            work(part)

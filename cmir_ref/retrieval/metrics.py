@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import blocks, exclusions, levels, prepare
+from cmir_ref.retrieval.distances import blocks, each_block, exclusions, levels, prepare
 from cmir_ref.retrieval.neighbours import put_last, smallest
 
 BYTES = 64  # of a (query, item) pair at the peak: level, relevance, sorted copy, running counts
@@ -36,21 +36,21 @@ def tie_groups(distances: Array, relevant: Array, exclude: Array | None = None) 
     _check_pairs(distances, relevant)
     queries, items = distances.shape
     exclude = exclusions(exclude, queries, items, xp)
-    value, hit = _sorted(distances, relevant.astype(bool), exclude)
-    last = xp.ones(value.shape, dtype=bool)
-    last[:, :-1] = value[:, 1:] != value[:, :-1]
-    end = xp.flatnonzero(last)  # the last place of each group, and the relevant items up to there, over all rows
-    seen = xp.cumsum(hit.reshape(-1), dtype="int64")[end]
-    found = seen.copy()
-    found[1:] -= seen[:-1]
-    keep = xp.flatnonzero(found)
-    size = end[keep] - xp.where(keep > 0, end[keep - 1], -1)
-    end, seen, found = end[keep], seen[keep], found[keep]
-    row, above = end // items, end % items + 1 - size
+    tied, hit = _sorted(distances, relevant.astype(bool), exclude)
+    edge = xp.flatnonzero(tied[1:] != tied[:-1])  # of all rankings one behind another: runs of ties, first and last
+    start, end = edge[0::2], edge[1::2]
+    found = xp.flatnonzero(hit)
+    first, last = found.copy(), found.copy()
+    inside = xp.flatnonzero(tied[found] | tied[found + 1])
+    run = xp.searchsorted(start, found[inside], side="right") - 1
+    first[inside], last[inside] = start[run], end[run]
+    new = xp.flatnonzero(xp.diff(first, prepend=-1))  # the first relevant item of each group
+    row, above = first[new] // items, first[new] % items
     total = hit.sum(axis=1)
-    before = seen - found - (xp.cumsum(total) - total)[row]
+    before = new - (xp.cumsum(total) - total)[row]
     usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)
-    return TieGroups(row, above, size, before, found, total, usable)
+    size = last[new] - first[new] + 1
+    return TieGroups(row, above, size, before, xp.diff(xp.append(new, len(found))), total, usable)
 
 
 def _check_pairs(distances: Array, relevant: Array) -> None:
@@ -62,23 +62,30 @@ def _check_pairs(distances: Array, relevant: Array) -> None:
 
 
 def _sorted(distances: Array, relevant: Array, exclude: Array | None) -> tuple[Array, Array]:
-    """Each row's distances in ascending order and whether the items there are relevant; an excluded item comes last."""
+    """Each row in ascending order of distance, an excluded item last: which items tie with the one before, of all rows
+    one behind another and with a False after them (Q·G + 1,), and which are relevant (Q, G)."""
     xp = get_xp(distances, relevant)
+    tied = xp.zeros(distances.size + 1, dtype=bool)
+    same = tied[:-1].reshape(distances.shape)[:, 1:]
+    row = None if exclude is None else xp.flatnonzero(exclude >= 0)
     if distances.dtype.kind in "iu":  # a sort of values: relevance rides in the lowest bit
         low, high = int(distances.min()), int(distances.max())
         packed = distances.astype("int32" if max(-low, high) < 2**29 else "int64") << 1
         packed |= ~relevant
-        if exclude is not None:
-            row = xp.flatnonzero(exclude >= 0)
+        if row is not None:
             packed[row, exclude[row]] = 2 * high + 3  # odd: not relevant
         packed.sort(axis=1)
-        return packed >> 1, (packed & 1) == 0
-    if exclude is not None:
-        row = xp.flatnonzero(exclude >= 0)
+        hit = (packed & 1) == 0
+        packed |= 1
+        xp.equal(packed[:, 1:], packed[:, :-1], out=same)
+        return tied, hit
+    if row is not None:
         distances, relevant = distances.copy(), relevant.copy()
         distances[row, exclude[row]], relevant[row, exclude[row]] = xp.inf, False
     order = xp.argsort(distances, axis=1)
-    return xp.take_along_axis(distances, order, axis=1), xp.take_along_axis(relevant, order, axis=1)
+    value = xp.take_along_axis(distances, order, axis=1)
+    xp.equal(value[:, 1:], value[:, :-1], out=same)
+    return tied, xp.take_along_axis(relevant, order, axis=1)
 
 
 def average_precision(distances: Array, relevant: Array, exclude: Array | None = None) -> Array:
@@ -280,8 +287,9 @@ def evaluate_direction(
         )
     exclude = exclusions(exclude, queries, items, xp)
     names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens", "chance", "chance_precision"]
-    found = []
-    for rows in blocks(queries, items * BYTES, memory_mb):
+    found = xp.empty((len(names), queries))
+
+    def measure(rows):
         own = None if exclude is None else exclude[rows]
         level, relevant = levels(space, rows), _relevance(query_labels[rows], gallery_labels)
         groups = tie_groups(level, relevant, own)
@@ -291,8 +299,9 @@ def evaluate_direction(
             else _mean_of_tens_by_index(level, relevant, cutoffs, own)
         )
         precisions = [_precision(groups, k) for k in ks]
-        found.append(xp.stack([_average_precision(groups), *precisions, tens, *chance(groups.total, groups.items)]))
-    found = xp.concatenate(found, axis=1)
+        found[:, rows] = xp.stack([_average_precision(groups), *precisions, tens, *chance(groups.total, groups.items)])
+
+    each_block(measure, blocks(queries, items * BYTES, memory_mb), xp)
     averaged = xp.isfinite(found[0])
     return {
         **_means(names, found, averaged),

@@ -1,10 +1,20 @@
-"""The k nearest items of a gallery, exactly, in bounded memory."""
+"""The k nearest items of a gallery, exactly, in bounded memory, on all cores."""
 
 import math
 
 from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import blocks, distance_of, exclusions, levels, prepare
+from cmir_ref.retrieval.distances import (
+    Space,
+    blocks,
+    distance_of,
+    each_block,
+    exclusions,
+    levels,
+    levels_of_pairs,
+    prepare,
+)
+from cmir_ref.retrieval.sieve import QUERIES, TILE, candidates, sieve
 
 BYTES = 48  # of a (query, item) pair at the peak: its level and, for large k, the packed copies
 
@@ -23,8 +33,9 @@ def nearest(
     Nearest first; ties (equal levels, see `distances`) in the order of the gallery. `exclude` (Q,) names one item of
     the gallery that a query must not find (itself, where the gallery holds it), −1 for none. k beyond the gallery is
     cut to its size, less one where anything is excluded. Queries are taken in blocks of about `memory_mb` MiB (the
-    embeddings' float64 copies come on top); the result does not depend on it. Retrieval from both modalities at once
-    is a gallery of both, concatenated.
+    embeddings' float64 copies come on top); the result does not depend on it. Large Euclidean galleries go through a
+    `sieve` first, which does not change the result either. Retrieval from both modalities at once is a gallery of
+    both, concatenated.
 
     Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` does.
     """
@@ -38,12 +49,41 @@ def nearest(
     if k == 0:
         raise InputError("gallery: its only item is excluded, nothing is left to find")
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
-    for rows in blocks(queries, items * BYTES, memory_mb):
-        block = levels(space, rows)
-        if exclude is not None:
-            put_last(block, exclude[rows])
-        found[rows], level[rows] = smallest(block, k)
+    sieved = distance == "euclidean" and items >= TILE and 128 * k <= items
+    parts = sieve(space) if sieved else None
+
+    def search(rows):
+        own = None if exclude is None else exclude[rows]
+        few = candidates(parts, rows, k + (own is not None)) if sieved else None
+        if few is None or len(few[0]) > len(found[rows]) * items // 16:  # a shrunk space: everything is as near
+            found[rows], level[rows] = _of_all(space, rows, k, own)
+        else:
+            found[rows], level[rows] = _of_few(space, rows, k, own, *few)
+
+    each_block(search, blocks(queries, items * BYTES, memory_mb, most=QUERIES if sieved else queries), xp)
     return found, distance_of(space, level)
+
+
+def _of_all(space: Space, rows: slice, k: int, exclude: Array | None) -> tuple[Array, Array]:
+    """Items and levels, (B, k) each, of the k nearest by a look at the whole gallery."""
+    block = levels(space, rows)
+    if exclude is not None:
+        put_last(block, exclude)
+    return smallest(block, k)
+
+
+def _of_few(space: Space, rows: slice, k: int, exclude: Array | None, row: Array, item: Array) -> tuple[Array, Array]:
+    """The same from the candidates (row, item), flat; each query has `k` at least beside its excluded one."""
+    xp = get_xp(space.query)
+    if exclude is not None:
+        keep = xp.flatnonzero(item != exclude[row])
+        row, item = row[keep], item[keep]
+    level = levels_of_pairs(space, rows.start + row, item)
+    order = xp.lexsort(xp.stack([item, level, row]))  # the last key first
+    row, item, level = row[order], item[order], level[order]
+    first = xp.searchsorted(row, xp.arange(rows.stop - rows.start))
+    chosen = first[:, None] + xp.arange(k)
+    return item[chosen], level[chosen]
 
 
 def put_last(level: Array, exclude: Array) -> None:

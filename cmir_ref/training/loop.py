@@ -142,7 +142,5 @@ def _decay(params: Params, decay: float) -> Array | float:
     """Weight decay acts on matrices and kernels; biases and normalisation keep their scale."""
     if decay == 0:
         return 0.0
-    per_entry = np.concatenate(
-        [np.full(a.size, decay if a.ndim > 1 else 0.0, dtype=a.dtype) for a in params.values()]
-    )
+    per_entry = np.concatenate([np.full(a.size, decay if a.ndim > 1 else 0.0, dtype=a.dtype) for a in params.values()])
     return to_device(per_entry, get_xp(params.flat))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import levels, nearest, prepare
+from cmir_ref.retrieval import levels, nearest, neighbours, prepare
 from cmir_ref.retrieval.neighbours import smallest
+from cmir_ref.retrieval.sieve import candidates, sieve
 
 
 def brute(q, g, k, exclude=None, kind="euclidean"):
@@ -73,6 +74,38 @@ def test_memory_mb_does_not_change_a_bit():
     for memory in (1e-6, 0.02, 0.1, 0.3):
         for got, want in zip(nearest(q, g, 9, memory_mb=memory), expected, strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+LARGE = {  # galleries that go through the sieve, and how: (queries, items)
+    "far from the origin": lambda rng, n: 1000 + rng.normal(size=(n, 8)),
+    "tight clusters": lambda rng, n: rng.integers(0, 3, (n, 4)) + 1e-3 * rng.normal(size=(n, 4)),
+    "one dimension": lambda rng, n: rng.normal(size=(n, 1)),
+    "levels apart": lambda rng, n: rng.integers(-2000, 2000, (n, 2)) * 3e-4,
+    "many ties": lambda rng, n: rng.integers(0, 3, (n, 3)).astype("float32"),
+    "one point": lambda rng, n: np.full((n, 3), 0.1),
+}
+
+
+@pytest.mark.parametrize("excluding", [False, True])
+@pytest.mark.parametrize("k", [1, 10, 33])
+@pytest.mark.parametrize("name", LARGE)
+def test_the_sieve_changes_nothing(name, k, excluding, monkeypatch):
+    g = LARGE[name](np.random.default_rng(k), 5001)
+    q, exclude = (g[:150], np.where(np.arange(150) % 3, np.arange(150), -1)) if excluding else (g[::40] + 1e-4, None)
+    sieved = nearest(q, g, k, exclude=exclude)
+    monkeypatch.setattr(neighbours, "TILE", 10**9)
+    for found, expected in zip(sieved, nearest(q, g, k, exclude=exclude), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_sieve_leaves_few():
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=(20_000, 16))
+    space = prepare(g[:128], g)
+    row, item = candidates(sieve(space), slice(0, 128), 10)
+    assert 128 * 10 <= len(row) < 128 * 20
+    wanted = {(i, j) for i, found in enumerate(brute(g[:128], g, 10)) for j in found}
+    assert wanted <= set(zip(row.tolist(), item.tolist(), strict=True))
 
 
 def test_identical_embeddings_come_in_gallery_order():

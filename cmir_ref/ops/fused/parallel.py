@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ThreadPoolExecutor(cores)
+    return ThreadPoolExecutor(cores())
 
 
 @cache
