@@ -176,7 +176,7 @@ def test_a_dead_relu_unit_stays_dead_under_the_norm_readings_and_wakes_under_the
     p = problem(seed, weights=Weights(1, 1, 1, 1, 1), readings=Readings(alpha=1.0, alpha_reading=reading))
     p = p._replace(arch=p.arch._replace(encoder_activation="relu"))
     dead = {k: -np.abs(v) / (1 if k.endswith("w") else 10) if is_encoder(k) else v for k, v in start(p, seed).items()}
-    after = descend(p, dead, 0.02, 100)
+    after = descend(p, dead, 0.02, 250)
     assert embeddings_norm(p, dead) == embeddings_norm(p, after) == 0
     for k, w in pick(after, is_encoder_matrix).items():
         np.testing.assert_allclose(w / norm([w]), dead[k] / norm([dead[k]]), rtol=1e-9)
