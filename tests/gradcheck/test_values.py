@@ -13,7 +13,7 @@ from test_battery import forward_backward, leaves
 
 from cmir_ref import losses, ops
 from cmir_ref.checks import CHECKS, draw
-from cmir_ref.gradcheck import check_gradient
+from cmir_ref.gradcheck import central_difference, check_gradient
 
 SEEDS = st.integers(0, 2**32)
 VALUES = {
@@ -115,3 +115,14 @@ def test_at_its_kinks_a_gradient_is_what_the_documentation_says():
     for reading, alpha in (("norm", 1.0), ("released", 1.0), ("released", np.sqrt(6.0))):
         pair = partial(losses.regulariser, alpha=alpha, reading=reading), losses.regulariser_backward
         np.testing.assert_array_equal(gradient(pair, ones if alpha > 1 else zero), zero)
+
+
+@pytest.mark.parametrize("kink", [-0.5, 0.3 + 1.5e-3])
+def test_a_small_gradient_beside_a_large_value_is_measured_all_the_same(kink):
+    """ε|f|/h is more than may pass here; a kink nearby leaves a narrower place for the four points."""
+    f = lambda arrays: ((1e2 + 1e-3 * np.sin(arrays[0])).sum(), np.packbits(arrays[0] > kink).tobytes())  # noqa: E731
+    x, h = [np.array([0.3])], 6e-6
+    two_points = (f([x[0] + h])[0] - f([x[0] - h])[0]) / (2 * h)
+    exact = 1e-3 * np.cos(0.3)
+    assert abs(two_points - exact) > 1e-6 * exact
+    assert abs(central_difference(f, x, 0).item() - exact) < 1e-6 * exact

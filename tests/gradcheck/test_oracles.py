@@ -1,0 +1,157 @@
+"""Every checked function has a test of its values against a naive oracle, and that test notices a wrong value."""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from test_battery import each
+
+from cmir_ref.checks import CHECKS
+
+TESTS = Path(__file__).parents[1]
+ORACLES = {  # function: (file, test, its arguments)
+    "ops.batch_norm.batch_norm": ("ops/test_batch_norm.py", "test_frozen_is_affine", {}),
+    "ops.conv.conv": ("ops/test_conv.py", "test_same_cross_correlation", {"k": 3}),
+    "ops.dropout.dropout": ("ops/test_dropout.py", "test_kept_units_are_divided_by_the_chance_to_be_kept", {}),
+    "ops.frobenius.frobenius": (
+        "ops/test_frobenius.py",
+        "test_sum_of_squares_its_root_and_their_mean_over_rows",
+        {},
+    ),
+    "ops.fused.conv_max_pool.conv_max_pool": (
+        "ops/test_conv_max_pool.py",
+        "test_values_and_gradients",
+        {"dtype": "float64"},
+    ),
+    "ops.linear.linear": ("ops/test_linear.py", "test_sum_over_inputs_plus_bias", {}),
+    "ops.max_pool.max_pool": ("ops/test_max_pool.py", "test_first_largest_pixel_of_each_whole_window", {}),
+    "ops.relu.leaky_relu": ("ops/test_relu.py", "test_leaky_relu", {}),
+    "ops.relu.relu": ("ops/test_relu.py", "test_relu", {}),
+    "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": (
+        "ops/test_sigmoid_cross_entropy.py",
+        "test_value_for_every_kind_of_target",
+        {},
+    ),
+    "ops.softmax_cross_entropy.softmax_cross_entropy": (
+        "ops/test_softmax_cross_entropy.py",
+        "test_value_for_every_kind_of_target",
+        {},
+    ),
+    "losses.eq1_pretraining.pretraining_loss": (
+        "losses/test_eq1_pretraining.py",
+        "test_the_text_by_default",
+        {},
+    ),
+    "losses.eq1_pretraining.soft_orthogonality": ("losses/test_eq1_pretraining.py", "test_soft_orthogonality", {}),
+    "losses.eq2_alignment.alignment": ("losses/test_eq2_alignment.py", "test_distance_of_the_pairs", {}),
+    "losses.eq3_classification.classification": (
+        "losses/test_eq3_classification.py",
+        "test_heads_seen_row_by_row",
+        {"kinds": ("softmax", "sigmoid")},
+    ),
+    "losses.eq4_feature_norm.feature_norm": ("losses/test_eq4_feature_norm.py", "test_energy_of_both", {}),
+    "losses.eq5_reconstruction.reconstruction": (
+        "losses/test_eq5_reconstruction.py",
+        "test_each_decoder_against_its_target",
+        {"target": "cross"},
+    ),
+    "losses.eq6_total.total": (
+        "losses/test_eq6_total.py",
+        "test_weighted_sum_of_parts_that_are_reported_unweighted",
+        {"readings": ...},
+    ),
+    "losses.eq7_regulariser.regulariser": ("losses/test_eq7_regulariser.py", "test_three_readings", {}),
+    "models.conv_pretrainer.conv_pretrainer": (
+        "models/test_conv_pretrainer.py",
+        "test_three_blocks_step_by_step",
+        {"order": "conv-pool-act-norm", "norm": "train", "fused": False},
+    ),
+    "models.end_to_end.end_to_end": (
+        "models/test_end_to_end.py",
+        "test_the_objective_of_the_fronts_features_and_back",
+        {"mode": "train", "fronts": ...},
+    ),
+    "models.feature_pretrainer.feature_pretrainer": (
+        "models/test_pretrainers.py",
+        "test_dense_pretrainer",
+        {"hidden": (6,)},
+    ),
+    "models.head.head": ("models/test_pretrainers.py", "test_dense_pretrainer", {"hidden": ()}),
+    "models.latent.latent_network": (
+        "models/test_latent.py",
+        "test_every_output_from_its_formula",
+        {"classifier": "shared", "dropout": "none", "mode": "train"},
+    ),
+    "models.mlp.mlp": (
+        "models/test_pretrainers.py",
+        "test_where_a_stack_is_rectified",
+        {"activation": "relu", "rectified": (1, 1)},
+    ),
+    "models.objective.objective": (
+        "models/test_objective.py",
+        "test_equation_6_of_the_networks_output",
+        {"classifier": "shared", "layers": "all"},
+    ),
+    "models.pretraining.pretraining_objective": (
+        "gradcheck/test_networks.py",
+        "test_equation_1_is_cross_entropy_and_orthogonality_of_the_networks_output",
+        {},
+    ),
+}
+OWN = {  # arguments that are made in the test's own module
+    "losses.eq6_total.total": lambda module: {"readings": module.Readings(alpha=0.5)},
+    "models.end_to_end.end_to_end": lambda module: {"fronts": (None, None)},
+}
+
+
+def loaded(path, monkeypatch):
+    """A fresh copy of a test module."""
+    monkeypatch.syspath_prepend(str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"oracle_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def plant(monkeypatch, function, wrong, *modules):
+    """`wrong` in place of `function` wherever the package and `modules` know it."""
+    package = [module for name, module in list(sys.modules.items()) if name.startswith("cmir_ref")]
+    for module in (*package, *modules):
+        for name, value in list(vars(module).items()):
+            if value is function:
+                monkeypatch.setattr(module, name, wrong)
+
+
+def test_every_checked_function_has_an_oracle():
+    assert {check.covers for check in CHECKS} == ORACLES.keys()
+
+
+@pytest.mark.parametrize("covers", ORACLES)
+def test_no_oracle_is_skipped(covers):
+    file, test, _ = ORACLES[covers]
+    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+    module_level = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    (found,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == test)
+    words = {getattr(n, "attr", getattr(n, "id", "")) for part in (*module_level, found) for n in ast.walk(part)}
+    assert not words & {"skip", "skipif", "xfail", "importorskip"}
+
+
+@pytest.mark.parametrize("covers", ORACLES)
+def test_an_oracle_passes_and_notices_a_value_wrong_by_a_thousandth(covers, monkeypatch):
+    file, test, arguments = ORACLES[covers]
+    module_name, _, name = covers.rpartition(".")
+    function = getattr(importlib.import_module(f"cmir_ref.{module_name}"), name)
+    module = loaded(TESTS / file, monkeypatch)
+    arguments = arguments | OWN.get(covers, lambda module: {})(module)
+    getattr(module, test)(**arguments)
+
+    def wrong(*args, **settings):
+        y, cache = function(*args, **settings)
+        return each(lambda part: part * 1.001, y), cache
+
+    plant(monkeypatch, function, wrong, module)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        getattr(module, test)(**arguments)
