@@ -1,6 +1,8 @@
 """What happens to samples between the data set and a network: normalisation, augmentation, batches."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,3 +95,16 @@ def steps_per_epoch(rows: int, size: int) -> int:
     """How many batches `epoch_batches` gives."""
     full, rest = divmod(rows, size)
     return full + (rest > 1 or rows == 1)
+
+
+def ahead(batches: Iterable[Any], waiting: int = 2) -> Iterator[Any]:
+    """The same batches in the same order, read and augmented by a thread of their own while the steps before compute.
+
+    At most `waiting` are ready and not yet used. What goes wrong in making one is raised where it is asked for.
+    """
+    source, end = iter(batches), object()
+    with ThreadPoolExecutor(1) as maker:
+        coming = deque(maker.submit(next, source, end) for _ in range(waiting))
+        while (batch := coming.popleft().result()) is not end:
+            coming.append(maker.submit(next, source, end))
+            yield batch

@@ -14,6 +14,7 @@ from ..backend import Array, get_xp, to_device, to_host
 from ..config import Schedule
 from ..params import Params, flatten
 from .adam import adam, learning_rate
+from .inputs import ahead
 
 MOMENTUM = 0.9  # of the running statistics of batch normalisation
 
@@ -84,7 +85,7 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
     while state.epoch < schedule.epochs:
         epoch, started, sums, done = state.epoch, time.perf_counter(), {}, 0
         params, buffers, m, v = state.params, state.buffers, state.m, state.v
-        for batch in task.batches(epoch):
+        for batch in ahead(task.batches(epoch)):
             step = epoch * task.steps_per_epoch + done
             lr = learning_rate(step, total_steps, schedule.lr, schedule.schedule, schedule.warmup)
             for mask in masks:

@@ -1,11 +1,21 @@
 """Normalisation, augmentation, batches."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import worlds
 
 from cmir_ref import runs
-from cmir_ref.training.inputs import epoch_batches, fit_normaliser, random_shift, random_symmetry, steps_per_epoch
+from cmir_ref.training.inputs import (
+    ahead,
+    epoch_batches,
+    fit_normaliser,
+    random_shift,
+    random_symmetry,
+    steps_per_epoch,
+)
 
 
 @pytest.mark.parametrize("shape", [(150, 3), (150, 4, 5, 3)])
@@ -129,3 +139,42 @@ def test_the_order_depends_on_seed_purpose_and_epoch_alone():
 
     assert order() == order()
     assert len({tuple(o) for o in (order(), order(seed=1), order(purpose="other"), order(epoch=1))}) == 4
+
+
+def test_batches_are_made_ahead_and_in_order():
+    made, threads = [], set()
+
+    def batches():
+        for k in range(20):
+            made.append(k)
+            threads.add(threading.get_ident())
+            yield k
+
+    coming = ahead(batches())
+    assert next(coming) == 0
+    for expected in range(1, 20):
+        while len(made) < min(expected + 2, 20):  # hangs where nothing is made ahead
+            time.sleep(0.001)
+        assert next(coming) == expected
+        assert len(made) <= expected + 3
+    assert list(coming) == []
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_an_error_in_making_a_batch_reaches_the_loop_after_the_batches_before_it():
+    def batches():
+        yield "whole"
+        raise OSError("unreadable")
+
+    coming = ahead(batches())
+    assert next(coming) == "whole"
+    with pytest.raises(OSError, match="unreadable"):
+        next(coming)
+
+
+def test_a_loop_that_stops_early_leaves_no_thread_behind():
+    coming = ahead(iter(range(100)))
+    assert next(coming) == 0
+    before = threading.active_count()
+    coming.close()
+    assert threading.active_count() == before - 1
