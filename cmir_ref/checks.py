@@ -145,6 +145,15 @@ def _batch_norm(rng, form, n=2, h=3, w=4, c=3):
     return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
+@declare("fused/act_norm/train", "ops.fused.act_norm.act_norm", form="train")
+@declare("fused/act_norm/inference", "ops.fused.act_norm.act_norm", form="inference")
+@declare("fused/act_norm/frozen", "ops.fused.act_norm.act_norm", form="frozen")
+def _act_norm(rng, form, n=2, h=3, w=4, c=3):
+    mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
+    forward = partial(ops.fused.act_norm, mean=mean, var=var, form=form)
+    return Pair(forward, ops.fused.act_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
+
+
 @declare("dropout", "ops.dropout.dropout")
 def _dropout(rng, n=4, d=5):
     mask = rng.random((n, d)) > 0.3

@@ -12,7 +12,7 @@ from ..backend import Array
 from ..errors import InputError
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ..ops.conv import conv, conv_backward
-from ..ops.fused import conv_max_pool, conv_max_pool_backward
+from ..ops.fused import act_norm, act_norm_backward, conv_max_pool, conv_max_pool_backward
 from ..ops.max_pool import max_pool, max_pool_backward
 from ..ops.relu import leaky_relu, leaky_relu_backward
 from ..params import he, zeros
@@ -24,7 +24,7 @@ BLOCK_ORDERS = {
     "conv-pool-act-norm": ("conv", "pool", "act", "norm"),  # the paper's text
     "conv-act-norm-pool": ("conv", "act", "norm", "pool"),  # the released code
 }
-FUSED = {("conv", "pool", "act", "norm"): ("conv+pool", "act", "norm")}
+FUSED = {("conv", "pool", "act", "norm"): ("conv+pool", "act+norm")}
 
 
 class ConvPretrainer(NamedTuple):
@@ -108,7 +108,11 @@ def conv_pretrainer(
                 h, cache = leaky_relu(h, arch.slope)
             else:
                 mean, var = (buffers[f"norm.{i}.{s}"] if form == "inference" else None for s in ("mean", "var"))
-                h, cache = batch_norm(h, params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], mean, var, form=form)
+                norm = params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], mean, var
+                if step == "norm":
+                    h, cache = batch_norm(h, *norm, form=form)
+                else:
+                    h, cache = act_norm(h, *norm, slope=arch.slope, form=form)
                 if form == "train":
                     statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
             caches.append((step, cache))
@@ -133,5 +137,6 @@ def conv_pretrainer_backward(d: PretrainerOutput, cache: ConvPretrainerCache) ->
             elif step == "act":
                 dh = leaky_relu_backward(dh, step_cache)
             else:
-                dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = batch_norm_backward(dh, step_cache)
+                backward = batch_norm_backward if step == "norm" else act_norm_backward
+                dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = backward(dh, step_cache)
     return grads, dh
