@@ -14,6 +14,8 @@ HELPERS = {  # public functions without a backward of their own, and why
     "ops.sums.column_sum": "a sum, part of other operations (test_sums)",
     "ops.sums.column_mean": "a mean, part of other operations (test_sums)",
     "ops.softmax_cross_entropy.target_distribution": "of labels, which have no gradient",
+    "ops.fused.act_norm.activate": "leaky ReLU into a given array",
+    "ops.fused.conv_max_pool.fits": "a question",
     "ops.fused.act_norm.leaky_factor": "a derivative, part of act_norm_backward",
     "ops.fused.moments.wide": "reshapes",
     "ops.fused.moments.channel_sum": "a sum, part of other operations (test_act_norm)",

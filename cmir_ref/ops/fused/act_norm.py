@@ -54,15 +54,14 @@ def act_norm(
         return y, PlainCache(act_cache, norm_cache, norm_cache.mean, norm_cache.var)
     a, y = np.empty(x.shape, dtype=x.dtype), np.empty(x.shape, dtype=x.dtype)
 
-    def activate(block):
+    def first(block):
         parts = []
         for i in range(len(x))[block]:
-            np.multiply(x[i], slope, out=a[i])
-            (np.maximum if slope <= 1 else np.minimum)(x[i], a[i], out=a[i])
+            activate(x[i], slope, a[i])
             parts += [moments(a[i])] if form == "train" else []
         return parts
 
-    parts = [part for block in each_block(activate, len(x)) for part in block]
+    parts = [part for block in each_block(first, len(x)) for part in block]
     if form == "train":
         _, mean, var = combine(parts, gamma)
     elif form == "frozen":
@@ -130,6 +129,11 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
 
     each_block(spread, len(a))
     return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
+
+
+def activate(x: np.ndarray, slope: float, out: np.ndarray) -> np.ndarray:
+    """leaky_relu(x, slope) into `out`, which may be x; slope > 0."""
+    return (np.maximum if slope <= 1 else np.minimum)(x, x * x.dtype.type(slope), out=out)
 
 
 def leaky_factor(x: np.ndarray, slope: float) -> np.ndarray:

@@ -21,6 +21,12 @@ class ConvMaxPoolCache(NamedTuple):
     factor: int
 
 
+def fits(x: Array, w: Array, b: Array, factor: int) -> bool:
+    """Whether the fast path takes these arrays."""
+    numbers = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.char in "fd"
+    return numbers and factor < 16 and min(x.shape[1:3]) >= factor
+
+
 def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tuple]:
     """y = max_pool(conv(x, w, b), factor): (N, H, W, C) -> (N, H//f, W//f, D).
 
@@ -28,8 +34,7 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
     they are in the cache; only it and the winner's place are kept. The bias follows: max(u) + b = max(u + b).
     The plain composition itself for arrays other than NumPy's float32 and float64, and for factors beyond 15.
     """
-    fits = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.char in "fd" and factor < 16
-    if not fits or min(x.shape[1:3]) < factor:
+    if not fits(x, w, b, factor):
         y, conv_cache = conv(x, w, b)
         y, pool_cache = max_pool(y, factor)
         return y, (conv_cache, pool_cache)

@@ -65,23 +65,29 @@ class Tiles:
 
     def start_backward(self) -> None:
         f, line = self.f, self.padded.shape[1]
-        self.full = np.empty((f * self.height * line, self.d), dtype=self.w.dtype)
+        self.full = np.zeros((f * self.height * line, self.d), dtype=self.w.dtype)
         self.offset = np.array([(p * line + q) * self.d for p in range(f) for q in range(f)] + [0])
         windows = np.arange(self.height)[:, None] * (f * line) + np.arange(self.wide) * f
         self.place = windows[..., None] * self.d + np.arange(self.d)
         self.transposed = np.ascontiguousarray(self.w.transpose(0, 1, 3, 2))
-        if self.c < THIN:
-            self.columns = np.empty((self.kernel.shape[0], self.full.shape[0]), dtype=self.w.dtype)
-        self.products = np.empty((self.full.shape[0], self.c), dtype=self.w.dtype)
+        self.taps = np.empty((self.kernel.shape[0], len(self.full)) if self.c < THIN else 0, dtype=self.w.dtype)
+        self.product = np.empty((len(self.full), self.c), dtype=self.w.dtype)
 
-    def spread(self, dy: np.ndarray, winner: np.ndarray) -> np.ndarray:
-        """The tile's gradient before pooling, zero but at the winners: (pixels, D).
+    def spread(self, dy: np.ndarray, winner: np.ndarray, rest: np.ndarray | None = None) -> np.ndarray:
+        """The tile's gradient before pooling: dy at the winners, and what `rest` (as `planes`) has for every pixel.
 
-        Its lines are as long as those of the padded sample, so that a tap of the kernel is a shift of flat pixels.
+        (pixels, D), in lines as long as those of the padded sample: a tap of the kernel is a shift of flat pixels.
         """
-        full = self.full[: self.f * dy.shape[0] * self.padded.shape[1]]
-        full.fill(0)
-        full.reshape(-1)[self.offset[winner] + self.place[: dy.shape[0]]] = dy
+        f, r, line = self.f, len(dy), self.padded.shape[1]
+        full = self.full[: f * r * line]
+        place = self.offset[winner] + self.place[:r]
+        if rest is None:
+            full.fill(0)
+            full.reshape(-1)[place] = dy
+        else:  # the border stays zero
+            windows = full.reshape(r, f, line, self.d)[:, :, : self.wide * f].reshape(r, f, self.wide, f, self.d)
+            windows[...] = rest.reshape(f, f, r, self.wide, self.d).transpose(2, 0, 3, 1, 4)
+            full.reshape(-1)[place] += dy
         return full
 
     def shifts(self, rows: slice, pixels: int):
@@ -97,7 +103,7 @@ class Tiles:
         full = full[: len(full) - self.k + 1]  # past the last line's end there is nothing
         flat = self.padded.reshape(-1, self.c)
         if self.c < THIN:
-            columns = self.columns[:, : len(full)]
+            columns = self.taps[:, : len(full)]
             for i, j, pixels in self.shifts(rows, len(full)):
                 tap = (i * self.k + j) * self.c
                 columns[tap : tap + self.c] = flat[pixels].T
@@ -109,6 +115,6 @@ class Tiles:
     def add_dx(self, dpadded: np.ndarray, rows: slice, full: np.ndarray) -> None:
         """dpadded[pixel + (i, j)] += dy[pixel] w[i, j]ᵀ: within one tap no pixel is written twice."""
         full = full[: len(full) - self.k + 1]
-        flat, product = dpadded.reshape(-1, self.c), self.products[: len(full)]
+        flat, product = dpadded.reshape(-1, self.c), self.product[: len(full)]
         for i, j, pixels in self.shifts(rows, len(full)):
             flat[pixels] += np.matmul(full, self.transposed[i, j], out=product)
