@@ -12,7 +12,14 @@ from ..backend import Array
 from ..errors import InputError
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ..ops.conv import conv, conv_backward
-from ..ops.fused import conv_max_pool, conv_max_pool_backward
+from ..ops.fused import (
+    act_norm,
+    act_norm_backward,
+    conv_act_norm_pool,
+    conv_act_norm_pool_backward,
+    conv_max_pool,
+    conv_max_pool_backward,
+)
 from ..ops.max_pool import max_pool, max_pool_backward
 from ..ops.relu import leaky_relu, leaky_relu_backward
 from ..params import he, zeros
@@ -24,7 +31,10 @@ BLOCK_ORDERS = {
     "conv-pool-act-norm": ("conv", "pool", "act", "norm"),  # the paper's text
     "conv-act-norm-pool": ("conv", "act", "norm", "pool"),  # the released code
 }
-FUSED = {("conv", "pool", "act", "norm"): ("conv+pool", "act", "norm")}
+FUSED = {
+    ("conv", "pool", "act", "norm"): ("conv+pool", "act+norm"),
+    ("conv", "act", "norm", "pool"): ("conv+act+norm+pool",),
+}
 
 
 class ConvPretrainer(NamedTuple):
@@ -36,7 +46,7 @@ class ConvPretrainer(NamedTuple):
     batch_norm: str = "train"  # or "frozen"
     slope: float = 0.01
     dropout: float = 0.5
-    fused: bool = True  # the fast twin of conv → pool where there is one; False: every operation for itself
+    fused: bool = True  # the fast twins of ops/fused; False: every operation for itself
 
 
 class ConvPretrainerCache(NamedTuple):
@@ -96,21 +106,27 @@ def conv_pretrainer(
     blocks, statistics = [], {}
     h = x
     for i, pool in enumerate(arch.pools, start=1):
+        kernel = params[f"conv.{i}.w"], params[f"conv.{i}.b"]
+        mean, var = (buffers[f"norm.{i}.{s}"] if form == "inference" else None for s in ("mean", "var"))
+        norm = params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], mean, var
         caches = []
         for step in steps:
             if step == "conv":
-                h, cache = conv(h, params[f"conv.{i}.w"], params[f"conv.{i}.b"])
+                h, cache = conv(h, *kernel)
             elif step == "conv+pool":
-                h, cache = conv_max_pool(h, params[f"conv.{i}.w"], params[f"conv.{i}.b"], pool)
+                h, cache = conv_max_pool(h, *kernel, pool)
+            elif step == "conv+act+norm+pool":
+                h, cache = conv_act_norm_pool(h, *kernel, *norm, factor=pool, slope=arch.slope, form=form)
             elif step == "pool":
                 h, cache = max_pool(h, pool)
             elif step == "act":
                 h, cache = leaky_relu(h, arch.slope)
+            elif step == "norm":
+                h, cache = batch_norm(h, *norm, form=form)
             else:
-                mean, var = (buffers[f"norm.{i}.{s}"] if form == "inference" else None for s in ("mean", "var"))
-                h, cache = batch_norm(h, params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], mean, var, form=form)
-                if form == "train":
-                    statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
+                h, cache = act_norm(h, *norm, slope=arch.slope, form=form)
+            if "norm" in step and form == "train":
+                statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
             caches.append((step, cache))
         blocks.append((str(i), caches))
     rows = h.reshape(h.shape[0], math.prod(h.shape[1:]))  # not −1: a batch may be empty
@@ -123,15 +139,24 @@ def conv_pretrainer_backward(d: PretrainerOutput, cache: ConvPretrainerCache) ->
     grads, dh = head_backward(d, cache.head)
     dh = dh.reshape(cache.shape)
     for i, steps in reversed(cache.blocks):
+        wanted = i != "1" or cache.input_gradient
+        conv_names, norm_names = (f"conv.{i}.w", f"conv.{i}.b"), (f"norm.{i}.gamma", f"norm.{i}.beta")
         for step, step_cache in reversed(steps):
-            if step.startswith("conv"):
-                backward = conv_backward if step == "conv" else conv_max_pool_backward
-                wanted = i != "1" or cache.input_gradient
-                dh, grads[f"conv.{i}.w"], grads[f"conv.{i}.b"] = backward(dh, step_cache, input_gradient=wanted)
+            names, found = (), ()
+            if step == "conv":
+                names, (dh, *found) = conv_names, conv_backward(dh, step_cache, input_gradient=wanted)
+            elif step == "conv+pool":
+                names, (dh, *found) = conv_names, conv_max_pool_backward(dh, step_cache, input_gradient=wanted)
+            elif step == "conv+act+norm+pool":
+                names = conv_names + norm_names
+                dh, *found = conv_act_norm_pool_backward(dh, step_cache, input_gradient=wanted)
             elif step == "pool":
                 dh = max_pool_backward(dh, step_cache)
             elif step == "act":
                 dh = leaky_relu_backward(dh, step_cache)
+            elif step == "norm":
+                names, (dh, *found) = norm_names, batch_norm_backward(dh, step_cache)
             else:
-                dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = batch_norm_backward(dh, step_cache)
+                names, (dh, *found) = norm_names, act_norm_backward(dh, step_cache)
+            grads |= dict(zip(names, found, strict=True))
     return grads, dh

@@ -111,6 +111,6 @@ def test_the_gradient_of_an_image_can_be_left_out(dtype):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_an_error_in_one_sample_is_not_swallowed():
+def test_an_error_in_one_block_is_not_swallowed():
     with pytest.raises(ZeroDivisionError):
-        parallel.each_sample(lambda i: 1 // (2 - i), 4)
+        parallel.each_block(lambda block: 1 // (8 - block.start), 12)

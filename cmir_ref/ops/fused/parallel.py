@@ -1,9 +1,11 @@
-"""Work on one sample at a time, in as many threads as there are cores, with single-threaded BLAS inside each."""
+"""Work on blocks of samples, in as many threads as there are cores, with single-threaded BLAS inside each."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+
+SAMPLES = 4  # in a block: few hand-offs between threads, and still enough blocks to share out
 
 
 def cores() -> int:
@@ -23,8 +25,15 @@ def _blas():
     return ThreadpoolController()
 
 
-def each_sample(work: Callable[[int], None], samples: int) -> None:
-    """Calls work(0) … work(samples − 1). Each writes its own part of an output, so the order does not matter."""
+def blocks(samples: int) -> list[slice]:
+    """Samples 0 … samples − 1 in blocks whose size depends on nothing else."""
+    return [slice(i, min(i + SAMPLES, samples)) for i in range(0, samples, SAMPLES)]
+
+
+def each_block(work: Callable, samples: int) -> list:
+    """[work(block) for block in blocks(samples)], in threads.
+
+    Results come in the order of the blocks: sums over them do not depend on the number of threads.
+    """
     with _blas().limit(limits=1, user_api="blas"):
-        for _ in _pool().map(work, range(samples)):
-            pass
+        return list(_pool().map(work, blocks(samples)))

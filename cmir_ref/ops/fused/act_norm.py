@@ -1,0 +1,143 @@
+"""Leaky ReLU and batch normalisation in one: `batch_norm(leaky_relu(x, slope), …)` in two passes over memory.
+
+x (N, …, C).  M = the number of values per channel.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...backend import Array
+from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
+from ..relu import leaky_relu, leaky_relu_backward
+from .moments import channel_sum, combine, moments, wide
+from .parallel import each_block
+
+
+class ActNormCache(NamedTuple):
+    act: np.ndarray
+    scale: np.ndarray
+    gamma: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    slope: float
+    form: str
+
+
+class PlainCache(NamedTuple):
+    """The caches of the plain composition, where it was taken."""
+
+    act: NamedTuple
+    norm: NamedTuple
+    mean: Array
+    var: Array
+
+
+def act_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array | None = None,
+    var: Array | None = None,
+    *,
+    slope: float = 0.01,
+    form: str = "train",
+) -> tuple[Array, tuple]:
+    """y = batch_norm(leaky_relu(x, slope), gamma, beta, mean, var, form=form).
+
+    The plain composition itself for arrays other than NumPy's float32 and float64, and for slopes that are not
+    positive: the sign of a = leaky_relu(x) then tells that of x, and only a is kept.
+    """
+    if not (isinstance(x, np.ndarray) and x.dtype == gamma.dtype == beta.dtype and x.dtype.char in "fd" and slope > 0):
+        a, act_cache = leaky_relu(x, slope)
+        y, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
+        return y, PlainCache(act_cache, norm_cache, norm_cache.mean, norm_cache.var)
+    a, y = np.empty(x.shape, dtype=x.dtype), np.empty(x.shape, dtype=x.dtype)
+
+    def first(block):
+        parts = []
+        for i in range(len(x))[block]:
+            activate(x[i], slope, a[i])
+            parts += [moments(a[i])] if form == "train" else []
+        return parts
+
+    parts = [part for block in each_block(first, len(x)) for part in block]
+    if form == "train":
+        _, mean, var = combine(parts, gamma)
+    elif form == "frozen":
+        mean, var = 0 * gamma, 0 * gamma + 1
+    elif form != "inference":
+        raise ValueError(f"form is {form!r}; it is one of train, inference, frozen")
+    scale = (var + EPSILON) ** -0.5
+
+    def normalise(block):
+        for i in range(len(x))[block]:
+            rows, m, g, b = wide(a[i], mean, scale * gamma, beta)
+            out = y[i].reshape(rows.shape)
+            np.subtract(rows, m, out=out)
+            out *= g
+            out += b
+
+    each_block(normalise, len(x))
+    return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
+
+
+def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
+    """(dx, dγ, dβ): both derivations are those of the plain pair.
+
+    dγ = Σ dy x̂ and dβ = Σ dy need all of dy before the first dx can be written, hence two passes. With s, μ as there,
+        dx = leaky'(a) s γ (dy − dβ/M − (a − μ) s dγ/M)      without the two means where μ and σ² are constants.
+    """
+    if isinstance(cache, PlainCache):
+        da, dgamma, dbeta = batch_norm_backward(dy, cache.norm)
+        return leaky_relu_backward(da, cache.act), dgamma, dbeta
+    a, scale, gamma, mean, _, slope, form = cache
+    c = gamma.size
+    dx = np.empty(a.shape, dtype=a.dtype)
+
+    def reduce(block):
+        dgamma, dbeta = np.zeros(c), np.zeros(c)
+        for i in range(len(a))[block]:
+            rows, m = wide(a[i], mean)
+            upstream = dy[i].reshape(rows.shape)
+            product = rows - m
+            product *= upstream
+            dgamma += channel_sum(product, c)
+            dbeta += channel_sum(upstream, c)
+        return dgamma, dbeta
+
+    dgamma, dbeta = np.zeros(c), np.zeros(c)
+    for part_gamma, part_beta in each_block(reduce, len(a)):
+        dgamma += part_gamma
+        dbeta += part_beta
+    dgamma *= scale
+    values = max(a.size // c, 1)
+
+    def spread(block):
+        for i in range(len(a))[block]:
+            rows, m, g, along, shift = wide(a[i], mean, scale * gamma, scale * dgamma / -values, dbeta / values)
+            upstream, out = dy[i].reshape(rows.shape), dx[i].reshape(rows.shape)
+            if form == "train":
+                np.subtract(rows, m, out=out)
+                out *= along
+                out += upstream
+                out -= shift
+                out *= g
+            else:
+                np.multiply(upstream, g, out=out)
+            out *= leaky_factor(rows, slope)
+
+    each_block(spread, len(a))
+    return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
+
+
+def activate(x: np.ndarray, slope: float, out: np.ndarray) -> np.ndarray:
+    """leaky_relu(x, slope) into `out`, which may be x; slope > 0."""
+    return (np.maximum if slope <= 1 else np.minimum)(x, x * x.dtype.type(slope), out=out)
+
+
+def leaky_factor(x: np.ndarray, slope: float) -> np.ndarray:
+    """leaky'(x): 1 where x > 0, slope elsewhere, in x's dtype."""
+    factor = np.multiply(x > 0, x.dtype.type(1 - slope))
+    factor += x.dtype.type(slope)
+    return factor

@@ -1,0 +1,175 @@
+"""A whole block of the released order, `max_pool(batch_norm(leaky_relu(conv(x, w, b))), f)`, without full-size maps.
+
+N samples, H × W pixels, C channels in, D out, k × k kernel, f × f windows, M = N·H·W values per channel.
+
+Leaky ReLU rises, and batch normalisation is γ x̂ + β in each channel, so that the pool can go first: where γ > 0 the
+largest u = conv(x, w, b) of a window wins, where γ < 0 the smallest. With σ = sign(γ) that is one max-pool,
+
+    y = batch_norm(leaky_relu(σ max_pool(conv(x, σw, σb))))
+
+With running or frozen statistics this is all. A batch's own statistics are of the full-size a = leaky_relu(u): their
+sums are gathered tile by tile on the way forward.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...backend import Array
+from ..batch_norm import batch_norm, batch_norm_backward
+from ..conv import conv, conv_backward
+from ..max_pool import max_pool, max_pool_backward
+from ..relu import leaky_relu, leaky_relu_backward
+from .act_norm import ActNormCache, act_norm, act_norm_backward, activate, leaky_factor
+from .conv_max_pool import ConvMaxPoolCache, conv_max_pool, conv_max_pool_backward, fits
+from .moments import channel_sum, combine, moments, wide
+from .parallel import each_block
+from .tiles import Tiles
+
+
+class ConvActNormPoolCache(NamedTuple):
+    conv: ConvMaxPoolCache
+    norm: ActNormCache
+    sign: np.ndarray
+    b: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    form: str
+
+
+class PlainCache(NamedTuple):
+    """The caches of the plain composition, where it was taken."""
+
+    caches: tuple
+    mean: Array
+    var: Array
+
+
+def conv_act_norm_pool(
+    x: Array,
+    w: Array,
+    b: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array | None = None,
+    var: Array | None = None,
+    *,
+    factor: int,
+    slope: float = 0.01,
+    form: str = "train",
+) -> tuple[Array, tuple]:
+    """y = max_pool(batch_norm(leaky_relu(conv(x, w, b), slope), gamma, beta, mean, var, form=form), factor).
+
+    The plain composition itself where `conv_max_pool` takes it, for slopes that are not positive, where some γ is 0
+    (every value of the window is then the maximum), and in training where f does not divide H and W. Where two values
+    of u differ but rounding makes them one after normalisation, the plain pool takes the first and this the larger.
+    """
+    whole = form != "train" or not (x.shape[1] % factor or x.shape[2] % factor)
+    if not (fits(x, w, b, factor) and gamma.dtype == beta.dtype == x.dtype and slope > 0 and whole and gamma.all()):
+        u, conv_cache = conv(x, w, b)
+        a, act_cache = leaky_relu(u, slope)
+        z, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
+        y, pool_cache = max_pool(z, factor)
+        return y, PlainCache((conv_cache, act_cache, norm_cache, pool_cache), norm_cache.mean, norm_cache.var)
+    sign = np.sign(gamma)
+    if form == "train":
+        u, conv_cache, parts = _conv_max_pool_moments(x, w, b, sign, factor, slope)
+        _, mean, var = combine(parts, gamma)
+    else:
+        u, conv_cache = conv_max_pool(x, w * sign, b * sign, factor)
+    u *= sign
+    y, norm_cache = act_norm(u, gamma, beta, mean, var, slope=slope, form="inference" if form == "train" else form)
+    return y, ConvActNormPoolCache(conv_cache, norm_cache, sign, b, norm_cache.mean, norm_cache.var, form)
+
+
+def _conv_max_pool_moments(x, w, b, sign, factor, slope):
+    """`conv_max_pool` of σw and σb, and the `Moments` of leaky_relu(conv(x, w, b)) of each tile."""
+    flipped = w * sign
+    n, h, width, _ = x.shape
+    u = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
+    winner = np.empty(u.shape, dtype=np.uint8)
+
+    def work(block):
+        tiles, parts = Tiles(x.shape[1:], flipped, factor), []
+        tiles.start_forward()
+        for i in range(n)[block]:
+            tiles.inner(tiles.padded)[...] = x[i]
+            for rows in tiles.rows:
+                planes = tiles.planes(rows)
+                tiles.pool(planes, u[i, rows], winner[i, rows])
+                pixels, s, shift = wide(planes.reshape(-1, b.size), sign, b)
+                pixels *= s
+                pixels += shift
+                parts.append(moments(activate(pixels, slope, pixels).reshape(-1, b.size)))
+            u[i] += b * sign
+        return parts
+
+    parts = [part for block in each_block(work, n) for part in block]
+    return u, ConvMaxPoolCache(x, flipped, winner, factor), parts
+
+
+def conv_act_norm_pool_backward(
+    dy: Array, cache: tuple, *, input_gradient: bool = True
+) -> tuple[Array | None, Array, Array, Array, Array]:
+    """(dx, dw, db, dγ, dβ).
+
+    dγ = Σ dy x̂ and dβ = Σ dy run over the winners alone, and so does the whole gradient where μ and σ² are constants.
+    In training every pixel moves them. With s = (σ² + ε)^(−1/2), a = leaky(u) and dy spread to the winners,
+        du = leaky'(u) s γ (dy − dβ/M − (a − μ) s dγ/M)
+           = [what goes to the winners] − leaky'(u) (A + B a)       B = s² γ dγ/M,   A = s γ dβ/M − μ B
+    so that u is made anew, tile by tile, the winners are added, and the sum goes through the convolution.
+    """
+    if isinstance(cache, PlainCache):
+        conv_cache, act_cache, norm_cache, pool_cache = cache.caches
+        da, dgamma, dbeta = batch_norm_backward(max_pool_backward(dy, pool_cache), norm_cache)
+        dx, dw, db = conv_backward(leaky_relu_backward(da, act_cache), conv_cache, input_gradient=input_gradient)
+        return dx, dw, db, dgamma, dbeta
+    du, dgamma, dbeta = act_norm_backward(dy, cache.norm)
+    if cache.form != "train":
+        du *= cache.sign
+        dx, dw, db = conv_max_pool_backward(du, cache.conv, input_gradient=input_gradient)
+        return dx, dw * cache.sign, db * cache.sign, dgamma, dbeta
+    dx, dw, db = _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient)
+    return dx, dw, db, dgamma, dbeta
+
+
+def _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient):
+    """(dx, dw, db) for du at the winners and −leaky'(u) (A + B a) at every pixel."""
+    x, flipped, winner, factor = cache.conv
+    w, norm = flipped * cache.sign, cache.norm
+    values = max(x.size // x.shape[-1], 1)
+    slope_b = norm.scale * norm.scale * norm.gamma * dgamma / -values
+    constant = norm.scale * norm.gamma * dbeta / -values - cache.mean * slope_b
+    dx = np.empty(x.shape, dtype=du.dtype) if input_gradient else None
+
+    def work(block):
+        tiles = Tiles(x.shape[1:], w, factor)
+        tiles.start_forward()
+        tiles.start_backward()
+        dw, db, dpadded = np.zeros_like(w), np.zeros(cache.b.shape), np.empty_like(tiles.padded)
+        for i in range(len(x))[block]:
+            tiles.inner(tiles.padded)[...] = x[i]
+            dpadded.fill(0)
+            for rows in tiles.rows:
+                rest = tiles.planes(rows).reshape(-1, cache.b.size)
+                u, b, along, shift = wide(rest, cache.b, slope_b, constant)
+                u += b
+                factors = leaky_factor(u, norm.slope)
+                activate(u, norm.slope, u)
+                u *= along
+                u += shift
+                u *= factors
+                full = tiles.spread(du[i, rows], winner[i, rows], rest)
+                db += channel_sum(wide(full, db)[0], db.size)
+                tiles.add_dw(dw, rows, full)
+                if input_gradient:
+                    tiles.add_dx(dpadded, rows, full)
+            if input_gradient:
+                dx[i] = tiles.inner(dpadded)
+        return dw, db
+
+    dw, db = np.zeros_like(w), np.zeros(cache.b.shape)
+    for part_w, part_b in each_block(work, len(x)):
+        dw += part_w
+        db += part_b
+    return dx, dw, db.astype(w.dtype)
