@@ -21,6 +21,16 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_sum_of_squares_its_root_and_their_mean_over_rows",
         {},
     ),
+    "ops.fused.act_norm.act_norm": (
+        "ops/test_act_norm.py",
+        "test_values_statistics_and_gradients",
+        {"dtype": "float64"},
+    ),
+    "ops.fused.conv_act_norm_pool.conv_act_norm_pool": (
+        "ops/test_conv_act_norm_pool.py",
+        "test_values_statistics_and_gradients",
+        {"dtype": "float64", "tolerance": 1e-12},
+    ),
     "ops.fused.conv_max_pool.conv_max_pool": (
         "ops/test_conv_max_pool.py",
         "test_values_and_gradients",
