@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
-from cmir_ref.ops.fused.parallel import cores, each_sample
+from cmir_ref.ops.fused.parallel import cores, each
 
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
@@ -186,7 +186,7 @@ def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None)
 def each_block(work: Callable[[slice], None], parts: list[slice], xp) -> None:
     """Calls `work` on every part, which writes its own rows of the results: in threads where arrays are NumPy's."""
     if xp.__name__ == "numpy":
-        each_sample(lambda i: work(parts[i]), len(parts))
+        each(work, parts)
     else:
         for part in parts:
             work(part)

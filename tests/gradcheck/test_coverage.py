@@ -21,6 +21,8 @@ HELPERS = {  # public functions without a backward of their own, and why
     "ops.fused.moments.channel_sum": "a sum, part of other operations (test_act_norm)",
     "ops.fused.moments.moments": "statistics, part of other operations (test_act_norm)",
     "ops.fused.moments.combine": "statistics, part of other operations (test_act_norm)",
+    "ops.fused.parallel.cores": "counts cores",
+    "ops.fused.parallel.each": "runs work, computes nothing",
     "ops.fused.parallel.each_block": "runs work, computes nothing",
     "ops.fused.parallel.blocks": "cuts samples into blocks",
     "losses.eq3_classification.either": "of labels, which have no gradient",

@@ -68,3 +68,14 @@ def test_statistics_far_from_zero():
     assert total == 20000
     np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-7)
     np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(5,), (1, 9, 2), (64, 3, 128, 7)])
+def test_moments_of_parts_of_any_sizes(sizes):
+    rng = np.random.default_rng(len(sizes))
+    x = [1000 * k + rng.normal(size=(n, 3)) for k, n in enumerate(sizes)]
+    total, mean, var = combine([moments(part) for part in x], np.zeros(3))
+    whole = np.concatenate(x)
+    assert total == len(whole)
+    np.testing.assert_allclose(mean, whole.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(var, whole.var(axis=0), rtol=1e-9)

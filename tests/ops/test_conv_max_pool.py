@@ -29,8 +29,9 @@ def drawn(seed, n, h, wide, c, d, k, factor, dtype, ties=False):
 
 
 SIZES = {
-    "seed": st.integers(0, 2**32), "n": st.integers(0, 3), "h": st.integers(1, 9), "wide": st.integers(1, 9),
-    "c": st.integers(1, 3), "d": st.integers(1, 3), "k": st.sampled_from([1, 3, 5]), "factor": st.integers(1, 4),
+    "seed": st.integers(0, 2**32), "n": st.integers(0, 6), "h": st.integers(1, 9), "wide": st.integers(1, 9),
+    "c": st.sampled_from([1, 2, 3, 9]), "d": st.integers(1, 3), "k": st.sampled_from([1, 3, 5]),
+    "factor": st.integers(1, 4),
 }  # fmt: skip
 
 

@@ -93,28 +93,78 @@ bugs(
 FUSED = "ops/test_conv_max_pool.py::"
 bugs(
     "ops/fused/conv_max_pool.py",
-    ("last-winner-takes-a-tie", "(planes[tap] > best)", "(planes[tap] >= best)",
+    ("bias-twice", "y[i] += b", "y[i] += 2 * b", FUSED + "test_values_and_gradients"),
+    ("bias-of-the-first-sample", "y[i] += b", "y[0] += b", FUSED + "test_values_and_gradients"),
+    ("border-kept", "            dpadded.fill(0)\n", "", "gradcheck:fused/conv_max_pool/2"),
+    ("dw-of-one-block", "        dw += part_w", "        dw = part_w", FUSED + "test_values_and_gradients"),
+    ("db-a-mean", "w.shape[-1]).sum(axis=0)", "w.shape[-1]).mean(axis=0)", "gradcheck:fused/conv_max_pool/2"),
+    ("float64", "np.empty(x.shape, dtype=dy.dtype)", "np.empty(x.shape)", "float32:fused/conv_max_pool/2"),
+)
+
+bugs(
+    "ops/fused/tiles.py",
+    ("pad-shifted", "border = self.k // 2", "border = self.k - 1", FUSED + "test_values_and_gradients"),
+    ("last-winner-takes-a-tie", "np.arange(last, 0, -1, dtype=np.uint8)", "np.arange(1, last + 1, dtype=np.uint8)",
      FUSED + "test_ties_go_to_the_first_winner"),
-    ("bias-twice", "best += b", "best += 2 * b", FUSED + "test_values_and_gradients"),
-    ("pad-shifted", "padded[:, k // 2 : k // 2 + h, k // 2 : k // 2 + width] = x",
-     "padded[:, k // 2 : k // 2 + h, k - 1 : k - 1 + width] = x", FUSED + "test_values_and_gradients"),
-    ("winner-overwritten", "np.maximum(code, better, out=code)", "code[...] = better",
+    ("windows-transposed", "[(p * line + q) * self.d for p", "[(q * line + p) * self.d for p",
      "gradcheck:fused/conv_max_pool/2"),
-    ("dx-overwritten", "dpadded[rows, columns] += dcolumns", "dpadded[rows, columns] = dcolumns",
-     "gradcheck:fused/conv_max_pool/2"),
-    ("dx-shifted", "dx = dpadded[:, k // 2 : k // 2 + h", "dx = dpadded[:, k - 1 : k - 1 + h",
+    ("dx-overwritten", "flat[pixels] += np.matmul", "flat[pixels] = np.matmul", "gradcheck:fused/conv_max_pool/2"),
+    ("dw-overwritten", "dw[i, j] += flat[pixels].T @ full", "dw[i, j] = flat[pixels].T @ full",
+     "ops/test_conv_max_pool.py::test_values_and_gradients"),
+    ("tap-one-line-off", "(rows.start * self.f + i) * line + j", "(rows.start * self.f + j) * line + i",
      "gradcheck:fused/conv_max_pool/3"),
-    ("dw-of-one-sample", "partial.sum(axis=0)", "partial[0]", "gradcheck:fused/conv_max_pool/3"),
-    ("db-a-mean", "rows.reshape(-1, d).sum(axis=0)", "rows.reshape(-1, d).mean(axis=0)",
-     "gradcheck:fused/conv_max_pool/2"),
-    ("float64", "np.empty((n, k * k * c, d), dtype=dy.dtype)", "np.empty((n, k * k * c, d))",
-     "float32:fused/conv_max_pool/2"),
+    ("left-over-of-the-tile-before", "            full.fill(0)\n", "", "gradcheck:fused/conv_max_pool/2"),
+    ("rest-forgotten", "full.reshape(-1)[place] += dy", "full.reshape(-1)[place] = dy",
+     "gradcheck:fused/conv_act_norm_pool/train"),
 )
 
 bugs(
     "ops/fused/parallel.py",
-    ("errors-swallowed", "for _ in _pool().map(work, range(samples)):\n            pass",
-     "_pool().map(work, range(samples))", FUSED + "test_an_error_in_one_sample_is_not_swallowed"),
+    ("errors-swallowed", "return list(_pool().map(work, parts))", "return _pool().map(work, parts)",
+     FUSED + "test_an_error_in_one_block_is_not_swallowed"),
+)
+
+ACT_NORM = "ops/test_act_norm.py::"
+bugs(
+    "ops/fused/act_norm.py",
+    ("mean-forgotten", "np.subtract(rows, m, out=out)\n            out *= g\n", "np.multiply(rows, g, out=out)\n",
+     ACT_NORM + "test_values_statistics_and_gradients"),
+    ("dgamma-not-scaled", "    dgamma *= scale\n", "", "gradcheck:fused/act_norm/train"),
+    ("mean-of-dy-kept", "                out -= shift\n", "", "gradcheck:fused/act_norm/train"),
+    ("variance-is-a-constant", "                out *= along\n", "                out *= 0\n",
+     "gradcheck:fused/act_norm/train"),
+    ("act-not-differentiated", "            out *= leaky_factor(rows, slope)\n", "", "gradcheck:fused/act_norm/train"),
+    ("frozen-moves-the-mean", 'if form == "train":\n                np.subtract',
+     "if True:\n                np.subtract",
+     "gradcheck:fused/act_norm/frozen"),
+)
+
+bugs(
+    "ops/fused/moments.py",
+    ("means-not-weighted", "part.n * part.mean", "total / len(parts) * part.mean",
+     ACT_NORM + "test_moments_of_parts_of_any_sizes"),
+    ("between-parts-forgotten", "part.m2 + part.n * (part.mean - mean) ** 2", "part.m2",
+     "gradcheck:fused/act_norm/train"),
+    ("unbiased", "(m2 / total)", "(m2 / (total - 1))", ACT_NORM + "test_values_statistics_and_gradients"),
+)
+
+RELEASED = "ops/test_conv_act_norm_pool.py::"
+bugs(
+    "ops/fused/conv_act_norm_pool.py",
+    ("sign-of-gamma-ignored", "sign = np.sign(gamma)", "sign = np.ones_like(gamma)",
+     RELEASED + "test_values_statistics_and_gradients"),
+    ("bias-not-turned", "conv_max_pool(x, w * sign, b * sign, factor)", "conv_max_pool(x, w * sign, b, factor)",
+     RELEASED + "test_values_statistics_and_gradients"),
+    ("statistics-of-the-winners", "        _, mean, var = combine(parts, gamma)\n    else:",
+     "        mean, var = (sign * u).mean(axis=(0, 1, 2)), u.var(axis=(0, 1, 2))\n    else:",
+     RELEASED + "test_values_statistics_and_gradients"),
+    ("every-pixel-forgotten", "u += shift\n                u *= factors", "u *= 0",
+     "gradcheck:fused/conv_act_norm_pool/train"),
+    ("constant-forgotten", "- cache.mean * slope_b", "", "gradcheck:fused/conv_act_norm_pool/train"),
+    ("counts-windows", "x.size // x.shape[-1], 1)\n    slope_b", "du.size // du.shape[-1], 1)\n    slope_b",
+     "gradcheck:fused/conv_act_norm_pool/train"),
+    ("dw-not-turned", "return dx, dw * cache.sign, db * cache.sign", "return dx, dw, db * cache.sign",
+     RELEASED + "test_values_statistics_and_gradients"),
 )
 
 NORM = "ops/test_batch_norm.py::"
@@ -424,7 +474,8 @@ CONVNET = "models/test_conv_pretrainer.py::"
 STEPS = CONVNET + "test_three_blocks_step_by_step"
 bugs(
     "models/conv_pretrainer.py",
-    ("released-pools-before-norm", '("conv", "act", "norm", "pool")', '("conv", "act", "pool", "norm")', STEPS,
+    ("released-pools-before-norm", '"conv-act-norm-pool": ("conv", "act", "norm", "pool")',
+     '"conv-act-norm-pool": ("conv", "act", "pool", "norm")', STEPS,
      "block_order=conv-act-norm-pool"),
     ("paper-norms-before-act", '"conv-pool-act-norm": ("conv", "pool", "act", "norm")',
      '"conv-pool-act-norm": ("conv", "pool", "norm", "act")', STEPS, "block_order=conv-pool-act-norm"),
@@ -441,10 +492,11 @@ bugs(
      CONVNET + "test_the_shapes_of_the_paper[shape5-3072]"),
     ("image-gradient-always", 'wanted = i != "1" or cache.input_gradient', "wanted = bool(i)",
      CONVNET + "test_gradients_have_the_names_shapes_and_dtype_of_the_parameters"),
-    ("dgamma-and-dbeta-swapped", 'dh, grads[f"norm.{i}.gamma"], grads[f"norm.{i}.beta"] = batch',
-     'dh, grads[f"norm.{i}.beta"], grads[f"norm.{i}.gamma"] = batch', "gradcheck:conv_pretrainer/released/frozen"),
+    ("dgamma-and-dbeta-swapped", 'norm_names = (f"conv.{i}.w", f"conv.{i}.b"), (f"norm.{i}.gamma", f"norm.{i}.beta")',
+     'norm_names = (f"conv.{i}.w", f"conv.{i}.b"), (f"norm.{i}.beta", f"norm.{i}.gamma")',
+     "gradcheck:conv_pretrainer/released/frozen"),
     ("act-not-differentiated", "dh = leaky_relu_backward(dh, step_cache)", "dh = 1 * dh",
-     "gradcheck:conv_pretrainer/paper/train"),
+     "gradcheck:conv_pretrainer/paper/plain"),
 )
 
 WHICH = "models/test_latent.py::test_which_matrices_are_regularised_and_which_decay"

@@ -30,10 +30,15 @@ def blocks(samples: int) -> list[slice]:
     return [slice(i, min(i + SAMPLES, samples)) for i in range(0, samples, SAMPLES)]
 
 
-def each_block(work: Callable, samples: int) -> list:
-    """[work(block) for block in blocks(samples)], in threads.
+def each(work: Callable, parts: list) -> list:
+    """[work(part) for part in parts], in threads.
 
-    Results come in the order of the blocks: sums over them do not depend on the number of threads.
+    Results come in the order of the parts: sums over them do not depend on the number of threads.
     """
     with _blas().limit(limits=1, user_api="blas"):
-        return list(_pool().map(work, blocks(samples)))
+        return list(_pool().map(work, parts))
+
+
+def each_block(work: Callable, samples: int) -> list:
+    """[work(block) for block in blocks(samples)], in threads."""
+    return each(work, blocks(samples))
