@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_device, to_host
 from ..config import Schedule
+from ..ops.fused.parallel import single_threaded_blas
 from ..params import Params, flatten
 from .adam import adam, learning_rate
 
@@ -87,13 +88,14 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
         for batch in task.batches(epoch):
             step = epoch * task.steps_per_epoch + done
             lr = learning_rate(step, total_steps, schedule.lr, schedule.schedule, schedule.warmup)
-            for mask in masks:
-                parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)
-                grad = flatten(grads, params)
-                if mask is None:
-                    adam(params.flat, grad, m, v, step + 1, lr, decay=decay)
-                else:
-                    _adam_of_some(mask, params.flat, grad, m, v, step + 1, lr, decay)
+            with single_threaded_blas():
+                for mask in masks:
+                    parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)
+                    grad = flatten(grads, params)
+                    if mask is None:
+                        adam(params.flat, grad, m, v, step + 1, lr, decay=decay)
+                    else:
+                        _adam_of_some(mask, params.flat, grad, m, v, step + 1, lr, decay)
             for name, value in statistics.items():
                 buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
             for name, value in parts.items():

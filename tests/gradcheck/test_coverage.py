@@ -22,6 +22,7 @@ HELPERS = {  # public functions without a backward of their own, and why
     "ops.fused.moments.moments": "statistics, part of other operations (test_act_norm)",
     "ops.fused.moments.combine": "statistics, part of other operations (test_act_norm)",
     "ops.fused.parallel.each_block": "runs work, computes nothing",
+    "ops.fused.parallel.single_threaded_blas": "sets threads, computes nothing",
     "ops.fused.parallel.blocks": "cuts samples into blocks",
     "losses.eq3_classification.either": "of labels, which have no gradient",
     "models.conv_pretrainer.pools_for": "chooses numbers",

@@ -21,6 +21,14 @@ def _blas():
     return ThreadpoolController()
 
 
+def single_threaded_blas():
+    """A context in which each product runs in the thread that asks for it.
+
+    The products of a step are small or already shared out; waking BLAS' own threads for them costs more than it gives.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
 def blocks(samples: int) -> list[slice]:
     """Samples 0 … samples − 1 in blocks whose size depends on nothing else."""
     return [slice(i, min(i + SAMPLES, samples)) for i in range(0, samples, SAMPLES)]
@@ -31,5 +39,5 @@ def each_block(work: Callable, samples: int) -> list:
 
     Results come in the order of the blocks: sums over them do not depend on the number of threads.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    with single_threaded_blas():
         return list(_pool().map(work, blocks(samples)))
