@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..backend import Array, get_xp, to_device, to_host
 from ..config import Schedule
@@ -72,6 +73,7 @@ def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> Stat
     return State(params, buffers, zeros(params.flat), zeros(params.flat), Params(params), Params(buffers))
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # small products: waking more threads costs more than it gives
 def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> State:
     """Trains from `state.epoch` to the end and returns the last state.
 

@@ -24,6 +24,7 @@ HELPERS = {  # public functions without a backward of their own, and why
     "ops.fused.parallel.cores": "counts cores",
     "ops.fused.parallel.each": "runs work, computes nothing",
     "ops.fused.parallel.each_block": "runs work, computes nothing",
+    "ops.fused.parallel.single_threaded_blas": "sets threads, computes nothing",
     "ops.fused.parallel.blocks": "cuts samples into blocks",
     "losses.eq3_classification.either": "of labels, which have no gradient",
     "models.conv_pretrainer.pools_for": "chooses numbers",

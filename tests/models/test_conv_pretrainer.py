@@ -10,7 +10,11 @@ from cmir_ref.models.conv_pretrainer import (
     init_conv_pretrainer,
     pools_for,
 )
+from cmir_ref.models.pretrainers import choose_pretrainer
+from cmir_ref.models.pretraining import pretraining_objective, pretraining_objective_backward
 from cmir_ref.ops import conv, max_pool
+from cmir_ref.params import Params, flatten
+from cmir_ref.training.adam import adam
 
 ORDERS = ("conv-pool-act-norm", "conv-act-norm-pool")
 SMALL = ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4))
@@ -160,3 +164,26 @@ def test_initial_values():
     )
     assert 0 < np.abs(xavier["fc.b"]).max() <= math.sqrt(6 / 129)
     assert np.all(xavier["norm.1.beta"] == 0) and np.all(xavier["norm.1.gamma"] == 1)
+
+
+@pytest.mark.parametrize("norm", ["train", "frozen"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_twenty_steps_of_training_in_float32_go_the_same_way(order, norm):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4, 64, 64, 1)).astype(np.float32), np.arange(4) % 3
+    histories = []
+    for fused in (True, False):
+        network = choose_pretrainer(x.shape[1:], block_order=order, batch_norm=norm, fused=fused)
+        params, buffers = network.init(network.arch, x.shape[1:], 16, 3, np.random.default_rng(0))
+        params = Params(params)
+        m, v, losses = np.zeros_like(params.flat), np.zeros_like(params.flat), []
+        for step in range(1, 21):
+            masks = {"z": np.random.default_rng(step).random((4, 16)) > 0.5}
+            loss, cache = pretraining_objective(
+                params, x, y, network=network, buffers=buffers, masks=masks, scaled=True, weight=0.01
+            )
+            adam(params.flat, flatten(pretraining_objective_backward(1.0, cache)[0], params), m, v, step, 1e-4)
+            losses.append(loss)
+        histories.append(losses)
+    np.testing.assert_allclose(*histories, rtol=1e-5)
+    assert histories[0][-1] < 0.9 * histories[0][0]

@@ -25,6 +25,14 @@ def _blas():
     return ThreadpoolController()
 
 
+def single_threaded_blas():
+    """A context in which each product runs in the thread that asks for it.
+
+    The products of a step are small or already shared out; waking BLAS' own threads for them costs more than it gives.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
 def blocks(samples: int) -> list[slice]:
     """Samples 0 … samples − 1 in blocks whose size depends on nothing else."""
     return [slice(i, min(i + SAMPLES, samples)) for i in range(0, samples, SAMPLES)]
@@ -35,7 +43,7 @@ def each(work: Callable, parts: list) -> list:
 
     Results come in the order of the parts: sums over them do not depend on the number of threads.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    with single_threaded_blas():
         return list(_pool().map(work, parts))
 
 
