@@ -86,20 +86,17 @@ def torch_side(net: str, order: str, layout: str) -> Side:
     running = {i: (torch.zeros(arch.channels[i - 1]), torch.ones(arch.channels[i - 1])) for i in blocks}
     optimiser = torch.optim.Adam(leaves.values(), RATE, fused=True)
 
-    def block(h, i):
-        h = functional.conv2d(h, leaves[f"conv.{i}.w"], leaves[f"conv.{i}.b"], padding=1)
-        if order == "paper":
-            h = functional.max_pool2d(h, arch.pools[i - 1])
-        h = functional.leaky_relu(h, arch.slope, inplace=True)
-        norm = leaves[f"norm.{i}.gamma"], leaves[f"norm.{i}.beta"]
-        h = functional.batch_norm(h, *running[i], *norm, training=arch.batch_norm == "train", eps=1e-3)
-        return h if order == "paper" else functional.max_pool2d(h, arch.pools[i - 1])
-
-    def backward(n=BATCH):
-        optimiser.zero_grad()
-        h = x[:n]
+    def backward(leaves, x, running):
+        n, h = len(x), x
         for i in blocks:
-            h = block(h, i)
+            h = functional.conv2d(h, leaves[f"conv.{i}.w"], leaves[f"conv.{i}.b"], padding=1)
+            if order == "paper":
+                h = functional.max_pool2d(h, arch.pools[i - 1])
+            h = functional.leaky_relu(h, arch.slope, inplace=True)
+            norm = leaves[f"norm.{i}.gamma"], leaves[f"norm.{i}.beta"]
+            h = functional.batch_norm(h, *running[i], *norm, training=arch.batch_norm == "train", eps=1e-3)
+            if order != "paper":
+                h = functional.max_pool2d(h, arch.pools[i - 1])
         z = torch.relu(h.permute(0, 2, 3, 1).flatten(1) @ leaves["fc.w"] + leaves["fc.b"])
         logits = (z * mask[:n] * 2) @ leaves["classifier.w"] + leaves["classifier.b"]
         loss = functional.cross_entropy(logits, y[:n]) + ((z.T @ z / n - eye) ** 2).sum()
@@ -107,11 +104,14 @@ def torch_side(net: str, order: str, layout: str) -> Side:
         return loss
 
     def step():
-        backward()
+        optimiser.zero_grad()
+        backward(leaves, x, running)
         optimiser.step()
 
-    result = {"loss": backward(CHECKED).detach().numpy()}
-    for name, leaf in leaves.items():
-        grad = leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad
-        result[name] = grad.numpy().copy()
+    # compared in float64: in float32 PyTorch's convolutions differ by 1e-5, enough to change winners of the pools
+    exact = {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
+    statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
+    result = {"loss": backward(exact, x[:CHECKED].double(), statistics).detach().numpy()}
+    for name, leaf in exact.items():
+        result[name] = (leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad).numpy().copy()
     return Side(result, step)
