@@ -54,6 +54,10 @@ def batch_norm(x, gamma, beta, mean, var, form):
     return F.batch_norm(columns, *given, gamma, beta, training=form == "train", eps=1e-3).reshape(x.shape)
 
 
+def act_norm(x, gamma, beta, mean, var, form, slope=0.01):
+    return batch_norm(F.leaky_relu(x, slope), gamma, beta, mean, var, form)
+
+
 def dropout(x, mask, rate):
     return torch.where(mask, x / (1 - rate), 0)
 
@@ -269,6 +273,13 @@ TWINS = {
     "ops.max_pool.max_pool": lambda s, x: max_pool(x["x"], s.factor),
     "ops.fused.conv_max_pool.conv_max_pool": lambda s, x: max_pool(conv(**x), s.factor),
     "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
+    "ops.fused.act_norm.act_norm": lambda s, x: act_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
+    "ops.fused.conv_act_norm_pool.conv_act_norm_pool": lambda s, x: max_pool(
+        act_norm(
+            conv(x["x"], x["w"], x["b"]), x["gamma"], x["beta"], tensor(s.mean), tensor(s.var), s.form, slope=s.slope
+        ),
+        s.factor,
+    ),
     "ops.dropout.dropout": lambda s, x: dropout(x["x"], tensor(s.mask), s.rate),
     "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
