@@ -184,7 +184,7 @@ def _directional(trial: Trial, wanted: list[int], seed: int, draws: int) -> list
 
 def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], held: set[int], seed: int) -> Trial:
     """The pair called once; an argument that it changed is an error."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 3])  # not `seed`: inputs drawn from it would be the upstream themselves
     given = [x.copy() for x in inputs]
     answer = f(*inputs)
     if not (isinstance(answer, tuple | list) and len(answer) == 2):

@@ -5,7 +5,7 @@ import pytest
 
 from cmir_ref import ops
 from cmir_ref.gradcheck import central_difference, check_gradient, complex_step, directional, relative_error
-from cmir_ref.gradcheck.numeric import winners
+from cmir_ref.gradcheck.numeric import random_direction, winners
 from cmir_ref.losses import feature_norm, feature_norm_backward
 
 RNG = np.random.default_rng(0)
@@ -244,3 +244,15 @@ def test_results_count_entries_and_winners_that_changed():
 def test_what_is_no_pair_is_told(f, backward, x, message):
     with pytest.raises(ValueError, match=message):
         check_gradient(f, backward, [x])
+
+
+def test_the_upstream_is_not_the_inputs_of_the_same_seed():
+    """y = x/‖x‖ has no gradient along itself: with dy ∝ x every backward that scales dy would be measured against 0."""
+
+    def normalise(x):
+        y = x / np.sqrt((x * x).sum())
+        return y, (x, y)
+
+    x = random_direction(np.random.default_rng(0), (5,))
+    results = check_gradient(normalise, lambda dy, cache: dy / np.sqrt((cache[0] ** 2).sum()), [x], seed=0)
+    assert np.abs(results[0].measured) > 1e-3
