@@ -5,6 +5,10 @@ from types import ModuleType
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+OPERATORS = {np.add, np.subtract, np.multiply, np.true_divide, np.floor_divide, np.remainder, np.matmul, np.power}
+OPERATORS |= {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.negative}
+OPERATORS |= {np.invert, np.bitwise_and, np.bitwise_or, np.left_shift}
+
 
 class Elsewhere(NDArrayOperatorsMixin):
     """An array of `XP`; attributes, methods and operators are those of the array it holds."""
@@ -16,6 +20,8 @@ class Elsewhere(NDArrayOperatorsMixin):
         return XP
 
     def __array_ufunc__(self, ufunc, method, *inputs, **settings):
+        if ufunc not in OPERATORS:
+            raise TypeError(f"numpy.{ufunc.__name__} of an array from elsewhere")
         return _call(getattr(ufunc, method), *inputs, **settings)
 
     def __array_function__(self, function, *_):

@@ -64,3 +64,24 @@ def test_an_empty_modality_leaves_the_other_whole():
     u = np.ones((2, 3))
     value, _ = classification(u, np.ones((0, 3)), np.array([0, 1]), np.zeros(0, int))
     assert value == pytest.approx(math.log(3))
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 0), (0, 1)])
+def test_a_single_row_is_the_whole_mean(n, m):
+    y = np.array([1])
+    value, _ = classification(np.ones((n, 3)), np.ones((m, 3)), y[:n], y[:m])
+    assert value == pytest.approx(math.log(3))
+
+
+def test_a_concatenated_head_has_the_cross_entropy_of_the_first_modality():
+    u, y = np.array([[1.0, -2, 0.5]]), np.array([1])
+    one, both = (
+        classification(u, None, y, y, classifier="concatenated", kinds=("sigmoid", second))[0]
+        for second in ("softmax", "sigmoid")
+    )
+    assert one == both
+
+
+def test_an_unknown_classifier_is_refused():
+    with pytest.raises(ValueError, match="'joint'; it is one of shared, separate, concatenated"):
+        classification(np.ones((1, 3)), np.ones((1, 3)), np.array([0]), np.array([0]), classifier="joint")

@@ -46,3 +46,8 @@ def test_a_perfect_reconstruction_has_gradient_zero(norm):
     z = np.ones((2, 3))
     _, cache = reconstruction(z, z, z, z, norm=norm)
     assert not np.any(reconstruction_backward(1.0, cache))
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(ValueError, match="'both'; it is one of cross, own"):
+        reconstruction(*np.ones((4, 2, 3)), target="both")

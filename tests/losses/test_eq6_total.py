@@ -127,9 +127,11 @@ def test_targets_get_a_gradient_only_where_it_flows():
 
 def test_a_concatenated_head_has_one_set_of_logits():
     out, z, y, regularised, heads = drawn()
-    _, cache = total(out._replace(u_b=None), z, y, regularised, heads, WEIGHTS, Readings(classifier="concatenated"))
-    d = total_backward(1.0, cache)
-    assert d.output.u_b is None and np.any(d.output.u_a)
+    for weights in (WEIGHTS, WEIGHTS._replace(l3=0.0)):
+        joined = out._replace(u_b=None)
+        _, cache = total(joined, z, y, regularised, heads, weights, Readings(classifier="concatenated"))
+        d = total_backward(1.0, cache)
+        assert d.output.u_b is None and np.any(d.output.u_a) == (weights.l3 != 0)
 
 
 def test_float32_stays_float32():

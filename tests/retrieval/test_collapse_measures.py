@@ -22,6 +22,17 @@ def test_the_threshold_is_relative_to_the_mean_and_absolute_below_one():
         assert not collapse(centre + 1.01 * size * d, centre + 0 * d)["collapsed"]
 
 
+def test_the_threshold_itself_is_collapsed():
+    v = np.array([[1e-6], [-1e-6]])
+    assert collapse(v, v)["collapsed"]
+
+
+def test_a_point_off_the_diagonal_is_collapsed():
+    point = np.array([[0.0, 10.0, -3.0]] * 4)
+    assert collapse(point, point)["collapsed"]
+    assert collapse(point + [[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], point)["scale_a"] == 1
+
+
 def test_one_outlier_is_enough_not_to_be_collapsed():
     v = np.zeros((1000, 2))
     w = v.copy()
@@ -43,7 +54,8 @@ def test_effective_rank_is_the_participation_ratio_of_the_eigenvalues():
     eigenvalues = np.linalg.eigvalsh(np.cov(v.T))
     got = collapse(v[:150], v[150:])
     assert got["effective_rank"] == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
-    assert collapse(v[:150] * 1e-3, v[150:] * 1e-3)["effective_rank"] == pytest.approx(got["effective_rank"])
+    for size in (1e-3, 1e100):
+        assert collapse(v[:150] * size, v[150:] * size)["effective_rank"] == pytest.approx(got["effective_rank"])
     line = np.outer(rng.normal(size=50), [1.0, 2, 3])
     assert collapse(line, 2 * line)["effective_rank"] == pytest.approx(1)
     cube = np.concatenate([np.eye(5), -np.eye(5)])
@@ -57,7 +69,9 @@ def test_scales_are_mean_distances():
 
 
 def test_bad_embeddings_are_refused():
-    with pytest.raises(InputError, match="v_b"):
-        collapse(np.ones((2, 2)), np.array([[np.nan, 1]]))
+    broken = np.array([[np.nan, 1]])
+    for name, pair in (("v_a", (broken, np.ones((2, 2)))), ("v_b", (np.ones((2, 2)), broken))):
+        with pytest.raises(InputError, match=f"^{name}: "):
+            collapse(*pair)
     with pytest.raises(InputError, match="agree"):
         collapse(np.ones((2, 2)), np.ones((2, 3)))
