@@ -30,7 +30,7 @@ def test_the_threshold_itself_is_collapsed():
 def test_a_point_off_the_diagonal_is_collapsed():
     point = np.array([[0.0, 10.0, -3.0]] * 4)
     assert collapse(point, point)["collapsed"]
-    assert collapse(point + [[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], point)["scale_a"] == 1
+    assert collapse(np.add(point, [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]), point)["scale_a"] == 1
 
 
 def test_one_outlier_is_enough_not_to_be_collapsed():

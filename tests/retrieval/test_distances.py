@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import distance_of, levels, prepare, squared_distances
+from cmir_ref.retrieval.distances import levels_of_pairs
 
 
 def direct(q, g):
@@ -61,6 +62,16 @@ def test_tiles_of_the_gallery_do_not_change_levels(kind, monkeypatch):
     whole = levels(prepare(q, g, kind))
     monkeypatch.setattr("cmir_ref.retrieval.distances.TILE", 700)
     np.testing.assert_array_equal(levels(prepare(q, g, kind)), whole)
+
+
+@pytest.mark.parametrize("tile", [1, 100, 2**18])
+def test_levels_of_some_pairs_are_those_of_all(tile, monkeypatch):
+    q, g = boundary_set()
+    space = prepare(q, g)
+    i, j = np.random.default_rng(0).integers(0, [[100], [350]], (2, 130))
+    expected = levels(space)[i, j]
+    monkeypatch.setattr("cmir_ref.retrieval.distances.TILE", tile)
+    np.testing.assert_array_equal(levels_of_pairs(space, i, j), expected.astype("int64"), strict=True)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e5, 1e-30, 1e-310, 1e200, 1e308])

@@ -132,6 +132,13 @@ def test_untied_rankings_agree_with_a_loop_and_perfect_ones_score_exactly_one():
     assert (average_precision(np.arange(300) + 0 * distances, np.arange(300) < np.arange(1, 51)[:, None]) == 1).all()
 
 
+def test_five_cutoffs_and_the_order_of_the_gallery_by_default():
+    distances, hits = random_case(3, items=90)
+    np.testing.assert_array_equal(
+        mean_precision_at_tens(distances, hits), mean_precision_at_tens(distances, hits, 5, "index")
+    )
+
+
 def test_a_query_without_relevant_items_is_nan_everywhere():
     distances, hits = random_case(1)
     hits[2] = False

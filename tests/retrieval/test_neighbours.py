@@ -98,6 +98,25 @@ def test_the_sieve_changes_nothing(name, k, excluding, monkeypatch):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("items", "k", "kind", "expected"),
+    [
+        (4096, 32, "euclidean", ["sieve", "_of_few"]),
+        (4096, 33, "euclidean", ["_of_all"]),
+        (4095, 1, "euclidean", ["_of_all"]),
+        (4096, 1, "released", ["_of_all"]),
+    ],
+)
+def test_only_large_euclidean_galleries_are_sieved(items, k, kind, expected, monkeypatch):
+    ran = []
+    for name in ("sieve", "_of_few", "_of_all"):
+        work = getattr(neighbours, name)
+        monkeypatch.setattr(neighbours, name, lambda *args, name=name, work=work: ran.append(name) or work(*args))
+    g = np.random.default_rng(0).normal(size=(items, 2))
+    nearest(g[:3], g, k, distance=kind)
+    assert ran == expected
+
+
 def test_the_sieve_leaves_few():
     rng = np.random.default_rng(0)
     g = rng.normal(size=(20_000, 16))
