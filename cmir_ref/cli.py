@@ -284,6 +284,39 @@ def samples(
 
 
 @app.command()
+def bench(
+    kinds: Annotated[
+        list[str] | None, typer.Argument(metavar="[conv|latent|retrieval|data]...", help="All of them by default.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="torch, faiss or sklearn: only what has this peer.")
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Turns of each side, of which the median.")] = 7,
+    seed: SeedOption = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Time this package beside PyTorch, faiss and scikit-learn (extra `bench`), once their results are equal."""
+    from .bench import suite
+    from .bench.peers import ResultsDiffer
+
+    check_device(device)
+    if device == "cuda":
+        raise InputError("--device cuda: benchmarks are of the CPU")
+    cases = suite.chosen(kinds or [], against)
+    try:
+        entries = suite.run(cases, repeats=repeats, show=sys.stderr.isatty())
+    except ResultsDiffer as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    if as_json:
+        print(json.dumps([entry._asdict() for entry in entries], indent=2))
+        return
+    print_table(suite.HEADER, suite.table(entries))
+    print(suite.machine())
+
+
+@app.command()
 def doctor(
     data: DataOption = None, seed: SeedOption = None, device: DeviceOption = "cpu", as_json: JsonOption = False
 ) -> None:

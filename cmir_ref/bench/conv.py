@@ -1,7 +1,5 @@
 """One step of stage 1 (loss, gradients, Adam) of the convolution pretrainer, batch 64, float32, against PyTorch."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ..models.pretrainers import choose_pretrainer
@@ -9,7 +7,7 @@ from ..models.pretraining import pretraining_objective, pretraining_objective_ba
 from ..ops.fused.parallel import single_threaded_blas
 from ..params import Params, flatten
 from ..training.adam import adam
-from .peers import Entry, Side, interleaved
+from .peers import Case, Side
 
 SHAPES = {"pan": (256, 256, 1), "mul": (64, 64, 4)}
 ORDERS = {
@@ -22,13 +20,15 @@ FEATURES, CLASSES, BATCH, RATE = 128, 8, 64, 1e-3
 CHECKED = 8  # samples whose gradients are compared: among millions of windows rounding decides some winner
 
 
-def entries(*, repeats: int = 7) -> Iterator[Entry]:
+def cases() -> list[Case]:
     """`conv/pan/paper` … `conv/mul/released-frozen`; PyTorch may lay out its arrays in either way."""
+    found = []
     for net, order in ENTRIES:
         settings = {"net": net, "order": order}
-        layouts = {f"torch {layout}": layout for layout in ("contiguous", "channels_last")}
-        others = {name: (f"{__name__}:torch_side", settings | {"layout": v}) for name, v in layouts.items()}
-        yield interleaved(f"conv/{net}/{order}", (f"{__name__}:our_side", settings), others, repeats=repeats)
+        layouts = ("contiguous", "channels_last")
+        others = {layout: (f"{__name__}:torch_side", settings | {"layout": layout}) for layout in layouts}
+        found.append(Case(f"conv/{net}/{order}", (f"{__name__}:our_side", settings), "torch", others))
+    return found
 
 
 def drawn(net: str, order: str):

@@ -1,4 +1,4 @@
-"""Two programs side by side: each in a process of its own, one step in turn, results compared before times.
+"""Two programs side by side: each in a process of its own, one turn after the other, results compared before times.
 
 A side is a function "module:function" that returns `Side(result, step)`. Its process reads commands, one a line.
 """
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -19,23 +20,42 @@ from typing import NamedTuple
 import numpy as np
 
 
+class ResultsDiffer(ValueError):
+    """Two sides did not compute the same."""
+
+
+OURS = None  # the key of our side among the others'
+Target = tuple[str, Mapping]  # a side's "module:function" and its settings
+
+
 class Side(NamedTuple):
-    """What a process runs: named arrays that both sides must agree on, and one step to be timed."""
+    """What a process runs: named arrays that both sides must agree on, and what is timed, a turn at a time."""
 
     result: Mapping[str, np.ndarray]
-    step: Callable[[], object]
+    turn: Callable[[], object]
+    steps: float = 1  # of a turn: many where one is short, a part of one where it is long
+
+
+class Case(NamedTuple):
+    """What is to be timed: our side, and those of one peer by what tells them apart; none is allowed."""
+
+    name: str
+    ours: Target
+    peer: str | None = None  # the package that `others` import
+    others: Mapping[str, Target] = {}
+    tolerance: float = 1e-3
 
 
 class Entry(NamedTuple):
-    """One line of `cmir-ref bench`: medians of interleaved steps, peaks of resident memory."""
+    """One line of `cmir-ref bench`: medians of interleaved turns, peaks of resident memory; None where no peer is."""
 
     name: str
     ours_ms: float
-    other: str
-    other_ms: float
-    ratio: float
+    other: str | None
+    other_ms: float | None
+    ratio: float | None
     peak_mb: float
-    other_peak_mb: float
+    other_peak_mb: float | None
 
 
 class Process:
@@ -70,44 +90,56 @@ def started(target: str, settings: Mapping) -> Iterator[Process]:
         side.process.wait()
 
 
-def interleaved(
-    name: str, ours: tuple[str, Mapping], others: Mapping[str, tuple[str, Mapping]], *, repeats: int = 7, tolerance=1e-3
-) -> Entry:
-    """Ours against the fastest of `others`, each (target, settings); raises `ValueError` where results differ.
+def interleaved(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = lambda: None) -> Entry:
+    """Ours against the fastest of the others; raises `ResultsDiffer`.
 
     Results are equal where max|a − b| ≤ tolerance · max|b| for each array (of a tiny one: a thousandth of the largest).
+    `on_turn` follows each of the turns(case, repeats).
     """
     with contextlib.ExitStack() as stack:
-        sides = {key: stack.enter_context(started(*side)) for key, side in {"": ours, **others}.items()}
+        sides = {key: stack.enter_context(started(*side)) for key, side in {OURS: case.ours, **case.others}.items()}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for i, side in enumerate(sides.values()):
             side.ask(f"save {folder / f'{i}.npz'}")
         with np.load(folder / "0.npz") as mine:
-            for i, other in enumerate(others, start=1):
+            for i, other in enumerate(case.others, start=1):
                 with np.load(folder / f"{i}.npz") as theirs:
-                    compare(mine, theirs, f"{name}: ours and {other}", tolerance)
-        for side in sides.values():
-            side.ask("step")  # to warm up
+                    compare(mine, theirs, f"{case.name}: ours and {case.peer} {other}".strip(), case.tolerance)
         times = {key: [] for key in sides}
-        for _ in range(repeats):
+        for _ in range(repeats + 1):
             for key, side in sides.items():
-                times[key].append(side.ask("step"))
-        ms = {key: median(values) for key, values in times.items()}
-        best = min(others, key=ms.get)
-        peaks = {key: sides[key].ask("peak") for key in ("", best)}
-    return Entry(name, ms[""], best, ms[best], ms[""] / ms[best], peaks[""], peaks[best])
+                times[key].append(side.ask("turn"))
+                on_turn()
+        ms = {key: median(values[1:]) for key, values in times.items()}  # the first is to warm up
+        best = min(case.others, key=ms.get, default=None)
+        peaks = {key: sides[key].ask("peak") for key in (OURS, best)}
+    if best is None:
+        return Entry(case.name, ms[OURS], None, None, None, peaks[OURS], None)
+    other = f"{case.peer} {version_of(case.peer)} {best}".strip()
+    return Entry(case.name, ms[OURS], other, ms[best], ms[OURS] / ms[best], peaks[OURS], peaks[best])
+
+
+def turns(case: Case, repeats: int) -> int:
+    """How many turns `interleaved` takes."""
+    return (1 + len(case.others)) * (repeats + 1)
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package by the name that it is imported by."""
+    found = metadata.packages_distributions().get(package, [package])
+    return metadata.version(found[0])
 
 
 def compare(ours: Mapping, theirs: Mapping, what: str, tolerance: float) -> None:
-    """Raises `ValueError` where two sides' results differ."""
+    """Raises `ResultsDiffer` where two sides' results differ."""
     if set(ours) != set(theirs):
-        raise ValueError(f"{what} give different results: {sorted(set(ours) ^ set(theirs))}")
+        raise ResultsDiffer(f"{what} give different results: {sorted(set(ours) ^ set(theirs))}")
     largest = {key: np.abs(theirs[key]).max(initial=0) for key in theirs}
     floor = 1e-3 * max(largest.values())  # some gradients are zero but for rounding
     for key in ours:
         error = np.abs(ours[key] - theirs[key]).max(initial=0) / max(largest[key], floor)
         if not error <= tolerance:
-            raise ValueError(f"{what} differ in {key} by {error:.1e} of its largest value")
+            raise ResultsDiffer(f"{what} differ in {key} by {error:.1e} of its largest value")
 
 
 def peak_mb() -> float:
@@ -131,10 +163,10 @@ def serve(target: str, settings: str) -> None:
         answer = None
         if command == "save":
             np.savez(path, **side.result)
-        elif command == "step":
+        elif command == "turn":
             start = time.perf_counter()
-            side.step()
-            answer = 1e3 * (time.perf_counter() - start)
+            side.turn()
+            answer = 1e3 * (time.perf_counter() - start) / side.steps
         else:
             answer = peak_mb()
         print(json.dumps(answer), flush=True)

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from cmir_ref.bench.peers import compare, interleaved
+from cmir_ref.bench.peers import Case, ResultsDiffer, compare, interleaved, turns
 
 SIDES = """
 import time
 import numpy as np
 from cmir_ref.bench.peers import Side
 
-def side(value, seconds, size=0):
+def side(value, seconds, size=0, steps=1):
     waste = np.ones(size)
-    return Side({"loss": np.array(value), "none": np.zeros(0)}, lambda: time.sleep(seconds) or waste)
+    return Side({"loss": np.array(value), "none": np.zeros(0)}, lambda: time.sleep(seconds) or waste, steps)
 """
 
 
@@ -20,25 +20,37 @@ def side(value, seconds, size=0):
 def sides(tmp_path, monkeypatch):
     (tmp_path / "toy_sides.py").write_text(SIDES, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return lambda **settings: ("toy_sides:side", settings)
+    return lambda **settings: ("toy_sides:side", {"value": 1.0, "seconds": 0.0} | settings)
 
 
 def test_the_best_of_the_others_is_reported(sides):
-    others = {"slow": sides(value=1.0, seconds=0.5), "quick": sides(value=1.0, seconds=0.0, size=30_000_000)}
-    entry = interleaved("toy", sides(value=1.0, seconds=0.01), others, repeats=3)
-    assert (entry.name, entry.other) == ("toy", "quick")
+    others = {"slow": sides(seconds=0.5), "quick": sides(size=30_000_000)}
+    case, seen = Case("toy", sides(seconds=0.01), "numpy", others), []
+    entry = interleaved(case, repeats=3, on_turn=lambda: seen.append(1))
+    assert (entry.name, entry.other) == ("toy", f"numpy {np.__version__} quick")
     assert entry.ours_ms >= 10 and entry.ratio == entry.ours_ms / entry.other_ms
     assert entry.other_peak_mb > entry.peak_mb + 200  # each side's memory is its own
+    assert len(seen) == turns(case, 3) == 12  # the first of each side is to warm up
+
+
+def test_a_turn_of_many_steps_or_of_a_part_of_one(sides):
+    many, part = (interleaved(Case("toy", sides(seconds=0.1, steps=n)), repeats=1).ours_ms for n in (10, 0.1))
+    assert 10 <= many < 100 and part >= 1000
+
+
+def test_no_peer(sides):
+    entry = interleaved(Case("toy", sides()), repeats=1)
+    assert (entry.other, entry.other_ms, entry.ratio, entry.other_peak_mb) == (None, None, None, None)
 
 
 def test_sides_that_disagree_are_not_timed(sides):
-    with pytest.raises(ValueError, match=r"toy: ours and other differ in loss by 1\.0e-01"):
-        interleaved("toy", sides(value=1.1, seconds=0), {"other": sides(value=1.0, seconds=0)})
+    with pytest.raises(ResultsDiffer, match=r"toy: ours and numpy b differ in loss by 1\.0e-01"):
+        interleaved(Case("toy", sides(value=1.1), "numpy", {"b": sides()}))
 
 
 def test_comparison():
     one = {"loss": np.array(2.0), "zero": np.array(1e-7)}
     compare(one, {"loss": np.array(2.001), "zero": np.array(0.0)}, "both", 1e-3)
     for other in ({"loss": np.array(2.0)}, {"loss": np.array(2.0), "zero": np.array(1e-2)}, one | {"loss": np.nan}):
-        with pytest.raises(ValueError, match="both"):
+        with pytest.raises(ResultsDiffer, match="both"):
             compare(one, other, "both", 1e-3)

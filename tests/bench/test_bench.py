@@ -1,0 +1,110 @@
+"""The benchmarks at tiny sizes, and the command around them."""
+
+import importlib.util
+import json
+import sys
+
+import pytest
+
+from cmir_ref import cli
+from cmir_ref.bench import conv, data, latent, retrieval, suite
+from cmir_ref.bench.peers import Case, interleaved
+from cmir_ref.errors import InputError
+
+KEYS = ["name", "ours_ms", "other", "other_ms", "ratio", "peak_mb", "other_peak_mb"]
+NAMES = [
+    "conv/pan/paper",
+    "conv/pan/released-frozen",
+    "conv/pan/released-train",
+    "conv/mul/paper",
+    "conv/mul/released-frozen",
+    "latent/64",
+    "retrieval/top10",
+    "retrieval/ap",
+]
+TINY = {case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80)]}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """`installed("torch", …)`: these peers are there, and no other."""
+    real = importlib.util.find_spec
+
+    def only(*peers):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda n: (True if n in peers else None) if n in suite.PEERS else real(n)
+        )
+
+    return only
+
+
+def call(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["cmir-ref", "bench", *words])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+def test_names(installed):
+    installed(*suite.PEERS)
+    assert [case.name for case in suite.chosen() if not case.name.startswith("data/")] == NAMES
+    assert [case.name for case in suite.chosen(["latent", "retrieval"])] == NAMES[5:]
+    assert [case.name for case in suite.chosen(against="faiss")] == ["retrieval/top10"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "against", "says"),
+    [
+        (["speed"], None, "one of conv, latent"),
+        ([], "jax", "one of torch, faiss, sklearn"),
+        (["data"], "faiss", "nothing in it is measured against faiss"),
+        (["retrieval"], None, r"faiss not installed; pip install 'cmir-ref\[bench\]'"),
+    ],
+)
+def test_what_is_refused(installed, kinds, against, says):
+    installed("torch", "sklearn")
+    with pytest.raises(InputError, match=says):
+        suite.chosen(kinds, against)
+
+
+def test_a_missing_peer_is_one_line_and_status_2(installed, monkeypatch, capsys):
+    installed()
+    assert call(monkeypatch, "conv", "--against", "torch") == 2
+    assert capsys.readouterr().err == "error: bench: torch not installed; pip install 'cmir-ref[bench]'\n"
+
+
+@pytest.mark.parametrize("name", ["data/image", "data/stream/mul", "data/step/mul"])
+def test_data(name):
+    entry = interleaved(TINY[name], repeats=1)
+    assert entry.ours_ms > 0 and entry.peak_mb > 10
+
+
+@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap"])
+def test_peers_give_the_same_results(name):
+    pytest.importorskip(TINY[name].peer)
+    assert interleaved(TINY[name], repeats=1).ratio > 0
+
+
+def test_json_and_table(monkeypatch, capsys):
+    monkeypatch.setattr(suite, "chosen", lambda kinds, against: [TINY["data/stream/mul"], TINY["data/image"]])
+    assert call(monkeypatch, "--json", "--repeats", "1") == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [list(entry) for entry in entries] == [KEYS, KEYS]
+    assert entries[0]["other"] is None and entries[1]["other"].startswith("PIL ")
+    assert entries[1]["ratio"] == pytest.approx(entries[1]["ours_ms"] / entries[1]["other_ms"])
+    assert call(monkeypatch, "--repeats", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["data/stream/mul", "data/image"] and "numpy" in lines[3]
+
+
+def test_results_that_differ_are_status_1(monkeypatch, capsys):
+    ours, other = (("cmir_ref.bench.data:step", {"net": "mul", "tiles": n, "at_hand": True}) for n in (80, 96))
+    monkeypatch.setattr(suite, "chosen", lambda kinds, against: [Case("toy", ours, "numpy", {"": other})])
+    assert call(monkeypatch) == 1
+    assert "toy: ours and numpy differ in loss" in capsys.readouterr().err
+
+
+def test_the_conv_cases_name_their_sides():
+    assert all(set(case.others) == {"contiguous", "channels_last"} for case in conv.cases())
