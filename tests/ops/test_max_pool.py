@@ -41,6 +41,7 @@ def test_windows_of_more_places_than_a_byte_can_name(f):
     x = np.arange(f * f, dtype=float).reshape(1, f, f, 1)
     y, cache = max_pool(x, f)
     assert y.item() == f * f - 1
+    assert cache.winner.dtype == ("uint8" if f == 16 else "uint32")
     np.testing.assert_array_equal(max_pool_backward(np.full(y.shape, 3.0), cache), np.where(x == f * f - 1, 3.0, 0))
 
 

@@ -144,6 +144,15 @@ def test_smallest_keeps_runs_whose_minima_tie():
         np.testing.assert_array_equal(value, np.sort(level, axis=1)[:, :k])
 
 
+@pytest.mark.parametrize(("items", "k"), [(37, 1), (400_000, 1), (1000, 10), (5000, 400)])
+def test_smallest_of_distinct_levels(items, k):
+    rng = np.random.default_rng(items)
+    level = np.stack([rng.permutation(items) for _ in range(5)])
+    column, value = smallest(level, k)
+    np.testing.assert_array_equal(value, np.tile(np.arange(k), (5, 1)))
+    np.testing.assert_array_equal(np.take_along_axis(level, column, axis=1), value)
+
+
 def test_memory_stays_below_the_bound():
     rng = np.random.default_rng(7)
     q, g = rng.normal(size=(600, 4)), rng.normal(size=(20_000, 4))  # all distances at once: 92 MiB in float64
