@@ -7,6 +7,7 @@ from ..models.pretraining import pretraining_objective, pretraining_objective_ba
 from ..ops.fused.parallel import single_threaded_blas
 from ..params import Params, flatten
 from ..training.adam import adam
+from ..training.loop import keep_freed_memory
 from .peers import Case, Side
 
 SHAPES = {"pan": (256, 256, 1), "mul": (64, 64, 4)}
@@ -24,32 +25,32 @@ def cases() -> list[Case]:
     """`conv/pan/paper` … `conv/mul/released-frozen`; PyTorch may lay out its arrays in either way."""
     found = []
     for net, order in ENTRIES:
-        settings = {"net": net, "order": order}
+        settings = {"shape": SHAPES[net], "order": order}
         layouts = ("contiguous", "channels_last")
         others = {layout: (f"{__name__}:torch_side", settings | {"layout": layout}) for layout in layouts}
         found.append(Case(f"conv/{net}/{order}", (f"{__name__}:our_side", settings), "torch", others))
     return found
 
 
-def drawn(net: str, order: str):
+def drawn(shape: tuple[int, int, int], order: str, batch: int):
     """(network, params, buffers, x, y, mask), the same for both sides."""
     block_order, norm = ORDERS[order]
-    shape = SHAPES[net]
     network = choose_pretrainer(shape, block_order=block_order, batch_norm=norm, dropout=0.5)
     rng = np.random.default_rng(0)
     params, buffers = network.init(network.arch, shape, FEATURES, CLASSES, rng)
-    x = rng.standard_normal((BATCH, *shape), dtype=np.float32)
-    return network, params, buffers, x, rng.integers(0, CLASSES, BATCH), rng.random((BATCH, FEATURES)) > 0.5
+    x = rng.standard_normal((batch, *shape), dtype=np.float32)
+    return network, params, buffers, x, rng.integers(0, CLASSES, batch), rng.random((batch, FEATURES)) > 0.5
 
 
-def our_side(net: str, order: str) -> Side:
+def our_side(shape: tuple[int, int, int], order: str, batch: int = BATCH) -> Side:
     """This package's step."""
-    network, params, buffers, x, y, mask = drawn(net, order)
+    keep_freed_memory()
+    network, params, buffers, x, y, mask = drawn(shape, order, batch)
     params = Params(params)
     m, v = np.zeros_like(params.flat), np.zeros_like(params.flat)
     steps = 0
 
-    def gradients(n=BATCH):
+    def gradients(n=None):
         masks = {"z": mask[:n]}
         loss, cache = pretraining_objective(
             params, x[:n], y[:n], network=network, buffers=buffers, masks=masks, scaled=True
@@ -66,13 +67,13 @@ def our_side(net: str, order: str) -> Side:
     return Side({"loss": loss, **grads}, step)
 
 
-def torch_side(net: str, order: str, layout: str) -> Side:
+def torch_side(shape: tuple[int, int, int], order: str, layout: str) -> Side:
     """PyTorch's step: the same network from the same start, in its own layout, with its fused Adam."""
     import torch
     from torch import nn
     from torch.nn import functional
 
-    network, params, _, x, y, mask = drawn(net, order)
+    network, params, _, x, y, mask = drawn(shape, order, BATCH)
     memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
     y, mask = torch.from_numpy(y), torch.from_numpy(mask)

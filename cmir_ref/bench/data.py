@@ -16,6 +16,7 @@ from ..data.images import read_images
 from ..params import Params, flatten
 from ..training.adam import adam
 from ..training.inputs import ahead, fit_normaliser, random_symmetry
+from ..training.loop import keep_freed_memory
 from ..training.stages import Source, init_pretrainer, stage1_task
 from .peers import Case, Side
 
@@ -91,6 +92,7 @@ def stream(net: str, tiles: int) -> Side:
 def step(net: str, tiles: int, at_hand: bool) -> Side:
     """Steps of stage 1 on batches prepared by a thread of their own, or on one that is there."""
     threadpool_limits(1, user_api="blas")
+    keep_freed_memory()
     task, params, buffers = task_of(net, tiles)
     m, v, taken = np.zeros_like(params.flat), np.zeros_like(params.flat), itertools.count(1)
     first = next(task.batches(0))

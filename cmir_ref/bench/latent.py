@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from ..config import Config
 from ..params import Params, flatten
 from ..training.adam import adam
+from ..training.loop import keep_freed_memory
 from ..training.stages import Source, init_stage2, stage2_network, stage2_task
 from .peers import Case, Side
 
@@ -39,8 +40,9 @@ def drawn():
 
 
 def our_side() -> Side:
-    """This package's step; products in one thread, as in training."""
+    """This package's step; products in one thread and memory kept, as in training."""
     threadpool_limits(1, user_api="blas")
+    keep_freed_memory()
     task, params, batch = drawn()
     m, v = np.zeros_like(params.flat), np.zeros_like(params.flat)
     parts, grads, _ = task.gradients(params, {}, batch, 0, 0)

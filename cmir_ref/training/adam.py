@@ -5,7 +5,7 @@ import math
 from ..backend import Array, get_xp
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-CHUNK = 2**15  # of the vector at a time: what the passes below share stays in the processor's cache
+CHUNK = 2**16  # of the vector at a time: what the passes below share stays in the processor's cache
 
 
 def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, decay: Array | float = 0.0) -> None:

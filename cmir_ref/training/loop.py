@@ -73,6 +73,16 @@ def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> Stat
     return State(params, buffers, zeros(params.flat), zeros(params.flat), Params(params), Params(buffers))
 
 
+def keep_freed_memory() -> None:
+    """Lets glibc keep what a step frees for the next one; elsewhere nothing happens.
+
+    It gives memory back to the kernel, which then clears every page of the next step: a third of the time of a small
+    one. Freeing one large block raises the size from which it does so to twice the block's (mallopt(3),
+    M_MMAP_THRESHOLD; 32 MiB is the most that counts). The block is never written to, so it takes no memory.
+    """
+    np.empty(31 * 2**20, np.uint8)
+
+
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small products: waking more threads costs more than it gives
 def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> State:
     """Trains from `state.epoch` to the end and returns the last state.
@@ -80,6 +90,7 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
     `on_step(done, steps, parts)` follows each batch, `on_epoch(state, Epoch)` each epoch (it saves and logs).
     Raises `FloatingPointError` when the loss is no longer finite, naming stage, epoch and step.
     """
+    keep_freed_memory()
     schedule = task.schedule
     masks = [_mask(state.params, group) for group in task.groups]
     decay = _decay(state.params, schedule.weight_decay)
