@@ -116,7 +116,9 @@ def test_the_order_of_the_gallery_does_not_matter(seed):
 def test_only_the_order_of_distances_matters(seed):
     distances, hits = random_case(seed)
     expected = average_precision(distances, hits)
-    for other in (np.exp(distances / 3.0), np.log1p(distances) - 5, distances * 10**12 - 7, distances.astype("uint8")):
+    large = distances * 10**12
+    others = [np.exp(distances / 3.0), np.log1p(distances) - 5, large - 7, large - 10**13, distances.astype("uint8")]
+    for other in others:
         np.testing.assert_array_equal(average_precision(other, hits), expected)
         for ties in ("index", "expected"):
             np.testing.assert_array_equal(
