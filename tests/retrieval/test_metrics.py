@@ -134,6 +134,11 @@ def test_untied_rankings_agree_with_a_loop_and_perfect_ones_score_exactly_one():
     assert (average_precision(np.arange(300) + 0 * distances, np.arange(300) < np.arange(1, 51)[:, None]) == 1).all()
 
 
+def test_an_excluded_item_comes_behind_the_largest_distance():
+    distances, hits = np.array([[2**30 - 1, 5, 2**30 - 1]]), np.array([[True, False, True]])
+    assert average_precision(distances, hits, exclude=np.array([2])) == [1 / 2]
+
+
 def test_five_cutoffs_and_the_order_of_the_gallery_by_default():
     distances, hits = random_case(3, items=90)
     np.testing.assert_array_equal(
