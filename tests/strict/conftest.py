@@ -1,0 +1,28 @@
+"""Every test that takes `xp` runs on the stand-in, and on CuPy where there is a GPU."""
+
+import pytest
+
+from cmir_ref.backend import GPUUnavailable, library
+
+
+@pytest.fixture(params=["strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+def xp(request):
+    """The stand-in, or CuPy."""
+    if request.param == "strict":
+        from strict.standin import xp
+
+        return xp
+    return cupy_or_skip()
+
+
+@pytest.fixture(scope="session")
+def gpu():
+    """CuPy on a working GPU."""
+    return cupy_or_skip()
+
+
+def cupy_or_skip():
+    try:
+        return library("cuda")
+    except GPUUnavailable as missing:
+        pytest.skip(str(missing))

@@ -1,0 +1,48 @@
+"""The numeric suite on the stand-in for CuPy, and on CuPy: what NumPy computes, to the bit.
+
+The fused twins take NumPy's arrays alone; others go through the plain composition, and so does NumPy here.
+"""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from strict.moves import arrays, assert_same, moved
+
+from cmir_ref.backend import get_xp
+from cmir_ref.checks import CHECKS, draw
+from cmir_ref.gradcheck.numeric import random_direction
+
+EACH = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """No array is one that the fused twins take."""
+    for module in ("act_norm", "conv_max_pool"):
+        monkeypatch.setattr(sys.modules[f"cmir_ref.ops.fused.{module}"], "np", SimpleNamespace(ndarray=()))
+
+
+def upstream(y):
+    """A random gradient for every part of y."""
+    rng = np.random.default_rng(8)
+    return moved(y, lambda part: np.asarray(random_direction(rng, np.shape(part)), part.dtype))
+
+
+@EACH
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_values_and_gradients(check, dtype, xp, plain):
+    pair = draw(check)
+    pair = moved(pair, lambda array: array.astype(dtype) if array.dtype == float else array)
+    inputs = list(pair.inputs.values())
+    y, cache = pair.forward(*inputs)
+    dy = upstream(y)
+    expected = y, pair.backward(dy, cache)
+
+    there = moved(pair, xp.asarray)
+    found, cache = there.forward(*there.inputs.values())
+    gradients = there.backward(moved(dy, xp.asarray), cache)
+    assert len(arrays(expected)) > 1
+    assert {get_xp(array) for array in arrays(found, gradients)} == {xp}
+    assert_same(xp, (found, gradients), expected)
