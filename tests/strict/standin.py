@@ -44,6 +44,11 @@ SEQUENCES = {  # parameters that hold whole numbers for the host, or a sequence 
     *("shape", "axis", "axes", "newshape", "reps", "pad_width", "repeats", "shift", "window_shape", "tup", "arrays"),
     *("source", "destination", "indices_or_sections", "args", "operands", "xi", "arys"),
 }
+NUMBERS = {  # parameters for which the host must know the number
+    *("shape", "axis", "axes", "N", "M", "k", "n", "start", "stop", "step", "num", "kth", "decimals", "minlength"),
+    *("newshape", "axis1", "axis2", "offset", "reps", "shift", "window_shape"),
+}
+DTYPES = "?bBhHiIlLqQefdFD"
 ARRAYS_OF_BOOL = {"allclose", "array_equal", "array_equiv"}  # 0-d arrays in CuPy
 
 
@@ -141,6 +146,9 @@ def _wrapped(value):
 def _call(name: str, function, text: str, args: tuple, settings: dict):
     """`function` on what `args` hold; refused where CuPy has no such parameter or wants a device array."""
     bound = _bind(name, text, args, settings)
+    for key in NUMBERS & bound.keys():
+        if any(isinstance(part, DeviceArray) for part in _parts(bound[key])):
+            raise Refused("index", f"{name}({key}=device array)")
     sequences = any(key in SEQUENCES for key in bound)
     args = [_inside(value, name, sequences) for value in args]
     value = _wrapped(function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()}))
@@ -173,17 +181,16 @@ class Library(ModuleType):
         found = numpys
         if full == "ndarray":
             found = DeviceArray
-        elif full in SURFACE["ufuncs"]:
+        elif isinstance(numpys, np.ufunc):
             found = Ufunc(full, numpys)
-        elif full in SURFACE["functions"]:
-            found = _function(full, numpys)
+        elif full not in SURFACE["constants"]:
+            found = _function(full, numpys, SURFACE["functions"].get(full, "x"))
         setattr(self, name, found)
         return found
 
 
-def _function(name: str, numpys):
-    """CuPy's function `name`."""
-    text = SURFACE["functions"][name]
+def _function(name: str, numpys, text: str):
+    """CuPy's function `name` with the parameters `text`."""
 
     def function(*args, **settings):
         if name in UPLOADING and args and not isinstance(args[0], DeviceArray):
@@ -207,20 +214,21 @@ class Ufunc:
     def __init__(self, name: str, numpys: np.ufunc):
         inputs, *words = SURFACE["ufuncs"][name].split(" ")
         self.name, self.numpys, self.nin, self.has_at = name, numpys, int(inputs), "at" in words
-        self.loops = [tuple(word.split("->")) for word in words if "->" in word]
 
     def __call__(self, *args, **settings):
         if settings.keys() - {"out", "dtype", "casting"}:
             raise Refused("no such parameter", f"{self.name}({', '.join(settings)})")
         values = [_inside(value, self.name) for value in args]
-        found = self.numpys(*values, **{key: _inside(value, self.name, True) for key, value in settings.items()})
         self.check(values[: self.nin])
+        found = self.numpys(*values, **{key: _inside(value, self.name, True) for key, value in settings.items()})
         out = settings.get("out")
         return out if isinstance(out, DeviceArray) else _wrapped(found)
 
     def check(self, values: list) -> None:
-        if not _has_loop(self.name, tuple(value.dtype for value in values if isinstance(value, np.ndarray))):
-            raise Refused("no such dtype", f"{self.name} of {[getattr(v, 'dtype', v) for v in values]}")
+        """Refuses arrays for which CuPy has no loop, or one that gives another dtype than NumPy's."""
+        dtypes = tuple(value.dtype for value in values if isinstance(value, np.ndarray))
+        if not _agree(self.name, dtypes, len(dtypes) == len(values)):
+            raise Refused("no such dtype", f"{self.name} of {', '.join(map(str, dtypes))}")
 
     def __getattr__(self, name: str):
         if name == "at" and self.has_at:
@@ -232,10 +240,20 @@ class Ufunc:
 
 
 @cache
-def _has_loop(name: str, dtypes: tuple) -> bool:
-    """Whether CuPy has a loop that takes arrays of these dtypes, by safe casts."""
-    loops = [word.split("->")[0] for word in SURFACE["ufuncs"][name].split(" ") if "->" in word]
-    return any(all(np.can_cast(d, char) for d, char in zip(dtypes, loop, strict=False)) for loop in loops)
+def _agree(name: str, dtypes: tuple, alone: bool) -> bool:
+    """Whether CuPy's first loop that takes arrays of these dtypes, by safe casts, gives NumPy's dtypes.
+
+    With a Python scalar beside them (not `alone`) a loop need only be there.
+    """
+    loops = [word.split("->") for word in SURFACE["ufuncs"][name].split(" ") if "->" in word]
+    fits = [out for takes, out in loops if all(map(np.can_cast, dtypes, takes))]
+    if not fits or not alone:
+        return bool(fits)
+    try:
+        found = getattr(np, name).resolve_dtypes((*dtypes, *[None] * len(fits[0])))
+    except TypeError:
+        return False
+    return [np.dtype(char) for char in fits[0]] == list(found[len(dtypes) :])
 
 
 xp = Library()
@@ -266,6 +284,8 @@ class DeviceArray:
     __hash__ = None
 
     def __init__(self, array: np.ndarray):
+        if array.dtype.char not in DTYPES:
+            raise Refused("no such dtype", str(array.dtype))
         self._array = array
 
     def __array_namespace__(self):
