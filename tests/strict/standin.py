@@ -181,7 +181,7 @@ class Library(ModuleType):
         found = numpys
         if full == "ndarray":
             found = DeviceArray
-        elif isinstance(numpys, np.ufunc):
+        elif full in SURFACE["ufuncs"] and isinstance(numpys, np.ufunc):
             found = Ufunc(full, numpys)
         elif full not in SURFACE["constants"]:
             found = _function(full, numpys, SURFACE["functions"].get(full, "x"))
