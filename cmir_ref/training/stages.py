@@ -241,9 +241,9 @@ def stage2_task(
         )
 
     def validate(params, buffers):
-        v = [embed(network, params, buffers, i, sources[i], validation[i], xp) for i in (0, 1)]
-        y = [sources[i].labels[validation[i]] for i in (0, 1)]
-        if not all(np.isfinite(v_m).all() for v_m in v):
+        v = [embed_there(network, params, buffers, i, sources[i], validation[i], xp) for i in (0, 1)]
+        y = [to_device(sources[i].labels[validation[i]], xp) for i in (0, 1)]
+        if not all(bool(xp.isfinite(v_m).all()) for v_m in v):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
         scores = {  # None, where no query has a relevant item, counts as 0
             f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j], distance=config.distance)["map"] or 0.0
@@ -263,7 +263,7 @@ ALTERNATING = tuple(
 )
 
 
-def embed(
+def embed_there(
     network: Stage2,
     params: Mapping[str, Array],
     buffers: Mapping[str, Array],
@@ -273,13 +273,17 @@ def embed(
     xp=np,
     *,
     average_views: bool = False,
-) -> np.ndarray:
-    """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, on the host."""
+) -> Array:
+    """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, as an array of `xp`."""
     front, name = network.fronts[place], FRONTS[place]
     if front is None:
         z = source.on(xp).read(index)
     else:
         own, own_buffers = under(name, params), under(name, buffers)
         z = forward_there(front, own, own_buffers, source, index, xp, average_views=average_views).z
-    v, _ = encode(under("latent", params), "ab"[place], z, arch=network.arch)
-    return to_host(v)
+    return encode(under("latent", params), "ab"[place], z, arch=network.arch)[0]
+
+
+def embed(*args, **settings) -> np.ndarray:
+    """`embed_there`, on the host."""
+    return to_host(embed_there(*args, **settings))
