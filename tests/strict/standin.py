@@ -149,6 +149,9 @@ def _call(name: str, function, text: str, args: tuple, settings: dict):
     for key in NUMBERS & bound.keys():
         if any(isinstance(part, DeviceArray) for part in _parts(bound[key])):
             raise Refused("index", f"{name}({key}=device array)")
+    for key in ("values", "prepend", "append", "v"):
+        if isinstance(bound.get(key), int | float):
+            traffic.upload(f"{name}({key}=number)")
     sequences = any(key in SEQUENCES for key in bound)
     args = [_inside(value, name, sequences) for value in args]
     value = _wrapped(function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()}))
@@ -236,6 +239,8 @@ class Ufunc:
         raise Absent("no such name", f"cupy.{self.name}.{name}")
 
     def _at(self, array, index, *values):
+        if not all(isinstance(value, DeviceArray) for value in values):
+            traffic.upload(f"{self.name}.at(number)")
         self.numpys.at(_inside(array, "at"), _key(index, array), *(_inside(value, "at") for value in values))
 
 
@@ -352,11 +357,13 @@ class DeviceArray:
         return DeviceArray(found if isinstance(found, np.ndarray) else self._array[(*_parts(index), ...)])
 
     def __setitem__(self, key, value):
-        masked = any(isinstance(k, DeviceArray) and k.dtype == bool for k in _parts(key))
-        if masked and isinstance(value, DeviceArray) and value.ndim:
-            traffic.wait("mask")
+        if any(isinstance(k, DeviceArray) and k.dtype == bool for k in _parts(key)):
+            traffic.wait("mask")  # CuPy counts the places first
         index = _key(key, self)
-        if not masked and any(isinstance(k, np.ndarray) for k in _parts(index)):
+        places = [k for k in _parts(index) if isinstance(k, np.ndarray)]
+        if places and not isinstance(value, DeviceArray):
+            traffic.upload("a number for places in an array")
+        if any(k.dtype != bool for k in places):
             places = np.arange(self.size).reshape(self.shape)[index]
             if np.unique(places).size < places.size:
                 raise Refused("repeated index", "in an assignment the order of which is undefined")
