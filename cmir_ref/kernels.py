@@ -7,9 +7,7 @@ one signature; a twin is what defines its kernel, and what tests compare with bo
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-
-from .backend import Array
+from .backend import Array, get_xp
 
 
 class Source(NamedTuple):
@@ -47,11 +45,9 @@ def adam_step(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, ep
     compiled("adam_step")(g, decay, lr, rate, epsilon, share_m, share_v, theta, m, v)
 
 
-def adam_step_plain(
-    theta: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *, decay, lr, rate, epsilon, share_m, share_v
-) -> None:
-    """The same on NumPy arrays."""
+def adam_step_plain(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
+    """The same by operators, on NumPy's arrays as on any."""
     theta -= lr * (decay * theta)
     m += share_m * (g - m)
     v += share_v * (g * g - v)
-    theta -= rate * (m / (np.sqrt(v) + epsilon))
+    theta -= rate * (m / (get_xp(v).sqrt(v) + epsilon))
