@@ -200,7 +200,7 @@ def _function(name: str, numpys, text: str):
             _bind(name, text, args, settings)
             traffic.upload(name)
             return DeviceArray(numpys(*args, **settings).copy())
-        if name in UPLOADING and "copy" not in settings and numpys(args[0]._array, **settings) is args[0]._array:
+        if name in UPLOADING and len(args) == 1 and numpys(args[0]._array, **settings) is args[0]._array:
             return args[0]
         if name in WAITING or (name == "where" and len(args) == 1) or name.startswith("linalg."):
             traffic.wait(name)
@@ -393,7 +393,7 @@ class DeviceArray:
         if name not in methods and (name not in SURFACE["attributes"] or name.startswith("__")):
             raise Absent("no such name", f"cupy.ndarray.{name}")
         found = getattr(self._array, name, None)
-        if found is None:
+        if found is None or name in ("flat", "data", "base"):  # these would show what is inside
             raise Absent("no such name", f"numpy.ndarray.{name}")
         if not callable(found):
             return _wrapped(found) if isinstance(found, np.ndarray) else found

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 import worlds
-from strict.moves import assert_same, moved
+from strict.moves import assert_same, moved, silence
 from strict.standin import Refused, no_traffic
 
 from cmir_ref.training.loop import new_state, train_epochs
@@ -64,15 +64,6 @@ NETWORKS = {f"stage1/{name}": (stage1, settings) for name, settings in STAGE_1.i
 NETWORKS |= {f"stage2/{name}": (stage2, settings) for name, settings in STAGE_2.items()}
 
 
-def silence(xp):
-    """Within it, transfers and waits are errors."""
-    if xp.__name__ == "cupy":
-        import cupyx
-
-        return cupyx.allow_synchronize(False)
-    return no_traffic()
-
-
 def trained(name, xp, during=None):
     """(the last state, each epoch's mean losses) of a network's loop; `during()` is entered while it takes steps."""
     build, settings = NETWORKS[name]
@@ -99,7 +90,6 @@ def trained(name, xp, during=None):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize")
 def test_steps_without_traffic_give_the_same_network(name, xp, plain):
     expected, expected_losses = trained(name, np)
     state, losses = trained(name, xp, during=lambda: silence(xp))
