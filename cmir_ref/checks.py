@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import losses, ops
+from .backend import get_xp
 from .gradcheck import Result, check_gradient
 from .gradcheck.numeric import random_direction
 from .losses.eq6_total import LatentOutput, Readings, Weights
@@ -322,7 +323,8 @@ def _eq6(rng, reading, n=5, d=3, k=4, f=6, c=2):
 
     def backward(dl, cache):
         d = losses.total_backward(dl, cache)
-        return [*d.output, *d.z, d.w["w"], d.w.get("head", np.zeros((c, k)))]
+        xp, dtype = get_xp(d.w["w"]), d.w["w"].dtype
+        return [*d.output, *d.z, d.w["w"], d.w["head"] if "head" in d.w else xp.zeros((c, k), dtype=dtype)]
 
     return Pair(forward, backward, inputs)
 

@@ -129,7 +129,7 @@ def evaluate(
     if gallery not in (None, "test", "train", "all"):
         raise InputError(f"--gallery {gallery}: it is one of test, train, all")
     loaded = runs.load_run(run)
-    show(runs.evaluate(loaded, gallery), as_json)
+    show(runs.evaluate(loaded, gallery, device=device), as_json)
     try:
         print(f"gallery: {runs.write_gallery(loaded, gallery)}", file=sys.stderr)
     except OSError as error:
@@ -159,7 +159,7 @@ def retrieve(
         raise InputError(f"--from {modality}: it is one of a, b")
     loaded = runs.load_run(run)
     modality = modality or runs.guess_modality(loaded, query)
-    hits = runs.retrieve(loaded, query, to, k, modality=modality)
+    hits = runs.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = runs.retrieval_page(loaded, query, modality, hits)
     try:
         print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)

@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .backend import GPUUnavailable, library
+from .backend import GPUUnavailable, describe, library
 from .data.locate import find
 from .errors import InputError
 
@@ -46,14 +46,13 @@ def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
     for pool in threadpool_info():
         machine[pool.get("internal_api", pool["user_api"])] = f"{pool.get('version')}, {pool['num_threads']} threads"
     try:
-        cupy = library("cuda")
-        gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        gpu = describe(library("cuda"))
     except GPUUnavailable as error:
-        gpu = str(error)
+        gpu = {"cuda": str(error).removeprefix("device cuda: ")}
     found = {}
     for name, files in DATA_SETS.items():
         try:
             found[name] = ", ".join(str(find(root, file)) for file in files)
         except InputError as error:
             found[name] = f"not found: {error}"
-    return {"packages": packages, "machine": machine, "gpu": {"cuda": gpu}, "data": found}
+    return {"packages": packages, "machine": machine, "gpu": gpu, "data": found}

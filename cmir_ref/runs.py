@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backend import library, rng
+from .backend import library, rng, to_device, to_host
 from .config import Config, load_config
 from .data import Dataset, Modality, Splits, load, pairs_of, read_query, split
 from .errors import InputError
@@ -117,7 +117,7 @@ def train(
         normaliser = folder.normaliser(
             f"input.{name}", lambda m=modality, i=place: fit_normaliser(m.x, parts.train[i], config.normalise_inputs)
         )
-        source = Source(modality.x, modality.labels, modality.kind, normaliser)
+        source = Source(modality.x, modality.labels, modality.kind, normaliser).on(xp)
         if trains_stage1(config, modality):
             stage = f"stage1.{name}"
             task = stage1_task(config, stage, source, parts.train[place], parts.validation[place], xp)
@@ -132,7 +132,7 @@ def train(
                 f"features.{name}",
                 lambda z=z, i=place: fit_normaliser(z, parts.train[i], config.normalise_features),
             )
-            source = Source(z, modality.labels, "features", normaliser)
+            source = Source(z, modality.labels, "features", normaliser).on(xp)
         sources.append(source)
         frozen.append(source.x.shape[1:])
 
@@ -276,13 +276,13 @@ def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.nda
     return e.v[place][rows], e.modalities[place].labels[rows], rows + place * len(e.v[0])
 
 
-def evaluate(run: Run, gallery: str | None = None) -> dict[str, Any]:
+def evaluate(run: Run, gallery: str | None = None, *, device: str = "cpu") -> dict[str, Any]:
     """Every direction's metrics on the test part, and the state of the space: the JSON of DESIGN 7.
 
     Queries are the test part; the `gallery` is "test", "train" or "all" (default: the run's setting). "a->ab" searches
     both modalities at once; a query never finds itself.
     """
-    gallery = gallery or run.config.gallery
+    xp, gallery = library(device), gallery or run.config.gallery
     directions = {}
     for direction in DIRECTIONS:
         query_name, gallery_name = direction.split("->")
@@ -290,11 +290,8 @@ def evaluate(run: Run, gallery: str | None = None) -> dict[str, Any]:
         gallery_v, gallery_y, gallery_keys = side(run, gallery_name, gallery)
         place = {key: i for i, key in enumerate(gallery_keys.tolist())}
         directions[direction] = evaluate_direction(
-            v,
-            y,
-            gallery_v,
-            gallery_y,
-            exclude=np.array([place.get(key, -1) for key in keys.tolist()]),
+            *(to_device(part, xp) for part in (v, y, gallery_v, gallery_y)),
+            exclude=to_device(np.array([place.get(key, -1) for key in keys.tolist()]), xp),
             distance=run.config.distance,
             label_names=run.embeddings.label_names,
         )
@@ -376,27 +373,29 @@ def label_names(run: Run, label: Any) -> tuple[str, ...]:
     return tuple(names[i] for i in np.flatnonzero(label)) if np.ndim(label) else (names[int(label)],)
 
 
-def embed_query(run: Run, query: str | Path, modality: str) -> tuple[np.ndarray, str]:
+def embed_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[np.ndarray, str]:
     """(v (1, d_v), id) of a file read as modality "a" or "b" was: the same embedding as within a batch."""
-    place = "ab".index(modality)
+    xp, place = library(device), "ab".index(modality)
     record = run.embeddings.modalities[place]
     x, name = read_query(record, query)
     source = Source(x, record.labels, record.kind, _saved_normaliser(run, f"input.{modality}"))
     if trains_stage1(run.config, record):
-        z = stage1_features(run, modality, record._replace(x=x))
+        z = stage1_features(run, modality, record._replace(x=x), device=device)
         source = Source(z, record.labels, "features", _saved_normaliser(run, f"features.{modality}"))
-    network, params, buffers = stage2_of(run)
+    network, *tensors = stage2_of(run)
+    params, buffers = ({k: to_device(v, xp) for k, v in part.items()} for part in tensors)
     views = run.config.stage1.average_views
-    return embed(network, params, buffers, place, source, np.arange(1), average_views=views), name
+    return embed(network, params, buffers, place, source, np.arange(1), xp, average_views=views), name
 
 
-def stage1_features(run: Run, name: str, modality: Modality) -> np.ndarray:
+def stage1_features(run: Run, name: str, modality: Modality, *, device: str = "cpu") -> np.ndarray:
     """Z (N, d_z) of the samples `modality.x`, by the pretrainer that the run trained for modality "a" or "b"."""
-    own = below(f"stage1.{name}", run.tensors)
-    params, buffers, network = below("params", own), below("buffers", own), pretrainer(run.config, modality.x.shape[1:])
+    xp, own = library(device), below(f"stage1.{name}", run.tensors)
+    params, buffers = ({k: to_device(v, xp) for k, v in below(part, own).items()} for part in ("params", "buffers"))
+    network = pretrainer(run.config, modality.x.shape[1:])
     source = Source(modality.x, modality.labels, modality.kind, _saved_normaliser(run, f"input.{name}"))
     rows, views = np.arange(len(modality.x)), run.config.stage1.average_views
-    return forward_all(network, params, buffers, source, rows, average_views=views).z
+    return forward_all(network, params, buffers, source, rows, xp, average_views=views).z
 
 
 def _saved_normaliser(run: Run, name: str) -> Normaliser:
@@ -411,6 +410,7 @@ def retrieve(
     *,
     modality: str | None = None,
     gallery: str | None = None,
+    device: str = "cpu",
 ) -> list[Hit]:
     """The `k` nearest items of modality `to` ("a", "b" or "all") to a file: an image, a sound, or `file.mat:17`.
 
@@ -419,7 +419,8 @@ def retrieve(
     for files that cannot be read.
     """
     modality = modality or guess_modality(run, query)
-    v, _ = embed_query(run, query, modality)
+    xp = library(device)
+    v, _ = embed_query(run, query, modality, device=device)
     records, own = run.embeddings.modalities, (modality, str(Path(query).resolve()))
     items = []
     for name in "ab" if to == "all" else to:
@@ -429,8 +430,8 @@ def retrieve(
     if not items:
         raise InputError(f"{query}: the gallery holds nothing but the query itself")
     gallery_v = np.stack([run.embeddings.v[p][r] for p, r in items])
-    found, distances = nearest(v, gallery_v, k, distance=run.config.distance)
-    return _hits(run, [items[i] for i in found[0]], distances[0])
+    found, distances = nearest(to_device(v, xp), to_device(gallery_v, xp), k, distance=run.config.distance)
+    return _hits(run, [items[i] for i in to_host(found[0])], to_host(distances[0]))
 
 
 def _hits(run: Run, items: list[tuple[int, int]], distances: np.ndarray) -> list[Hit]:

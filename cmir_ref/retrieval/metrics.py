@@ -7,7 +7,7 @@ neither ranked nor counted. Per-query results are NaN where a query has no relev
 
 from typing import NamedTuple
 
-from cmir_ref.backend import Array, get_xp
+from cmir_ref.backend import Array, get_xp, to_host
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval.distances import blocks, each_block, exclusions, levels, prepare
 from cmir_ref.retrieval.neighbours import put_last, smallest
@@ -303,6 +303,7 @@ def evaluate_direction(
 
     each_block(measure, blocks(queries, items * BYTES, memory_mb), xp)
     averaged = xp.isfinite(found[0])
+    found, averaged, query_labels = map(to_host, (found, averaged, query_labels))  # once, not for each figure
     return {
         **_means(names, found, averaged),
         "without_relevant": int((~averaged).sum()),

@@ -3,6 +3,7 @@
 import math
 
 from ..backend import Array, get_xp
+from ..kernels import adam_step
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 CHUNK = 2**16  # of the vector at a time: what the passes below share stays in the processor's cache
@@ -17,8 +18,12 @@ def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, de
     Sources: Kingma & Ba 2015, algorithm 1; the decoupled `decay` Loshchilov & Hutter 2019.
     """
     xp = get_xp(theta, grad)
-    size = CHUNK if xp.__name__ == "numpy" else len(theta)
     rate, root = lr / (1 - BETA1**t), math.sqrt(1 - BETA2**t)
+    if xp.__name__ == "cupy":
+        shares = {"share_m": 1 - BETA1, "share_v": 1 - BETA2}
+        adam_step(theta, grad, m, v, decay=decay, lr=lr, rate=rate * root, epsilon=EPSILON * root, **shares)
+        return
+    size = CHUNK if xp.__name__ == "numpy" else len(theta)
     decayed = xp.ndim(decay) > 0 or decay != 0
     work = xp.empty_like(theta[:size])
     for start in range(0, len(theta), size):

@@ -1,5 +1,10 @@
-"""What happens to samples between the data set and a network: normalisation, augmentation, batches."""
+"""What happens to samples between the data set and a network: normalisation, augmentation, batches.
 
+On a GPU all of it happens there: `on_device` puts a whole modality into its memory, or sends it batch by batch, as the
+data set stores it (DSRSID's bytes are a quarter of the floats that a network reads). What is random is drawn here.
+"""
+
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,16 +12,53 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import rng
+from ..backend import Array, free_memory, get_xp, pinned, rng, to_device
+
+SHARE = 0.5  # of the free memory of a device that one modality may fill: the rest is for a step's intermediate arrays
+BLOCK_BYTES = 2**26  # of it sent at a time
+
+
+class OnDevice:
+    """The samples x (N, …) of a host array, or of any other set that an index array reads, as arrays of `xp`.
+
+    Whole, where they fill no more than `share` of the device's free memory: then a batch is an indexing there, and all
+    that is sent is its index. Else each batch is read into pinned memory, from where it is copied while the host goes
+    on.
+    """
+
+    def __init__(self, x: Any, xp, share: float = SHARE):
+        self.xp, self.shape, self._host, self._whole = xp, x.shape, x, None
+        sample = math.prod(x.shape[1:]) * np.dtype(x.dtype).itemsize
+        if len(x) * sample <= share * free_memory(xp):
+            self._whole = xp.empty(x.shape, dtype=x.dtype)
+            step = max(1, BLOCK_BYTES // max(sample, 1))
+            for start in range(0, len(x), step):
+                self._whole[start : start + step] = self._sent(np.arange(start, min(start + step, len(x))))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray) -> Array:
+        return self._sent(index) if self._whole is None else self._whole[to_device(index, self.xp)]
+
+    def _sent(self, index: np.ndarray) -> Array:
+        rows = pinned((len(index), *self.shape[1:]), self._host.dtype, self.xp)
+        rows[...] = self._host[index]
+        return to_device(rows, self.xp)
+
+
+def on_device(x: Any, xp) -> Any:
+    """`x` itself for NumPy and where it is there already, else `OnDevice`."""
+    return x if xp is np or isinstance(x, OnDevice) else OnDevice(x, xp)
 
 
 class Normaliser(NamedTuple):
     """x -> (x − mean) / std, channel by channel (the last axis)."""
 
-    mean: np.ndarray
-    std: np.ndarray
+    mean: Array
+    std: Array
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Array) -> Array:
         return (x - self.mean) / self.std
 
 
@@ -45,17 +87,21 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 
-def random_symmetry(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def random_symmetry(images: Array, generator: np.random.Generator) -> Array:
     """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
-    views = symmetries(images.shape)
+    xp, views = get_xp(images), symmetries(images.shape)
     drawn = generator.integers(0, len(views), len(images))
-    out = np.empty_like(images)
-    for i, view in enumerate(views):
-        out[drawn == i] = view(images[drawn == i])
+    order = to_device(np.argsort(drawn, kind="stable"), xp)  # a mask would have to come back from a device
+    ends = np.cumsum(np.bincount(drawn, minlength=len(views))).tolist()
+    out = xp.empty_like(images)
+    for start, stop, view in zip([0, *ends], ends, views, strict=False):
+        if start < stop:
+            rows = order[start:stop]
+            out[rows] = view(images[rows])
     return out
 
 
-def random_shift(patches: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def random_shift(patches: Array, generator: np.random.Generator) -> Array:
     """Each log-mel patch (N, frames, bands, 1) moved by up to 6 frames (60 ms) and 2 bands, its edges repeated: nobody
     starts a word at the same moment, and voices differ in pitch."""
     _, frames, bands, _ = patches.shape
@@ -63,17 +109,18 @@ def random_shift(patches: np.ndarray, generator: np.random.Generator) -> np.ndar
     higher = generator.integers(-2, 3, (len(patches), 1, 1))
     row = (np.arange(frames)[:, None] - later).clip(0, frames - 1)
     band = (np.arange(bands) - higher).clip(0, bands - 1)
-    return patches[np.arange(len(patches))[:, None, None], row, band]
+    xp = get_xp(patches)
+    return patches[tuple(to_device(i, xp) for i in (np.arange(len(patches))[:, None, None], row, band))]
 
 
 AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
 
 
-def symmetries(shape: tuple[int, ...]) -> list[Callable[[np.ndarray], np.ndarray]]:
+def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:
     """The flips and turns of images (N, H, W, C) that keep their shape: eight of a square, four of other rectangles."""
     turns = (0, 1, 2, 3) if shape[1] == shape[2] else (0, 2)
     return [
-        lambda images, turn=turn, mirror=mirror: np.rot90(images[:, :, ::mirror], turn, axes=(1, 2))
+        lambda images, turn=turn, mirror=mirror: get_xp(images).rot90(images[:, :, ::mirror], turn, axes=(1, 2))
         for turn in turns
         for mirror in (1, -1)
     ]

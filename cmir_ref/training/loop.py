@@ -87,13 +87,15 @@ def keep_freed_memory() -> None:
 def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> State:
     """Trains from `state.epoch` to the end and returns the last state.
 
-    `on_step(done, steps, parts)` follows each batch, `on_epoch(state, Epoch)` each epoch (it saves and logs).
+    `on_step(done, steps, parts)` follows each batch (without parts where they are on a device),
+    `on_epoch(state, Epoch)` each epoch (it saves and logs).
     Raises `FloatingPointError` when the loss is no longer finite, naming stage, epoch and step.
     """
     keep_freed_memory()
     schedule = task.schedule
     masks = [_mask(state.params, group) for group in task.groups]
     decay = _decay(state.params, schedule.weight_decay)
+    here = get_xp(state.params.flat) is np
     total_steps = schedule.epochs * task.steps_per_epoch
     while state.epoch < schedule.epochs:
         epoch, started, sums, done = state.epoch, time.perf_counter(), {}, 0
@@ -113,8 +115,8 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value
             done += 1
-            if on_step:
-                on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items()})
+            if on_step:  # a loss on a device is read once an epoch: the host must not wait for each step
+                on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items() if here})
         means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
         if not (np.isfinite(means["loss"]) and bool(get_xp(params.flat).isfinite(params.flat).all())):
             raise FloatingPointError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, rng, to_device, to_host
+from ..backend import Array, get_xp, rng, to_device, to_host
 from ..config import Config
 from ..losses.eq6_total import Readings, Weights
 from ..models.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed, under
@@ -17,7 +17,7 @@ from ..models.latent import Latent, encode, init_latent
 from ..models.pretrainers import Pretrainer, choose_pretrainer
 from ..models.pretraining import pretraining_objective, pretraining_objective_backward
 from ..retrieval import average_precision, evaluate_direction, relevance
-from .inputs import AUGMENTATIONS, epoch_batches, steps_per_epoch, symmetries
+from .inputs import AUGMENTATIONS, Normaliser, epoch_batches, on_device, steps_per_epoch, symmetries
 from .loop import Task
 
 BLOCK = 64  # samples at a time where nothing is learned
@@ -26,14 +26,21 @@ BLOCK = 64  # samples at a time where nothing is learned
 class Source(NamedTuple):
     """One modality as a stage reads it."""
 
-    x: Any  # (N, …) the data set's own array, perhaps memory-mapped
+    x: Any  # (N, …) the data set's own array, perhaps memory-mapped; or `OnDevice`
     labels: np.ndarray
     kind: str
-    normalise: Callable[[np.ndarray], np.ndarray]
+    normalise: Callable[[Array], Array]
 
-    def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> np.ndarray:
+    def on(self, xp) -> "Source":
+        """The same source, whose samples are read as arrays of `xp`; labels stay on the host."""
+        moved = isinstance(self.normalise, Normaliser) and xp is not np
+        normalise = Normaliser(*(to_device(part, xp) for part in self.normalise)) if moved else self.normalise
+        return self._replace(x=on_device(self.x, xp), normalise=normalise)
+
+    def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> Array:
         """Normalised samples, augmented where a generator is given: images turned, sounds shifted."""
-        x = self.normalise(np.asarray(self.x[index]))
+        x = self.x[index]
+        x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
         return AUGMENTATIONS[self.kind](x, augmented) if augmented is not None and self.kind in AUGMENTATIONS else x
 
 
@@ -68,16 +75,17 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
     network, schedule = pretrainer(config, source.x.shape[1:]), config.stage1
     orthogonality = config.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
+    source = source.on(xp)
 
     def batches(epoch):
         pictures = rng(config.seed, f"{name}/augment", epoch) if schedule.augment else None
         masks = rng(config.seed, f"{name}/dropout", epoch)
         for index in epoch_batches(train, schedule.batch_size, config.seed, name, epoch):
             mask = masks.random((len(index), config.d_z)) >= schedule.dropout
-            yield source.read(index, pictures), source.labels[index], mask
+            yield source.read(index, pictures), *(to_device(part, xp) for part in (source.labels[index], mask))
 
     def gradients(params, buffers, batch, epoch, step):
-        x, y, mask = (to_device(part, xp) for part in batch)
+        x, y, mask = batch
         loss, cache = pretraining_objective(
             params, x, y, network=network, buffers=buffers, masks={"z": mask}, kind=kind, **orthogonality
         )
@@ -91,7 +99,7 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
     return Task(name, schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
 
 
-def forward_all(
+def forward_there(
     network: Pretrainer,
     params: Mapping,
     buffers: Mapping,
@@ -102,23 +110,28 @@ def forward_all(
     *,
     average_views: bool = False,
 ) -> PretrainerOutput:
-    """A pretrainer's outputs for the samples `index`, in inference mode, on the host.
+    """A pretrainer's outputs for the samples `index`, in inference mode, as arrays of `xp`.
 
     With `average_views`, those of an image are the mean over its symmetries.
     """
-    blocks = []
+    source, blocks = source.on(xp), []
     for start in range(0, len(index), BLOCK):
         x = source.read(index[start : start + BLOCK])
         views = symmetries(x.shape) if average_views and source.kind == "image" else [lambda images: images]
         outs = []
         for view in views:
-            seen = to_device(np.ascontiguousarray(view(x)), xp)
+            seen = xp.ascontiguousarray(view(x))
             out, _ = network.forward(params, seen, arch=network.arch, mode="inference", buffers=buffers)
-            outs.append([to_host(part) for part in out])
+            outs.append(out)
         blocks.append([sum(parts) / len(views) for parts in zip(*outs, strict=True)])
         if on_step:
             on_step(min(start + BLOCK, len(index)), len(index), {})
-    return PretrainerOutput(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+    return PretrainerOutput(*(xp.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def forward_all(*args, **settings) -> PretrainerOutput:
+    """`forward_there`, its results on the host."""
+    return PretrainerOutput(*(to_host(part) for part in forward_there(*args, **settings)))
 
 
 def classification_scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -197,6 +210,7 @@ def stage2_task(
     """Stage 2: eq. 6 over pairs; `pairs(epoch)` (P, 2) are sample numbers in the two sources."""
     schedule = config.stage2
     settings = network._asdict()
+    sources = tuple(source.on(xp) for source in sources)
     augmented = config.stage1.augment and config.stages == "end-to-end"
 
     def batches(epoch):
@@ -205,9 +219,9 @@ def stage2_task(
         masks = rng(config.seed, "stage2/dropout", epoch)
         for index in epoch_batches(pairs(epoch), schedule.batch_size, config.seed, "stage2", epoch):
             x = tuple(s.read(index[:, i], pictures[i]) for i, s in enumerate(sources))
-            y = tuple(s.labels[index[:, i]] for i, s in enumerate(sources))
+            y = tuple(to_device(s.labels[index[:, i]], xp) for i, s in enumerate(sources))
             keep = {
-                name: masks.random((len(index), width)) >= rate
+                name: to_device(masks.random((len(index), width)) >= rate, xp)
                 for name, width, rate in (
                     ("a", config.d_v, network.arch.dropout),
                     ("b", config.d_v, network.arch.dropout),
@@ -218,9 +232,7 @@ def stage2_task(
             yield x, y, keep
 
     def gradients(params, buffers, batch, epoch, step):
-        x, y, keep = batch
-        x, y = (tuple(to_device(part, xp) for part in side) for side in (x, y))
-        masks = {name: to_device(mask, xp) for name, mask in keep.items()}
+        x, y, masks = batch
         loss, cache = end_to_end(params, x, y, mode="train", buffers=buffers, masks=masks, **settings)
         return (
             {"loss": loss} | cache.objective.total.parts,
@@ -229,9 +241,9 @@ def stage2_task(
         )
 
     def validate(params, buffers):
-        v = [embed(network, params, buffers, i, sources[i], validation[i], xp) for i in (0, 1)]
-        y = [sources[i].labels[validation[i]] for i in (0, 1)]
-        if not all(np.isfinite(v_m).all() for v_m in v):
+        v = [embed_there(network, params, buffers, i, sources[i], validation[i], xp) for i in (0, 1)]
+        y = [to_device(sources[i].labels[validation[i]], xp) for i in (0, 1)]
+        if not all(bool(xp.isfinite(v_m).all()) for v_m in v):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
         scores = {  # None, where no query has a relevant item, counts as 0
             f"{m}->{o}": evaluate_direction(v[i], y[i], v[j], y[j], distance=config.distance)["map"] or 0.0
@@ -251,7 +263,7 @@ ALTERNATING = tuple(
 )
 
 
-def embed(
+def embed_there(
     network: Stage2,
     params: Mapping[str, Array],
     buffers: Mapping[str, Array],
@@ -261,13 +273,17 @@ def embed(
     xp=np,
     *,
     average_views: bool = False,
-) -> np.ndarray:
-    """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, on the host."""
+) -> Array:
+    """V of the samples `index` of modality `place` (0: a, 1: b), in inference mode, as an array of `xp`."""
     front, name = network.fronts[place], FRONTS[place]
     if front is None:
-        z = source.read(index)
+        z = source.on(xp).read(index)
     else:
         own, own_buffers = under(name, params), under(name, buffers)
-        z = forward_all(front, own, own_buffers, source, index, xp, average_views=average_views).z
-    v, _ = encode(under("latent", params), "ab"[place], to_device(z, xp), arch=network.arch)
-    return to_host(v)
+        z = forward_there(front, own, own_buffers, source, index, xp, average_views=average_views).z
+    return encode(under("latent", params), "ab"[place], z, arch=network.arch)[0]
+
+
+def embed(*args, **settings) -> np.ndarray:
+    """`embed_there`, on the host."""
+    return to_host(embed_there(*args, **settings))

@@ -16,8 +16,6 @@ OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and whe
     "batch_norm/inference": "test_batch_norm",
     "conv_pretrainer/paper/inference": "test_conv_pretrainer",
     "end_to_end": "test_end_to_end",
-    "eq6/default": "test_eq6_total",
-    "eq6/released": "test_eq6_total",
 }
 
 REPEATED = {  # strides of 0: one row for all, one number for all

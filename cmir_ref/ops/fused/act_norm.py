@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ... import kernels
 from ...backend import Array
 from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..relu import leaky_relu, leaky_relu_backward
+from ..sums import column_mean, column_sum
 from .moments import channel_sum, combine, moments, wide
 from .parallel import each_block
 
@@ -20,6 +22,16 @@ class ActNormCache(NamedTuple):
     gamma: np.ndarray
     mean: np.ndarray
     var: np.ndarray
+    slope: float
+    form: str
+
+
+class KernelCache(NamedTuple):
+    x: Array
+    scale: Array
+    gamma: Array
+    mean: Array
+    var: Array
     slope: float
     form: str
 
@@ -46,8 +58,11 @@ def act_norm(
     """y = batch_norm(leaky_relu(x, slope), gamma, beta, mean, var, form=form).
 
     The plain composition itself for arrays other than NumPy's float32 and float64, and for slopes that are not
-    positive: the sign of a = leaky_relu(x) then tells that of x, and only a is kept.
+    positive: the sign of a = leaky_relu(x) then tells that of x, and only a is kept. On a GPU a few kernels of
+    `kernels.py`.
     """
+    if kernels.take(x, gamma, beta):
+        return _by_kernels(x, gamma, beta, mean, var, slope, form)
     if not (isinstance(x, np.ndarray) and x.dtype == gamma.dtype == beta.dtype and x.dtype.char in "fd" and slope > 0):
         a, act_cache = leaky_relu(x, slope)
         y, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
@@ -82,12 +97,38 @@ def act_norm(
     return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
 
 
+def _by_kernels(x, gamma, beta, mean, var, slope, form):
+    """`act_norm` in as few passes as its sums allow; x alone is kept."""
+    if form == "train":
+        a = kernels.activate(x, slope)
+        mean = column_mean(a)
+        a = a - mean
+        var = column_mean(a * a)
+    elif form == "frozen":
+        mean, var = 0 * gamma, 0 * gamma + 1
+    elif form != "inference":
+        raise ValueError(f"form is {form!r}; it is one of train, inference, frozen")
+    scale = (var + EPSILON) ** -0.5
+    y = kernels.normalise(x, mean, scale * gamma, beta, slope)
+    return y, KernelCache(x, scale, gamma, mean, var, slope, form)
+
+
+def _by_kernels_backward(dy, cache):
+    x, scale, gamma, mean, _, slope, form = cache
+    dgamma, dbeta = column_sum(dy * (kernels.activate(x, slope) - mean)) * scale, column_sum(dy)
+    values = max(x.size // gamma.size, 1) if form == "train" else float("inf")  # without the two means: constants
+    dx = kernels.spread(dy, x, mean, scale * gamma, scale * dgamma / values, dbeta / values, slope)
+    return dx, dgamma, dbeta
+
+
 def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
     """(dx, dγ, dβ): both derivations are those of the plain pair.
 
     dγ = Σ dy x̂ and dβ = Σ dy need all of dy before the first dx can be written, hence two passes. With s, μ as there,
         dx = leaky'(a) s γ (dy − dβ/M − (a − μ) s dγ/M)      without the two means where μ and σ² are constants.
     """
+    if isinstance(cache, KernelCache):
+        return _by_kernels_backward(dy, cache)
     if isinstance(cache, PlainCache):
         da, dgamma, dbeta = batch_norm_backward(dy, cache.norm)
         return leaky_relu_backward(da, cache.act), dgamma, dbeta

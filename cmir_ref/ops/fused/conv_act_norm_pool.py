@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ... import kernels
 from ...backend import Array
 from ..batch_norm import batch_norm, batch_norm_backward
 from ..conv import conv, conv_backward
@@ -67,8 +68,11 @@ def conv_act_norm_pool(
     whole = form != "train" or not (x.shape[1] % factor or x.shape[2] % factor)
     if not (fits(x, w, b, factor) and gamma.dtype == beta.dtype == x.dtype and slope > 0 and whole and gamma.all()):
         u, conv_cache = conv(x, w, b)
-        a, act_cache = leaky_relu(u, slope)
-        z, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
+        if kernels.take(u, gamma, beta):
+            act_cache, (z, norm_cache) = None, act_norm(u, gamma, beta, mean, var, slope=slope, form=form)
+        else:
+            a, act_cache = leaky_relu(u, slope)
+            z, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
         y, pool_cache = max_pool(z, factor)
         return y, PlainCache((conv_cache, act_cache, norm_cache, pool_cache), norm_cache.mean, norm_cache.var)
     sign = np.sign(gamma)
@@ -121,8 +125,13 @@ def conv_act_norm_pool_backward(
     """
     if isinstance(cache, PlainCache):
         conv_cache, act_cache, norm_cache, pool_cache = cache.caches
-        da, dgamma, dbeta = batch_norm_backward(max_pool_backward(dy, pool_cache), norm_cache)
-        dx, dw, db = conv_backward(leaky_relu_backward(da, act_cache), conv_cache, input_gradient=input_gradient)
+        dz = max_pool_backward(dy, pool_cache)
+        if act_cache is None:
+            du, dgamma, dbeta = act_norm_backward(dz, norm_cache)
+        else:
+            da, dgamma, dbeta = batch_norm_backward(dz, norm_cache)
+            du = leaky_relu_backward(da, act_cache)
+        dx, dw, db = conv_backward(du, conv_cache, input_gradient=input_gradient)
         return dx, dw, db, dgamma, dbeta
     du, dgamma, dbeta = act_norm_backward(dy, cache.norm)
     if cache.form != "train":

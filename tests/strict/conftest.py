@@ -1,0 +1,38 @@
+"""Every test that takes `xp` runs on the stand-in, and on CuPy where there is a GPU."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from cmir_ref.backend import GPUUnavailable, library
+
+
+@pytest.fixture(params=["strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+def xp(request):
+    """The stand-in, or CuPy."""
+    if request.param == "strict":
+        from strict.standin import xp
+
+        return xp
+    return cupy_or_skip()
+
+
+@pytest.fixture(scope="session")
+def gpu():
+    """CuPy on a working GPU."""
+    return cupy_or_skip()
+
+
+def cupy_or_skip():
+    try:
+        return library("cuda")
+    except GPUUnavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """No array is one that the fused twins take: all go through the plain composition, which rounds in its own way."""
+    for module in ("act_norm", "conv_max_pool"):
+        monkeypatch.setattr(sys.modules[f"cmir_ref.ops.fused.{module}"], "np", SimpleNamespace(ndarray=()))

@@ -1,0 +1,181 @@
+"""Whole runs on another library, the stand-in for CuPy: the same numbers, and what goes between host and device."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import worlds
+from strict.standin import DeviceArray, traffic
+from strict.standin import xp as strict
+
+from cmir_ref import backend, runs
+from cmir_ref.backend import get_xp, to_host
+from cmir_ref.training import inputs, stages
+from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
+from cmir_ref.training.loop import new_state, train_epochs
+
+PICTURES = ("fused=false", "stage1.augment=true", "stage1.average_views=true", "latent_dropout=both")
+SHORT = ("stage1.epochs=1", "stage2.epochs=2")
+
+
+@pytest.fixture(autouse=True)
+def cuda_is_the_stand_in(monkeypatch):
+    """`device="cuda"` computes on the stand-in; what it counts starts anew."""
+    monkeypatch.setattr(runs, "library", lambda device: strict if device == "cuda" else np)
+    monkeypatch.setattr(runs, "write_report", lambda run, result: None)
+    traffic.uploads.clear()
+    traffic.waits.clear()
+
+
+@pytest.fixture
+def too_large(monkeypatch):
+    """No data set fits into the device's memory."""
+    monkeypatch.setattr(inputs, "free_memory", lambda xp: 0)
+
+
+def assert_same(run, other):
+    assert run.tensors.keys() == other.tensors.keys()
+    for name, array in other.tensors.items():
+        assert isinstance(run.tensors[name], np.ndarray), name
+        assert run.tensors[name].tobytes() == array.tobytes(), name
+    for v, w in zip(run.embeddings.v, other.embeddings.v, strict=True):
+        assert isinstance(v, np.ndarray) and v.tobytes() == w.tobytes()
+    without = [[{k: v for k, v in line.items() if k != "seconds"} for line in r.history] for r in (run, other)]
+    assert without[0] == without[1]
+
+
+# ---- whole runs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [(), ("stages=joint",), ("stages=end-to-end", "update=alternating")])
+def test_a_run_on_a_device_is_the_run_on_the_host(changes):
+    config, data = worlds.config(*PICTURES, *SHORT, *changes), worlds.pictures(12)
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+    assert traffic.uploads["asarray"] > 0
+
+
+def test_sounds_are_shifted_there_as_here():
+    data = worlds.features(n=12)
+    sound = np.random.default_rng(0).normal(size=(12, 96, 64, 1)).astype(np.float32)
+    data = data._replace(modalities=(data.modalities[0]._replace(kind="sound", x=sound), data.modalities[1]))
+    config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1")
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+
+
+def test_a_run_too_large_for_the_device_is_the_same(too_large):
+    config, data = worlds.config(*PICTURES, *SHORT), worlds.pictures(12)
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+
+
+@pytest.mark.parametrize("first, then", [("cuda", "cpu"), ("cpu", "cuda")])
+@pytest.mark.parametrize("stage", ["stage1.a", "stage2"])
+def test_a_run_goes_on_on_another_device(tmp_path, first, then, stage):
+    config, data = worlds.config(), worlds.features()
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", device=first, watch=worlds.Interrupt(stage, 1))
+    resumed = runs.train(config, data, tmp_path / "run", resume=True, device=then)
+    assert_same(resumed, runs.train(config, data))
+
+
+def test_evaluation_and_retrieval_on_a_device(tmp_path):
+    root = worlds.write_released(tmp_path / "data")
+    config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1", "d_z=16")
+    run = runs.train(config, runs.load_data(config, root), tmp_path / "run")
+    traffic.uploads.clear()
+    assert runs.evaluate(run, device="cuda") == runs.evaluate(run)
+    assert runs.evaluate(run, "all", device="cuda") == runs.evaluate(run, "all")
+    assert traffic.uploads["asarray"] > 0
+    for query in (run.embeddings.modalities[0].paths[0], f"{root / 'speech.mat'}:17"):
+        traffic.uploads.clear()
+        assert runs.retrieve(run, query, "all", 7, device="cuda") == runs.retrieve(run, query, "all", 7)
+        assert traffic.uploads["asarray"] > 0
+
+
+# ---- between host and device ----------------------------------------------------------------------------------------
+
+
+def task_of(config, data, xp):
+    """Stage 1 of the first modality, and its first state, on `xp`."""
+    m, rows = data.modalities[0], np.arange(len(data.modalities[0].x))
+    source = stages.Source(m.x, m.labels, m.kind, fit_normaliser(m.x, rows)).on(xp)
+    task = stages.stage1_task(config, "stage1.a", source, rows, rows[:4], xp)
+    params, buffers = stages.init_pretrainer(config, "stage1.a", m.x.shape[1:], len(data.label_names))
+    return task, new_state(*({k: backend.to_device(v, xp) for k, v in part.items()} for part in (params, buffers)))
+
+
+def test_an_epoch_waits_for_the_device_at_its_end_alone():
+    """The number of waits does not depend on the number of steps; each step sends indices, labels and a mask."""
+    waits, sent = [], []
+    for size in (6, 18):
+        config = worlds.config("stage1.epochs=1", f"stage1.batch_size={size}")
+        task, state = task_of(config, worlds.features(n=36), strict)
+        traffic.waits.clear()
+        traffic.uploads.clear()
+        train_epochs(task, state, on_step=lambda done, steps, parts: parts and pytest.fail("a loss was offered"))
+        waits.append(Counter(traffic.waits))
+        sent.append(traffic.uploads["asarray"])
+    assert waits[0] == waits[1] and sum(waits[0].values()) > 0
+    assert sent[0] - sent[1] == 3 * (6 - 2)
+
+
+def test_a_batch_lies_on_the_device():
+    task, _ = task_of(worlds.config("stage1.augment=true"), worlds.pictures(12), strict)
+    x, y, mask = next(iter(task.batches(0)))
+    assert {type(part) for part in (x, y, mask)} == {DeviceArray}
+    here, _ = task_of(worlds.config("stage1.augment=true"), worlds.pictures(12), np)
+    for there, wanted in zip((x, y, mask), next(iter(here.batches(0))), strict=True):
+        assert to_host(there).tobytes() == wanted.tobytes() and there.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_samples_on_a_device(monkeypatch, fits):
+    x = np.arange(7 * 6, dtype=np.uint8).reshape(7, 3, 2)
+    monkeypatch.setattr(inputs, "free_memory", lambda xp: 2 * x.nbytes - (not fits))
+    monkeypatch.setattr(inputs, "BLOCK_BYTES", 2 * 6)
+    there = OnDevice(x, strict, share=0.5)
+    assert traffic.uploads["asarray"] == (4 if fits else 0)  # two samples at a time, or none
+    assert there.shape == x.shape and len(there) == 7
+    index = np.array([5, 0, 5])
+    found = there[index]
+    assert isinstance(found, DeviceArray) and found.dtype == x.dtype
+    np.testing.assert_array_equal(to_host(found), x[index])
+    assert traffic.uploads["asarray"] == (5 if fits else 1)
+
+
+def test_samples_that_no_array_holds():
+    """A data set is read by index arrays alone, as HDF5 files are."""
+
+    class Stored:
+        shape, dtype = (5, 2), np.dtype("int16")
+
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            assert isinstance(index, np.ndarray)
+            return np.stack([10 * index, index], axis=1).astype(self.dtype)
+
+    there = OnDevice(Stored(), strict)
+    np.testing.assert_array_equal(to_host(there[np.array([3, 1])]), [[30, 3], [10, 1]])
+
+
+def test_on_the_host_nothing_is_placed():
+    x = np.ones((3, 2))
+    assert on_device(x, np) is x
+    there = on_device(x, strict)
+    assert on_device(there, strict) is there
+    source = stages.Source(x, np.arange(3), "features", fit_normaliser(x, np.arange(3)))
+    assert source.on(np) == source
+    assert isinstance(source.on(strict).on(strict).read(np.arange(2)), DeviceArray)
+
+
+@pytest.mark.parametrize(
+    "augment, shape", [(random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))]
+)
+def test_augmentation_is_the_same_there(augment, shape):
+    x = np.random.default_rng(0).normal(size=(40, *shape))
+    traffic.waits.clear()
+    there = augment(strict.asarray(x), np.random.default_rng(1))
+    assert not traffic.waits
+    assert get_xp(there) is strict
+    np.testing.assert_array_equal(to_host(there), augment(x, np.random.default_rng(1)))
