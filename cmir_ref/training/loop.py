@@ -76,7 +76,7 @@ def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> Stat
 def keep_freed_memory() -> None:
     """Lets glibc keep what a step frees for the next one; elsewhere nothing happens.
 
-    It gives memory back to the kernel, which then clears every page of the next step: a third of the time of a small
+    It gives memory back to the kernel, which then clears every page of the next step: a quarter of the time of a small
     one. Freeing one large block raises the size from which it does so to twice the block's (mallopt(3),
     M_MMAP_THRESHOLD; 32 MiB is the most that counts). The block is never written to, so it takes no memory.
     """
