@@ -74,8 +74,7 @@ def demo(
         data = runs.load_data(config, progress=progress)
         with watch() as told:
             run = runs.train(config, data, out / scenario, device=device, watch=told)
-        z = tuple(runs.stage1_features(run, name, m) for name, m in zip("ab", data.modalities, strict=True))
-        parts[scenario] = Part(run, runs.evaluate(run), z)
+        parts[scenario] = Part(run, runs.evaluate(run), run.z)
         if scenario == "pan-mul":
             rows = run.embeddings.parts["train"][1]
             mul = shrunk(data.modalities[1].x, rows), data.modalities[1].labels[rows]

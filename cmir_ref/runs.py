@@ -55,6 +55,7 @@ class Run(NamedTuple):
     embeddings: Embeddings
     history: list[dict[str, Any]]  # the lines of metrics.jsonl
     seconds: float
+    z: tuple[np.ndarray, ...] = ()  # stage 1's features of all samples, right after training
 
 
 def load_data(config: Config, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
@@ -112,7 +113,7 @@ def train(
     folder = Folder.open(out, config, resume, _fingerprint(data, parts))
     classes = len(data.label_names)
 
-    sources, frozen, views = [], [], config.stage1.average_views
+    sources, frozen, features, views = [], [], [], config.stage1.average_views
     for place, (name, modality) in enumerate(zip("ab", (a, b), strict=True)):
         normaliser = folder.normaliser(
             f"input.{name}", lambda m=modality, i=place: fit_normaliser(m.x, parts.train[i], config.normalise_inputs)
@@ -133,6 +134,7 @@ def train(
                 lambda z=z, i=place: fit_normaliser(z, parts.train[i], config.normalise_features),
             )
             source = Source(z, modality.labels, "features", normaliser).on(xp)
+            features.append(z)
         sources.append(source)
         frozen.append(source.x.shape[1:])
 
@@ -154,7 +156,7 @@ def train(
         data.label_names,
         data.note,
     )
-    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.seconds)
+    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.seconds, tuple(features))
     if folder.path is not None:
         _write_embeddings(folder.path / "embeddings.npz", embeddings)
         write_report(run, evaluate(run))

@@ -14,7 +14,7 @@ from cmir_ref.config import load_config
 from cmir_ref.data import cached_scenes
 from cmir_ref.errors import InputError
 
-SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage2.epochs=1")
+SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 SETTINGS = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
 
 

@@ -13,7 +13,7 @@ import pytest
 from cmir_ref.data import samples_dir
 
 ROOT = Path(__file__).parents[1]
-SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage2.epochs=1")
+SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 TINY = [f"pan-mul.{s}" for s in ("scenes=24", *SHORT)] + [f"image-speech.{s}" for s in ("scenes=84", *SHORT)]
 
 
