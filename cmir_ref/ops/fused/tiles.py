@@ -49,6 +49,7 @@ class Tiles:
         places = self.f * self.f * self.height * self.wide
         self.products = np.empty(places * self.d, dtype=self.w.dtype)
         self.equal = np.empty(places * self.d, dtype=bool)
+        self.numbers = np.arange(self.f * self.f, 0, -1, dtype=np.uint8)[:, None]  # the first plane has the highest
 
     def planes(self, rows: slice) -> np.ndarray:
         """conv without bias, sorted by place in the window: (f·f, P·D)."""
@@ -62,9 +63,8 @@ class Tiles:
         """Writes the maximum over the planes to `y` and the first plane that has it to `winner`."""
         np.maximum.reduce(planes, axis=0, out=y.reshape(-1))
         equal = np.equal(planes, y.reshape(-1), out=self.equal[: planes.size].reshape(planes.shape)).view(np.uint8)
-        last = self.f * self.f
-        equal *= np.arange(last, 0, -1, dtype=np.uint8)[:, None]  # the first plane has the highest number
-        np.subtract(last, np.maximum.reduce(equal, axis=0), out=winner.reshape(-1), dtype=np.uint8)
+        equal *= self.numbers
+        np.subtract(self.numbers[0], np.maximum.reduce(equal, axis=0), out=winner.reshape(-1))
         # a NaN equals nothing: its winner is f², which `spread` takes for 0
 
     def start_backward(self) -> None:
@@ -73,6 +73,7 @@ class Tiles:
         self.offset = np.array([(p * line + q) * self.d for p in range(f) for q in range(f)] + [0])
         windows = np.arange(self.height)[:, None] * (f * line) + np.arange(self.wide) * f
         self.place = windows[..., None] * self.d + np.arange(self.d)
+        self.index = np.empty((2, *self.place.shape), dtype=np.intp)
 
     def spread(self, dy: np.ndarray, winner: np.ndarray, rest: np.ndarray | None = None) -> np.ndarray:
         """The tile's gradient before pooling: dy at the winners, and what `rest` (as `planes`) has for every pixel.
@@ -81,7 +82,10 @@ class Tiles:
         """
         f, r, line = self.f, len(dy), self.padded.shape[1]
         full = self.full[: f * r * line]
-        place = self.offset[winner] + self.place[:r]
+        index, place = self.index[:, :r]
+        np.copyto(index, winner)
+        np.take(self.offset, index, out=place, mode="clip")  # any other mode copies `out` first
+        place += self.place[:r]
         if rest is None:
             full.fill(0)
             full.reshape(-1)[place] = dy
@@ -95,7 +99,7 @@ class Tiles:
         """dw[i, j] += Σ over pixels of x[pixel + (i, j)] dy[pixel]."""
         full = full[: len(full) - self.k + 1]  # past the last line's end there is nothing
         columns = self.columns(rows, full.shape[:1], self.padded.strides[1:2])
-        dw += (columns.T @ full).reshape(dw.shape)
+        dw += np.dot(columns.T, full).reshape(dw.shape)  # matmul keeps the interpreter's lock where dw is small
 
     def add_dx(self, dpadded: np.ndarray, rows: slice, full: np.ndarray) -> None:
         """dpadded[pixel + (i, j)] += dy[pixel] w[i, j]ᵀ: within one tap no pixel is written twice."""
