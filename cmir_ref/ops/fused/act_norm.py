@@ -60,7 +60,7 @@ def act_norm(
         activate(x[block], slope, a[block])
         return moments(a[block]) if form == "train" else None
 
-    parts = each_block(first, len(x), samples(x))
+    parts = each_block(first, len(x), _samples(x))
     if form == "train":
         _, mean, var = combine(parts, gamma)
     elif form == "frozen":
@@ -76,7 +76,7 @@ def act_norm(
         out *= g
         out += b
 
-    each_block(normalise, len(x), samples(x))
+    each_block(normalise, len(x), _samples(x))
     return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
 
 
@@ -101,7 +101,7 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
         return channel_sum(product, c), channel_sum(upstream, c)
 
     dgamma, dbeta = np.zeros(c), np.zeros(c)
-    for part_gamma, part_beta in each_block(reduce, len(a), samples(a)):
+    for part_gamma, part_beta in each_block(reduce, len(a), _samples(a)):
         dgamma += part_gamma
         dbeta += part_beta
     dgamma *= scale
@@ -120,11 +120,11 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
             np.multiply(upstream, g, out=out)
         out *= leaky_factor(rows, slope)
 
-    each_block(spread, len(a), samples(a))
+    each_block(spread, len(a), _samples(a))
     return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
 
 
-def samples(x: np.ndarray) -> int:
+def _samples(x: np.ndarray) -> int:
     """How many samples of x a block has: by their size alone, so that the number of threads changes nothing."""
     return max(BLOCK * len(x) // max(x.nbytes, 1), 1)
 

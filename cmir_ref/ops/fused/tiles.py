@@ -5,7 +5,7 @@ H × W pixels, C channels in, D out, k × k kernel, f × f windows, P = windows 
 
 import numpy as np
 
-TILE = 3 << 19  # bytes of columns and planes: 1.5 MiB, of a second-level cache of 2
+TILE = 5 << 19  # bytes of columns and planes: 2.5 MiB, near a second-level cache; smaller ones make many short calls
 THIN = 8  # with fewer channels a product for each tap of the kernel is too thin for BLAS
 
 
@@ -33,7 +33,7 @@ class Tiles:
         return padded[border : border + self.h, border : border + self.width]
 
     def columns(self, rows: slice, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
-        """What the kernel sees from each place of the tile, places laid out by `shape` and `strides`: (places, k·k·C)."""
+        """What the kernel sees from the places of the tile, laid out by `shape` and `strides`: (places, k·k·C)."""
         k, c, padded = self.k, self.c, self.padded
         line, pixel, item = padded.strides
         if c < THIN:  # long runs along the places: a column of the matrix after the other
@@ -64,7 +64,7 @@ class Tiles:
         np.maximum.reduce(planes, axis=0, out=y.reshape(-1))
         equal = np.equal(planes, y.reshape(-1), out=self.equal[: planes.size].reshape(planes.shape)).view(np.uint8)
         equal *= self.numbers
-        np.subtract(self.numbers[0], np.maximum.reduce(equal, axis=0), out=winner.reshape(-1))
+        np.subtract(self.f * self.f, np.maximum.reduce(equal, axis=0), out=winner.reshape(-1), dtype=np.uint8)
         # a NaN equals nothing: its winner is f², which `spread` takes for 0
 
     def start_backward(self) -> None:
@@ -84,7 +84,7 @@ class Tiles:
         full = self.full[: f * r * line]
         index, place = self.index[:, :r]
         np.copyto(index, winner)
-        np.take(self.offset, index, out=place, mode="clip")  # any other mode copies `out` first
+        np.take(self.offset, index, out=place, mode="clip")  # the default mode would copy `out` first
         place += self.place[:r]
         if rest is None:
             full.fill(0)
