@@ -1,5 +1,8 @@
 """The fused pair is its plain twin: same values, statistics and gradients."""
 
+import importlib
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from cmir_ref.ops.fused import act_norm, act_norm_backward
 from cmir_ref.ops.fused.act_norm import ActNormCache
 from cmir_ref.ops.fused.moments import combine, moments
 
+MODULE = importlib.import_module("cmir_ref.ops.fused.act_norm")  # the package's attribute is the function
 FORMS = st.sampled_from(["train", "inference", "frozen"])
 
 
@@ -37,9 +41,11 @@ def twins(x, gamma, beta, mean, var, dy, slope, form):
 @given(
     seed=st.integers(0, 2**32), n=st.integers(0, 9), pixels=st.sampled_from([(), (1,), (2, 3), (8, 8), (16, 5)]),
     c=st.integers(1, 4), slope=st.sampled_from([0.01, 0.2, 1.0, 1.5]), form=FORMS, zeros=st.booleans(),
+    block=st.sampled_from([1, 200, MODULE.BLOCK]),
 )  # fmt: skip
-def test_values_statistics_and_gradients(dtype, seed, n, pixels, c, slope, form, zeros):
-    plain, fused, cache = twins(*drawn(seed, n, pixels, c, dtype, zeros), slope, form)
+def test_values_statistics_and_gradients(dtype, seed, n, pixels, c, slope, form, zeros, block):
+    with mock.patch.object(MODULE, "BLOCK", block):  # bytes: a sample at a time, a few, all
+        plain, fused, cache = twins(*drawn(seed, n, pixels, c, dtype, zeros), slope, form)
     assert isinstance(cache, ActNormCache)
     tolerance = 1e-12 if dtype is np.float64 else 1e-4
     for ours, theirs in zip(fused, plain, strict=True):

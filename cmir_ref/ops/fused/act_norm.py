@@ -15,6 +15,8 @@ from ..sums import column_mean, column_sum
 from .moments import channel_sum, combine, moments, wide
 from .parallel import each_block
 
+BLOCK = 1 << 20  # bytes of the samples that one call takes: half of a second-level cache
+
 
 class ActNormCache(NamedTuple):
     act: np.ndarray
@@ -70,13 +72,10 @@ def act_norm(
     a, y = np.empty(x.shape, dtype=x.dtype), np.empty(x.shape, dtype=x.dtype)
 
     def first(block):
-        parts = []
-        for i in range(len(x))[block]:
-            activate(x[i], slope, a[i])
-            parts += [moments(a[i])] if form == "train" else []
-        return parts
+        activate(x[block], slope, a[block])
+        return moments(a[block]) if form == "train" else None
 
-    parts = [part for block in each_block(first, len(x)) for part in block]
+    parts = each_block(first, len(x), _samples(x))
     if form == "train":
         _, mean, var = combine(parts, gamma)
     elif form == "frozen":
@@ -86,14 +85,13 @@ def act_norm(
     scale = (var + EPSILON) ** -0.5
 
     def normalise(block):
-        for i in range(len(x))[block]:
-            rows, m, g, b = wide(a[i], mean, scale * gamma, beta)
-            out = y[i].reshape(rows.shape)
-            np.subtract(rows, m, out=out)
-            out *= g
-            out += b
+        rows, m, g, b = wide(a[block], mean, scale * gamma, beta)
+        out = y[block].reshape(rows.shape)
+        np.subtract(rows, m, out=out)
+        out *= g
+        out += b
 
-    each_block(normalise, len(x))
+    each_block(normalise, len(x), _samples(x))
     return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
 
 
@@ -137,39 +135,39 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
     dx = np.empty(a.shape, dtype=a.dtype)
 
     def reduce(block):
-        dgamma, dbeta = np.zeros(c), np.zeros(c)
-        for i in range(len(a))[block]:
-            rows, m = wide(a[i], mean)
-            upstream = dy[i].reshape(rows.shape)
-            product = rows - m
-            product *= upstream
-            dgamma += channel_sum(product, c)
-            dbeta += channel_sum(upstream, c)
-        return dgamma, dbeta
+        rows, m = wide(a[block], mean)
+        upstream = dy[block].reshape(rows.shape)
+        product = rows - m
+        product *= upstream
+        return channel_sum(product, c), channel_sum(upstream, c)
 
     dgamma, dbeta = np.zeros(c), np.zeros(c)
-    for part_gamma, part_beta in each_block(reduce, len(a)):
+    for part_gamma, part_beta in each_block(reduce, len(a), _samples(a)):
         dgamma += part_gamma
         dbeta += part_beta
     dgamma *= scale
     values = max(a.size // c, 1)
 
     def spread(block):
-        for i in range(len(a))[block]:
-            rows, m, g, along, shift = wide(a[i], mean, scale * gamma, scale * dgamma / -values, dbeta / values)
-            upstream, out = dy[i].reshape(rows.shape), dx[i].reshape(rows.shape)
-            if form == "train":
-                np.subtract(rows, m, out=out)
-                out *= along
-                out += upstream
-                out -= shift
-                out *= g
-            else:
-                np.multiply(upstream, g, out=out)
-            out *= leaky_factor(rows, slope)
+        rows, m, g, along, shift = wide(a[block], mean, scale * gamma, scale * dgamma / -values, dbeta / values)
+        upstream, out = dy[block].reshape(rows.shape), dx[block].reshape(rows.shape)
+        if form == "train":
+            np.subtract(rows, m, out=out)
+            out *= along
+            out += upstream
+            out -= shift
+            out *= g
+        else:
+            np.multiply(upstream, g, out=out)
+        out *= leaky_factor(rows, slope)
 
-    each_block(spread, len(a))
+    each_block(spread, len(a), _samples(a))
     return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
+
+
+def _samples(x: np.ndarray) -> int:
+    """How many samples of x a block has: by their size alone, so that the number of threads changes nothing."""
+    return max(BLOCK * len(x) // max(x.nbytes, 1), 1)
 
 
 def activate(x: np.ndarray, slope: float, out: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from ...backend import Array
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
+from .moments import channel_sum, wide
 from .parallel import each_block
 from .tiles import Tiles
 
@@ -49,7 +50,8 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
             tiles.inner(tiles.padded)[...] = x[i]
             for rows in tiles.rows:
                 tiles.pool(tiles.planes(rows), y[i, rows], winner[i, rows])
-            y[i] += b
+        pixels, shift = wide(y[block], b)
+        pixels += shift
 
     each_block(work, n)
     return y, ConvMaxPoolCache(x, w, winner, factor)
@@ -81,7 +83,7 @@ def conv_max_pool_backward(
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
                 dx[i] = tiles.inner(dpadded)
-        return dw, dy[block].reshape(-1, w.shape[-1]).sum(axis=0)
+        return dw, channel_sum(wide(dy[block])[0], w.shape[-1])
 
     dw, db = np.zeros_like(w), np.zeros_like(w, shape=w.shape[-1:])
     for part_w, part_b in each_block(work, len(x)):

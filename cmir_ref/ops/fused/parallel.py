@@ -33,9 +33,9 @@ def single_threaded_blas():
     return _blas().limit(limits=1, user_api="blas")
 
 
-def blocks(samples: int) -> list[slice]:
-    """Samples 0 … samples − 1 in blocks whose size depends on nothing else."""
-    return [slice(i, min(i + SAMPLES, samples)) for i in range(0, samples, SAMPLES)]
+def blocks(samples: int, size: int = SAMPLES) -> list[slice]:
+    """Samples 0 … samples − 1 in blocks of at most `size`."""
+    return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
 
 
 def each(work: Callable, parts: list) -> list:
@@ -47,6 +47,6 @@ def each(work: Callable, parts: list) -> list:
         return list(_pool().map(work, parts))
 
 
-def each_block(work: Callable, samples: int) -> list:
-    """[work(block) for block in blocks(samples)], in threads."""
-    return each(work, blocks(samples))
+def each_block(work: Callable, samples: int, size: int = SAMPLES) -> list:
+    """[work(block) for block in blocks(samples, size)], in threads."""
+    return each(work, blocks(samples, size))
