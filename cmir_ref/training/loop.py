@@ -18,6 +18,7 @@ from .adam import adam, learning_rate
 from .inputs import ahead
 
 MOMENTUM = 0.9  # of the running statistics of batch normalisation
+FADED = 1e-30  # numbers below it move no weight
 
 
 class State(NamedTuple):
@@ -123,6 +124,8 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
                 f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']} and weights may no longer be finite; "
                 f"try a smaller {task.name[:6]}.lr"
             )
+        for vector in (params.flat, m):  # what belongs to dead units fades; processors are slow on subnormal numbers
+            vector *= abs(vector) > FADED
         validation = task.validate(params, buffers)
         best = schedule.keep == "last" or validation["score"] >= state.best_score
         state = state._replace(epoch=epoch + 1)

@@ -173,3 +173,17 @@ def test_a_state_goes_on_where_it_stopped():
     resumed = train_epochs(World([], [0.1, 0.2, 0.3]).task(epochs=6), half[-1])
     np.testing.assert_array_equal(resumed.params.flat, whole.params.flat)
     np.testing.assert_array_equal(resumed.v, whole.v)
+
+
+def test_what_fades_becomes_zero_before_it_is_subnormal():
+    state = start()
+    state.m[:] = [1e-29, -1e-29, 1e-31, -1e-31, 0, 1, 1e-40, -3]
+    state.params.flat[:] = [1e-29, -1e-29, 1e-31, -1e-31, 0, 1, 1e-40, -3]
+    task = World([], [0.5], settings={"lr": 1e-300}).task(epochs=1)
+    zero = {"w": np.zeros((3, 2)), "b": np.zeros(2)}
+    task = task._replace(
+        gradients=lambda *_: ({"loss": 0.0}, zero, {}), validate=lambda params, buffers: {"score": params["w"].max()}
+    )
+    state = train_epochs(task, state)
+    for vector, factor in ((state.m, 0.9), (state.params.flat, 1)):
+        np.testing.assert_allclose(vector, factor * np.array([1e-29, -1e-29, 0, 0, 0, 1, 0, -3]), rtol=1e-12)
