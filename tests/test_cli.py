@@ -176,6 +176,7 @@ def test_gradcheck_answers_in_json(call):
 
 
 def test_gradcheck_shows_a_tidy_table(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     lines = call("gradcheck", "eq", "linear").out.splitlines()
     assert max(map(len, lines)) <= 100
     found = {line.split()[0]: line.split() for line in lines[1:-2]}
