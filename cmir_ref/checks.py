@@ -417,10 +417,11 @@ def _pools(h, w):
     fused=False,
 )
 @declare(
-    "conv_pretrainer/released/train",
+    "conv_pretrainer/released/train",  # plain: a fused cache does not tell which losers of a pool are rectified
     "models.conv_pretrainer.conv_pretrainer",
     network=True,
     order="conv-act-norm-pool",
+    fused=False,
 )
 @declare(
     "conv_pretrainer/released/frozen",
