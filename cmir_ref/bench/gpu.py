@@ -28,33 +28,32 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import Array, GPUUnavailable, describe, library, to_device, to_host
+from ..backend import GPUUnavailable, describe, library, to_device, to_host
 from ..config import load_config
 from ..data import load
 from ..kernels import adam_step, adam_step_plain
-from ..models.end_to_end import end_to_end, end_to_end_backward
-from ..models.pretrainers import choose_pretrainer
-from ..models.pretraining import pretraining_objective, pretraining_objective_backward
 from ..ops.conv import im2col
 from ..ops.sums import column_sum
-from ..params import Params, flatten
 from ..retrieval import evaluate_direction
-from ..training.adam import adam
 from ..training.inputs import OnDevice, fit_normaliser
 from ..training.loop import new_state, train_epochs
 from ..training.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 from .peers import compare
+from .steps import (
+    CHECKED,
+    ENTRIES,
+    FEATURES,
+    LAYOUTS,
+    SHAPES,
+    Step,
+    conv_step,
+    drawn,
+    drawn_latent,
+    latent_step,
+    torch_conv_step,
+    torch_latent_step,
+)
 
-SHAPES = {"pan": (256, 256, 1), "mul": (64, 64, 4)}
-ORDERS = {  # block order, batch normalisation
-    "paper": ("conv-pool-act-norm", "train"),
-    "released-frozen": ("conv-act-norm-pool", "frozen"),
-    "released-train": ("conv-act-norm-pool", "train"),
-}
-STEPS = [*(("pan", order) for order in ORDERS), ("mul", "paper"), ("mul", "released-frozen")]
-FEATURES, CLASSES, RATE = 128, 8, 1e-3
-CHECKED = 8  # samples whose gradients are compared: among millions of windows rounding decides some winner
-LAYOUTS = ("contiguous_format", "channels_last")  # of PyTorch: the better one counts
 DIFFERENT = "DIFFERENT"
 SAME = {"float64": 1e-9, "float32": 1e-3}  # relative; the second a product of rounding and of winners it decides
 
@@ -62,7 +61,7 @@ SAME = {"float64": 1e-9, "float32": 1e-3}  # relative; the second a product of r
 class Size(NamedTuple):
     """How much is measured."""
 
-    steps: tuple[tuple[str, str], ...] = tuple(STEPS)
+    steps: tuple[tuple[str, str], ...] = tuple(ENTRIES)
     batches: tuple[int, ...] = (64, 512)
     numbers: int = 2**26  # of the arrays that are summed and copied
     side: int = 8192  # of the large product
@@ -162,83 +161,12 @@ def share(amount: float, seconds: float, peak: float | None) -> float | None:
     return None if peak is None else amount / seconds / peak
 
 
-# ---- steps of ours --------------------------------------------------------------------------------------------------
-
-
-class Step(NamedTuple):
-    """A training step on one device: `gradients(n)` of its first n samples, `step()` of all with Adam."""
-
-    gradients: Callable[[int], dict[str, Array]]
-    step: Callable[[], None]
-
-
-def drawn(net: str, order: str, batch: int, dtype: str = "float32"):
-    """(network, params, buffers, x, y, mask), the same for every side."""
-    block_order, norm = ORDERS[order]
-    network = choose_pretrainer(SHAPES[net], block_order=block_order, batch_norm=norm)
-    random = np.random.default_rng(0)
-    params, buffers = network.init(network.arch, SHAPES[net], FEATURES, CLASSES, random)
-    x = random.standard_normal((batch, *SHAPES[net]), dtype=np.float32)
-    y, mask = random.integers(0, CLASSES, batch), random.random((batch, FEATURES)) > 0.5
-    cast = [{name: value.astype(dtype) for name, value in part.items()} for part in (params, buffers)]
-    return network, *cast, x.astype(dtype), y, mask
-
-
-def conv_step(net: str, order: str, batch: int, xp, dtype: str = "float32") -> Step:
-    """Stage 1: loss (eq. 1), gradients, Adam."""
-    network, *tensors, x, y, mask = drawn(net, order, batch, dtype)
-    params, buffers = ({name: to_device(v, xp) for name, v in part.items()} for part in tensors)
-    params, x, y, mask = Params(params), *(to_device(part, xp) for part in (x, y, mask))
-
-    def gradients(n=batch):
-        loss, cache = pretraining_objective(
-            params, x[:n], y[:n], network=network, buffers=buffers, masks={"z": mask[:n]}, scaled=True
-        )
-        return {"loss": loss, **pretraining_objective_backward(1.0, cache)[0]}
-
-    return Step(gradients, _with_adam(params, gradients, xp))
-
-
-def latent_step(batch: int, xp, dtype: str = "float32") -> Step:
-    """Stage 2: eq. 6 with every loss on, gradients, Adam."""
-    network, params, z, y = drawn_latent(batch, dtype)
-    params = Params({name: to_device(v, xp) for name, v in params.items()})
-    z, y = (tuple(to_device(part, xp) for part in both) for both in (z, y))
-
-    def gradients(n=batch):
-        few = (tuple(part[:n] for part in both) for both in (z, y))
-        loss, cache = end_to_end(params, *few, mode="train", buffers={}, masks={}, **network._asdict())
-        return {"loss": loss, **end_to_end_backward(1.0, cache)}
-
-    return Step(gradients, _with_adam(params, gradients, xp))
-
-
-def drawn_latent(batch: int, dtype: str = "float32"):
-    """(network, params, z, y) of stage 2 as the preset `pan-mul` has it."""
-    config, random = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
-    z = [random.random((batch, FEATURES)).astype(dtype) for _ in "ab"]
-    y = [random.integers(0, CLASSES, batch) for _ in "ab"]
-    network = stage2_network(config, ((FEATURES,),) * 2, tuple(y))
-    params, _ = init_stage2(config, network, ((FEATURES,),) * 2, CLASSES)
-    return network, {name: value.astype(dtype) for name, value in params.items()}, z, y
-
-
-def _with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
-    m, v, count = xp.zeros_like(params.flat), xp.zeros_like(params.flat), 0
-
-    def step():
-        nonlocal count
-        count += 1
-        found = gradients()
-        del found["loss"]
-        adam(params.flat, flatten(found, params), m, v, count, RATE)
-
-    return step
+# ---- what a step needs, and PyTorch ---------------------------------------------------------------------------------
 
 
 def needed(net: str, order: str, batch: int) -> tuple[float, float]:
     """(bytes, operations) of a stage-1 step at the least; see above."""
-    network = drawn(net, order, 1)[0]
+    network = drawn(SHAPES[net], order, 1)[0]
     (h, w, c), moved, operations = SHAPES[net], 0, 0
     for i, (d, pool) in enumerate(zip(network.arch.channels, network.arch.pools, strict=True)):
         product = 2 * 9 * c * d * h * w
@@ -256,9 +184,6 @@ def needed_latent(batch: int) -> tuple[float, float]:
     return 4.0 * 7 * sum(v.size for v in params.values()), 6.0 * batch * weights
 
 
-# ---- steps of PyTorch's ---------------------------------------------------------------------------------------------
-
-
 def torch_or_none():
     """PyTorch with TF32 off, or None where it is not installed or sees no GPU."""
     try:
@@ -273,108 +198,8 @@ def torch_or_none():
 
 
 def place_of(torch) -> str:
-    """Where PyTorch computes."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def torch_conv_step(net: str, order: str, batch: int, torch, layout: str) -> Step:
-    """The step of `conv_step`, by autograd, in one of PyTorch's layouts."""
-    from torch.nn import functional
-
-    network, params, _, x, y, mask = drawn(net, order, batch)
-    arch, memory, where = network.arch, getattr(torch, layout), place_of(torch)
-
-    def there(array):
-        return torch.from_numpy(array).to(where)
-
-    def kernel(value):
-        return value.permute(3, 2, 0, 1).contiguous(memory_format=memory) if value.ndim == 4 else value
-
-    x = there(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
-    y, mask, eye = there(y), there(mask), torch.eye(FEATURES, device=where)
-    leaves = {name: kernel(there(value)).clone().requires_grad_() for name, value in params.items()}
-    blocks = range(1, len(arch.pools) + 1)
-    running = {i: [torch.full((arch.channels[i - 1],), float(s), device=where) for s in (0, 1)] for i in blocks}
-    optimiser = torch.optim.Adam(leaves.values(), RATE, fused=where == "cuda")
-
-    def backward(leaves, x, running, n):
-        h = x[:n]
-        for i in blocks:
-            h = functional.conv2d(h, leaves[f"conv.{i}.w"], leaves[f"conv.{i}.b"], padding=1)
-            if order == "paper":
-                h = functional.max_pool2d(h, arch.pools[i - 1])
-            h = functional.leaky_relu(h, arch.slope)
-            norm = leaves[f"norm.{i}.gamma"], leaves[f"norm.{i}.beta"]
-            h = functional.batch_norm(h, *running[i], *norm, training=arch.batch_norm == "train", eps=1e-3)
-            if order != "paper":
-                h = functional.max_pool2d(h, arch.pools[i - 1])
-        z = torch.relu(h.permute(0, 2, 3, 1).flatten(1) @ leaves["fc.w"] + leaves["fc.b"])
-        logits = (z * mask[:n] * 2) @ leaves["classifier.w"] + leaves["classifier.b"]
-        loss = functional.cross_entropy(logits, y[:n]) + ((z.T @ z / n - eye.to(z.dtype)) ** 2).sum()
-        loss.backward()
-        return loss
-
-    def step():
-        optimiser.zero_grad()
-        backward(leaves, x, running, batch)
-        optimiser.step()
-
-    def gradients(n):  # in float64: float32 changes winners of the pools
-        exact = {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
-        statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
-        found = {"loss": backward(exact, x.double(), statistics, n).detach()}
-        found |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return {name: value.cpu().numpy().copy() for name, value in found.items()}
-
-    return Step(gradients, step)
-
-
-def torch_latent_step(batch: int, torch) -> Step:
-    """The step of `latent_step`, by autograd; both modalities go through the shared classifier at once."""
-    from torch.nn import functional
-
-    network, params, z, y = drawn_latent(batch)
-    weights, alpha, where = network.weights, network.readings.alpha, place_of(torch)
-    leaves = {name: torch.from_numpy(value).to(where).clone().requires_grad_() for name, value in params.items()}
-    z = [torch.from_numpy(z_m).to(where) for z_m in z]
-    y = [torch.from_numpy(y_m).to(where) for y_m in y]
-    optimiser = torch.optim.Adam(leaves.values(), RATE, fused=where == "cuda")
-
-    def backward(leaves, z, n):
-        def layers(name, h):
-            for i in range(1, 4):
-                h = torch.addmm(leaves[f"latent.{name}.{i}.b"], h, leaves[f"latent.{name}.{i}.w"])
-                h = torch.relu(h) if i < 3 or getattr(network.arch, f"{name[:7]}_activation") == "relu" else h
-            return h
-
-        def energy(x):
-            return x.square().sum() / n
-
-        z_a, z_b = (z_m[:n] for z_m in z)
-        v_a, v_b = layers("encoder_a", z_a), layers("encoder_b", z_b)
-        head = leaves["latent.classifier.b"], torch.cat([v_a, v_b]), leaves["latent.classifier.w"]
-        labels = torch.cat([y_m[:n] for y_m in y])
-        loss = weights.l2 * energy(v_a - v_b) + weights.l3 * functional.cross_entropy(torch.addmm(*head), labels)
-        loss = loss + weights.l4 * (energy(v_a) + energy(v_b))
-        crossed = energy(layers("decoder_ab", v_a) - z_b) + energy(layers("decoder_ba", v_b) - z_a)
-        matrices = [leaf for name, leaf in leaves.items() if "encoder" in name and leaf.ndim == 2]
-        r = (torch.stack([matrix.norm() for matrix in matrices]) - alpha).square().sum()
-        loss = loss + weights.l5 * crossed + weights.r * r
-        loss.backward()
-        return loss
-
-    def step():
-        optimiser.zero_grad()
-        backward(leaves, z, batch)
-        optimiser.step()
-
-    def gradients(n):
-        exact = {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
-        found = {"loss": backward(exact, [z_m.double() for z_m in z], n).detach()}
-        found |= {name: leaf.grad for name, leaf in exact.items()}
-        return {name: value.cpu().numpy().copy() for name, value in found.items()}
-
-    return Step(gradients, step)
+    """Where PyTorch computes; nowhere where it is not."""
+    return "cuda" if torch and torch.cuda.is_available() else "cpu"
 
 
 # ---- the parts of the table -----------------------------------------------------------------------------------------
@@ -384,10 +209,13 @@ def cases(size: Size, xp, torch) -> Iterator[tuple[str, int, tuple[float, float]
     """(name, batch, what it needs, our step's maker, PyTorch's by layout) of every step that is measured."""
     for batch in size.batches:
         for net, order in size.steps:
-            ours = partial(conv_step, net, order, batch, xp)
-            others = {layout: partial(torch_conv_step, net, order, batch, torch, layout) for layout in LAYOUTS}
+            ours = partial(conv_step, SHAPES[net], order, batch, xp)
+            others = {
+                layout: partial(torch_conv_step, SHAPES[net], order, batch, layout, place_of(torch))
+                for layout in LAYOUTS
+            }
             yield f"cuda/conv/{net}/{order}/{batch}", batch, needed(net, order, batch), ours, others
-        others = {"": partial(torch_latent_step, batch, torch)}
+        others = {"": partial(torch_latent_step, batch, place_of(torch))}
         yield f"cuda/latent/{batch}", batch, needed_latent(batch), partial(latent_step, batch, xp), others
 
 
@@ -479,7 +307,7 @@ def same_numbers(xp, size: Size) -> Iterator[Row]:
 
     for dtype in SAME:
         for net, order in size.steps:
-            there, here = (conv_step(net, order, CHECKED, library, dtype).gradients() for library in (xp, np))
+            there, here = (conv_step(SHAPES[net], order, CHECKED, library, dtype).gradients() for library in (xp, np))
             yield row(f"stage 1 {net}/{order}", dtype, there, here)
         there, here = (latent_step(64, library, dtype).gradients() for library in (xp, np))
         yield row("stage 2", dtype, there, here)
