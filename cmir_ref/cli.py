@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -316,6 +317,19 @@ def bench(
         return
     print_table(suite.HEADER, suite.table(entries))
     print(suite.machine())
+
+
+@app.command()
+def lessons() -> None:
+    """Open the lessons in JupyterLab (in a checkout; extra `lessons`)."""
+    from importlib.util import find_spec
+
+    folder = next((f for f in (Path("lessons"), Path(__file__).parents[1] / "lessons") if (f / "src").is_dir()), None)
+    if folder is None:
+        raise InputError("lessons: not here; they are in a checkout of the repository, start there")
+    if find_spec("jupyterlab") is None:
+        raise InputError("lessons: JupyterLab is not installed; pip install 'cmir-ref[lessons]'")
+    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder)]))
 
 
 @app.command()

@@ -27,7 +27,7 @@ ORDERS = {  # block order, batch normalisation
 ENTRIES = [*(("pan", order) for order in ORDERS), ("mul", "paper"), ("mul", "released-frozen")]
 LAYOUTS = ("contiguous_format", "channels_last")  # of PyTorch's arrays: the better one counts
 FEATURES, CLASSES, RATE = 128, 8, 1e-3
-CHECKED = 8  # samples whose gradients are compared: among millions of windows rounding decides some winner
+CHECKED = 8  # samples whose gradients are compared, in float64: in float32 rounding decides some winner of a pool
 
 
 class Step(NamedTuple):
@@ -48,7 +48,7 @@ def drawn(shape: tuple[int, int, int], order: str, batch: int, dtype: str = "flo
     params, buffers = network.init(network.arch, shape, FEATURES, CLASSES, random)
     x = random.standard_normal((batch, *shape), dtype=np.float32)
     y, mask = random.integers(0, CLASSES, batch), random.random((batch, FEATURES)) > 0.5
-    cast = [{name: value.astype(dtype) for name, value in part.items()} for part in (params, buffers)]
+    cast = [{k: value.astype(np.float32).astype(dtype) for k, value in part.items()} for part in (params, buffers)]
     return network, *cast, x.astype(dtype), y, mask
 
 

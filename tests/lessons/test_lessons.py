@@ -1,0 +1,137 @@
+"""The notebooks: each runs from a clean kernel, fails on its blanks, repeats its numbers, and is in step."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+LESSONS = Path(__file__).parents[2] / "lessons"
+sys.path.insert(0, str(LESSONS))
+
+import weave  # noqa: E402
+
+SOURCES = weave.sources()
+REFRESH = "refresh it: python lessons/weave.py"
+CALCULUS = ("cmir_ref.ops", "cmir_ref.losses", "cmir_ref.models")
+each = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+
+
+def code(book):
+    return [cell.source for cell in book.cells if cell.cell_type == "code"]
+
+
+def prose(book):
+    return [cell.source for cell in book.cells if cell.cell_type == "markdown"]
+
+
+def outputs(book):
+    return [(cell, output) for cell in book.cells for output in cell.get("outputs", ())]
+
+
+def needs_what_is_derived(source):
+    """(module, name) imported from the calculus that neither this lesson nor an earlier one derives."""
+    derived = {
+        name for s in SOURCES if s.stem <= source.stem for name in weave.read(s).metadata["lesson"].get("derives", ())
+    }
+    found = [(m, n) for m, n in weave.imported(weave.read(source)) if m.startswith(CALCULUS)]
+    whole = [f"{m}.{n}".removeprefix("cmir_ref.") for m, n in found]
+    return [w for w in whole if not any(w == d or w.startswith(d + ".") for d in derived)]
+
+
+def test_there_are_fourteen():
+    assert [s.stem[:2] for s in SOURCES] == [f"{i:02}" for i in range(14)]
+
+
+def test_the_map_is_in_step():
+    text = (LESSONS / "README.md").read_text(encoding="utf-8")
+    assert weave.with_map(text) == text, f"lessons/README.md: {REFRESH}"
+
+
+@each
+def test_notebook_is_in_step(source):
+    path = weave.notebook_of(source)
+    book = nbformat.read(path, as_version=4)
+    assert code(book) == code(weave.read(source)), f"{path.name}: other code than its source; {REFRESH} {path.name[:2]}"
+    mark = book.metadata["lesson"]["fingerprint"]
+    assert mark == weave.fingerprint(source), (
+        f"{path.name}: its source or a module it imports has changed; {REFRESH} {path.name[:2]}"
+    )
+    assert path.stat().st_size <= 300_000
+    assert weave.off(weave.numbers(book), weave.expected()[source.stem]) == []
+
+
+@each
+def test_lesson_runs(source):
+    book = weave.execute(source, data=os.environ.get("CMIR_DATA"))
+    errors = weave.blank_errors(book)
+    assert errors and set(errors) == {"AssertionError"}, f"each check must refuse its blank, saying why: {errors}"
+    assert weave.off(weave.numbers(book), weave.expected()[source.stem]) == []
+    assert weave.numbers(book), "no key numbers"
+    noise = [o for cell, o in outputs(book) if o.output_type == "stream" and o.name == "stderr"]
+    assert noise == []
+    long = [o for cell, o in outputs(book) if len(str(o.get("text", ""))) > 3000]
+    assert long == [], "an output nobody reads"
+
+
+@each
+def test_form(source):
+    book = weave.read(source)
+    about = book.metadata["lesson"]
+    assert set(about) == {"question", "minutes", "needs", "derives"} and about["question"].endswith("?")
+    first = book.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith(f"# {int(source.stem[:2]):02} · ")
+    assert about["question"] in first.source, "the question stands at the top"
+    finished = nbformat.read(weave.notebook_of(source), as_version=4)
+    drawn = [any("image/png" in o.get("data", {}) for o in cell.get("outputs", ())) for cell in finished.cells]
+    assert any(drawn[:2]), "a picture within the first two cells"
+    assert any(weave.tagged(c, "exercise") for c in book.cells)
+    last = "\n".join(prose(book)[-2:])
+    assert "## What you learned" in last and "## Next" in last
+    learned = re.search(r"## What you learned\n+(.*?)\n+## Next", last, re.DOTALL)[1]
+    assert len(re.findall(r"[.!?](?=\s|$)", learned)) >= 3, "three sentences of what was learned"
+
+
+@each
+def test_only_what_earlier_lessons_derived(source):
+    if source.stem.startswith("00"):
+        return  # shows everything before anything is explained
+    assert needs_what_is_derived(source) == []
+
+
+@each
+def test_pictures_are_shown_with_captions(source):
+    """`plt.show()` would escape the check of labels and captions in `reports.lesson.show`."""
+    assert not any("plt.show(" in cell for cell in code(weave.read(source)))
+
+
+def test_what_is_derived_exists():
+    for source in SOURCES:
+        for name in weave.read(source).metadata["lesson"]["derives"]:
+            assert name.split(".")[0] in ("ops", "losses", "models")
+            module, _, attribute = f"cmir_ref.{name}".rpartition(".")
+            assert weave.module_file(module, attribute).exists()
+
+
+def test_an_unlabelled_axis_is_refused():
+    import matplotlib.pyplot as plt
+
+    from cmir_ref.reports.lesson import show
+
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    with pytest.raises(ValueError, match="without a label"):
+        show(figure, "nothing says what this is")
+
+
+def test_off_says_what_differs():
+    known = {"a": [1.0, 0.1], "b": [2.0, 0.0]}
+    assert weave.off({"a": 1.05, "b": 2.0}, known) == []
+    assert weave.off({"a": 1.2, "c": 0.0}, known) == [
+        "b: not in expected.json, or not shown",
+        "c: not in expected.json, or not shown",
+        "a: 1.2, expected 1 ± 0.1",
+    ]
+    assert weave.off({"a": float("nan"), "b": 2.0}, known) == ["a: nan, expected 1 ± 0.1"]
