@@ -2,8 +2,8 @@
 
 A source is `src/NN_title.py` in Jupytext's percent format. Cells tagged `exercise`, `solution` and `check` follow each
 other. A run executes the check twice: on the blank, where it must fail, and on the solution, where it must pass. The
-notebook that is written shows blank, solution (folded, as is code tagged `folded`) and the check that passed. `CMIR_DATA` is taken away while
-notebooks are made, so that no picture of a data set is ever committed.
+notebook that is written shows the blank, the solution (folded, as is all code tagged `folded`) and the check that
+passed. `CMIR_DATA` is taken away while notebooks are made, so that no picture of a data set is ever committed.
 """
 
 import argparse
