@@ -32,14 +32,14 @@ class Space(NamedTuple):
     kind: str
     query: Array  # (Q, D) float64, divided by `scale`
     gallery: Array  # (G, D) float64, divided by `scale`
-    left: Array | None  # (Q, D + 2): left @ right is the squared Euclidean distance in levels
+    left: Array | None  # (Q, D + 2): left @ right is the squared Euclidean distance in levels; see `with_factors`
     right: Array | None  # (D + 2, G)
     unit: float  # one level, in units of scale² (euclidean) or scale^¾ (released)
     scale: float  # a power of two: dividing by it is exact, and no square overflows
 
 
-def prepare(query: Array, gallery: Array, kind: str = "euclidean") -> Space:
-    """The `Space` of `query` (Q, D) and `gallery` (G, D).
+def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: bool = True) -> Space:
+    """The `Space` of `query` (Q, D) and `gallery` (G, D); without `left` and `right` where not `whole`.
 
     Raises `InputError` for an unknown kind, arrays that are empty or not (N, D) with one D, and values that are not
     finite.
@@ -54,15 +54,22 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean") -> Space:
     scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
     query, gallery = query / scale, gallery / scale
     longest = max(float((v * v).sum(axis=1).max()) for v in (query, gallery)) or 1.0  # all zero: any unit will do
-    if kind == "released":
-        return Space(kind, query, gallery, None, None, RELEASED_STEP * longest**0.375, scale)
-    unit = EUCLIDEAN_STEP * longest
-    centre = gallery.mean(axis=0)  # |q|² + |g|² − 2 q·g cancels less after centring
-    q, g = query - centre, gallery - centre
+    unit = EUCLIDEAN_STEP * longest if kind == "euclidean" else RELEASED_STEP * longest**0.375
+    space = Space(kind, query, gallery, None, None, unit, scale)
+    return with_factors(space) if whole else space
+
+
+def with_factors(space: Space) -> Space:
+    """`space` with `left` and `right` where it is Euclidean: `levels` of a whole gallery need them."""
+    if space.kind != "euclidean":
+        return space
+    xp, unit = get_xp(space.gallery), space.unit
+    centre = space.gallery.mean(axis=0)  # |q|² + |g|² − 2 q·g cancels less after centring
+    q, g = space.query - centre, space.gallery - centre
     q2, g2 = (q * q).sum(axis=1)[:, None], (g * g).sum(axis=1)[:, None]
     left = xp.concatenate([q * (-2 / unit), q2 / unit, xp.ones_like(q2)], axis=1)
     right = xp.concatenate([g, xp.ones_like(g2), g2 / unit], axis=1).T
-    return Space(kind, query, gallery, left, right, unit, scale)
+    return space._replace(left=left, right=right)
 
 
 def levels(space: Space, rows: slice = slice(None)) -> Array:

@@ -1,6 +1,7 @@
 """The k nearest items of a gallery, exactly, in bounded memory, on all cores."""
 
 import math
+from functools import cache
 
 from cmir_ref.backend import Array, get_xp
 from cmir_ref.errors import InputError
@@ -13,6 +14,7 @@ from cmir_ref.retrieval.distances import (
     levels,
     levels_of_pairs,
     prepare,
+    with_factors,
 )
 from cmir_ref.retrieval.sieve import QUERIES, TILE, candidates, sieve
 
@@ -42,21 +44,21 @@ def nearest(
     xp = get_xp(query, gallery)
     if k < 1:
         raise InputError(f"k: expected at least 1, got {k}")
-    space = prepare(query, gallery, distance)
+    space = prepare(query, gallery, distance, whole=False)
     queries, items = query.shape[0], gallery.shape[0]
     exclude = exclusions(exclude, queries, items, xp)
     k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
     if k == 0:
         raise InputError("gallery: its only item is excluded, nothing is left to find")
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
-    sieved = distance == "euclidean" and items >= TILE and 128 * k <= items
-    parts = sieve(space) if sieved else None
+    sieved = distance == "euclidean" and items >= 2 * TILE and 128 * k <= items
+    parts, whole = sieve(space) if sieved else None, cache(lambda: with_factors(space))
 
     def search(rows):
         own = None if exclude is None else exclude[rows]
         few = candidates(parts, rows, k + (own is not None)) if sieved else None
         if few is None or len(few[0]) > len(found[rows]) * items // 16:  # a shrunk space: everything is as near
-            found[rows], level[rows] = _of_all(space, rows, k, own)
+            found[rows], level[rows] = _of_all(whole(), rows, k, own)
         else:
             found[rows], level[rows] = _of_few(space, rows, k, own, *few)
 

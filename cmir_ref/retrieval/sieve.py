@@ -1,26 +1,28 @@
 """The few items of a gallery that can be among the k nearest, found in float32; what they are is decided in float64.
 
 B queries, G gallery items, D dimensions; centred on the gallery's mean, a query's items are ranked by
-s = ‖g‖² − 2 q·g = ‖q − g‖² − ‖q‖². Items are dealt into groups; k groups have k different smallest members, so the
-k-th smallest of the groups' minima is a bound that k items at least do not exceed. All that exceeds it by more than
-float32's rounding error, and by one level for ties, is none of the k nearest: about k items a query remain.
+s = ‖g‖² − 2 q·g = ‖q − g‖² − ‖q‖². Each GROUP items that follow each other are a group; k groups have k different
+smallest members, so the k-th smallest of the groups' minima is a bound that k items at least do not exceed. All that
+exceeds it by more than float32's rounding error, and by one level for ties, is none of the k nearest: about k items a
+query remain. Only the minima are kept; the few groups that reach below the bound are computed again.
 """
 
 from typing import NamedTuple
 
 from cmir_ref.backend import Array, get_xp
-from cmir_ref.retrieval.distances import Space
+from cmir_ref.retrieval.distances import Space, each_block
 
-GROUP = 32  # items of a group: every 128th of a tile, so that minima are taken of whole rows
+GROUP = 16
 TILE = 128 * GROUP  # columns of a product: with 128 queries it stays in the processor's cache
 QUERIES = 128
 
 
 class Sieve(NamedTuple):
-    """What all queries share."""
+    """What all queries share. The gallery is filled up to T whole tiles with items that are nearer to nothing."""
 
     query: Array  # (Q, D + 1) float32: −2q and 1
-    gallery: Array  # (D + 1, G up to a whole tile) float32: g and ‖g‖², nothing nearer than infinity beyond G
+    members: Array  # (groups, GROUP, D + 1) float32: g and ‖g‖²
+    tiles: Array  # (T, D + 1, TILE): the same as columns, all groups' first members first: minima take whole rows
     slack: Array  # (Q,) float64: twice the rounding error of s, and one level
 
 
@@ -31,15 +33,25 @@ def sieve(space: Space) -> Sieve:
     """
     xp = get_xp(space.gallery)
     centre = space.gallery.mean(axis=0)
-    q, g = space.query - centre, space.gallery - centre
-    g2, dims = (g * g).sum(axis=1), g.shape[1]
-    far = xp.sqrt(g2.max())
+    (items, dims), q = space.gallery.shape, space.query - centre
+    count = -(-items // TILE)
+    rows = xp.zeros((count * TILE, dims + 1), dtype="float32")
+    rows[items:, -1] = xp.inf
+    tiles, far = xp.empty((count, dims + 1, TILE), dtype="float32"), xp.zeros(count)
+
+    def fill(t):
+        part = slice(t * TILE, min((t + 1) * TILE, items))
+        g = space.gallery[part] - centre
+        g2 = (g * g).sum(axis=1)
+        rows[part, :-1], rows[part, -1], far[t] = g, g2, g2.max()
+        whole = rows[t * TILE : (t + 1) * TILE].reshape(TILE // GROUP, GROUP, dims + 1)
+        tiles[t] = whole.transpose(2, 1, 0).reshape(dims + 1, TILE)
+
+    each_block(fill, range(count), xp)
+    far = xp.sqrt(far.max())
     error = (dims + 4) * 2.0**-23 * (2 * xp.sqrt((q * q).sum(axis=1)) * far + far * far)
-    padded = xp.zeros((dims + 1, -(-len(g) // TILE) * TILE), dtype="float32")
-    padded[:-1, : len(g)], padded[-1, : len(g)] = g.T, g2
-    padded[-1, len(g) :] = xp.inf
     query = xp.concatenate([-2 * q, xp.ones_like(q[:, :1])], axis=1).astype("float32")
-    return Sieve(query, padded, 2 * error + space.unit)
+    return Sieve(query, rows.reshape(-1, GROUP, dims + 1), tiles, 2 * error + space.unit)
 
 
 def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array]:
@@ -48,15 +60,15 @@ def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array]:
     Queries count from the first of `rows`; the gallery has at least `k` groups.
     """
     xp = get_xp(parts.query)
-    query, items = parts.query[rows], parts.gallery.shape[1]
-    count, width = len(query), TILE // GROUP
-    s = xp.empty((count, items // TILE, GROUP, width), dtype="float32")
-    minima = xp.empty((count, items // TILE, width), dtype="float32")
-    for tile in range(items // TILE):
-        product = query @ parts.gallery[:, tile * TILE : (tile + 1) * TILE]
-        s[:, tile] = product.reshape(count, GROUP, width)
-        minima[:, tile] = s[:, tile].min(axis=1)
-    bound = xp.partition(minima.reshape(count, -1), k - 1, axis=1)[:, k - 1] + parts.slack[rows]
-    row, tile, place = xp.nonzero(minima <= bound[:, None, None])
-    chosen, member = xp.nonzero(s[row, tile, :, place] <= bound[row][:, None])
-    return row[chosen], tile[chosen] * TILE + member * width + place[chosen]
+    query, (count, _, _) = parts.query[rows], parts.tiles.shape
+    width = TILE // GROUP
+    s = xp.empty((len(query), TILE), dtype="float32")
+    minima = xp.empty((len(query), count * width), dtype="float32")
+    for t in range(count):
+        xp.matmul(query, parts.tiles[t], out=s)
+        s.reshape(-1, GROUP, width).min(axis=1, out=minima[:, t * width : (t + 1) * width])
+    bound = xp.partition(minima, k - 1, axis=1)[:, k - 1] + parts.slack[rows]
+    row, group = xp.nonzero(minima <= bound[:, None])
+    again = xp.matmul(parts.members[group], query[row, :, None])[:, :, 0]
+    chosen, member = xp.nonzero(again <= bound[row, None])
+    return row[chosen], group[chosen] * GROUP + member

@@ -866,11 +866,11 @@ bugs(
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
     ("one-too-few", "k - 1, axis=1)[:, k - 1]", "k - 1, axis=1)[:, k - 2]",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
-    ("columns-in-order", "member * width + place[chosen]", "place[chosen] * GROUP + member",
+    ("members-first", "group[chosen] * GROUP + member", "member * (TILE // GROUP) + group[chosen]",
      SIEVE + "changes_nothing[tight clusters-10-False]", "nearest"),
-    ("padding-is-near", "padded[-1, len(g) :] = xp.inf", "padded[-1, len(g) :] = 0",
+    ("padding-is-near", "rows[items:, -1] = xp.inf", "rows[items:, -1] = 0",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
-    ("everything-passes", "s[row, tile, :, place] <= bound[row][:, None]", "s[row, tile, :, place] < xp.inf",
+    ("everything-passes", "again <= bound[row, None]", "again < xp.inf",
      SIEVE + "leaves_few", "nearest"),
 )
 
