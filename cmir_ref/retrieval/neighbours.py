@@ -16,6 +16,7 @@ from cmir_ref.retrieval.distances import (
     prepare,
     with_factors,
 )
+from cmir_ref.retrieval.faiss_index import find
 from cmir_ref.retrieval.sieve import QUERIES, TILE, candidates, sieve
 
 BYTES = 48  # of a (query, item) pair at the peak: its level and, for large k, the packed copies
@@ -28,6 +29,7 @@ def nearest(
     *,
     exclude: Array | None = None,
     distance: str = "euclidean",
+    index: str | None = None,
     memory_mb: float = 512,
 ) -> tuple[Array, Array]:
     """The `k` nearest items of `gallery` (G, D) for each row of `query` (Q, D): indices and distances, both (Q, k).
@@ -39,7 +41,10 @@ def nearest(
     `sieve` first, which does not change the result either. Retrieval from both modalities at once is a gallery of
     both, concatenated.
 
-    Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` does.
+    For galleries of millions `index` names a faiss index (extra `faiss`) as `faiss.index_factory` does. "Flat" is exact
+    and gives the same result; of the others, as "IVF4096,Flat", what they find is ranked exactly.
+
+    Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` and `find` do.
     """
     xp = get_xp(query, gallery)
     if k < 1:
@@ -50,8 +55,40 @@ def nearest(
     k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
     if k == 0:
         raise InputError("gallery: its only item is excluded, nothing is left to find")
+    if index is None:
+        found, level = _exact(space, k, exclude, memory_mb)
+    else:
+        found, level = _by_index(space, index, k, exclude, memory_mb)
+    return found, distance_of(space, level)
+
+
+def _by_index(space: Space, index: str, k: int, exclude: Array | None, memory_mb: float) -> tuple[Array, Array]:
+    """Items and levels, (Q, k) each, from the candidates of a faiss index; where these are in doubt, exactly."""
+    item, sure = find(space, index, k + (exclude is not None))
+    xp = get_xp(item)
+    found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
+
+    def of(rows):
+        return space._replace(query=space.query[rows]), None if exclude is None else exclude[rows]
+
+    few, rest = xp.flatnonzero(sure), xp.flatnonzero(~sure)
+    for block in blocks(len(few), 64 * item.shape[1], memory_mb):
+        rows = few[block]
+        some, own = of(rows)
+        row = xp.arange(len(rows)).repeat(item.shape[1])
+        found[rows], level[rows] = _of_few(some, slice(0, len(rows)), k, own, row, item[rows].ravel())
+    if len(rest):
+        some, own = of(rest)
+        found[rest], level[rest] = _exact(some, k, own, memory_mb)
+    return found, level
+
+
+def _exact(space: Space, k: int, exclude: Array | None, memory_mb: float) -> tuple[Array, Array]:
+    """Items and levels, (Q, k) each, in blocks of queries."""
+    xp = get_xp(space.query)
+    queries, items = len(space.query), len(space.gallery)
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
-    sieved = distance == "euclidean" and items >= 2 * TILE and 128 * k <= items
+    sieved = space.kind == "euclidean" and items >= 2 * TILE and 128 * k <= items
     parts, whole = sieve(space) if sieved else None, cache(lambda: with_factors(space))
 
     def search(rows):
@@ -63,7 +100,7 @@ def nearest(
             found[rows], level[rows] = _of_few(space, rows, k, own, *few)
 
     each_block(search, blocks(queries, items * BYTES, memory_mb, most=QUERIES if sieved else queries), xp)
-    return found, distance_of(space, level)
+    return found, level
 
 
 def _of_all(space: Space, rows: slice, k: int, exclude: Array | None) -> tuple[Array, Array]:
