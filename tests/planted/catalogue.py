@@ -128,16 +128,19 @@ bugs(
 ACT_NORM = "ops/test_act_norm.py::"
 bugs(
     "ops/fused/act_norm.py",
-    ("mean-forgotten", "np.subtract(rows, m, out=out)\n        out *= g\n", "np.multiply(rows, g, out=out)\n",
+    ("mean-forgotten", "np.subtract(rows, m, out=out)\n    out *= g\n", "np.multiply(rows, g, out=out)\n",
      ACT_NORM + "test_values_statistics_and_gradients"),
     ("dgamma-not-scaled", "    dgamma *= scale\n", "", "gradcheck:fused/act_norm/train"),
     ("mean-of-dy-kept", "            out -= shift\n", "", "gradcheck:fused/act_norm/train"),
     ("variance-is-a-constant", "            out *= along\n", "            out *= 0\n",
      "gradcheck:fused/act_norm/train"),
     ("act-not-differentiated", "        out *= leaky_factor(rows, slope)\n", "", "gradcheck:fused/act_norm/train"),
-    ("frozen-moves-the-mean", 'if form == "train":\n            np.subtract',
-     "if True:\n            np.subtract",
+    ("frozen-moves-the-mean", "np.multiply(upstream, g, out=out)",
+     "np.multiply(upstream - upstream.mean(axis=0), g, out=out)", "gradcheck:fused/act_norm/frozen"),
+    ("frozen-with-one-pass", "reduce if form ==", "reduce if form != 'inference' or form ==",
      "gradcheck:fused/act_norm/frozen"),
+    ("variance-without-epsilon", "scale = (var + EPSILON) ** -0.5\n    each_block", "scale = var**-0.5\n    each_block",
+     ACT_NORM + "test_values_statistics_and_gradients"),
 )
 
 bugs(
@@ -152,12 +155,12 @@ bugs(
 RELEASED = "ops/test_conv_act_norm_pool.py::"
 bugs(
     "ops/fused/conv_act_norm_pool.py",
-    ("sign-of-gamma-ignored", "sign = np.sign(gamma)", "sign = np.ones_like(gamma)",
+    ("sign-of-gamma-ignored", "sign, train = np.sign(gamma)", "sign, train = np.ones_like(gamma)",
      RELEASED + "test_values_statistics_and_gradients"),
-    ("bias-not-turned", "conv_max_pool(x, w * sign, b * sign, factor)", "conv_max_pool(x, w * sign, b, factor)",
+    ("bias-turned", "wide(u, sign, b)", "wide(u, sign, b * sign)",
      RELEASED + "test_values_statistics_and_gradients"),
-    ("statistics-of-the-winners", "        _, mean, var = combine(parts, gamma)\n    else:",
-     "        mean, var = (sign * u).mean(axis=(0, 1, 2)), u.var(axis=(0, 1, 2))\n    else:",
+    ("statistics-of-the-winners", "combine(parts, gamma)[1:] if train",
+     "(a.mean(axis=(0, 1, 2)), a.var(axis=(0, 1, 2))) if train",
      RELEASED + "test_values_statistics_and_gradients"),
     ("every-pixel-forgotten", "u += shift\n                u *= factors", "u *= 0",
      "gradcheck:fused/conv_act_norm_pool/train"),
@@ -766,7 +769,8 @@ bugs(
      "prepare"),
     ("product-once", "q * (-2 / unit)", "q * (-1 / unit)",
      DISTANCES + "test_squared_distances_are_the_direct_ones_rounded", "distance=euclidean", "squared_distances"),
-    ("each-centred-for-itself", "query - centre, gallery - centre", "query - query.mean(axis=0), gallery - centre",
+    ("each-centred-for-itself", "space.query - centre, space.gallery - centre",
+     "space.query - space.query.mean(axis=0), space.gallery - centre",
      DISTANCES + "test_squared_distances_are_the_direct_ones_rounded", "prepare"),
     ("doubtful-never-summed", "> 0.5 - 5e-8 * (query.shape[1] + 4)", "> 0.5",
      DISTANCES + "test_values_on_the_edge_of_a_level_do_not_depend_on_blocks_or_on_the_order_of_the_gallery", "levels"),

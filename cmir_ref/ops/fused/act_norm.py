@@ -76,23 +76,28 @@ def act_norm(
         return moments(a[block]) if form == "train" else None
 
     parts = each_block(first, len(x), _samples(x))
-    if form == "train":
-        _, mean, var = combine(parts, gamma)
-    elif form == "frozen":
-        mean, var = 0 * gamma, 0 * gamma + 1
-    elif form != "inference":
-        raise ValueError(f"form is {form!r}; it is one of train, inference, frozen")
+    mean, var = combine(parts, gamma)[1:] if form == "train" else constants(form, gamma, mean, var)
     scale = (var + EPSILON) ** -0.5
-
-    def normalise(block):
-        rows, m, g, b = wide(a[block], mean, scale * gamma, beta)
-        out = y[block].reshape(rows.shape)
-        np.subtract(rows, m, out=out)
-        out *= g
-        out += b
-
-    each_block(normalise, len(x), _samples(x))
+    each_block(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x), _samples(x))
     return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
+
+
+def constants(form: str, gamma: Array, mean: Array | None, var: Array | None) -> tuple[Array, Array]:
+    """Mean and variance of the forms in which no gradient goes through them."""
+    if form == "frozen":
+        return 0 * gamma, 0 * gamma + 1
+    if form != "inference":
+        raise ValueError(f"form is {form!r}; it is one of train, inference, frozen")
+    return mean, var
+
+
+def normalise(a: np.ndarray, y: np.ndarray, mean: np.ndarray, factor: np.ndarray, beta: np.ndarray) -> None:
+    """(a − mean) factor + β into `y`."""
+    rows, m, g, b = wide(a, mean, factor, beta)
+    out = y.reshape(rows.shape)
+    np.subtract(rows, m, out=out)
+    out *= g
+    out += b
 
 
 def _by_kernels(x, gamma, beta, mean, var, slope, form):
@@ -102,10 +107,8 @@ def _by_kernels(x, gamma, beta, mean, var, slope, form):
         mean = column_mean(a)
         a = a - mean
         var = column_mean(a * a)
-    elif form == "frozen":
-        mean, var = 0 * gamma, 0 * gamma + 1
-    elif form != "inference":
-        raise ValueError(f"form is {form!r}; it is one of train, inference, frozen")
+    else:
+        mean, var = constants(form, gamma, mean, var)
     scale = (var + EPSILON) ** -0.5
     y = kernels.normalise(x, mean, scale * gamma, beta, slope)
     return y, KernelCache(x, scale, gamma, mean, var, slope, form)
@@ -131,8 +134,8 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
         da, dgamma, dbeta = batch_norm_backward(dy, cache.norm)
         return leaky_relu_backward(da, cache.act), dgamma, dbeta
     a, scale, gamma, mean, _, slope, form = cache
-    c = gamma.size
-    dx = np.empty(a.shape, dtype=a.dtype)
+    c, values = gamma.size, max(a.size // gamma.size, 1)
+    dx, dgamma, dbeta = np.empty(a.shape, dtype=a.dtype), np.zeros(gamma.size), np.zeros(gamma.size)
 
     def reduce(block):
         rows, m = wide(a[block], mean)
@@ -140,13 +143,6 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
         product = rows - m
         product *= upstream
         return channel_sum(product, c), channel_sum(upstream, c)
-
-    dgamma, dbeta = np.zeros(c), np.zeros(c)
-    for part_gamma, part_beta in each_block(reduce, len(a), _samples(a)):
-        dgamma += part_gamma
-        dbeta += part_beta
-    dgamma *= scale
-    values = max(a.size // c, 1)
 
     def spread(block):
         rows, m, g, along, shift = wide(a[block], mean, scale * gamma, scale * dgamma / -values, dbeta / values)
@@ -161,7 +157,16 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
             np.multiply(upstream, g, out=out)
         out *= leaky_factor(rows, slope)
 
-    each_block(spread, len(a), _samples(a))
+    def both(block):  # constants make no difference to dx: one pass
+        spread(block)
+        return reduce(block)
+
+    for part_gamma, part_beta in each_block(reduce if form == "train" else both, len(a), _samples(a)):
+        dgamma += part_gamma
+        dbeta += part_beta
+    dgamma *= scale
+    if form == "train":
+        each_block(spread, len(a), _samples(a))
     return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
 
 

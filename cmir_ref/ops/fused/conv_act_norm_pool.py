@@ -17,12 +17,12 @@ import numpy as np
 
 from ... import kernels
 from ...backend import Array
-from ..batch_norm import batch_norm, batch_norm_backward
+from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
 from ..relu import leaky_relu, leaky_relu_backward
-from .act_norm import ActNormCache, act_norm, act_norm_backward, activate, leaky_factor
-from .conv_max_pool import ConvMaxPoolCache, conv_max_pool, conv_max_pool_backward, fits
+from .act_norm import ActNormCache, act_norm, act_norm_backward, activate, constants, leaky_factor, normalise
+from .conv_max_pool import ConvMaxPoolCache, conv_max_pool_backward, fits, pool, pooled
 from .moments import channel_sum, combine, moments, wide
 from .parallel import each_block
 from .tiles import Tiles
@@ -75,41 +75,30 @@ def conv_act_norm_pool(
             z, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
         y, pool_cache = max_pool(z, factor)
         return y, PlainCache((conv_cache, act_cache, norm_cache, pool_cache), norm_cache.mean, norm_cache.var)
-    sign = np.sign(gamma)
-    if form == "train":
-        u, conv_cache, parts = _conv_max_pool_moments(x, w, b, sign, factor, slope)
-        _, mean, var = combine(parts, gamma)
-    else:
-        u, conv_cache = conv_max_pool(x, w * sign, b * sign, factor)
-    u *= sign
-    y, norm_cache = act_norm(u, gamma, beta, mean, var, slope=slope, form="inference" if form == "train" else form)
-    return y, ConvActNormPoolCache(conv_cache, norm_cache, sign, b, norm_cache.mean, norm_cache.var, form)
-
-
-def _conv_max_pool_moments(x, w, b, sign, factor, slope):
-    """`conv_max_pool` of σw and σb, and the `Moments` of leaky_relu(conv(x, w, b)) of each tile."""
+    sign, train = np.sign(gamma), form == "train"
     flipped = w * sign
-    n, h, width, _ = x.shape
-    u = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
-    winner = np.empty(u.shape, dtype=np.uint8)
+    a, winner = pooled(x, flipped, factor)
+
+    def upright(u):
+        """leaky_relu(σu + b), in place."""
+        pixels, s, shift = wide(u, sign, b)
+        pixels *= s
+        pixels += shift
+        return activate(pixels, slope, pixels).reshape(-1, b.size)
 
     def work(block):
-        tiles, parts = Tiles(x.shape[1:], flipped, factor), []
-        tiles.start_forward()
-        for i in range(n)[block]:
-            tiles.inner(tiles.padded)[...] = x[i]
-            for rows in tiles.rows:
-                planes = tiles.planes(rows)
-                tiles.pool(planes, u[i, rows], winner[i, rows])
-                pixels, s, shift = wide(planes.reshape(-1, b.size), sign, b)
-                pixels *= s
-                pixels += shift
-                parts.append(moments(activate(pixels, slope, pixels).reshape(-1, b.size)))
-            u[i] += b * sign
+        parts = []
+        look = (lambda planes: parts.append(moments(upright(planes.reshape(-1, b.size))))) if train else None
+        pool(x, flipped, factor, block, a, winner, look)
+        upright(a[block])
         return parts
 
-    parts = [part for block in each_block(work, n) for part in block]
-    return u, ConvMaxPoolCache(x, flipped, winner, factor), parts
+    parts = [part for block in each_block(work, len(x)) for part in block]
+    mean, var = combine(parts, gamma)[1:] if train else constants(form, gamma, mean, var)
+    y, scale = np.empty_like(a), (var + EPSILON) ** -0.5
+    each_block(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x))
+    norm_cache = ActNormCache(a, scale, gamma, mean, var, slope, "frozen")
+    return y, ConvActNormPoolCache(ConvMaxPoolCache(x, flipped, winner, factor), norm_cache, sign, b, mean, var, form)
 
 
 def conv_act_norm_pool_backward(
@@ -133,11 +122,11 @@ def conv_act_norm_pool_backward(
             du = leaky_relu_backward(da, act_cache)
         dx, dw, db = conv_backward(du, conv_cache, input_gradient=input_gradient)
         return dx, dw, db, dgamma, dbeta
-    du, dgamma, dbeta = act_norm_backward(dy, cache.norm)
-    if cache.form != "train":
-        du *= cache.sign
+    if cache.form != "train":  # σ goes with γ, which dγ and dβ do not ask
+        du, dgamma, dbeta = act_norm_backward(dy, cache.norm._replace(gamma=cache.norm.gamma * cache.sign))
         dx, dw, db = conv_max_pool_backward(du, cache.conv, input_gradient=input_gradient)
         return dx, dw * cache.sign, db * cache.sign, dgamma, dbeta
+    du, dgamma, dbeta = act_norm_backward(dy, cache.norm)
     dx, dw, db = _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient)
     return dx, dw, db, dgamma, dbeta
 

@@ -3,6 +3,7 @@
 N samples, H × W pixels, C channels in, D out, k × k kernel, f × f windows.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,22 +40,35 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
         y, conv_cache = conv(x, w, b)
         y, pool_cache = max_pool(y, factor)
         return y, (conv_cache, pool_cache)
-    n, h, width, _ = x.shape
-    y = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
-    winner = np.empty(y.shape, dtype=np.uint8)
+    y, winner = pooled(x, w, factor)
 
     def work(block):
-        tiles = Tiles(x.shape[1:], w, factor)
-        tiles.start_forward()
-        for i in range(n)[block]:
-            tiles.inner(tiles.padded)[...] = x[i]
-            for rows in tiles.rows:
-                tiles.pool(tiles.planes(rows), y[i, rows], winner[i, rows])
+        pool(x, w, factor, block, y, winner)
         pixels, shift = wide(y[block], b)
         pixels += shift
 
-    each_block(work, n)
+    each_block(work, len(x))
     return y, ConvMaxPoolCache(x, w, winner, factor)
+
+
+def pooled(x: np.ndarray, w: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Room for the pooled values and their winners' places."""
+    n, h, width, _ = x.shape
+    y = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
+    return y, np.empty(y.shape, dtype=np.uint8)
+
+
+def pool(x, w, factor, block: slice, y, winner, look: Callable[[np.ndarray], None] | None = None) -> None:
+    """Writes max_pool(conv(x, w)), without bias, of the samples `block`; `look` may use up the planes of each tile."""
+    tiles = Tiles(x.shape[1:], w, factor)
+    tiles.start_forward()
+    for i in range(len(x))[block]:
+        tiles.inner(tiles.padded)[...] = x[i]
+        for rows in tiles.rows:
+            planes = tiles.planes(rows)
+            tiles.pool(planes, y[i, rows], winner[i, rows])
+            if look:
+                look(planes)
 
 
 def conv_max_pool_backward(
