@@ -169,13 +169,12 @@ def draw_v(axes, way, number):
     steps = STEPS[eps / 10 < STEPS]
     axes.loglog(steps, errors(way, steps, number), "o", ms=3, color="black", label="measured")
     power = 1 if way is forward else 2
-    axes.loglog(steps, steps**power, label=f"truncation ∝ h{'²' if power == 2 else ''}")
+    axes.loglog(steps, steps**power, label="truncation ∝ h or h²")
     if way is not complex_slope:
         axes.loglog(steps, eps / steps, label="rounding ∝ ε/h")
         axes.axvline(eps ** (1 / (power + 1)), color="grey", lw=0.8, ls=":")
     axes.set(xlabel="step h", ylabel="relative error", ylim=(eps / 30, 10))
     axes.invert_xaxis()
-    axes.legend(fontsize=7, loc="upper center")
 
 
 figure, panels = plt.subplots(2, 3, figsize=(8, 4.2))
@@ -183,6 +182,7 @@ for line, number in zip(panels, (np.float64, np.float32), strict=True):
     for axes, (name, way) in zip(line, WAYS.items(), strict=True):
         draw_v(axes, way, number)
         axes.set_title(f"{name}, {np.dtype(number).name}")
+figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 show(
     figure,
     "Each V is a falling line plus a rising one; the dotted line is where theory puts the bottom. In float32 the best central difference keeps four or five digits, "
