@@ -113,9 +113,9 @@ def _gain(above: Array, size: Array, relevant_above: Array, relevant: Array, ite
     """Expected sum of the precisions at the relevant items of a tie group: the closed form above."""
     xp = get_xp(above, size)
     harmonic = xp.concatenate([xp.zeros(1), xp.cumsum(1 / xp.arange(1, items + 1))])
-    single = size == 1  # any ρ will do; 1 / (t+1) is exact where a difference of sums is not
-    rho = xp.where(single, 1, (relevant - 1) / xp.maximum(size - 1, 1))
-    sum_of_inverses = xp.where(single, 1 / (above + 1), harmonic[above + size] - harmonic[above])
+    rho = (relevant - 1) / xp.maximum(size - 1, 1)  # any will do where size is 1
+    difference = harmonic[above + size] - harmonic[above]
+    sum_of_inverses = xp.where(size == 1, 1 / (above + 1), difference)  # 1 / (t+1) is exact, the difference is not
     return relevant / size * (rho * size + (relevant_above + 1 - rho * (above + 1)) * sum_of_inverses)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import distance_of, levels, prepare, squared_distances
-from cmir_ref.retrieval.distances import levels_of_pairs
+from cmir_ref.retrieval.distances import blocks, levels_of_pairs
 
 
 def direct(q, g):
@@ -147,6 +147,29 @@ def test_bad_embeddings_are_refused_in_one_line(q, g, word):
     with pytest.raises(InputError, match=word) as error:
         squared_distances(q, g)
     assert "\n" not in str(error.value)
+
+
+def test_the_refusal_counts_embeddings_not_numbers():
+    v = np.ones((5, 4))
+    v[1, :2] = v[3, 0] = np.nan
+    with pytest.raises(InputError, match=r"^gallery: 2 of 5 embeddings are not finite"):
+        prepare(np.ones((1, 4)), v)
+
+
+@pytest.mark.parametrize("kind, dtype", [("euclidean", "int32"), ("released", "int64")])
+def test_levels_are_integers(kind, dtype):
+    assert levels(prepare(np.ones((2, 3)), np.ones((4, 3)), kind)).dtype == dtype
+
+
+def test_blocks_of_all_cores_fit_in_memory(monkeypatch):
+    monkeypatch.setattr("cmir_ref.retrieval.distances.cores", lambda: 4)
+    for rows, row_bytes, memory in ((1000, 1000, 1), (1000, 2**20, 100), (10, 2**20, 1000), (7, 2**20, 10_000)):
+        parts = blocks(rows, row_bytes, memory)
+        assert [i for part in parts for i in range(rows)[part]] == list(range(rows))
+        longest = max(part.stop - part.start for part in parts)
+        assert longest == min(rows, int(min(memory / 4, 64) * 2**20 / row_bytes))
+    assert [part.stop - part.start for part in blocks(5, 10**9, 1)] == [1] * 5, "one row at least"
+    assert [part.stop for part in blocks(5, 1, 512, most=2)] == [2, 4, 5]
 
 
 def test_an_unknown_distance_is_refused():

@@ -175,6 +175,18 @@ def test_an_excluded_item_might_as_well_not_be_there(as_type):
             assert got == mean_precision_at_tens(d, h, 6, ties)[0]
 
 
+def test_the_first_item_excluded_counts_for_nothing_in_either_order_of_ties():
+    distances, hits = one([1, 2, 3], [1, 0, 1])
+    for ties in ("index", "expected"):
+        assert mean_precision_at_tens(distances, hits, 1, ties, np.array([0]))[0] == 1 / 2
+
+
+def test_a_gallery_of_one_relevant_item_is_all_precise():
+    distances, hits = one([1], [1])
+    for ties in ("index", "expected"):
+        assert mean_precision_at_tens(distances, hits, 3, ties)[0] == 1
+
+
 def test_a_query_that_is_its_own_only_relevant_item_is_nan():
     distances, hits = one([3, 1, 2], [0, 1, 0])
     for d in (distances, distances.astype(int)):
@@ -264,6 +276,13 @@ def test_relevance_is_the_same_class_or_a_shared_label_in_any_mix():
 def test_labels_that_do_not_compare_are_refused(query, gallery, word):
     for pair in ((query, gallery), (gallery, query)):
         with pytest.raises(InputError, match=word):
+            relevance(*pair)
+
+
+def test_the_refusal_says_which_labels():
+    good, bad = np.array([0, 1]), np.array([0.5, 1])
+    for pair, name in (((bad, good), "query"), ((good, bad), "gallery")):
+        with pytest.raises(InputError, match=f"^{name} labels: expected integer classes, got float64$"):
             relevance(*pair)
 
 
@@ -405,7 +424,7 @@ def test_bad_input_is_refused_in_one_line():
         with pytest.raises(InputError, match=word) as error:
             evaluate_direction(*args, **kwargs)
         assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(InputError, match=r"^distances: not all of them are finite$"):
         average_precision(np.array([[np.inf, 1]]), np.array([[True, False]]))
     with pytest.raises(InputError, match="expected both"):
         average_precision(np.ones((2, 3)), np.ones((2, 4), bool))
