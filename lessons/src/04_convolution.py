@@ -254,8 +254,9 @@ def conv_input_gradient(dy, w):
     n, height, width = dy.shape[:3]
     k, c = w.shape[0], w.shape[2]
     padded = np.zeros((n, height + k - 1, width + k - 1, c))
+    # yours: what is added to which part of `padded`?
     r = k // 2
-    return padded[:, r : r + height, r : r + width]  # yours
+    return padded[:, r : r + height, r : r + width]
 
 
 # %% tags=["solution"]

@@ -8,7 +8,7 @@
 # ---
 
 # %% [markdown]
-# # 06 · Pretraining with soft orthogonality (eq. 1)
+# # 06 · Pretraining with soft orthogonality, equation 1
 #
 # **What does soft orthogonality ask of features, can it be had, and what does it do to a network in training?**
 #
@@ -344,6 +344,8 @@ try:
     conv(np.zeros((1, 8, 8, 32)), np.zeros((3, 3, 64, 128)), np.zeros(128))
 except ValueError:
     print("the text's third kernel refuses the second's 32 channels")
+else:
+    raise AssertionError("32 channels went into a kernel of 64")
 
 mul = choose_pretrainer((64, 64, 4))
 params, buffers = mul.init(mul.arch, (64, 64, 4), 128, 8, rng)
