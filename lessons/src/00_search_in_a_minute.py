@@ -49,7 +49,7 @@ def coarse(x):
     return np.round(x / 255 * 15) / 15
 
 
-def halved(x, times=2):
+def coarser(x, times=2):
     """Images (N, H, W, C) with H and W divided by `times`: means over squares."""
     n, h, w, c = x.shape
     return x.reshape(n, h // times, times, w // times, times, c).mean(axis=(2, 4))
@@ -57,7 +57,7 @@ def halved(x, times=2):
 
 shown = [0, 1, 3, 5, 6]
 figure = pictures(
-    [[visible(halved(pan[[k]], 4)[0]) for k in shown], [visible(mul[k]) for k in shown]],
+    [[visible(coarser(pan[[k]], 4)[0]) for k in shown], [visible(mul[k]) for k in shown]],
     [[classes[k] for k in shown], [""] * len(shown)],
     side=0.8,
 )
@@ -87,7 +87,7 @@ def measure(x):
     found = [x.mean(axis=(1, 2)), *np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95), axis=(1, 2))]
     while x.shape[1] >= 4:
         found += [x.std(axis=(1, 2)), *(np.abs(np.diff(x, axis=a)).mean(axis=(1, 2)) for a in (1, 2))]
-        x = halved(x)
+        x = coarser(x)
     return np.concatenate(found, axis=1).astype(np.float32)
 
 
@@ -157,7 +157,7 @@ def draw(queries, k=6):
     rows, titles = [], []
     for q, numbers_found in zip(queries, answers, strict=True):
         rows.append(
-            [visible(halved(pan_patches[archive][[q]])[0])] + [visible(mul_patches[archive][i]) for i in numbers_found]
+            [visible(coarser(pan_patches[archive][[q]])[0])] + [visible(mul_patches[archive][i]) for i in numbers_found]
         )
         marks = [f"{'✓' if truth[i] == truth[q] else '✗'} {classes[truth[i]]}" for i in numbers_found]
         titles.append([f"{classes[truth[q]]}?", *marks])
@@ -292,7 +292,7 @@ show(
 # ## Your own file
 #
 # Put your own paths into `mine`: pictures from above, or recordings of one word (.wav, .flac, .ogg). As it stands there are a forest and a harbour that training never saw, and
-# an unheard voice. Pictures are answered in words, recordings in the labels of pictures.
+# an unheard voice. Pictures are answered in words, recordings in the labels of pictures. With two or so pictures of each kind of place to learn from, as in the bundled sample, expect mistakes.
 
 
 # %%
