@@ -199,6 +199,8 @@ assert max(error_of.values()) < 1e-12
 # %% [markdown]
 # **About the paper.** *Equation 6 has R, Algorithm 1's equation 8 and Figure 2 do not*; the released DSRSID code follows the latter. Whoever trains "the paper" must choose.
 #
+# Algorithm 1 also updates in turn, first the branch of a, then that of b (setting `update` = "alternating"). We move all at once.
+#
 # And stage 1? The gradient arrives at $Z$, and behind $Z$ stands a pretrainer. If it is to be trained along (*end to end*), $\dot Z$ is simply its upstream gradient: `end_to_end` glues lesson 06's network in front. This
 # checks the whole chain, from the input's first matrix to eq. 6.
 
@@ -261,7 +263,7 @@ print(f"ten steps, gradients from 1e-3 to 1e2: by hand and package differ by {er
 assert error_of["adam"] < 1e-14
 
 # %% [markdown]
-# A valley that is 30 times steeper across than along. Change `rate`.
+# A valley that is 30 times steeper across than along. Change the two rates.
 
 
 # %%
@@ -333,7 +335,8 @@ show(
     "L3 falls to a fiftieth: the labels are known by heart. L5 must not reach 0: three numbers cannot rebuild five or six, and L4 and R are prices that are paid.",
 )
 first, last = log[0], log[-1]
-print({name: f"{first[name]:.3f} → {last[name]:.3f}" for name in first})
+for name in first:
+    print(f"{name:5} {first[name]:7.3f} → {last[name]:7.3f}")
 assert last["l3"] < 0.05 < first["l3"]
 
 # %% [markdown]
@@ -586,8 +589,8 @@ show(
 # %% [markdown]
 # 64 held-out quarters and three seeds: differences of a few hundredths say nothing, and none of these weights should be chosen by them.
 #
-# **About the paper.** *Which loss can be left out?* The first column leaves one out. L3 costs most, 0.56 → 0.46, and not all, since labels have reached $Z$ in stage 1; in the paper's Figure 4 it costs little (99 → 94, 65 → 61). But that figure's bars without L2 stand at 6
-# and 1, below chance, while the text calls the loss without L2 meagre; here it is small, as in the text. A retrieval below chance is a sign of a metric, not of a loss that is missing.
+# **About the paper.** *Which loss can be left out?* The first column leaves one out. L3 costs most, 0.56 → 0.46, and not all, since labels have reached $Z$ in stage 1; in the paper's Figure 4 it costs little (99 → 94, 65 → 61). That figure's bars without L2 stand at 6
+# and 1, below chance, while the text calls what L2 adds meagre; here it is small, as in the text. What falls below chance asks for another cause than a missing loss: lesson 10 has some.
 #
 # ## The numbers this lesson stands by
 
