@@ -121,7 +121,7 @@ print(
 #
 # ## A world to try it in
 #
-# Two made-up modalities of three noisy classes, 24 pairs, 6 features each; the network of lesson 07; all five terms, each a mean over the pairs, with weights λ₁ … λ₅ (lesson 09 derives this sum). Plain gradient descent, so that nothing
+# Two made-up modalities of three noisy classes, 24 pairs, 6 features each; the network of lesson 07; all five terms, the losses as means over the pairs, with weights λ₁ … λ₅ (lesson 09 derives this sum). Plain gradient descent, so that nothing
 # an optimiser does can be blamed.
 
 # %%
@@ -555,7 +555,7 @@ axes.set(
 axes.legend()
 show(
     figure,
-    "The same embedding, 1 or 0, as the gallery happens to be stored. The expected value over all orders does not move: it is chance.",
+    "The same embedding scores 1, 0.1 or 0, as the gallery happens to be stored. The expected value over all orders does not move: it is chance.",
 )
 
 # %% [markdown]
@@ -610,12 +610,10 @@ numbers(
     steps_to_zero_without_labels=steps_to_zero,
     least_curvature_with_labels=curvature(1.0),
     norm_at_0_8_of_the_threshold=left[0.8],
-    norm_at_1_25_of_the_threshold=left[1.25],
     spread_of_three_layers_at_lambda5_1=dead["spread"],
     ap_of_three_layers_at_lambda5_0_01=alive["map"],
     dimensions_left_by_the_elementwise_reading=ones["element-wise"]["rank"],
     expected_ap_of_one_point=expected[0],
-    ap_of_one_point_by_index_at_the_end=indexed[4],
 )
 
 # %% [markdown]
@@ -626,5 +624,5 @@ numbers(
 #
 # ## Next
 #
-# [09 · Training it](09_training.ipynb): all five terms at once, on real features. In the package: [`eq7_regulariser.py`](../cmir_ref/losses/eq7_regulariser.py), [`retrieval/collapse.py`](../cmir_ref/retrieval/collapse.py); every claim
+# [09 · Training it](09_training.ipynb): all five terms at once, on pictures. In the package: [`eq7_regulariser.py`](../cmir_ref/losses/eq7_regulariser.py), [`retrieval/collapse.py`](../cmir_ref/retrieval/collapse.py); every claim
 # with its test: [docs/alpha.md](../docs/alpha.md).

@@ -300,7 +300,7 @@ show(
 # %% [markdown]
 # ## Overfit one batch first
 #
-# A loop is four lines: gradients, one flat vector, Adam, note the parts. Before any real data, train on **one batch of 16 pairs** and nothing else. A network with enough weights must be able to learn 16 pairs by heart; if it
+# A loop is four lines: gradients, one flat vector, Adam, note the parts. Before any pictures, train on **one batch of 16 pairs** and nothing else. A network with enough weights must be able to learn 16 pairs by heart; if it
 # cannot, something is broken, and no data set will mend it.
 
 # %%
@@ -600,7 +600,6 @@ numbers(
     worst_error_of_eq_8_through_the_network=error_of["eq. 8"],
     worst_error_end_to_end=error_of["end to end, flow"],
     adam_by_hand_against_package=error_of["adam"],
-    loss_of_the_first_step=ten[0],
     loss_of_the_tenth_step=ten[9],
     l3_of_a_batch_learnt_by_heart=last["l3"],
     held_out_ap=ap_held_out,
