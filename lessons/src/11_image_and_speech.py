@@ -416,6 +416,7 @@ for name, i, j in (("image -> speech", 0, 1), ("speech -> image", 1, 0)):
     print(f"{name:17} {r['map']:.3f}    {r['chance']:.3f}   {r['p@10']:.3f}   {r['queries']}")
     assert r["map"] > r["chance"] + 0.1
 
+# %% tags=["folded"]
 figure, right = plt.subplots(figsize=(4.4, 2.4))
 both = np.concatenate([v[i][test[i]] for i in (0, 1)])
 axis = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:2].T
