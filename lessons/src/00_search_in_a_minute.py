@@ -170,7 +170,7 @@ show(
 )
 
 # %% [markdown]
-# And the space itself. It has 64 dimensions; the picture shows the two in which the points spread most. What matters is that circles and triangles of one colour lie together.
+# And the space itself. It has 64 dimensions; the picture shows the two in which the points spread most. Each kind has a mark; what matters is that filled ones (PAN) and hollow ones (MUL) of one kind lie together.
 
 # %%
 both = np.concatenate([v_pan, v_mul])
@@ -180,9 +180,9 @@ flat = (both - both.mean(axis=0)) @ np.linalg.svd(both - both.mean(axis=0), full
 def draw_space(axes, shown):
     for number, name in enumerate(shown):
         these = truth == classes.index(name)
-        colour = f"C{number}"
-        axes.plot(*flat[:256][these].T, "o", ms=4, color=colour, label=f"{name}, PAN", linestyle="")
-        axes.plot(*flat[256:][these].T, "^", ms=5, mfc="none", color=colour, label=f"{name}, MUL", linestyle="")
+        look = {"color": f"C{number}", "marker": "osDv^P"[number], "ms": 4.5, "linestyle": ""}
+        axes.plot(*flat[:256][these].T, label=f"{name}, PAN", **look)
+        axes.plot(*flat[256:][these].T, label=f"{name}, MUL", mfc="none", **look)
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
 
 
@@ -190,7 +190,8 @@ figure, axes = plt.subplots(figsize=(6, 2.6))
 draw_space(axes, ["cloud", "forest", "water", "high building"])
 axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 show(
-    figure, "Four of the eight kinds in the shared space, patches that the network never saw. Name others in the call."
+    figure,
+    "Four of the eight kinds in the shared space, patches that the network never saw. Name others in the call (six at most).",
 )
 
 # %% [markdown]
