@@ -14,6 +14,7 @@
 #
 # CMIR-NET's first stage trains one classifier for each sensor, and keeps the 128 numbers before its last layer: the features $z$ of a sample. A classifier alone is content when a few of them do all the work and the rest
 # repeat it. Equation 1 adds a term against repetition. Its instrument is the *Gram matrix* $Z^\top Z$: entry $(i, j)$ is the inner product of feature $i$ with feature $j$ over all samples.
+# Its *eigenvalues*, the *spectrum*, say how much energy $Z$ has along each of $D$ directions at right angles; how many are not 0 is the *rank*, the number of independent things that the features say.
 
 # %% tags=["folded"]
 import matplotlib.pyplot as plt
@@ -150,11 +151,11 @@ from cmir_ref.losses.eq1_pretraining import pretraining_loss, soft_orthogonality
 
 print(inspect.getsource(soft_orthogonality_backward).split('"""')[-1])
 error_of_orthogonality = 0.0
-for reading in ({}, {"scaled": True}, {"target": "ones"}):
+for name, reading in {"identity": {}, "scaled": {"scaled": True}, "ones": {"target": "ones"}}.items():
     found = check_gradient(lambda z, r=reading: soft_orthogonality(z, **r), soft_orthogonality_backward, [Z])
     error = max(r.error for r in found if r.method == "complex-step")
     error_of_orthogonality = max(error_of_orthogonality, error)
-    print(f"{reading!s:22} complex step {error:.0e}")
+    print(f"{name:10} complex step {error:.0e}")
 assert error_of_orthogonality < 1e-12
 
 # %% [markdown]
@@ -202,7 +203,7 @@ print(
 assert np.allclose(z @ z.T, np.eye(64), atol=1e-6)
 
 # %% [markdown]
-# **About the paper.** *Fact 1: in the paper's own setting the term cannot reach 0,* taken batch by batch, as training has to. With the singular values $s_i$ of $Z$, $O = \sum_i (s_i^2-1)^2 + (D - \text{rank})$. A batch of 64 samples has rank 64 at most, the features are 128:
+# **About the paper.** *Fact 1: in the paper's own setting the term cannot reach 0,* taken batch by batch, as training has to. With the *singular values* $s_i$ of $Z$ (their squares are the eigenvalues that are not 0), $O = \sum_i (s_i^2-1)^2 + (D - \text{rank})$. A batch of 64 samples has rank 64 at most, the features are 128:
 # the minimum is 64. That constant does no harm to the gradient, but "orthogonal features" within one such batch there cannot be: what becomes orthogonal, at $N<D$, are the *samples* (last line), even two of one class, which the cross entropy would rather have alike.
 #
 # The last column holds the second fact. The sum over a batch wants $s_i = 1$ whatever the batch: from $N = D$ on, the more samples, the smaller each has to be. Divide the Gram matrix by $N$, and that is mended:
