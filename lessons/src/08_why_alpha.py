@@ -109,7 +109,8 @@ for reading in by_hand:
 assert np.isnan(literal).all()
 
 five = np.array([[3.0, 4.0]])
-print("\nα = 0, ‖w‖ = 5:", {reading: float(regulariser(five, 0.0, reading=reading)[0]) for reading in by_hand})
+at_five = ", ".join(f"{reading} {regulariser(five, 0.0, reading=reading)[0]:g}" for reading in by_hand)
+print(f"\nR at α = 0, ‖w‖ = 5: {at_five}")
 start = np.random.default_rng(0).normal(size=(128, 128)) / np.sqrt(128)
 print(
     f"a 128 × 128 matrix as it is drawn has ‖w‖ = {np.linalg.norm(start):.1f}; element-wise α = 1 asks for {np.linalg.norm(np.ones((128, 128))):.0f}"
