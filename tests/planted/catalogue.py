@@ -819,7 +819,8 @@ LOOPS = METRICS + "test_evaluate_direction_is_the_mean_of_loops_over_queries"
 bugs(
     "retrieval/metrics.py",
     ("rank-off-by-one", "first[new] % items", "first[new] % items - 1", HAND, "average_precision", "tie_groups"),
-    ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND, "average_precision"),
+    ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND,
+     "average_precision"),
     ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("no-ties", "xp.equal(packed[:, 1:], packed[:, :-1], out=same)", "same[...] = False",
