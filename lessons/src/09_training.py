@@ -406,11 +406,11 @@ def bright(images):
 some = [0, 1, 4, 6]
 show(
     pictures(
-        [bright(pan[some, ..., 0]), bright(mul[some, ..., :3])],
+        [bright(pan[some, ..., 0]), bright(mul[some][..., [2, 1, 0]])],
         [[scenes.label_names[c] for c in some], [""] * 4],
         side=0.8,
     ),
-    "One scene of four of the classes, made coarse for this page: panchromatic above, three of the four bands below.",
+    "One scene of four of the classes, made coarse for this page: panchromatic above; below red, green and blue of the four bands.",
 )
 
 
