@@ -68,7 +68,7 @@ for place, i in enumerate(order):
     axes.plot(runs[i], marker="os^D"[place], markevery=50, ms=4, label=f"backward {'PQRS'[place]}")
 axes.set(xlabel="step", ylabel="loss", yscale="log", title="which gradient is right?")
 axes.legend()
-show(figure, "Four runs, three of them with a planted bug. (The right one is R's left neighbour.)")
+show(figure, "Four runs, three of them with a planted bug. (The right one is the letter before R.)")
 
 # %% [markdown]
 # ## Ten planted bugs
@@ -221,6 +221,10 @@ def forward_difference(f, arrays, i, h=3e-3):
     return found
 
 
+# %% [markdown]
+# Cheaper: one slope along a direction instead of one for each entry. And the properties, which need no derivative.
+
+
 # %%
 def along(pair, direction):
     """One number: the slope along a direction through all inputs at once."""
@@ -254,6 +258,10 @@ def untouched(pair):
     return not np.array_equal(given, dy)
 
 
+# %% [markdown]
+# All thirteen by name. Each answers `True` where it raises the alarm.
+
+# %%
 rng = np.random.default_rng(12)
 CHECKS = {
     "complex step": lambda p: entries(p, 1e-12),
@@ -317,7 +325,7 @@ assert seen.any(axis=1).all() and (seen[~seen[:, 0]].sum(axis=1) == 1).all()
 # - *forgets-the-variance*: for an upstream of ones the true `dx` of batch normalisation is 0, and so is the wrong one. Frameworks' `y.sum().backward()` is exactly this blind check.
 # - *without-gamma*: invisible at γ = 1, where every network starts. Check at random parameters.
 # - *square-w-not-transposed* and *divided-by-classes*: one is wrong for square shapes only, the other right for square shapes only. Check both kinds.
-# - *another-epsilon*: an error of one part in two thousand. A float32 difference must be allowed some per cent for its own error, and is blind below.
+# - *another-epsilon*: an error of about one part in a thousand. A float32 difference must be allowed some per cent for its own error, and is blind below.
 # - *first-place-wins*: the gradient goes to the wrong pixel, but its sum is right. The direction of ones measures the sum.
 # - *zero-by-zero*, *float64*, *writes-into-dy*: the derivative is right. What is wrong is a special point, the memory, or somebody else's array.
 #
