@@ -147,10 +147,10 @@ print(f"                          by pure chance it would be {found['chance_prec
 assert found["p@10"] > found["chance_precision"] + 0.15
 
 # %% [markdown]
-# Here are three searches. Put other numbers from 0 to 255 into the call at the end.
+# Here are three searches. Put other numbers from 0 to 255 into the call. (Code that only draws is folded; a click on its three dots opens it.)
 
 
-# %%
+# %% tags=["folded"]
 def draw(queries, k=6):
     """PAN patches and, beside each, the k MUL patches nearest to it."""
     answers, _ = nearest(v_pan[queries], v_mul, k)
@@ -164,6 +164,7 @@ def draw(queries, k=6):
     return pictures(rows, titles, side=0.85)
 
 
+# %%
 show(
     draw([20, 40, 200]),
     "Left a PAN patch as the question; right of it the nearest MUL patches, with a tick where the kind of land is the same. Some wrong answers are easy to forgive: clouds and roofs are both bright.",
@@ -172,7 +173,7 @@ show(
 # %% [markdown]
 # And the space itself. It has 64 dimensions; the picture shows the two in which the points spread most. Each kind has a mark; what matters is that filled ones (PAN) and hollow ones (MUL) of one kind lie together.
 
-# %%
+# %% tags=["folded"]
 both = np.concatenate([v_pan, v_mul])
 flat = (both - both.mean(axis=0)) @ np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:2].T
 
@@ -186,6 +187,7 @@ def draw_space(axes, shown):
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
 
 
+# %%
 figure, axes = plt.subplots(figsize=(6, 2.6))
 draw_space(axes, ["cloud", "forest", "water", "high building"])
 axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -268,7 +270,7 @@ def listen(path):
 
 sound(listen(words.paths[said[word]]))
 
-# %%
+# %% tags=["folded"]
 v_images, v_words = heard.embeddings.v
 
 
@@ -284,6 +286,7 @@ def draw_word(chosen, k=4):
     return pictures([[coarse(photos[i]) for i in row] for row in answers], titles, side=0.9)
 
 
+# %%
 show(
     draw_word([word, "tanks", "chaparral"]),
     "Each row: a spoken word, and the images nearest to it in the shared space, with a tick where the image carries that label.",
