@@ -459,4 +459,4 @@ numbers(
 # ## Next
 #
 # [02 · The cache](02_the_cache.ipynb): gradients by hand, and this judge beside each of them. In the package:
-# [`gradcheck/numeric.py`](../cmir_ref/gradcheck/numeric.py), [`gradcheck/check.py`](../cmir_ref/gradcheck/check.py); your own pair of functions: `cmir-ref gradcheck --module mine.py`.
+# [`gradcheck/numeric.py`](../cmir_ref/gradcheck/numeric.py), [`gradcheck/check.py`](../cmir_ref/gradcheck/check.py); your own pair of functions: `cmir-ref gradcheck --module mine.py:name`.
