@@ -489,7 +489,7 @@ for name, reading in variants.items():
         f" {right[train].mean():7.2f} {right[held_out].mean():9.2f}"
     )
 
-# %%
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 4, figsize=(8.6, 2.5), width_ratios=(1, 1, 1, 1.5))
 for axes, (name, out), mark in zip(panels, outs.items(), "os^", strict=False):
     z = out.z[train]
