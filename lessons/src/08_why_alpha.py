@@ -536,7 +536,7 @@ for c in range(5):
 indexed, expected, released = np.array(scores).T
 assert indexed[0] == 1 and released[1:].max() < 0.2 and released[2:].max() == 0
 
-# %%
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(4.4, 1.9))
 starts = np.arange(0, 161, 5)
 rolled = [np.roll(labels == 0, start) for start in starts]
