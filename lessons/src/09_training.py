@@ -518,7 +518,7 @@ ap_held_out = average_precision(trained, ~known)
 print(f"held-out pairs, both directions: AP {ap_held_out:.2f}; chance {by_features['chance']:.2f}")
 assert ap_held_out > by_features["map"] + 0.15
 
-# %%
+# %% tags=["folded"]
 middle = np.concatenate(moments[180]).mean(axis=0)
 axes_of_v = np.linalg.svd(np.concatenate(moments[180]) - middle, full_matrices=False)[2][:2].T
 figure, panels = plt.subplots(1, 3, figsize=(7.5, 2.5))
@@ -535,7 +535,7 @@ show(
     "Held-out quarters in the shared space: panchromatic filled, multi-spectral hollow, a colour and a shape for each class. Each panel has its own scale.",
 )
 
-# %%
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.1))
 for name in ("l2", "l3", "l4", "l5", "r"):
     left.semilogy(np.mean(np.reshape([entry[name] for entry in log], (-1, 3)), axis=1), label=name.upper())
