@@ -263,7 +263,8 @@ if len(layouts) == 1:
 # %% [markdown]
 # ## Third trap: a "MAP" without average precision
 #
-# The released MATLAB computes precision at 10, 20, 30, 40 and 50 and prints the mean of the five as MAP. Two facts follow, and one picture shows both:
+# The released MATLAB computes precision at 10, 20, 30, 40 and 50 and prints the mean of the five as MAP (its two scripts for speech go on to 100). Two facts follow, and one picture
+# shows both:
 #
 # - a *perfect* ranking gets less than 1 where fewer than 50 items are relevant,
 # - a ranking gets 1 as soon as its first 50 are right, however badly the other thousands are sorted.
