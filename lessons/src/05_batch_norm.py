@@ -61,7 +61,7 @@ for axes, (name, values) in zip(panels, views.items(), strict=True):
 panels[0].legend(title="channel")
 show(
     figure,
-    "Train takes this batch's mean and variance; inference takes running averages (here: of half the tiles), and nearly agrees. Frozen takes 0 and 1: nothing happens.",
+    "Train takes this batch's mean and variance; inference takes running averages (here: of half the tiles), and nearly agrees. Frozen takes 0 and 1: nothing happens. The spikes, cut off at the top, are what the leaky ReLU has pressed towards 0.",
 )
 
 # %% [markdown]
