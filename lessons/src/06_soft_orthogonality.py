@@ -138,7 +138,9 @@ for shape in ((5, 3), (3, 5), (7, 1)):
     z_own = np.random.default_rng(60).normal(size=shape)
     truth = complex_step(orthogonality, [z_own], 0)
     off = np.abs(orthogonality_gradient(z_own) - truth).max() / np.abs(truth).max()
-    assert off < 1e-12, f"{shape[0]} samples, {shape[1]} features: off by {off:.1e} of the largest entry"
+    assert off < 1e-12, (
+        f"{shape[0]} samples, {shape[1]} features: off by {off:.1e} of the largest entry; do both parts of dG reach it?"
+    )
 print("right, for more samples than features, for fewer, and for one feature")
 
 # %% [markdown]
