@@ -280,7 +280,8 @@ for protocol, rows in found.items():
 assert recognised["paper"] > recognised["recordings"] > recognised["voices"]
 
 # %% [markdown]
-# The front end and the "method" are the same in all three rows. What changes is the question: *do you know this file*, *do you know this voice saying this word*, *do you know this word*. The package's default for recordings is `voices`.
+# The front end and the "method" are the same in all three rows. What changes is the question: *do you know this file*, *do you know this voice saying this word*, *do you know this word*. The package's default for recordings is `voices`
+# (`paper` for the released features, which name no voices).
 #
 # **About the paper.** The released code has no split of the speech at all: all 15 recordings of a word are trained on, and the same 15 are the gallery. That is the first row.
 #
