@@ -17,6 +17,7 @@ from cmir_ref.retrieval.distances import (
     with_factors,
 )
 from cmir_ref.retrieval.faiss_index import find
+from cmir_ref.retrieval.sieve import BYTES as SIEVED
 from cmir_ref.retrieval.sieve import QUERIES, TILE, candidates, sieve
 
 BYTES = 48  # of a (query, item) pair at the peak: its level and, for large k, the packed copies
@@ -94,12 +95,15 @@ def _exact(space: Space, k: int, exclude: Array | None, memory_mb: float) -> tup
     def search(rows):
         own = None if exclude is None else exclude[rows]
         few = candidates(parts, rows, k + (own is not None)) if sieved else None
-        if few is None or len(few[0]) > len(found[rows]) * items // 16:  # a shrunk space: everything is as near
-            found[rows], level[rows] = _of_all(whole(), rows, k, own)
-        else:
+        if few is not None:
             found[rows], level[rows] = _of_few(space, rows, k, own, *few)
+            return
+        for part in blocks(rows.stop - rows.start, items * BYTES, memory_mb):
+            some = slice(rows.start + part.start, rows.start + part.stop)
+            found[some], level[some] = _of_all(whole(), some, k, None if own is None else own[part])
 
-    each_block(search, blocks(queries, items * BYTES, memory_mb, most=QUERIES if sieved else queries), xp)
+    size, most = (SIEVED, QUERIES) if sieved else (BYTES, queries)
+    each_block(search, blocks(queries, items * size, memory_mb, most), xp)
     return found, level
 
 

@@ -15,6 +15,10 @@ from cmir_ref.retrieval.distances import Space, each_block
 GROUP = 16
 TILE = 128 * GROUP  # columns of a product: with 128 queries it stays in the processor's cache
 QUERIES = 128
+GATHERED = 2**22  # numbers of the groups that are computed again at once: 16 MiB
+BYTES = 2  # of a (query, item) pair at the peak: a group's minimum, and what is known of at most a 64th of all pairs
+GATHERED = 2**22  # numbers of the groups that are computed again at once: 16 MiB
+BYTES = 2  # of a (query, item) pair at the peak: a group's minimum, and what is known of at most a 64th of all pairs
 
 
 class Sieve(NamedTuple):
@@ -54,13 +58,14 @@ def sieve(space: Space) -> Sieve:
     return Sieve(query, rows.reshape(-1, GROUP, dims + 1), tiles, 2 * error + space.unit)
 
 
-def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array]:
+def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array] | None:
     """(query, item) numbers of all pairs that can be among the `k` nearest items of the queries `rows`, flat.
 
-    Queries count from the first of `rows`; the gallery has at least `k` groups.
+    Queries count from the first of `rows`; the gallery has at least `k` groups. None where more than a 64th of all
+    pairs remain, as in a space that has shrunk to a point: then nothing is gained.
     """
     xp = get_xp(parts.query)
-    query, (count, _, _) = parts.query[rows], parts.tiles.shape
+    query, (count, columns, _) = parts.query[rows], parts.tiles.shape
     width = TILE // GROUP
     s = xp.empty((len(query), TILE), dtype="float32")
     minima = xp.empty((len(query), count * width), dtype="float32")
@@ -69,6 +74,13 @@ def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array]:
         s.reshape(-1, GROUP, width).min(axis=1, out=minima[:, t * width : (t + 1) * width])
     bound = xp.partition(minima, k - 1, axis=1)[:, k - 1] + parts.slack[rows]
     row, group = xp.nonzero(minima <= bound[:, None])
-    again = xp.matmul(parts.members[group], query[row, :, None])[:, :, 0]
-    chosen, member = xp.nonzero(again <= bound[row, None])
-    return row[chosen], group[chosen] * GROUP + member
+    if len(row) > minima.size // 4:
+        return None
+    found, step = [], max(1, GATHERED // (GROUP * columns))
+    for start in range(0, len(row), step):
+        r, g = row[start : start + step], group[start : start + step]
+        again = xp.matmul(parts.members[g], query[r, :, None])[:, :, 0]
+        chosen, member = xp.nonzero(again <= bound[r, None])
+        found.append((r[chosen], g[chosen] * GROUP + member))
+    row, item = (xp.concatenate(numbers) for numbers in zip(*found, strict=True))
+    return (row, item) if len(row) <= minima.size * GROUP // 64 else None

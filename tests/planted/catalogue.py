@@ -887,11 +887,11 @@ bugs(
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
     ("one-too-few", "k - 1, axis=1)[:, k - 1]", "k - 1, axis=1)[:, k - 2]",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
-    ("members-first", "group[chosen] * GROUP + member", "member * (TILE // GROUP) + group[chosen]",
+    ("members-first", "g[chosen] * GROUP + member", "member * (TILE // GROUP) + g[chosen]",
      SIEVE + "changes_nothing[tight clusters-10-False]", "nearest"),
     ("padding-is-near", "rows[items:, -1] = xp.inf", "rows[items:, -1] = 0",
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
-    ("everything-passes", "again <= bound[row, None]", "again < xp.inf",
+    ("everything-passes", "again <= bound[r, None]", "again < xp.inf",
      SIEVE + "leaves_few", "nearest"),
 )
 

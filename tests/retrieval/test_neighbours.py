@@ -126,6 +126,23 @@ def test_the_sieve_leaves_few():
     assert wanted <= set(zip(row.tolist(), item.tolist(), strict=True))
 
 
+def test_the_sieve_gives_up_where_nothing_is_gained():
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(8192, 4))
+    spaces = {"one point": np.full((8192, 4), 0.1), "few points": rng.integers(0, 5, (8192, 1)).astype(float)}
+    for name, g in spaces.items():
+        assert candidates(sieve(prepare(g[:9], g)), slice(0, 9), 10) is None, name
+    assert candidates(sieve(prepare(spread[:9], spread)), slice(0, 9), 10) is not None
+
+
+def test_groups_computed_again_in_parts_are_those_of_one(monkeypatch):
+    g = np.random.default_rng(0).normal(size=(6000, 8))
+    whole = nearest(g[:200], g, 20)
+    monkeypatch.setattr("cmir_ref.retrieval.sieve.GATHERED", 1000)
+    for found, expected in zip(nearest(g[:200], g, 20), whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_identical_embeddings_come_in_gallery_order():
     v = np.full((300, 4), 0.3)
     index, distance = nearest(v[:3], v, 12)
