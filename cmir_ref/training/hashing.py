@@ -4,6 +4,7 @@ N pairs, features z_a (N, D_a), z_b (N, D_b) of columns of about unit scale (`in
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,16 +23,16 @@ from .inputs import epoch_batches, steps_per_epoch
 
 
 class Settings(NamedTuple):
-    """Of a hashing network and its training. γ, η and the batch size are DCMH's; μ, rates and widths are ours."""
+    """Of a hashing network and its training. γ and η are DCMH's; μ, widths, rates and lengths are ours."""
 
     bits: int = 16
     hidden: int = 256
     gamma: float = 1.0
     eta: float = 1.0
     mu: float = 1.0  # of similarity within a source: `fit_sidhcnn` alone
-    epochs: int = 50
-    batch_size: int = 128
-    lr: float = 1e-3
+    epochs: int = 100
+    batch_size: int = 64
+    lr: float = 1e-3  # falls along half a cosine
     seed: int = 0
 
 
@@ -41,7 +42,7 @@ class Hashing(NamedTuple):
     a: Params
     b: Params
     codes: Array  # (N, c), the training pairs' B
-    losses: list[float]  # the mean over each epoch's batches of J per pair of samples compared
+    losses: list[float]  # the mean over each epoch's batches of J over the number of pairs compared
 
 
 class Learner:
@@ -49,23 +50,19 @@ class Learner:
 
     def __init__(self, name: str, z: Array, settings: Settings, steps: int):
         xp = get_xp(z)
-        params = init_hash_network(
-            z.shape[1], settings.bits, rng(settings.seed, f"hashing/{name}"), hidden=settings.hidden
-        )
+        start = rng(settings.seed, f"hashing/{name}")
+        params = init_hash_network(z.shape[1], settings.bits, start, hidden=settings.hidden)
         self.params = Params({key: to_device(value, xp) for key, value in params.items()})
         self.z, self.lr, self.steps, self.t = z, settings.lr, steps, 0
         self.m, self.v = xp.zeros_like(self.params.flat), xp.zeros_like(self.params.flat)
-        self.out = self.outputs()
 
     def outputs(self) -> Array:
         """The outputs (N, c) for all samples."""
         return relaxed_codes(self.params, self.z)[0]
 
     def forward(self, index: Array) -> tuple[Array, list]:
-        """The outputs for some samples, remembered in `out`, and what `step` needs."""
-        f, cache = relaxed_codes(self.params, self.z[index])
-        self.out[index] = f
-        return f, cache
+        """The outputs for some samples, and what `step` needs."""
+        return relaxed_codes(self.params, self.z[index])
 
     def step(self, df: Array, cache: list) -> None:
         """One step of Adam against the gradient `df` of the outputs."""
@@ -78,18 +75,21 @@ class Learner:
 def fit_dcmh(z_a: Array, z_b: Array, labels: Array, settings: Settings | None = None) -> Hashing:
     """DCMH on pairs: in each epoch network a, then network b, then B = sgn(F + G).
 
-    A batch of one network's outputs meets all of the other's as they were last computed, and J is divided by the number
-    of pairs compared. labels (N,) or (N, C). Raises `InputError` for features that are not finite or not paired, labels
-    that do not fit, and settings that are not positive; `FloatingPointError` where the loss is no longer finite.
+    A batch of one network's outputs meets all of the other's, and J is divided by the number of pairs compared. Balance
+    counts a network's outputs for all samples as they are at that step. (The authors' code keeps those of earlier
+    steps; Adam moves all outputs at once, and a sum that lags behind then swings and drowns the labels.)
+    labels (N,) or (N, C). Raises `InputError` for features that are not finite or not paired, labels that do not fit,
+    and settings that are not positive; `FloatingPointError` where the loss is no longer finite.
     """
 
     def epoch(a, b, codes, similar, batches):
         for own, other in ((a, b), (b, a)):
+            g = other.outputs()
             for index in batches():
                 f, cache = own.forward(index)
-                rest = own.out.sum(axis=0) - f.sum(axis=0)
-                terms = {"gamma": settings.gamma, "eta": settings.eta, "rest_f": rest}
-                j, j_cache = dcmh(f, other.out, similar(index), codes[index], codes, **terms)
+                rest = own.outputs().sum(axis=0) - f.sum(axis=0)
+                weights = {"gamma": settings.gamma, "eta": settings.eta}
+                j, j_cache = dcmh(f, g, similar(index), codes[index], codes, rest_f=rest, **weights)
                 scale = 1 / (len(index) * len(codes))
                 own.step(dcmh_backward(scale, j_cache)[0], cache)
                 yield j * scale
@@ -112,7 +112,8 @@ def fit_sidhcnn(z_a: Array, z_b: Array, labels: Array, settings: Settings | None
             j, cache = sidhcnn(f, g, similar(index)[:, index], codes[index], **weights)
             scale = 1 / len(index) ** 2
             df, dg = sidhcnn_backward(scale, cache)
-            a.step(df, cache_a), b.step(dg, cache_b)
+            a.step(df, cache_a)
+            b.step(dg, cache_b)
             yield j * scale
 
     settings = settings or Settings()
@@ -128,21 +129,18 @@ def _fit(z_a: Array, z_b: Array, labels: Array, settings: Settings, epoch: Calla
             raise InputError(f"{name} is {value}: it has to be positive")
     z_a, z_b = (z.astype("float32") for z in paired(z_a, z_b))
     hot = label_rows(labels, len(z_a))
-    steps = settings.epochs * steps_per_epoch(len(z_a), settings.batch_size)
+    rows, steps = np.arange(len(z_a)), settings.epochs * steps_per_epoch(len(z_a), settings.batch_size)
     a, b = Learner("a", z_a, settings, steps), Learner("b", z_b, settings, steps)
-    codes, losses = shared_codes(a.out, b.out), []
+    codes, losses = shared_codes(a.outputs(), b.outputs()), []
+
+    def batches(number):
+        for index in epoch_batches(rows, settings.batch_size, settings.seed, "hashing", number):
+            yield to_device(index, xp)
 
     for number in range(settings.epochs):
-
-        def batches(number=number):
-            rows = np.arange(len(z_a))
-            for index in epoch_batches(rows, settings.batch_size, settings.seed, "hashing", number):
-                yield to_device(index, xp)
-
-        found = list(epoch(a, b, codes, lambda index: relevance(hot[index], hot), batches))
+        found = list(epoch(a, b, codes, lambda index: relevance(hot[index], hot), partial(batches, number)))
         losses.append(float(to_host(sum(found))) / len(found))
         if not np.isfinite(losses[-1]):
             raise FloatingPointError(f"hashing, epoch {number + 1}: the loss is {losses[-1]}; try a smaller lr")
-        a.out, b.out = a.outputs(), b.outputs()
-        codes = shared_codes(a.out, b.out)
+        codes = shared_codes(a.outputs(), b.outputs())
     return Hashing(a.params, b.params, codes, losses)

@@ -4,8 +4,8 @@ N pairs, features x (N, D_a), y (N, D_b), both centred; no labels.
 
     max tr(W_aᵀ C_ab W_b)   subject to   W_aᵀ C_aa W_a = I,  W_bᵀ C_bb W_b = I,        C_ab = xᵀy/N, …
 
-With whitening maps K (Kᵀ C K = I) and W = K U the constraints say that U is orthonormal, and the maximum is the singular
-value decomposition K_aᵀ C_ab K_b = U_a Σ U_bᵀ: W_a = K_a U_a, W_b = K_b U_b, and Σ are the canonical correlations.
+With whitening maps K (Kᵀ C K = I) and W = K U the constraints say that U is orthonormal, and the maximum is a singular
+value decomposition, K_aᵀ C_ab K_b = U_a Σ U_bᵀ: W_a = K_a U_a, W_b = K_b U_b, and Σ are the canonical correlations.
 Source: Hotelling, "Relations between two sets of variates", Biometrika 28, 1936.
 """
 

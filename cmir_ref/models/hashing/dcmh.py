@@ -18,7 +18,7 @@ from ...ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 from ...ops.sums import column_sum
 from ...params import he, zeros
 from ..mlp import mlp
-from .codes import signs
+from .codes import features, signs
 
 
 class LikelihoodCache(NamedTuple):
@@ -128,12 +128,17 @@ DEPTH = 2  # layers of a hashing network
 
 
 def init_hash_network(width: int, bits: int, rng, *, hidden: int = 256) -> dict[str, Array]:
-    """Parameters of width → hidden (ReLU) → bits (linear): He-normal weights, zero biases."""
+    """Parameters of width → hidden (ReLU) → bits (linear): He-normal weights, zero biases.
+
+    The last layer's weights are a tenth of that: otherwise all samples' outputs start on one side, and balance is all
+    that the first epochs learn.
+    """
     shapes = {"hash.1": (width, hidden), "hash.2": (hidden, bits)}
     params = {}
     for name, shape in shapes.items():
         params[f"{name}.w"] = he(rng, shape, fan_in=shape[0])
         params[f"{name}.b"] = zeros(rng, shape[1:])
+    params["hash.2.w"] *= 0.1
     return params
 
 
@@ -143,8 +148,11 @@ def relaxed_codes(params: Mapping[str, Array], z: Array) -> tuple[Array, list]:
 
 
 def hash_codes(params: Mapping[str, Array], z: Array) -> Array:
-    """Features z (N, D) to codes ±1 (N, c): the signs of the outputs. Raises `InputError` for features that do not fit."""
-    width = len(params["hash.1.w"])
-    if z.ndim != 2 or z.shape[1] != width:
-        raise InputError(f"z {z.shape}: this network takes (N, {width})")
+    """Features z (N, D) to codes ±1 (N, c): the signs of the outputs.
+
+    Raises `InputError` for features that are not finite or do not fit the network.
+    """
+    z, width = features(z, "z"), len(params["hash.1.w"])
+    if z.shape[1] != width:
+        raise InputError(f"z has {z.shape[1]} columns, but the network takes {width}")
     return signs(relaxed_codes(params, z)[0])

@@ -1,8 +1,8 @@
 """A reconstruction of SIDHCNN, source-invariant deep hashing. It is ours: the objective was not accessible to us.
 
-What its first page says is kept: two networks trained end to end, codes learned as a discrete optimisation under several
+What its first page says is kept: two networks trained at once, codes learned as a discrete optimisation under several
 constraints, one code for both sources. The terms are those usual in its family: DCMH's, and similarity within each
-source. Figures of this file are figures of the reconstruction, not of the published method.
+source. Figures of this file are figures of the reconstruction, not of the published method. Networks: as in `dcmh`.
 
 n pairs, c bits: outputs f, g (n, c); similar (n, n), 1 where two pairs share a label; b (n, c) of −1 and +1.
 
