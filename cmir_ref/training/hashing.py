@@ -79,7 +79,7 @@ def fit_dcmh(z_a: Array, z_b: Array, labels: Array, settings: Settings | None = 
     counts a network's outputs for all samples as they are at that step. (The authors' code keeps those of earlier
     steps; Adam moves all outputs at once, and a sum that lags behind then swings and drowns the labels.)
     labels (N,) or (N, C). Raises `InputError` for features that are not finite or not paired, labels that do not fit,
-    and settings that are not positive; `FloatingPointError` where the loss is no longer finite.
+    and settings below their bounds; `FloatingPointError` where the loss is no longer finite.
     """
 
     def epoch(a, b, codes, similar, batches):
@@ -125,8 +125,9 @@ def _fit(z_a: Array, z_b: Array, labels: Array, settings: Settings, epoch: Calla
     """Epochs of `epoch`, which steps both learners and yields each batch's loss; codes are renewed after each."""
     xp = get_xp(z_a, z_b, labels)
     for name, value in settings._asdict().items():
-        if value < 0 or (value == 0 and name not in ("gamma", "eta", "mu", "seed")):
-            raise InputError(f"{name} is {value}: it has to be positive")
+        least = "0 or more" if name in ("gamma", "eta", "mu", "seed") else "positive"
+        if value < 0 or (value == 0 and least == "positive"):
+            raise InputError(f"{name} is {value}: it has to be {least}")
     z_a, z_b = (z.astype("float32") for z in paired(z_a, z_b))
     hot = label_rows(labels, len(z_a))
     rows, steps = np.arange(len(z_a)), settings.epochs * steps_per_epoch(len(z_a), settings.batch_size)
