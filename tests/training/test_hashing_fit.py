@@ -32,9 +32,8 @@ class ByHand:
     """A hashing network, its Adam and its gradients from the textbook, in float64."""
 
     def __init__(self, name, z, settings, steps):
-        start = init_hash_network(
-            z.shape[1], settings.bits, rng(settings.seed, f"hashing/{name}"), hidden=settings.hidden
-        )
+        draws = rng(settings.seed, f"hashing/{name}")
+        start = init_hash_network(z.shape[1], settings.bits, draws, hidden=settings.hidden)
         self.p = {k: v.astype(np.float64) for k, v in start.items()}
         self.m, self.v = ({k: 0 * x for k, x in self.p.items()} for _ in "mv")
         self.z, self.t, self.steps, self.lr = z.astype(np.float64), 0, steps, settings.lr
@@ -70,12 +69,9 @@ def by_hand(z_a, z_b, labels, s, within):
         batches = list(epoch_batches(rows, s.batch_size, s.seed, "hashing", epoch))
         if within:
             for i in batches:
-                f, g = a()[i], b()[i]
+                f, g, same = a()[i], b()[i], similar[i][:, i]
                 for net, own, other in ((a, f, g), (b, g, f)):
-                    d = (
-                        0.5 * slope(own, other, similar[i][:, i]) @ other
-                        + s.mu * slope(own, own, similar[i][:, i]) @ own
-                    )
+                    d = 0.5 * slope(own, other, same) @ other + s.mu * slope(own, own, same) @ own
                     d += 2 * s.gamma * (own - codes[i]) + 2 * s.eta * own.sum(axis=0)
                     net.step(i, d / len(i) ** 2)
         else:
