@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -291,6 +292,23 @@ def test_doctor_answers_in_json(call, data):
     assert "speech.mat" in found["data"]["speech-features"] and "not found" in found["data"]["dsrsid"]
     assert "speech.mat" in call("doctor", "--data", data).out
     assert call("doctor", "--data", data / "nowhere").status == 0
+
+
+def test_lessons_open_in_jupyter(call, monkeypatch):
+    opened = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(subprocess, "call", lambda command: opened.append(command) or 0)
+    assert call("lessons").status == 0
+    assert opened[0][:3] == [sys.executable, "-m", "jupyterlab"]
+    assert (Path(opened[0][3]) / "src" / "02_the_cache.py").exists()
+
+
+def test_lessons_without_jupyter_or_a_checkout_are_refused(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    refused("lessons", says=["pip install 'cmir-ref[lessons]'"])
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "cmir_ref" / "cli.py"))
+    monkeypatch.chdir(tmp_path)
+    refused("lessons", says=["checkout"])
 
 
 def test_pan_and_mul_of_uc_merced(call, tmp_path):

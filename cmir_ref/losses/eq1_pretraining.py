@@ -23,8 +23,8 @@ def soft_orthogonality(z: Array, *, target: str = "identity", scaled: bool = Fal
 
     `target`: "identity" T = I (decorrelated features), or "ones" T = 11ᵀ, the paper's literal "vector of ones", whose
     minimum makes all features identical. With the singular values s_i of Z, O = Σ (s_i² − 1)² + (D − rank), so for
-    N < D the unscaled minimum is D − N, not 0, and asks for ‖z_n‖² = D/N: it depends on the batch size. The scaled
-    form asks for unit energy in each feature at any N.
+    N < D the unscaled minimum is D − N, not 0. It asks for ‖z_n‖² = min(N, D)/N on average, which depends on the batch
+    size; the scaled form asks for unit energy in each feature at any N ≥ D.
     """
     xp = get_xp(z)
     n, d = z.shape

@@ -26,7 +26,7 @@ begin()
 figure, axes = plt.subplots(figsize=(6.4, 2.3))
 axes.axis("off")
 axes.set_title("there above, back below")
-for i, (text, kept) in enumerate([("x w + b", "x, w"), ("leaky ReLU", "x > 0"), ("loss", "…")]):
+for i, (text, kept) in enumerate([("x w + b", "x, w"), ("leaky ReLU", "s > 0"), ("loss", "…")]):
     axes.text(
         2 * i + 1,
         1,
@@ -116,7 +116,7 @@ def cmp(name, ours, other):
     """One line: how far two gradients are apart."""
     worst = np.max(np.abs(ours - other)) / np.max(np.abs(other))
     print(
-        f"{name:4} {'exact' if worst == 0 else 'equal' if worst < 1e-13 else 'DIFFERENT':10} worst relative difference {worst:.0e}"
+        f"{name:6} {'exact' if worst == 0 else 'equal' if worst < 1e-13 else 'DIFFERENT':10} worst relative difference {worst:.0e}"
     )
     return worst
 
@@ -134,7 +134,8 @@ assert worst < 1e-13
 # dx, dw, … = op_backward(dy, cache)
 # ```
 #
-# The package's own `linear` is the three lines you have just proved. Here is all of it.
+# The package's own `linear` is the three lines you have just proved. Here is all of it; `column_sum` is the sum over samples, in two stages, so that long sums in `float32` stay
+# accurate.
 
 # %%
 import inspect
@@ -245,9 +246,9 @@ left.set(xlabel="s", ylabel="y", title="leaky ReLU, slope 0.2, near its kink")
 h = 0.02
 left_right = (leaky_relu(grid + h, 0.2)[0] - leaky_relu(grid - h, 0.2)[0]) / (2 * h)
 right.plot(grid, leaky_relu_backward(np.ones_like(grid), leaky_relu(grid, 0.2)[1]), label="by hand")
-right.plot(grid, left_right, label=f"central difference, h = {h}")
+right.plot(grid, left_right, label=f"difference, h = {h}")
 right.set(xlabel="s", ylabel="dy/ds", title="its slope")
-right.legend()
+right.legend(fontsize=7, loc="upper left")
 show(
     figure,
     "Within h of the kink a central difference sees both sides. That is why gradient checks stay away from kinks.",

@@ -254,8 +254,9 @@ def conv_input_gradient(dy, w):
     n, height, width = dy.shape[:3]
     k, c = w.shape[0], w.shape[2]
     padded = np.zeros((n, height + k - 1, width + k - 1, c))
+    # yours: what is added to which part of `padded`?
     r = k // 2
-    return padded[:, r : r + height, r : r + width]  # yours
+    return padded[:, r : r + height, r : r + width]
 
 
 # %% tags=["solution"]
@@ -276,7 +277,9 @@ for n, height, width, k, c, d in [(1, 4, 4, 1, 2, 3), (2, 5, 3, 3, 1, 2), (1, 2,
     up = own.normal(size=(n, height, width, d))
     truth = complex_step(lambda a, w=w_own, up=up, d=d: (conv(a[0], w, np.zeros(d))[0] * up).sum(), [x_own], 0)
     off = np.abs(conv_input_gradient(up, w_own) - truth).max() / np.abs(truth).max()
-    assert off < 1e-12, f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels: off by {off:.0e} (relative)"
+    assert off < 1e-12, (
+        f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels: off by {off:.0e} (relative); is every tap added?"
+    )
 print("right, for square and for odd shapes")
 
 # %% [markdown]

@@ -170,7 +170,7 @@ for axes, rate in zip(panels, (0.02, 0.1, 0.2), strict=True):
 panels[0].legend()
 show(
     figure,
-    "Squared, the gap shrinks by the same factor at each step. Unsquared, it falls on a straight course and then rattles at the size of a step.",
+    "Squared, the gap shrinks by the same factor at each step. Unsquared, it falls by the same length at each step, and then rattles at the size of a step.",
 )
 
 # %% [markdown]
@@ -218,7 +218,7 @@ print(f"modality a alone would be off by {relative_error(v_a.T @ du_a, complex_s
 #
 # | `classifier` | what it does | who |
 # |---|---|---|
-# | shared | rows of both under each other, one $w_c$ | the paper's text |
+# | shared | rows of both under each other, one $w_c$ | the paper's text, as read here |
 # | separate | $w_{ca}$ for a, $w_{cb}$ for b, two means added | the released code |
 # | concatenated | columns side by side, a pair is one row, $w_c$ is $(2 d_v, K)$ | the other reading of $V_{ab}$ |
 
@@ -234,7 +234,8 @@ assert np.allclose(classification_backward(1.0, classification(u_a, u_b, y, y)[1
 
 # %% [markdown]
 # **About the paper.** *One classifier or two?* With two heads, each modality may put its classes wherever it likes; nothing in eq. 3 says that an airplane of a belongs near an airplane of b.
-# Run both readings from the same start, points and heads free, this loss alone.
+# Run both readings from the same start, points and heads free, this loss alone. The number above each picture is the *average precision* (AP) of a search: how far up the right
+# answers stand, 1 if all come first (lesson 10 takes it apart).
 
 # %%
 from cmir_ref.retrieval import average_precision

@@ -93,7 +93,7 @@ for axes, ranking in zip(panels, ["1110000000", "1010100000", "0001110000", "000
     draw(axes, ranking)
 show(
     figure,
-    "Three relevant items among ten, sinking from left to right. A miss moves the line straight down, a hit up and to the right.",
+    "Three relevant items among ten, sinking from left to right. A hit moves the line to the right, and up if there were misses before it; a miss moves it straight down.",
 )
 
 # %% [markdown]
@@ -229,7 +229,7 @@ assert by_index[0] == 1 and not by_index[1:].any() and np.ptp(by_expectation) < 
 print("seen as collapsed:", collapse(np.ones((5, 4)), np.ones((7, 4)))["collapsed"])
 
 # %% [markdown]
-# **About the paper.** Table 4 prints mAP 0 and P@10 0 for α = 0, and the text reads this as failure. No tie-aware score gives 0 to a constant embedding: that needs an exact
+# **About the paper.** Table 4 prints mAP 0 (the mean of AP over the queries) and P@10 0 for α = 0, and the text reads this as failure. No tie-aware score gives 0 to a constant embedding: that needs an exact
 # collapse *and* ties broken by index, with queries whose classes are not stored first. The next cell repeats it with a real layout: words as queries, images as the gallery, stored from *agricultural* on.
 
 # %%
@@ -378,7 +378,7 @@ for name, (q, g) in methods.items():
     )
 
 # %% [markdown]
-# The collapsed method is *worse than random* in one column and equal to chance in all others. And here are the precision–recall curves: each is the walk of the first figure, averaged over queries at fixed recall.
+# The collapsed method is *worse than random* in one column and equal to chance in all others. And here are the precision–recall curves: each is the walk of Figure 2, averaged over queries at fixed recall.
 
 # %%
 figure, axes = plt.subplots(figsize=(5.2, 3))

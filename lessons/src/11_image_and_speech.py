@@ -87,7 +87,7 @@ left.set(xlabel="time (s)", ylabel="pressure", title="airplane")
 hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
 right.plot(np.arange(400) / 16, clip[start : start + 400], label="frame")
 right.plot(np.arange(400) / 16, clip[start : start + 400] * hann, label="under its window")
-right.set(xlabel="time in the frame (ms)", ylabel="pressure", title="one frame")
+right.set(xlabel="time in the frame (ms)", ylabel="pressure", title="one frame", ylim=(-0.25, 0.15))
 right.legend(fontsize=6, loc="lower right")
 show(
     figure,
@@ -119,8 +119,16 @@ def draw(axes, milliseconds):
     frames = np.lib.stride_tricks.sliding_window_view(clip, n)[::160]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     picture = np.log(np.abs(np.fft.rfft(frames * window, max(512, n))) / n + 1e-3)
-    axes.imshow(picture.T, origin="lower", aspect="auto", extent=(0, len(clip) / rate, 0, 8), cmap=STEPS)
-    axes.set(title=f"frames of {milliseconds} ms", xlabel="time (s)", ylabel="frequency (kHz)", ylim=(0, 4))
+    axes.imshow(
+        picture.T, origin="lower", aspect="auto", extent=(n / 2 / rate, (len(clip) - n / 2) / rate, 0, 8), cmap=STEPS
+    )
+    axes.set(
+        title=f"frames of {milliseconds} ms",
+        xlabel="time (s)",
+        ylabel="frequency (kHz)",
+        xlim=(0, len(clip) / rate),
+        ylim=(0, 4),
+    )
 
 
 figure, panels = plt.subplots(1, 3, figsize=(6, 1.7))
@@ -128,7 +136,7 @@ for axes, milliseconds in zip(panels, (4, 25, 120), strict=True):
     draw(axes, milliseconds)
 show(
     figure,
-    "Three frame lengths. Left: clicks of the vocal cords as vertical lines. Right: harmonics as horizontal lines, blurred in time. VGGish takes 25 ms.",
+    "Three frame lengths. Left: clicks of the vocal cords as vertical lines. Right: harmonics as horizontal lines, blurred in time. A frame is drawn at its middle. VGGish takes 25 ms.",
 )
 
 # %% [markdown]
@@ -416,6 +424,7 @@ for name, i, j in (("image -> speech", 0, 1), ("speech -> image", 1, 0)):
     print(f"{name:17} {r['map']:.3f}    {r['chance']:.3f}   {r['p@10']:.3f}   {r['queries']}")
     assert r["map"] > r["chance"] + 0.1
 
+# %% tags=["folded"]
 figure, right = plt.subplots(figsize=(4.4, 2.4))
 both = np.concatenate([v[i][test[i]] for i in (0, 1)])
 axis = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:2].T

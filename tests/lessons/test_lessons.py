@@ -107,6 +107,21 @@ def test_pictures_are_shown_with_captions(source):
     assert not any("plt.show(" in cell for cell in code(weave.read(source)))
 
 
+def test_every_finding_about_the_paper_is_listed():
+    """lessons/README.md has a line, linked to its heading, for each "About the paper." in the lessons."""
+    found = set()
+    for source in SOURCES:
+        heading = None
+        for line in source.read_text(encoding="utf-8").splitlines():
+            title = re.match(r"# ##+ (.*)", line)
+            heading = title[1] if title else heading
+            if "**About the paper.**" in line:
+                anchor = heading.replace(" ", "-").replace('"', "%22")
+                found.add(f"({source.stem}.ipynb#{anchor})")
+    listed = re.findall(r"\(\d\d_\w+\.ipynb#[^|]*\)(?= \|)", (LESSONS / "README.md").read_text(encoding="utf-8"))
+    assert found and found == set(listed)
+
+
 def test_what_is_derived_exists():
     for source in SOURCES:
         for name in weave.read(source).metadata["lesson"]["derives"]:

@@ -738,9 +738,25 @@ bugs(
      ADAM + "test_learning_rate", "stage1.schedule=cosine", "stage2.schedule=cosine"),
 )
 
+TWINS = "test_kernels.py::test_the_way_of_the_kernels_is_the_plain_composition"
+bugs(
+    "kernels.py",
+    ("decay-of-the-gradient", "theta -= lr * (decay * theta)\n", "theta -= lr * (decay * g)\n",
+     "test_kernels.py::test_the_twin_is_adam"),
+    ("second-moment-of-the-first", "v += share_v * (g * g - v)\n    theta", "v += share_v * (m * m - v)\n    theta",
+     "test_kernels.py::test_the_twin_is_adam"),
+    ("slope-for-the-positive", "where(x > 0, x, slope * x)", "where(x > 0, slope * x, x)", TWINS),
+    ("mean-added", "(activate_plain(x, slope) - mean) * factor", "(activate_plain(x, slope) + mean) * factor", TWINS),
+    ("factor-for-every-sign", "where(x > 0, factor, slope * factor)", "where(x > 0, factor, factor)",
+     TWINS),
+    ("shift-forgotten", "through = dy - shift - (", "through = dy - (", TWINS),
+)
+
 LOOP = "training/test_loop.py::"
 bugs(
     "training/loop.py",
+    ("what-fades-stays", "vector *= abs(vector) > FADED", "vector *= 1",
+     LOOP + "test_what_fades_becomes_zero_before_it_is_subnormal"),
     ("momentum-turned-round", "MOMENTUM * buffers[name] + (1 - MOMENTUM) * value",
      "(1 - MOMENTUM) * buffers[name] + MOMENTUM * value",
      LOOP + "test_running_statistics_follow_the_batches_and_are_never_optimised", "batch_norm=train"),
@@ -904,7 +920,8 @@ LOOPS = METRICS + "test_evaluate_direction_is_the_mean_of_loops_over_queries"
 bugs(
     "retrieval/metrics.py",
     ("rank-off-by-one", "first[new] % items", "first[new] % items - 1", HAND, "average_precision", "tie_groups"),
-    ("rank-from-zero", "1 / (above + 1), harmonic", "1 / xp.maximum(above, 1), harmonic", HAND, "average_precision"),
+    ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND,
+     "average_precision"),
     ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("no-ties", "xp.equal(packed[:, 1:], packed[:, :-1], out=same)", "same[...] = False",
