@@ -3,8 +3,9 @@
 Z_a and Z_b of separately trained pretrainers share no axis, so that distances between them mean nothing; pairs do.
 """
 
-from ..backend import Array, get_xp
+from ..backend import Array
 from ..errors import InputError
+from .distances import embeddings
 from .neighbours import nearest
 
 
@@ -17,5 +18,6 @@ def through_pairs(query: Array, train_own: Array, train_other: Array, k: int = 1
     """
     if len(train_own) != len(train_other):
         raise InputError(f"{len(train_own)} and {len(train_other)} training features: row i of both is pair i")
+    train_other = embeddings(train_other, "train_other")
     index, _ = nearest(query, train_own, k)
-    return get_xp(train_other).asarray(train_other)[index].mean(axis=1)
+    return train_other[index].mean(axis=1)

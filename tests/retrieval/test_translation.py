@@ -23,5 +23,7 @@ def test_one_neighbour_is_its_partner_and_too_many_are_all():
 def test_bad_input_is_named():
     with pytest.raises(InputError, match="4 and 3 training features"):
         through_pairs(OWN, OWN, OTHER[:3])
+    with pytest.raises(InputError, match="train_other: 4 of 4 embeddings are not finite"):
+        through_pairs(OWN, OWN, OTHER * np.nan)
     with pytest.raises(InputError, match="k: expected at least 1"):
         through_pairs(OWN, OWN, OTHER, k=0)
