@@ -77,7 +77,8 @@ def fit_dcmh(z_a: Array, z_b: Array, labels: Array, settings: Settings | None = 
 
     A batch of one network's outputs meets all of the other's, and J is divided by the number of pairs compared. Balance
     counts a network's outputs for all samples as they are at that step. (The authors' code keeps those of earlier
-    steps; Adam moves all outputs at once, and a sum that lags behind then swings and drowns the labels.)
+    steps; Adam moves all outputs at once, and a sum that lags behind then swings and drowns the labels. The price is a
+    forward pass of all samples a step.)
     labels (N,) or (N, C). Raises `InputError` for features that are not finite or not paired, labels that do not fit,
     and settings below their bounds; `FloatingPointError` where the loss is no longer finite.
     """
