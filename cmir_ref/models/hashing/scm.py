@@ -49,9 +49,9 @@ def scm_sequential(z_a: Array, z_b: Array, labels: Array, bits: int, *, ridge: f
         R₁ = c S,   R_t = c S − Σ_{k<t} h_k g_kᵀ,        h_k = sgn(x w_a,k), g_k = sgn(y w_b,k)
 
     Bit t is the leading pair of the problem above with R_t for S. xᵀR_t y changes by −(xᵀh)(yᵀg)ᵀ a bit: O(N), no
-    residual is formed. Where the leading value grows, the last bit took away more than there was: the remaining bits are
-    then the leading directions of plain CCA, as in the authors' code; `supervised` counts the bits before. Shapes and
-    errors as `scm_orthogonal`.
+    residual is formed. Where the leading value grows, the last bit took away more than there was: the bits that remain
+    are then the leading directions of plain CCA, as in a copy of the authors' code; `supervised` counts those before.
+    Shapes and errors as `scm_orthogonal`.
     """
     a, b, l_a, l_b = _prepared(z_a, z_b, labels, bits, ridge)
     xp, n = get_xp(z_a), len(z_a)
