@@ -23,6 +23,8 @@ from .models.feature_pretrainer import (
     feature_pretrainer_backward,
     init_feature_pretrainer,
 )
+from .models.hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_backward
+from .models.hashing.sidhcnn import sidhcnn, sidhcnn_backward
 from .models.head import head, head_backward
 from .models.latent import Latent, init_latent, latent_network, latent_network_backward
 from .models.mlp import mlp, mlp_backward
@@ -327,6 +329,36 @@ def _eq6(rng, reading, n=5, d=3, k=4, f=6, c=2):
         return [*d.output, *d.z, d.w["w"], d.w["head"] if "head" in d.w else xp.zeros((c, k), dtype=dtype)]
 
     return Pair(forward, backward, inputs)
+
+
+# ---- comparators ----------------------------------------------------------------------------------------------------
+
+
+def _codes(rng, n, d):
+    return (2 * rng.integers(0, 2, (n, d)) - 1).astype(np.int8)
+
+
+@declare("hashing/likelihood", "models.hashing.dcmh.likelihood")
+def _likelihood(rng, n=5, m=4, d=3):
+    forward = partial(likelihood, similar=rng.random((n, m)) < 0.4)
+    return Pair(forward, likelihood_backward, arrays(rng, f=(n, d), g=(m, d)))
+
+
+@declare("hashing/dcmh", "models.hashing.dcmh.dcmh", rest=False)
+@declare("hashing/dcmh/batch", "models.hashing.dcmh.dcmh", rest=True)
+def _dcmh(rng, rest, n=5, m=4, d=3):
+    inputs = arrays(rng, f=(n, d), g=(m, d))
+    settings = {"similar": rng.random((n, m)) < 0.4, "b_f": _codes(rng, n, d), "b_g": _codes(rng, m, d)}
+    rests = {name: rng.integers(-9, 9, d) if rest else None for name in ("rest_f", "rest_g")}
+    forward = partial(dcmh, **settings, gamma=0.7, eta=0.3, **rests)
+    return Pair(forward, dcmh_backward, inputs)
+
+
+@declare("hashing/sidhcnn", "models.hashing.sidhcnn.sidhcnn")
+def _sidhcnn(rng, n=5, d=3):
+    inputs = arrays(rng, f=(n, d), g=(n, d))
+    similar, b = rng.random((n, n)) < 0.4, _codes(rng, n, d)  # not symmetric: S and its transpose are told apart
+    return Pair(partial(sidhcnn, similar=similar, b=b, mu=0.6, gamma=0.7, eta=0.3), sidhcnn_backward, inputs)
 
 
 # ---- networks -------------------------------------------------------------------------------------------------------

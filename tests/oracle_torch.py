@@ -151,6 +151,26 @@ def eq7(w, alpha, reading):
     return gap.square() if reading == "norm" else gap.abs()
 
 
+# ---- comparators ----------------------------------------------------------------------------------------------------
+
+
+def likelihood(f, g, similar):
+    """Σ of the cross entropies of S and σ(½ F Gᵀ)."""
+    return F.binary_cross_entropy_with_logits(f @ g.T / 2, similar.double(), reduction="sum")
+
+
+def dcmh(f, g, similar, b_f, b_g, gamma, eta, rest_f=None, rest_g=None):
+    loss = likelihood(f, g, similar)
+    for out, b, rest in ((f, b_f, rest_f), (g, b_g, rest_g)):
+        total = out.sum(0) if rest is None else out.sum(0) + rest
+        loss = loss + gamma * (b - out).square().sum() + eta * total.square().sum()
+    return loss
+
+
+def sidhcnn(f, g, similar, b, mu, gamma, eta):
+    return dcmh(f, g, similar, b, b, gamma, eta) + mu * (likelihood(f, f, similar) + likelihood(g, g, similar))
+
+
 # ---- networks -------------------------------------------------------------------------------------------------------
 
 
@@ -296,6 +316,17 @@ TWINS = {
     ),
     "losses.eq6_total.total": _eq6,
     "losses.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
+    "models.hashing.dcmh.likelihood": lambda s, x: likelihood(**x, similar=tensor(s.similar)),
+    "models.hashing.dcmh.dcmh": lambda s, x: dcmh(
+        **x,
+        **{name: tensor(getattr(s, name)) for name in ("similar", "b_f", "b_g")},
+        **{name: None if (r := getattr(s, name)) is None else tensor(r) for name in ("rest_f", "rest_g")},
+        gamma=s.gamma,
+        eta=s.eta,
+    ),
+    "models.hashing.sidhcnn.sidhcnn": lambda s, x: sidhcnn(
+        **x, similar=tensor(s.similar), b=tensor(s.b), mu=s.mu, gamma=s.gamma, eta=s.eta
+    ),
     "models.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
     "models.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
     "models.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(

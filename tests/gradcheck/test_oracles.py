@@ -89,6 +89,17 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_dense_pretrainer",
         {"hidden": (6,)},
     ),
+    "models.hashing.dcmh.dcmh": ("models/hashing/test_hashing_dcmh.py", "test_the_formula_entry_by_entry", {}),
+    "models.hashing.dcmh.likelihood": (
+        "models/hashing/test_hashing_dcmh.py",
+        "test_likelihood_of_every_pair_of_samples",
+        {},
+    ),
+    "models.hashing.sidhcnn.sidhcnn": (
+        "models/hashing/test_hashing_sidhcnn.py",
+        "test_dcmh_and_similarity_within_each_source",
+        {},
+    ),
     "models.head.head": ("models/test_pretrainers.py", "test_dense_pretrainer", {"hidden": ()}),
     "models.latent.latent_network": (
         "models/test_latent.py",

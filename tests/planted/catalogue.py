@@ -592,6 +592,107 @@ bugs(
      "gradcheck:end_to_end"),
 )
 
+HASHING = "models/hashing/test_hashing_"
+CODES = HASHING + "codes.py::"
+bugs(
+    "models/hashing/codes.py",
+    ("zero-is-no-bit", "return xp.where(x < 0, -one, one)", "return xp.sign(x) * one",
+     CODES + "test_a_code_has_two_values_and_the_dtype_of_what_it_is_a_code_of"),
+    ("own-mean", "return (z - mean) @ w", "return (z - z.mean(axis=0)) @ w",
+     CODES + "test_a_projection_is_centred_on_the_training_features"),
+    ("signs-about-zero", "return signs(v - mean)", "return signs(v)",
+     CODES + "test_signs_about_the_training_mean_split_what_no_sign_of_its_own_does"),
+    ("zero-and-one-are-codes", "bool((v * v == 1).all())", "bool((v * v == (v * v) ** 2).all())",
+     CODES + "test_a_float_counts_32_bits_and_a_sign_one"),
+)
+
+CCA = HASHING + "cca.py::"
+UNCORRELATED = CCA + "test_embeddings_are_uncorrelated_and_pairs_of_them_correlated_as_it_says"
+bugs(
+    "models/hashing/cca.py",
+    ("not-whitened", "k = q / xp.sqrt(eigenvalues)", "k = q / eigenvalues", UNCORRELATED),
+    ("not-centred", "x = z - mean", "x = z - 0 * mean", UNCORRELATED),
+    ("absolute-ridge", "ridge * level * xp.eye(d)", "ridge * xp.eye(d)",
+     CCA + "test_the_ridge_does_not_depend_on_the_scale_of_the_features"),
+    ("rows-of-v", "vt[:count].T", "vt[:, :count]", UNCORRELATED),
+)
+
+SCM = HASHING + "scm.py::"
+WHOLE = SCM + "test_orthogonal_is_the_whole_eigenproblem"
+EACH_BIT = SCM + "test_each_sequential_bit_is_the_leading_pair_of_its_residual"
+STOPS = SCM + "test_where_the_labels_have_no_more_to_say_bits_are_canonical_directions"
+bugs(
+    "models/hashing/scm.py",
+    ("similarity-from-0-to-1", "strongest(2 * l_a @ l_b.T", "strongest(l_a @ l_b.T", WHOLE),
+    ("labels-not-normalised", "xp.where(lengths > 0, lengths, 1)", "xp.where(lengths > 0, 1, 1)", WHOLE),
+    ("labels-add-up-to-one", "xp.sqrt((rows * rows).sum(axis=1, keepdims=True))",
+     "(rows * rows).sum(axis=1, keepdims=True)", WHOLE),
+    ("similarity-once", "m = 2 * bits * l_a", "m = 2 * l_a", EACH_BIT),
+    ("residual-forgotten", "m = m - (", "m = m - 0 * (", EACH_BIT),
+    ("residual-of-projections", "@ (b.p.T @ signs(b.p @ v)).T", "@ (b.p.T @ (b.p @ v)).T", EACH_BIT),
+    ("never-stops", "value[0] > found[-1][1][0]", "value[0] > bits * found[-1][1][0]", STOPS),
+    ("fills-with-the-residual", "strongest(a.p.T @ b.p / n, bits - supervised)", "strongest(m, bits - supervised)",
+     STOPS),
+)
+
+DCMH = HASHING + "dcmh.py::"
+EVERY_PAIR = DCMH + "test_likelihood_of_every_pair_of_samples"
+BY_ENTRY = DCMH + "test_the_formula_entry_by_entry"
+SMALL_SLOPE = DCMH + "test_the_slope_of_a_right_answer_is_small_and_exact"
+bugs(
+    "models/hashing/dcmh.py",
+    ("likelihood-without-the-half", "theta = f @ g.T * 0.5", "theta = f @ g.T", EVERY_PAIR),
+    ("likelihood-turned-round", "theta * xp.where(positive, 1 - s, -s)", "theta * xp.where(positive, s, s - 1)",
+     EVERY_PAIR),
+    ("overflows", "xp.where(positive, -theta, theta)", "xp.where(positive, theta, theta)", EVERY_PAIR),
+    ("slope-of-the-dissimilar", "- s * xp.where(positive, small, 1)) / (1 + small)", "- s) / (1 + small)",
+     "gradcheck:hashing/likelihood"),
+    ("slope-cancels", "((1 - s) * xp.where(positive, 1, small) - s * xp.where(positive, small, 1)) / (1 + small)",
+     "xp.where(positive, 1, small) / (1 + small) - s", SMALL_SLOPE),
+    ("float64", "s = similar.astype(f.real.dtype)", "s = similar.astype(float)", "float32:hashing/likelihood"),
+    ("half-not-differentiated", "slope = slope * (0.5 * dl)", "slope = slope * dl", "gradcheck:hashing/likelihood"),
+    ("upstream-ignored", "slope = slope * (0.5 * dl)", "slope = slope * 0.5", "gradcheck:hashing/likelihood"),
+    ("square-slope-not-transposed", "return slope @ g, slope.T @ f",
+     "return slope @ g, (slope if len(f) == len(g) else slope.T) @ f",
+     "gradcheck/test_battery.py::test_in_every_regime_of_shapes[square-hashing/likelihood]"),
+    ("quantised-to-minus-b", "frobenius(out - b.astype", "frobenius(out + b.astype", BY_ENTRY),
+    ("gamma-and-eta-exchanged", 'gamma * parts["quantisation"] + eta * parts["balance"]',
+     'eta * parts["quantisation"] + gamma * parts["balance"]', BY_ENTRY),
+    ("balance-of-the-batch", "total if rest is None else", "total if rest is None or len(rest) else",
+     DCMH + "test_the_gradient_for_a_batch_is_that_of_all_pairs"),
+    ("balance-not-differentiated", "frobenius_backward(cache.eta * dj, balanced)",
+     "frobenius_backward(0 * cache.eta * dj, balanced)", "gradcheck:hashing/dcmh"),
+    ("gamma-not-differentiated", "frobenius_backward(cache.gamma * dj, quantised)",
+     "frobenius_backward(dj, quantised)", "gradcheck:hashing/dcmh"),
+    ("codes-of-the-difference", "return signs(f + g)", "return signs(f - g)",
+     DCMH + "test_shared_codes_minimise_the_objective"),
+    ("outputs-rectified", 'activation="hidden")', 'activation="relu")',
+     DCMH + "test_a_code_is_the_sign_of_a_dense_network"),
+    ("starts-on-one-side", '    params["hash.2.w"] *= 0.1\n', "", DCMH + "test_a_network_starts_near_zero"),
+)
+
+RECONSTRUCTED = HASHING + "sidhcnn.py::test_dcmh_and_similarity_within_each_source"
+bugs(
+    "models/hashing/sidhcnn.py",
+    ("one-source-twice", "likelihood(g, g, similar)", "likelihood(f, f, similar)", RECONSTRUCTED),
+    ("mu-forgotten", 'loss + mu * parts["within"]', 'loss + parts["within"]', RECONSTRUCTED),
+    ("one-side-alone", "d + left + right", "d + left", "gradcheck:hashing/sidhcnn"),
+    ("one-side-twice", "d + left + right", "d + 2 * left", "gradcheck:hashing/sidhcnn"),
+    ("mu-not-differentiated", "likelihood_backward(cache.mu * dj, one)", "likelihood_backward(dj, one)",
+     "gradcheck:hashing/sidhcnn"),
+)
+
+PROBABILITIES = HASHING + "baselines.py::"
+bugs(
+    "models/hashing/baselines.py",
+    ("softmax-overflows", "xp.exp(u - u.max(axis=1, keepdims=True))", "xp.exp(u)",
+     PROBABILITIES + "test_logits_of_any_size_overflow_nowhere"),
+    ("softmax-over-samples", "e / e.sum(axis=1, keepdims=True)", "e / e.sum(axis=0, keepdims=True)",
+     PROBABILITIES + "test_softmax_and_sigmoid"),
+    ("sigmoid-turned-round", "xp.where(u >= 0, 1, small)", "xp.where(u < 0, 1, small)",
+     PROBABILITIES + "test_softmax_and_sigmoid"),
+)
+
 PARAMS = "test_params.py::"
 bugs(
     "params.py",
@@ -934,4 +1035,30 @@ bugs(
      COLLAPSE + "test_effective_rank_is_the_participation_ratio_of_the_eigenvalues", "effective_rank"),
     ("a-point-has-rank-one", "0.0 if collapsed else", "1.0 if collapsed else",
      COLLAPSE + "test_a_point_is_collapsed_and_has_no_rank", "effective_rank"),
+)
+
+FIT = "training/test_hashing_fit.py::"
+EPOCHS = FIT + "test_two_epochs_are_the_textbooks"
+bugs(
+    "training/hashing.py",
+    ("batch-balanced-twice", "own.outputs().sum(axis=0) - f.sum(axis=0)", "own.outputs().sum(axis=0)",
+     EPOCHS + "[fit_dcmh]"),
+    ("a-network-meets-itself", "g = other.outputs()", "g = own.outputs()", EPOCHS + "[fit_dcmh]"),
+    ("one-network-alone", "for own, other in ((a, b), (b, a)):", "for own, other in ((a, b), (a, b)):",
+     EPOCHS + "[fit_dcmh]"),
+    ("codes-never-renewed", "        codes = shared_codes(a.outputs(), b.outputs())\n    return",
+     "        shared_codes(a.outputs(), b.outputs())\n    return", EPOCHS),
+    ("codes-of-other-pairs", "similar(index)[:, index], codes[index]", "similar(index)[:, index], codes[: len(index)]",
+     EPOCHS + "[fit_sidhcnn]"),
+    ("gradients-exchanged", "a.step(df, cache_a)", "a.step(dg, cache_a)", EPOCHS + "[fit_sidhcnn]"),
+    ("always-the-first-step", "        self.t += 1\n", "        self.t = 1\n", EPOCHS),
+    ("loss-not-watched", "if not np.isfinite(losses[-1]):", "if losses[-1] is None:",
+     FIT + "test_a_loss_that_is_not_finite_is_said"),
+)
+
+PARTNERS = "retrieval/test_translation.py::test_the_mean_over_the_nearest_training_pairs"
+bugs(
+    "retrieval/translation.py",
+    ("own-features", "return train_other[index]", "return train_own[index]", PARTNERS),
+    ("sum-of-partners", "[index].mean(axis=1)", "[index].sum(axis=1)", PARTNERS),
 )
