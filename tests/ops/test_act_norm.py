@@ -37,6 +37,12 @@ def twins(x, gamma, beta, mean, var, dy, slope, form):
     return plain, [fused, cache.mean, cache.var, *act_norm_backward(dy, cache)], cache
 
 
+def test_one_percent_and_training_unless_given():
+    x, gamma, beta, *_ = drawn(0, 3, (4,), 5, np.float64)
+    wanted = act_norm(x, gamma, beta, slope=0.01, form="train")
+    np.testing.assert_array_equal(act_norm(x, gamma, beta)[0], wanted[0])
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(
     seed=st.integers(0, 2**32), n=st.integers(0, 9), pixels=st.sampled_from([(), (1,), (2, 3), (8, 8), (16, 5)]),

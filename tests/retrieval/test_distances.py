@@ -163,7 +163,7 @@ def test_levels_are_integers(kind, dtype):
 
 def test_blocks_of_all_cores_fit_in_memory(monkeypatch):
     monkeypatch.setattr("cmir_ref.retrieval.distances.cores", lambda: 4)
-    for rows, row_bytes, memory in ((1000, 1000, 1), (1000, 2**20, 100), (10, 2**20, 1000), (7, 2**20, 10_000)):
+    for rows, row_bytes, memory in ((1000, 1000, 1), (1000, 2**20, 100), (1000, 2**20, 1000), (7, 2**20, 10_000)):
         parts = blocks(rows, row_bytes, memory)
         assert [i for part in parts for i in range(rows)[part]] == list(range(rows))
         longest = max(part.stop - part.start for part in parts)
