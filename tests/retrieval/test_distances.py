@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import distance_of, levels, prepare, squared_distances
-from cmir_ref.retrieval.distances import blocks, levels_of_pairs
+from cmir_ref.retrieval.distances import blocks, levels_of_pairs, with_factors
 
 
 def direct(q, g):
@@ -136,8 +136,8 @@ def test_scaling_by_anything_moves_levels_by_rounding_only(seed, factor):
     "q, g, word",
     [
         (np.ones((2, 3)), np.ones((2, 4)), "agree"),
-        (np.ones(3), np.ones((2, 3)), "query"),
-        (np.ones((2, 3)), np.ones((0, 3)), "gallery"),
+        (np.ones(3), np.ones((2, 3)), "^query: "),
+        (np.ones((2, 3)), np.ones((0, 3)), "^gallery: "),
         (np.array([[1.0, np.nan]]), np.ones((2, 2)), "finite"),
         (np.ones((2, 2)), np.array([[1.0, np.inf]]), "gallery"),
         (np.ones((2, 2), complex), np.ones((2, 2)), "real"),
@@ -161,6 +161,22 @@ def test_levels_are_integers(kind, dtype):
     assert levels(prepare(np.ones((2, 3)), np.ones((4, 3)), kind)).dtype == dtype
 
 
+def test_a_level_of_the_released_distance():
+    q, g = np.full((2, 3), 5.0), np.full((4, 3), 7.0)
+    space = prepare(q, g, "released")
+    assert space.scale == 4  # a power of two below the largest number
+    np.testing.assert_allclose(space.unit * space.scale**0.75, 1e-9 * np.sqrt(3 * 49) ** 0.75, rtol=1e-12)
+
+
+def test_factors_are_made_where_they_are_asked_for():
+    v = np.random.default_rng(0).normal(size=(4, 3))
+    light, whole = prepare(v, v, whole=False), prepare(v, v)
+    assert light.left is None and light.right is None
+    for one, other in zip(with_factors(light), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert with_factors(prepare(v, v, "released")).left is None
+
+
 def test_blocks_of_all_cores_fit_in_memory(monkeypatch):
     monkeypatch.setattr("cmir_ref.retrieval.distances.cores", lambda: 4)
     for rows, row_bytes, memory in ((1000, 1000, 1), (1000, 2**20, 100), (1000, 2**20, 1000), (7, 2**20, 10_000)):
@@ -173,7 +189,7 @@ def test_blocks_of_all_cores_fit_in_memory(monkeypatch):
 
 
 def test_an_unknown_distance_is_refused():
-    with pytest.raises(InputError, match="cosine"):
+    with pytest.raises(InputError, match=r"^distance: 'cosine' is none of euclidean, released$"):
         prepare(np.ones((1, 2)), np.ones((1, 2)), "cosine")
 
 

@@ -7,7 +7,8 @@ import pytest
 from test_neighbours import LARGE
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import nearest
+from cmir_ref.retrieval import nearest, prepare
+from cmir_ref.retrieval.faiss_index import find
 
 needs_faiss = pytest.mark.skipif("not __import__('importlib').util.find_spec('faiss')", reason="faiss is not installed")
 
@@ -54,21 +55,54 @@ def test_an_approximate_index_finds_most_and_ranks_exactly():
     np.testing.assert_allclose(distance, np.sqrt(((g[:200, None] - g[item]) ** 2).sum(axis=2)), atol=1e-3)
 
 
+def shells(step, count=60):
+    """Four queries at ‖q‖ = 1 and items at ‖g‖² = 9 + i · step, all at right angles to them, in 64 dimensions."""
+    g = np.zeros((count, 64))
+    radii = np.sqrt(9 + step * np.arange(count))
+    g[np.arange(count), 1 + np.arange(count) // 2] = radii * np.where(np.arange(count) % 2, -1, 1)  # the mean is 0
+    return np.eye(64)[[0] * 4], g
+
+
 @needs_faiss
-@pytest.mark.parametrize("index", ["Nonsense", "IVF9999,Flat"])
-def test_an_index_that_cannot_be_is_refused(index):
+@pytest.mark.parametrize("step, expected", [(1.58e-5, False), (1.68e-5, True)])
+def test_a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding(step, expected):
+    """Both errors and a level are 2 · 68 · 2⁻²³ · (1 + 3)² + 9e-7 = 2.60e-4; the last is 16 steps behind the k-th."""
+    space = prepare(*shells(step))
+    for k in (1, 5):
+        item, sure = find(space, "Flat", k)
+        assert item.shape == (4, k + 16) and sure.tolist() == [expected] * 4
+    assert find(space, "Flat", 44)[1].all(), "all items are candidates"
+
+
+@needs_faiss
+@pytest.mark.parametrize("seed", range(4))
+def test_what_follows_the_excluded_item_is_as_exact(seed):
+    rng = np.random.default_rng(seed)
+    g = rng.normal(size=(3000, 64))
+    g *= np.sqrt(1 + 1e-8 * rng.permutation(3000))[:, None] / np.linalg.norm(g, axis=1, keepdims=True)
+    g[0] = 0  # all others lie around it, nearer to each other than float32 can tell
+    itself = np.array([0])
+    assert nearest(g[:1], g, 1, exclude=itself, index="Flat")[0] == nearest(g[:1], g, 1, exclude=itself)[0]
+
+
+@needs_faiss
+@pytest.mark.parametrize(
+    "index, reason",
+    [("Nonsense", "could not parse index string Nonsense$"), ("IVF9999,Flat", "Number of training points .100.")],
+)
+def test_an_index_that_cannot_be_is_refused(index, reason):
     g = np.random.default_rng(1).normal(size=(100, 8))
-    with pytest.raises(InputError, match=f"index: '{index}' is no faiss index for 100 items of 8"):
+    with pytest.raises(InputError, match=f"^index: '{index}' is no faiss index for 100 items of 8: {reason}"):
         nearest(g, g, 3, index=index)
 
 
 def test_another_distance_is_refused():
     g = np.ones((10, 2))
-    with pytest.raises(InputError, match="index: faiss ranks NumPy arrays by Euclidean distance"):
+    with pytest.raises(InputError, match=r"^index: faiss ranks NumPy arrays by Euclidean distance; leave it out$"):
         nearest(g, g, 3, index="Flat", distance="released")
 
 
 def test_without_faiss_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(InputError, match=r"pip install 'cmir-ref\[faiss\]'"):
+    with pytest.raises(InputError, match=r"^index: faiss is not installed; pip install 'cmir-ref\[faiss\]'$"):
         nearest(np.ones((10, 2)), np.ones((10, 2)), 3, index="Flat")

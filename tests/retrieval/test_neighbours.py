@@ -62,7 +62,7 @@ def test_k_is_cut_to_what_the_gallery_has():
 
 
 def test_nothing_left_to_find_is_refused():
-    with pytest.raises(InputError, match="only item"):
+    with pytest.raises(InputError, match=r"^gallery: its only item is excluded, nothing is left to find$"):
         nearest(np.ones((1, 2)), np.ones((1, 2)), 1, exclude=np.array([0]))
 
 
