@@ -82,6 +82,11 @@ def test_statistics_far_from_zero():
     np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-5)
 
 
+def test_the_mean_of_float32_far_from_zero_is_finer_than_float32():
+    x = (1000 + np.random.default_rng(0).normal(size=(500, 3))).astype(np.float32)
+    np.testing.assert_allclose(moments(x).mean, x.astype(np.float64).mean(axis=0), rtol=2e-9)  # a step is 6e-8
+
+
 @pytest.mark.parametrize("sizes", [(5,), (1, 9, 2), (64, 3, 128, 7)])
 def test_moments_of_parts_of_any_sizes(sizes):
     rng = np.random.default_rng(len(sizes))

@@ -131,3 +131,16 @@ def test_the_gradient_of_an_image_can_be_left_out(form):
     assert dx is None
     for ours, theirs in zip(rest, whole[1:], strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_percent_and_training_unless_given():
+    x, w, b, gamma, beta, *_ = drawn(0, 2, 4, 6, 3, 2, 3, 2)
+    wanted = conv_act_norm_pool(x, w, b, gamma, beta, factor=2, slope=0.01, form="train")
+    np.testing.assert_array_equal(conv_act_norm_pool(x, w, b, gamma, beta, factor=2)[0], wanted[0])
+
+
+def test_the_plain_composition_too_can_leave_out_the_gradient_of_an_image():
+    x, w, b, gamma, beta, mean, var, dy = drawn(0, 2, 4, 6, 3, 2, 3, 2)
+    _, cache = conv_act_norm_pool(x, w, b, 0 * gamma, beta, mean, var, factor=2, form="inference")
+    assert not isinstance(cache, ConvActNormPoolCache)
+    assert conv_act_norm_pool_backward(dy, cache, input_gradient=False)[0] is None
