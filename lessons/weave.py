@@ -22,9 +22,10 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from cmir_ref.reports.lesson import NUMBERS
+
 LESSONS = Path(__file__).parent
 EXPECTED = LESSONS / "expected.json"
-NUMBERS = "application/vnd.cmir-ref.numbers+json"
 MAP = ("<!-- map -->", "<!-- /map -->")
 
 

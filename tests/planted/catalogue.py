@@ -994,10 +994,33 @@ bugs(
      SIEVE + "changes_nothing[far from the origin-10-False]", "nearest"),
     ("everything-passes", "again <= bound[r, None]", "again < xp.inf",
      SIEVE + "leaves_few", "nearest"),
+    ("never-gives-up", "if len(row) <= minima.size * GROUP // 64 else None", "if True else None",
+     SIEVE + "gives_up_where_nothing_is_gained", "nearest"),
+    ("one-part-of-all", "r, g = row[start : start + step], group[start : start + step]",
+     "r, g = row[:step], group[:step]",
+     "retrieval/test_neighbours.py::test_groups_computed_again_in_parts_are_those_of_one", "nearest"),
+)
+
+FAISS = "retrieval/test_faiss_index.py::test_"
+bugs(
+    "retrieval/faiss_index.py",
+    ("level-alone", "2 * (dims + 4) * 2.0**-23 * longest * longest + space.unit", "space.unit",
+     FAISS + "a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding", "nearest"),
+    ("always-sure", "(found[:, -1] > found[:, k - 1] + gap)", "(found[:, -1] > -1)",
+     FAISS + "ties_at_the_edge_are_looked_up", "nearest"),
+    ("each-centred-for-itself", "space.query - centre, space.gallery - centre",
+     "space.query - space.query.mean(axis=0), space.gallery - centre",
+     FAISS + "the_exact_index_changes_nothing", "nearest"),
+    ("any-distance", 'space.kind != "euclidean" or', "", FAISS + "another_distance_is_refused", "nearest"),
 )
 
 bugs(
     "retrieval/neighbours.py",
+    ("in-doubt-and-left-so", "    if len(rest):\n", "    if False:\n", FAISS + "ties_at_the_edge_are_looked_up",
+     "nearest"),
+    ("another-querys-exclusion", "None if exclude is None else exclude[rows]\n\n    few, rest",
+     "None if exclude is None else exclude[: len(rows)]\n\n    few, rest",
+     FAISS + "the_exact_index_changes_nothing", "nearest"),
     ("itself-found", "        put_last(block, exclude)\n", "        block += 0\n",
      NEIGHBOURS + "test_an_excluded_item_is_never_found", "nearest"),
     ("excluded-at-the-same-level", "int(level.max()) + 1", "int(level.max())",

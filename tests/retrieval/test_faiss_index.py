@@ -1,6 +1,7 @@
 """`nearest` by way of a faiss index: the exact one changes nothing, and bad requests end in one line."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.retrieval import nearest, prepare
 from cmir_ref.retrieval.faiss_index import find
 
-needs_faiss = pytest.mark.skipif("not __import__('importlib').util.find_spec('faiss')", reason="faiss is not installed")
+needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed")
 
 
 @needs_faiss

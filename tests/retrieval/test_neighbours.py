@@ -130,6 +130,7 @@ def test_the_sieve_gives_up_where_nothing_is_gained():
     rng = np.random.default_rng(0)
     spread = rng.normal(size=(8192, 4))
     spaces = {"one point": np.full((8192, 4), 0.1), "few points": rng.integers(0, 5, (8192, 1)).astype(float)}
+    spaces["one point in one place"] = np.concatenate([np.full((1024, 4), 0.1), 9 + spread[1024:]])
     for name, g in spaces.items():
         assert candidates(sieve(prepare(g[:9], g)), slice(0, 9), 10) is None, name
     assert candidates(sieve(prepare(spread[:9], spread)), slice(0, 9), 10) is not None
