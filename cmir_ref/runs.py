@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from .config import Config, load_config
 from .data import Dataset, Modality, Splits, load, pairs_of, read_query, split
 from .errors import InputError
 from .models.end_to_end import under
+from .models.head import PretrainerOutput
 from .reports.gallery import Example, gallery_page
 from .reports.pages import direction_names, write_page
 from .reports.report import write_report
@@ -101,70 +103,112 @@ def train(
     `watch` (see `reports.progress`) is told of every step and epoch. Raises `InputError` for an `out` that exists
     without `resume`, or whose settings differ.
     """
-    xp = library(device)
-    parts = split(
+    xp, parts = library(device), parts_of(config, data)
+    folder = Folder.open(out, config, resume, fingerprint(data, parts))
+    features = tuple(stage1(config, data, parts, place, folder, xp, watch) for place in (0, 1))
+    run = stage2(config, data, parts, tuple(f and f.z for f in features), folder, xp, watch)
+    if folder.path is not None:
+        _write_embeddings(folder.path / "embeddings.npz", run.embeddings)
+        write_report(run, evaluate(run))
+        write_gallery(run)
+    return run
+
+
+def parts_of(config: Config, data: Dataset) -> Splits:
+    """The split that the settings ask for; the same serves both stages."""
+    return split(
         data,
         protocol=protocol_of(config),
         test=config.test_share,
         validation=config.validation_share,
         seed=config.seed,
     )
-    a, b = data.modalities[:2]
-    folder = Folder.open(out, config, resume, _fingerprint(data, parts))
-    classes = len(data.label_names)
 
-    sources, frozen, features, views = [], [], [], config.stage1.average_views
-    for place, (name, modality) in enumerate(zip("ab", (a, b), strict=True)):
-        normaliser = folder.normaliser(
-            f"input.{name}", lambda m=modality, i=place: fit_normaliser(m.x, parts.train[i], config.normalise_inputs)
-        )
-        source = Source(modality.x, modality.labels, modality.kind, normaliser).on(xp)
-        if trains_stage1(config, modality):
-            stage = f"stage1.{name}"
-            task = stage1_task(config, stage, source, parts.train[place], parts.validation[place], xp)
-            tensors, buffers = folder.fit(
-                task, lambda s=stage, m=modality: init_pretrainer(config, s, m.x.shape[1:], classes), xp, watch
-            )
-            network = pretrainer(config, modality.x.shape[1:])
-            report = watch.on_step(f"features {name}") if watch else None
-            everything = np.arange(len(modality.x))
-            z = forward_all(network, tensors, buffers, source, everything, xp, report, average_views=views).z
-            normaliser = folder.normaliser(
-                f"features.{name}",
-                lambda z=z, i=place: fit_normaliser(z, parts.train[i], config.normalise_features),
-            )
-            source = Source(z, modality.labels, "features", normaliser).on(xp)
-            features.append(z)
-        sources.append(source)
-        frozen.append(source.x.shape[1:])
 
-    network = stage2_network(config, tuple(frozen), (a.labels, b.labels))
+@threadpool_limits.wrap(limits=1, user_api="blas")
+def stage1(
+    config: Config, data: Dataset, parts: Splits, place: int, folder: Folder, xp: Any = np, watch: Any = None
+) -> PretrainerOutput | None:
+    """Trains the pretrainer of modality `place` (0: a, 1: b): its outputs for all samples, on the host.
+
+    None where the settings train none (`trains_stage1`).
+    """
+    name, modality = "ab"[place], data.modalities[place]
+    if not trains_stage1(config, modality):
+        return None
+    source, stage, shape = _raw(config, data, parts, place, folder).on(xp), f"stage1.{name}", modality.x.shape[1:]
+    task = stage1_task(config, stage, source, parts.train[place], parts.validation[place], xp)
+    init = partial(init_pretrainer, config, stage, shape, len(data.label_names))
+    tensors, buffers = folder.fit(task, init, xp, watch)
+    report, views = watch.on_step(f"features {name}") if watch else None, config.stage1.average_views
+    rows, network = np.arange(len(modality.x)), pretrainer(config, shape)
+    return forward_all(network, tensors, buffers, source, rows, xp, report, average_views=views)
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")
+def stage2(
+    config: Config,
+    data: Dataset,
+    parts: Splits,
+    z: tuple[np.ndarray | None, np.ndarray | None],
+    folder: Folder,
+    xp: Any = np,
+    watch: Any = None,
+) -> Run:
+    """Trains the latent network on stage 1's features z (N, d_z) of both modalities (None: on the samples themselves).
+
+    The samples of `data` are read only where z is None.
+    """
+    sources = tuple(
+        (
+            _raw(config, data, parts, place, folder)
+            if z[place] is None
+            else _cooked(config, data, parts, place, z, folder)
+        ).on(xp)
+        for place in (0, 1)
+    )
+    shapes, labels = tuple(s.x.shape[1:] for s in sources), tuple(s.labels for s in sources)
+    network = stage2_network(config, shapes, labels)
 
     def pairs(epoch):
         return pairs_of(data, parts.train, rng(config.seed, "pairs", epoch))
 
-    task = stage2_task(config, network, tuple(sources), pairs, len(pairs(0)), parts.validation, xp)
-    tensors, buffers = folder.fit(task, lambda: init_stage2(config, network, tuple(frozen), classes), xp, watch)
+    task = stage2_task(config, network, sources, pairs, len(pairs(0)), parts.validation, xp)
+    init = partial(init_stage2, config, network, shapes, len(data.label_names))
+    tensors, buffers = folder.fit(task, init, xp, watch)
+    views = config.stage1.average_views
     v = tuple(
         embed(network, tensors, buffers, i, s, np.arange(len(s.labels)), xp, average_views=views)
         for i, s in enumerate(sources)
     )
     embeddings = Embeddings(
         v,
-        tuple(_without_samples(m) for m in (a, b)),
+        tuple(_without_samples(m) for m in data.modalities[:2]),
         {part: getattr(parts, part)[:2] for part in PARTS},
         data.label_names,
         data.note,
     )
-    run = Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.seconds, tuple(features))
-    if folder.path is not None:
-        _write_embeddings(folder.path / "embeddings.npz", embeddings)
-        write_report(run, evaluate(run))
-        write_gallery(run)
-    return run
+    learned = tuple(features for features in z if features is not None)
+    return Run(folder.path, config, folder.tensors, embeddings, folder.history, folder.seconds, learned)
 
 
-def _fingerprint(data: Dataset, parts: Splits) -> str:
+def _raw(config: Config, data: Dataset, parts: Splits, place: int, folder: Folder) -> Source:
+    """A modality's samples as they come, normalised."""
+    m, rows = data.modalities[place], parts.train[place]
+    normaliser = folder.normaliser(f"input.{'ab'[place]}", lambda: fit_normaliser(m.x, rows, config.normalise_inputs))
+    return Source(m.x, m.labels, m.kind, normaliser)
+
+
+def _cooked(config: Config, data: Dataset, parts: Splits, place: int, z: tuple, folder: Folder) -> Source:
+    """A modality's features of stage 1, normalised."""
+    rows = parts.train[place]
+    normaliser = folder.normaliser(
+        f"features.{'ab'[place]}", lambda: fit_normaliser(z[place], rows, config.normalise_features)
+    )
+    return Source(z[place], data.modalities[place].labels, "features", normaliser)
+
+
+def fingerprint(data: Dataset, parts: Splits) -> str:
     """A digest of which samples, labels and split a run is about: resuming with others would leak test samples."""
     digest = hashlib.sha256()
     for modality in data.modalities[:2]:
@@ -278,17 +322,17 @@ def side(run: Run, name: str, part: str) -> tuple[np.ndarray, np.ndarray, np.nda
     return e.v[place][rows], e.modalities[place].labels[rows], rows + place * len(e.v[0])
 
 
-def evaluate(run: Run, gallery: str | None = None, *, device: str = "cpu") -> dict[str, Any]:
+def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", device: str = "cpu") -> dict[str, Any]:
     """Every direction's metrics on the test part, and the state of the space: the JSON of DESIGN 7.
 
-    Queries are the test part; the `gallery` is "test", "train" or "all" (default: the run's setting). "a->ab" searches
-    both modalities at once; a query never finds itself.
+    Queries are the part `queries`; the `gallery` is "validation", "test", "train" or "all" (default: the run's
+    setting). "a->ab" searches both modalities at once; a query never finds itself.
     """
     xp, gallery = library(device), gallery or run.config.gallery
     directions = {}
     for direction in DIRECTIONS:
         query_name, gallery_name = direction.split("->")
-        v, y, keys = side(run, query_name, "test")
+        v, y, keys = side(run, query_name, queries)
         gallery_v, gallery_y, gallery_keys = side(run, gallery_name, gallery)
         place = {key: i for i, key in enumerate(gallery_keys.tolist())}
         directions[direction] = evaluate_direction(
