@@ -320,6 +320,50 @@ def bench(
 
 
 @app.command()
+def replicate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="table1 … table4, fig1, fig3, fig4, …; or all.")
+    ] = None,
+    data: DataOption = None,
+    scale: Annotated[str, typer.Option("--scale", help="small or full.")] = "small",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many: mean and standard deviation over them.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="What is there already is not computed again.")] = Path(
+        "runs/replicate"
+    ),
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one a core).")] = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """The paper's tables and figures, next to what it printed: writes replication.html, .md and .csv."""
+    from .data.progress import track
+    from .replicate import run as replication
+
+    check_device(device)
+    chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
+    root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
+
+    def watch(cells, total, name):
+        return track(cells, total, name, True)
+
+    try:
+        sections = replication.replicate(
+            chosen, out, scale=worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch
+        )
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)
+        sys.exit(130)
+    if as_json:
+        print(json.dumps([replication.as_json(section) for section in sections], indent=2))
+    else:
+        for section in sections:
+            for title, header, rows in replication.plain(section):
+                print(f"\n{title}")
+                print_table(header, rows)
+        print()
+    print(f"pages: {out / 'replication.html'}, .md, .csv", file=sys.stderr)
+
+
+@app.command()
 def lessons() -> None:
     """Open the lessons in JupyterLab (in a checkout; extra `lessons`)."""
     from importlib.util import find_spec

@@ -1,0 +1,95 @@
+"""On what the experiments run, and how long: two scales, each with the same worlds.
+
+A world is a data set in a scenario. `tiles` and `places` are where the paper's two data sets stand: simulated scenes at
+the small scale, DSRSID and UC Merced at the full one. `few-tiles` is a small world for what is trained many times from
+the pixels on; `real` are UC Merced's images with voices of which some are held out, `released` the same images with the
+authors' speech features, all heard in training: both need the user's copy.
+"""
+
+from typing import NamedTuple
+
+SCENARIOS = {
+    "tiles": "pan-mul",
+    "few-tiles": "pan-mul",
+    "places": "image-speech",
+    "real": "image-speech",
+    "released": "image-speech",
+}
+REAL = ("real", "released")
+
+
+class World(NamedTuple):
+    """What is said about a world in a table, and the settings that make it, as `cmir-ref train --set` takes them."""
+
+    words: str
+    data: tuple[str, ...]  # which data, and their split
+    default: tuple[str, ...] = ()  # how the default reading is trained there, where it departs from its preset
+    authors: tuple[str, ...] = ()  # the same for the readings "paper" and "released"
+
+
+class Scale(NamedTuple):
+    """The worlds of a scale, and a sentence about it."""
+
+    name: str
+    worlds: dict[str, World]
+    words: str
+
+    def preset(self, world: str, reading: str = "") -> tuple[str, tuple[str, ...]]:
+        """(preset, settings that are changed) of a reading, "" the default, "paper" or "released", in a world."""
+        w, scenario = self.worlds[world], SCENARIOS[world]
+        if not reading:
+            return scenario, (*w.data, *w.default)
+        return f"{scenario}_{reading}", (*w.data, *w.authors)
+
+
+_PIXELS = ("stage1.batch_size=16", "stage1.dropout=0.0", "stage1.weight_decay=0.05")  # few epochs, but many steps
+_SIMULATED_PLACES = ("dataset=scenes", "scenes=630", "speech=bundled", "test_share=0.2", "validation_share=0.1")
+
+SMALL = Scale(
+    "small",
+    {
+        "tiles": World(
+            "4000 simulated PAN–MUL scenes",
+            ("dataset=scenes", "scenes=4000", "test_share=0.2", "validation_share=0.06"),
+            ("stage1.epochs=8", *_PIXELS, "stage2.epochs=60"),
+        ),
+        "few-tiles": World(
+            "800 simulated PAN–MUL scenes",
+            ("dataset=scenes", "scenes=800", "test_share=0.2", "validation_share=0.06"),
+            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=100", "stage2.batch_size=32"),
+            ("stage1.epochs=10", "stage1.batch_size=8", "stage2.epochs=100", "stage2.batch_size=32"),
+        ),
+        "places": World(
+            "630 simulated aerial images, 15 voices",
+            _SIMULATED_PLACES,
+            (
+                *("stage1.epochs=20", "stage1.batch_size=32", "normalise_features=scale"),
+                *("stage2.epochs=100", "stage2.lr=0.003"),
+            ),
+            ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100"),
+        ),
+        "real": World(
+            "UC Merced's 2100 images, 15 voices, some of them held out",
+            ("dataset=ucmerced", "speech=bundled"),
+            ("stage2.epochs=40",),
+        ),
+        "released": World(
+            "UC Merced's 2100 images, the released speech features, all heard in training",
+            ("dataset=ucmerced", "speech=speech-features"),
+            ("stage2.epochs=40",),
+        ),
+    },
+    "Simulated scenes; with --data also UC Merced. Fewer epochs than the presets have.",
+)
+FULL = Scale(
+    "full",
+    {
+        "tiles": World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625")),
+        "few-tiles": World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625")),
+        "places": World("UC Merced's 2100 images, 15 voices, some of them held out", ("speech=bundled",)),
+        "real": World("UC Merced's 2100 images, 15 voices, some of them held out", ("speech=bundled",)),
+        "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",)),
+    },
+    "DSRSID and UC Merced from the user's copy, the presets' own lengths of training.",
+)
+SCALES = {scale.name: scale for scale in (SMALL, FULL)}
