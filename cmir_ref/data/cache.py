@@ -1,11 +1,18 @@
 """Simulated scenes made on first use and found again afterwards, in the user's cache folder."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from cmir_ref import params
+from cmir_ref.data.dsrsid import LABEL_NAMES
+from cmir_ref.data.records import Modality
 from cmir_ref.data.samples import whole_folder, write_land_cover, write_objects
 from cmir_ref.errors import InputError
 
+RADAR = "radar.safetensors"
 VERSION = 1  # of what the generator draws: raise it whenever a scene would come out differently
 
 
@@ -22,6 +29,45 @@ def cached_scenes(kind: str, count: int, *, seed: int = 0, progress: bool = Fals
     A folder is there whole or not at all; two processes that make one at the same time both find it. Raises
     `InputError` for a count below 1, and where the cache cannot be written.
     """
+
+    def write(folder: Path) -> None:
+        if kind == "land-cover":
+            write_land_cover(folder, count, seed=seed, progress=progress, compress=False)
+        else:
+            write_objects(folder, count, seed=seed, progress=progress)
+
+    return _cached(kind, count, seed, write)
+
+
+def cached_radar(count: int, *, seed: int = 0, progress: bool = False) -> Path:
+    """The folder with what a radar sees of the `count` places of `cached_scenes("land-cover", count, seed=seed)`.
+
+    Made if need be, 8 KB each, `x` (count, 64, 64, 1) uint16 in radar.safetensors; whole and raising as these are.
+    """
+
+    def write(folder: Path) -> None:
+        from cmir_ref.data import scenes
+        from cmir_ref.data.scenes.radar import radar
+
+        items = [(seed, k, k % len(LABEL_NAMES)) for k in range(count)]
+        params.save(folder / RADAR, {"x": np.stack(list(scenes.generate(radar, items, progress=progress)))})
+
+    return _cached("radar", count, seed, write)
+
+
+def load_radar(count: int, *, seed: int = 0, progress: bool = False) -> Modality:
+    """The radar images of `cached_radar`, in the order and with the labels, ids and groups of the scenes' PAN and MUL.
+
+    Raises `InputError` as `cached_radar`, and for a file that is damaged.
+    """
+    tensors, _ = params.load(cached_radar(count, seed=seed, progress=progress) / RADAR)
+    labels = np.arange(count) % len(LABEL_NAMES)
+    ids = tuple(map(str, range(count)))
+    return Modality("radar", "image", tensors["x"], labels, ids, None, np.array(LABEL_NAMES)[labels])
+
+
+def _cached(kind: str, count: int, seed: int, write: Callable[[Path], None]) -> Path:
+    """The folder of these samples, there already or from `write`, whole or not at all."""
     if count < 1:
         raise InputError(f"count {count}: at least 1 scene is needed")
     folder = cache_dir() / f"{kind}-{count}-seed{seed}-v{VERSION}"
@@ -29,10 +75,7 @@ def cached_scenes(kind: str, count: int, *, seed: int = 0, progress: bool = Fals
         return folder
     try:
         with whole_folder(folder) as out:
-            if kind == "land-cover":
-                write_land_cover(out, count, seed=seed, progress=progress, compress=False)
-            else:
-                write_objects(out, count, seed=seed, progress=progress)
+            write(out)
     except InputError:
         if not folder.is_dir():  # else another process was first
             raise
