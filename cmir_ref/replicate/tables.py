@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..config import Config, load_config
-from ..reports.replication import Line, Score
+from ..reports.replication import Line, Score, points
 from .worlds import SCENARIOS
 
 WORDS = {
@@ -73,13 +73,6 @@ def _said(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "[" + ",".join(map(str, value)) + "]" if isinstance(value, tuple) else str(value)
-
-
-def points(row: Line) -> float | None:
-    """Ours in the paper's metric less the printed figure, in points."""
-    if row.printed == "–" or row.tens.mean is None:
-        return None
-    return 100 * row.tens.mean - float(row.printed.split(" / ")[0])
 
 
 def farthest(lines: Sequence[Line]) -> str:

@@ -47,6 +47,9 @@ class Line(NamedTuple):
     command: str = ""  # that gives the first seed's figure
 
 
+COLUMNS = ("mean P@10…50", "average precision", "chance")
+
+
 class Table(NamedTuple):
     """Rows under the columns head …, printed, ours as the paper measures, average precision, chance, more …"""
 
@@ -55,6 +58,7 @@ class Table(NamedTuple):
     lines: tuple[Line, ...]
     more: tuple[str, ...] = ()
     note: str = ""
+    columns: tuple[str, str, str] = COLUMNS  # how tens, ap and chance are called, where they hold other metrics
 
 
 class Figure(NamedTuple):
@@ -89,6 +93,14 @@ class Section(NamedTuple):
     settings: dict[str, str] = {}  # noqa: RUF012 - what was run under which settings: {world: TOML}
     command: str = ""
     seconds: float = 0.0
+
+
+def points(row: Line) -> float | None:
+    """Ours in the paper's metric less the (first) printed figure, in points of per cent."""
+    try:
+        return 100 * row.tens.mean - float(row.printed.split(" / ")[0])
+    except (TypeError, ValueError):  # nothing measured, or nothing printed
+        return None
 
 
 def write_pages(out, sections, about) -> None:
