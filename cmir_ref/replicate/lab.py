@@ -9,13 +9,17 @@ import hashlib
 import json
 import os
 import platform
+import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -87,8 +91,16 @@ def kept_epochs(run: runs.Run) -> dict[str, int]:
     return {line["stage"]: line["epoch"] for line in run.history if line["best"]}
 
 
+class Missing(InputError):
+    """What was to be shown has not been computed yet."""
+
+
 class Lab:
-    """Where cells are computed: a folder, a scale, seeds, data, processes."""
+    """Where cells are computed: a folder, a scale, seeds, data, processes.
+
+    With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `seconds` say which
+    settings of each world, and which cells, were asked for since they were last cleared.
+    """
 
     def __init__(
         self,
@@ -105,6 +117,9 @@ class Lab:
         self.root = str(Path(root).resolve()) if root else None
         self.jobs = jobs or (cores() if device == "cpu" else 1)
         self.watch, self._pool = watch or (lambda items, total, name: items), None
+        self.compute = True
+        self.asked: dict[str, list[Config]] = {}
+        self.seconds: dict[Path, float] = {}  # of one core, without stage 1
         try:
             for folder in ("cells", "features"):
                 (self.out / folder).mkdir(parents=True, exist_ok=True)
@@ -121,7 +136,9 @@ class Lab:
     def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> Config:
         """The settings of a run in a world of this scale: "" is the default reading, or "paper" or "released"."""
         preset, overrides = self.scale.preset(world, reading)
-        return load_config(preset, overrides, seed=seed, **settings)
+        config = load_config(preset, overrides, seed=seed, **settings)
+        self.asked.setdefault(world, []).append(config)
+        return config
 
     @property
     def worlds(self) -> list[str]:
@@ -142,6 +159,8 @@ class Lab:
     def run(self, cells: Sequence[Cell], name: str = "cells") -> list[dict]:
         """The results of `cells`, in their order; what is missing is computed, stage 1 first."""
         missing = list({self._path(cell): cell for cell in cells if not self._path(cell).exists()}.values())
+        if missing and not self.compute:
+            raise Missing(f"{name}: {len(missing)} of its {len(cells)} results are not there yet")
         places = {self._features(c, p): (c, p) for c in missing for p in (0, 1) if trains(c.config)}
         stage1 = {path: job for path, job in places.items() if not path.exists()}
         longest_first = sorted(stage1.items(), key=lambda job: job[1][1])  # a, PAN or images, before b
@@ -149,7 +168,15 @@ class Lab:
         paths = [(self._features(c, 0), self._features(c, 1)) if trains(c.config) else (None, None) for c in missing]
         jobs = [(c, f, self._path(c), self.root, self.device) for c, f in zip(missing, paths, strict=True)]
         self._all(compute, jobs, name)
-        return [json.loads(self._path(cell).read_text(encoding="utf-8"))["result"] for cell in cells]
+        return [self._result(self._path(cell)) for cell in cells]
+
+    def _result(self, path: Path) -> dict:
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            self.seconds[path] = said.get("seconds", 0.0)
+            return said["result"]
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
 
     def spaces(self, configs: Sequence[Config], name: str = "cells") -> list[dict]:
         """`space` of each configuration."""
@@ -209,7 +236,12 @@ def stage1_config(config: Config, place: int) -> Config:
 
 
 def _begin(started: Any, jobs: int) -> None:
-    """A worker keeps to its share of the cores: work on blocks of samples would else start a thread on each."""
+    """A worker keeps to its share of the cores: work on blocks of samples would else start a thread on each.
+
+    It ends without a word when interrupted, and with its parent: what it had begun is left to the next start.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
             place, started.value = started.value, started.value + 1
@@ -235,14 +267,19 @@ def compute(cell: Cell, features: tuple[Path | None, Path | None], path: Path, r
     data = _data(_where_from(cell.config), root)
     outputs = tuple(None if f is None else _outputs(f) for f in features)
     work = Work(cell.config, data, runs.parts_of(cell.config, data), outputs, device)
+    started = time.process_time()
     result = cell.function(work, **cell.options)
-    said = {"settings": to_toml(cell.config), "options": cell.options, "result": result}
+    seconds = time.process_time() - started
+    said = {"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds}
     write_text(path, json.dumps(said))
 
 
 def _outputs(path: Path) -> PretrainerOutput | None:
-    with np.load(path, allow_pickle=False) as file:
-        return PretrainerOutput(file["logits"], file["z"], file["s"]) if "z" in file else None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return PretrainerOutput(file["logits"], file["z"], file["s"]) if "z" in file else None
+    except (OSError, ValueError, LookupError, BadZipFile) as error:
+        raise InputError(f"{path}: not readable features; remove it, then they are computed again") from error
 
 
 def _where_from(config: Config) -> Config:
