@@ -1,13 +1,15 @@
 """`cmir-ref replicate`: the chosen experiments one after another, and their pages."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from ..config import Config, to_toml
 from ..errors import InputError
-from ..reports.replication import Section, write_pages
-from .lab import Lab
+from ..reports.replication import Line, Section, Table, cells, header, write_pages
+from ..reports.report import flat
+from .lab import Lab, Missing
 from .worlds import SCALES, Scale
 
 EXPERIMENTS = ("table1", "table2", "table3", "table4", "fig1", "fig3", "fig4", "readings", "senses", "phase")
@@ -39,19 +41,105 @@ def replicate(
     jobs: int | None = None,
     watch: Callable[[Iterable, int, str], Iterable] | None = None,
 ) -> list[Section]:
-    """Runs the experiments `names` and writes `out`/replication.html, .md and .csv with those that are done.
+    """Runs the experiments `names` and writes `out`/replication.html, .md and .csv with all that are done.
 
-    What `out` holds already is not computed again. `root` is the folder with real data, if there is one; `watch` wraps
-    each group of cells, (cells, how many, name), to show its progress. Raises `InputError` for unknown names, missing
-    data and an `out` that cannot be written.
+    What `out` holds already is not computed again, and stays on the pages. `root` is the folder with real data, if
+    there is one; `watch` wraps each group of cells, (cells, how many, name), to show its progress. Raises `InputError`
+    for unknown names, missing data, damaged results and an `out` that cannot be written.
     """
     command = f"cmir-ref replicate {{}} --scale {scale.name} --seeds {seeds}" + (f" --data {root}" if root else "")
-    sections = []
+    names, done = chosen(names), {}
     with Lab(out, scale, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
-        for name in chosen(names):
-            started = time.perf_counter()
-            section = getattr(import_module(f"{__package__}.{name}"), name)(lab)
-            seconds = time.perf_counter() - started
-            sections.append(section._replace(command=command.format(name), seconds=seconds))
-            write_pages(out, sections, lab.about())
-    return sections
+        for name in (None, *names):
+            if name is not None and name not in done:
+                done[name] = section_of(lab, name, command)
+            absent = {}
+            for other in EXPERIMENTS:
+                if other not in done:
+                    try:
+                        done[other] = kept(lab, other, command)
+                    except Exception as error:
+                        absent[other] = absence(other, error, command)
+            try:
+                write_pages(out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
+            except OSError as error:
+                raise InputError(f"{error.filename or out}: cannot be written ({error.strerror})") from error
+    return [done[name] for name in names]
+
+
+def section_of(lab: Lab, name: str, command: str) -> Section:
+    """The experiment of this name, computed as far as it is not there, with its settings and what it took."""
+    lab.asked.clear()
+    lab.seconds.clear()
+    section = getattr(import_module(f"{__package__}.{name}"), name)(lab)
+    settings = section.settings or {world: settings_of(configs) for world, configs in lab.asked.items()}
+    return section._replace(command=command.format(name), seconds=sum(lab.seconds.values()), settings=settings)
+
+
+def kept(lab: Lab, name: str, command: str) -> Section:
+    """The same from what is there already; raises `Missing` where that does not suffice."""
+    lab.compute = False
+    try:
+        return section_of(lab, name, command)
+    finally:
+        lab.compute = True
+
+
+def absence(name: str, error: InputError, command: str) -> str:
+    """Why an experiment is not on the pages."""
+    return f"not run: {command.format(name)}" if isinstance(error, Missing) else f"not shown: {error}"
+
+
+def settings_of(configs: Sequence[Config]) -> str:
+    """The settings of the first as TOML, and above them which values the others have."""
+    rows = [flat(config.model_dump()) for config in configs]
+    varied = {name: list(dict.fromkeys(map(str, (row[name] for row in rows)))) for name in rows[0]}
+    lines = [f"# {name}: {', '.join(values)}\n" for name, values in varied.items() if len(values) > 1]
+    return "".join(lines) + to_toml(configs[0])
+
+
+def plain(section: Section) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """(title, header, rows) of each table for a terminal, and of the verdicts."""
+    tables = [
+        (
+            f"{section.title}: {table.title}",
+            header(table),
+            [cells(row) for row in table.lines],
+        )
+        for table in section.tables
+    ]
+    verdicts = [(v.where, v.claim, v.verdict) for v in section.verdicts]
+    return tables + ([(f"{section.title}: claims", ("section", "claim", "verdict"), verdicts)] if verdicts else [])
+
+
+def as_json(section: Section) -> dict[str, Any]:
+    """A section as JSON can hold it, without pictures."""
+    return {
+        "name": section.name,
+        "title": section.title,
+        "lead": section.lead,
+        "tables": [
+            {
+                "title": table.title,
+                "head": table.head,
+                "columns": table.columns,
+                "rows": [row_json(table, row) for row in table.lines],
+            }
+            for table in section.tables
+        ],
+        "remarks": section.remarks,
+        "verdicts": [v._asdict() for v in section.verdicts],
+        "settings": section.settings,
+        "command": section.command,
+        "seconds": section.seconds,
+    }
+
+
+def row_json(table: Table, row: Line) -> dict[str, Any]:
+    """A row: what it is about, the printed text, and of each metric mean, standard deviation and the seeds' values."""
+    metrics = {
+        name: {"mean": score.mean, "sd": score.sd, "values": score.values}
+        for name, score in (("tens", row.tens), ("ap", row.ap), ("chance", row.chance))
+    }
+    more = dict(zip(table.more, row.more, strict=True))
+    return {"about": row.about, "printed": row.printed, **metrics, "more": more, "command": row.command}

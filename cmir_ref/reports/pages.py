@@ -22,11 +22,11 @@ def environment():
     return found
 
 
-def write_page(path: Path, text: str) -> Path:
-    """Writes `text` to `path`, whole or not at all, and returns `path`."""
+def write_page(path: Path, content: str | bytes) -> Path:
+    """Writes `content` to `path`, whole or not at all, and returns `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

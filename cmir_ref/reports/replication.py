@@ -1,8 +1,14 @@
 """The pages of a replication: what one section holds, and how all of them become HTML, Markdown and CSV."""
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from .pages import environment, write_page
 
 
 class Score(NamedTuple):
@@ -103,5 +109,165 @@ def points(row: Line) -> float | None:
         return None
 
 
-def write_pages(out, sections, about) -> None:
-    """To be written."""
+# ---- what the pages say ---------------------------------------------------------------------------------------------
+
+TITLE = "The experiments of CMIR-NET, beside what the paper printed"
+LEAD = (
+    "Chaudhuri, Banerjee, Bhattacharya and Datcu, “CMIR-NET: A deep learning based model for cross-modal retrieval in "
+    "remote sensing”, Pattern Recognition Letters 131 (2020): what it printed, and what this implementation measured "
+    "when it did the same."
+)
+GUIDE = (
+    ("Data", "Each part says on what it was measured. Where that is not what the paper used, absolute figures need not "
+     "agree; the order of rows and the distances between them can be compared."),
+    ("Printed", "The paper's figure in per cent, as it stands there: its “mAP”, and behind a stroke its precision at "
+     "10. By the released code that “mAP” is no average precision, but the mean of the precisions at 10, 20, …, 50."),
+    ("Ours", "“Mean P@10…50” is ours in that metric, from 0 to 1, and “difference” is ours less the printed figure, in "
+     "points of per cent. Average precision is the usual one, over the full ranking, ties at their expected value. "
+     "Chance is the average precision that a random order has. A table of another metric names it at its head."),
+    ("±", "The standard deviation over seeds (n − 1 below the root), none for a single seed; “failed” counts the seeds "
+     "whose loss was no longer finite. A dash stands where there is no figure."),
+    ("Commands", "Folded under each table: the command that gives the first seed's figure of a row. Other seeds by "
+     "--seed; data that are not simulated need --data DIR."),
+)  # fmt: skip
+MARKS = {"yes": "✓", "no": "✗", "partly": "≈", "untested": "–"}
+
+
+def kind(verdict: Verdict) -> str:
+    """ "yes", "no", "partly" or "untested"."""
+    starts = {"reproduced": "yes", "not reproduced": "no", "not tested": "untested"}
+    return next((k for start, k in starts.items() if verdict.verdict.startswith(start)), "partly")
+
+
+def signed(value: float | None) -> str:
+    """A difference in points: "+0.42"."""
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def commands(table: Table) -> list[tuple[str, str]]:
+    """(rows, command) of each command of a table, rows of the same command together."""
+    rows: dict[str, list[str]] = {}
+    for line in table.lines:
+        if line.command:
+            rows.setdefault(line.command, []).append(", ".join(line.about))
+    return [("; ".join(abouts), command) for command, abouts in rows.items()]
+
+
+def header(table: Table) -> tuple[str, ...]:
+    """The names of a table's columns."""
+    tens, ap, chance = table.columns
+    return (*table.head, "printed, %", tens, "difference", ap, chance, *table.more)
+
+
+def cells(row: Line) -> tuple[str, ...]:
+    """What stands in a row, under `header`."""
+    return (*row.about, row.printed, str(row.tens), signed(points(row)), str(row.ap), str(row.chance), *row.more)
+
+
+# ---- HTML, Markdown, CSV --------------------------------------------------------------------------------------------
+
+
+def write_pages(
+    out: str | Path,
+    sections: Sequence[Section],
+    about: Mapping[str, str],
+    absent: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Writes replication.html, .md (with its figures as .png) and .csv into `out`, each whole or not at all.
+
+    `about` is what all figures share: scale, seeds, versions. `absent` are the experiments that are not on the pages,
+    with why.
+    """
+    out = Path(out)
+    for figure in (f for section in sections for f in section.figures):
+        write_page(out / f"{figure.name}.png", figure.png)
+    write_page(out / "replication.md", markdown(sections, about, absent))
+    write_page(out / "replication.csv", long_form(sections))
+    write_page(out / "replication.html", html(sections, about, absent))
+
+
+def html(sections: Sequence[Section], about: Mapping[str, str], absent: Mapping[str, str]) -> str:
+    """The page as text: one self-contained file, nothing loaded from elsewhere."""
+    template = environment().get_template("replication.html")
+    helpers = {f.__name__: f for f in (points, signed, commands, header, kind, spent)}
+    said = {"title": TITLE, "lead": LEAD, "guide": GUIDE, "marks": MARKS, "columns": COLUMNS}
+    return template.render(sections=sections, about=about, absent=absent, **helpers, **said)
+
+
+def markdown(sections: Sequence[Section], about: Mapping[str, str], absent: Mapping[str, str]) -> str:
+    """The same for GitHub, without the galleries."""
+    parts = [f"# {TITLE}", LEAD, "\n".join(f"- **{name}**: {text}" for name, text in GUIDE)]
+    parts += ["\n".join(f"- [{s.title}](#{s.name})" for s in sections)]
+    parts += ["\n".join(f"- {name}: {why}" for name, why in absent.items())] if absent else []
+    verdicts = [
+        (f"[{s.name}](#{s.name})", v.where, v.claim, f"{MARKS[kind(v)]} {v.verdict}", v.because)
+        for s in sections
+        for v in s.verdicts
+    ]
+    parts += ["## What became of the paper's claims"]
+    parts += [_grid(("part", "section", "claim", "verdict", "because"), verdicts, 5)] if verdicts else ["None tested."]
+    for section in sections:
+        parts += [f'<a id="{section.name}"></a>', f"## {section.title}", _said(section.lead)]
+        for table in section.tables:
+            parts += [f"### {table.title}", *([_said(table.note)] if table.note else [])]
+            parts.append(_grid(header(table), [cells(row) for row in table.lines], len(table.head)))
+            given = "\n".join(f"# {rows}\n{command}" for rows, command in commands(table))
+            parts += [_folded("Commands", f"```sh\n{given}\n```")] if given else []
+        for figure in section.figures:
+            parts += [f"![{_said(figure.caption)}]({figure.name}.png)", f"*{_said(figure.caption)}*"]
+        if section.galleries:
+            parts.append(f"Galleries: in [replication.html](replication.html#{section.name}).")
+        parts += ["\n".join(f"- {_said(text)}" for text in section.remarks)] if section.remarks else []
+        for world, settings in section.settings.items():
+            parts.append(_folded(f"Settings: {world}", f"```toml\n{settings.strip()}\n```"))
+        parts += [f"`{section.command}`{spent(section)}"] if section.command else []
+    parts += ["## Settings and versions", "\n".join(f"- {name}: {_said(text)}" for name, text in about.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def spent(section: Section) -> str:
+    """How long a part took, in words."""
+    return f" · {section.seconds / 60:.1f} minutes of one core after stage 1" if section.seconds else ""
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+    """A table of which the first `texts` columns are words, the others figures."""
+    lines = [head, ["---" if i < texts else "--:" for i in range(len(head))], *rows]
+    return "\n".join("| " + " | ".join(_said(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{_said(summary)}</summary>\n\n{text}\n\n</details>"
+
+
+def _said(text: str) -> str:
+    """One line that is no markup."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def long_form(sections: Sequence[Section]) -> str:
+    """All figures as CSV, one a line."""
+    text = io.StringIO()
+    file = csv.writer(text, lineterminator="\n")
+    file.writerow(("experiment", "table", "about", "column", "value", "seeds", "command"))
+    for section in sections:
+        for table in section.tables:
+            for line in table.lines:
+                for column, value, seeds in figures(table, line):
+                    about = ", ".join(line.about)
+                    file.writerow((section.name, table.title, about, column, value, seeds, line.command))
+    return text.getvalue()
+
+
+def figures(table: Table, line: Line) -> Iterator[tuple[str, Any, int | str]]:
+    """(column, value, seeds) of all that a row says; what is not there is left out."""
+    short = [name if name not in COLUMNS else ("tens", "ap", "chance")[COLUMNS.index(name)] for name in table.columns]
+    if line.printed != "–":
+        yield "printed", line.printed, ""
+    for name, score in zip(short, (line.tens, line.ap, line.chance), strict=True):
+        for part, value in (("mean", score.mean), ("sd", score.sd)):
+            if value is not None:
+                yield f"{name} {part}", value, len(score.there)
+    if points(line) is not None:
+        yield "difference", points(line), len(line.tens.there)
+    yield from ((name, value, "") for name, value in zip(table.more, line.more, strict=True))
