@@ -27,6 +27,7 @@ from .models.hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_bac
 from .models.hashing.sidhcnn import sidhcnn, sidhcnn_backward
 from .models.head import head, head_backward
 from .models.latent import Latent, init_latent, latent_network, latent_network_backward
+from .models.many import init_many, many_objective, many_objective_backward
 from .models.mlp import mlp, mlp_backward
 from .models.objective import objective, objective_backward
 from .models.pretrainers import Pretrainer
@@ -583,6 +584,23 @@ def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="hidden"
 
 
 _declare_objectives()
+
+
+@declare("many/default", "models.many.many_objective", network=True, reading="default")
+@declare("many/dropout", "models.many.many_objective", network=True, reading="head-decay", dropout="both")
+@declare("many/last-layer", "models.many.many_objective", network=True, reading="sum", layers="last")
+def _many(rng, reading, layers="all", dropout="none", n=6, f=5, p=7, q=2, d=3, k=4):
+    arch = Latent(d_v=d, encoder_depth=2, decoder_depth=2, encoder_activation="hidden", latent_dropout=dropout)
+    params = lively(jitter(rng, init_many(arch, (f, p, q), k, rng)[0]))
+    masks, y = {m: rng.random((n, d)) > 0.5 for m in "abc"}, _targets(rng, "integer", n, k)
+    readings = READINGS[reading]._replace(target_gradient="flow")
+
+    def forward(p, *z):
+        return many_objective(
+            p, z, y, arch=arch, weights=WEIGHTS, readings=readings, regularized_layers=layers, masks=masks
+        )
+
+    return network_pair(forward, many_objective_backward, params, arrays(rng, z_a=(n, f), z_b=(n, p), z_c=(n, q)))
 
 
 @declare("end_to_end", "models.end_to_end.end_to_end", network=True)

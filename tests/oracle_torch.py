@@ -5,6 +5,7 @@ as float64 tensors; the answer is a tensor or a tuple of them. Images come as NH
 layout of the project; everything else is PyTorch's own.
 """
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -251,6 +252,26 @@ def objective(p, z, y, arch, weights, readings, layers="all", masks=None):
     return eq6(latent_network(p, z, arch, masks), z, y, regularised, heads, weights, readings)
 
 
+def many_objective(p, z, y, arch, weights, readings, layers, masks):
+    """Σ of eq. 6 over pairs of modalities a, b, c; everything that one modality has is computed once."""
+    v, u = {}, {}
+    for m, z_m in z.items():
+        v[m] = mlp(p, f"encoder_{m}", z_m, arch.encoder_activation)
+        v[m] = dropout(v[m], masks[m], arch.dropout) if arch.latent_dropout == "both" else v[m]
+        u[m] = layer(p, "classifier", v[m])
+    loss = 0
+    for m, o in itertools.combinations(z, 2):
+        there, back = (f"decoder_{m}{o}", f"decoder_{o}{m}")
+        from_m, from_o = (mlp(p, name, v_m, arch.decoder_activation) for name, v_m in ((there, v[m]), (back, v[o])))
+        encoders = [range(1, arch.encoder_depth + 1), [arch.encoder_depth]][layers == "last"]
+        regularised = [p[f"encoder_{name}.{i}.w"] for name in (m, o) for i in encoders]
+        heads = [p["classifier.w"]]
+        heads += [p[f"{name}.{i + 1}.w"] for name in (there, back) for i in range(arch.decoder_depth)]
+        out = (v[m], v[o], u[m], u[o], from_m, from_o)
+        loss = loss + eq6(out, (z[m], z[o]), (y, y), regularised, heads, weights, readings)[0]
+    return loss
+
+
 def pretraining_objective(p, x, y, arch, mask, kind, before_relu, **reading):
     logits, z, s = pretrainer(p, x, arch, mask=mask)
     return eq1(logits, s if before_relu else z, y, kind, **reading)
@@ -342,6 +363,9 @@ TWINS = {
     "models.objective.objective": lambda s, x: objective(
         x, (x["z_a"], x["z_b"]), each(s.y), s.arch, s.weights, s.readings, s.layers, each(s.masks)
     )[0],
+    "models.many.many_objective": lambda s, x: many_objective(
+        x, {m: x[f"z_{m}"] for m in "abc"}, tensor(s.y), s.arch, s.WEIGHTS, s.readings, s.layers, each(s.masks)
+    ),
     "models.end_to_end.end_to_end": _end_to_end,
 }
 

@@ -106,6 +106,11 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_every_output_from_its_formula",
         {"classifier": "shared", "dropout": "none", "mode": "train"},
     ),
+    "models.many.many_objective": (
+        "models/test_many.py",
+        "test_eq_6_of_every_pair_added_up",
+        {"classes": 4},
+    ),
     "models.mlp.mlp": (
         "models/test_pretrainers.py",
         "test_where_a_stack_is_rectified",

@@ -568,6 +568,28 @@ bugs(
      OBJECTIVE + "test_features_are_targets_only_where_the_gradient_flows", "target_gradient=flow"),
 )
 
+MANY = "models/test_many.py::"
+bugs(
+    "models/many.py",
+    ("decoders-swapped", '        f"decoder_{p}{q}": "decoder_ab",\n        f"decoder_{q}{p}": "decoder_ba",',
+     '        f"decoder_{p}{q}": "decoder_ba",\n        f"decoder_{q}{p}": "decoder_ab",', "gradcheck:many/default"),
+    ("last-pair-alone", "loss = loss + value", "loss = value", MANY + "test_eq_6_of_every_pair_added_up"),
+    ("a-mean-over-pairs", "return loss, ManyCache", "return loss / len(pairs), ManyCache",
+     MANY + "test_eq_6_of_every_pair_added_up"),
+    ("masks-of-the-place-in-the-pair", '{"a": masks[p], "b": masks[q]}', '{"a": masks["a"], "b": masks["b"]}',
+     MANY + "test_dropout_is_of_the_modality_that_is_named"),
+    ("dropout-of-the-first-of-each-pair", '{p: "a", q: "b", "both": "both"}.get(arch.latent_dropout, "none")',
+     "arch.latent_dropout", MANY + "test_dropout_is_of_the_modality_that_is_named"),
+    ("decoders-as-wide-as-their-own", "[own[other]] * arch.decoder_depth", "[own[m]] * arch.decoder_depth",
+     MANY + "test_a_decoder_for_every_ordered_pair"),
+    ("gradient-of-the-last-pair", "grads[names[name]] + g if names[name] in grads else g", "g",
+     "gradcheck:many/default"),
+    ("features-of-the-first-pair", "dz[place] + g if place in dz else g", "dz[place] if place in dz else g",
+     "gradcheck:many/last-layer"),
+    ("parts-of-the-last-pair", "parts.get(name, 0.0) + part", "part",
+     MANY + "test_every_gradient_is_the_sum_of_the_pairs"),
+)
+
 bugs(
     "models/pretraining.py",
     ("always-after-relu", "out.s if before_relu else out.z", "out.z", "gradcheck:pretraining_objective/s",
@@ -812,6 +834,22 @@ bugs(
     ("largest-logit-last", "average_precision(-logits", "average_precision(logits",
      STAGES + "test_classification_scores"),
     ("lowest-logit-first", "logits.argmax(axis=1)", "logits.argmin(axis=1)", STAGES + "test_classification_scores"),
+)
+
+TOGETHER = "training/test_many_training.py::"
+bugs(
+    "training/many.py",
+    ("masks-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
+     TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
+    ("same-mask-for-all", "keep = {m: to_device(masks.random",
+     'keep = {m: to_device(rng(config.seed, "stage2/dropout", epoch).random',
+     TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
+    ("labels-of-other-places", "labels[rows], keep", "labels[: len(rows)], keep",
+     TOGETHER + "test_rows_stay_together_and_come_once_an_epoch"),
+    ("scores-of-what-was-trained-on", "to_device(validation, xp)", "to_device(train, xp)",
+     TOGETHER + "test_three_learn_to_find_each_other"),
+    ("always-of-a", "evaluate_direction(v[p], own", 'evaluate_direction(v["a"], own',
+     TOGETHER + "test_three_learn_to_find_each_other"),
 )
 
 SETTINGS = "test_settings.py::test_changes_the_result"
@@ -1084,4 +1122,21 @@ bugs(
     "retrieval/translation.py",
     ("own-features", "return train_other[index]", "return train_own[index]", PARTNERS),
     ("sum-of-partners", "[index].mean(axis=1)", "[index].sum(axis=1)", PARTNERS),
+)
+
+RADAR = "data/test_radar.py::"
+bugs(
+    "data/scenes/radar.py",
+    ("sees-the-cloud", "colour, buildings, trees = ground.before", "_, buildings, trees = ground.before",
+     RADAR + "test_a_cloud_is_not_seen"),
+    ("leans-away", "columns - height[rows, columns] / np.float32", "columns + height[rows, columns] / np.float32",
+     RADAR + "test_a_block_leans_towards_the_radar_and_casts_a_shadow_away_from_it"),
+    ("nothing-is-hidden", "top >= np.maximum.accumulate(top, axis=1)", "top >= 0",
+     RADAR + "test_a_block_leans_towards_the_radar_and_casts_a_shadow_away_from_it"),
+    ("speckle-of-one-look", "standard_exponential((LOOKS, *power.shape)).mean(axis=0)",
+     "standard_exponential(power.shape)", RADAR + "test_speckle_is_gamma_of_the_looks"),
+    ("walls-shine-whichever-way-they-face", "facing[rows, columns] ** 2", "facing[rows, columns] ** 0",
+     RADAR + "test_a_wall_shines_most_where_it_faces_the_radar"),
+    ("rivers-under-houses", "self.buildings * level, self.trees * level", "self.buildings, self.trees",
+     RADAR + "test_what_comes_later_levels_what_it_covers"),
 )
