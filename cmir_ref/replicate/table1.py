@@ -6,6 +6,7 @@ PAN, and MUL finds MUL.
 
 from statistics import fmean as mean
 
+from ..config import Config
 from ..reports.replication import Score, Section, Table, Verdict
 from ..reports.replication_plots import curves
 from . import published
@@ -20,14 +21,8 @@ UNIMODAL = ("a->a", "b->b")
 
 def table1(lab: Lab) -> Section:
     """Table 1 at the lab's scale."""
-    configs = {
-        (d, r, seed): lab.config("tiles", seed, d_v=d, weights={"r": r})
-        for d in WIDTHS
-        for r in LAMBDA5
-        for seed in lab.seeds
-    }
-    found = dict(zip(configs, lab.spaces(list(configs.values()), "table1"), strict=True))
-    curve = {d: {r: validated([found[d, r, s] for s in lab.seeds], UNIMODAL) for r in LAMBDA5} for d in WIDTHS}
+    configs, found = spaces(lab)
+    curve = {d: validation(lab, found, d) for d in WIDTHS}
     chosen = {d: best(curve[d]) for d in WIDTHS}
     lines = tuple(
         line(
@@ -80,6 +75,22 @@ def table1(lab: Lab) -> Section:
             ),
         ),
     )
+
+
+def spaces(lab: Lab, widths: tuple[int, ...] = WIDTHS) -> tuple[dict[tuple, Config], dict[tuple, dict]]:
+    """({(d_v, λ5, seed): settings}, {the same: results}) of all spaces that λ5 is chosen from."""
+    configs = {
+        (d, r, seed): lab.config("tiles", seed, d_v=d, weights={"r": r})
+        for d in widths
+        for r in LAMBDA5
+        for seed in lab.seeds
+    }
+    return configs, dict(zip(configs, lab.spaces(list(configs.values()), "table1"), strict=True))
+
+
+def validation(lab: Lab, found: dict[tuple, dict], d: int) -> dict[float, Score]:
+    """What λ5 is chosen by at width d: uni-modal retrieval on the validation part, {λ5: score}."""
+    return {r: validated([found[d, r, s] for s in lab.seeds], UNIMODAL) for r in LAMBDA5}
 
 
 def best(curve: dict[float, Score]) -> float:

@@ -8,6 +8,8 @@ from .plots import COLOURS, STYLES, _axes, _plain, svg
 from .replication import Figure, Score
 
 MARKS = "os^Dv"
+HATCHES = ("", "//", "..", "xx")
+WHISKER = {"ls": "", "ecolor": "black", "elinewidth": 0.8, "capsize": 2}
 
 
 def drawn(name: str, caption: str, figure) -> Figure:
@@ -28,5 +30,32 @@ def curves(
         errors = [s.sd or 0.0 for s in points.values()]
         axes.errorbar(xs, means, errors, color=colour, ls=style, marker=mark, ms=4, capsize=2, label=label)
     axes.set(xlabel=x, ylabel=y, **({"xscale": "log"} if log else {}))
+    _plain(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
+    return drawn(name, caption, figure)
+
+
+def bars(name: str, caption: str, series: Mapping[str, Mapping[str, Score]], *, y: str, marks: str = "") -> Figure:
+    """A group of bars for each name that a series gives a score, a bar for each series, from 0 up.
+
+    The series called `marks` is no bar, but a short line across the group.
+    """
+    names = list(dict.fromkeys(n for one in series.values() for n in one))
+    figure, axes = _axes(max(6.0, 0.9 * len(names) + 1.5), 3.6)
+    drawn_as_bars = {label: one for label, one in series.items() if label != marks}
+    width = 0.8 / max(len(drawn_as_bars), 1)
+    for i, (label, one) in enumerate(drawn_as_bars.items()):
+        places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
+        scores = [one.get(n, Score(())) for n in names]
+        look = {"hatch": HATCHES[i % len(HATCHES)], "color": COLOURS[i % len(COLOURS)], "edgecolor": "white"}
+        axes.bar(places, [s.mean or 0.0 for s in scores], width, label=label, **look)
+        spread = [(x, s) for x, s in zip(places, scores, strict=True) if s.sd is not None]
+        if spread:
+            axes.errorbar([x for x, _ in spread], [s.mean for _, s in spread], [s.sd for _, s in spread], **WHISKER)
+    for k, n in enumerate(names):
+        if series.get(marks, {}).get(n, Score(())).mean is not None:
+            label = marks if k == 0 else None
+            axes.plot([k - 0.45, k + 0.45], [series[marks][n].mean] * 2, color="black", lw=1.2, ls=":", label=label)
+    axes.set(ylabel=y, ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
     _plain(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
     return drawn(name, caption, figure)
