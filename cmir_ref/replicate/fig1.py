@@ -13,6 +13,7 @@ WIDTH = 64
 DIRECTIONS = ("a->b", "b->a", "a->a", "b->b")
 WORLDS = ("tiles", "places", "real")
 QUERIES, SHOWN = 4, 8
+METRICS = ("map", "p@10", "mean_precision_at_tens", "chance", "queries")
 
 
 def fig1(lab: Lab) -> Section:
@@ -54,9 +55,6 @@ def nearest(work: Work, *, queries: int, shown: int) -> dict:
         "own": {d: mean([share(e.query.labels, e.hits[:10]) for e in found]) for d, found in examples.items()},
         "directions": {d: {name: metrics[d][name] for name in METRICS} for d in DIRECTIONS},
     }
-
-
-METRICS = ("map", "p@10", "mean_precision_at_tens", "chance", "queries")
 
 
 def share(labels: Sequence[str], hits: Sequence[Any]) -> float:
@@ -107,6 +105,6 @@ def remark(world: str, found: Mapping[str, Any]) -> str:
     apart = {d: found["own"][d] - found["directions"][d]["p@10"] for d in DIRECTIONS}
     d = max(apart, key=lambda d: abs(apart[d]))
     return (
-        f"{world}: the queries shown stand for all only roughly; farthest apart is {words(d, world)}, precision at 10 "
-        f"{found['own'][d]:.3f} of these and {found['directions'][d]['p@10']:.3f} of the test part."
+        f"{world}, how far the queries shown stand for all: farthest apart is {words(d, world)}, with a precision at 10 "
+        f"of {found['own'][d]:.3f} for these and {found['directions'][d]['p@10']:.3f} for the test part."
     )

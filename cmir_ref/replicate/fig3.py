@@ -42,9 +42,9 @@ def fig3(lab: Lab) -> Section:
                 ("direction", "class"),
                 lines,
                 ("at most", "queries"),
-                "At most: precision at 50 cannot exceed the number of relevant items over 50 (or over the whole gallery, "
-                "where that is smaller). Chance: the share of the gallery that has the class. Average precision is over the "
-                "queries of the class.",
+                "At most: precision at 50 cannot exceed the number of relevant items over 50 (or over the whole "
+                "gallery, where that is smaller). Chance: the share of the gallery that has the class. Average "
+                "precision is over the queries of the class.",
                 ("P@50", "average precision", "chance of P@50"),
             ),
         ),
