@@ -85,7 +85,7 @@ def table(world: str, found: Mapping[str, Any], command: str) -> Table:
         ("direction",),
         tuple(line(world, d, found, command) for d in DIRECTIONS),
         ("P@10, test part", "queries", f"P@10 of these {QUERIES}"),
-        "Fig. 1 prints no figures.",
+        "The paper's Fig. 1 has no figures to compare with.",
     )
 
 
@@ -105,6 +105,6 @@ def remark(world: str, found: Mapping[str, Any]) -> str:
     apart = {d: found["own"][d] - found["directions"][d]["p@10"] for d in DIRECTIONS}
     d = max(apart, key=lambda d: abs(apart[d]))
     return (
-        f"{world}, how far the queries shown stand for all: farthest apart is {words(d, world)}, with a precision at 10 "
-        f"of {found['own'][d]:.3f} for these and {found['directions'][d]['p@10']:.3f} for the test part."
+        f"{world}, how far the queries shown stand for all: farthest apart is {words(d, world)}, with a precision at "
+        f"10 of {found['own'][d]:.3f} for these and {found['directions'][d]['p@10']:.3f} for the test part."
     )

@@ -51,9 +51,10 @@ def fig3(lab: Lab) -> Section:
         figures=(
             bars(
                 "fig3-classes",
-                f"From 0 to 1; the paper's axis starts at {AXIS:.0%}. Dotted: chance, PAN → MUL.",
+                f"From 0 to 1; the paper's axis starts at {100 * AXIS:.0f} %. Dotted: chance, PAN → MUL.",
                 series | {"chance": chance},
                 y="precision at 50",
+                outlines=[label for label in series if label.endswith("printed")],
                 marks="chance",
             ),
         ),
@@ -125,7 +126,7 @@ def remarks(lines: Sequence[Line], reach: dict[tuple, float]) -> tuple[str, ...]
 
 def verdict(lines: Sequence[Line], reach: dict[tuple, float]) -> Verdict:
     """Reproduced where each class, in either direction, is above what the paper's axis starts at."""
-    claim = f"Fig. 3: every class is above {AXIS:.0%} in both directions (where its axis starts)"
+    claim = f"Fig. 3: every class is above {100 * AXIS:.0f} % in both directions (where its axis starts)"
     values = {r.about: r.tens.mean for r in lines if r.tens.mean is not None and reach[r.about] > AXIS}
     if len(values) < len(lines):
         lost = len(lines) - len(values)

@@ -104,7 +104,7 @@ def plain(section: Section) -> list[tuple[str, tuple[str, ...], list[tuple[str, 
         (
             f"{section.title}: {table.title}",
             header(table),
-            [cells(row) for row in table.lines],
+            [cells(table, row) for row in table.lines],
         )
         for table in section.tables
     ]

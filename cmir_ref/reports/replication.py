@@ -156,12 +156,19 @@ def commands(table: Table) -> list[tuple[str, str]]:
 def header(table: Table) -> tuple[str, ...]:
     """The names of a table's columns."""
     tens, ap, chance = table.columns
-    return (*table.head, "printed, %", tens, "difference", ap, chance, *table.more)
+    ours = ("printed, %", tens, "difference") if printed(table) else (tens,)
+    return (*table.head, *ours, ap, chance, *table.more)
 
 
-def cells(row: Line) -> tuple[str, ...]:
+def printed(table: Table) -> bool:
+    """Whether the paper has figures for any row."""
+    return any(line.printed != "–" for line in table.lines)
+
+
+def cells(table: Table, row: Line) -> tuple[str, ...]:
     """What stands in a row, under `header`."""
-    return (*row.about, row.printed, str(row.tens), signed(points(row)), str(row.ap), str(row.chance), *row.more)
+    ours = (row.printed, str(row.tens), signed(points(row))) if printed(table) else (str(row.tens),)
+    return (*row.about, *ours, str(row.ap), str(row.chance), *row.more)
 
 
 # ---- HTML, Markdown, CSV --------------------------------------------------------------------------------------------
@@ -189,7 +196,7 @@ def write_pages(
 def html(sections: Sequence[Section], about: Mapping[str, str], absent: Mapping[str, str]) -> str:
     """The page as text: one self-contained file, nothing loaded from elsewhere."""
     template = environment().get_template("replication.html")
-    helpers = {f.__name__: f for f in (points, signed, commands, header, kind, spent)}
+    helpers = {f.__name__: f for f in (points, signed, commands, header, printed, kind, spent)}
     said = {"title": TITLE, "lead": LEAD, "guide": GUIDE, "marks": MARKS, "columns": COLUMNS}
     return template.render(sections=sections, about=about, absent=absent, **helpers, **said)
 
@@ -210,7 +217,7 @@ def markdown(sections: Sequence[Section], about: Mapping[str, str], absent: Mapp
         parts += [f'<a id="{section.name}"></a>', f"## {section.title}", _said(section.lead)]
         for table in section.tables:
             parts += [f"### {table.title}", *([_said(table.note)] if table.note else [])]
-            parts.append(_grid(header(table), [cells(row) for row in table.lines], len(table.head)))
+            parts.append(_grid(header(table), [cells(table, row) for row in table.lines], len(table.head)))
             given = "\n".join(f"# {rows}\n{command}" for rows, command in commands(table))
             parts += [_folded("Commands", f"```sh\n{given}\n```")] if given else []
         for figure in section.figures:
@@ -227,7 +234,8 @@ def markdown(sections: Sequence[Section], about: Mapping[str, str], absent: Mapp
 
 def spent(section: Section) -> str:
     """How long a part took, in words."""
-    return f" · {section.seconds / 60:.1f} minutes of one core after stage 1" if section.seconds else ""
+    time = f"{section.seconds / 60:.0f} min" if section.seconds >= 60 else f"{section.seconds:.0f} s"
+    return f" · {time} of one core, stage 1 not counted" if section.seconds else ""
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:

@@ -1,7 +1,7 @@
 """The plots of a replication, as `replication.Figure`s."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import cycle
 
 from .plots import COLOURS, STYLES, _axes, _plain, svg
@@ -34,19 +34,32 @@ def curves(
     return drawn(name, caption, figure)
 
 
-def bars(name: str, caption: str, series: Mapping[str, Mapping[str, Score]], *, y: str, marks: str = "") -> Figure:
+def bars(
+    name: str,
+    caption: str,
+    series: Mapping[str, Mapping[str, Score]],
+    *,
+    y: str,
+    outlines: Collection[str] = (),
+    marks: str = "",
+) -> Figure:
     """A group of bars for each name that a series gives a score, a bar for each series, from 0 up.
 
-    The series called `marks` is no bar, but a short line across the group.
+    The series called `outlines` are drawn as such, in the colour of the next; `marks` is a line across the group.
     """
     names = list(dict.fromkeys(n for one in series.values() for n in one))
     figure, axes = _axes(max(6.0, 0.9 * len(names) + 1.5), 3.6)
     drawn_as_bars = {label: one for label, one in series.items() if label != marks}
     width = 0.8 / max(len(drawn_as_bars), 1)
+    filled = 0
     for i, (label, one) in enumerate(drawn_as_bars.items()):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
         scores = [one.get(n, Score(())) for n in names]
-        look = {"hatch": HATCHES[i % len(HATCHES)], "color": COLOURS[i % len(COLOURS)], "edgecolor": "white"}
+        colour, hatch = COLOURS[filled % len(COLOURS)], HATCHES[filled % len(HATCHES)]
+        look = {"facecolor": colour, "edgecolor": "white", "hatch": hatch}
+        if label in outlines:
+            look = {"facecolor": "white", "edgecolor": colour, "hatch": hatch, "lw": 1.2}
+        filled += label not in outlines
         axes.bar(places, [s.mean or 0.0 for s in scores], width, label=label, **look)
         spread = [(x, s) for x, s in zip(places, scores, strict=True) if s.sd is not None]
         if spread:
