@@ -335,6 +335,8 @@ def replicate(
     as_json: JsonOption = False,
 ) -> None:
     """The paper's tables and figures, next to what it printed: writes replication.html, .md and .csv."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from .data.progress import track
     from .replicate import run as replication
 
@@ -343,7 +345,10 @@ def replicate(
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
-        return track(cells, total, name, True)
+        terminal = sys.stderr.isatty()
+        if not terminal:
+            print(f"{name}: {total} to compute", file=sys.stderr)
+        return track(cells, total, name, terminal)
 
     try:
         sections = replication.replicate(
@@ -352,6 +357,9 @@ def replicate(
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)
         sys.exit(130)
+    except BrokenProcessPool:
+        print("error: a process was killed (no memory left? fewer --jobs); the same command goes on", file=sys.stderr)
+        sys.exit(1)
     if as_json:
         print(json.dumps([replication.as_json(section) for section in sections], indent=2))
     else:

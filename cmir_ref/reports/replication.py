@@ -185,12 +185,13 @@ def write_pages(
     `about` is what all figures share: scale, seeds, versions. `absent` are the experiments that are not on the pages,
     with why.
     """
-    out = Path(out)
-    for figure in (f for section in sections for f in section.figures):
-        write_page(out / f"{figure.name}.png", figure.png)
-    write_page(out / "replication.md", markdown(sections, about, absent))
-    write_page(out / "replication.csv", long_form(sections))
-    write_page(out / "replication.html", html(sections, about, absent))
+    pages = {f"{figure.name}.png": figure.png for section in sections for figure in section.figures} | {
+        "replication.md": markdown(sections, about, absent),
+        "replication.csv": long_form(sections),
+        "replication.html": html(sections, about, absent),
+    }
+    for name, content in pages.items():
+        write_page(Path(out) / name, content)
 
 
 def html(sections: Sequence[Section], about: Mapping[str, str], absent: Mapping[str, str]) -> str:
