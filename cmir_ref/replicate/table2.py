@@ -48,7 +48,7 @@ NETWORKS = {
     "SIDHCNN": (fit_sidhcnn, Settings(epochs=30)),
 }
 SILENT = 1e-9  # of the largest λ: a direction of SCM that says nothing about the labels
-OURS, SIGNS_OF_V, RECONSTRUCTION = "CMIR-NET, V", "CMIR-NET, signs of V", "SIDHCNN (reconstruction)"
+OURS, SIGNS_OF_V, RECONSTRUCTION = "CMIR-NET, floats", "CMIR-NET, signs of V", "SIDHCNN (reconstruction)"
 RIVALS = {"SCM, orthogonal": "SCM", "SCM, sequential": "SCM", "DCMH": "DCMH", RECONSTRUCTION: "SIDHCNN"}
 PRINTED_AS = {**RIVALS, OURS: "CMIR-NET"}
 METRICS = {"mean_precision_at_tens": "the paper's metric", "map": "average precision"}
@@ -192,7 +192,7 @@ def measured(work: Work, z: Sequence[np.ndarray], readers: Mapping[str, Readers]
 def chosen(name: str, values: Sequence[float], fitted: Callable[[float], Result]) -> Result:
     """The result that is best on the validation part, mean of the directions; `chosen` says by which value."""
     found = {value: fitted(value) for value in values}
-    value = max(found, key=lambda v: mean(found[v]["validation"].values()))
+    value = max(found, key=lambda v: mean(m or 0.0 for m in found[v]["validation"].values()))
     return found[value] | {"chosen": f"{name} {value:g}"}
 
 
@@ -203,23 +203,19 @@ def table2(lab: Lab) -> Section:
     """Table 2 at the lab's scale, the same with equal bits, and codes learned in V."""
     configs, found = spaces(lab)
     chosen_r = {d: best(validation(lab, found, d)) for d in SIGNS}
-    on_z = comparators(lab)
+    rows = comparators(lab)
     inside = codes_in_v(lab, {d: [configs[d, chosen_r[d], s] for s in lab.seeds] for d in SIGNS})
-    rows = dict(on_z)
-    for d in WIDTHS:
-        rows[OURS, d] = [about_space(found[d, chosen_r[d], s], d, chosen_r[d]) for s in lab.seeds]
-    rows |= {(SIGNS_OF_V, d): inside["signs", d] for d in SIGNS}
-    floats = [about_space(found[WIDEST, chosen_r[WIDEST], s], WIDEST, chosen_r[WIDEST]) for s in lab.seeds]
-    beyond = {(f"{OURS}, floats", WIDEST): floats, ("signs of V", WIDEST): inside["signs", WIDEST]}
+    floats = {d: [about_space(found[d, r, s], d, r) for s in lab.seeds] for d, r in chosen_r.items()}
+    rows |= {(OURS, d): floats[d] for d in WIDTHS} | {(SIGNS_OF_V, d): inside["signs", d] for d in SIGNS}
+    beyond = {(OURS, WIDEST): floats[WIDEST], (SIGNS_OF_V, WIDEST): inside["signs", WIDEST]}
     beyond |= {(name, bits): results for (name, bits), results in inside.items() if name != "signs"}
+    commands = {(OURS, d): train_command(configs[d, r, 0]) for d, r in chosen_r.items()}
     first = configs[WIDEST, chosen_r[WIDEST], 0]
-    own = {(OURS, d): train_command(configs[d, chosen_r[d], 0]) for d in WIDTHS}
-    own[f"{OURS}, floats", WIDEST] = train_command(first)
     tables = (
         Table(
             "Methods by the bits of one item",
             ("method", "bits or dimensions", "direction"),
-            lines_of(rows, first, own),
+            lines_of(rows, first, commands),
             ("bits per item", "chosen on validation"),
             "A float takes 32 bits, a sign one. All methods get the same Z of stage 1; the paper's comparators may "
             "have had other features, and DCMH and SIDHCNN convolution networks of their own.",
@@ -227,7 +223,7 @@ def table2(lab: Lab) -> Section:
         Table(
             f"Beyond the paper: codes learned in CMIR-NET's space of {WIDEST} dimensions",
             ("code", "bits or dimensions", "direction"),
-            lines_of(beyond, first, own),
+            lines_of(beyond, first, commands),
             ("bits per item", "chosen on validation"),
             "SCM and the hashing networks get V in the place of Z.",
         ),
@@ -436,7 +432,7 @@ def top(rows: Rows) -> str:
 
 def cost(beyond: Rows) -> tuple[str, ...]:
     """What the shortest learned code costs against the floats that it is made from."""
-    floats, signs = overall(beyond[f"{OURS}, floats", WIDEST]), overall(beyond["signs of V", WIDEST])
+    floats, signs = overall(beyond[OURS, WIDEST]), overall(beyond[SIGNS_OF_V, WIDEST])
     short = {name: overall(results) for (name, bits), results in beyond.items() if bits == min(SHORT)}
     name = max(short, key=lambda n: -1.0 if short[n].mean is None else short[n].mean)
     if None in (floats.mean, signs.mean, short[name].mean):
@@ -455,18 +451,15 @@ def from_z_to_v(rows: Rows, beyond: Rows) -> tuple[str, ...]:
         for m, b in product(("SCM, sequential", "DCMH", RECONSTRUCTION), sorted({*WIDTHS} & {*SHORT}))
     }
     gains = [f"{m}, {b} bits: {signed(100 * (v - z))}" for (m, b), (z, v) in pairs.items() if None not in (z, v)]
-    return (
-        ("Codes learned from V instead of Z, points of average precision: " + "; ".join(gains) + ".",) if gains else ()
-    )
+    return (f"Codes learned from V instead of Z, points of average precision: {'; '.join(gains)}.",) if gains else ()
 
 
 def against_bits(rows: Rows, beyond: Rows) -> Figure:
     """Average precision against the bits of one item, a panel for each direction; printed points are hollow."""
     series: dict[str, dict[int, tuple[int, Sequence[Result]]]] = {}
     for (method, size), results in (rows | beyond).items():
-        if (bits := bits_of(results)) and (method, size) != ("signs of V", WIDEST):
-            label = OURS if method == f"{OURS}, floats" else method
-            series.setdefault(label, {})[bits] = (size, results)
+        if bits := bits_of(results):
+            series.setdefault(method, {})[bits] = (size, results)
     figure, panels = _axes(10.0, 4.2, columns=2)
     for axes, d in zip(panels, DIRECTIONS, strict=True):
         for i, (method, points) in enumerate(series.items()):
@@ -478,7 +471,7 @@ def against_bits(rows: Rows, beyond: Rows) -> Figure:
             there = {bits: f / 100 for bits, f in figures.items() if f is not None}
             if there:
                 axes.plot(list(there), list(there.values()), ls=":", lw=0.7, mfc="none", **look)
-        axes.set(xscale="log", xlabel="bits of one item", ylabel="average precision", title=words(d, "tiles"))
+        axes.set(xlabel="bits of one item", ylabel="average precision", title=words(d, "tiles"))
         axes.set_xscale("log", base=2)
     handles, labels = panels[0].get_legend_handles_labels()
     _plain(figure.legend(handles, labels, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0.0)))
