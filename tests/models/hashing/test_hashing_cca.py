@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from cmir_ref.errors import InputError
 from cmir_ref.models.hashing.cca import cca
@@ -26,6 +27,19 @@ def test_embeddings_are_uncorrelated_and_pairs_of_them_correlated_as_it_says():
     np.testing.assert_allclose(together[:4, 4:], np.diag(found.correlations), atol=1e-12)
     assert np.all(np.diff(found.correlations) < 0) and found.correlations[0] > 0.7
     np.testing.assert_allclose(np.concatenate([u.mean(axis=0), v.mean(axis=0)]), 0, atol=1e-12)
+
+
+def test_correlations_and_directions_are_those_of_the_whole_eigenproblem():
+    """[0 C_ab; C_ba 0] w = ρ [C_aa 0; 0 C_bb] w, solved by SciPy without whitening."""
+    x, y = related()
+    found = cca(x, y, 5, ridge=0)
+    c = np.cov(np.hstack([x, y]).T, bias=True)
+    within = scipy.linalg.block_diag(c[:6, :6], c[6:, 6:])
+    values, vectors = scipy.linalg.eigh(c - within, within)
+    np.testing.assert_allclose(found.correlations, values[::-1][:5], rtol=1e-10)
+    w = vectors[:, ::-1][:, :5] * np.sqrt(2)  # half of wᵀBw = 1 belongs to each side
+    turn = np.sign((w[:6] * found.a.w).sum(axis=0))  # the sign of a pair is free
+    np.testing.assert_allclose(np.vstack([found.a.w, found.b.w]), w * turn, rtol=1e-7, atol=1e-9)
 
 
 def test_no_other_direction_is_more_correlated():
