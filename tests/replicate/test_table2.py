@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import worlds
+from strict.standin import xp
 
 from cmir_ref.config import load_config
 from cmir_ref.data import split
@@ -124,6 +125,16 @@ def test_codes_of_v_are_its_signs_about_the_training_mean_and_learned_ones(monke
     expected = average_precision(hamming, relevance(y, y)).mean()
     assert found["signs"]["directions"]["a->b"]["map"] == pytest.approx(expected)
     assert found["SCM, sequential 6"] == t.scm_of(one, v, 6, "sequential")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_compute_on_the_device_and_bring_back_the_same(name, monkeypatch):
+    networks = {m: (fit, settings._replace(epochs=1)) for m, (fit, settings) in t.NETWORKS.items()}
+    monkeypatch.setattr(t, "NETWORKS", networks)
+    expected, used = CELLS[name][0](work()), []
+    monkeypatch.setattr(t, "library", lambda device: used.append(device) or xp)  # mixing it with NumPy is an error
+    found = CELLS[name][0](work()._replace(device="cuda"))
+    assert json.loads(json.dumps(found)) == expected and set(used) == {"cuda"}
 
 
 def test_a_space_that_fails_is_a_failed_result(monkeypatch):
