@@ -17,7 +17,7 @@ CARD = Card("pan", "7", (("river", True),), (Picture("data:,", "grey"),), None, 
 
 @pytest.fixture(scope="module")
 def work():
-    config, data = worlds.config("stages=joint", "test_share=0.5"), worlds.features(paired=True, n=80)
+    config, data = worlds.config("stages=joint", "test_share=0.5"), worlds.features(paired=True, n=72)
     return Work(config, data, runs.parts_of(config, data), (None, None))
 
 
@@ -28,7 +28,7 @@ def found(work):
 
 def made_up(own):
     rows = {d: [(CARD._replace(right=None), [CARD] * 8)] for d in fig1.DIRECTIONS}
-    return json.loads(json.dumps({"rows": rows, "own": own, "directions": QUIET}))
+    return json.loads(json.dumps({"rows": rows, "own": own, "most": dict.fromkeys(own, 1.0), "directions": QUIET}))
 
 
 @pytest.mark.parametrize("direction", fig1.DIRECTIONS)
@@ -52,6 +52,14 @@ def test_the_cards_are_the_nearest_and_never_the_query_itself(found, direction):
         assert all(hit.right == any(shared for _, shared in hit.labels) for hit in hits)
 
 
+@pytest.mark.parametrize("direction", fig1.DIRECTIONS)
+def test_what_precision_at_10_can_be(found, direction, work):
+    labels = [work.data.modalities["ab".index(m)].labels[work.parts.test["ab".index(m)]] for m in "ab"]
+    sizes = [(labels["ab".index(direction[-1])] == c).sum() - (direction in ("a->a", "b->b")) for c in range(4)]
+    assert found["most"][direction] == pytest.approx(sum(min(1, n / 10) for n in sizes) / 4) and min(sizes) < 10
+    assert found["own"][direction] <= found["most"][direction]
+
+
 def test_the_queries_are_of_different_classes(found):
     labels = [query.labels[0][0] for query, _ in fig1.rows_of(found["rows"]["a->b"])]
     assert sorted(labels) == ["class0", "class1", "class2", "class3"]
@@ -65,14 +73,14 @@ def test_lines_and_remark():
     own = dict.fromkeys(fig1.DIRECTIONS, 0.25) | {"a->a": 0.85}
     table = fig1.table("tiles", made_up(own), "train")
     assert [line.about for line in table.lines] == [("PAN → MUL",), ("MUL → PAN",), ("PAN → PAN",), ("MUL → MUL",)]
-    assert table.lines[2].more == ("0.250", "12", "0.850") and table.lines[2].ap.mean == 0.25
+    assert table.lines[2].more == ("12", "0.250", "0.850", "1.000") and table.lines[2].ap.mean == 0.25
     assert all(line.printed == "–" and line.command == "train" for line in table.lines)
     assert "PAN → PAN" in fig1.remark("tiles", made_up(own)) and "0.850" in fig1.remark("tiles", made_up(own))
 
 
 def test_a_run_that_failed_has_no_figures_and_says_why():
     failed = {"failed": "epoch 3: nan"}
-    assert all(line.ap.mean is None and line.more == ("–", "–", "–") for line in fig1.table("tiles", failed, "").lines)
+    assert all(line.ap.mean is None and line.more == ("–",) * 4 for line in fig1.table("tiles", failed, "").lines)
     assert "epoch 3: nan" in fig1.remark("tiles", failed)
 
 
