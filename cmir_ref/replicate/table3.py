@@ -72,7 +72,7 @@ def table3(lab: Lab) -> Section:
                 ("d_v", "direction"),
                 lines[w],
                 ("P@10", "most possible"),
-                "Most possible: what a perfect ranking has in the paper's metric, which asks for up to 50 relevant items.",
+                "Most possible: a perfect ranking in the paper's metric, which asks for up to 50 relevant items.",
             )
             for w in worlds
         ),
@@ -98,7 +98,7 @@ def lead(lab: Lab, worlds: Sequence[str]) -> str:
     )
     if "released" in worlds:
         text += (
-            " Nearest to the paper is the world released: the same images, the released speech features, all recordings "
+            " Nearest to the paper is the world released: the same images, the released speech features, all of them "
             "heard in training; but its images go through a small network trained on them alone, not through VGG-16."
         )
     return text

@@ -1,0 +1,112 @@
+"""The three readings: alike in what they are asked, apart in how they train; what explains the difference."""
+
+import pytest
+
+from cmir_ref.config import load_config
+from cmir_ref.replicate.lab import Lab
+from cmir_ref.replicate.readings import (
+    CHANGES,
+    DEFAULT,
+    PAPER,
+    READINGS,
+    WHOLE,
+    ap,
+    matters,
+    own_way,
+    reading,
+    readings,
+    row,
+    towards,
+    works,
+)
+from cmir_ref.replicate.worlds import SMALL, Scale, World
+from cmir_ref.reports.replication import Line, Score
+
+SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
+AUTHORS = ("stage1.epochs=1", "stage2.epochs=1")
+TINY = Scale(
+    "tiny", {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, AUTHORS)}, ""
+)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    with Lab(tmp_path / "out", SMALL, jobs=1) as one:
+        yield one
+
+
+@pytest.mark.parametrize("world", ["few-tiles", "places"])
+def test_readings_share_their_split(lab, world):
+    configs = [reading(lab, world, name, 3) for name in READINGS.values()]
+    same = ("dataset", "scenes", "test_share", "validation_share", "seed", "speech")
+    assert all(getattr(c, name) == getattr(configs[-1], name) for c in configs for name in same)
+    assert {c.protocol for c in configs[:2]} == {"voices" if world == "places" else "paper"}
+    assert [c.alpha_reading for c in configs[::2]] == ["elementwise", "norm"]
+    assert configs[-1] == lab.config(world, 3), "the default's cells and features serve other experiments too"
+
+
+def test_a_change_takes_its_settings_from_the_default_and_no_others(lab):
+    paper, default = (reading(lab, "places", name, 0) for name in ("paper", ""))
+    one = towards(paper, default, CHANGES["+ λ5"])
+    assert one.weights.r == default.weights.r != paper.weights.r
+    assert one.model_copy(update={"weights": paper.weights}) == paper and one.weights.l2 == paper.weights.l2
+    faster = towards(paper, default, CHANGES["+ learning rate and its schedule"])
+    assert faster.stage2.lr == default.stage2.lr and faster.stage2.epochs == paper.stage2.epochs
+
+
+@pytest.mark.parametrize("world", ["few-tiles", "places"])
+def test_all_of_stage_2_leaves_only_stage_1_apart(lab, world):
+    paper, default = (reading(lab, world, name, 0) for name in ("paper", ""))
+    whole = towards(paper, default, CHANGES[WHOLE])
+    seen_in_stage_1 = {"stage1", "orthogonality", "protocol"}
+    assert {k for k, v in whole.model_dump().items() if v != default.model_dump()[k]} <= seen_in_stage_1
+    for names in CHANGES.values():
+        assert towards(whole, default, names) == whole, "no other change goes beyond it"
+
+
+def lines(ap, chance=0.2, what="alive"):
+    more = ("–", "–", what, "–")
+    return [Line(("", m), "–", Score((ap,)), Score((ap,)), Score((chance,)), more) for m in ("there", "back")]
+
+
+@pytest.mark.parametrize(("paper", "verdict"), [(0.49, "not reproduced"), (0.51, "reproduced")])
+def test_a_reading_works_from_half_the_way_to_the_default(paper, verdict):
+    all_lines = {("places", PAPER): lines(paper), ("places", DEFAULT): lines(0.8)}
+    assert works(PAPER, {"places": all_lines["places", PAPER]}, all_lines).verdict == verdict
+
+
+def test_a_reading_that_diverged_does_not_work():
+    lost = [
+        Line(("", m), "–", Score((None,)), Score((None,)), Score((None,)), ("–", "–", "diverged", "–")) for m in "ab"
+    ]
+    all_lines = {("places", PAPER): lost, ("places", DEFAULT): lines(0.8)}
+    said = works(PAPER, {"places": lost}, all_lines)
+    assert said.verdict == "not reproduced" and "diverged" in said.because and ap(lost) == 0
+    shown = row("places", PAPER, "a->b", [{"failed": "nan"}], load_config("image-speech"))
+    assert str(shown.ap) == "–" and shown.more[2] == "diverged"
+    assert "diverged in every run" in own_way("places", [{"failed": "nan"}])
+
+
+def test_the_change_that_matters_is_named():
+    found = {PAPER: 0.2, **dict.fromkeys(CHANGES, 0.25), DEFAULT: 0.8}
+    assert "No single change explains it" in matters("places", found)
+    said = matters("places", found | {"+ λ5": 0.65, WHOLE: 0.7})
+    assert "“λ5” matters most: 75% of the way" in said and "all of stage 2 together goes 83%" in said
+    assert "nothing is to be explained" in matters("places", found | {DEFAULT: 0.1})
+
+
+def test_readings_of_a_tiny_world(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+    with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
+        section = readings(lab)
+    apart, path = section.tables
+    assert [r.about[0] for r in apart.lines[::4]] == list(READINGS) and len(path.lines) == 2 * (2 + len(CHANGES))
+    chances = {r.about: r.chance.mean for r in apart.lines}
+    assert len({chances[n, "image → speech"] for n in READINGS}) == 1, "all are asked the same"
+    default = {r.about[1]: r for r in apart.lines if r.about[0] == DEFAULT}
+    for r in default.values():
+        assert r.more[:2] == (str(r.tens), str(r.ap)), "the default's own way is the common one"
+    released = next(r for r in apart.lines if r.about == ("the released code", "image → image"))
+    assert released.more[1] != str(released.ap), "all samples and another distance"
+    assert path.lines[0].ap == apart.lines[0].ap and path.lines[-2].ap == default["image → speech"].ap
+    assert len(section.verdicts) == 2 and section.figures[0].svg.startswith("<svg")
