@@ -1,19 +1,20 @@
 """Three readings of one method: the paper's text to the letter, the released code, and this package's default.
 
 All readings meet the same samples, split and gallery, whatever their own protocol; how they would have measured
-themselves stands beside. Then single changes lead from the paper's reading towards the default.
+themselves stands beside. Then the stages of the paper's reading are exchanged for the default's, one and the other, and
+settings of its stage 2 one at a time.
 """
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean as mean
-from typing import Any
 
 from .. import runs
 from ..config import Config
 from ..reports.replication import Figure, Line, Score, Section, Table, Verdict
 from ..reports.replication_plots import bars
+from ..training.stages import classification_scores
 from . import published
-from .lab import Cell, Lab, Work, kept_epochs, shared_space
+from .lab import STAGE2_ONLY, Cell, Lab, Work, kept_epochs, shared_space
 from .table3 import CROSS, DIRECTIONS, outcome
 from .table4 import pooled, state
 from .tables import line, score, words
@@ -22,43 +23,38 @@ WORLDS = ("few-tiles", "places")
 READINGS = {"the paper's text": "paper", "the released code": "released", "the default": ""}
 PAPER, DEFAULT = "the paper's text", "the default"
 PRINTED = {"few-tiles": published.TABLE1[64], "places": published.TABLE3[128]}
-CHANGES = {  # towards the default, in stage 2 alone: which settings
-    "+ eq. 7 as the default has it": ("alpha", "alpha_reading"),
-    "+ λ5": ("weights.r",),
-    "+ λ1 … λ4, means for sums": ("weights.l2", "weights.l3", "weights.l4", "weights.l5", "reduction"),
-    "+ learning rate and its schedule": ("stage2.lr", "stage2.schedule", "stage2.warmup"),
-    "+ all of stage 2": (
-        *("stage2", "weights", "reduction", "alpha", "alpha_reading", "update", "label_loss"),
-        *("normalise_features", "latent_dropout", "d_v"),
-    ),
+STAGE1, STAGE2 = "the default's stage 1", "the default's stage 2"
+CHANGES = {  # of the paper's stage 2, on the default's stage 1: which settings are as the default has them
+    f"{STAGE1}, and eq. 7": ("alpha", "alpha_reading"),
+    f"{STAGE1}, and λ5": ("weights.r",),
+    f"{STAGE1}, and λ1 … λ4, means for sums": ("weights.l2", "weights.l3", "weights.l4", "weights.l5", "reduction"),
+    f"{STAGE1}, and learning rate": ("stage2.lr", "stage2.schedule", "stage2.warmup"),
 }
-WHOLE = "+ all of stage 2"
+STEPS = (PAPER, STAGE2, STAGE1, *CHANGES, DEFAULT)
+SPACE = ("state", "effective rank", "stage 1 ranks labels at")
 ALIVE = 0.5  # of the way from chance to the default: so much counts as working
 FEW = 2  # seeds of the changes
-MOST = 0.5  # of the way from the paper's reading to the default: so much counts as explaining it
+LITTLE = 0.01  # of average precision: nothing to explain
+MOST = 0.5  # of the way to the default: so much counts as explaining the difference
 
 
 def readings(lab: Lab) -> Section:
     """The three readings at the lab's scale, in both scenarios."""
     worlds = [w for w in WORLDS if w in lab.worlds]
     configs = {(w, n, s): reading(lab, w, READINGS[n], s) for w in worlds for n in READINGS for s in lab.seeds}
-    configs |= {
-        (w, n, s): towards(configs[w, PAPER, s], configs[w, DEFAULT, s], CHANGES[n])
-        for w in worlds
-        for n in CHANGES
-        for s in lab.seeds[:FEW]
-    }
+    for w in worlds:
+        for s in lab.seeds[:FEW]:
+            configs |= {(w, n, s): c for n, c in between(configs[w, PAPER, s], configs[w, DEFAULT, s]).items()}
     cells = [Cell(twice, config) for config in configs.values()]
     found = dict(zip(configs, lab.run(cells, "readings"), strict=True))
-    steps = (PAPER, *CHANGES, DEFAULT)
+    said = {w: lab.scale.worlds[w].words for w in worlds}
 
     def rows(world: str, name: str, seeds: Sequence[int]) -> tuple[Line, ...]:
         results = [found[world, name, s] for s in seeds]
         return tuple(row(world, name, m, results, configs[world, name, 0]) for m in DIRECTIONS)
 
     lines = {(w, n): rows(w, n, lab.seeds) for w in worlds for n in READINGS}
-    path = {(w, n): rows(w, n, lab.seeds[:FEW])[: len(CROSS)] for w in worlds for n in steps}
-    said = {w: lab.scale.worlds[w].words for w in worlds}
+    path = {(w, n): rows(w, n, lab.seeds[:FEW])[: len(CROSS)] for w in worlds for n in STEPS}
     return Section(
         "readings",
         "The paper's text, the released code, and the default",
@@ -72,30 +68,30 @@ def readings(lab: Lab) -> Section:
                     f"{w}: {said[w]}",
                     ("reading", "direction"),
                     tuple(r for n in READINGS for r in lines[w, n]),
-                    ("measured its own way: mean P@10…50", "and average precision", "state", "effective rank"),
+                    ("measured its own way: mean P@10…50", "and average precision", *SPACE),
                 )
                 for w in worlds
             ),
             *(
                 Table(
                     f"{w}: from the paper's text towards the default",
-                    ("change", "direction"),
-                    tuple(r._replace(printed="–", more=r.more[2:]) for n in steps for r in path[w, n]),
-                    ("state", "effective rank"),
-                    "Each change alone, on the features of the paper's stage 1; the last rows have another stage 1 "
-                    f"too. Seeds: the first {len(lab.seeds[:FEW])}.",
+                    ("reading", "direction"),
+                    tuple(r._replace(printed="–", more=r.more[2:]) for n in STEPS for r in path[w, n]),
+                    SPACE,
+                    "The paper's reading with one stage exchanged for the default's; then, on the default's stage 1, "
+                    f"one setting of stage 2 at a time. Seeds: the first {len(lab.seeds[:FEW])}.",
                 )
                 for w in worlds
             ),
         ),
-        figures=tuple(drawing(w, {n: path[w, n] for n in steps}) for w in worlds),
+        figures=tuple(drawing(w, {n: path[w, n] for n in STEPS}) for w in worlds),
         remarks=tuple(
             text
             for w in worlds
             for text in (
-                matters(w, {n: ap(path[w, n]) for n in steps}),
+                matters(w, {n: ap(path[w, n]) for n in STEPS}),
                 own_way(w, [found[w, "the released code", s] for s in lab.seeds]),
-                f"{w}, settings of stage 2 that {WHOLE[2:]} changes: {changes(configs, w)}.",
+                f"{w}, settings in which the paper's text and the default differ: {differences(configs, w)}.",
             )
         ),
         verdicts=tuple(works(name, {w: lines[w, name] for w in worlds}, lines) for name in READINGS if name != DEFAULT),
@@ -111,41 +107,57 @@ def reading(lab: Lab, world: str, name: str, seed: int) -> Config:
     return lab.config(world, seed, name, **split, protocol=runs.protocol_of(default))
 
 
-def towards(config: Config, default: Config, names: Sequence[str]) -> Config:
-    """`config` with the settings `names` ("weights.r" is one of a table) as `default` has them."""
-    changed: dict[str, Any] = config.model_dump()
-    other = default.model_dump()
+def between(paper: Config, default: Config) -> dict[str, Config]:
+    """The steps between the paper's reading and the default."""
+    start = towards(default, paper, STAGE2_ONLY)
+    single = {n: towards(start, default, names) for n, names in CHANGES.items()}
+    return {STAGE2: towards(paper, default, STAGE2_ONLY), STAGE1: start} | single
+
+
+def towards(config: Config, other: Config, names: Sequence[str]) -> Config:
+    """`config` with the settings `names` ("weights.r" is one of a table) as `other` has them."""
+    changed, values = config.model_dump(), other.model_dump()
     for name in names:
         table, _, key = name.partition(".")
-        if key:
-            changed[table] = changed[table] | {key: other[table][key]}
-        else:
-            changed[table] = other[table]
+        changed[table] = changed[table] | {key: values[table][key]} if key else values[table]
     return Config(**changed)
 
 
 def twice(work: Work) -> dict:
-    """A space measured in the same way for all readings, and in its own (`own`); {"failed": why} where it diverged."""
+    """A space measured in the same way for all readings, and in its own (`own`), and how stage 1 ranks labels.
+
+    {"failed": why} stands for the space where it diverged.
+    """
+    ranked = {"stage1": [labels_found(work, place) for place in (0, 1)]}
     try:
         run = shared_space(work)
     except FloatingPointError as error:
-        return {"failed": str(error)}
+        return ranked | {"failed": str(error)}
     alike = run._replace(config=run.config.model_copy(update={"distance": "euclidean"}))
     own = runs.evaluate(run, device=work.device)["directions"]
-    return runs.evaluate(alike, "test", device=work.device) | {"own": own, "epochs": kept_epochs(run)}
+    return runs.evaluate(alike, "test", device=work.device) | ranked | {"own": own, "epochs": kept_epochs(run)}
+
+
+def labels_found(work: Work, place: int) -> float | None:
+    """Average precision with which the pretrainer of a modality ranks the labels of its test samples."""
+    out, rows = work.outputs[place], work.parts.test[place]
+    if out is None:
+        return None
+    return classification_scores(out.logits[rows], work.data.modalities[place].labels[rows])["score"]
 
 
 def row(world: str, name: str, direction: str, results: Sequence[dict], config: Config) -> Line:
     """The row of a reading or a change, with its own measurement and the state of its space."""
     own = [{"directions": r["own"]} if "own" in r else r for r in results]
     what, _, rank, _ = state(results)
+    ranked = " and ".join(str(Score(tuple(r["stage1"][place] for r in results))) for place in (0, 1))
     return line(
         (name, words(direction, world)),
         results,
         direction,
         paper=PRINTED[world].get(direction),
         config=config,
-        more=(str(score(own, direction, "mean_precision_at_tens")), str(score(own, direction)), what, rank),
+        more=(str(score(own, direction, "mean_precision_at_tens")), str(score(own, direction)), what, rank, ranked),
     )
 
 
@@ -161,20 +173,21 @@ def chance(rows: Sequence[Line]) -> float:
 
 
 def matters(world: str, found: Mapping[str, float]) -> str:
-    """Which change explains most of what separates the paper's reading from the default."""
-    paper, default = found[PAPER], found[DEFAULT]
-    said = ", ".join(f"{n} {v:.3f}" for n, v in found.items())
-    text = f"{world}, average precision, mean of both cross-modal directions: {said}. "
+    """Which stage, and which setting of stage 2, separate the paper's reading from the default."""
+    paper, start, default = (found[n] for n in (PAPER, STAGE1, DEFAULT))
+    text = f"{world}, average precision, mean of both cross-modal directions: the paper's text {paper:.3f}"
+    text += f", with {STAGE2} {found[STAGE2]:.3f}, with {STAGE1} {start:.3f}, the default {default:.3f}. "
     if default <= paper:
         return text + "The paper's text is not below the default here: nothing is to be explained."
-    share = {n: (found[n] - paper) / (default - paper) for n in CHANGES}
-    single = {n: s for n, s in share.items() if n != WHOLE}
+    stages = {n: (found[n] - paper) / (default - paper) for n in (STAGE1, STAGE2)}
+    text += "; ".join(f"{n} alone goes {share:.0%} of the way" for n, share in stages.items()) + ". "
+    if default - start < LITTLE:
+        return text + "Nothing is left for single settings of stage 2."
+    single = {n.removeprefix(f"{STAGE1}, and "): (found[n] - start) / (default - start) for n in CHANGES}
     best = max(single, key=single.get)
-    if single[best] >= MOST:
-        text += f"Of the single changes, “{best[2:]}” matters most: {single[best]:.0%} of the way to the default"
-    else:
-        text += f"No single change explains it: the best, “{best[2:]}”, goes {single[best]:.0%} of the way"
-    return text + f"; all of stage 2 together goes {share[WHOLE]:.0%}, what is left is stage 1."
+    said = ", ".join(f"{n} {share:.0%}" for n, share in single.items())
+    which = f"{best} matters most" if single[best] >= MOST else "no single setting explains the rest"
+    return text + f"Of what is left on the default's stage 1, {which}: {said}."
 
 
 def own_way(world: str, results: Sequence[dict]) -> str:
@@ -193,14 +206,14 @@ def own_way(world: str, results: Sequence[dict]) -> str:
     )
 
 
-def changes(configs: Mapping[tuple, Config], world: str) -> str:
-    """What differs between the paper's reading and the one with the default's stage 2."""
-    before, after = (configs[world, n, 0].model_dump() for n in (PAPER, WHOLE))
+def differences(configs: Mapping[tuple, Config], world: str) -> str:
+    """All settings in which two readings differ: "d_v 128 → 64"."""
+    before, after = (configs[world, n, 0].model_dump() for n in (PAPER, DEFAULT))
     texts = []
     for name, value in after.items():
         if isinstance(value, dict):
             texts += [f"{name}.{k} {before[name][k]} → {v}" for k, v in value.items() if v != before[name][k]]
-        elif value != before[name]:
+        elif value != before[name] and name != "protocol":  # "auto" is the same there
             texts.append(f"{name} {before[name]} → {value}")
     return ", ".join(texts)
 

@@ -2,15 +2,18 @@
 
 import pytest
 
-from cmir_ref.config import load_config
-from cmir_ref.replicate.lab import Lab
+from cmir_ref.config import load_config, to_toml
+from cmir_ref.replicate.lab import Lab, stage1_config
 from cmir_ref.replicate.readings import (
     CHANGES,
     DEFAULT,
     PAPER,
     READINGS,
-    WHOLE,
+    STAGE1,
+    STAGE2,
+    STEPS,
     ap,
+    between,
     matters,
     own_way,
     reading,
@@ -47,21 +50,26 @@ def test_readings_share_their_split(lab, world):
 
 def test_a_change_takes_its_settings_from_the_default_and_no_others(lab):
     paper, default = (reading(lab, "places", name, 0) for name in ("paper", ""))
-    one = towards(paper, default, CHANGES["+ λ5"])
+    one = towards(paper, default, ("weights.r",))
     assert one.weights.r == default.weights.r != paper.weights.r
     assert one.model_copy(update={"weights": paper.weights}) == paper and one.weights.l2 == paper.weights.l2
-    faster = towards(paper, default, CHANGES["+ learning rate and its schedule"])
-    assert faster.stage2.lr == default.stage2.lr and faster.stage2.epochs == paper.stage2.epochs
+    faster = towards(paper, default, ("stage2.lr", "d_v"))
+    assert (faster.stage2.lr, faster.d_v) == (default.stage2.lr, 64) and faster.stage2.epochs == paper.stage2.epochs
 
 
 @pytest.mark.parametrize("world", ["few-tiles", "places"])
-def test_all_of_stage_2_leaves_only_stage_1_apart(lab, world):
+def test_between_the_readings_stages_are_exchanged(lab, world):
     paper, default = (reading(lab, world, name, 0) for name in ("paper", ""))
-    whole = towards(paper, default, CHANGES[WHOLE])
-    seen_in_stage_1 = {"stage1", "orthogonality", "protocol"}
-    assert {k for k, v in whole.model_dump().items() if v != default.model_dump()[k]} <= seen_in_stage_1
+    steps = between(paper, default)
+    assert (PAPER, *steps, DEFAULT) == STEPS
+    for place in (0, 1):
+        learned = {n: stage1_config(c, place) for n, c in steps.items()}
+        assert learned.pop(STAGE2) == stage1_config(paper, place)
+        assert set(map(to_toml, learned.values())) == {to_toml(stage1_config(default, place))}, "no new stage 1"
     for names in CHANGES.values():
-        assert towards(whole, default, names) == whole, "no other change goes beyond it"
+        assert towards(steps[STAGE2], default, names) == steps[STAGE2], "stage 2 is the default's already"
+        assert towards(steps[STAGE1], paper, names) == steps[STAGE1], "… and the paper's"
+    assert len({to_toml(c) for c in steps.values()}) == len(steps), "each change changes something"
 
 
 def lines(ap, chance=0.2, what="alive"):
@@ -82,25 +90,28 @@ def test_a_reading_that_diverged_does_not_work():
     all_lines = {("places", PAPER): lost, ("places", DEFAULT): lines(0.8)}
     said = works(PAPER, {"places": lost}, all_lines)
     assert said.verdict == "not reproduced" and "diverged" in said.because and ap(lost) == 0
-    shown = row("places", PAPER, "a->b", [{"failed": "nan"}], load_config("image-speech"))
-    assert str(shown.ap) == "–" and shown.more[2] == "diverged"
+    shown = row("places", PAPER, "a->b", [{"failed": "nan", "stage1": [0.5, None]}], load_config("image-speech"))
+    assert str(shown.ap) == "–" and shown.more[2:] == ("diverged", "–", "0.500 and –")
     assert "diverged in every run" in own_way("places", [{"failed": "nan"}])
 
 
-def test_the_change_that_matters_is_named():
-    found = {PAPER: 0.2, **dict.fromkeys(CHANGES, 0.25), DEFAULT: 0.8}
-    assert "No single change explains it" in matters("places", found)
-    said = matters("places", found | {"+ λ5": 0.65, WHOLE: 0.7})
-    assert "“λ5” matters most: 75% of the way" in said and "all of stage 2 together goes 83%" in said
+def test_the_stage_and_the_setting_that_matter_are_named():
+    found = {PAPER: 0.2, STAGE2: 0.26, STAGE1: 0.4, **dict.fromkeys(CHANGES, 0.45), DEFAULT: 0.8}
+    said = matters("places", found)
+    assert "stage 1 alone goes 33% of the way; the default's stage 2 alone goes 10%" in said
+    assert "no single setting explains the rest" in said
+    said = matters("places", found | {f"{STAGE1}, and λ5": 0.7})
+    assert "λ5 matters most" in said and "λ5 75%" in said
+    assert "Nothing is left" in matters("places", found | {STAGE1: 0.795})
     assert "nothing is to be explained" in matters("places", found | {DEFAULT: 0.1})
 
 
-def test_readings_of_a_tiny_world(tmp_path, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+def test_readings_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
     with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
         section = readings(lab)
     apart, path = section.tables
-    assert [r.about[0] for r in apart.lines[::4]] == list(READINGS) and len(path.lines) == 2 * (2 + len(CHANGES))
+    assert [r.about[0] for r in apart.lines[::4]] == list(READINGS) and len(path.lines) == 2 * len(STEPS)
     chances = {r.about: r.chance.mean for r in apart.lines}
     assert len({chances[n, "image → speech"] for n in READINGS}) == 1, "all are asked the same"
     default = {r.about[1]: r for r in apart.lines if r.about[0] == DEFAULT}

@@ -80,8 +80,8 @@ def test_tiles_are_never_trained_for_table_3(tmp_path):
         assert not any(lab.out.rglob("*.npz"))
 
 
-def test_table_3_of_a_tiny_world(tmp_path, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+def test_table_3_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
     with Lab(tmp_path / "out", TINY, seeds=2, jobs=1) as lab:
         section = table3(lab)
         grid = module.searched(lab, "places")

@@ -117,8 +117,8 @@ def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
     assert (default.alpha, default.alpha_reading, default.weights.r) == (2, "norm", 0.001)
 
 
-def test_table_4_of_a_tiny_world(tmp_path, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+def test_table_4_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
     with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
         section = table4(lab)
         assert len(list((lab.out / "cells").glob("lab.space-*"))) == 11, "12 rows, two of which are one run"
