@@ -26,9 +26,7 @@ def fig1(lab: Lab) -> Section:
         "fig1",
         "Fig. 1: what some queries find",
         f"{QUERIES} queries a direction, of as many classes as there are, with their {SHOWN} nearest results in the "
-        f"test part; d_v = {WIDTH}, seed 0. "
-        + "; ".join(f"{w}: {lab.scale.worlds[w].words}" for w in worlds)
-        + ". The paper: DSRSID.",
+        f"test part; d_v = {WIDTH}, seed 0. " + "; ".join(f"{w}: {lab.scale.worlds[w].words}" for w in worlds) + ".",
         tables=tuple(table(w, found[w], train_command(configs[w])) for w in worlds),
         remarks=tuple(remark(w, found[w]) for w in worlds),
         galleries={

@@ -58,7 +58,7 @@ def replicate(
                 if other not in done:
                     try:
                         done[other] = kept(lab, other, command)
-                    except Exception as error:
+                    except InputError as error:
                         absent[other] = absence(other, error, command)
             try:
                 write_pages(out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
