@@ -205,6 +205,16 @@ def test_a_lead_counts_above_its_standard_error():
     assert t.lead(ours, theirs, "a->b", "map").values == pytest.approx((0.1, 0.2, None))
 
 
+def test_what_eight_bits_cost_is_said_of_the_code_that_validates_best():
+    beyond = {(t.OURS, 64): [result(0.9)], (t.SIGNS_OF_V, 64): [result(0.85)]}
+    beyond |= {("X on V", 8): [result(0.8) | {"validation": {"a->b": 0.7, "b->a": 0.7}}]}
+    beyond |= {("Y on V", 8): [result(0.82) | {"validation": {"a->b": 0.6, "b->a": 0.6}}]}
+    (text,) = t.cost(beyond)
+    assert "0.900, its 64 signs 0.850" in text and "(X on V, the best on the validation part) 0.800" in text
+    assert "−10.00 points for 1/256 of the bits" in text
+    assert t.cost(beyond | {(t.OURS, 64): [{"failed": "why"}]}) == ()
+
+
 class FakeLab:
     """A lab whose cells get `work()`, and whose spaces are made up: at each width one λ5 validates best."""
 
