@@ -133,9 +133,14 @@ def twice(work: Work) -> dict:
         run = shared_space(work)
     except FloatingPointError as error:
         return ranked | {"failed": str(error)}
-    alike = run._replace(config=run.config.model_copy(update={"distance": "euclidean"}))
+    alike = run._replace(config=asked_alike(run.config))
     own = runs.evaluate(run, device=work.device)["directions"]
-    return runs.evaluate(alike, "test", device=work.device) | ranked | {"own": own, "epochs": kept_epochs(run)}
+    return runs.evaluate(alike, device=work.device) | ranked | {"own": own, "epochs": kept_epochs(run)}
+
+
+def asked_alike(config: Config) -> Config:
+    """`config` with the default's gallery and distance, which no training sees where the last epoch is kept."""
+    return config.model_copy(update={"gallery": "test", "distance": "euclidean"})
 
 
 def labels_found(work: Work, place: int) -> float | None:
@@ -156,7 +161,7 @@ def row(world: str, name: str, direction: str, results: Sequence[dict], config: 
         results,
         direction,
         paper=PRINTED[world].get(direction),
-        config=config,
+        config=asked_alike(config),
         more=(str(score(own, direction, "mean_precision_at_tens")), str(score(own, direction)), what, rank, ranked),
     )
 

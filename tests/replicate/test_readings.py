@@ -117,6 +117,7 @@ def test_readings_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
     default = {r.about[1]: r for r in apart.lines if r.about[0] == DEFAULT}
     for r in default.values():
         assert r.more[:2] == (str(r.tens), str(r.ap)), "the default's own way is the common one"
+    assert not any("distance=released" in r.command or "gallery=all" in r.command for r in apart.lines)
     released = next(r for r in apart.lines if r.about == ("the released code", "image → image"))
     assert released.more[1] != str(released.ap), "all samples and another distance"
     assert path.lines[0].ap == apart.lines[0].ap and path.lines[-2].ap == default["image → speech"].ap

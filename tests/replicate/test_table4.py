@@ -9,6 +9,7 @@ from cmir_ref.replicate.table4 import (
     SETTINGS,
     alpha,
     at_one_point,
+    best_epoch,
     best_verdict,
     collapse_verdict,
     kind,
@@ -78,6 +79,11 @@ def test_one_collapsed_seed_of_two_is_no_collapse():
     assert collapse_verdict(both).verdict == "not reproduced"
 
 
+def test_the_best_epoch_is_told_beside_the_last():
+    found = {"norm, λ5 = 1": [{"scores": [0.2, 0.6, 0.3]}, {"scores": [0.4, 0.2, 0.1]}, FAILED]}
+    assert "norm, λ5 = 1 0.500 in epoch 2 of 3, 0.200 in the last" in best_epoch(found)
+
+
 def test_alphas_are_compared_in_every_reading():
     as_printed = {"places": rows(lambda n, a: {0: 0.2, 1: 0.6, 2: 0.4}[a])}
     level = {"places": rows(lambda n, a: 0.6)}
@@ -115,13 +121,14 @@ def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
         default = alpha(lab, "places", "default", 2, 0)
     assert same[0] == same[1] and apart[0] != apart[1] and apart[0].weights.r == 1
     assert (default.alpha, default.alpha_reading, default.weights.r) == (2, "norm", 0.001)
+    assert default.stage2.keep == "last", "the best epoch would hide a collapse"
 
 
 def test_table_4_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
     with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
         section = table4(lab)
-        assert len(list((lab.out / "cells").glob("lab.space-*"))) == 11, "12 rows, two of which are one run"
+        assert len(list((lab.out / "cells").glob("table4.ended-*"))) == 11, "12 rows, two of which are one run"
     retrieval, ties = section.tables
     assert len(retrieval.lines) == 2 * len(SETTINGS) * len(ALPHAS) and len(ties.lines) == 4
     assert [row.printed for row in retrieval.lines[:3]] == ["0.00 / 0.00", "0.00 / 0.00", "62.11 / 64.81"]
