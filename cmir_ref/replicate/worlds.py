@@ -51,7 +51,7 @@ SMALL = Scale(
         "tiles": World(
             "4000 simulated PAN–MUL scenes",
             ("dataset=scenes", "scenes=4000", "test_share=0.2", "validation_share=0.06"),
-            ("stage1.epochs=8", *_PIXELS, "stage2.epochs=60"),
+            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=60"),
         ),
         "few-tiles": World(
             "800 simulated PAN–MUL scenes",

@@ -114,6 +114,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, form):
     for threads in (1, 2, 5):
         with ThreadPoolExecutor(threads) as pool:
             monkeypatch.setattr(parallel, "_pool", lambda pool=pool: pool)
+            monkeypatch.setattr(parallel, "cores", lambda threads=threads: threads)
             results.append(fused(*inputs, 2, form)[0])
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):

@@ -44,6 +44,8 @@ def each(work: Callable, parts: list) -> list:
     Results come in the order of the parts: sums over them do not depend on the number of threads.
     """
     with single_threaded_blas():
+        if cores() == 1:  # handing over to another thread would only cost time
+            return [work(part) for part in parts]
         return list(_pool().map(work, parts))
 
 

@@ -1,0 +1,157 @@
+"""Cells are computed once, stage 1 is shared, and what was interrupted goes on."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cmir_ref import runs
+from cmir_ref.config import Config, load_config
+from cmir_ref.errors import InputError
+from cmir_ref.replicate import lab as labs
+from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
+from cmir_ref.replicate.worlds import SCALES, SCENARIOS, Scale, World
+
+SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
+TINY = Scale(
+    "tiny",
+    {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, SHORT)},
+    "For tests.",
+)
+calls = []
+
+
+def counted(work: Work, add: int = 0) -> dict:
+    """A cell function that says how often it was called."""
+    calls.append(add)
+    return {"rows": len(work.z[0]), "width": work.z[0].shape[1], "add": add}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("replicate")
+
+
+@pytest.fixture
+def lab(folder):
+    calls.clear()
+    with Lab(folder, TINY, seeds=2, jobs=1) as one:
+        yield one
+
+
+def test_a_cell_is_computed_once_and_stage_1_is_shared(lab, folder, monkeypatch):
+    learned = []
+    monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job)))
+    cells = [Cell(counted, lab.config("places", 0, d_v=d), {"add": k}) for d in (8, 16) for k in (1, 2)]
+    first = lab.run(cells)
+    assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 84 and first[0]["width"] == 128
+    assert learned == [0, 1], "one pretrainer a modality for all four cells"
+    assert lab.run(cells[::-1]) == first[::-1] and len(calls) == 4
+    lab.run([Cell(counted, lab.config("places", 1, d_v=8))])
+    assert learned == [0, 1, 0, 1], "another seed is another split"
+
+
+def test_the_same_cell_twice_is_one(lab):
+    cell = Cell(counted, lab.config("places", 0), {"add": 7})
+    assert lab.run([cell, cell])[0] == lab.run([cell])[0] and calls == [7]
+
+
+def test_a_cell_gives_what_train_gives(lab):
+    config = lab.config("places", 0, d_v=8)
+    found = lab.spaces([config])[0]
+    run = runs.train(config, runs.load_data(config))
+    expected = runs.evaluate(run)
+    assert found["directions"] == expected["directions"] and found["effective_rank"] == expected["effective_rank"]
+    validation = runs.evaluate(run, "validation", queries="validation")["directions"]
+    assert found["validation"] == {d: m["map"] for d, m in validation.items()}
+
+
+def test_two_processes_give_the_same(lab, tmp_path):
+    configs = [lab.config("places", 0, d_v=d) for d in (4, 8)]
+    with Lab(tmp_path, TINY, jobs=2) as other:
+        there = other.spaces(configs)
+    here = lab.spaces(configs)
+    for one, two in zip(here, there, strict=True):
+        assert one["directions"] == two["directions"] and one["validation"] == two["validation"]
+
+
+def test_what_was_interrupted_goes_on(lab):
+    def broken(work, at):
+        if at == 2:
+            raise KeyboardInterrupt
+        return counted(work, at)
+
+    broken.__module__, broken.__name__ = counted.__module__, "broken"
+    cells = [Cell(broken, lab.config("places", 0), {"at": k}) for k in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(cells)
+    assert calls == [0, 1]
+    whole = [Cell(c.function, c.config, c.options) for c in cells[:2]]
+    lab.run(whole)
+    assert calls == [0, 1], "what was done before the interruption is kept"
+
+
+def test_stage_1_goes_on_from_its_checkpoint(lab, tmp_path):
+    config = lab.config("places", 0)
+    straight, halfway = tmp_path / "straight.npz", tmp_path / "halfway.npz"
+    labs.learn(config, 1, straight, None, "cpu")
+    labs.learn(config, 1, halfway, None, "cpu")
+    halfway.unlink()  # killed after the last epoch, before the features were written
+    labs.learn(config, 1, halfway, None, "cpu")
+    with np.load(straight) as one, np.load(halfway) as two:
+        assert all(np.array_equal(one[name], two[name]) for name in ("z", "logits", "s"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_is_a_result(lab):
+    config = lab.config("places", 0, stage2={"lr": 1e30})
+    found = lab.spaces([config])[0]
+    assert found.keys() == {"failed"} and "may no longer be finite" in found["failed"] and "stage2.lr" in found["failed"]
+
+
+def test_every_setting_is_seen_by_stage_1_or_not():
+    base = load_config("image-speech")
+    other = load_config("image-speech_released")
+    for name in Config.model_fields:
+        if getattr(base, name) == getattr(other, name):
+            continue
+        changed = base.model_copy(update={name: getattr(other, name)})
+        for place in (0, 1):
+            same = stage1_config(changed, place) == stage1_config(base, place)
+            unseen = name in STAGE2_ONLY or (place == 0 and name in SPEECH_ONLY)
+            assert same == unseen, name
+
+
+def test_worlds_and_scales():
+    for scale in SCALES.values():
+        assert scale.worlds.keys() == SCENARIOS.keys()
+        for world in scale.worlds:
+            for reading in ("", "paper", "released"):
+                preset, changes = scale.preset(world, reading)
+                assert load_config(preset, changes).scenario == SCENARIOS[world]
+
+
+def test_real_worlds_need_a_folder(tmp_path):
+    small = SCALES["small"]
+    assert Lab(tmp_path, small).worlds == ["tiles", "few-tiles", "places"]
+    assert Lab(tmp_path, small, root=tmp_path).worlds == [*small.worlds]
+
+
+def test_an_out_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        Lab(tmp_path / "file", TINY)
+
+
+def test_cells_are_readable_files(lab):
+    config = lab.config("places", 0, d_v=8)
+    lab.run([Cell(space, config)])
+    kept = json.loads(lab._path(Cell(space, config)).read_text(encoding="utf-8"))
+    assert kept.keys() == {"settings", "options", "result", "seconds"} and 'scenario = "image-speech"' in kept["settings"]
