@@ -68,6 +68,8 @@ class Stage1(Schedule):
 class Stage2(Schedule):
     """The latent network."""
 
+    feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
+
 
 class Config(Section):
     """Every setting of one run."""

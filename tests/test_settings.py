@@ -85,6 +85,7 @@ CASES = {
     "stage2.schedule": Case(),
     "stage2.warmup": Case(("0", "0.5")),
     "stage2.weight_decay": Case(("0", "0.1")),
+    "stage2.feature_dropout": Case(("0", "0.5")),
     "stage2.keep": Case(given=("stage2.epochs=12", "stage2.lr=0.1", "stage2.schedule=constant")),
 }
 ELSEWHERE = {

@@ -76,6 +76,7 @@ TINY = {
     "stage2.schedule": "cosine",
     "stage2.warmup": "0.0",
     "stage2.weight_decay": "0.0",
+    "stage2.feature_dropout": "0.0",
     "stage2.keep": "best",
 }
 

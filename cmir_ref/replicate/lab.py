@@ -207,7 +207,7 @@ class Lab:
         return self.out / "cells" / f"{name}-{digest(said)}.json"
 
     def _features(self, cell: Cell, place: int) -> Path:
-        said = [to_toml(stage1_config(cell.config, place)), self._where(cell.config)]
+        said = [seen_by_stage1(cell.config, place), self._where(cell.config)]
         return self.out / "features" / f"{'ab'[place]}-{digest(said)}.npz"
 
     def _where(self, config: Config) -> str | None:
@@ -226,10 +226,15 @@ def trains(config: Config) -> bool:
     return config.stages != "end-to-end"
 
 
-def stage1_config(config: Config, place: int) -> Config:
-    """`config` with all that the pretrainer of modality `place` does not see at its default."""
+def seen_by_stage1(config: Config, place: int) -> dict[str, Any]:
+    """The settings that the pretrainer of modality `place` depends on."""
     unseen = {*STAGE2_ONLY, *(SPEECH_ONLY if config.scenario == "image-speech" and place == 0 else ())}
-    return Config(**{name: value for name, value in config.model_dump().items() if name not in unseen})
+    return {name: value for name, value in config.model_dump().items() if name not in unseen}
+
+
+def stage1_config(config: Config, place: int) -> Config:
+    """`config` with all else at its default."""
+    return Config(**seen_by_stage1(config, place))
 
 
 # ---- in the worker processes ----------------------------------------------------------------------------------------

@@ -502,7 +502,7 @@ def diagram(rows: dict[Key, dict]) -> Figure:
                 if LAMBDA5[0] <= limit <= LAMBDA5[-1]:
                     axes.plot([place(limit)] * 2, [-0.5, 0.5], style, color=COLOURS[4], lw=2.4)
             axes.set_title(f"{reading}, depth {depth}", fontsize=10)
-            axes.set_xticks(range(len(LAMBDA5)), [f"{x:g}" for x in LAMBDA5], fontsize=8)
+            axes.set_xticks(range(len(LAMBDA5)), [f"{x:g}".removeprefix("0") for x in LAMBDA5], fontsize=8)
             axes.set_yticks(range(len(ALPHAS)), [f"{a:g}" for a in ALPHAS])
             axes.tick_params(length=0)
             axes.set_xlabel("λ5" if depth == DEPTHS[-1] else "")
@@ -549,7 +549,7 @@ def thresholds(rows: dict[Key, dict]) -> Figure:
                     axes.axvline(certain, color=colour, ls=style, lw=1.2)
             least = minimum_from(depth, reading, found["start"]["a"]["pull"])
             text = {0.0: "w = 0 is a minimum for every λ5", np.inf: "w = 0 is never a minimum"}.get(least, "")
-            axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=8)
+            axes.text(0.03, 0.12, text, transform=axes.transAxes, fontsize=8)
             axes.set_title(f"{'norm = elementwise' if reading == 'norm' else reading}, depth {depth}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)
             axes.set(ylim=(floor / 2, 10))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array, free_memory, get_xp, pinned, rng, to_device
+from ..ops.dropout import dropout
 
 SHARE = 0.5  # of the free memory of a device that one modality may fill: the rest is for a step's intermediate arrays
 BLOCK_BYTES = 2**26  # of it sent at a time
@@ -114,6 +115,14 @@ def random_shift(patches: Array, generator: np.random.Generator) -> Array:
 
 
 AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
+
+
+def thinned(z: Array, rate: float, generator: np.random.Generator) -> Array:
+    """Features z (N, D) with a share `rate` of them dropped: stage 1 is surer of the samples it learned from than of
+    new ones, so stage 2 must not rely on any single feature."""
+    if rate == 0:
+        return z
+    return dropout(z, to_device(generator.random(z.shape) >= rate, get_xp(z)), rate)[0]
 
 
 def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..models.latent import encode
 from ..models.many import init_many, letters, many_objective, many_objective_backward
 from ..retrieval import evaluate_direction
-from .inputs import epoch_batches, steps_per_epoch
+from .inputs import epoch_batches, steps_per_epoch, thinned
 from .loop import Task
 from .stages import Stage2, stage2_network
 
@@ -52,10 +52,11 @@ def many_task(
 
     def batches(epoch):
         masks = rng(config.seed, "stage2/dropout", epoch)
+        dropped = rng(config.seed, "stage2/features", epoch)
         for index in epoch_batches(train, schedule.batch_size, config.seed, "stage2", epoch):
             keep = {m: to_device(masks.random((len(index), config.d_v)) >= network.arch.dropout, xp) for m in names}
             rows = to_device(index, xp)
-            yield tuple(z_m[rows] for z_m in z), labels[rows], keep
+            yield tuple(thinned(z_m[rows], schedule.feature_dropout, dropped) for z_m in z), labels[rows], keep
 
     def gradients(params, buffers, batch, epoch, step):
         z, y, masks = batch

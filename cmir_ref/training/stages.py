@@ -17,7 +17,7 @@ from ..models.latent import Latent, encode, init_latent
 from ..models.pretrainers import Pretrainer, choose_pretrainer
 from ..models.pretraining import pretraining_objective, pretraining_objective_backward
 from ..retrieval import average_precision, evaluate_direction, relevance
-from .inputs import AUGMENTATIONS, Normaliser, epoch_batches, on_device, steps_per_epoch, symmetries
+from .inputs import AUGMENTATIONS, Normaliser, epoch_batches, on_device, steps_per_epoch, symmetries, thinned
 from .loop import Task
 
 BLOCK = 64  # samples at a time where nothing is learned
@@ -217,8 +217,11 @@ def stage2_task(
         names = ("stage2/augment/a", "stage2/augment/b")
         pictures = [rng(config.seed, name, epoch) if augmented else None for name in names]
         masks = rng(config.seed, "stage2/dropout", epoch)
+        dropped = rng(config.seed, "stage2/features", epoch)
         for index in epoch_batches(pairs(epoch), schedule.batch_size, config.seed, "stage2", epoch):
             x = tuple(s.read(index[:, i], pictures[i]) for i, s in enumerate(sources))
+            rates = (schedule.feature_dropout if s.kind == "features" else 0 for s in sources)
+            x = tuple(thinned(x_m, rate, dropped) for x_m, rate in zip(x, rates, strict=True))
             y = tuple(to_device(s.labels[index[:, i]], xp) for i, s in enumerate(sources))
             keep = {
                 name: to_device(masks.random((len(index), width)) >= rate, xp)

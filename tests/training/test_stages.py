@@ -228,3 +228,18 @@ def test_a_run_that_diverges_says_where(tmp_path):
     huge = worlds.config("stage2.lr=1e30", "weights.l4=1")
     with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
         runs.train(huge, worlds.features())
+
+
+def test_dropped_features_are_input_and_target_and_are_drawn_anew():
+    data, rows = worlds.features(paired=True, n=12), np.arange(12)
+    config = worlds.config("stage2.feature_dropout=0.5", "stage2.batch_size=12")
+    pairs = np.stack([rows, rows], axis=1)
+    task, _ = stage2(config, data, lambda epoch: pairs, (rows, rows))
+    (first, _, _), *_ = task.batches(0)
+    (again, _, _), *_ = task.batches(0)
+    (later, _, _), *_ = task.batches(1)
+    for m, x in enumerate(first):
+        assert 0.3 < (x == 0).mean() < 0.7
+        whole = data.modalities[m].x
+        assert np.array_equal(x, again[m]) and not np.array_equal(x, later[m])
+        assert all(any(np.allclose(row[row != 0], 2 * own[row != 0], atol=1e-6) for own in whole) for row in x)
