@@ -372,9 +372,9 @@ def bars(name: str, groups: dict[str, dict[str, Line]]) -> Figure:
         )
         chance = 100 * next(iter(rows.values())).chance.mean
         axes.axhline(chance, color="black", lw=1, ls=":", label="chance")
-        axes.set_xticks(places, ["everything" if t == "nothing" else f"− {t}" for t in rows])
-        axes.set(ylim=(0, 105), ylabel="per cent" if axes is figure.axes[0] else "", title="")
-        axes.set_title(f"{world}: {next(iter(rows.values())).about[1]}", fontsize=11, loc="left", pad=24 if axes else 0)
+        axes.set_xticks(places, ["all" if t == "nothing" else f"− {t}" for t in rows])
+        axes.set(ylim=(0, 105), ylabel="per cent" if axes is figure.axes[0] else "")
+        axes.set_title(f"{world}: {next(iter(rows.values())).about[1]}", fontsize=10, loc="left")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    _plain(figure.legend(handles, labels, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 0.93)))
+    _plain(figure.legend(handles, labels, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 0.96)))
     return drawn(name, "Retrieval with one term of eq. 6 left out; the paper drew L2, L5, L3 and everything.", figure)

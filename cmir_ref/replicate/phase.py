@@ -388,14 +388,15 @@ def rank_remark(rows: dict[Key, dict]) -> str:
         c for key, f in rows.items() if key[2] == "elementwise" and key[3] > 0 for c in f["cells"] if "failed" not in c
     ]
     flat = [c for c in cells if mark(c) == "1-d"]
-    lowest = min((c["lambda5"] for c in flat), default=None)
-    return (
+    text = (
         f"Read element by element with α > 0, {len(flat)} of {len(cells)} cells are one-dimensional in at least one "
         f"modality (effective rank below {ONE:g})"
-        + (f", the first at λ5 = {lowest:g}" if flat else "")
-        + f"; their average precision is {np.mean([above_chance(c) for c in flat]):+.3f} from chance in the mean."
-        * bool(flat)
-        + "." * (not flat)
+    )
+    if not flat:
+        return text + "."
+    return text + (
+        f", the first at λ5 = {min(c['lambda5'] for c in flat):g}; their average precision is "
+        f"{np.mean([above_chance(c) for c in flat]):+.3f} from chance in the mean."
     )
 
 
