@@ -204,17 +204,27 @@ def stage_lines(world: str, direction: str, apart: list[dict], joint: list[dict]
 # ---- what follows ---------------------------------------------------------------------------------------------------
 
 
-def cost(row: Line, without: Line) -> float:
-    """What is lost from `row` to `without`, in points of the paper's metric; a run that failed scores 0."""
-    return 100 * ((row.tens.mean or 0.0) - (without.tens.mean or 0.0))
+METRICS = {"tens": "the paper's metric", "ap": "average precision"}  # of a `Line`
+
+
+def cost(row: Line, without: Line, metric: str = "tens") -> float:
+    """What is lost from `row` to `without`, in points; a run that failed scores 0."""
+    return 100 * ((getattr(row, metric).mean or 0.0) - (getattr(without, metric).mean or 0.0))
 
 
 def costs(rows: dict, worlds: list[str], term: str) -> dict[str, float]:
-    """What leaving `term` out costs in the direction that Fig. 4 draws."""
-    return {w: cost(rows[w, "nothing", "a->b"], rows[w, term, "a->b"]) for w in worlds}
+    """What leaving `term` out costs in the direction that Fig. 4 draws, by world and metric.
+
+    Where a gallery holds few relevant items the paper's metric cannot come near 1, and a point of it is worth more.
+    """
+    return {
+        f"{w} in {name}": cost(rows[w, "nothing", "a->b"], rows[w, term, "a->b"], metric)
+        for w in worlds
+        for metric, name in METRICS.items()
+    }
 
 
-def agreed(held: dict, on: str = "the world") -> str:
+def agreed(held: dict, on: str = "the world or the metric") -> str:
     """ "reproduced" where it held everywhere, "not reproduced" where nowhere, else on what it depends."""
     if len(set(held.values())) == 1:
         return "reproduced" if all(held.values()) else "not reproduced"
@@ -233,7 +243,7 @@ def alignment_verdict(rows: dict, worlds: list[str]) -> Verdict:
         "4.3",
         "removing the latent loss L2 costs little (the text; the bar of Fig. 4 says it costs nearly everything)",
         agreed({w: p < LITTLE for w, p in lost.items()}),
-        f"points lost in the paper's metric: {said(lost)}; little is below {LITTLE:g}",
+        f"points lost: {said(lost)}; little is below {LITTLE:g}",
     )
 
 
@@ -244,7 +254,7 @@ def classifier_verdict(rows: dict, worlds: list[str]) -> Verdict:
         "4.3",
         "the classifier loss L3 adds 4–5 points",
         agreed({w: 3.5 <= p < 5.5 for w, p in lost.items()}),
-        f"points lost without it, in the paper's metric: {said(lost)} (rule: from 3.5 to 5.5)",
+        f"points lost without it: {said(lost)} (rule: from 3.5 to 5.5)",
     )
 
 
@@ -256,7 +266,7 @@ def decoder_verdict(rows: dict, dead: dict[str, list[float]], worlds: list[str])
     return Verdict(
         "4.3",
         "without the decoder loss L5 most latents go to zero",
-        agreed({w: s > DEAD for w, s in share.items()}),
+        agreed({w: s > DEAD for w, s in share.items()}, "the world"),
         "units of V that never vary without L5: "
         + ", ".join(f"{w} {s:.0%}" for w, s in share.items())
         + f" (rule: above {DEAD:.0%}); points lost: {said(lost)}, in the paper's bars {said(bars_lost)}",
@@ -280,13 +290,16 @@ def z_verdict(direct: dict[tuple[str, str], Line]) -> Verdict:
 
 def joint_verdict(stages: dict[tuple[str, str], tuple[Line, Line]]) -> Verdict:
     """Section 4.3 on training end to end."""
-    lost = {f"{w} {two.about[1]}": cost(two, one) for (w, _), (two, one) in stages.items()}
-    ap = {f"{w} {two.about[1]}": 100 * (two.ap.mean - (one.ap.mean or 0.0)) for (w, _), (two, one) in stages.items()}
+    lost = {
+        f"{w} {two.about[1]} in {name}": cost(two, one, metric)
+        for (w, _), (two, one) in stages.items()
+        for metric, name in METRICS.items()
+    }
     return Verdict(
         "4.3",
         "training end to end loses 3–5 points of mAP",
-        agreed({key: 2.5 <= p < 5.5 for key, p in lost.items()}, "the world and the direction"),
-        f"points lost in the paper's metric: {said(lost)} (rule: from 2.5 to 5.5); in average precision: {said(ap)}",
+        agreed({key: 2.5 <= p < 5.5 for key, p in lost.items()}, "the world, the direction or the metric"),
+        f"points lost: {said(lost)} (rule: from 2.5 to 5.5)",
     )
 
 

@@ -92,7 +92,8 @@ def test_costs_are_points_and_a_failed_run_costs_everything():
 
 
 @pytest.mark.parametrize(
-    ("held", "verdict"), [((1, 1), "reproduced"), ((0, 0), "not reproduced"), ((1, 0), "depends on the world")]
+    ("held", "verdict"),
+    [((1, 1), "reproduced"), ((0, 0), "not reproduced"), ((1, 0), "depends on the world or the metric")],
 )
 def test_a_claim_holds_everywhere_nowhere_or_depends(held, verdict):
     assert agreed(dict(zip(WORLDS, map(bool, held), strict=True))) == verdict
@@ -101,6 +102,8 @@ def test_a_claim_holds_everywhere_nowhere_or_depends(held, verdict):
 def test_verdicts_follow_the_points():
     assert classifier_verdict(rows(L3=0.855), WORLDS).verdict == "reproduced"
     assert classifier_verdict(rows(L3=0.8), WORLDS).verdict == "not reproduced"
+    far = {k: r._replace(ap=Score((0.5,))) if k[1] == "L3" else r for k, r in rows(L3=0.855).items()}
+    assert classifier_verdict(far, WORLDS).verdict == "depends on the world or the metric"
     assert alignment_verdict(rows(L2=0.87), WORLDS).verdict == "reproduced"
     assert alignment_verdict(rows(L2=0.06), WORLDS).verdict == "not reproduced"
     assert decoder_verdict(rows(), {"tiles": [0.9], "places": [0.8]}, WORLDS).verdict == "reproduced"
