@@ -141,6 +141,11 @@ class Lab:
         return config
 
     @property
+    def few(self) -> range:
+        """The first two seeds: for what takes long, from the pixels on or on real data."""
+        return self.seeds[:2]
+
+    @property
     def worlds(self) -> list[str]:
         """The worlds whose data are here: the real ones need a folder with UC Merced at the small scale."""
         return [w for w in self.scale.worlds if w not in REAL or self.root]

@@ -62,7 +62,7 @@ def senses(lab: Lab) -> Section:
         "senses",
         TITLE,
         f"{LEAD} Here: {data.words}, and what a simulated radar (64 × 64, one band, speckled) sees of the same places; "
-        f"one shared space, d_v = {places.d_v}, eq. 6 of each two senses added up.",
+        f"one shared space, d_v = {places.d_v}, eq. 6 of each two senses added up. Seeds: the first {len(lab.few)}.",
         tables=(
             Table(
                 "All directions in the space of three senses",
@@ -132,7 +132,7 @@ def across(group: str) -> list[str]:
 
 def train_all(lab: Lab) -> Trained:
     """Every space under every weight of L2 for the first seed, under the chosen ones for the others."""
-    first, *others = lab.seeds
+    first, *others = lab.few
 
     def two(seed: int, weight: float) -> Cell:
         return Cell(space, lab.config(WORLD, seed, weights={"l2": weight}))

@@ -14,7 +14,7 @@ from .lab import Lab
 from .tables import farthest, line, validated, words
 
 WIDTHS = (16, 32, 64)
-LAMBDA5 = (0.001, 0.01, 0.1, 1.0)  # the paper's range
+LAMBDA5 = (0.001, 0.03, 1.0)  # over the paper's range
 DIRECTIONS = ("a->b", "b->a", "a->a", "b->b")
 UNIMODAL = ("a->a", "b->b")
 

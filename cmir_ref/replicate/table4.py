@@ -28,7 +28,6 @@ SETTINGS = {  # reading of eq. 7 and λ5: (alpha_reading, λ5 or None for the de
     "released, λ5 = 1": ("released", 1.0),
     "default": (None, None),
 }
-FEW = 2  # seeds of the world `released`
 CLEARLY = 0.02  # of average precision: less is no difference
 STATE = ("state", "spread", "effective rank", "smallest ‖w‖")
 DRAWN = {"all of the test part": "test", "drawn as by the released scripts": "script"}
@@ -93,8 +92,8 @@ def table4(lab: Lab) -> Section:
 
 
 def seeds(lab: Lab, world: str) -> Sequence[int]:
-    """All of the lab's; of `released` the first `FEW`."""
-    return lab.seeds[:FEW] if world == "released" else lab.seeds
+    """All of the lab's; of `released` few."""
+    return lab.few if world == "released" else lab.seeds
 
 
 def alpha(lab: Lab, world: str, setting: str, value: int, seed: int) -> Config:

@@ -151,6 +151,10 @@ class Kept:
     def config(self, world, seed, reading="", **changes):
         return load_config(*self.scale.preset(world, reading), seed=seed, **changes)
 
+    @property
+    def few(self):
+        return self.seeds
+
     def found(self, group, weight, seed):
         better = (weight == self.best[group]) == (seed == 0)
         return result(group, self.ap.get(group, self.other) + 0.01 * seed * (group == "abc"), 0.9 if better else 0.1)
