@@ -142,7 +142,7 @@ def test_the_bars_are_drawn():
 class Fake:
     """A lab whose worlds are all `work`'s."""
 
-    seeds, scale, worlds = range(3), SMALL, ["tiles", "few-tiles", "places", "real"]
+    seeds, few, scale, worlds = range(3), range(2), SMALL, ["tiles", "few-tiles", "places", "real"]
 
     def config(self, world, seed, **settings):
         return load_config("image-speech", worlds.overrides("stage1.epochs=1", "stage2.epochs=1"), **settings)
@@ -164,5 +164,5 @@ def test_the_section_has_its_tables_bars_and_verdicts():
     assert len(terms.lines) == 3 * 2 * len(TERMS) and {r.about[2] for r in terms.lines} == set(TERMS)
     assert [len(r.ap.values) for r in terms.lines] == [3] * 24 + [2] * 12, "real: two seeds"
     assert len(spaces.lines) == 18 and spaces.lines[0].printed == "< 15" and len(stages.lines) == 8
-    assert len(section.figures) == 1 and len(section.verdicts) == 5 and "first two seeds" in section.lead
+    assert len(section.figures) == 1 and len(section.verdicts) == 5 and "the first 2 seeds" in section.lead
     assert terms.lines[0].printed == "99.05" and "weights.l2=0.0" in terms.lines[1].command
