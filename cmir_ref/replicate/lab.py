@@ -142,7 +142,7 @@ class Lab:
 
     @property
     def few(self) -> range:
-        """The first two seeds: for what takes long, from the pixels on or on real data."""
+        """The first two seeds: for experiments that train many networks, or train from the pixels on."""
         return self.seeds[:2]
 
     @property

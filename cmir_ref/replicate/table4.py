@@ -37,11 +37,11 @@ def table4(lab: Lab) -> Section:
     """Table 4 at the lab's scale."""
     worlds = [w for w in WORLDS if w in lab.worlds]
     rows = [(w, n, a) for w in worlds for n in SETTINGS for a in ALPHAS]
-    configs = {(*row, s): alpha(lab, *row, s) for row in rows for s in seeds(lab, row[0])}
+    configs = {(*row, s): alpha(lab, *row, s) for row in rows for s in lab.few}
     cells = [Cell(ended, config) for config in configs.values()]
     found = dict(zip(configs, lab.run(cells, "table4"), strict=True))
-    results = {row: [found[*row, s] for s in seeds(lab, row[0])] for row in rows}
-    shrunk = {w: [Cell(point, configs[w, "default", 1, s]) for s in seeds(lab, w)] for w in worlds}
+    results = {row: [found[*row, s] for s in lab.few] for row in rows}
+    shrunk = {w: [Cell(point, configs[w, "default", 1, s]) for s in lab.few] for w in worlds}
     points = {w: lab.run(those, "table4") for w, those in shrunk.items()}
     lines = {
         w: tuple(
@@ -66,8 +66,8 @@ def table4(lab: Lab) -> Section:
         "Table 4: what α does",
         "Eq. 7 read in three ways: ‖w − α‖² element by element, (‖w‖ − α)², and |‖w‖ − α| as the code has it; all "
         "three encoder layers are regularised, d_v = 64, other settings the default's. The paper: d_v = 128, λ5 = 1. "
-        "At α = 0 the first two readings are the same, one run serves both. The last epoch is measured, not the best."
-        + (f" World released: the first {len(seeds(lab, 'released'))} seeds only." if "released" in worlds else ""),
+        "At α = 0 the first two readings are the same, one run serves both. The last epoch is measured, not the best. "
+        f"Seeds: the first {len(lab.few)}.",
         tables=(
             *(Table(f"{w}: {said[w]}", ("reading", "α", "direction"), lines[w], STATE) for w in worlds),
             *(
@@ -89,11 +89,6 @@ def table4(lab: Lab) -> Section:
         remarks=tuple(f"{w}. {remark}" for w in worlds for remark in remarks(w, lines, ties, results)),
         verdicts=(collapse_verdict(results), best_verdict(lines), worse_verdict(lines), zero_verdict(ties)),
     )
-
-
-def seeds(lab: Lab, world: str) -> Sequence[int]:
-    """All of the lab's; of `released` few."""
-    return lab.few if world == "released" else lab.seeds
 
 
 def alpha(lab: Lab, world: str, setting: str, value: int, seed: int) -> Config:

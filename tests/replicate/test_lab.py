@@ -113,7 +113,9 @@ def test_stage_1_goes_on_from_its_checkpoint(lab, tmp_path):
 def test_a_run_that_diverges_is_a_result(lab):
     config = lab.config("places", 0, stage2={"lr": 1e30})
     found = lab.spaces([config])[0]
-    assert found.keys() == {"failed"} and "may no longer be finite" in found["failed"] and "stage2.lr" in found["failed"]
+    assert (
+        found.keys() == {"failed"} and "may no longer be finite" in found["failed"] and "stage2.lr" in found["failed"]
+    )
 
 
 def test_every_setting_is_seen_by_stage_1_or_not():
@@ -154,4 +156,6 @@ def test_cells_are_readable_files(lab):
     config = lab.config("places", 0, d_v=8)
     lab.run([Cell(space, config)])
     kept = json.loads(lab._path(Cell(space, config)).read_text(encoding="utf-8"))
-    assert kept.keys() == {"settings", "options", "result", "seconds"} and 'scenario = "image-speech"' in kept["settings"]
+    assert (
+        kept.keys() == {"settings", "options", "result", "seconds"} and 'scenario = "image-speech"' in kept["settings"]
+    )
