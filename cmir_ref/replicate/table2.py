@@ -31,7 +31,7 @@ from ..training.inputs import fit_normaliser
 from . import published
 from .lab import Cell, Lab, Work, shared_space
 from .table1 import best, spaces, validation
-from .tables import farthest, line, score, train_command, validated, words
+from .tables import ahead, farthest, less, line, score, train_command, validated, words
 
 DIRECTIONS = ("a->b", "b->a")
 WIDTHS = (16, 32)  # bits, or dimensions
@@ -325,14 +325,7 @@ def overall(results: Sequence[Result], metric: str = "map") -> Score:
 
 def lead(ours: Sequence[Result], theirs: Sequence[Result], direction: str, metric: str) -> Score:
     """Ours less theirs, seed by seed."""
-    pairs = zip(score(ours, direction, metric).values, score(theirs, direction, metric).values, strict=True)
-    return Score(tuple(None if None in pair else pair[0] - pair[1] for pair in pairs))
-
-
-def ahead(difference: Score) -> bool:
-    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error."""
-    error = (difference.sd or 0.0) / math.sqrt(max(len(difference.there), 1))
-    return difference.mean is not None and difference.mean > error
+    return less(score(ours, direction, metric), score(theirs, direction, metric))
 
 
 def closest(rows: Rows, ours: str, size: int, metric: str) -> tuple[Score, str]:

@@ -1,5 +1,6 @@
 """From cells' results to the rows of a table."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,6 +29,18 @@ def validated(results: Iterable[dict], directions: Sequence[str]) -> Score:
     """The mean average precision of some directions on the validation part, over the seeds; a failed run is 0."""
     found = [[r["validation"][d] or 0.0 for d in directions] if "validation" in r else [0.0] for r in results]
     return Score(tuple(sum(values) / len(values) for values in found))
+
+
+def less(ours: Score, theirs: Score) -> Score:
+    """Ours less theirs, seed by seed."""
+    pairs = zip(ours.values, theirs.values, strict=True)
+    return Score(tuple(None if None in pair else pair[0] - pair[1] for pair in pairs))
+
+
+def ahead(difference: Score) -> bool:
+    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error."""
+    error = (difference.sd or 0.0) / math.sqrt(max(len(difference.there), 1))
+    return difference.mean is not None and difference.mean > error
 
 
 def printed(figures: tuple[float, float] | float | None) -> str:

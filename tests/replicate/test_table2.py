@@ -15,6 +15,7 @@ from cmir_ref.models.head import PretrainerOutput
 from cmir_ref.replicate import table2 as t
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.table1 import LAMBDA5
+from cmir_ref.replicate.tables import ahead
 from cmir_ref.reports.replication import Score
 from cmir_ref.retrieval import average_precision, relevance
 
@@ -199,8 +200,8 @@ def test_equal_bits_are_judged_by_the_signs():
 
 
 def test_a_lead_counts_above_its_standard_error():
-    assert t.ahead(Score((0.01,))) and not t.ahead(Score((0.0,))) and not t.ahead(Score((None,)))
-    assert t.ahead(Score((0.01, 0.02))) and not t.ahead(Score((0.1, -0.08)))
+    assert ahead(Score((0.01,))) and not ahead(Score((0.0,))) and not ahead(Score((None,)))
+    assert ahead(Score((0.01, 0.02))) and not ahead(Score((0.1, -0.08)))
     ours, theirs = [result(0.5), result(0.9), {"failed": ""}], [result(0.4), result(0.7), result(0.1)]
     assert t.lead(ours, theirs, "a->b", "map").values == pytest.approx((0.1, 0.2, None))
 
