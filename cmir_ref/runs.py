@@ -208,15 +208,16 @@ def _cooked(config: Config, data: Dataset, parts: Splits, place: int, z: tuple, 
     return Source(z[place], data.modalities[place].labels, "features", normaliser)
 
 
-def fingerprint(data: Dataset, parts: Splits) -> str:
-    """A digest of which samples, labels and split a run is about: resuming with others would leak test samples."""
+def fingerprint(data: Dataset, parts: Splits, places: tuple[int, ...] = (0, 1)) -> str:
+    """A digest of which samples, labels and split the training of these modalities is about: resuming with others
+    would leak test samples."""
     digest = hashlib.sha256()
-    for modality in data.modalities[:2]:
-        digest.update("\n".join(modality.ids).encode())
-        digest.update(np.ascontiguousarray(modality.labels).tobytes())
+    for place in places:
+        digest.update("\n".join(data.modalities[place].ids).encode())
+        digest.update(np.ascontiguousarray(data.modalities[place].labels).tobytes())
     for part in PARTS:
-        for rows in getattr(parts, part)[:2]:
-            digest.update(np.asarray(rows, dtype=np.int64).tobytes() + part.encode())
+        for place in places:
+            digest.update(np.asarray(getattr(parts, part)[place], dtype=np.int64).tobytes() + part.encode())
     return digest.hexdigest()
 
 

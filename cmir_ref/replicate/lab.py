@@ -263,7 +263,7 @@ def learn(config: Config, place: int, path: Path, root: str | None, device: str)
     """Stage 1 of modality `place`: outputs for all samples in `path`; its checkpoint stands beside until then."""
     data = _data(_where_from(config), root)
     parts, folder = runs.parts_of(config, data), path.with_suffix("")
-    own = Folder.open(folder, stage1_config(config, place), folder.exists(), runs.fingerprint(data, parts))
+    own = Folder.open(folder, stage1_config(config, place), folder.exists(), runs.fingerprint(data, parts, (place,)))
     out = runs.stage1(config, data, parts, place, own, library(device))
     arrays = {} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}
     temporary = path.with_suffix(".tmp")

@@ -824,6 +824,8 @@ bugs(
      STAGES + "test_dropout_of_stage_1_is_drawn_anew", "stage1.dropout"),
     ("latent-mask-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
      STAGES + "test_dropout_of_stage_2_is_drawn_anew", "latent_dropout=both"),
+    ("same-features-dropped", 'rng(config.seed, "stage2/features", epoch)', 'rng(config.seed, "stage2/features", 0)',
+     STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
     ("only-sounds-are-augmented", "self.kind in AUGMENTATIONS else x", 'self.kind == "sound" else x',
      STAGES + "test_only_images_are_augmented", "stage1.augment"),
     ("views-summed", "sum(parts) / len(views)", "sum(parts)",
@@ -836,6 +838,14 @@ bugs(
     ("lowest-logit-first", "logits.argmax(axis=1)", "logits.argmin(axis=1)", STAGES + "test_classification_scores"),
 )
 
+bugs(
+    "training/inputs.py",
+    ("keep-for-drop-of-features", "generator.random(z.shape) >= rate", "generator.random(z.shape) < rate",
+     STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
+    ("features-never-dropped", "    if rate == 0:\n        return z", "    return z",
+     STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
+)
+
 TOGETHER = "training/test_many_training.py::"
 bugs(
     "training/many.py",
@@ -844,6 +854,8 @@ bugs(
     ("same-mask-for-all", "keep = {m: to_device(masks.random",
      'keep = {m: to_device(rng(config.seed, "stage2/dropout", epoch).random',
      TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
+    ("features-of-many-never-dropped", "schedule.feature_dropout", "0",
+     TOGETHER + "test_for_two_it_takes_the_steps_of_stage_2"),
     ("labels-of-other-places", "labels[rows], keep", "labels[: len(rows)], keep",
      TOGETHER + "test_rows_stay_together_and_come_once_an_epoch"),
     ("scores-of-what-was-trained-on", "to_device(validation, xp)", "to_device(train, xp)",

@@ -37,7 +37,10 @@ def trained(config, z, y, **rows):
 
 
 def test_for_two_it_takes_the_steps_of_stage_2():
-    config, (z, y) = worlds.config("latent_dropout=none", "stage2.weight_decay=0.01"), senses(2)
+    config, (z, y) = (
+        worlds.config("latent_dropout=none", "stage2.weight_decay=0.01", "stage2.feature_dropout=0.3"),
+        senses(2),
+    )
     network, ours, lines = trained(config, z, y)
     shapes = tuple(z_m.shape[1:] for z_m in z)
     two = stages.stage2_network(config, shapes, (y, y))

@@ -232,14 +232,14 @@ def test_a_run_that_diverges_says_where(tmp_path):
 
 def test_dropped_features_are_input_and_target_and_are_drawn_anew():
     data, rows = worlds.features(paired=True, n=12), np.arange(12)
-    config = worlds.config("stage2.feature_dropout=0.5", "stage2.batch_size=12")
+    config = worlds.config("stage2.feature_dropout=0.25", "stage2.batch_size=12")
     pairs = np.stack([rows, rows], axis=1)
     task, _ = stage2(config, data, lambda epoch: pairs, (rows, rows))
     (first, _, _), *_ = task.batches(0)
     (again, _, _), *_ = task.batches(0)
     (later, _, _), *_ = task.batches(1)
     for m, x in enumerate(first):
-        assert 0.3 < (x == 0).mean() < 0.7
+        assert 0.1 < (x == 0).mean() < 0.4
         whole = data.modalities[m].x
-        assert np.array_equal(x, again[m]) and not np.array_equal(x, later[m])
-        assert all(any(np.allclose(row[row != 0], 2 * own[row != 0], atol=1e-6) for own in whole) for row in x)
+        assert np.array_equal(x, again[m]) and not np.array_equal(x == 0, later[m] == 0)
+        assert all(any(np.allclose(row[row != 0], own[row != 0] / 0.75, atol=1e-6) for own in whole) for row in x)
