@@ -4,6 +4,7 @@ The text of section 4.3 and the bars of Fig. 4 disagree in places (remarks): bot
 """
 
 from collections.abc import Callable
+from statistics import fmean as mean
 
 from .. import runs
 from ..backend import library, rng
@@ -70,7 +71,7 @@ def fig4(lab: Lab) -> Section:
                 "Two stages, and everything at once",
                 ("world", "direction", "training"),
                 tuple(row for group in stages.values() for row in group),
-                ("epochs on the samples", "epochs on Z"),
+                ("epochs on the samples", "epochs on Z", "units of V that never vary"),
                 note="End to end: eq. 6 alone, from the samples on, at stage 1's batch size, rate, weight decay, "
                 "augmentation and dropout, for as many epochs as show a sample of the first modality as often as "
                 "stage 1 does. Where an image has several labels an epoch of pairs shows it once for each, so the "
@@ -160,6 +161,12 @@ def share_dead(result: dict) -> float:
     return sum(result["dead_units"].values()) / 2
 
 
+def never_vary(results: list[dict]) -> str:
+    """`share_dead`, the mean over the runs that ended."""
+    ended = [share_dead(r) for r in results if "directions" in r]
+    return f"{mean(ended):.0%}" if ended else "–"
+
+
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 
@@ -167,9 +174,8 @@ def term_line(world: str, term: str, direction: str, results: list[dict], config
     """A row of the first table."""
     alive = [r for r in results if "directions" in r]
     paper = published.FIG4.get(term, {}).get(world) if direction == "a->b" else None
-    at_10 = sum(r["directions"][direction]["p@10"] for r in alive) / len(alive) if alive else None
-    dead = sum(map(share_dead, alive)) / len(alive) if alive else None
-    more = tuple("–" if v is None else text.format(v) for v, text in ((at_10, "{:.3f}"), (dead, "{:.0%}")))
+    at_10 = mean(r["directions"][direction]["p@10"] for r in alive) if alive else None
+    more = ("–" if at_10 is None else f"{at_10:.3f}", never_vary(results))
     about = (world, words(direction, world), term)
     return line(about, results, direction, paper=paper, config=config, more=more)
 
@@ -190,8 +196,8 @@ def stage_lines(world: str, direction: str, apart: list[dict], joint: list[dict]
     two = line((*about, "two stages"), apart, direction, config=config)
     one = line((*about, "end to end"), joint, direction, config=for_epochs(config, epochs))
     return (
-        two._replace(more=(str(config.stage1.epochs), str(config.stage2.epochs))),
-        one._replace(more=(f"{epochs} of pairs", "–")),
+        two._replace(more=(str(config.stage1.epochs), str(config.stage2.epochs), never_vary(apart))),
+        one._replace(more=(f"{epochs} of pairs", "–", never_vary(joint))),
     )
 
 
