@@ -131,7 +131,7 @@ def test_remarks_say_which_of_text_and_bar_the_numbers_support():
 
 def test_a_failed_end_to_end_run_has_a_row_all_the_same():
     _, one = stage_lines("places", "a->b", [], [{"failed": "nan", "epochs_joint": 6}], worlds.config())
-    assert one.tens.mean is None and one.more == ("6 of pairs", "–") and "stages=end-to-end" in one.command
+    assert one.tens.mean is None and one.more == ("6 of pairs", "–", "–") and "stages=end-to-end" in one.command
 
 
 def test_the_bars_are_drawn():
