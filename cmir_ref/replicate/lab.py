@@ -27,6 +27,7 @@ from .. import runs
 from ..backend import library
 from ..config import Config, load_config, to_toml
 from ..data import Dataset, Splits
+from ..data.locate import data_folder
 from ..errors import InputError
 from ..models.head import PretrainerOutput
 from ..ops.fused.parallel import cores
@@ -114,7 +115,7 @@ class Lab:
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
         self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
-        self.root = str(Path(root).resolve()) if root else None
+        self.root = str(data_folder(root).resolve()) if root else None
         self.jobs = jobs or (cores() if device == "cpu" else 1)
         self.watch, self._pool = watch or (lambda items, total, name: items), None
         self.compute = True

@@ -146,6 +146,12 @@ def test_real_worlds_need_a_folder(tmp_path):
     assert Lab(tmp_path, small, root=tmp_path).worlds == [*small.worlds]
 
 
+def test_a_data_folder_that_is_not_there_is_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="none"):
+        Lab(tmp_path / "out", TINY, root=tmp_path / "none")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_out_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
