@@ -9,6 +9,8 @@ check_gradient(my_op, my_op_backward, [x, w])
 
 from .config import load_config
 from .gradcheck import check_gradient
-from .runs import evaluate, load_data, load_run, retrieve, train
+from .runs import evaluate, load_data, load_run
+from .search import retrieve
+from .two_stages import train
 
 __all__ = ["check_gradient", "evaluate", "load_config", "load_data", "load_run", "retrieve", "train"]

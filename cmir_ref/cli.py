@@ -95,7 +95,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train both stages and evaluate: writes config.toml, metrics.jsonl, checkpoint, embeddings and report.html."""
-    from . import runs
+    from . import runs, two_stages
     from .config import load_config
     from .reports.progress import Watch
 
@@ -107,7 +107,7 @@ def train(
     dataset = runs.load_data(config, data, progress=sys.stderr.isatty())
     try:
         with Watch() as watch:
-            run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
+            run = two_stages.train(config, dataset, out, resume=resume, device=device, watch=watch)
     except KeyboardInterrupt:
         print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
         sys.exit(130)
@@ -124,7 +124,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """All directions of a run: a->b, b->a, a->a, b->b, a->ab, b->ab."""
-    from . import runs
+    from . import runs, search
 
     check_device(device)
     if gallery not in (None, "test", "train", "all"):
@@ -132,7 +132,7 @@ def evaluate(
     loaded = runs.load_run(run)
     show(runs.evaluate(loaded, gallery, device=device), as_json)
     try:
-        print(f"gallery: {runs.write_gallery(loaded, gallery)}", file=sys.stderr)
+        print(f"gallery: {search.write_gallery(loaded, gallery)}", file=sys.stderr)
     except OSError as error:
         print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
 
@@ -150,7 +150,7 @@ def retrieve(
     as_json: JsonOption = False,
 ) -> None:
     """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
-    from . import runs
+    from . import runs, search
     from .reports.pages import write_page
 
     check_device(device)
@@ -159,9 +159,9 @@ def retrieve(
     if modality not in (None, "a", "b"):
         raise InputError(f"--from {modality}: it is one of a, b")
     loaded = runs.load_run(run)
-    modality = modality or runs.guess_modality(loaded, query)
-    hits = runs.retrieve(loaded, query, to, k, modality=modality, device=device)
-    page = runs.retrieval_page(loaded, query, modality, hits)
+    modality = modality or search.guess_modality(loaded, query)
+    hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
+    page = search.retrieval_page(loaded, query, modality, hits)
     try:
         print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
     except OSError as error:

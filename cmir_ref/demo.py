@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import runs
+from . import runs, search, two_stages
 from .config import Config, load_config
 from .errors import InputError
 from .reports import plots
@@ -73,7 +73,7 @@ def demo(
     for scenario, config in configs.items():
         data = runs.load_data(config, progress=progress)
         with watch() as told:
-            run = runs.train(config, data, out / scenario, device=device, watch=told)
+            run = two_stages.train(config, data, out / scenario, device=device, watch=told)
         parts[scenario] = Part(run, runs.evaluate(run), run.z)
         if scenario == "pan-mul":
             rows = run.embeddings.parts["train"][1]
@@ -208,7 +208,7 @@ def section(part: Part) -> dict[str, Any]:
         "result": part.result,
         "names": {"a": a, "b": b},
         "directions": names,
-        "galleries": cards(runs.galleries(run, count=4), e.modalities),
+        "galleries": cards(search.galleries(run, count=4), e.modalities),
         "curves": {titles[s]: plots.losses(lines, loss_weights(run)) for s, lines in stages.items()},
         "spaces": plots.spaces(
             {k: [project(v)[0], project(v)[1]] for k, v in spaces.items()}, colours.of, shown, (a, b)

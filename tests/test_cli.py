@@ -346,13 +346,13 @@ def test_a_settings_file_as_preset(call, data, tmp_path):
 
 def test_resume_finishes_an_interrupted_run(call, data, tmp_path, monkeypatch):
     command = ("train", "image-speech", "--data", data, "--out", tmp_path / "run", "--json", *TINY)
-    from cmir_ref import runs
+    from cmir_ref import two_stages
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "forward_all", interrupted)
+        patch.setattr(two_stages, "forward_all", interrupted)
         result = call(*command)
     assert result.status == 130 and "--resume" in result.err and (tmp_path / "run").exists()
     assert call(*command).status == 2

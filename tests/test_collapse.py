@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.reports.report import render
 
 LABEL_FREE = ("weights.l2=1", "weights.l3=0", "weights.l4=1", "weights.l5=0", "weights.r=1")
@@ -22,7 +22,7 @@ DEEP = ("encoder_activation=relu", "encoder_depth=3", "stage2.lr=0.03", "stage2.
 def outcome(*changes):
     """(evaluation, page) of a run on features that keeps its last epoch."""
     data = worlds.features(paired=True)
-    run = runs.train(worlds.config("stage1.epochs=20", "stage1.lr=0.02", "stage2.keep=last", *changes), data)
+    run = two_stages.train(worlds.config("stage1.epochs=20", "stage1.lr=0.02", "stage2.keep=last", *changes), data)
     result = runs.evaluate(run)
     return result, render(run, result)
 
@@ -83,7 +83,7 @@ def test_at_alpha_1_relu_encoders_die_though_their_weights_live(seed):
 
 
 def test_one_dead_modality_is_half_a_collapse():
-    run = runs.train(worlds.config(), worlds.features(n=20))
+    run = two_stages.train(worlds.config(), worlds.features(n=20))
     v_a, v_b = run.embeddings.v
     space = runs.space_of(run._replace(embeddings=run.embeddings._replace(v=(v_a, 0 * v_b))))
     assert space["collapsed"] is False

@@ -13,6 +13,8 @@ SOURCES = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) f
 LAYERS = [  # imports go down only; within a line anything goes
     {"", "__main__", "cli"},
     {"demo", "replicate", "bench", "doctor"},
+    {"two_stages"},
+    {"search"},
     {"runs"},
     {"reports", "checks"},
     {"training", "retrieval", "data"},

@@ -9,7 +9,7 @@ import pytest
 import worlds
 from pydantic import BaseModel
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.config import Config, load_config
 
 WORLDS = {
@@ -126,7 +126,7 @@ def world(name: str):
 @cache
 def result(name: str, *changes: str) -> dict[str, np.ndarray]:
     """Everything a run ends with: tensors, embeddings, and the figures of its evaluation."""
-    run = runs.train(worlds.config(*changes), world(name))
+    run = two_stages.train(worlds.config(*changes), world(name))
     evaluation = runs.evaluate(run)
     figures = {f"map {d}": np.array(m["map"]) for d, m in evaluation["directions"].items()}
     return run.tensors | {"v_a": run.embeddings.v[0], "v_b": run.embeddings.v[1]} | figures
@@ -155,7 +155,7 @@ def test_tiny_names_every_setting():
 
 
 def test_the_same_settings_give_the_same_result():
-    again = runs.train(worlds.config(), world("vectors"))
+    again = two_stages.train(worlds.config(), world("vectors"))
     assert all(np.array_equal(again.tensors[k], result("vectors")[k]) for k in again.tensors)
 
 
@@ -199,7 +199,7 @@ def test_image_size(tmp_path):
     data = {size: runs.load_data(worlds.config(f"image_size={size}"), tmp_path) for size in (64, 128)}
     assert data[64].modalities[0].x.shape == (20, 64, 64, 3) and data[128].modalities[0].x.shape == (20, 128, 128, 3)
     short = ("stage1.epochs=1", "stage2.epochs=1")
-    small, large = (runs.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
+    small, large = (two_stages.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
     assert small["stage1.a/params/fc.w"].shape == large["stage1.a/params/fc.w"].shape == (2048, 12)
     assert not np.array_equal(small["stage1.a/params/fc.w"], large["stage1.a/params/fc.w"])
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import runs
+from .. import runs, search
 from ..reports.gallery import Card, Picture, cards
 from ..reports.replication import Line, Score, Section, Table
 from .lab import Cell, Lab, Work, shared_space
@@ -48,7 +48,7 @@ def nearest(work: Work, *, queries: int, shown: int) -> dict:
         run = shared_space(work)
     except FloatingPointError as error:
         return {"failed": str(error)}
-    examples = {d: runs.examples(run, d, count=queries, k=max(10, shown)) for d in DIRECTIONS}
+    examples = {d: search.examples(run, d, count=queries, k=max(10, shown)) for d in DIRECTIONS}
     first = {d: [e._replace(hits=e.hits[:shown]) for e in found] for d, found in examples.items()}
     metrics = runs.evaluate(run, device=work.device)["directions"]
     return {

@@ -6,7 +6,7 @@ The text of section 4.3 and the bars of Fig. 4 disagree in places (remarks): bot
 from collections.abc import Callable
 from statistics import fmean as mean
 
-from .. import runs
+from .. import runs, two_stages
 from ..backend import library, rng
 from ..config import Config, to_toml
 from ..data import pairs_of
@@ -136,7 +136,7 @@ def end_to_end(work: Work) -> dict:
     config = joined(work.config, len(pairs) / len(work.parts.train[0]))
     folder = Folder.open(None, config, False)
     try:
-        run = runs.stage2(config, work.data, work.parts, (None, None), folder, library(work.device))
+        run = two_stages.stage2(config, work.data, work.parts, (None, None), folder, library(work.device))
     except FloatingPointError as error:
         return {"failed": str(error), "epochs_joint": config.stage2.epochs}
     found = runs.evaluate(run, device=work.device)

@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .. import runs
+from .. import runs, two_stages
 from ..backend import library
 from ..config import Config, load_config, to_toml
 from ..data import Dataset, Splits
@@ -84,7 +84,7 @@ def space(work: Work) -> dict:
 def shared_space(work: Work) -> runs.Run:
     """The trained space, on no disk."""
     folder = Folder.open(None, work.config, False)
-    return runs.stage2(work.config, work.data, work.parts, work.z, folder, library(work.device))
+    return two_stages.stage2(work.config, work.data, work.parts, work.z, folder, library(work.device))
 
 
 def kept_epochs(run: runs.Run) -> dict[str, int]:
@@ -264,8 +264,9 @@ def learn(config: Config, place: int, path: Path, root: str | None, device: str)
     """Stage 1 of modality `place`: outputs for all samples in `path`; its checkpoint stands beside until then."""
     data = _data(_where_from(config), root)
     parts, folder = runs.parts_of(config, data), path.with_suffix("")
-    own = Folder.open(folder, stage1_config(config, place), folder.exists(), runs.fingerprint(data, parts, (place,)))
-    out = runs.stage1(config, data, parts, place, own, library(device))
+    about = two_stages.fingerprint(data, parts, (place,))
+    own = Folder.open(folder, stage1_config(config, place), folder.exists(), about)
+    out = two_stages.stage1(config, data, parts, place, own, library(device))
     arrays = {} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}
     temporary = path.with_suffix(".tmp")
     with open(temporary, "wb") as file:

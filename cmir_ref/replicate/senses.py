@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .. import runs
+from .. import two_stages
 from ..backend import library
 from ..config import Config
 from ..data.cache import load_radar
@@ -185,7 +185,7 @@ def radar_outputs(work: Work) -> PretrainerOutput:
     radar = load_radar(len(work.data.modalities[0].labels), seed=work.config.scenes_seed)
     seen = work.data._replace(modalities=(radar, work.data.modalities[1]))
     folder = Folder.open(None, work.config, False)
-    return runs.stage1(work.config, seen, work.parts, 0, folder, library(work.device))
+    return two_stages.stage1(work.config, seen, work.parts, 0, folder, library(work.device))
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")

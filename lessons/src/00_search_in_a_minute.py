@@ -27,7 +27,8 @@ from cmir_ref.data import Dataset, Modality, log_mel_patch, read_image, samples_
 from cmir_ref.reports.gallery import stretch
 from cmir_ref.reports.lesson import begin, numbers, pictures, show, sound
 from cmir_ref.retrieval import evaluate_direction, nearest
-from cmir_ref.runs import label_names, rows_of, stage1_features, stage2_of
+from cmir_ref.runs import label_names, rows_of, stage2_of
+from cmir_ref.search import stage1_features
 from cmir_ref.training.inputs import Normaliser
 from cmir_ref.training.stages import Source, embed
 
@@ -359,4 +360,4 @@ numbers(
 # ## Next
 #
 # [01 · Three ways to measure a slope](01_three_slopes.ipynb): the first step towards knowing how all this is trained. In the package:
-# [`runs.py`](../cmir_ref/runs.py) has `train`, `evaluate` and `retrieve`, [`retrieval/neighbours.py`](../cmir_ref/retrieval/neighbours.py) the search.
+# [`two_stages.py`](../cmir_ref/two_stages.py) has `train`, [`runs.py`](../cmir_ref/runs.py) `evaluate`, [`search.py`](../cmir_ref/search.py) `retrieve`, [`retrieval/neighbours.py`](../cmir_ref/retrieval/neighbours.py) the search.

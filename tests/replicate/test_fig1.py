@@ -5,7 +5,7 @@ import json
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, search
 from cmir_ref.replicate import fig1
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.worlds import SMALL
@@ -34,7 +34,7 @@ def made_up(own):
 @pytest.mark.parametrize("direction", fig1.DIRECTIONS)
 def test_precision_at_10_of_the_queries_shown(found, direction, work):
     run = fig1.shared_space(work)
-    examples = runs.examples(run, direction, count=4, k=10)
+    examples = search.examples(run, direction, count=4, k=10)
     right = [hit.labels == e.query.labels for e in examples for hit in e.hits]
     assert len(right) == 40 and found["own"][direction] == pytest.approx(sum(right) / 40)
     assert found["directions"][direction]["p@10"] == runs.evaluate(run)["directions"][direction]["p@10"]

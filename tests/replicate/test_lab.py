@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.config import Config, load_config
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
@@ -66,7 +66,7 @@ def test_the_same_cell_twice_is_one(lab):
 def test_a_cell_gives_what_train_gives(lab):
     config = lab.config("places", 0, d_v=8)
     found = lab.spaces([config])[0]
-    run = runs.train(config, runs.load_data(config))
+    run = two_stages.train(config, runs.load_data(config))
     expected = runs.evaluate(run)
     assert found["directions"] == expected["directions"] and found["effective_rank"] == expected["effective_rank"]
     validation = runs.evaluate(run, "validation", queries="validation")["directions"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cmir_ref import runs
 from cmir_ref.config import Config, load_config
 from cmir_ref.losses import Readings, Weights
+from cmir_ref.models.head import PretrainerOutput
 from cmir_ref.replicate import phase as module
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.phase import (
@@ -167,7 +168,7 @@ def work(*changes):
     data = worlds.features()
     config = worlds.config(*changes)
     outputs = tuple(
-        runs.PretrainerOutput(m.x, np.maximum(np.pad(m.x, ((0, 0), (0, 12 - m.x.shape[1]))), 0), m.x)
+        PretrainerOutput(m.x, np.maximum(np.pad(m.x, ((0, 0), (0, 12 - m.x.shape[1]))), 0), m.x)
         for m in data.modalities
     )
     return Work(config, data, runs.parts_of(config, data), outputs)

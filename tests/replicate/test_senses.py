@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.config import load_config
 from cmir_ref.data import Dataset, Modality
 from cmir_ref.models.head import PretrainerOutput
@@ -104,13 +104,13 @@ def test_radar_is_of_the_same_scenes_and_learns_from_the_training_part(monkeypat
     work = made_up("scenes_seed=7", "stage1.epochs=3", "stage1.batch_size=4", n=40)
     asked = []
     monkeypatch.setattr(senses, "load_radar", lambda count, *, seed: asked.append((count, seed)) or radar(count, seed))
-    seen, stage1 = [], runs.stage1
+    seen, stage1 = [], two_stages.stage1
 
     def watched(config, data, parts, place, *rest):
         seen.append((data.modalities[place].name, parts.train[place].tolist()))
         return stage1(config, data, parts, place, *rest)
 
-    monkeypatch.setattr(runs, "stage1", watched)
+    monkeypatch.setattr(two_stages, "stage1", watched)
     found = senses.radar_outputs(work)
     assert asked == [(40, 7)] and seen == [("radar", work.parts.train[0].tolist())]
     assert found.z.shape == (40, 12) and found.logits.shape == (40, 4)

@@ -13,7 +13,7 @@ import worlds
 from PIL import Image
 from test_report import Page
 
-from cmir_ref import runs
+from cmir_ref import runs, search, two_stages
 from cmir_ref.data import Modality, samples_dir
 from cmir_ref.reports import gallery
 from cmir_ref.reports.gallery import Example, cards, gallery_page, look, photographs, recording, spectrogram, stretch
@@ -159,12 +159,12 @@ def finished(tmp_path_factory):
     worlds.write_speech(root / "speech")
     given = ("stage1.epochs=1", "stage2.epochs=1", "speech=speech", "protocol=voices")
     config = worlds.config(*given)
-    return root, runs.train(config, runs.load_data(config, root), tmp_path_factory.mktemp("runs") / "run")
+    return root, two_stages.train(config, runs.load_data(config, root), tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_examples_are_of_many_classes_and_the_same_from_one_side(finished):
     _, run = finished
-    by_direction = {d: runs.examples(run, d, count=3, k=4) for d in runs.DIRECTIONS}
+    by_direction = {d: search.examples(run, d, count=3, k=4) for d in runs.DIRECTIONS}
     for direction, found in by_direction.items():
         query, searched = direction.split("->")
         assert len(found) == 3 and all(len(e.hits) <= 4 and e.query.modality == query for e in found)
@@ -174,8 +174,8 @@ def test_examples_are_of_many_classes_and_the_same_from_one_side(finished):
         distances = [[h.distance for h in e.hits] for e in found]
         assert all(d == sorted(d) for d in distances)
         assert [e.query for e in found] == [e.query for e in by_direction[f"{query}->{query}"]]
-    assert len({e.query.labels for e in runs.examples(run, "b->a", count=3)}) == 3
-    assert by_direction["a->b"] == runs.examples(run, "a->b", count=3, k=4)
+    assert len({e.query.labels for e in search.examples(run, "b->a", count=3)}) == 3
+    assert by_direction["a->b"] == search.examples(run, "a->b", count=3, k=4)
 
 
 def test_a_run_writes_its_gallery(finished):
@@ -194,11 +194,11 @@ def test_a_run_whose_data_are_gone(finished, tmp_path):
     root, run = finished
     moved = shutil.move(root, tmp_path / "elsewhere")
     try:
-        text = runs.write_gallery(runs.load_run(run.path)).read_text()
+        text = search.write_gallery(runs.load_run(run.path)).read_text()
     finally:
         shutil.move(moved, root)
     assert "the file is gone" in text and "<img" not in text and "forest" in text
-    runs.write_gallery(run)
+    search.write_gallery(run)
 
 
 def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
@@ -206,7 +206,7 @@ def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
     known = root / "Images" / "forest" / "forest00.tif"
     strange = shutil.copy(known, tmp_path / "strange.tif")
     for path, judged in ((known, True), (strange, False)):
-        page = runs.retrieval_page(run, path, "a", runs.retrieve(run, path, "b", 5))
+        page = search.retrieval_page(run, path, "a", search.retrieve(run, path, "b", 5))
         assert ("card right" in page or "card wrong" in page) is judged
         assert Page(page).text.count("b" * 0 + path.name if hasattr(path, "name") else "strange.tif") >= 1
-    json.dumps([hit._asdict() for hit in runs.retrieve(run, known, "b", 5)])
+    json.dumps([hit._asdict() for hit in search.retrieve(run, known, "b", 5)])

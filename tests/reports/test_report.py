@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.reports.plots import losses, precision_by_class, scores
 from cmir_ref.reports.report import flat, render, write_report
 
@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
 @cache
 def trained(*changes):
-    return runs.train(worlds.config(*changes), worlds.features())
+    return two_stages.train(worlds.config(*changes), worlds.features())
 
 
 def page_of(run, result=None) -> Page:
@@ -143,7 +143,7 @@ def test_the_table_of_the_command_line_bears_them_too(capsys):
 
 def test_a_sound_or_image_run_says_what_its_features_are():
     data = worlds.pictures(18)
-    run = runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), data)
+    run = two_stages.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), data)
     assert "image: convolution pretrainer on 64 × 64 × 3 image; b: dense pretrainer on 8 vectors" in page_of(run).text
 
 

@@ -8,7 +8,7 @@ import worlds
 from strict.standin import DeviceArray, traffic
 from strict.standin import xp as strict
 
-from cmir_ref import backend, runs
+from cmir_ref import backend, runs, search, two_stages
 from cmir_ref.backend import get_xp, to_host
 from cmir_ref.training import inputs, stages
 from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
@@ -21,8 +21,9 @@ SHORT = ("stage1.epochs=1", "stage2.epochs=2")
 @pytest.fixture(autouse=True)
 def cuda_is_the_stand_in(monkeypatch):
     """`device="cuda"` computes on the stand-in; what it counts starts anew."""
-    monkeypatch.setattr(runs, "library", lambda device: strict if device == "cuda" else np)
-    monkeypatch.setattr(runs, "write_report", lambda run, result: None)
+    for module in (two_stages, runs, search):
+        monkeypatch.setattr(module, "library", lambda device: strict if device == "cuda" else np)
+    monkeypatch.setattr(two_stages, "write_report", lambda run, result: None)
     traffic.uploads.clear()
     traffic.waits.clear()
 
@@ -50,7 +51,7 @@ def assert_same(run, other):
 @pytest.mark.parametrize("changes", [(), ("stages=joint",), ("stages=end-to-end", "update=alternating")])
 def test_a_run_on_a_device_is_the_run_on_the_host(changes):
     config, data = worlds.config(*PICTURES, *SHORT, *changes), worlds.pictures(12)
-    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
     assert traffic.uploads["asarray"] > 0
 
 
@@ -59,12 +60,12 @@ def test_sounds_are_shifted_there_as_here():
     sound = np.random.default_rng(0).normal(size=(12, 96, 64, 1)).astype(np.float32)
     data = data._replace(modalities=(data.modalities[0]._replace(kind="sound", x=sound), data.modalities[1]))
     config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1")
-    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
 
 
 def test_a_run_too_large_for_the_device_is_the_same(too_large):
     config, data = worlds.config(*PICTURES, *SHORT), worlds.pictures(12)
-    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
 
 
 @pytest.mark.parametrize("first, then", [("cuda", "cpu"), ("cpu", "cuda")])
@@ -72,22 +73,22 @@ def test_a_run_too_large_for_the_device_is_the_same(too_large):
 def test_a_run_goes_on_on_another_device(tmp_path, first, then, stage):
     config, data = worlds.config(), worlds.features()
     with pytest.raises(worlds.Stop):
-        runs.train(config, data, tmp_path / "run", device=first, watch=worlds.Interrupt(stage, 1))
-    resumed = runs.train(config, data, tmp_path / "run", resume=True, device=then)
-    assert_same(resumed, runs.train(config, data))
+        two_stages.train(config, data, tmp_path / "run", device=first, watch=worlds.Interrupt(stage, 1))
+    resumed = two_stages.train(config, data, tmp_path / "run", resume=True, device=then)
+    assert_same(resumed, two_stages.train(config, data))
 
 
 def test_evaluation_and_retrieval_on_a_device(tmp_path):
     root = worlds.write_released(tmp_path / "data")
     config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1", "d_z=16")
-    run = runs.train(config, runs.load_data(config, root), tmp_path / "run")
+    run = two_stages.train(config, runs.load_data(config, root), tmp_path / "run")
     traffic.uploads.clear()
     assert runs.evaluate(run, device="cuda") == runs.evaluate(run)
     assert runs.evaluate(run, "all", device="cuda") == runs.evaluate(run, "all")
     assert traffic.uploads["asarray"] > 0
     for query in (run.embeddings.modalities[0].paths[0], f"{root / 'speech.mat'}:17"):
         traffic.uploads.clear()
-        assert runs.retrieve(run, query, "all", 7, device="cuda") == runs.retrieve(run, query, "all", 7)
+        assert search.retrieve(run, query, "all", 7, device="cuda") == search.retrieve(run, query, "all", 7)
         assert traffic.uploads["asarray"] > 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.backend import rng
 from cmir_ref.errors import InputError
 from cmir_ref.models.hashing.baselines import class_probabilities
@@ -199,7 +199,7 @@ def test_retrieves_far_above_chance(method):
 
 def test_the_signs_of_cmir_nets_embeddings_retrieve_too():
     longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
-    run = runs.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
+    run = two_stages.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
     embedded, labels = [], []
     for m in "ab":
         train, test = (runs.side(run, m, part) for part in ("train", "test"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.training.inputs import (
     ahead,
     epoch_batches,
@@ -47,7 +47,7 @@ def test_normalisers_of_a_run_see_the_training_part_alone():
     parts = runs.split(data, protocol="recordings", test=0.3, validation=0.2, seed=0)
 
     def normalisers(data):
-        tensors = runs.train(config, data).tensors
+        tensors = two_stages.train(config, data).tensors
         return {
             k: v for k, v in tensors.items() if k.startswith(("input.", "features.")) and k.endswith(("mean", "std"))
         }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
+from cmir_ref import runs, two_stages
 from cmir_ref.data import pairs_of
 from cmir_ref.training import stages
 from cmir_ref.training.loop import MOMENTUM, new_state, train_epochs
@@ -47,7 +47,7 @@ def test_stage_2_overfits_one_batch():
 @pytest.mark.parametrize("paired", [False, True])
 def test_every_loss_goes_down(multi, paired):
     longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
-    run = runs.train(worlds.config(*longer), worlds.features(multi=multi, paired=paired))
+    run = two_stages.train(worlds.config(*longer), worlds.features(multi=multi, paired=paired))
     for stage, part in (("stage1.a", "ce"), ("stage1.b", "ce"), ("stage2", "loss")):
         lines = [line["parts"] for line in run.history if line["stage"] == stage]
         assert lines[-1]["loss"] < 0.9 * lines[0]["loss"], stage
@@ -122,9 +122,9 @@ def test_pairs_are_drawn_anew_each_epoch(monkeypatch):
         drawn.append(pairs_of(*args))
         return drawn[-1]
 
-    monkeypatch.setattr(runs, "pairs_of", watched)
+    monkeypatch.setattr(two_stages, "pairs_of", watched)
     data = worlds.features(multi=True)
-    runs.train(worlds.config("stage2.epochs=3"), data)
+    two_stages.train(worlds.config("stage2.epochs=3"), data)
     first, *epochs = drawn  # the first only counts them
     assert len(epochs) == 3 and {len(pairs) for pairs in epochs} == {len(first)}
     partners = [pairs[np.lexsort(pairs.T[::-1])][:, 1] for pairs in epochs]
@@ -227,7 +227,7 @@ def test_validation_survives_queries_without_relevant_items():
 def test_a_run_that_diverges_says_where(tmp_path):
     huge = worlds.config("stage2.lr=1e30", "weights.l4=1")
     with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
-        runs.train(huge, worlds.features())
+        two_stages.train(huge, worlds.features())
 
 
 def test_dropped_features_are_input_and_target_and_are_drawn_anew():
