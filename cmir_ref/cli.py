@@ -339,6 +339,7 @@ def replicate(
 
     from .data.progress import track
     from .replicate import run as replication
+    from .replicate.lab import Lab
 
     check_device(device)
     chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
@@ -351,9 +352,8 @@ def replicate(
         return track(cells, total, name, terminal)
 
     try:
-        sections = replication.replicate(
-            chosen, out, scale=worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch
-        )
+        with Lab(out, worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
+            sections = replication.replicate(chosen, lab)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)
         sys.exit(130)

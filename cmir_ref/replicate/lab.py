@@ -97,7 +97,10 @@ class Missing(InputError):
 
 
 class Lab:
-    """Where cells are computed: a folder, a scale, seeds, data, processes.
+    """Where cells are computed: a folder, a scale, seeds, `root` with the real data if there are any, processes.
+
+    `watch` wraps each group of jobs, (jobs, how many, name), to show its progress. Raises `InputError` for a `root`
+    that is not there and an `out` that cannot be written.
 
     With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `seconds` say which
     settings of each world, and which cells, were asked for since they were last cleared.
@@ -115,7 +118,7 @@ class Lab:
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
         self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
-        self.root = str(data_folder(root).resolve()) if root else None
+        self.root, self._said = str(data_folder(root).resolve()) if root else None, root
         self.jobs = jobs or (cores() if device == "cpu" else 1)
         self.watch, self._pool = watch or (lambda items, total, name: items), None
         self.compute = True
@@ -140,6 +143,11 @@ class Lab:
         config = load_config(preset, overrides, seed=seed, **settings)
         self.asked.setdefault(world, []).append(config)
         return config
+
+    def command(self, experiment: str) -> str:
+        """What computes an experiment as it is computed here."""
+        given = f"--scale {self.scale.name} --seeds {len(self.seeds)}" + (f" --data {self._said}" if self._said else "")
+        return f"cmir-ref replicate {experiment} {given}"
 
     @property
     def few(self) -> range:

@@ -1,8 +1,7 @@
 """`cmir-ref replicate`: the chosen experiments one after another, and their pages."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from ..config import Config, to_toml
@@ -30,64 +29,51 @@ def scale_of(name: str) -> Scale:
     return SCALES[name]
 
 
-def replicate(
-    names: Sequence[str],
-    out: str | Path = "runs/replicate",
-    *,
-    scale: Scale,
-    seeds: int = 1,
-    root: str | Path | None = None,
-    device: str = "cpu",
-    jobs: int | None = None,
-    watch: Callable[[Iterable, int, str], Iterable] | None = None,
-) -> list[Section]:
-    """Runs the experiments `names` and writes `out`/replication.html, .md and .csv with all that are done.
+def replicate(names: Sequence[str], lab: Lab) -> list[Section]:
+    """Runs the experiments `names` in `lab` and writes replication.html, .md and .csv there, with all that are done.
 
-    What `out` holds already is not computed again, and stays on the pages. `root` is the folder with real data, if
-    there is one; `watch` wraps each group of cells, (cells, how many, name), to show its progress. Raises `InputError`
-    for unknown names, missing data, damaged results and an `out` that cannot be written.
+    What the lab's folder holds already is not computed again, and stays on the pages. Raises `InputError` for unknown
+    names, missing data, damaged results and pages that cannot be written.
     """
-    command = f"cmir-ref replicate {{}} --scale {scale.name} --seeds {seeds}" + (f" --data {root}" if root else "")
     names, done = chosen(names), {}
-    with Lab(out, scale, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
-        for name in (None, *names):
-            if name is not None and name not in done:
-                done[name] = section_of(lab, name, command)
-            absent = {}
-            for other in EXPERIMENTS:
-                if other not in done:
-                    try:
-                        done[other] = kept(lab, other, command)
-                    except InputError as error:
-                        absent[other] = absence(other, error, command)
-            try:
-                write_pages(out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
-            except OSError as error:
-                raise InputError(f"{error.filename or out}: cannot be written ({error.strerror})") from error
+    for name in (None, *names):
+        if name is not None and name not in done:
+            done[name] = section_of(lab, name)
+        absent = {}
+        for other in EXPERIMENTS:
+            if other not in done:
+                try:
+                    done[other] = kept(lab, other)
+                except InputError as error:
+                    absent[other] = absence(lab, other, error)
+        try:
+            write_pages(lab.out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
+        except OSError as error:
+            raise InputError(f"{error.filename or lab.out}: cannot be written ({error.strerror})") from error
     return [done[name] for name in names]
 
 
-def section_of(lab: Lab, name: str, command: str) -> Section:
+def section_of(lab: Lab, name: str) -> Section:
     """The experiment of this name, computed as far as it is not there, with its settings and what it took."""
     lab.asked.clear()
     lab.seconds.clear()
     section = getattr(import_module(f"{__package__}.{name}"), name)(lab)
     settings = section.settings or {world: settings_of(configs) for world, configs in lab.asked.items()}
-    return section._replace(command=command.format(name), seconds=sum(lab.seconds.values()), settings=settings)
+    return section._replace(command=lab.command(name), seconds=sum(lab.seconds.values()), settings=settings)
 
 
-def kept(lab: Lab, name: str, command: str) -> Section:
+def kept(lab: Lab, name: str) -> Section:
     """The same from what is there already; raises `Missing` where that does not suffice."""
     lab.compute = False
     try:
-        return section_of(lab, name, command)
+        return section_of(lab, name)
     finally:
         lab.compute = True
 
 
-def absence(name: str, error: InputError, command: str) -> str:
+def absence(lab: Lab, name: str, error: InputError) -> str:
     """Why an experiment is not on the pages."""
-    return f"not run: {command.format(name)}" if isinstance(error, Missing) else f"not shown: {error}"
+    return f"not run: {lab.command(name)}" if isinstance(error, Missing) else f"not shown: {error}"
 
 
 def settings_of(configs: Sequence[Config]) -> str:

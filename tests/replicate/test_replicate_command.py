@@ -102,6 +102,7 @@ def test_every_experiment_is_there(monkeypatch):
         (("three",), ("three", "one, two, all")),
         (("one", "--scale", "huge"), ("--scale huge", "small")),
         (("one", "--device", "tpu"), ("--device tpu",)),
+        (("one", "--data", "no/such/folder"), ("no/such/folder",)),
     ],
 )
 def test_what_is_refused_before_anything_is_written(call, tmp_path, words, says):
@@ -138,6 +139,12 @@ def test_json(call):
     assert row["printed"] == "50.00" and row["command"].startswith("cmir-ref train image-speech")
     assert one["verdicts"][0]["verdict"] == "reproduced" and 'scenario = "image-speech"' in one["settings"]["places"]
     assert one["command"] == "cmir-ref replicate one --scale tiny --seeds 2"
+
+
+def test_the_command_names_the_data_as_they_were_given(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my {data}").mkdir()
+    assert json.loads(call("one", "--json", "--data", "my {data}")[1])[0]["command"].endswith(" --data my {data}")
 
 
 def test_all_is_all_and_shared_cells_are_computed_once(call, tmp_path):
