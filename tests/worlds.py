@@ -12,6 +12,7 @@ from PIL import Image
 from cmir_ref.config import Config, load_config
 from cmir_ref.data import Dataset, Modality
 from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES
+from cmir_ref.replicate.worlds import Scale, World
 
 TINY = {
     "dataset": "ucmerced",
@@ -79,6 +80,12 @@ TINY = {
     "stage2.feature_dropout": "0.0",
     "stage2.keep": "best",
 }
+SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
+SCALE = Scale(
+    "tiny",
+    {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, SHORT)},
+    "For tests.",
+)  # where an experiment of `cmir-ref replicate` takes seconds
 
 
 def overrides(*changes: str) -> list[str]:

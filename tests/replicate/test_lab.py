@@ -4,20 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import worlds
 
 from cmir_ref import runs, two_stages
 from cmir_ref.config import Config, load_config
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
-from cmir_ref.replicate.worlds import SCALES, SCENARIOS, Scale, World
+from cmir_ref.replicate.worlds import SCALES, SCENARIOS
 
-SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
-TINY = Scale(
-    "tiny",
-    {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, SHORT)},
-    "For tests.",
-)
 calls = []
 
 
@@ -42,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def lab(folder):
     calls.clear()
-    with Lab(folder, TINY, seeds=2, jobs=1) as one:
+    with Lab(folder, worlds.SCALE, seeds=2, jobs=1) as one:
         yield one
 
 
@@ -75,7 +70,7 @@ def test_a_cell_gives_what_train_gives(lab):
 
 def test_two_processes_give_the_same(lab, tmp_path):
     configs = [lab.config("places", 0, d_v=d) for d in (4, 8)]
-    with Lab(tmp_path, TINY, jobs=2) as other:
+    with Lab(tmp_path, worlds.SCALE, jobs=2) as other:
         there = other.spaces(configs)
     here = lab.spaces(configs)
     for one, two in zip(here, there, strict=True):
@@ -148,14 +143,14 @@ def test_real_worlds_need_a_folder(tmp_path):
 
 def test_a_data_folder_that_is_not_there_is_refused_at_once(tmp_path):
     with pytest.raises(InputError, match="none"):
-        Lab(tmp_path / "out", TINY, root=tmp_path / "none")
+        Lab(tmp_path / "out", worlds.SCALE, root=tmp_path / "none")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_out_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        Lab(tmp_path / "file", TINY)
+        Lab(tmp_path / "file", worlds.SCALE)
 
 
 def test_cells_are_readable_files(lab):

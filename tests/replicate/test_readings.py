@@ -1,6 +1,7 @@
 """The three readings: alike in what they are asked, apart in how they train; what explains the difference."""
 
 import pytest
+import worlds
 
 from cmir_ref.config import load_config, to_toml
 from cmir_ref.replicate.lab import Lab, stage1_config
@@ -22,14 +23,8 @@ from cmir_ref.replicate.readings import (
     towards,
     works,
 )
-from cmir_ref.replicate.worlds import SMALL, Scale, World
+from cmir_ref.replicate.worlds import SMALL
 from cmir_ref.reports.replication import Line, Score
-
-SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
-AUTHORS = ("stage1.epochs=1", "stage2.epochs=1")
-TINY = Scale(
-    "tiny", {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, AUTHORS)}, ""
-)
 
 
 @pytest.fixture
@@ -108,7 +103,7 @@ def test_the_stage_and_the_setting_that_matter_are_named():
 
 def test_readings_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
+    with Lab(tmp_path / "out", worlds.SCALE, seeds=1, jobs=1) as lab:
         section = readings(lab)
     apart, path = section.tables
     assert [r.about[0] for r in apart.lines[::4]] == list(READINGS) and len(path.lines) == 2 * len(STEPS)

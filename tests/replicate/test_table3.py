@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import worlds
 
 from cmir_ref.replicate import table3 as module
 from cmir_ref.replicate.lab import Lab
@@ -19,8 +20,6 @@ from cmir_ref.replicate.table3 import (
 from cmir_ref.replicate.worlds import Scale, World
 from cmir_ref.reports.replication import Line, Score
 
-SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
-TINY = Scale("tiny", {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT)}, "")
 GRID = {(l1, r): 0.5 for l1 in LAMBDA1 for r in LAMBDA5}
 
 
@@ -74,7 +73,7 @@ def test_an_outcome_names_the_fewest_parts_that_tell():
 
 
 def test_tiles_are_never_trained_for_table_3(tmp_path):
-    tiles = World("few", ("dataset=scenes", "scenes=16"), SHORT)
+    tiles = World("few", ("dataset=scenes", "scenes=16"), worlds.SHORT)
     with Lab(tmp_path, Scale("t", {"tiles": tiles}, ""), jobs=1) as lab:
         assert module.tiles(lab) is None and lab.compute
         assert not any(lab.out.rglob("*.npz"))
@@ -82,7 +81,7 @@ def test_tiles_are_never_trained_for_table_3(tmp_path):
 
 def test_table_3_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", TINY, seeds=2, jobs=1) as lab:
+    with Lab(tmp_path / "out", worlds.SCALE, seeds=2, jobs=1) as lab:
         section = table3(lab)
         grid = module.searched(lab, "places")
     best = max(grid, key=grid.get)

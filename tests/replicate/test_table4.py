@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import worlds
 
 from cmir_ref.replicate.lab import Lab
 from cmir_ref.replicate.table4 import (
@@ -20,11 +21,8 @@ from cmir_ref.replicate.table4 import (
     worse_verdict,
     zero_verdict,
 )
-from cmir_ref.replicate.worlds import Scale, World
 from cmir_ref.reports.replication import Line, Score
 
-SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
-TINY = Scale("tiny", {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT)}, "")
 ALIVE = {"verdict": "alive: …", "scale": 1.5, "effective_rank": 7.0, "weight_norms": {"a": 4.0, "b": 5.0}}
 DEAD = {"verdict": "collapsed: …", "scale": 1e-9, "effective_rank": 0.0, "weight_norms": {"a": 1e-4, "b": 2e-4}}
 FAILED = {"failed": "the loss is nan"}
@@ -115,7 +113,7 @@ def test_rows_are_pooled_seed_by_seed():
 
 
 def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
-    with Lab(tmp_path, TINY, jobs=1) as lab:
+    with Lab(tmp_path, worlds.SCALE, jobs=1) as lab:
         same = [alpha(lab, "places", n, 0, 0) for n in ("element-wise, λ5 = 1", "norm, λ5 = 1")]
         apart = [alpha(lab, "places", n, 1, 0) for n in ("element-wise, λ5 = 1", "norm, λ5 = 1")]
         default = alpha(lab, "places", "default", 2, 0)
@@ -126,7 +124,7 @@ def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
 
 def test_table_4_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", TINY, seeds=1, jobs=1) as lab:
+    with Lab(tmp_path / "out", worlds.SCALE, seeds=1, jobs=1) as lab:
         section = table4(lab)
         assert len(list((lab.out / "cells").glob("table4.ended-*"))) == 11, "12 rows, two of which are one run"
     retrieval, ties = section.tables
