@@ -83,9 +83,9 @@ TINY = {
 SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")
 SCALE = Scale(
     "tiny",
-    {"places": World("84 places", ("dataset=scenes", "scenes=84", "speech=bundled"), SHORT, SHORT)},
+    {"places": World("Few places", ("dataset=ucmerced", "speech=speech-features"), SHORT, SHORT)},
     "For tests.",
-)  # where an experiment of `cmir-ref replicate` takes seconds
+)  # where an experiment of `cmir-ref replicate` takes a second
 
 
 def overrides(*changes: str) -> list[str]:

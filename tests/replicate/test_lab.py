@@ -22,22 +22,15 @@ def counted(work: Work, add: int = 0) -> dict:
     return {"rows": len(work.z[0]), "width": work.z[0].shape[1], "add": add}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("replicate")
 
 
 @pytest.fixture
-def lab(folder):
+def lab(folder, root):
     calls.clear()
-    with Lab(folder, worlds.SCALE, seeds=2, jobs=1) as one:
+    with Lab(folder, worlds.SCALE, seeds=2, root=root, jobs=1) as one:
         yield one
 
 
@@ -46,7 +39,7 @@ def test_a_cell_is_computed_once_and_stage_1_is_shared(lab, folder, monkeypatch)
     monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job)))
     cells = [Cell(counted, lab.config("places", 0, d_v=d), {"add": k}) for d in (8, 16) for k in (1, 2)]
     first = lab.run(cells)
-    assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 84 and first[0]["width"] == 128
+    assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 63 and first[0]["width"] == 128
     assert learned == [0, 1], "one pretrainer a modality for all four cells"
     assert lab.run(cells[::-1]) == first[::-1] and len(calls) == 4
     lab.run([Cell(counted, lab.config("places", 1, d_v=8))])
@@ -58,19 +51,19 @@ def test_the_same_cell_twice_is_one(lab):
     assert lab.run([cell, cell])[0] == lab.run([cell])[0] and calls == [7]
 
 
-def test_a_cell_gives_what_train_gives(lab):
+def test_a_cell_gives_what_train_gives(lab, root):
     config = lab.config("places", 0, d_v=8)
     found = lab.spaces([config])[0]
-    run = two_stages.train(config, runs.load_data(config))
+    run = two_stages.train(config, runs.load_data(config, root))
     expected = runs.evaluate(run)
     assert found["directions"] == expected["directions"] and found["effective_rank"] == expected["effective_rank"]
     validation = runs.evaluate(run, "validation", queries="validation")["directions"]
     assert found["validation"] == {d: m["map"] for d, m in validation.items()}
 
 
-def test_two_processes_give_the_same(lab, tmp_path):
+def test_two_processes_give_the_same(lab, root, tmp_path):
     configs = [lab.config("places", 0, d_v=d) for d in (4, 8)]
-    with Lab(tmp_path, worlds.SCALE, jobs=2) as other:
+    with Lab(tmp_path, worlds.SCALE, root=root, jobs=2) as other:
         there = other.spaces(configs)
     here = lab.spaces(configs)
     for one, two in zip(here, there, strict=True):
@@ -93,20 +86,21 @@ def test_what_was_interrupted_goes_on(lab):
     assert calls == [0, 1], "what was done before the interruption is kept"
 
 
-def test_stage_1_goes_on_from_its_checkpoint(lab, tmp_path):
+@pytest.mark.parametrize("place", [0, 1])
+def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, place):
     config = lab.config("places", 0)
     straight, halfway = tmp_path / "straight.npz", tmp_path / "halfway.npz"
-    labs.learn(config, 1, straight, None, "cpu")
-    labs.learn(config, 1, halfway, None, "cpu")
+    labs.learn(config, place, straight, str(root), "cpu")
+    labs.learn(config, place, halfway, str(root), "cpu")
     halfway.unlink()  # killed after the last epoch, before the features were written
-    labs.learn(config, 1, halfway, None, "cpu")
+    labs.learn(config, place, halfway, str(root), "cpu")
     with np.load(straight) as one, np.load(halfway) as two:
         assert all(np.array_equal(one[name], two[name]) for name in ("z", "logits", "s"))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_that_diverges_is_a_result(lab):
-    config = lab.config("places", 0, stage2={"lr": 1e30})
+    config = lab.config("places", 0, stage2={"lr": 1e30, "epochs": 2})
     found = lab.spaces([config])[0]
     assert (
         found.keys() == {"failed"} and "may no longer be finite" in found["failed"] and "stage2.lr" in found["failed"]
@@ -133,6 +127,25 @@ def test_worlds_and_scales():
             for reading in ("", "paper", "released"):
                 preset, changes = scale.preset(world, reading)
                 assert load_config(preset, changes).scenario == SCENARIOS[world]
+
+
+def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
+    asked = []
+    monkeypatch.setattr(runs, "load", lambda *about, **settings: asked.append((about, settings)))
+    every = ("scenes=9", "scenes_seed=3", "speech=bundled", "speech_voice=(.*)", "sample_axis=1", "band_axis=2")
+    odd = load_config("image-speech", ("dataset=scenes", "image_size=128", *every))
+    for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALES.values() for w in scale.worlds)):
+        runs.load_data(config, "data")
+        runs.load_data(labs._where_from(config), "data")
+        assert asked[-1] == asked[-2]
+
+
+def test_where_the_data_are_matters_to_real_worlds_alone(tmp_path):
+    (tmp_path / "data").mkdir()
+    here, there = (Lab(tmp_path, SCALES["small"], root=folder) for folder in (tmp_path, tmp_path / "data"))
+    for world in here.worlds:
+        same = here._path(Cell(space, here.config(world, 0))) == there._path(Cell(space, there.config(world, 0)))
+        assert same == (world in ("tiles", "few-tiles", "places"))
 
 
 def test_real_worlds_need_a_folder(tmp_path):

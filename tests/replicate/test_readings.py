@@ -101,9 +101,8 @@ def test_the_stage_and_the_setting_that_matter_are_named():
     assert "nothing is to be explained" in matters("places", found | {DEFAULT: 0.1})
 
 
-def test_readings_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", worlds.SCALE, seeds=1, jobs=1) as lab:
+def test_readings_of_a_tiny_world(tmp_path, root):
+    with Lab(tmp_path, worlds.SCALE, seeds=1, root=root, jobs=1) as lab:
         section = readings(lab)
     apart, path = section.tables
     assert [r.about[0] for r in apart.lines[::4]] == list(READINGS) and len(path.lines) == 2 * len(STEPS)

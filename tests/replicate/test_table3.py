@@ -79,9 +79,8 @@ def test_tiles_are_never_trained_for_table_3(tmp_path):
         assert not any(lab.out.rglob("*.npz"))
 
 
-def test_table_3_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", worlds.SCALE, seeds=2, jobs=1) as lab:
+def test_table_3_of_a_tiny_world(tmp_path, root):
+    with Lab(tmp_path, worlds.SCALE, seeds=2, root=root, jobs=1) as lab:
         section = table3(lab)
         grid = module.searched(lab, "places")
     best = max(grid, key=grid.get)

@@ -122,9 +122,8 @@ def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
     assert default.stage2.keep == "last", "the best epoch would hide a collapse"
 
 
-def test_table_4_of_a_tiny_world(tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("CMIR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))  # one for all tests
-    with Lab(tmp_path / "out", worlds.SCALE, seeds=1, jobs=1) as lab:
+def test_table_4_of_a_tiny_world(tmp_path, root):
+    with Lab(tmp_path, worlds.SCALE, seeds=1, root=root, jobs=1) as lab:
         section = table4(lab)
         assert len(list((lab.out / "cells").glob("table4.ended-*"))) == 11, "12 rows, two of which are one run"
     retrieval, ties = section.tables
