@@ -41,7 +41,7 @@ class Run(NamedTuple):
     z: tuple[np.ndarray, ...] = ()  # stage 1's features of all samples, right after training
 
 
-# ---- what the settings ask for ---------------------------------------------------------------------------------------
+# ---- what the settings ask for --------------------------------------------------------------------------------------
 
 
 def load_data(config: Config, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
@@ -88,7 +88,7 @@ def trains_stage1(config: Config, modality: Modality) -> bool:
     return config.stages == "separate" or (config.stages == "joint" and modality.kind != "features")
 
 
-# ---- the folder of a finished run ------------------------------------------------------------------------------------
+# ---- the folder of a finished run -----------------------------------------------------------------------------------
 
 
 def load_run(path: str | Path) -> Run:
@@ -144,7 +144,7 @@ def _read_embeddings(path: Path) -> Embeddings:
         raise InputError(f"{path}: not a readable embeddings file ({error.__class__.__name__})") from error
 
 
-# ---- what a run holds ------------------------------------------------------------------------------------------------
+# ---- what a run holds -----------------------------------------------------------------------------------------------
 
 
 def stage2_of(run: Run) -> tuple[Stage2, dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -202,7 +202,7 @@ def features_of(run: Run) -> dict[str, str]:
     return found
 
 
-# ---- evaluation ------------------------------------------------------------------------------------------------------
+# ---- evaluation -----------------------------------------------------------------------------------------------------
 
 
 def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", device: str = "cpu") -> dict[str, Any]:

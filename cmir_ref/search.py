@@ -130,7 +130,7 @@ def retrieval_page(run: Run, query: str | Path, modality: str, hits: list[Hit]) 
     return gallery_page(f"Nearest to {Path(query).name}", note, {"": [example]}, run.embeddings.modalities)
 
 
-# ---- galleries -------------------------------------------------------------------------------------------------------
+# ---- galleries ------------------------------------------------------------------------------------------------------
 
 
 def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: str | None = None) -> list[Example]:
