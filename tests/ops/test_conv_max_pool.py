@@ -1,6 +1,7 @@
 """The fused pair is its plain twin: same values, winners and gradients."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def drawn(seed, n, h, wide, c, d, k, factor, dtype, ties=False):
 
 
 SIZES = {
-    "seed": st.integers(0, 2**32), "n": st.integers(0, 6), "h": st.integers(1, 9), "wide": st.integers(1, 9),
+    "seed": st.integers(0, 2**32), "n": st.integers(0, 11), "h": st.integers(1, 9), "wide": st.integers(1, 9),
     "c": st.sampled_from([1, 2, 3, 9]), "d": st.integers(1, 3), "k": st.sampled_from([1, 3, 5]),
     "factor": st.integers(1, 4),
 }  # fmt: skip
@@ -90,7 +91,7 @@ def test_the_largest_factor_of_the_fast_path():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_number_of_threads_changes_no_bit(monkeypatch, dtype):
-    x, w, b, dy = drawn(0, 7, 8, 8, 2, 4, 3, 2, dtype)
+    x, w, b, dy = drawn(0, 19, 8, 8, 2, 4, 3, 2, dtype)
     results = []
     for threads in (1, 2, 5):
         with ThreadPoolExecutor(threads) as pool:
@@ -117,4 +118,20 @@ def test_the_gradient_of_an_image_can_be_left_out(dtype):
 def test_an_error_in_one_block_is_not_swallowed(monkeypatch, threads):
     monkeypatch.setattr(parallel, "cores", lambda: threads)
     with pytest.raises(ZeroDivisionError):
-        parallel.each_block(lambda block: 1 // (8 - block.start), 12)
+        parallel.each_block(lambda block: 1 // (parallel.SAMPLES - block.start), 12)
+
+
+def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    other = Event()
+
+    def work(part):
+        if current_thread() is main_thread():
+            assert other.wait(10)
+        else:
+            other.set()
+            raise ZeroDivisionError
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
+        parallel.each(work, [0, 1])

@@ -144,9 +144,9 @@ def _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient):
         tiles = Tiles(x.shape[1:], w, factor)
         tiles.start_forward()
         tiles.start_backward()
-        dw, db, dpadded = np.zeros_like(w), np.zeros(cache.b.shape), np.empty_like(tiles.padded)
-        for i in range(len(x))[block]:
-            tiles.inner(tiles.padded)[...] = x[i]
+        dw, db, dpadded = np.zeros_like(w), np.zeros(cache.b.shape), tiles.empty()
+        for stack in tiles.stacks(block):
+            tiles.load(x[stack])
             dpadded.fill(0)
             for rows in tiles.rows:
                 rest = tiles.planes(rows).reshape(-1, cache.b.size)
@@ -157,13 +157,13 @@ def _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient):
                 u *= along
                 u += shift
                 u *= factors
-                full = tiles.spread(du[i, rows], winner[i, rows], rest)
+                full = tiles.spread(du[stack, rows], winner[stack, rows], rest)
                 db += channel_sum(wide(full, db)[0], db.size)
                 tiles.add_dw(dw, rows, full)
                 if input_gradient:
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
-                dx[i] = tiles.inner(dpadded)
+                dx[stack] = tiles.inner(dpadded, len(dx[stack]))
         return dw, db
 
     dw, db = np.zeros_like(w), np.zeros(cache.b.shape)

@@ -62,11 +62,11 @@ def pool(x, w, factor, block: slice, y, winner, look: Callable[[np.ndarray], Non
     """Writes max_pool(conv(x, w)), without bias, of the samples `block`; `look` may use up the planes of each tile."""
     tiles = Tiles(x.shape[1:], w, factor)
     tiles.start_forward()
-    for i in range(len(x))[block]:
-        tiles.inner(tiles.padded)[...] = x[i]
+    for stack in tiles.stacks(block):
+        tiles.load(x[stack])
         for rows in tiles.rows:
             planes = tiles.planes(rows)
-            tiles.pool(planes, y[i, rows], winner[i, rows])
+            tiles.pool(planes, y[stack, rows], winner[stack, rows])
             if look:
                 look(planes)
 
@@ -86,17 +86,17 @@ def conv_max_pool_backward(
     def work(block):
         tiles = Tiles(x.shape[1:], w, factor)
         tiles.start_backward()
-        dw, dpadded = np.zeros_like(w), np.empty_like(tiles.padded)
-        for i in range(len(x))[block]:
-            tiles.inner(tiles.padded)[...] = x[i]
+        dw, dpadded = np.zeros_like(w), tiles.empty()
+        for stack in tiles.stacks(block):
+            tiles.load(x[stack])
             dpadded.fill(0)
             for rows in tiles.rows:
-                full = tiles.spread(dy[i, rows], winner[i, rows])
+                full = tiles.spread(dy[stack, rows], winner[stack, rows])
                 tiles.add_dw(dw, rows, full)
                 if input_gradient:
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
-                dx[i] = tiles.inner(dpadded)
+                dx[stack] = tiles.inner(dpadded, len(dx[stack]))
         return dw, channel_sum(wide(dy[block])[0], w.shape[-1])
 
     dw, db = np.zeros_like(w), np.zeros_like(w, shape=w.shape[-1:])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-SAMPLES = 4  # in a block: few hand-offs between threads, and still enough blocks to share out
+SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
 
 
 def cores() -> int:
@@ -39,14 +39,24 @@ def blocks(samples: int, size: int = SAMPLES) -> list[slice]:
 
 
 def each(work: Callable, parts: list) -> list:
-    """[work(part) for part in parts], in threads.
+    """[work(part) for part in parts], in this thread and as many others as there are more cores.
 
     Results come in the order of the parts: sums over them do not depend on the number of threads.
     """
+    results, numbers = [None] * len(parts), iter(range(len(parts)))
+
+    def some():  # each takes the next part, whichever it is
+        for i in numbers:
+            results[i] = work(parts[i])
+
     with single_threaded_blas():
-        if cores() == 1:  # handing over to another thread would only cost time
-            return [work(part) for part in parts]
-        return list(_pool().map(work, parts))
+        helpers = [_pool().submit(some) for _ in range(min(cores(), len(parts)) - 1)]
+        try:
+            some()
+        finally:
+            for helper in helpers:
+                helper.cancel() or helper.result()
+    return results
 
 
 def each_block(work: Callable, samples: int, size: int = SAMPLES) -> list:
