@@ -27,7 +27,7 @@ from .models.hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_bac
 from .models.hashing.sidhcnn import sidhcnn, sidhcnn_backward
 from .models.head import head, head_backward
 from .models.latent import Latent, init_latent, latent_network, latent_network_backward
-from .models.many import init_many, many_objective, many_objective_backward
+from .models.many import many_objective, many_objective_backward
 from .models.mlp import mlp, mlp_backward
 from .models.objective import objective, objective_backward
 from .models.pretrainers import Pretrainer
@@ -591,7 +591,7 @@ _declare_objectives()
 @declare("many/last-layer", "models.many.many_objective", network=True, reading="sum", layers="last")
 def _many(rng, reading, layers="all", dropout="none", n=6, f=5, p=7, q=2, d=3, k=4):
     arch = Latent(d_v=d, encoder_depth=2, decoder_depth=2, encoder_activation="hidden", latent_dropout=dropout)
-    params = lively(jitter(rng, init_many(arch, (f, p, q), k, rng)[0]))
+    params = lively(jitter(rng, init_latent(arch, (f, p, q), k, rng)[0]))
     masks, y = {m: rng.random((n, d)) > 0.5 for m in "abc"}, _targets(rng, "integer", n, k)
     readings = READINGS[reading]._replace(target_gradient="flow")
 

@@ -63,7 +63,7 @@ def end_to_end(
 
 def end_to_end_backward(dl: Array, cache: EndToEndCache) -> dict[str, Array]:
     """grads of all parameters: eq. 6's ∂L/∂Z is the upstream of each pretrainer, whose own classifier gets zeros."""
-    latent, dz = objective_backward(dl, cache.objective)
+    latent, dz = objective_backward(dl, cache.objective, input_gradient=any(cache.fronts))
     grads = prefixed("latent", latent)
     for name, kept, dz_m in zip(FRONTS, cache.fronts, dz, strict=True):
         if kept is not None:

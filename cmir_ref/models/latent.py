@@ -5,9 +5,11 @@ z_a, z_b (n, D) -> v_a, v_b (n, d_v) -> logits (n, K) and reconstructions (n, D)
 """
 
 from collections.abc import Mapping
+from string import ascii_lowercase
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from ..errors import InputError
 from ..losses.eq6_total import LatentOutput
 from ..ops.dropout import dropout, dropout_backward
 from ..ops.linear import linear, linear_backward
@@ -40,22 +42,28 @@ def head_names(classifier: str) -> tuple[str, ...]:
     return ("classifier_a", "classifier_b") if classifier == "separate" else ("classifier",)
 
 
-def init_latent(arch: Latent, inputs: tuple[int, int], classes: int, rng, bias_init="zero"):
-    """(params, buffers) for features of widths `inputs` = (D_a, D_b); hidden layers are as wide as their features.
+def letters(count: int) -> str:
+    """The names of `count` modalities; raises `InputError` for fewer than two or more than 26."""
+    if not 2 <= count <= len(ascii_lowercase):
+        raise InputError(f"{count} modalities: one space is for 2 to {len(ascii_lowercase)} of them")
+    return ascii_lowercase[:count]
+
+
+def init_latent(arch: Latent, inputs: tuple[int, ...], classes: int, rng, bias_init="zero"):
+    """(params, buffers) for features of widths `inputs` = (D_a, D_b, …); hidden layers are as wide as their features.
 
     `encoder_a.l.w` is the paper's w_a, `decoder_ab.l.w` its w_ab: what decodes V_a (into Z_b, or into Z_a under the
     reading `decoder_target` "own").
     """
-    d_a, d_b = inputs
-    own = {"a": d_a, "b": d_b}
-    shapes = {}
-    for m, other in (("a", "b"), ("b", "a")):
-        widths = [own[m]] * arch.encoder_depth + [arch.d_v]
+    own, shapes = dict(zip(letters(len(inputs)), inputs, strict=True)), {}
+    for m, d in own.items():
+        widths = [d] * arch.encoder_depth + [arch.d_v]
         shapes |= {f"encoder_{m}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.encoder_depth)}
-        widths = [arch.d_v] + [own[other]] * arch.decoder_depth
-        shapes |= {f"decoder_{m}{other}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.decoder_depth)}
+        for other in (o for o in own if o != m):
+            widths = [arch.d_v] + [own[other]] * arch.decoder_depth
+            shapes |= {f"decoder_{m}{other}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.decoder_depth)}
     for name in head_names(arch.classifier):
-        shapes[name] = (arch.d_v * (2 if arch.classifier == "concatenated" else 1), classes)
+        shapes[name] = (arch.d_v * (len(own) if arch.classifier == "concatenated" else 1), classes)
     params = {}
     for name, (c, d) in shapes.items():
         params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
@@ -119,8 +127,10 @@ def latent_network(
     return out, LatentCache(tuple(encoders), tuple(dropouts), heads, (decoder_ab, decoder_ba))
 
 
-def latent_network_backward(d: LatentOutput, cache: LatentCache) -> tuple[dict[str, Array], tuple[Array, Array]]:
-    """(grads, (dz_a, dz_b)) for the upstream gradient `d`.
+def latent_network_backward(
+    d: LatentOutput, cache: LatentCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array | None, Array | None]]:
+    """(grads, (dz_a, dz_b)) for the upstream gradient `d`; features that are given need no dz (`input_gradient`).
 
     An embedding feeds the losses, a head and a decoder, so dv = dv(losses) + du w_cᵀ + δ₁W₁ᵀ; a shared head was
     applied twice, so its two gradients add.
@@ -141,7 +151,8 @@ def latent_network_backward(d: LatentOutput, cache: LatentCache) -> tuple[dict[s
     ):
         decoder_grads, dv_decoder = mlp_backward(dfrom, decoder)
         dv_m = dv_loss + dv_head + dv_decoder
-        encoder_grads, dz_m = mlp_backward(dv_m if dropped is None else dropout_backward(dv_m, dropped), encoder)
+        dv_m = dv_m if dropped is None else dropout_backward(dv_m, dropped)
+        encoder_grads, dz_m = mlp_backward(dv_m, encoder, input_gradient=input_gradient)
         grads |= decoder_grads | encoder_grads
         dz.append(dz_m)
     return grads, (dz[0], dz[1])

@@ -10,13 +10,11 @@ which Adam does not see.
 
 from collections.abc import Mapping
 from itertools import combinations
-from string import ascii_lowercase
 from typing import NamedTuple
 
 from ..backend import Array
 from ..errors import InputError
-from ..params import he, zeros
-from .latent import Latent
+from .latent import Latent, letters
 from .objective import ObjectiveCache, objective, objective_backward
 
 
@@ -24,30 +22,6 @@ class ManyCache(NamedTuple):
     pairs: list[tuple[dict[str, str], ObjectiveCache]]  # a name of the two-modality network -> the name here
     count: int
     parts: dict[str, Array]
-
-
-def letters(count: int) -> str:
-    """The names of `count` modalities; raises `InputError` for fewer than two or more than 26."""
-    if not 2 <= count <= len(ascii_lowercase):
-        raise InputError(f"{count} modalities: one space is for 2 to {len(ascii_lowercase)} of them")
-    return ascii_lowercase[:count]
-
-
-def init_many(arch: Latent, inputs: tuple[int, ...], classes: int, rng, bias_init="zero"):
-    """(params, buffers) for features of widths `inputs`, one a modality; for two the very numbers of `init_latent`."""
-    own, shapes = dict(zip(letters(len(inputs)), inputs, strict=True)), {}
-    for m, d in own.items():
-        widths = [d] * arch.encoder_depth + [arch.d_v]
-        shapes |= {f"encoder_{m}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.encoder_depth)}
-        for other in (o for o in own if o != m):
-            widths = [arch.d_v] + [own[other]] * arch.decoder_depth
-            shapes |= {f"decoder_{m}{other}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.decoder_depth)}
-    shapes["classifier"] = (arch.d_v, classes)
-    params = {}
-    for name, (c, d) in shapes.items():
-        params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
-        params[f"{name}.b"] = zeros(rng, (d,), like=bias_init)
-    return params, {}
 
 
 def names_of_pair(params: Mapping[str, Array], p: str, q: str) -> dict[str, str]:

@@ -32,8 +32,8 @@ def mlp(
     return x, caches
 
 
-def mlp_backward(dy: Array, caches: list) -> tuple[dict[str, Array], Array]:
-    """(grads, dx), from the last layer to the first:
+def mlp_backward(dy: Array, caches: list, *, input_gradient: bool = True) -> tuple[dict[str, Array], Array | None]:
+    """(grads, dx), from the last layer to the first; dx is None unless `input_gradient`:
 
     δ_l = dH_l ⊙ φ'(S_l)    dW_l = H_{l−1}ᵀ δ_l    db_l = δ_lᵀ 1    dH_{l−1} = δ_l W_lᵀ
     """
@@ -41,5 +41,6 @@ def mlp_backward(dy: Array, caches: list) -> tuple[dict[str, Array], Array]:
     for name, affine, rectified in reversed(caches):
         if rectified is not None:
             dy = relu_backward(dy, rectified)
-        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, affine)
+        wanted = input_gradient or affine is not caches[0][1]
+        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, affine, input_gradient=wanted)
     return grads, dy

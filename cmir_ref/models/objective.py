@@ -40,14 +40,16 @@ def objective(
     return loss, ObjectiveCache(latent, cache, out)
 
 
-def objective_backward(dl: Array, cache: ObjectiveCache) -> tuple[dict[str, Array], tuple[Array, Array]]:
-    """(grads, (dz_a, dz_b)).
+def objective_backward(
+    dl: Array, cache: ObjectiveCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array | None, Array | None]]:
+    """(grads, (dz_a, dz_b)); both dz are None unless `input_gradient`.
 
     A regularised matrix gets two gradients, through the network and from R directly; features get theirs through
     the encoder and, where `target_gradient` is "flow", as targets of the decoders.
     """
     d = total_backward(dl, cache.total)
-    grads, dz = latent_network_backward(d.output, cache.latent)
+    grads, dz = latent_network_backward(d.output, cache.latent, input_gradient=input_gradient)
     for name, dw in d.w.items():
         grads[name] = grads[name] + dw
-    return grads, (dz[0] + d.z[0], dz[1] + d.z[1])
+    return grads, (dz[0] + d.z[0], dz[1] + d.z[1]) if input_gradient else dz

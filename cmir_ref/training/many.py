@@ -7,8 +7,8 @@ import numpy as np
 from ..backend import Array, get_xp, rng, to_device, to_host
 from ..config import Config
 from ..errors import InputError
-from ..models.latent import encode
-from ..models.many import init_many, letters, many_objective, many_objective_backward
+from ..models.latent import encode, init_latent, letters
+from ..models.many import many_objective, many_objective_backward
 from ..retrieval import evaluate_direction
 from .inputs import epoch_batches, steps_per_epoch, thinned
 from .loop import Task
@@ -30,7 +30,7 @@ def many_network(config: Config, y: np.ndarray) -> Stage2:
 
 def init_many_network(config: Config, network: Stage2, widths: tuple[int, ...], classes: int) -> tuple[dict, dict]:
     """(params, buffers) before training, for features of these widths, one a modality."""
-    return init_many(network.arch, widths, classes, rng(config.seed, "latent/init"), config.bias_init)
+    return init_latent(network.arch, widths, classes, rng(config.seed, "latent/init"), config.bias_init)
 
 
 def many_task(

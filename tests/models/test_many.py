@@ -8,8 +8,8 @@ from test_latent import stack
 
 from cmir_ref.errors import InputError
 from cmir_ref.losses import LatentOutput, Readings, Weights, total
-from cmir_ref.models.latent import Latent, init_latent
-from cmir_ref.models.many import init_many, letters, many_objective, many_objective_backward, names_of_pair
+from cmir_ref.models.latent import Latent, init_latent, letters
+from cmir_ref.models.many import many_objective, many_objective_backward, names_of_pair
 from cmir_ref.models.objective import objective, objective_backward
 
 WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
@@ -20,7 +20,7 @@ def drawn(count=3, classes=4, n=6, dtype=np.float64, **settings):
     """(architecture, parameters, features, labels, masks) of a tiny world."""
     arch = Latent(**{"d_v": 3, "encoder_depth": 2, "decoder_depth": 2, "dropout": 0.2} | settings)
     rng = np.random.default_rng(0)
-    params, buffers = init_many(arch, WIDTHS[:count], classes, rng)
+    params, buffers = init_latent(arch, WIDTHS[:count], classes, rng)
     assert buffers == {}
     params = {k: (v + rng.normal(0, 0.3, v.shape)).astype(dtype) for k, v in params.items()}
     z = tuple(rng.normal(size=(n, d)).astype(dtype) for d in WIDTHS[:count])
@@ -70,15 +70,6 @@ def test_for_two_it_is_the_objective_bit_for_bit(readings, dropped):
         np.testing.assert_array_equal(g, wanted[name])
     for ours, theirs in zip(dz, dz_wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def test_two_modalities_start_where_the_latent_network_starts():
-    arch = Latent(d_v=3, encoder_depth=2, decoder_depth=1)
-    ours, _ = init_many(arch, (5, 7), 4, np.random.default_rng(1), "xavier")
-    theirs, _ = init_latent(arch, (5, 7), 4, np.random.default_rng(1), "xavier")
-    assert list(ours) == list(theirs)
-    for name, value in theirs.items():
-        np.testing.assert_array_equal(ours[name], value)
 
 
 def test_a_decoder_for_every_ordered_pair():

@@ -20,6 +20,15 @@ def run(readings=None, weights=WEIGHTS, layers="all", **settings):
 
 
 @pytest.mark.parametrize("classifier", HEADS)
+def test_the_gradient_of_given_features_can_be_left_out(classifier):
+    _, _, cache, grads, _ = run(Readings(classifier=classifier, alpha=0.5))
+    same, dz = objective_backward(1.0, cache, input_gradient=False)
+    assert dz == (None, None) and same.keys() == grads.keys()
+    for name, g in grads.items():
+        np.testing.assert_array_equal(same[name], g)
+
+
+@pytest.mark.parametrize("classifier", HEADS)
 @pytest.mark.parametrize("layers", ["all", "last"])
 def test_equation_6_of_the_networks_output(classifier, layers):
     readings = Readings(classifier=classifier, alpha=0.5, head_decay=0.1)
