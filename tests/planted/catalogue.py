@@ -537,8 +537,6 @@ bugs(
      "models/test_latent.py::test_shapes_of_the_parameters"),
     ("d_v-everywhere", "[d] * arch.encoder_depth", "[d] + [arch.d_v] * (arch.encoder_depth - 1)",
      "models/test_latent.py::test_shapes_of_the_parameters", "d_v"),
-    ("decoders-as-wide-as-their-own", "[own[other]] * arch.decoder_depth", "[own[m]] * arch.decoder_depth",
-     "models/test_many.py::test_a_decoder_for_every_ordered_pair"),
     ("head-overwritten", '+ dw if f"{name}.w" in grads else dw', '* 0 + dw if f"{name}.w" in grads else dw',
      "models/test_latent.py::test_the_shared_head_adds_up_both_modalities", "classifier=shared"),
     ("head-bias-overwritten", '+ db if f"{name}.b" in grads else db', '* 0 + db if f"{name}.b" in grads else db',
