@@ -108,7 +108,7 @@ def write_objects(folder: Path, images: int, *, seed: int = 0, progress: bool = 
         for kind in ("Images", "sketches"):
             (folder / kind / scene.scene_class).mkdir(parents=True, exist_ok=True)
         Image.fromarray(scene.rgb).save(folder / "Images" / f"{place}.tif", compression="jpeg", quality=85)
-        Image.fromarray(scene.sketch).save(folder / "sketches" / f"{place}.png", optimize=True)
+        Image.fromarray(scene.sketch).save(folder / "sketches" / f"{place}.png")
     scipy.io.savemat(folder / "LandUse_multilabels.mat", {"labels": table}, do_compression=True)
     captions.sort(key=lambda record: record["imgid"])
     text = json.dumps({"images": captions, "dataset": "scenes"}, ensure_ascii=False)

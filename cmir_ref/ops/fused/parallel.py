@@ -5,7 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
+SAMPLES = 8  # in a block at most: few hand-offs between threads, and still enough blocks to share out
+BLOCKS = 4  # at least, where there are as many samples
 
 
 def cores() -> int:
@@ -33,8 +34,9 @@ def single_threaded_blas():
     return _blas().limit(limits=1, user_api="blas")
 
 
-def blocks(samples: int, size: int = SAMPLES) -> list[slice]:
-    """Samples 0 … samples − 1 in blocks of at most `size`."""
+def blocks(samples: int, size: int | None = None) -> list[slice]:
+    """Samples 0 … samples − 1 in blocks of `size`; by default of what their number suggests, not that of the cores."""
+    size = size or max(min(samples // BLOCKS, SAMPLES), 1)
     return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
 
 
@@ -59,6 +61,6 @@ def each(work: Callable, parts: list) -> list:
     return results
 
 
-def each_block(work: Callable, samples: int, size: int = SAMPLES) -> list:
+def each_block(work: Callable, samples: int, size: int | None = None) -> list:
     """[work(block) for block in blocks(samples, size)], in threads."""
     return each(work, blocks(samples, size))
