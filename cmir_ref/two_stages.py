@@ -89,7 +89,7 @@ def stage2(
 ) -> Run:
     """Trains the latent network on stage 1's features z (N, d_z) of both modalities (None: on the samples themselves).
 
-    The samples of `data` are read only where z is None.
+    The samples of `data` are read only where z is None. Raises `FloatingPointError` where V is not finite.
     """
     sources = tuple(_source(config, data, parts, place, folder, z[place]).on(xp) for place in (0, 1))
     shapes, labels = tuple(s.x.shape[1:] for s in sources), tuple(s.labels for s in sources)
@@ -106,6 +106,8 @@ def stage2(
         embed(network, tensors, buffers, i, s, np.arange(len(s.labels)), xp, average_views=views)
         for i, s in enumerate(sources)
     )
+    if not all(np.isfinite(v_m).all() for v_m in v):  # the last step can leave weights so large that V overflows
+        raise FloatingPointError("stage2: the embeddings are no longer finite; try a smaller stage2.lr")
     embeddings = Embeddings(
         v,
         tuple(_without_samples(m) for m in data.modalities[:2]),

@@ -99,12 +99,11 @@ def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, place):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_run_that_diverges_is_a_result(lab):
-    config = lab.config("places", 0, stage2={"lr": 1e30, "epochs": 2})
+@pytest.mark.parametrize("epochs", [1, 2])  # its loss shows it in the second epoch, its embeddings after the first
+def test_a_run_that_diverges_is_a_result(lab, epochs):
+    config = lab.config("places", 0, stage2={"lr": 1e30, "epochs": epochs, "batch_size": 1000})
     found = lab.spaces([config])[0]
-    assert (
-        found.keys() == {"failed"} and "may no longer be finite" in found["failed"] and "stage2.lr" in found["failed"]
-    )
+    assert found.keys() == {"failed"} and "no longer" in found["failed"] and "stage2.lr" in found["failed"]
 
 
 def test_every_setting_is_seen_by_stage_1_or_not():
