@@ -135,7 +135,7 @@ def _max_pool(rng, factor, n=2, h=7, w=6, c=3):
 
 @declare("fused/conv_max_pool/2", "ops.fused.conv_max_pool.conv_max_pool", factor=2)
 @declare("fused/conv_max_pool/3", "ops.fused.conv_max_pool.conv_max_pool", factor=3)
-def _conv_max_pool(rng, factor, n=2, h=6, w=5, c=3, d=2):
+def _conv_max_pool(rng, factor, n=8, h=6, w=5, c=3, d=2):
     inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,))
     return Pair(partial(ops.fused.conv_max_pool, factor=factor), ops.fused.conv_max_pool_backward, inputs)
 
@@ -161,7 +161,7 @@ def _act_norm(rng, form, n=2, h=3, w=4, c=3):
 @declare("fused/conv_act_norm_pool/train", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="train")
 @declare("fused/conv_act_norm_pool/inference", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="inference")
 @declare("fused/conv_act_norm_pool/frozen", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="frozen")
-def _conv_act_norm_pool(rng, form, n=2, h=6, w=4, c=3, d=5):
+def _conv_act_norm_pool(rng, form, n=8, h=6, w=4, c=3, d=5):
     mean, var = rng.normal(size=d), rng.uniform(0.5, 2, d)
     factor = 2 if min(h, w) > 1 else 1
     forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, form=form)

@@ -57,6 +57,8 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Both scenarios, small, on simulated scenes and bundled voices, in minutes: one page shows the whole idea."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from . import demo as demonstration
     from .reports.progress import Watch
 
@@ -73,6 +75,9 @@ def demo(
     except KeyboardInterrupt:
         print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
         sys.exit(130)
+    except BrokenProcessPool:
+        print(f"error: a process was killed (no memory left?); remove {out} before another start", file=sys.stderr)
+        sys.exit(1)
     if as_json:
         print(json.dumps(found, indent=2))
     else:

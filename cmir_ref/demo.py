@@ -1,8 +1,8 @@
 """The demo: both scenarios, small, on simulated scenes and the bundled voices; one page shows the whole idea.
 
-Each scenario is an ordinary run of a preset (`demo-pan-mul`, `demo-image-speech`) in a folder of its own. Three short
-experiments on the features that these runs learned stand beside them: what the orthogonality term does, and how the
-label-free objective dies at α = 0.
+Each scenario is an ordinary run of a preset (`demo-pan-mul`, `demo-image-speech`) in a folder of its own. Short
+experiments stand beside them: what the orthogonality term does to a small network, and how the label-free objective
+dies at α = 0 on the features that the first run has learned.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import runs, search, two_stages
+from . import runs, search, two_stages, workers
 from .config import Config, load_config
 from .errors import InputError
 from .reports import plots
@@ -73,7 +73,8 @@ def demo(
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in SCENARIOS}
     parts = {}
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:  # the experiments, during the second run
+    beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
+    try:
         for scenario, config in configs.items():
             data = runs.load_data(config, progress=progress)
             with watch() as told:
@@ -86,6 +87,8 @@ def demo(
                 lives = beside.submit(fates, parts[scenario], side_epochs)
         grams = {name: found.result() for name, found in grams.items()}
         lives = lives.result()
+    finally:
+        beside.shutdown(cancel_futures=True)
     seconds = time.perf_counter() - started
     write_page(out / "report.html", page(parts, grams, lives, seconds))
     return {scenario: part.result for scenario, part in parts.items()} | {"seconds": seconds}

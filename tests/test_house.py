@@ -23,7 +23,14 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"ops"},
     {"backend", "kernels"},
 ]
-ASIDE = {"params": {"backend"}, "gradcheck": {"backend"}, "config": set(), "equations": set(), "errors": set()}
+ASIDE = {
+    "params": {"backend"},
+    "gradcheck": {"backend"},
+    "config": set(),
+    "equations": set(),
+    "errors": set(),
+    "workers": set(),
+}
 
 
 def part(path):

@@ -83,7 +83,7 @@ def head_matrices(params: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def encode(params: Mapping[str, Array], modality: str, z: Array, *, arch: Latent) -> tuple[Array, list]:
-    """z (n, D) -> v (n, d_v) by the encoder of `modality` ("a" or "b"): what retrieval uses."""
+    """z (n, D) -> v (n, d_v) by the encoder of `modality` ("a", "b" …): what retrieval uses."""
     return mlp(params, f"encoder_{modality}", z, depth=arch.encoder_depth, activation=arch.encoder_activation)
 
 

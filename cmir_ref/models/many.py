@@ -69,14 +69,19 @@ def many_objective(
     return loss, ManyCache(pairs, len(z), parts)
 
 
-def many_objective_backward(dl: Array, cache: ManyCache) -> tuple[dict[str, Array], tuple[Array, ...]]:
-    """(grads, one dz a modality): each the sum of the pairs' gradients that it takes part in."""
+def many_objective_backward(
+    dl: Array, cache: ManyCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array | None, ...]]:
+    """(grads, one dz a modality): each the sum of the gradients of the pairs that it takes part in.
+
+    Every dz is None unless `input_gradient`.
+    """
     grads: dict[str, Array] = {}
     dz: dict[int, Array] = {}
     for (names, pair), places in zip(cache.pairs, combinations(range(cache.count), 2), strict=True):
-        own, features = objective_backward(dl, pair)
+        own, features = objective_backward(dl, pair, input_gradient=input_gradient)
         for name, g in own.items():
             grads[names[name]] = grads[names[name]] + g if names[name] in grads else g
         for place, g in zip(places, features, strict=True):
-            dz[place] = dz[place] + g if place in dz else g
+            dz[place] = dz[place] + g if input_gradient and place in dz else g
     return grads, tuple(dz[place] for place in range(cache.count))

@@ -9,15 +9,14 @@ import hashlib
 import json
 import os
 import platform
-import signal
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
@@ -32,9 +31,10 @@ from ..errors import InputError
 from ..models.head import PretrainerOutput
 from ..ops.fused.parallel import cores
 from ..training.folder import Folder, write_text
+from ..workers import begin
 from .worlds import REAL, Scale
 
-VERSION = 1  # raise it whenever a cell would come out differently
+VERSION = 1  # raise it whenever a cell would come out differently (by more than the order of a sum)
 STAGE2_ONLY = (
     *("d_v", "distance", "gallery", "normalise_features", "stage2"),
     *("encoder_depth", "decoder_depth", "encoder_activation", "decoder_activation", "latent_dropout"),
@@ -70,7 +70,7 @@ class Cell(NamedTuple):
 def space(work: Work) -> dict:
     """Stage 2 on the features of stage 1: what `cmir-ref train` reports, and the same of the validation part.
 
-    Where the loss is no longer finite, {"failed": why}.
+    Where loss or embeddings are no longer finite, {"failed": why}.
     """
     try:
         run = shared_space(work)
@@ -146,7 +146,8 @@ class Lab:
 
     def command(self, experiment: str) -> str:
         """What computes an experiment as it is computed here."""
-        given = f"--scale {self.scale.name} --seeds {len(self.seeds)}" + (f" --data {self._said}" if self._said else "")
+        data = f" --data {shlex.quote(str(self._said))}" if self._said else ""
+        given = f"--scale {self.scale.name} --seeds {len(self.seeds)}{data}"
         return f"cmir-ref replicate {experiment} {given}"
 
     @property
@@ -257,10 +258,9 @@ def stage1_config(config: Config, place: int) -> Config:
 def _begin(started: Any, jobs: int) -> None:
     """A worker keeps to its share of the cores: work on blocks of samples would else start a thread on each.
 
-    It ends without a word when interrupted, and with its parent: what it had begun is left to the next start.
+    What it had begun when it was interrupted is left to the next start.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+    begin()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
             place, started.value = started.value, started.value + 1

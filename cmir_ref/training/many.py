@@ -61,7 +61,7 @@ def many_task(
     def gradients(params, buffers, batch, epoch, step):
         z, y, masks = batch
         loss, cache = many_objective(params, z, y, masks=masks, **settings)
-        grads, _ = many_objective_backward(1.0, cache)
+        grads, _ = many_objective_backward(1.0, cache, input_gradient=False)
         return {"loss": loss} | cache.parts, grads, {}
 
     def validate(params, buffers):

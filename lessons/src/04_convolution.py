@@ -382,7 +382,7 @@ print("line by line: equal to the plain pair")
 # %% [markdown]
 # `cmir_ref.ops.fused.conv_max_pool` does this in tiles that fit into the processor's cache, with samples shared out to threads. Two more thoughts make it fast: the bias can wait, as
 # $\max(u) + b = \max(u + b)$; and the way back needs neither columns nor map, only `x`, `w` and the winners, because columns of a tile are quickly made anew.
-# What is saved is counted here on the first block for one PAN tile: 32 kernels, pooled by 4. (Each thread has a workspace of about 2.5 MiB for its tile besides, however many samples there are.)
+# What is saved is counted here on the first block for one PAN tile: 32 kernels, pooled by 4. (Each thread has a workspace of about 3 MiB for its tile besides, however many samples there are.)
 
 # %%
 from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward

@@ -395,7 +395,7 @@ parts = data.split(world, protocol="voices", test=0.3, validation=0.1, seed=0)
 for place, what in ((0, images.ids), (1, speech.groups)):
     assert not set(np.asarray(what)[parts.train[place]]) & set(np.asarray(what)[parts.test[place]])
 z = see(images.x), hear(speech.x)
-config = load_config("demo-image-speech", [f"stage2.epochs={EPOCHS}", "stage2.keep=last"])
+config = load_config("demo-image-speech", [f"stage2.epochs={EPOCHS}", "stage2.keep=last", "stage2.feature_dropout=0"])
 sources = tuple(
     Source(features, m.labels, "features", fit_normaliser(features, rows))
     for features, m, rows in zip(z, world.modalities, parts.train, strict=True)

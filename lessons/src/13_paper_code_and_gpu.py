@@ -432,7 +432,8 @@ labels, shapes = (images.labels, speech.labels), tuple(f.shape[1:] for f in feat
 # %%
 def image_speech(seed=0, **settings):
     """mAP of both directions after 60 epochs."""
-    changes = {"stage2.epochs": 60, "stage2.keep": "last", "encoder_depth": 2, "decoder_depth": 1, **settings}
+    changes = {"stage2.epochs": 60, "stage2.keep": "last", "encoder_depth": 2, "decoder_depth": 1}
+    changes |= {"stage2.feature_dropout": 0, **settings}
     config = load_config("demo-image-speech", [f"{k}={v}" for k, v in changes.items()], seed=seed)
     sources = tuple(
         Source(f, own, "features", fit_normaliser(f, rows))

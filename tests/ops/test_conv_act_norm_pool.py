@@ -103,7 +103,7 @@ def test_what_takes_the_plain_composition(form, slope, settings):
 @pytest.mark.parametrize("c", [1, 8])
 def test_tiles_of_a_few_rows(monkeypatch, form, c):
     monkeypatch.setattr("cmir_ref.ops.fused.tiles.TILE", 20_000)
-    inputs = drawn(0, 3, 24, 16, c, 3, 3, 2)
+    inputs = drawn(0, 9, 24, 16, c, 3, 3, 2)
     assert_alike(fused(*inputs, 2, form)[0], plain(*inputs, 2, form), 1e-12)
 
 

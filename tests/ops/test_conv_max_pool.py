@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, current_thread, main_thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -120,6 +121,24 @@ def test_an_error_in_one_block_is_not_swallowed(monkeypatch, threads):
     second = parallel.blocks(12)[1].start
     with pytest.raises(ZeroDivisionError):
         parallel.each_block(lambda block: 1 // (block.start - second), 12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nothing_is_begun_after_an_error(monkeypatch, threads):
+    monkeypatch.setattr(parallel, "cores", lambda: threads)
+    failed, late = Event(), []
+
+    def work(part):
+        if part == 0:
+            failed.set()
+            raise KeyboardInterrupt
+        assert failed.wait(10)
+        sleep(0.05)  # while the other thread ends
+        late.append(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.each(work, list(range(20)))
+    assert len(late) < threads
 
 
 def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):

@@ -95,7 +95,7 @@ bugs(
     "ops/fused/conv_max_pool.py",
     ("bias-twice", "pixels += shift", "pixels += 2 * shift", FUSED + "test_values_and_gradients"),
     ("bias-of-the-first-sample", "wide(y[block], b)", "wide(y[:1], b)", FUSED + "test_values_and_gradients"),
-    ("border-kept", "            dpadded.fill(0)\n", "", FUSED + "test_values_and_gradients"),
+    ("dx-of-the-stack-before-kept", "            dpadded.fill(0)\n", "", FUSED + "test_values_and_gradients"),
     ("dw-of-one-block", "        dw += part_w", "        dw = part_w", FUSED + "test_values_and_gradients"),
     ("db-a-mean", "wide(dy[block])[0], w", "wide(dy[block] / len(x))[0], w", "gradcheck:fused/conv_max_pool/2"),
     ("float64", "np.empty(x.shape, dtype=dy.dtype)", "np.empty(x.shape)", "float32:fused/conv_max_pool/2"),
@@ -125,8 +125,10 @@ bugs(
 
 bugs(
     "ops/fused/parallel.py",
-    ("errors-swallowed", "helper.cancel() or helper.result()", "helper.cancel()",
+    ("errors-swallowed", "helper.cancelled() or helper.result()", "helper.cancelled()",
      FUSED + "test_an_error_in_another_thread_is_not_swallowed"),
+    ("goes-on-after-an-error", "for _ in numbers:", "for _ in ():",
+     FUSED + "test_nothing_is_begun_after_an_error"),
     ("first-part-alone", "iter(range(len(parts)))", "iter(range(min(len(parts), 1)))",
      FUSED + "test_the_number_of_threads_changes_no_bit"),
 )
@@ -590,7 +592,7 @@ bugs(
      "arch.latent_dropout", MANY + "test_dropout_is_of_the_modality_that_is_named"),
     ("gradient-of-the-last-pair", "grads[names[name]] + g if names[name] in grads else g", "g",
      "gradcheck:many/default"),
-    ("features-of-the-first-pair", "dz[place] + g if place in dz else g", "dz[place] if place in dz else g",
+    ("features-of-the-first-pair", "dz[place] + g if input_gradient", "dz[place] if input_gradient",
      "gradcheck:many/last-layer"),
     ("parts-of-the-last-pair", "parts.get(name, 0.0) + part", "part",
      MANY + "test_every_gradient_is_the_sum_of_the_pairs"),

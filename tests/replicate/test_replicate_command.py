@@ -144,7 +144,7 @@ def test_json(call):
 def test_the_command_names_the_data_as_they_were_given(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my {data}").mkdir()
-    assert json.loads(call("one", "--json", "--data", "my {data}")[1])[0]["command"].endswith(" --data my {data}")
+    assert json.loads(call("one", "--json", "--data", "my {data}")[1])[0]["command"].endswith(" --data 'my {data}'")
 
 
 def test_all_is_all_and_shared_cells_are_computed_once(call, tmp_path):

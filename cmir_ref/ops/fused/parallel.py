@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 SAMPLES = 8  # in a block at most: few hand-offs between threads, and still enough blocks to share out
@@ -45,19 +45,25 @@ def each(work: Callable, parts: list) -> list:
 
     Results come in the order of the parts: sums over them do not depend on the number of threads.
     """
-    results, numbers = [None] * len(parts), iter(range(len(parts)))
+    results, numbers = [None] * len(parts), iter(range(len(parts)))  # that threads share: next() is one step for them
 
-    def some():  # each takes the next part, whichever it is
-        for i in numbers:
-            results[i] = work(parts[i])
+    def some():
+        try:
+            for i in numbers:
+                results[i] = work(parts[i])
+        except BaseException:
+            for _ in numbers:  # nobody begins another part
+                pass
+            raise
 
     with single_threaded_blas():
         helpers = [_pool().submit(some) for _ in range(min(cores(), len(parts)) - 1)]
         try:
             some()
         finally:
-            for helper in helpers:
-                helper.cancel() or helper.result()
+            wait(helper for helper in helpers if not helper.cancel())
+        for helper in helpers:
+            helper.cancelled() or helper.result()
     return results
 
 
