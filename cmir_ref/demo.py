@@ -17,6 +17,8 @@ import numpy as np
 
 from . import runs, search, two_stages, workers
 from .config import Config, load_config
+from .data import samples_dir
+from .data.speech import log_mel_patch
 from .errors import InputError
 from .reports import plots
 from .reports.gallery import cards
@@ -75,6 +77,7 @@ def demo(
     parts = {}
     beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
     try:
+        beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
             data = runs.load_data(config, progress=progress)
             with watch() as told:
