@@ -68,7 +68,7 @@ def demo(
 
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
     the networks are trained, and `watch` makes a context manager that is told of a run's progress. Raises `InputError`
-    for an `out` that exists.
+    for an `out` that exists. Other processes help, so a script calls this under `if __name__ == "__main__"`.
     """
     started, out = time.perf_counter(), Path(out)
     if out.exists():

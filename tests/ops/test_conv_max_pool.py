@@ -1,8 +1,7 @@
 """The fused pair is its plain twin: same values, winners and gradients."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, current_thread, main_thread
-from time import sleep
+from threading import Barrier, Event, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -123,22 +122,22 @@ def test_an_error_in_one_block_is_not_swallowed(monkeypatch, threads):
         parallel.each_block(lambda block: 1 // (block.start - second), 12)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_nothing_is_begun_after_an_error(monkeypatch, threads):
-    monkeypatch.setattr(parallel, "cores", lambda: threads)
-    failed, late = Event(), []
+def test_nothing_is_begun_after_an_error(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    both, done = Barrier(2), []
 
     def work(part):
-        if part == 0:
-            failed.set()
+        if not done:
+            both.wait(10)  # each thread has a part
+        if current_thread() is not main_thread():
             raise KeyboardInterrupt
-        assert failed.wait(10)
-        sleep(0.05)  # while the other thread ends
-        late.append(part)
+        pool.submit(int).result()  # after the pool's only thread has left its parts
+        done.append(part)
 
-    with pytest.raises(KeyboardInterrupt):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
         parallel.each(work, list(range(20)))
-    assert len(late) < threads
+    assert len(done) == 1
 
 
 def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):

@@ -104,7 +104,7 @@ bugs(
 bugs(
     "ops/fused/tiles.py",
     ("pad-shifted", "border : border + self.h, border", "0 : self.h, border", FUSED + "test_values_and_gradients"),
-    ("samples-on-top-of-each-other", "(self.h + self.k - 1) * self.line * pixel, ", "0, ",
+    ("samples-on-top-of-each-other", "self.lines * self.line * pixel, ", "0, ",
      FUSED + "test_values_and_gradients"),
     ("last-stack-forgotten", "range(block.start, block.stop, self.samples)",
      "range(block.start, max(block.stop - self.samples, 1), self.samples)", FUSED + "test_values_and_gradients"),

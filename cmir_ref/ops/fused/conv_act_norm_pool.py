@@ -163,7 +163,7 @@ def _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient):
                 if input_gradient:
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
-                dx[stack] = tiles.inner(dpadded, len(dx[stack]))
+                dx[stack] = tiles.inner(dpadded)
         return dw, db
 
     dw, db = np.zeros_like(w), np.zeros(cache.b.shape)

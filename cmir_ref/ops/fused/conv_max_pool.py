@@ -96,7 +96,7 @@ def conv_max_pool_backward(
                 if input_gradient:
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
-                dx[stack] = tiles.inner(dpadded, len(dx[stack]))
+                dx[stack] = tiles.inner(dpadded)
         return dw, channel_sum(wide(dy[block])[0], w.shape[-1])
 
     dw, db = np.zeros_like(w), np.zeros_like(w, shape=w.shape[-1:])

@@ -24,7 +24,7 @@ class Tiles:
         self.k, self.d, self.f, self.w = w.shape[0], w.shape[-1], factor, w
         self.high, self.wide = self.h // factor, self.width // factor
         self.kernel = w.reshape(-1, self.d)
-        self.line = self.width + self.k - 1  # pixels of a padded line
+        self.line, self.lines = self.width + self.k - 1, self.h + self.k - 1  # a padded line, and how many of them
         row = factor * factor * self.wide * (self.kernel.shape[0] + self.d) * w.itemsize
         self.height = min(max(TILE // max(row, 1), 1), self.high)  # rows of windows in a tile
         self.samples = min(max(TILE // max(row * self.high, 1), 1), SAMPLES)  # in a stack
@@ -36,18 +36,18 @@ class Tiles:
 
     def empty(self) -> np.ndarray:
         """Room for a stack of samples inside borders, and for what the last taps see behind the last pixel."""
-        lines = self.samples * (self.h + self.k - 1)
-        return np.empty((lines * self.line + self.k - 1, self.c), dtype=self.w.dtype)
+        pixels = self.samples * self.lines * self.line + self.k - 1
+        return np.empty((pixels, self.c), dtype=self.w.dtype)
 
     def stacks(self, block: slice) -> Iterator[slice]:
         """The samples of a block, a stack at a time."""
         return (slice(i, min(i + self.samples, block.stop)) for i in range(block.start, block.stop, self.samples))
 
-    def inner(self, padded: np.ndarray, samples: int) -> np.ndarray:
-        """A view of the samples inside their borders."""
-        border, lines = self.k // 2, self.h + self.k - 1
-        stack = padded[: self.samples * lines * self.line].reshape(self.samples, lines, self.line, self.c)
-        return stack[:samples, border : border + self.h, border : border + self.width]
+    def inner(self, padded: np.ndarray) -> np.ndarray:
+        """A view of the loaded stack inside its borders."""
+        border = self.k // 2
+        stack = padded[: self.count * self.lines * self.line].reshape(self.count, self.lines, self.line, self.c)
+        return stack[:, border : border + self.h, border : border + self.width]
 
     def view(self, padded: np.ndarray, rows: slice, shape: tuple, strides: tuple, tap: int = 0) -> np.ndarray:
         """`padded` from the tile's first pixel on, moved by a tap of the kernel."""
@@ -57,12 +57,12 @@ class Tiles:
     def steps(self) -> tuple[int, int, int]:
         """Bytes from a sample, a line and a pixel of the stack to the next."""
         pixel = self.padded.strides[0]
-        return (self.h + self.k - 1) * self.line * pixel, self.line * pixel, pixel
+        return self.lines * self.line * pixel, self.line * pixel, pixel
 
     def load(self, x: np.ndarray) -> None:
         """Takes a stack of samples."""
         self.count = len(x)
-        self.inner(self.padded, len(x))[...] = x
+        self.inner(self.padded)[...] = x
 
     def columns(self, rows: slice, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
         """What the kernel sees from the places of the tile, laid out by `shape` and `strides`: (places, k·k·C)."""
