@@ -1,7 +1,7 @@
 """Where arrays live.
 
-Every function of `ops/`, `losses/` and `models/` asks its own arrays which library they belong to, so the same source
-runs on NumPy and on CuPy. Randomness is always drawn on the host: both devices see the same numbers.
+Every function of `ops/`, `nets/`, `cmirnet/` and `hashing/` asks its own arrays which library they belong to, so the
+same source runs on NumPy and on CuPy. Randomness is always drawn on the host: both devices see the same numbers.
 """
 
 import textwrap

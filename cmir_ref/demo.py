@@ -16,6 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import runs, search, two_stages, workers
+from .cmirnet.stages import (
+    Source,
+    embed,
+    forward_all,
+    init_pretrainer,
+    init_stage2,
+    pretrainer,
+    stage1_task,
+    stage2_network,
+    stage2_task,
+)
 from .config import Config, load_config
 from .data import samples_dir
 from .data.speech import log_mel_patch
@@ -27,17 +38,6 @@ from .reports.report import loss_weights, stage_lines
 from .retrieval import evaluate_direction
 from .training.inputs import fit_normaliser
 from .training.loop import new_state, train_epochs
-from .training.stages import (
-    Source,
-    embed,
-    forward_all,
-    init_pretrainer,
-    init_stage2,
-    pretrainer,
-    stage1_task,
-    stage2_network,
-    stage2_task,
-)
 
 SCENARIOS = ("pan-mul", "image-speech")
 ORTHOGONALITY = {"without the orthogonality term": 0.0, "with it": 1.0}

@@ -19,34 +19,39 @@ EQUATIONS = (
         "1",
         "pretraining",
         "CE + ‖ZᵀZ − I‖²_F",
-        "losses.eq1_pretraining.pretraining_loss",
+        "cmirnet.eq1_pretraining.pretraining_loss",
         "eq1",
         "06_soft_orthogonality",
     ),
-    Equation("2", "alignment", "‖V_a − V_b‖²_F", "losses.eq2_alignment.alignment", "eq2", "07_shared_space"),
+    Equation("2", "alignment", "‖V_a − V_b‖²_F", "cmirnet.eq2_alignment.alignment", "eq2", "07_shared_space"),
     Equation(
-        "3", "classification", "CE(V_ab w_c, Y)", "losses.eq3_classification.classification", "eq3", "07_shared_space"
+        "3", "classification", "CE(V_ab w_c, Y)", "cmirnet.eq3_classification.classification", "eq3", "07_shared_space"
     ),
     Equation(
-        "4", "feature norm", "‖V_a‖²_F + ‖V_b‖²_F", "losses.eq4_feature_norm.feature_norm", "eq4", "07_shared_space"
+        "4", "feature norm", "‖V_a‖²_F + ‖V_b‖²_F", "cmirnet.eq4_feature_norm.feature_norm", "eq4", "07_shared_space"
     ),
     Equation(
         "5",
         "reconstruction",
         "‖D_ab(V_a) − Z_b‖²_F + ‖D_ba(V_b) − Z_a‖²_F",
-        "losses.eq5_reconstruction.reconstruction",
+        "cmirnet.eq5_reconstruction.reconstruction",
         "eq5",
         "07_shared_space",
     ),
-    Equation("6", "total", "λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R", "losses.eq6_total.total", "eq6", "09_training"),
+    Equation("6", "total", "λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R", "cmirnet.eq6_total.total", "eq6", "09_training"),
     Equation(
-        "7", "α-regulariser", "‖w_a − α‖²_F + ‖w_b − α‖²_F", "losses.eq7_regulariser.regulariser", "eq7", "08_why_alpha"
+        "7",
+        "α-regulariser",
+        "‖w_a − α‖²_F + ‖w_b − α‖²_F",
+        "cmirnet.eq7_regulariser.regulariser",
+        "eq7",
+        "08_why_alpha",
     ),
     Equation(
         "8",
         "Algorithm 1's objective",
         "eq. 6 without R (weights.r = 0), through the latent network",
-        "models.objective.objective",
+        "cmirnet.objective.objective",
         "objective",
         "09_training",
     ),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .backend import library, rng, to_device, to_host
+from .cmirnet.stages import Source, embed, forward_all, pretrainer
 from .data import Modality, read_query
 from .errors import InputError
 from .reports.gallery import Example, gallery_page
@@ -14,7 +15,6 @@ from .retrieval import nearest
 from .runs import DIRECTIONS, Run, data_of, label_names, protocol_of, rows_of, side, stage2_of, trains_stage1
 from .training.folder import below
 from .training.inputs import Normaliser
-from .training.stages import Source, embed, forward_all, pretrainer
 
 
 class Hit(NamedTuple):

@@ -9,15 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .backend import library, rng
-from .config import Config
-from .data import Dataset, Modality, Splits, pairs_of
-from .models.head import PretrainerOutput
-from .reports.report import write_report
-from .runs import PARTS, Embeddings, Run, evaluate, parts_of, trains_stage1, write_embeddings
-from .search import write_gallery
-from .training.folder import Folder
-from .training.inputs import fit_normaliser
-from .training.stages import (
+from .cmirnet.stages import (
     Source,
     embed,
     forward_all,
@@ -28,6 +20,14 @@ from .training.stages import (
     stage2_network,
     stage2_task,
 )
+from .config import Config
+from .data import Dataset, Modality, Splits, pairs_of
+from .nets.head import PretrainerOutput
+from .reports.report import write_report
+from .runs import PARTS, Embeddings, Run, evaluate, parts_of, trains_stage1, write_embeddings
+from .search import write_gallery
+from .training.folder import Folder
+from .training.inputs import fit_normaliser
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small products: more threads cost more, and would change the sums

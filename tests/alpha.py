@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_ref.losses import Readings, Weights
-from cmir_ref.models.latent import Latent, encode, init_latent
-from cmir_ref.models.objective import objective, objective_backward
+from cmir_ref.cmirnet import Readings, Weights
+from cmir_ref.cmirnet.latent import Latent, encode, init_latent
+from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.params import Params, flatten
 from cmir_ref.retrieval import average_precision, collapse, evaluate_direction
 from cmir_ref.training.adam import adam
@@ -494,7 +494,7 @@ def claims() -> list[tuple[str, str, str, str, str]]:
             "all, α = 0",
             "holds for element-wise and norm; released is ‖w‖, not ‖w‖²",
             "25, 25 and 5 at ‖w‖ = 5",
-            "tests/losses/test_eq7_regulariser.py::test_alpha_zero_is_the_plain_penalty",
+            "tests/cmirnet/test_eq7_regulariser.py::test_alpha_zero_is_the_plain_penalty",
         ),
         (
             NOT_TRIVIAL,

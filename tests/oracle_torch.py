@@ -325,48 +325,46 @@ TWINS = {
     "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
     "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.norm, s.reduction),
-    "losses.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
-    "losses.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
+    "cmirnet.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
+    "cmirnet.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
         **x, y=tensor(s.labels), kind=s.kind, weight=s.weight, target=s.target, scaled=s.scaled
     )[0],
-    "losses.eq2_alignment.alignment": lambda s, x: eq2(**x, norm=s.norm, reduction=s.reduction),
-    "losses.eq3_classification.classification": _eq3,
-    "losses.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
-    "losses.eq5_reconstruction.reconstruction": lambda s, x: eq5(
+    "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, norm=s.norm, reduction=s.reduction),
+    "cmirnet.eq3_classification.classification": _eq3,
+    "cmirnet.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
+    "cmirnet.eq5_reconstruction.reconstruction": lambda s, x: eq5(
         **x, target=s.target, norm=s.norm, reduction=s.reduction
     ),
-    "losses.eq6_total.total": _eq6,
-    "losses.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
-    "models.hashing.dcmh.likelihood": lambda s, x: likelihood(**x, similar=tensor(s.similar)),
-    "models.hashing.dcmh.dcmh": lambda s, x: dcmh(
+    "cmirnet.eq6_total.total": _eq6,
+    "cmirnet.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
+    "hashing.dcmh.likelihood": lambda s, x: likelihood(**x, similar=tensor(s.similar)),
+    "hashing.dcmh.dcmh": lambda s, x: dcmh(
         **x,
         **{name: tensor(getattr(s, name)) for name in ("similar", "b_f", "b_g")},
         **{name: None if (r := getattr(s, name)) is None else tensor(r) for name in ("rest_f", "rest_g")},
         gamma=s.gamma,
         eta=s.eta,
     ),
-    "models.hashing.sidhcnn.sidhcnn": lambda s, x: sidhcnn(
+    "hashing.sidhcnn.sidhcnn": lambda s, x: sidhcnn(
         **x, similar=tensor(s.similar), b=tensor(s.b), mu=s.mu, gamma=s.gamma, eta=s.eta
     ),
-    "models.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
-    "models.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
-    "models.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(
-        x, x["x"], s.arch, mask=tensor(s.masks["z"])
-    ),
-    "models.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
+    "nets.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
+    "nets.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
+    "nets.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(x, x["x"], s.arch, mask=tensor(s.masks["z"])),
+    "nets.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
         x, x["x"], s.arch, s.mode, each(s.buffers), tensor(s.masks["z"])
     ),
-    "models.pretraining.pretraining_objective": lambda s, x: pretraining_objective(
+    "cmirnet.pretraining_objective.pretraining_objective": lambda s, x: pretraining_objective(
         x, x["x"], tensor(s.y), s.network.arch, tensor(s.masks["z"]), **s.reading
     )[0],
-    "models.latent.latent_network": lambda s, x: latent_network(x, (x["z_a"], x["z_b"]), s.arch, each(s.masks)),
-    "models.objective.objective": lambda s, x: objective(
+    "cmirnet.latent.latent_network": lambda s, x: latent_network(x, (x["z_a"], x["z_b"]), s.arch, each(s.masks)),
+    "cmirnet.objective.objective": lambda s, x: objective(
         x, (x["z_a"], x["z_b"]), each(s.y), s.arch, s.weights, s.readings, s.layers, each(s.masks)
     )[0],
-    "models.many.many_objective": lambda s, x: many_objective(
+    "cmirnet.many.many_objective": lambda s, x: many_objective(
         x, {m: x[f"z_{m}"] for m in "abc"}, tensor(s.y), s.arch, s.WEIGHTS, s.readings, s.layers, each(s.masks)
     ),
-    "models.end_to_end.end_to_end": _end_to_end,
+    "cmirnet.end_to_end.end_to_end": _end_to_end,
 }
 
 

@@ -44,7 +44,7 @@ from alpha import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmir_ref.losses import Readings, Weights
+from cmir_ref.cmirnet import Readings, Weights
 from cmir_ref.retrieval import average_precision, chance, evaluate_direction, nearest
 
 FEW = settings(max_examples=max(1, settings.default.max_examples // 5))

@@ -1,6 +1,6 @@
 """One step of stage 1 (loss, gradients, Adam) of the convolution pretrainer, batch 64, float32, against PyTorch."""
 
-from ..ops.fused.parallel import single_threaded_blas
+from ..parallel import single_threaded_blas
 from ..training.loop import keep_freed_memory
 from .peers import Case, Side
 from .steps import CHECKED, ENTRIES, LAYOUTS, SHAPES, conv_step, torch_conv_step

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ..cmirnet.stages import Source, init_pretrainer, stage1_task
 from ..config import Config
 from ..data import samples_dir
 from ..data.dsrsid import FIELDS, FILE, LABELS, open_tiles
@@ -17,7 +18,6 @@ from ..params import Params, flatten
 from ..training.adam import adam
 from ..training.inputs import ahead, fit_normaliser, random_symmetry
 from ..training.loop import keep_freed_memory
-from ..training.stages import Source, init_pretrainer, stage1_task
 from .peers import Case, Side
 
 CONFIG = Config(scenario="pan-mul", image_size=256)

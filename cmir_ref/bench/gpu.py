@@ -29,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import GPUUnavailable, describe, library, to_device, to_host
+from ..cmirnet.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 from ..config import load_config
 from ..data import load
 from ..kernels import adam_step, adam_step_plain
@@ -37,7 +38,6 @@ from ..ops.sums import column_sum
 from ..retrieval import evaluate_direction
 from ..training.inputs import OnDevice, fit_normaliser
 from ..training.loop import new_state, train_epochs
-from ..training.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 from .peers import compare
 from .steps import (
     CHECKED,

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import to_device
+from ..cmirnet.end_to_end import end_to_end, end_to_end_backward
+from ..cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
+from ..cmirnet.stages import init_stage2, stage2_network
 from ..config import load_config
-from ..models.end_to_end import end_to_end, end_to_end_backward
-from ..models.pretrainers import choose_pretrainer
-from ..models.pretraining import pretraining_objective, pretraining_objective_backward
+from ..nets.pretraining import choose_pretrainer
 from ..params import Params, flatten
 from ..training.adam import adam
-from ..training.stages import init_stage2, stage2_network
 
 SHAPES = {"pan": (256, 256, 1), "mul": (64, 64, 4)}
 ORDERS = {  # block order, batch normalisation

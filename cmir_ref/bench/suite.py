@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import InputError
-from ..ops.fused.parallel import cores
+from ..parallel import cores
 from .peers import Case, Entry, interleaved, turns, version_of
 
 KINDS = ("conv", "latent", "retrieval", "data")

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data import ucmerced, wald
-from cmir_ref.data.cache import cached_scenes
-from cmir_ref.data.dsrsid import load_dsrsid
-from cmir_ref.data.features import load_features, load_scores, load_unified, write_features
-from cmir_ref.data.folder import load_folder
-from cmir_ref.data.images import read_image
-from cmir_ref.data.locate import data_folder, find
-from cmir_ref.data.pairs import draw_pairs, given_pairs, pairs_of
-from cmir_ref.data.progress import track
-from cmir_ref.data.query import read_query
-from cmir_ref.data.records import Dataset, Modality, as_multi_hot, check
-from cmir_ref.data.samples import samples_dir, write_samples
-from cmir_ref.data.speech import load_speech, log_mel_patch
-from cmir_ref.data.speech_features import load_speech_features
-from cmir_ref.data.splits import PROTOCOLS, Splits, split
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from . import ucmerced, wald
+from .cache import cached_scenes
+from .dsrsid import load_dsrsid
+from .features import load_features, load_scores, load_unified, write_features
+from .folder import load_folder
+from .images import read_image
+from .locate import data_folder, find
+from .pairs import draw_pairs, given_pairs, pairs_of
+from .progress import track
+from .query import read_query
+from .records import Dataset, Modality, as_multi_hot, check
+from .samples import samples_dir, write_samples
+from .speech import load_speech, log_mel_patch
+from .speech_features import load_speech_features
+from .splits import PROTOCOLS, Splits, split
 
 __all__ = [
     "DATASETS",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref import params
-from cmir_ref.data.dsrsid import LABEL_NAMES
-from cmir_ref.data.records import Modality
-from cmir_ref.data.samples import whole_folder, write_land_cover, write_objects
-from cmir_ref.errors import InputError
+from .. import params
+from ..errors import InputError
+from .dsrsid import LABEL_NAMES
+from .records import Modality
+from .samples import whole_folder, write_land_cover, write_objects
 
 RADAR = "radar.safetensors"
 VERSION = 1  # of what the generator draws: raise it whenever a scene would come out differently
@@ -46,11 +46,11 @@ def cached_radar(count: int, *, seed: int = 0, progress: bool = False) -> Path:
     """
 
     def write(folder: Path) -> None:
-        from cmir_ref.data import scenes
-        from cmir_ref.data.scenes.radar import radar
+        from . import world
+        from .world.radar import radar
 
         items = [(seed, k, k % len(LABEL_NAMES)) for k in range(count)]
-        params.save(folder / RADAR, {"x": np.stack(list(scenes.generate(radar, items, progress=progress)))})
+        params.save(folder / RADAR, {"x": np.stack(list(world.generate(radar, items, progress=progress)))})
 
     return _cached("radar", count, seed, write)
 

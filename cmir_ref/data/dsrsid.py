@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.locate import find
-from cmir_ref.data.records import Dataset, Modality
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .locate import find
+from .records import Dataset, Modality
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")

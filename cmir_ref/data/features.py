@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.dsrsid import LABEL_NAMES
-from cmir_ref.data.locate import find
-from cmir_ref.data.mat import read_field
-from cmir_ref.data.records import Dataset, Modality
-from cmir_ref.data.ucmerced import CLASS_NAMES, load_multilabels
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .dsrsid import LABEL_NAMES
+from .locate import find
+from .mat import read_field
+from .records import Dataset, Modality
+from .ucmerced import CLASS_NAMES, load_multilabels
 
 FIELDS = {  # file: the arrays in it
     "pan_features": ("features",),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.images import read_images
-from cmir_ref.data.locate import data_folder, subfolders
-from cmir_ref.data.records import Modality
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .images import read_images
+from .locate import data_folder, subfolders
+from .records import Modality
 
 
 def load_folder(

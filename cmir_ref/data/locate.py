@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cmir_ref.errors import InputError
+from ..errors import InputError
 
 
 def data_folder(root: str | Path | None) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.errors import InputError
+from ..errors import InputError
 
 
 def read_mat(path: str | Path) -> dict[str, np.ndarray]:

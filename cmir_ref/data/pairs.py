@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cmir_ref.data.records import Dataset, as_multi_hot
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .records import Dataset, as_multi_hot
 
 
 def draw_pairs(

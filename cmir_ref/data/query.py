@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data import dsrsid, wald
-from cmir_ref.data.images import is_grey, read_image
-from cmir_ref.data.mat import read_mat, split_row
-from cmir_ref.data.records import Modality
-from cmir_ref.data.speech import log_mel_patch
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from . import dsrsid, wald
+from .images import is_grey, read_image
+from .mat import read_mat, split_row
+from .records import Modality
+from .speech import log_mel_patch
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
 

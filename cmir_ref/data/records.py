@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmir_ref.errors import InputError
+from ..errors import InputError
 
 
 class Modality(NamedTuple):

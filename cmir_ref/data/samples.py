@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cmir_ref.data import dsrsid, ucmerced
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from . import dsrsid, ucmerced
 
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, HDF5 schema 1.00, the simulated world of cmir_ref"
 A_CLASS = 100  # images that UC Merced's layout has room for in a class
@@ -61,7 +61,7 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
     """
     import h5py
 
-    from cmir_ref.data import scenes
+    from . import world
 
     path = folder / dsrsid.FILE
     with h5py.File(path, "w", userblock_size=512) as file:
@@ -72,7 +72,7 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
 
         pan, mul = create("pan", 256, 256), create("mul", 4, 64, 64)
         items = [(seed, k, _label(k)) for k in range(pairs)]
-        for k, pair in enumerate(scenes.generate(scenes.land_cover, items, progress=progress)):
+        for k, pair in enumerate(world.generate(world.land_cover, items, progress=progress)):
             pan[k], mul[k] = pair.pan[..., 0].T, pair.mul.T
         labels = file.create_dataset(dsrsid.LABELS, data=_label(np.arange(pairs))[None] + 1.0)
         for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
@@ -117,10 +117,10 @@ def write_objects(folder: Path, images: int, *, seed: int = 0, progress: bool = 
 
 def _placed(images: int, seed: int, progress: bool) -> Iterator[tuple[int, Any]]:
     """The first `images` scenes, each with its column, 100 · class + NN: NN counts the scenes of a class."""
-    from cmir_ref.data import scenes
+    from . import world
 
     taken = [0] * len(ucmerced.CLASS_NAMES)
-    for scene in scenes.generate(scenes.object_scene, [(seed, k) for k in range(images)], progress=progress):
+    for scene in world.generate(world.object_scene, [(seed, k) for k in range(images)], progress=progress):
         c = ucmerced.CLASS_NAMES.index(scene.scene_class)
         if taken[c] == A_CLASS:
             raise InputError(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.locate import data_folder, subfolders
-from cmir_ref.data.progress import track
-from cmir_ref.data.records import Modality
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .locate import data_folder, subfolders
+from .progress import track
+from .records import Modality
 
 RATE = 16000  # Hz
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms

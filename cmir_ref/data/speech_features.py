@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.locate import find
-from cmir_ref.data.mat import read_field
-from cmir_ref.data.records import Modality
-from cmir_ref.data.ucmerced import LABEL_NAMES
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .locate import find
+from .mat import read_field
+from .records import Modality
+from .ucmerced import LABEL_NAMES
 
 
 def load_speech_features(root: str | Path, *, name: str = "speech") -> Modality:

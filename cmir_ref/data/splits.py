@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_ref.backend import rng
-from cmir_ref.data.records import Dataset, Modality, as_multi_hot
-from cmir_ref.errors import InputError
+from ..backend import rng
+from ..errors import InputError
+from .records import Dataset, Modality, as_multi_hot
 
 PROTOCOLS = ("paper", "recordings", "voices")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_ref.data.images import read_images
-from cmir_ref.data.locate import find, subfolders
-from cmir_ref.data.mat import read_field
-from cmir_ref.data.records import Modality
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .images import read_images
+from .locate import find, subfolders
+from .mat import read_field
+from .records import Modality
 
 LABEL_NAMES = (
     "airplane", "bare-soil", "buildings", "cars", "chaparral", "court", "dock", "field", "grass", "mobile-home",

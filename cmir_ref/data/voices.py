@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_ref.backend import rng
-from cmir_ref.data.progress import track
-from cmir_ref.data.samples import whole_folder
-from cmir_ref.data.speech import RATE
-from cmir_ref.data.ucmerced import LABEL_NAMES
-from cmir_ref.errors import InputError
+from ..backend import rng
+from ..errors import InputError
+from .progress import track
+from .samples import whole_folder
+from .speech import RATE
+from .ucmerced import LABEL_NAMES
 
 ESPEAK_RATE = 22050  # Hz
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cmir_ref.data.progress import track
-from cmir_ref.data.records import Dataset, Modality
-from cmir_ref.errors import InputError
+from ..errors import InputError
+from .progress import track
+from .records import Dataset, Modality
 
 FACTOR = 4  # PAN pixels to a MUL pixel, along each side
 GAIN = 0.3  # of the MTF at MUL's Nyquist frequency; multi-spectral sensors have 0.2 to 0.4

@@ -28,8 +28,8 @@ from ..config import Config, load_config, to_toml
 from ..data import Dataset, Splits
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..models.head import PretrainerOutput
-from ..ops.fused.parallel import cores
+from ..nets.head import PretrainerOutput
+from ..parallel import cores
 from ..training.folder import Folder, write_text
 from ..workers import begin
 from .worlds import REAL, Scale

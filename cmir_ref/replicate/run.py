@@ -57,7 +57,7 @@ def section_of(lab: Lab, name: str) -> Section:
     """The experiment of this name, computed as far as it is not there, with its settings and what it took."""
     lab.asked.clear()
     lab.seconds.clear()
-    section = getattr(import_module(f"{__package__}.{name}"), name)(lab)
+    section = getattr(import_module(f".cmirnet.{name}", __package__), name)(lab)
     settings = section.settings or {world: settings_of(configs) for world, configs in lab.asked.items()}
     return section._replace(command=lab.command(name), seconds=sum(lab.seconds.values()), settings=settings)
 

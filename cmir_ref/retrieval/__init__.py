@@ -1,8 +1,8 @@
 """Retrieval: exact nearest neighbours, ranking metrics and the collapse test."""
 
-from cmir_ref.retrieval.collapse import collapse
-from cmir_ref.retrieval.distances import Space, distance_of, levels, prepare, squared_distances
-from cmir_ref.retrieval.metrics import (
+from .collapse import collapse
+from .distances import Space, distance_of, levels, prepare, squared_distances
+from .metrics import (
     average_precision,
     chance,
     evaluate_direction,
@@ -11,7 +11,7 @@ from cmir_ref.retrieval.metrics import (
     relevance,
     tie_groups,
 )
-from cmir_ref.retrieval.neighbours import nearest
+from .neighbours import nearest
 
 __all__ = [
     "Space",

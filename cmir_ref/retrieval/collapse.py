@@ -1,8 +1,8 @@
 """Has the common space shrunk to a point?"""
 
-from cmir_ref.backend import Array, get_xp
-from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import embeddings
+from ..backend import Array, get_xp
+from ..errors import InputError
+from .distances import embeddings
 
 
 def collapse(v_a: Array, v_b: Array) -> dict:

@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cmir_ref.backend import Array, get_xp
-from cmir_ref.errors import InputError
-from cmir_ref.ops.fused.parallel import cores, each
+from ..backend import Array, get_xp
+from ..errors import InputError
+from ..parallel import cores, each
 
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7

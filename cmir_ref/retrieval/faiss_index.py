@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cmir_ref.backend import get_xp
-from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import Space
+from ..backend import get_xp
+from ..errors import InputError
+from .distances import Space
 
 SPARE = 16  # candidates beyond the k-th: room for rounding and ties
 

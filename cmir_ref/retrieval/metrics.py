@@ -7,10 +7,10 @@ neither ranked nor counted. Per-query results are NaN where a query has no relev
 
 from typing import NamedTuple
 
-from cmir_ref.backend import Array, get_xp, to_host
-from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import blocks, each_block, exclusions, levels, prepare
-from cmir_ref.retrieval.neighbours import put_last, smallest
+from ..backend import Array, get_xp, to_host
+from ..errors import InputError
+from .distances import blocks, each_block, exclusions, levels, prepare
+from .neighbours import put_last, smallest
 
 BYTES = 64  # of a (query, item) pair at the peak: level, relevance, sorted copy, running counts
 

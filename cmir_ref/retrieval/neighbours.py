@@ -3,9 +3,9 @@
 import math
 from functools import cache
 
-from cmir_ref.backend import Array, get_xp
-from cmir_ref.errors import InputError
-from cmir_ref.retrieval.distances import (
+from ..backend import Array, get_xp
+from ..errors import InputError
+from .distances import (
     Space,
     blocks,
     distance_of,
@@ -16,9 +16,9 @@ from cmir_ref.retrieval.distances import (
     prepare,
     with_factors,
 )
-from cmir_ref.retrieval.faiss_index import find
-from cmir_ref.retrieval.sieve import BYTES as SIEVED
-from cmir_ref.retrieval.sieve import QUERIES, TILE, candidates, sieve
+from .faiss_index import find
+from .sieve import BYTES as SIEVED
+from .sieve import QUERIES, TILE, candidates, sieve
 
 BYTES = 48  # of a (query, item) pair at the peak: its level and, for large k, the packed copies
 

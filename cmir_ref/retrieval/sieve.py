@@ -9,8 +9,8 @@ query remain. Only the minima are kept; the few groups that reach below the boun
 
 from typing import NamedTuple
 
-from cmir_ref.backend import Array, get_xp
-from cmir_ref.retrieval.distances import Space, each_block
+from ..backend import Array, get_xp
+from .distances import Space, each_block
 
 GROUP = 16
 TILE = 128 * GROUP  # columns of a product: with 128 queries it stays in the processor's cache

@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cmir_ref import evaluate, load_config, load_data, train
+from cmir_ref.cmirnet.stages import Source, embed
 from cmir_ref.data import Dataset, Modality, log_mel_patch, read_image, samples_dir
 from cmir_ref.reports.gallery import stretch
 from cmir_ref.reports.lesson import begin, numbers, pictures, show, sound
@@ -30,7 +31,6 @@ from cmir_ref.retrieval import evaluate_direction, nearest
 from cmir_ref.runs import label_names, rows_of, stage2_of
 from cmir_ref.search import stage1_features
 from cmir_ref.training.inputs import Normaliser
-from cmir_ref.training.stages import Source, embed
 
 begin()
 EVERY_TILE = np.arange(40)

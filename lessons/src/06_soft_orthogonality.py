@@ -4,7 +4,7 @@
 #     question: What does soft orthogonality ask of features, can it be had, and what does it do to a network in training?
 #     minutes: 40
 #     needs: ["03", "04", "05"]
-#     derives: [ops.frobenius, losses.eq1_pretraining, models.feature_pretrainer, models.conv_pretrainer, models.pretrainers, models.pretraining]
+#     derives: [ops.frobenius, cmirnet.eq1_pretraining, nets.feature_pretrainer, nets.conv_pretrainer, nets.pretraining, cmirnet.pretraining_objective]
 # ---
 
 # %% [markdown]
@@ -149,7 +149,7 @@ print("right, for more samples than features, for fewer, and for one feature")
 # %%
 import inspect
 
-from cmir_ref.losses.eq1_pretraining import pretraining_loss, soft_orthogonality, soft_orthogonality_backward
+from cmir_ref.cmirnet.eq1_pretraining import pretraining_loss, soft_orthogonality, soft_orthogonality_backward
 
 print(inspect.getsource(soft_orthogonality_backward).split('"""')[-1])
 error_of_orthogonality = 0.0
@@ -283,8 +283,8 @@ assert second < 1e-3 and alike > 0.99 and np.allclose(ends["ones"].T @ ends["one
 # Nothing new is needed. For vectors (here already the last layers): linear, ReLU, that is $Z$; dropout; linear; cross entropy. $Z$ is used **twice**, by the classifier and by $O$; so, as in lesson 02, its two gradients are **added**. By hand:
 
 # %%
-from cmir_ref.models.pretrainers import choose_pretrainer
-from cmir_ref.models.pretraining import pretraining_objective, pretraining_objective_backward
+from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
+from cmir_ref.nets.pretraining import choose_pretrainer
 from cmir_ref.ops.dropout import dropout, dropout_backward
 from cmir_ref.ops.linear import linear, linear_backward
 from cmir_ref.ops.relu import relu, relu_backward
@@ -372,13 +372,13 @@ assert np.allclose(z, out.z, rtol=1e-4, atol=1e-4)
 
 # %%
 from cmir_ref.gradcheck import directional
-from cmir_ref.models.conv_pretrainer import (
+from cmir_ref.nets.conv_pretrainer import (
     ConvPretrainer,
     conv_pretrainer,
     conv_pretrainer_backward,
     init_conv_pretrainer,
 )
-from cmir_ref.models.pretrainers import Pretrainer
+from cmir_ref.nets.pretraining import Pretrainer
 
 conv_functions = (init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward)
 small = Pretrainer(*conv_functions, ConvPretrainer(pools=(2, 2, 4), channels=(3, 4, 5), fused=False))
@@ -533,5 +533,5 @@ numbers(
 #
 # ## Next
 #
-# [07 · The shared space](07_shared_space.ipynb): the second stage, one equation at a time. In the package: [`losses/eq1_pretraining.py`](../cmir_ref/losses/eq1_pretraining.py),
-# [`models/pretraining.py`](../cmir_ref/models/pretraining.py), [`models/conv_pretrainer.py`](../cmir_ref/models/conv_pretrainer.py), [`models/feature_pretrainer.py`](../cmir_ref/models/feature_pretrainer.py).
+# [07 · The shared space](07_shared_space.ipynb): the second stage, one equation at a time. In the package: [`cmirnet/eq1_pretraining.py`](../cmir_ref/cmirnet/eq1_pretraining.py),
+# [`cmirnet/pretraining_objective.py`](../cmir_ref/cmirnet/pretraining_objective.py), [`nets/conv_pretrainer.py`](../cmir_ref/nets/conv_pretrainer.py), [`nets/feature_pretrainer.py`](../cmir_ref/nets/feature_pretrainer.py).

@@ -4,7 +4,7 @@
 #     question: Where does each of the four losses push a point of the shared space?
 #     minutes: 35
 #     needs: ["03", "06"]
-#     derives: [losses.eq2_alignment, losses.eq3_classification, losses.eq4_feature_norm, losses.eq5_reconstruction, models.mlp, models.head, models.latent]
+#     derives: [cmirnet.eq2_alignment, cmirnet.eq3_classification, cmirnet.eq4_feature_norm, cmirnet.eq5_reconstruction, nets.mlp, nets.head, cmirnet.latent]
 # ---
 
 # %% [markdown]
@@ -123,7 +123,7 @@ errors = [
 # That is an arrow of length 1, however near the pairs are, and 0/0 when they have met. The package knows both readings, and answers 0 where the formula has no answer.
 
 # %%
-from cmir_ref.losses.eq2_alignment import alignment, alignment_backward
+from cmir_ref.cmirnet.eq2_alignment import alignment, alignment_backward
 
 released = lambda v: alignment(*v, norm="unsquared")[0]  # noqa: E731
 by_package = alignment_backward(1.0, alignment(v_a, v_b, norm="unsquared")[1])
@@ -223,7 +223,7 @@ print(f"modality a alone would be off by {relative_error(v_a.T @ du_a, complex_s
 # | concatenated | columns side by side, a pair is one row, $w_c$ is $(2 d_v, K)$ | the other reading of $V_{ab}$ |
 
 # %%
-from cmir_ref.losses.eq3_classification import classification, classification_backward
+from cmir_ref.cmirnet.eq3_classification import classification, classification_backward
 
 u_a, u_b = v_a @ w_c + b_c, v_b @ w_c + b_c
 for reading in ("shared", "separate"):
@@ -283,7 +283,7 @@ assert ap["shared"] > ap["separate"] + 0.2
 # and their *order* does not change.
 
 # %%
-from cmir_ref.losses.eq4_feature_norm import feature_norm, feature_norm_backward
+from cmir_ref.cmirnet.eq4_feature_norm import feature_norm, feature_norm_backward
 
 dv_a, dv_b = feature_norm_backward(1.0, feature_norm(v_a, v_b)[1])
 l4 = lambda v: (v[0] * v[0]).sum() + (v[1] * v[1]).sum()  # noqa: E731
@@ -339,7 +339,7 @@ errors += [
 # The package's function takes both reconstructions at once, and knows the released code's other reading: **own** targets, each decoder rebuilds the features of its own modality.
 
 # %%
-from cmir_ref.losses.eq5_reconstruction import reconstruction, reconstruction_backward
+from cmir_ref.cmirnet.eq5_reconstruction import reconstruction, reconstruction_backward
 
 from_a, from_b = v_a @ w_ab, v_b @ w_ba
 arrays = [from_a, from_b, z_a, z_b]
@@ -475,7 +475,7 @@ show(
 # Here they are by hand for two layers, beside the package's loop over them.
 
 # %%
-from cmir_ref.models.mlp import mlp, mlp_backward
+from cmir_ref.nets.mlp import mlp, mlp_backward
 
 x, upstream = rng.normal(size=(5, 4)), rng.normal(size=(5, 2))
 net = {
@@ -509,8 +509,8 @@ assert np.allclose(dx, delta1 @ net["e.1.w"].T, rtol=1e-13)
 # Both are compositions of pieces that we have; so a check of the whole, with a random upstream at every output, is a check of the glue.
 
 # %%
-from cmir_ref.models.head import PretrainerOutput, head, head_backward
-from cmir_ref.models.latent import Latent, init_latent, latent_network, latent_network_backward
+from cmir_ref.cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
+from cmir_ref.nets.head import PretrainerOutput, head, head_backward
 
 
 def worst_of(params, forward, grads, upstream):
@@ -624,6 +624,6 @@ numbers(
 #
 # ## Next
 #
-# [08 · Why α?](08_why_alpha.ipynb): what keeps all of this from shrinking to one point. In the package: [`eq2_alignment.py`](../cmir_ref/losses/eq2_alignment.py),
-# [`eq3_classification.py`](../cmir_ref/losses/eq3_classification.py), [`eq4_feature_norm.py`](../cmir_ref/losses/eq4_feature_norm.py),
-# [`eq5_reconstruction.py`](../cmir_ref/losses/eq5_reconstruction.py), [`models/latent.py`](../cmir_ref/models/latent.py).
+# [08 · Why α?](08_why_alpha.ipynb): what keeps all of this from shrinking to one point. In the package: [`eq2_alignment.py`](../cmir_ref/cmirnet/eq2_alignment.py),
+# [`eq3_classification.py`](../cmir_ref/cmirnet/eq3_classification.py), [`eq4_feature_norm.py`](../cmir_ref/cmirnet/eq4_feature_norm.py),
+# [`eq5_reconstruction.py`](../cmir_ref/cmirnet/eq5_reconstruction.py), [`cmirnet/latent.py`](../cmir_ref/cmirnet/latent.py).

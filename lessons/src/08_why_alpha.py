@@ -4,7 +4,7 @@
 #     question: Does α = 0 shrink the whole space to one point, and does α = 1 prevent it?
 #     minutes: 40
 #     needs: ["07"]
-#     derives: [losses.eq7_regulariser]
+#     derives: [cmirnet.eq7_regulariser]
 # ---
 
 # %% [markdown]
@@ -73,8 +73,8 @@ show(
 # zero, so the last two move $w$ along itself: longer or shorter, never round.
 
 # %%
+from cmir_ref.cmirnet.eq7_regulariser import regulariser, regulariser_backward
 from cmir_ref.gradcheck import complex_step, relative_error
-from cmir_ref.losses.eq7_regulariser import regulariser, regulariser_backward
 
 rng = np.random.default_rng(8)
 w = rng.normal(size=(3, 2))
@@ -126,11 +126,11 @@ print(
 # an optimiser does can be blamed.
 
 # %%
-from cmir_ref.losses.eq2_alignment import alignment, alignment_backward
-from cmir_ref.losses.eq3_classification import classification, classification_backward
-from cmir_ref.losses.eq4_feature_norm import feature_norm, feature_norm_backward
-from cmir_ref.losses.eq5_reconstruction import reconstruction, reconstruction_backward
-from cmir_ref.models.latent import Latent, init_latent, latent_network, latent_network_backward
+from cmir_ref.cmirnet.eq2_alignment import alignment, alignment_backward
+from cmir_ref.cmirnet.eq3_classification import classification, classification_backward
+from cmir_ref.cmirnet.eq4_feature_norm import feature_norm, feature_norm_backward
+from cmir_ref.cmirnet.eq5_reconstruction import reconstruction, reconstruction_backward
+from cmir_ref.cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 
 y = np.arange(24) % 3
 classes = [rng.normal(size=(3, 6))[y] + 0.5 * rng.normal(size=(24, 6)) for _ in "ab"]
@@ -625,5 +625,5 @@ numbers(
 #
 # ## Next
 #
-# [09 · Training it](09_training.ipynb): all five terms at once, on pictures. In the package: [`eq7_regulariser.py`](../cmir_ref/losses/eq7_regulariser.py), [`retrieval/collapse.py`](../cmir_ref/retrieval/collapse.py); every claim
+# [09 · Training it](09_training.ipynb): all five terms at once, on pictures. In the package: [`eq7_regulariser.py`](../cmir_ref/cmirnet/eq7_regulariser.py), [`retrieval/collapse.py`](../cmir_ref/retrieval/collapse.py); every claim
 # with its test: [docs/alpha.md](../docs/alpha.md).

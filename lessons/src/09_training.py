@@ -4,7 +4,7 @@
 #     question: How do five losses become one training run, and how do you know that it trains what you wrote?
 #     minutes: 40
 #     needs: ["06", "07", "08"]
-#     derives: [losses.eq6_total, models.objective, models.end_to_end]
+#     derives: [cmirnet.eq6_total, cmirnet.objective, cmirnet.end_to_end]
 # ---
 
 # %% [markdown]
@@ -75,13 +75,13 @@ show(
 # The package's `total` returns the sum and keeps the parts for the log; `total_backward` is the table above. We write the sum by hand beside it.
 
 # %%
+from cmir_ref.cmirnet.eq2_alignment import alignment
+from cmir_ref.cmirnet.eq3_classification import classification
+from cmir_ref.cmirnet.eq4_feature_norm import feature_norm
+from cmir_ref.cmirnet.eq5_reconstruction import reconstruction
+from cmir_ref.cmirnet.eq6_total import LatentOutput, Readings, Weights, total, total_backward
+from cmir_ref.cmirnet.eq7_regulariser import regulariser
 from cmir_ref.gradcheck import complex_step, relative_error
-from cmir_ref.losses.eq2_alignment import alignment
-from cmir_ref.losses.eq3_classification import classification
-from cmir_ref.losses.eq4_feature_norm import feature_norm
-from cmir_ref.losses.eq5_reconstruction import reconstruction
-from cmir_ref.losses.eq6_total import LatentOutput, Readings, Weights, total, total_backward
-from cmir_ref.losses.eq7_regulariser import regulariser
 
 rng = np.random.default_rng(9)
 y = np.arange(16) % 3
@@ -169,8 +169,8 @@ assert np.isclose(ratio, 16)
 # one thing needs care: a regularised matrix has two gradients, one from the network and one from R, and they add.
 
 # %%
-from cmir_ref.models.latent import Latent, init_latent
-from cmir_ref.models.objective import objective, objective_backward
+from cmir_ref.cmirnet.latent import Latent, init_latent
+from cmir_ref.cmirnet.objective import objective, objective_backward
 
 arch = Latent(d_v=3, encoder_depth=2, decoder_depth=2)
 
@@ -205,8 +205,8 @@ assert max(error_of.values()) < 1e-12
 # checks the whole chain, from the input's first matrix to eq. 6.
 
 # %%
-from cmir_ref.models.end_to_end import end_to_end, end_to_end_backward
-from cmir_ref.models.pretrainers import choose_pretrainer
+from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward
+from cmir_ref.nets.pretraining import choose_pretrainer
 
 x = rng.normal(size=(16, 4)), rng.normal(size=(16, 3))
 fronts = [choose_pretrainer((width,), dropout=0.0) for width in (4, 3)]
@@ -440,8 +440,8 @@ print(f"{known.sum()} pairs to train on, {(~known).sum()} held out; statistics: 
 # Stage 1 is lesson 06 on these statistics: a dense pretrainer, eq. 1, Adam. Its features $Z$ are kept.
 
 # %%
-from cmir_ref.losses.eq1_pretraining import pretraining_loss, pretraining_loss_backward
-from cmir_ref.models.head import PretrainerOutput
+from cmir_ref.cmirnet.eq1_pretraining import pretraining_loss, pretraining_loss_backward
+from cmir_ref.nets.head import PretrainerOutput
 
 
 def stage1(x, seed, steps=60, features=32):
@@ -474,7 +474,7 @@ print(f"comparing Z across modalities: AP {by_features['map']:.2f}, chance {by_f
 # The loop from above, batches of 32 pairs, sixty passes (*epochs*) over 96 pairs. At three moments we keep the embeddings of the held-out quarters, and look at them in the plane in which the last ones differ most (*principal components*).
 
 # %%
-from cmir_ref.models.latent import encode
+from cmir_ref.cmirnet.latent import encode
 
 net = Latent(d_v=16, encoder_depth=2, decoder_depth=2)
 
@@ -614,5 +614,5 @@ numbers(
 #
 # ## Next
 #
-# [10 · Retrieval metrics you can trust](10_metrics.ipynb): what the AP in these pictures really measures. In the package: [`eq6_total.py`](../cmir_ref/losses/eq6_total.py), [`models/objective.py`](../cmir_ref/models/objective.py),
+# [10 · Retrieval metrics you can trust](10_metrics.ipynb): what the AP in these pictures really measures. In the package: [`eq6_total.py`](../cmir_ref/cmirnet/eq6_total.py), [`cmirnet/objective.py`](../cmir_ref/cmirnet/objective.py),
 # [`training/adam.py`](../cmir_ref/training/adam.py), [`training/loop.py`](../cmir_ref/training/loop.py).

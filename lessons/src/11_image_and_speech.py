@@ -24,8 +24,8 @@ import numpy as np
 from IPython.display import display
 
 import cmir_ref.data as data
-from cmir_ref.data.scenes import object_scene
 from cmir_ref.data.ucmerced import LABEL_NAMES, load_images
+from cmir_ref.data.world import object_scene
 from cmir_ref.reports.lesson import begin, numbers, pictures, show, sound
 
 begin()
@@ -384,10 +384,10 @@ print("overlap 0, and each kind has 5 of its 20 scenes in the test part")
 # of place, recordings by voice, and normalisation is fitted on training samples only: the test part would leak through a mean as well.
 
 # %%
+from cmir_ref.cmirnet.stages import Source, embed, init_stage2, stage2_network, stage2_task
 from cmir_ref.config import load_config
 from cmir_ref.training.inputs import fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
-from cmir_ref.training.stages import Source, embed, init_stage2, stage2_network, stage2_task
 
 EPOCHS = 40
 world = data.Dataset((images, speech), LABEL_NAMES, None)

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
-from cmir_ref.losses.eq7_regulariser import regulariser, regulariser_backward
+from cmir_ref.cmirnet.eq7_regulariser import regulariser, regulariser_backward
 from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
@@ -55,7 +55,7 @@ show(
 
 # %%
 import cmir_ref.data as data
-from cmir_ref.data.scenes import land_cover
+from cmir_ref.data.world import land_cover
 
 bundled = data.load_dsrsid(data.samples_dir())
 drawn = [land_cover(0, k, k % 8) for k in range(40, 160)]
@@ -103,11 +103,7 @@ print(
 # make of Z? The *effective rank* of the Gram matrix $Z^\top Z$ counts how many directions Z uses: 1 where all features are copies of one, 32 where all are their own.
 
 # %%
-from cmir_ref.config import load_config
-from cmir_ref.retrieval import evaluate_direction
-from cmir_ref.training.inputs import fit_normaliser
-from cmir_ref.training.loop import new_state, train_epochs
-from cmir_ref.training.stages import (
+from cmir_ref.cmirnet.stages import (
     Source,
     embed,
     forward_all,
@@ -118,6 +114,10 @@ from cmir_ref.training.stages import (
     stage2_network,
     stage2_task,
 )
+from cmir_ref.config import load_config
+from cmir_ref.retrieval import evaluate_direction
+from cmir_ref.training.inputs import fit_normaliser
+from cmir_ref.training.loop import new_state, train_epochs
 
 
 def stage1(x, name, seed=0, **settings):

@@ -12,11 +12,11 @@ from test_scenes import MADE_WITH
 from cmir_ref.backend import rng as seeded
 from cmir_ref.data import load
 from cmir_ref.data.cache import cached_radar, load_radar
-from cmir_ref.data.scenes import LAND_COVER, generate, land, land_cover
-from cmir_ref.data.scenes import radar as module
-from cmir_ref.data.scenes.ground import Ground
-from cmir_ref.data.scenes.materials import REFLECTANCE
-from cmir_ref.data.scenes.radar import LOOKS, MARGIN, backscatter, digitise, multilook, project, radar, speckled
+from cmir_ref.data.world import LAND_COVER, generate, land, land_cover
+from cmir_ref.data.world import radar as module
+from cmir_ref.data.world.ground import Ground
+from cmir_ref.data.world.materials import REFLECTANCE
+from cmir_ref.data.world.radar import LOOKS, MARGIN, backscatter, digitise, multilook, project, radar, speckled
 
 PINNED = "89499a6cdd611806a0dc069fb6f241efaa0ffd0632e004916de4785c6b9828b1"
 CLASS = {name: k for k, name in enumerate(LAND_COVER)}
@@ -201,7 +201,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """A radar that is quick, in this process."""
-    import cmir_ref.data.scenes as scenes
+    import cmir_ref.data.world as scenes
 
     def few(function, items, workers=2, progress=False):
         return (np.full((64, 64, 1), 100 * seed + 10 * item + label, np.uint16) for seed, item, label in items)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Toy:
-    """A world that is quick to draw, with the interface of `data.scenes`."""
+    """A world that is quick to draw, with the interface of `data.world`."""
 
     classes = ("harbor", "airplane", "harbor")
 
@@ -49,8 +49,8 @@ class Toy:
 def toy(monkeypatch):
     import cmir_ref.data
 
-    monkeypatch.setitem(sys.modules, "cmir_ref.data.scenes", Toy)
-    monkeypatch.setattr(cmir_ref.data, "scenes", Toy, raising=False)
+    monkeypatch.setitem(sys.modules, "cmir_ref.data.world", Toy)
+    monkeypatch.setattr(cmir_ref.data, "world", Toy, raising=False)
     return Toy
 
 
@@ -196,7 +196,7 @@ def test_the_bundled_sample():
 
 def test_the_bundled_sample_is_what_the_generator_draws():
     """Where this fails the world has changed: make data_samples anew, and raise `cache.VERSION`."""
-    from cmir_ref.data.scenes import land_cover, object_scene
+    from cmir_ref.data.world import land_cover, object_scene
 
     folder = samples_dir()
     for m, part in zip(load_dsrsid(folder).modalities, ("pan", "mul"), strict=True):

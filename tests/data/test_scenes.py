@@ -11,13 +11,13 @@ from PIL import Image, ImageChops, ImageDraw
 
 from cmir_ref.backend import rng as seeded
 from cmir_ref.data import dsrsid, ucmerced, wald
-from cmir_ref.data.scenes import LAND_COVER, generate, land, land_cover, object_scene, sensors
-from cmir_ref.data.scenes.canvas import Canvas
-from cmir_ref.data.scenes.ground import Ground
-from cmir_ref.data.scenes.materials import REFLECTANCE
-from cmir_ref.data.scenes.places import PLACES
-from cmir_ref.data.scenes.plot import Plot
-from cmir_ref.data.scenes.words import WORDS
+from cmir_ref.data.world import LAND_COVER, generate, land, land_cover, object_scene, sensors
+from cmir_ref.data.world.canvas import Canvas
+from cmir_ref.data.world.ground import Ground
+from cmir_ref.data.world.materials import REFLECTANCE
+from cmir_ref.data.world.places import PLACES
+from cmir_ref.data.world.plot import Plot
+from cmir_ref.data.world.words import WORDS
 from cmir_ref.errors import InputError
 
 MADE_WITH = {"numpy": "2.4.6", "scipy": "1.17.1", "pillow": "13.0.0"}

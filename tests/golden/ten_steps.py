@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmir_ref.config import Config, load_config, preset_names
-from cmir_ref.gradcheck import relative_error
-from cmir_ref.runs import trains_stage1
-from cmir_ref.training.inputs import fit_normaliser
-from cmir_ref.training.loop import Task, new_state, train_epochs
-from cmir_ref.training.stages import (
+from cmir_ref.cmirnet.stages import (
     Source,
     Stage2,
     init_pretrainer,
@@ -23,6 +18,11 @@ from cmir_ref.training.stages import (
     stage2_network,
     stage2_task,
 )
+from cmir_ref.config import Config, load_config, preset_names
+from cmir_ref.gradcheck import relative_error
+from cmir_ref.runs import trains_stage1
+from cmir_ref.training.inputs import fit_normaliser
+from cmir_ref.training.loop import Task, new_state, train_epochs
 
 EPOCHS, STEPS = 2, 5
 BATCH = {"stage1": 2, "stage2": 8}

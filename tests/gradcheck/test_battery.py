@@ -111,7 +111,7 @@ def test_an_empty_batch(check):
 
 
 def test_only_matrices_of_weights_have_no_batch():
-    assert {c.covers for c in CHECKS if "empty" not in regimes(c)} == {"losses.eq7_regulariser.regulariser"}
+    assert {c.covers for c in CHECKS if "empty" not in regimes(c)} == {"cmirnet.eq7_regulariser.regulariser"}
 
 
 @EACH

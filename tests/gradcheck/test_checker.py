@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cmir_ref import ops
+from cmir_ref.cmirnet import feature_norm, feature_norm_backward
 from cmir_ref.gradcheck import central_difference, check_gradient, complex_step, directional, relative_error
 from cmir_ref.gradcheck.numeric import random_direction, winners
-from cmir_ref.losses import feature_norm, feature_norm_backward
 
 RNG = np.random.default_rng(0)
 X, SQUARE, B = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=3)

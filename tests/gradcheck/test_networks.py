@@ -11,33 +11,27 @@ import pytest
 from strategies import report
 
 from cmir_ref.checks import _targets, jitter, lively, network_pair
+from cmir_ref.cmirnet import Readings, Weights, total
+from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward, prefixed
+from cmir_ref.cmirnet.latent import Latent, head_matrices, init_latent, latent_network, regularised_matrices
+from cmir_ref.cmirnet.objective import objective, objective_backward
+from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
 from cmir_ref.gradcheck import check_gradient, directional
 from cmir_ref.gradcheck.numeric import random_direction
-from cmir_ref.losses import Readings, Weights, total
-from cmir_ref.models.conv_pretrainer import (
+from cmir_ref.nets.conv_pretrainer import (
     BLOCK_ORDERS,
     ConvPretrainer,
     conv_pretrainer,
     conv_pretrainer_backward,
     init_conv_pretrainer,
 )
-from cmir_ref.models.end_to_end import end_to_end, end_to_end_backward, prefixed
-from cmir_ref.models.feature_pretrainer import (
+from cmir_ref.nets.feature_pretrainer import (
     FeaturePretrainer,
     feature_pretrainer,
     feature_pretrainer_backward,
     init_feature_pretrainer,
 )
-from cmir_ref.models.latent import (
-    Latent,
-    head_matrices,
-    init_latent,
-    latent_network,
-    regularised_matrices,
-)
-from cmir_ref.models.objective import objective, objective_backward
-from cmir_ref.models.pretrainers import Pretrainer
-from cmir_ref.models.pretraining import pretraining_objective, pretraining_objective_backward
+from cmir_ref.nets.pretraining import Pretrainer
 from cmir_ref.params import Params, flatten
 from cmir_ref.training.adam import adam
 

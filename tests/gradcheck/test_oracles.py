@@ -50,86 +50,86 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_value_for_every_kind_of_target",
         {},
     ),
-    "losses.eq1_pretraining.pretraining_loss": (
-        "losses/test_eq1_pretraining.py",
+    "cmirnet.eq1_pretraining.pretraining_loss": (
+        "cmirnet/test_eq1_pretraining.py",
         "test_the_text_by_default",
         {},
     ),
-    "losses.eq1_pretraining.soft_orthogonality": ("losses/test_eq1_pretraining.py", "test_soft_orthogonality", {}),
-    "losses.eq2_alignment.alignment": ("losses/test_eq2_alignment.py", "test_distance_of_the_pairs", {}),
-    "losses.eq3_classification.classification": (
-        "losses/test_eq3_classification.py",
+    "cmirnet.eq1_pretraining.soft_orthogonality": ("cmirnet/test_eq1_pretraining.py", "test_soft_orthogonality", {}),
+    "cmirnet.eq2_alignment.alignment": ("cmirnet/test_eq2_alignment.py", "test_distance_of_the_pairs", {}),
+    "cmirnet.eq3_classification.classification": (
+        "cmirnet/test_eq3_classification.py",
         "test_heads_seen_row_by_row",
         {"kinds": ("softmax", "sigmoid")},
     ),
-    "losses.eq4_feature_norm.feature_norm": ("losses/test_eq4_feature_norm.py", "test_energy_of_both", {}),
-    "losses.eq5_reconstruction.reconstruction": (
-        "losses/test_eq5_reconstruction.py",
+    "cmirnet.eq4_feature_norm.feature_norm": ("cmirnet/test_eq4_feature_norm.py", "test_energy_of_both", {}),
+    "cmirnet.eq5_reconstruction.reconstruction": (
+        "cmirnet/test_eq5_reconstruction.py",
         "test_each_decoder_against_its_target",
         {"target": "cross"},
     ),
-    "losses.eq6_total.total": (
-        "losses/test_eq6_total.py",
+    "cmirnet.eq6_total.total": (
+        "cmirnet/test_eq6_total.py",
         "test_weighted_sum_of_parts_that_are_reported_unweighted",
         {"readings": ...},
     ),
-    "losses.eq7_regulariser.regulariser": ("losses/test_eq7_regulariser.py", "test_three_readings", {}),
-    "models.conv_pretrainer.conv_pretrainer": (
-        "models/test_conv_pretrainer.py",
+    "cmirnet.eq7_regulariser.regulariser": ("cmirnet/test_eq7_regulariser.py", "test_three_readings", {}),
+    "nets.conv_pretrainer.conv_pretrainer": (
+        "nets/test_conv_pretrainer.py",
         "test_three_blocks_step_by_step",
         {"order": "conv-pool-act-norm", "norm": "train", "fused": False},
     ),
-    "models.end_to_end.end_to_end": (
-        "models/test_end_to_end.py",
+    "cmirnet.end_to_end.end_to_end": (
+        "cmirnet/test_end_to_end.py",
         "test_the_objective_of_the_fronts_features_and_back",
         {"mode": "train", "fronts": ...},
     ),
-    "models.feature_pretrainer.feature_pretrainer": (
-        "models/test_pretrainers.py",
+    "nets.feature_pretrainer.feature_pretrainer": (
+        "nets/test_pretrainers.py",
         "test_dense_pretrainer",
         {"hidden": (6,)},
     ),
-    "models.hashing.dcmh.dcmh": ("models/hashing/test_hashing_dcmh.py", "test_the_formula_entry_by_entry", {}),
-    "models.hashing.dcmh.likelihood": (
-        "models/hashing/test_hashing_dcmh.py",
+    "hashing.dcmh.dcmh": ("hashing/test_hashing_dcmh.py", "test_the_formula_entry_by_entry", {}),
+    "hashing.dcmh.likelihood": (
+        "hashing/test_hashing_dcmh.py",
         "test_likelihood_of_every_pair_of_samples",
         {},
     ),
-    "models.hashing.sidhcnn.sidhcnn": (
-        "models/hashing/test_hashing_sidhcnn.py",
+    "hashing.sidhcnn.sidhcnn": (
+        "hashing/test_hashing_sidhcnn.py",
         "test_dcmh_and_similarity_within_each_source",
         {},
     ),
-    "models.head.head": ("models/test_pretrainers.py", "test_dense_pretrainer", {"hidden": ()}),
-    "models.latent.latent_network": (
-        "models/test_latent.py",
+    "nets.head.head": ("nets/test_pretrainers.py", "test_dense_pretrainer", {"hidden": ()}),
+    "cmirnet.latent.latent_network": (
+        "cmirnet/test_latent.py",
         "test_every_output_from_its_formula",
         {"classifier": "shared", "dropout": "none", "mode": "train"},
     ),
-    "models.many.many_objective": (
-        "models/test_many.py",
+    "cmirnet.many.many_objective": (
+        "cmirnet/test_many.py",
         "test_eq_6_of_every_pair_added_up",
         {"classes": 4},
     ),
-    "models.mlp.mlp": (
-        "models/test_pretrainers.py",
+    "nets.mlp.mlp": (
+        "nets/test_pretrainers.py",
         "test_where_a_stack_is_rectified",
         {"activation": "relu", "rectified": (1, 1)},
     ),
-    "models.objective.objective": (
-        "models/test_objective.py",
+    "cmirnet.objective.objective": (
+        "cmirnet/test_objective.py",
         "test_equation_6_of_the_networks_output",
         {"classifier": "shared", "layers": "all"},
     ),
-    "models.pretraining.pretraining_objective": (
+    "cmirnet.pretraining_objective.pretraining_objective": (
         "gradcheck/test_networks.py",
         "test_equation_1_is_cross_entropy_and_orthogonality_of_the_networks_output",
         {},
     ),
 }
 OWN = {  # arguments that are made in the test's own module
-    "losses.eq6_total.total": lambda module: {"readings": module.Readings(alpha=0.5)},
-    "models.end_to_end.end_to_end": lambda module: {"fronts": (None, None)},
+    "cmirnet.eq6_total.total": lambda module: {"readings": module.Readings(alpha=0.5)},
+    "cmirnet.end_to_end.end_to_end": lambda module: {"fronts": (None, None)},
 }
 
 

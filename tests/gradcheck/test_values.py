@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from strategies import ANY_SHAPE, again, report, sizes
 from test_battery import forward_backward, leaves
 
-from cmir_ref import losses, ops
+from cmir_ref import cmirnet as losses
+from cmir_ref import ops
 from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import central_difference, check_gradient
 

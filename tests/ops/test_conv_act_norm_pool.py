@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmir_ref import parallel
 from cmir_ref.ops import (
     batch_norm,
     batch_norm_backward,
@@ -17,7 +18,7 @@ from cmir_ref.ops import (
     max_pool,
     max_pool_backward,
 )
-from cmir_ref.ops.fused import conv_act_norm_pool, conv_act_norm_pool_backward, parallel
+from cmir_ref.ops.fused import conv_act_norm_pool, conv_act_norm_pool_backward
 from cmir_ref.ops.fused.conv_act_norm_pool import ConvActNormPoolCache
 
 SIZES = {

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmir_ref import parallel
 from cmir_ref.ops import conv, conv_backward, max_pool, max_pool_backward
-from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward, parallel
+from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward
 from cmir_ref.ops.fused.conv_max_pool import ConvMaxPoolCache
 
 

@@ -124,7 +124,7 @@ bugs(
 )
 
 bugs(
-    "ops/fused/parallel.py",
+    "parallel.py",
     ("errors-swallowed", "helper.cancelled() or helper.result()", "helper.cancelled()",
      FUSED + "test_an_error_in_another_thread_is_not_swallowed"),
     ("goes-on-after-an-error", "for _ in numbers:", "for _ in ():",
@@ -276,9 +276,9 @@ bugs(
 
 # ---- losses ---------------------------------------------------------------------------------------------------------
 
-EQ1 = "losses/test_eq1_pretraining.py::"
+EQ1 = "cmirnet/test_eq1_pretraining.py::"
 bugs(
-    "losses/eq1_pretraining.py",
+    "cmirnet/eq1_pretraining.py",
     ("targets-swapped", 'xp.eye if target == "identity"', 'xp.eye if target == "ones"',
      EQ1 + "test_soft_orthogonality", "orthogonality.target=identity", "orthogonality.target=ones"),
     ("ones-normalised", "xp.ones((d, d), dtype=dtype)", "xp.ones((d, d), dtype=dtype) / d",
@@ -307,9 +307,9 @@ bugs(
      "stage1.label_loss=softmax", "label_loss=softmax"),
 )
 
-EQ2 = "losses/test_eq2_alignment.py::test_distance_of_the_pairs"
+EQ2 = "cmirnet/test_eq2_alignment.py::test_distance_of_the_pairs"
 bugs(
-    "losses/eq2_alignment.py",
+    "cmirnet/eq2_alignment.py",
     ("sum-of-the-pair", "frobenius(v_a - v_b,", "frobenius(v_a + v_b,", EQ2),
     ("always-squared", "norm=norm, reduction", 'norm="squared", reduction', EQ2, "frobenius=unsquared"),
     ("always-a-sum", "norm=norm, reduction=reduction)", "norm=norm)", EQ2, "reduction=mean"),
@@ -318,9 +318,9 @@ bugs(
     ("upstream-ignored", "frobenius_backward(dl, cache)", "frobenius_backward(1.0, cache)", "upstream:eq2/mean"),
 )
 
-EQ3 = "losses/test_eq3_classification.py::"
+EQ3 = "cmirnet/test_eq3_classification.py::"
 bugs(
-    "losses/eq3_classification.py",
+    "cmirnet/eq3_classification.py",
     ("shared-halves", "(u_a.shape[0] / max(rows, 1), u_b.shape[0] / max(rows, 1))", "(0.5, 0.5)",
      EQ3 + "test_heads_seen_row_by_row", "classifier=shared"),
     ("separate-halves", "else (1.0, 1.0)", "else (0.5, 0.5)", EQ3 + "test_heads_seen_row_by_row",
@@ -337,9 +337,9 @@ bugs(
      "gradcheck:eq3/separate", "classifier=separate"),
 )
 
-EQ4 = "losses/test_eq4_feature_norm.py::test_energy_of_both"
+EQ4 = "cmirnet/test_eq4_feature_norm.py::test_energy_of_both"
 bugs(
-    "losses/eq4_feature_norm.py",
+    "cmirnet/eq4_feature_norm.py",
     ("difference", "return l_a + l_b", "return l_a - l_b", EQ4),
     ("a-twice", "return l_a + l_b", "return l_a + l_a", EQ4),
     ("b-never-a-mean", "frobenius(v_b, reduction=reduction)", "frobenius(v_b)", EQ4, "reduction=mean"),
@@ -348,9 +348,9 @@ bugs(
     ("gradient-of-one", "frobenius_backward(dl, cache[1])", "0 * cache[1].x", "gradcheck:eq4/mean"),
 )
 
-EQ5 = "losses/test_eq5_reconstruction.py::"
+EQ5 = "cmirnet/test_eq5_reconstruction.py::"
 bugs(
-    "losses/eq5_reconstruction.py",
+    "cmirnet/eq5_reconstruction.py",
     ("readings-swapped", "(z_b, z_a) if cross else (z_a, z_b)", "(z_a, z_b) if cross else (z_b, z_a)",
      EQ5 + "test_cross_squared_sum_by_default", "decoder_target=cross", "decoder_target=own"),
     ("b-forgotten", "return l_a + l_b", "return l_a + 0 * l_b", EQ5 + "test_each_decoder_against_its_target"),
@@ -367,11 +367,11 @@ bugs(
      EQ5 + "test_a_target_gets_the_opposite_of_its_reconstruction", "target_gradient=flow"),
 )
 
-EQ6 = "losses/test_eq6_total.py::"
+EQ6 = "cmirnet/test_eq6_total.py::"
 PARTS = EQ6 + "test_weighted_sum_of_parts_that_are_reported_unweighted"
 READS = EQ6 + "test_every_reading_changes_the_result"
 bugs(
-    "losses/eq6_total.py",
+    "cmirnet/eq6_total.py",
     ("l2-by-l4-s-weight", 'add("l2", weights.l2,', 'add("l2", weights.l4,', PARTS, "weights.l2"),
     ("l3-by-l2-s-weight", '"l3",\n        weights.l3,', '"l3",\n        weights.l2,', PARTS, "weights.l3"),
     ("l4-by-l5-s-weight", 'add("l4", weights.l4,', 'add("l4", weights.l5,', PARTS, "weights.l4"),
@@ -415,9 +415,9 @@ bugs(
      EQ6 + "test_float32_stays_float32"),
 )
 
-EQ7 = "losses/test_eq7_regulariser.py::"
+EQ7 = "cmirnet/test_eq7_regulariser.py::"
 bugs(
-    "losses/eq7_regulariser.py",
+    "cmirnet/eq7_regulariser.py",
     ("away-from-alpha", "difference = w - alpha", "difference = w + alpha", EQ7 + "test_three_readings", "alpha",
      "alpha_reading=elementwise"),
     ("difference-of-squares", "return gap * gap,", "return norm * norm - alpha * alpha,", EQ7 + "test_three_readings",
@@ -440,10 +440,10 @@ bugs(
 
 # ---- networks -------------------------------------------------------------------------------------------------------
 
-FORMULA = "models/test_latent.py::test_every_output_from_its_formula"
-WHERE = "models/test_pretrainers.py::test_where_a_stack_is_rectified"
+FORMULA = "cmirnet/test_latent.py::test_every_output_from_its_formula"
+WHERE = "nets/test_pretrainers.py::test_where_a_stack_is_rectified"
 bugs(
-    "models/mlp.py",
+    "nets/mlp.py",
     ("hidden-rectifies-the-last", "and layer < depth", "and layer <= depth", WHERE + "[hidden-rectified1]",
      "encoder_activation=hidden", "decoder_activation=hidden"),
     ("relu-leaves-the-last", 'activation == "relu" or (activation == "hidden" and layer < depth)',
@@ -455,14 +455,14 @@ bugs(
     ("last-layer-missing", "range(1, depth + 1)", "range(1, depth)", FORMULA),
     ("rectifier-not-differentiated", "dy = relu_backward(dy, rectified)", "dy = 1 * dy", "gradcheck:mlp/relu"),
     ("dx-of-the-wrong-layer-left-out", "affine is not caches[0][1]", "affine is not caches[-1][1]",
-     "models/test_objective.py::test_the_gradient_of_given_features_can_be_left_out"),
+     "cmirnet/test_objective.py::test_the_gradient_of_given_features_can_be_left_out"),
     ("db-and-dw-of-the-layer-above", "for name, affine, rectified in reversed(caches):",
      "for name, affine, rectified in caches:", "gradcheck:mlp/linear"),
 )
 
-DENSE = "models/test_pretrainers.py::test_dense_pretrainer"
+DENSE = "nets/test_pretrainers.py::test_dense_pretrainer"
 bugs(
-    "models/head.py",
+    "nets/head.py",
     ("z-after-dropout", "PretrainerOutput(logits, z, s)", "PretrainerOutput(logits, kept, s)", DENSE),
     ("z-before-relu", "PretrainerOutput(logits, z, s)", "PretrainerOutput(logits, s, s)", DENSE),
     ("dropout-as-in-inference", "else dropout(z, mask, rate)", "else dropout(z, mask | True, 0.0)", DENSE,
@@ -476,7 +476,7 @@ bugs(
 )
 
 bugs(
-    "models/feature_pretrainer.py",
+    "nets/feature_pretrainer.py",
     ("dropout-in-inference", 'if mode == "train" else None', "if masks else None", DENSE, "stage1.dropout"),
     ("last-hidden-layer-linear", "depth=len(arch.hidden))", 'depth=len(arch.hidden), activation="hidden")', DENSE,
      "stage1.hidden"),
@@ -484,10 +484,10 @@ bugs(
      "gradcheck:feature_pretrainer"),
 )
 
-CONVNET = "models/test_conv_pretrainer.py::"
+CONVNET = "nets/test_conv_pretrainer.py::"
 STEPS = CONVNET + "test_three_blocks_step_by_step"
 bugs(
-    "models/conv_pretrainer.py",
+    "nets/conv_pretrainer.py",
     ("released-pools-before-norm", '"conv-act-norm-pool": ("conv", "act", "norm", "pool")',
      '"conv-act-norm-pool": ("conv", "act", "pool", "norm")', STEPS,
      "block_order=conv-act-norm-pool"),
@@ -513,16 +513,16 @@ bugs(
      "gradcheck:conv_pretrainer/paper/plain"),
 )
 
-WHICH = "models/test_latent.py::test_which_matrices_are_regularised_and_which_decay"
+WHICH = "cmirnet/test_latent.py::test_which_matrices_are_regularised_and_which_decay"
 bugs(
-    "models/latent.py",
+    "cmirnet/latent.py",
     ("decoders-swapped", '(("decoder_ab", v_a), ("decoder_ba", v_b))', '(("decoder_ab", v_b), ("decoder_ba", v_a))',
      FORMULA),
     ("columns-swapped", "concatenate([v_a, v_b], axis=1)", "concatenate([v_b, v_a], axis=1)", FORMULA,
      "classifier=concatenated"),
     ("one-head-for-both", "(names[0], names[-1])", "(names[0], names[0])", FORMULA, "classifier=separate"),
     ("dropout-of-the-other", 'in (modality, "both")', 'in ("ab".replace(modality, ""), "both")',
-     "models/test_latent.py::test_dropout_of_b_touches_b_alone", "latent_dropout=a", "latent_dropout=b"),
+     "cmirnet/test_latent.py::test_dropout_of_b_touches_b_alone", "latent_dropout=a", "latent_dropout=b"),
     ("both-is-none", 'in (modality, "both")', "in (modality,)", FORMULA, "latent_dropout=both"),
     ("dropout-always", 'arch.latent_dropout in (modality, "both")', 'arch.latent_dropout in (modality, "both", "none")',
      FORMULA, "latent_dropout=none"),
@@ -532,15 +532,15 @@ bugs(
     ("encoder-as-the-decoder", "activation=arch.encoder_activation", "activation=arch.decoder_activation", FORMULA,
      "encoder_activation=hidden"),
     ("decoder-as-deep-as-the-encoder", "depth=arch.decoder_depth, activation", "depth=arch.encoder_depth, activation",
-     "models/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "decoder_depth"),
+     "cmirnet/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "decoder_depth"),
     ("encoder-as-deep-as-the-decoder", "depth=arch.encoder_depth, activation", "depth=arch.decoder_depth, activation",
-     "models/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "encoder_depth"),
+     "cmirnet/test_latent.py::test_encoder_and_decoder_have_depths_of_their_own", "encoder_depth"),
     ("decoder-into-its-own-width", "[own[other]] * arch.decoder_depth", "[own[m]] * arch.decoder_depth",
-     "models/test_latent.py::test_shapes_of_the_parameters"),
+     "cmirnet/test_latent.py::test_shapes_of_the_parameters"),
     ("d_v-everywhere", "[d] * arch.encoder_depth", "[d] + [arch.d_v] * (arch.encoder_depth - 1)",
-     "models/test_latent.py::test_shapes_of_the_parameters", "d_v"),
+     "cmirnet/test_latent.py::test_shapes_of_the_parameters", "d_v"),
     ("head-overwritten", '+ dw if f"{name}.w" in grads else dw', '* 0 + dw if f"{name}.w" in grads else dw',
-     "models/test_latent.py::test_the_shared_head_adds_up_both_modalities", "classifier=shared"),
+     "cmirnet/test_latent.py::test_the_shared_head_adds_up_both_modalities", "classifier=shared"),
     ("head-bias-overwritten", '+ db if f"{name}.b" in grads else db', '* 0 + db if f"{name}.b" in grads else db',
      "gradcheck:latent_network/shared", "classifier=shared"),
     ("dv-without-losses", "dv_m = dv_loss + dv_head", "dv_m = 0 * dv_loss + dv_head",
@@ -560,9 +560,9 @@ bugs(
      "head_decay"),
 )
 
-OBJECTIVE = "models/test_objective.py::"
+OBJECTIVE = "cmirnet/test_objective.py::"
 bugs(
-    "models/objective.py",
+    "cmirnet/objective.py",
     ("r-always-of-all-layers", "regularised_matrices(params, regularized_layers,",
      'regularised_matrices(params, "all",',
      OBJECTIVE + "test_equation_6_of_the_networks_output", "regularized_layers=last"),
@@ -578,9 +578,9 @@ bugs(
      OBJECTIVE + "test_features_are_targets_only_where_the_gradient_flows", "target_gradient=flow"),
 )
 
-MANY = "models/test_many.py::"
+MANY = "cmirnet/test_many.py::"
 bugs(
-    "models/many.py",
+    "cmirnet/many.py",
     ("decoders-swapped", '        f"decoder_{p}{q}": "decoder_ab",\n        f"decoder_{q}{p}": "decoder_ba",',
      '        f"decoder_{p}{q}": "decoder_ba",\n        f"decoder_{q}{p}": "decoder_ab",', "gradcheck:many/default"),
     ("last-pair-alone", "loss = loss + value", "loss = value", MANY + "test_eq_6_of_every_pair_added_up"),
@@ -599,7 +599,7 @@ bugs(
 )
 
 bugs(
-    "models/pretraining.py",
+    "cmirnet/pretraining_objective.py",
     ("always-after-relu", "out.s if before_relu else out.z", "out.z", "gradcheck:pretraining_objective/s",
      "orthogonality.before_relu"),
     ("gradient-always-after-relu", "(zero, dfeatures) if cache.before_relu else (dfeatures, zero)", "(dfeatures, zero)",
@@ -608,9 +608,9 @@ bugs(
      "gradcheck:pretraining_objective/z", "orthogonality.weight"),
 )
 
-ENDS = "models/test_end_to_end.py::test_the_objective_of_the_fronts_features_and_back"
+ENDS = "cmirnet/test_end_to_end.py::test_the_objective_of_the_fronts_features_and_back"
 bugs(
-    "models/end_to_end.py",
+    "cmirnet/end_to_end.py",
     ("s-for-z", "z.append(out.z)", "z.append(out.s)", ENDS, "stages=end-to-end"),
     ("statistics-lost", "statistics |= prefixed", "statistics = {} or prefixed", ENDS, "stages=end-to-end"),
     ("inference-in-the-fronts", "arch=front.arch, mode=mode, buffers", 'arch=front.arch, mode="inference", buffers',
@@ -624,10 +624,10 @@ bugs(
      "gradcheck:end_to_end"),
 )
 
-HASHING = "models/hashing/test_hashing_"
+HASHING = "hashing/test_hashing_"
 CODES = HASHING + "codes.py::"
 bugs(
-    "models/hashing/codes.py",
+    "hashing/codes.py",
     ("zero-is-no-bit", "return xp.where(x < 0, -one, one)", "return xp.sign(x) * one",
      CODES + "test_a_code_has_two_values_and_the_dtype_of_what_it_is_a_code_of"),
     ("own-mean", "return (z - mean) @ w", "return (z - z.mean(axis=0)) @ w",
@@ -641,7 +641,7 @@ bugs(
 CCA = HASHING + "cca.py::"
 UNCORRELATED = CCA + "test_embeddings_are_uncorrelated_and_pairs_of_them_correlated_as_it_says"
 bugs(
-    "models/hashing/cca.py",
+    "hashing/cca.py",
     ("not-whitened", "k = q / xp.sqrt(eigenvalues)", "k = q / eigenvalues", UNCORRELATED),
     ("not-centred", "x = z - mean", "x = z - 0 * mean", UNCORRELATED),
     ("absolute-ridge", "ridge * level * xp.eye(d)", "ridge * xp.eye(d)",
@@ -654,7 +654,7 @@ WHOLE = SCM + "test_orthogonal_is_the_whole_eigenproblem"
 EACH_BIT = SCM + "test_each_sequential_bit_is_the_leading_pair_of_its_residual"
 STOPS = SCM + "test_where_the_labels_have_no_more_to_say_bits_are_canonical_directions"
 bugs(
-    "models/hashing/scm.py",
+    "hashing/scm.py",
     ("similarity-from-0-to-1", "strongest(2 * l_a @ l_b.T", "strongest(l_a @ l_b.T", WHOLE),
     ("labels-not-normalised", "xp.where(lengths > 0, lengths, 1)", "xp.where(lengths > 0, 1, 1)", WHOLE),
     ("labels-add-up-to-one", "xp.sqrt((rows * rows).sum(axis=1, keepdims=True))",
@@ -672,7 +672,7 @@ EVERY_PAIR = DCMH + "test_likelihood_of_every_pair_of_samples"
 BY_ENTRY = DCMH + "test_the_formula_entry_by_entry"
 SMALL_SLOPE = DCMH + "test_the_slope_of_a_right_answer_is_small_and_exact"
 bugs(
-    "models/hashing/dcmh.py",
+    "hashing/dcmh.py",
     ("likelihood-without-the-half", "theta = f @ g.T * 0.5", "theta = f @ g.T", EVERY_PAIR),
     ("likelihood-turned-round", "theta * xp.where(positive, 1 - s, -s)", "theta * xp.where(positive, s, s - 1)",
      EVERY_PAIR),
@@ -705,7 +705,7 @@ bugs(
 
 RECONSTRUCTED = HASHING + "sidhcnn.py::test_dcmh_and_similarity_within_each_source"
 bugs(
-    "models/hashing/sidhcnn.py",
+    "hashing/sidhcnn.py",
     ("one-source-twice", "likelihood(g, g, similar)", "likelihood(f, f, similar)", RECONSTRUCTED),
     ("mu-forgotten", 'loss + mu * parts["within"]', 'loss + parts["within"]', RECONSTRUCTED),
     ("one-side-alone", "d + left + right", "d + left", "gradcheck:hashing/sidhcnn"),
@@ -716,7 +716,7 @@ bugs(
 
 PROBABILITIES = HASHING + "baselines.py::"
 bugs(
-    "models/hashing/baselines.py",
+    "hashing/baselines.py",
     ("softmax-overflows", "xp.exp(u - u.max(axis=1, keepdims=True))", "xp.exp(u)",
      PROBABILITIES + "test_logits_of_any_size_overflow_nowhere"),
     ("softmax-over-samples", "e / e.sum(axis=1, keepdims=True)", "e / e.sum(axis=0, keepdims=True)",
@@ -815,9 +815,9 @@ bugs(
      LOOP + "test_groups_move_in_turn", "update=alternating"),
 )
 
-STAGES = "training/test_stages.py::"
+STAGES = "cmirnet/test_stages.py::"
 bugs(
-    "training/stages.py",
+    "cmirnet/stages.py",
     ("updates-swapped", 'if config.update == "together"', 'if config.update != "together"',
      STAGES + "test_together_moves_everything_at_once", "update=together", "update=alternating"),
     ("shared-head-belongs-to-nobody", '"latent.classifier.", f"latent', 'f"latent',
@@ -856,9 +856,9 @@ bugs(
      STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
 )
 
-TOGETHER = "training/test_many_training.py::"
+TOGETHER = "cmirnet/test_many_training.py::"
 bugs(
-    "training/many.py",
+    "cmirnet/many_training.py",
     ("masks-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
      TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
     ("same-mask-for-all", "keep = {m: to_device(masks.random",
@@ -876,7 +876,7 @@ bugs(
 
 SETTINGS = "test_settings.py::test_changes_the_result"
 bugs(
-    "training/stages.py",  # settings that never arrive
+    "cmirnet/stages.py",  # settings that never arrive
     ("d_v-set-in-vain", "d_v=config.d_v", "d_v=6", SETTINGS + "[d_v]", "d_v"),
     ("encoder_depth-set-in-vain", "encoder_depth=config.encoder_depth", "encoder_depth=2",
      SETTINGS + "[encoder_depth]", "encoder_depth"),
@@ -1120,10 +1120,10 @@ bugs(
      COLLAPSE + "test_a_point_is_collapsed_and_has_no_rank", "effective_rank"),
 )
 
-FIT = "training/test_hashing_fit.py::"
+FIT = "hashing/test_hashing_fit.py::"
 EPOCHS = FIT + "test_two_epochs_are_the_textbooks"
 bugs(
-    "training/hashing.py",
+    "hashing/fit.py",
     ("batch-balanced-twice", "own.outputs().sum(axis=0) - f.sum(axis=0)", "own.outputs().sum(axis=0)",
      EPOCHS + "[fit_dcmh]"),
     ("a-network-meets-itself", "g = other.outputs()", "g = own.outputs()", EPOCHS + "[fit_dcmh]"),
@@ -1148,7 +1148,7 @@ bugs(
 
 RADAR = "data/test_radar.py::"
 bugs(
-    "data/scenes/radar.py",
+    "data/world/radar.py",
     ("sees-the-cloud", "colour, buildings, trees = ground.before", "_, buildings, trees = ground.before",
      RADAR + "test_a_cloud_is_not_seen"),
     ("leans-away", "columns - height[rows, columns] / np.float32", "columns + height[rows, columns] / np.float32",

@@ -57,7 +57,7 @@ def small(monkeypatch):
     for name, cells in (("one", range(4)), ("two", range(3, 5))):
         module = ModuleType(name)
         setattr(module, name, experiment(name, cells))
-        monkeypatch.setitem(sys.modules, f"cmir_ref.replicate.{name}", module)
+        monkeypatch.setitem(sys.modules, f"cmir_ref.replicate.cmirnet.{name}", module)
     monkeypatch.setattr(run, "EXPERIMENTS", ("one", "two"))
     monkeypatch.setattr(run, "SCALES", {"small": TINY})
     monkeypatch.setattr(labs.runs, "load_data", lambda config, root: worlds.features())
@@ -93,7 +93,7 @@ def parts(tmp_path):
 
 def test_every_experiment_is_there(monkeypatch):
     monkeypatch.undo()
-    assert all(callable(getattr(import_module(f"cmir_ref.replicate.{name}"), name)) for name in run.EXPERIMENTS)
+    assert all(callable(getattr(import_module(f"cmir_ref.replicate.cmirnet.{name}"), name)) for name in run.EXPERIMENTS)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_was_not_run_is_named_and_what_was_stays(call, tmp_path):
 
 
 def test_what_another_part_leaves_complete_is_shown(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["cmir_ref.replicate.two"], "two", experiment("two", range(2, 4)))
+    monkeypatch.setattr(sys.modules["cmir_ref.replicate.cmirnet.two"], "two", experiment("two", range(2, 4)))
     call("one")
     assert parts(tmp_path) == {"one", "two"} and computed == [0, 1, 2, 3]
 

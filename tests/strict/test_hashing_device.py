@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from strict.moves import assert_same, moved
 
-from cmir_ref.models.hashing.baselines import class_probabilities
-from cmir_ref.models.hashing.cca import cca
-from cmir_ref.models.hashing.codes import centred_signs, project, storage_bits
-from cmir_ref.models.hashing.dcmh import hash_codes
-from cmir_ref.models.hashing.scm import scm_orthogonal, scm_sequential
+from cmir_ref.hashing.baselines import class_probabilities
+from cmir_ref.hashing.cca import cca
+from cmir_ref.hashing.codes import centred_signs, project, storage_bits
+from cmir_ref.hashing.dcmh import hash_codes
+from cmir_ref.hashing.fit import Settings, fit_dcmh, fit_sidhcnn
+from cmir_ref.hashing.scm import scm_orthogonal, scm_sequential
 from cmir_ref.retrieval.translation import through_pairs
-from cmir_ref.training.hashing import Settings, fit_dcmh, fit_sidhcnn
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.arange(24) % 4

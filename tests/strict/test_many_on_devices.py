@@ -7,8 +7,8 @@ import worlds
 from strict.moves import assert_same, moved, silence
 from test_training import CLASSES, SMALL, N, trained
 
+from cmir_ref.cmirnet.many_training import embed_many, init_many_network, many_network, many_task
 from cmir_ref.training.loop import new_state
-from cmir_ref.training.many import embed_many, init_many_network, many_network, many_task
 
 ROWS = np.arange(3 * N)
 

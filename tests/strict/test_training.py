@@ -11,8 +11,8 @@ import worlds
 from strict.moves import assert_same, moved, silence
 from strict.standin import Refused, no_traffic
 
+from cmir_ref.cmirnet.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 from cmir_ref.training.loop import new_state, train_epochs
-from cmir_ref.training.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 
 N, STEPS, CLASSES = 6, 3, 4
 SHAPES = {"pan": (64, 64, 1), "mul": (64, 64, 4), "sound": (96, 64, 1), "vector": (10,)}

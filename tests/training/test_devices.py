@@ -10,7 +10,8 @@ from strict.standin import xp as strict
 
 from cmir_ref import backend, runs, search, two_stages
 from cmir_ref.backend import get_xp, to_host
-from cmir_ref.training import inputs, stages
+from cmir_ref.cmirnet import stages
+from cmir_ref.training import inputs
 from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
 from cmir_ref.training.loop import new_state, train_epochs
 

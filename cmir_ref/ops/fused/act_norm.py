@@ -9,11 +9,11 @@ import numpy as np
 
 from ... import kernels
 from ...backend import Array
+from ...parallel import each_block
 from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..relu import leaky_relu, leaky_relu_backward
 from ..sums import column_mean, column_sum
 from .moments import channel_sum, combine, moments, wide
-from .parallel import each_block
 
 BLOCK = 1 << 20  # bytes of the samples that one call takes: half of a second-level cache
 

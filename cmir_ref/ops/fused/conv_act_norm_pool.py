@@ -17,6 +17,7 @@ import numpy as np
 
 from ... import kernels
 from ...backend import Array
+from ...parallel import each_block
 from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
@@ -24,7 +25,6 @@ from ..relu import leaky_relu, leaky_relu_backward
 from .act_norm import ActNormCache, act_norm, act_norm_backward, activate, constants, leaky_factor, normalise
 from .conv_max_pool import ConvMaxPoolCache, conv_max_pool_backward, fits, pool, pooled
 from .moments import channel_sum, combine, moments, wide
-from .parallel import each_block
 from .tiles import Tiles
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ...backend import Array
+from ...parallel import each_block
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
 from .moments import channel_sum, wide
-from .parallel import each_block
 from .tiles import Tiles
 
 

@@ -1,0 +1,88 @@
+"""Stage 2 for any number of modalities: eq. 6 of all their pairs, over samples that show the same place."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..backend import Array, get_xp, rng, to_device, to_host
+from ..config import Config
+from ..errors import InputError
+from ..retrieval import evaluate_direction
+from ..training.inputs import epoch_batches, steps_per_epoch, thinned
+from ..training.loop import Task
+from .latent import encode, init_latent, letters
+from .many import many_objective, many_objective_backward
+from .stages import Stage2, stage2_network
+
+FITTING = {"classifier": "shared", "stages": "separate", "update": "together"}
+
+
+def many_network(config: Config, y: np.ndarray) -> Stage2:
+    """The network that the settings ask for, without fronts, for labels `y` of the places.
+
+    Raises `InputError` for settings that know two modalities only.
+    """
+    for name, value in FITTING.items():
+        if (asked := getattr(config, name)) != value:
+            raise InputError(f"{name} {asked}: for more than two modalities {name} has to be {value}")
+    return stage2_network(config, ((config.d_z,),) * 2, (y, y))
+
+
+def init_many_network(config: Config, network: Stage2, widths: tuple[int, ...], classes: int) -> tuple[dict, dict]:
+    """(params, buffers) before training, for features of these widths, one a modality."""
+    return init_latent(network.arch, widths, classes, rng(config.seed, "latent/init"), config.bias_init)
+
+
+def many_task(
+    config: Config,
+    network: Stage2,
+    z: tuple[Array, ...],
+    y: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    xp=np,
+) -> Task:
+    """Stage 2 on features `z` (N, D_m), one array a modality, whose row k shows place k, of labels `y` (N,).
+
+    `train` and `validation` are rows. The score is mAP, the mean of all directions from one modality to another.
+    """
+    schedule, names, held_out = config.stage2, letters(len(z)), to_device(validation, xp)
+    settings = {name: value for name, value in network._asdict().items() if name != "fronts"}
+    z, labels = tuple(to_device(z_m, xp) for z_m in z), to_device(y, xp)
+
+    def batches(epoch):
+        masks = rng(config.seed, "stage2/dropout", epoch)
+        dropped = rng(config.seed, "stage2/features", epoch)
+        for index in epoch_batches(train, schedule.batch_size, config.seed, "stage2", epoch):
+            keep = {m: to_device(masks.random((len(index), config.d_v)) >= network.arch.dropout, xp) for m in names}
+            rows = to_device(index, xp)
+            yield tuple(thinned(z_m[rows], schedule.feature_dropout, dropped) for z_m in z), labels[rows], keep
+
+    def gradients(params, buffers, batch, epoch, step):
+        z, y, masks = batch
+        loss, cache = many_objective(params, z, y, masks=masks, **settings)
+        grads, _ = many_objective_backward(1.0, cache, input_gradient=False)
+        return {"loss": loss} | cache.parts, grads, {}
+
+    def validate(params, buffers):
+        v = dict(zip(names, _embedded(network, params, tuple(z_m[held_out] for z_m in z)), strict=True))
+        own = labels[held_out]
+        scores = {f"{p}->{q}": 0.0 for p in names for q in names if p != q}
+        if all(bool(xp.isfinite(v_m).all()) for v_m in v.values()):
+            for direction in scores:
+                p, q = direction.split("->")
+                scores[direction] = evaluate_direction(v[p], own, v[q], own, distance=config.distance)["map"] or 0.0
+        return scores | {"score": float(np.mean(list(scores.values())))}
+
+    return Task("stage2", schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+
+
+def _embedded(network: Stage2, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[Array]:
+    """V of every modality, where the features are."""
+    return [encode(params, m, z_m, arch=network.arch)[0] for m, z_m in zip(letters(len(z)), z, strict=True)]
+
+
+def embed_many(network: Stage2, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[np.ndarray]:
+    """V (N, d_v) of every modality's features (N, D_m), on the host."""
+    xp = get_xp(*params.values())
+    return [to_host(v) for v in _embedded(network, params, tuple(to_device(z_m, xp) for z_m in z))]

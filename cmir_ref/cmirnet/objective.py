@@ -1,0 +1,48 @@
+"""The latent network together with eq. 6: from features and labels to one number, and back."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..backend import Array
+from .eq6_total import LatentOutput, Readings, TotalCache, Weights, total, total_backward
+from .latent import Latent, LatentCache, head_matrices, latent_network, latent_network_backward, regularised_matrices
+
+
+class ObjectiveCache(NamedTuple):
+    latent: LatentCache
+    total: TotalCache
+    out: LatentOutput
+
+
+def objective(
+    params: Mapping[str, Array],
+    z: tuple[Array, Array],
+    y: tuple[Array, Array],
+    *,
+    arch: Latent,
+    weights: Weights,
+    readings: Readings,
+    regularized_layers: str = "all",
+    mode: str = "train",
+    masks: Mapping[str, Array] | None = None,
+) -> tuple[Array, ObjectiveCache]:
+    """L of eq. 6 for n pairs of features `z` = (z_a, z_b) with labels `y`; the parts are in `cache.total.parts`."""
+    out, latent = latent_network(params, z, arch=arch, mode=mode, masks=masks)
+    regularised = regularised_matrices(params, regularized_layers, arch.encoder_depth)
+    loss, cache = total(out, z, y, regularised, head_matrices(params), weights, readings)
+    return loss, ObjectiveCache(latent, cache, out)
+
+
+def objective_backward(
+    dl: Array, cache: ObjectiveCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array | None, Array | None]]:
+    """(grads, (dz_a, dz_b)); both dz are None unless `input_gradient`.
+
+    A regularised matrix gets two gradients, through the network and from R directly; features get theirs through
+    the encoder and, where `target_gradient` is "flow", as targets of the decoders.
+    """
+    d = total_backward(dl, cache.total)
+    grads, dz = latent_network_backward(d.output, cache.latent, input_gradient=input_gradient)
+    for name, dw in d.w.items():
+        grads[name] = grads[name] + dw
+    return grads, (dz[0] + d.z[0], dz[1] + d.z[1]) if input_gradient else dz

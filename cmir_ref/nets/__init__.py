@@ -1,0 +1,1 @@
+"""Networks of no paper: forward and backward side by side, parameters by name."""

@@ -1,0 +1,1 @@
+"""The tables and figures of CMIR-NET's paper, one a file."""

@@ -1,0 +1,245 @@
+"""Both stages on tiny data: what moves, what is drawn anew, and that they learn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import worlds
+
+from cmir_ref import runs, two_stages
+from cmir_ref.cmirnet import stages
+from cmir_ref.data import pairs_of
+from cmir_ref.training.loop import MOMENTUM, new_state, train_epochs
+
+
+def identity(x):
+    return x
+
+
+def sources(data):
+    return tuple(stages.Source(m.x, m.labels, m.kind, identity) for m in data.modalities)
+
+
+def stage2(config, data, pairs, rows):
+    """(task, state) of stage 2 straight on the data's vectors."""
+    shapes = tuple(m.x.shape[1:] for m in data.modalities)
+    network = stages.stage2_network(config, shapes, tuple(m.labels for m in data.modalities))
+    task = stages.stage2_task(config, network, sources(data), pairs, len(pairs(0)), rows)
+    return task, new_state(*stages.init_stage2(config, network, shapes, len(data.label_names)))
+
+
+def losses_of(task, state):
+    lines = []
+    train_epochs(task, state, on_epoch=lambda _, epoch: lines.append(epoch.parts))
+    return lines
+
+
+def test_stage_2_overfits_one_batch():
+    data = worlds.features(paired=True, n=12)
+    rows = np.arange(12)
+    config = worlds.config("stage2.epochs=300", "stage2.lr=0.02", "weights.r=0", "weights.l4=0", "weights.l2=0.1")
+    lines = losses_of(*stage2(config, data, lambda epoch: np.stack([rows, rows], axis=1), (rows, rows)))
+    assert lines[-1]["loss"] < 0.03 * lines[0]["loss"]
+    assert lines[-1]["l3"] < 0.1 < 1 < lines[0]["l3"]
+
+
+@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
+def test_every_loss_goes_down(multi, paired):
+    longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
+    run = two_stages.train(worlds.config(*longer), worlds.features(multi=multi, paired=paired))
+    for stage, part in (("stage1.a", "ce"), ("stage1.b", "ce"), ("stage2", "loss")):
+        lines = [line["parts"] for line in run.history if line["stage"] == stage]
+        assert lines[-1]["loss"] < 0.9 * lines[0]["loss"], stage
+        assert lines[-1][part] < lines[0][part], stage
+    found = runs.evaluate(run)["directions"]
+    assert found["a->b"]["map"] > found["a->b"]["chance"] + 0.15
+
+
+def moves(update, classifier="shared"):
+    """The names of the parameters that each Adam step of one stage-2 batch changed."""
+    data = worlds.features(paired=True)
+    config = worlds.config(f"update={update}", f"classifier={classifier}", "stages=end-to-end", "stage2.epochs=1")
+    rows = np.arange(len(data.modalities[0].x))
+    task, state = stage2(config, data, lambda epoch: np.stack([rows[:16]] * 2, axis=1), (rows, rows))
+    seen = []
+
+    def watched(params, *rest):
+        seen.append({name: array.copy() for name, array in params.items()})
+        return task.gradients(params, *rest)
+
+    end = train_epochs(task._replace(gradients=watched), state).params
+    seen.append(end)
+    return [{n for n in end if not np.array_equal(a[n], b[n])} for a, b in pairwise(seen)]
+
+
+def test_alternating_moves_one_branch_at_a_time():
+    of_a, of_b = moves("alternating")
+    both = of_a & of_b
+    assert both == {"latent.classifier.w", "latent.classifier.b"}  # the shared head belongs to both
+    for moved, m, other in ((of_a, "a", "b"), (of_b, "b", "a")):
+        own = (f"front_{m}.", f"latent.encoder_{m}.", f"latent.decoder_{m}{other}.", "latent.classifier.")
+        assert all(name.startswith(own) for name in moved)
+        assert all(any(name.startswith(prefix) for name in moved) for prefix in own)
+
+
+def test_alternating_moves_separate_heads_with_their_branches():
+    of_a, of_b = moves("alternating", "separate")
+    assert not of_a & of_b
+    assert "latent.classifier_a.w" in of_a and "latent.classifier_b.w" in of_b
+
+
+def test_together_moves_everything_at_once():
+    (moved,) = moves("together")
+    layers = [
+        f"latent.{name}.{layer}" for name in ("encoder_a", "encoder_b", "decoder_ab", "decoder_ba") for layer in "12"
+    ]
+    layers += ["latent.classifier", "front_a.fc", "front_b.fc"]  # but not the pretrainers' own heads, unseen by eq. 6
+    assert moved == {f"{layer}.{p}" for layer in layers for p in "wb"}
+
+
+@pytest.mark.parametrize(("setting", "trained"), [("separate", False), ("joint", True), ("end-to-end", True)])
+def test_which_fronts_are_trained_along(setting, trained):
+    data = worlds.features()
+    shapes, labels = zip(*((m.x.shape[1:], m.labels) for m in data.modalities), strict=True)
+    fronts = stages.stage2_network(worlds.config(f"stages={setting}"), shapes, labels).fronts
+    assert [front is not None for front in fronts] == [trained, trained]
+
+
+@pytest.mark.parametrize(
+    ("setting", "kinds"),
+    [("by-modality", ["softmax", "sigmoid"]), ("softmax", ["softmax"] * 2), ("sigmoid", ["sigmoid"] * 2)],
+)
+def test_the_cross_entropy_of_a_modality(setting, kinds):
+    integers = np.array([2, 0])
+    assert [stages.label_kind(setting, labels) for labels in (integers, np.eye(3)[integers])] == kinds
+
+
+def test_pairs_are_drawn_anew_each_epoch(monkeypatch):
+    drawn = []
+
+    def watched(*args):
+        drawn.append(pairs_of(*args))
+        return drawn[-1]
+
+    monkeypatch.setattr(two_stages, "pairs_of", watched)
+    data = worlds.features(multi=True)
+    two_stages.train(worlds.config("stage2.epochs=3"), data)
+    first, *epochs = drawn  # the first only counts them
+    assert len(epochs) == 3 and {len(pairs) for pairs in epochs} == {len(first)}
+    partners = [pairs[np.lexsort(pairs.T[::-1])][:, 1] for pairs in epochs]
+    assert not np.array_equal(partners[0], partners[1]) and not np.array_equal(partners[1], partners[2])
+    a, b = data.modalities
+    for pairs in epochs:
+        assert a.labels[pairs[:, 0], b.labels[pairs[:, 1]]].all()
+
+
+def test_running_statistics_of_a_convolution_pretrainer():
+    data = worlds.pictures(12)
+    source = sources(data)[0]._replace(normalise=lambda x: x.astype(np.float32) / 255)
+    config = worlds.config("stage1.epochs=1", "stage1.batch_size=12", "stage1.dropout=0")
+    rows = np.arange(12)
+    task = stages.stage1_task(config, "stage1.a", source, rows, rows)
+    state = new_state(*stages.init_pretrainer(config, "stage1.a", (64, 64, 3), 3))
+    (batch,) = task.batches(0)
+    _, grads, statistics = task.gradients(state.params, state.buffers, batch, 0, 0)
+    assert statistics.keys() == state.buffers.keys() and not grads.keys() & state.buffers.keys()
+    before = {name: array.copy() for name, array in state.buffers.items()}
+    after = train_epochs(task, state).buffers
+    for name, value in statistics.items():
+        np.testing.assert_allclose(after[name], MOMENTUM * before[name] + (1 - MOMENTUM) * value, rtol=1e-5, atol=1e-7)
+        assert not np.array_equal(after[name], before[name])
+
+
+def test_only_images_are_augmented():
+    generator = np.random.default_rng(0)
+    for data, changes in ((worlds.pictures(12), True), (worlds.features(), False)):
+        source = sources(data)[0]
+        assert np.array_equal(source.read(np.arange(12), generator), source.read(np.arange(12))) != changes
+
+
+def test_averaged_views_do_not_depend_on_the_way_up():
+    data, config, rows = worlds.pictures(12), worlds.config(), np.arange(12)
+    source = sources(data)[0]._replace(normalise=lambda x: x.astype(np.float32) / 255)
+    turned = source._replace(x=np.rot90(source.x, axes=(1, 2))[:, ::-1])
+    network = stages.pretrainer(config, (64, 64, 3))
+    weights = stages.init_pretrainer(config, "stage1.a", (64, 64, 3), 3)
+
+    def features(source, **how):
+        return stages.forward_all(network, *weights, source, rows, **how).z
+
+    average = features(source, average_views=True)
+    np.testing.assert_allclose(average, features(turned, average_views=True), atol=1e-5)
+    views = [features(source._replace(x=view(source.x))) for view in stages.symmetries(source.x.shape)]
+    np.testing.assert_allclose(average, np.mean(views, axis=0), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(features(source), features(turned), atol=1e-3)
+
+
+def test_dropout_of_stage_1_is_drawn_anew():
+    data = worlds.features()
+    task = stages.stage1_task(worlds.config("stage1.dropout=0.2"), "stage1.a", sources(data)[0], *[np.arange(60)] * 2)
+    masks = [np.concatenate([mask for _, _, mask in task.batches(epoch)]) for epoch in (0, 1, 0)]
+    np.testing.assert_array_equal(masks[0], masks[2])
+    assert not np.array_equal(masks[0], masks[1])
+    assert 0.7 < masks[0].mean() < 0.9
+
+
+def test_dropout_of_stage_2_is_drawn_anew():
+    rows = np.arange(60)
+    config = worlds.config("latent_dropout=both", "stages=end-to-end", "stage1.dropout=0.2")
+    pairs = np.stack([rows, rows], axis=1)
+    task, _ = stage2(config, worlds.features(paired=True), lambda epoch: pairs, (rows, rows))
+    epochs = [list(task.batches(epoch)) for epoch in (0, 1, 0)]
+    for name in ("a", "b", "front_a", "front_b"):
+        first, second, again = (np.concatenate([keep[name] for _, _, keep in batches]) for batches in epochs)
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, second)
+        assert abs(first.mean() - (0.8 if name.startswith("front") else 0.5)) < 0.1
+    keep = epochs[0][0][2]
+    assert not np.array_equal(keep["a"], keep["b"]) and not np.array_equal(keep["front_a"], keep["front_b"])
+
+
+@pytest.mark.parametrize("labels", [np.array([1, 0]), np.array([[0, 1, 1], [1, 0, 0]])])
+def test_classification_scores(labels):
+    logits = np.array([[0.0, 5, 1], [3, 9, 1]])
+    found = stages.classification_scores(logits, labels)
+    assert found == {"score": pytest.approx(0.75), "top1": 0.5}
+
+
+def test_samples_without_a_label_are_not_scored():
+    logits, labels = np.array([[0.0, 5], [3, 9]]), np.array([[0, 1], [0, 0]])
+    assert stages.classification_scores(logits, labels) == {"score": 1.0, "top1": 1.0}
+    assert stages.classification_scores(logits, 0 * labels) == {"score": 0.0, "top1": 0.0}
+
+
+def test_validation_survives_queries_without_relevant_items():
+    data = worlds.features(multi=True)
+    a, b = data.modalities
+    labels = a.labels.copy()
+    rows = np.arange(5)
+    labels[rows] = 0
+    data = data._replace(modalities=(a._replace(labels=labels), b))
+    task, state = stage2(worlds.config(), data, lambda epoch: np.stack([np.arange(10, 20)] * 2, axis=1), (rows, rows))
+    scores = task.validate(state.params, state.buffers)
+    assert scores["score"] == 0.0
+
+
+def test_a_run_that_diverges_says_where(tmp_path):
+    huge = worlds.config("stage2.lr=1e30", "weights.l4=1")
+    with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
+        two_stages.train(huge, worlds.features())
+
+
+def test_dropped_features_are_input_and_target_and_are_drawn_anew():
+    data, rows = worlds.features(paired=True, n=12), np.arange(12)
+    config = worlds.config("stage2.feature_dropout=0.25", "stage2.batch_size=12")
+    pairs = np.stack([rows, rows], axis=1)
+    task, _ = stage2(config, data, lambda epoch: pairs, (rows, rows))
+    (first, _, _), *_ = task.batches(0)
+    (again, _, _), *_ = task.batches(0)
+    (later, _, _), *_ = task.batches(1)
+    for m, x in enumerate(first):
+        assert 0.1 < (x == 0).mean() < 0.4
+        whole = data.modalities[m].x
+        assert np.array_equal(x, again[m]) and not np.array_equal(x == 0, later[m] == 0)
+        assert all(any(np.allclose(row[row != 0], own[row != 0] / 0.75, atol=1e-6) for own in whole) for row in x)
