@@ -32,13 +32,13 @@ class Orthogonality(Section):
 
 
 class Weights(Section):
-    """The paper's λ₁ … λ₅ of eq. 6, in its order."""
+    """The weights of eq. 6, each named after the term that it multiplies."""
 
-    l2: float = Field(1.0, ge=0)
-    l3: float = Field(1.0, ge=0)
-    l4: float = Field(1.0, ge=0)
-    l5: float = Field(1.0, ge=0)
-    r: float = Field(1.0, ge=0)
+    alignment: float = Field(1.0, ge=0)  # λ₁, of L₂
+    classification: float = Field(1.0, ge=0)  # λ₂, of L₃
+    feature_norm: float = Field(1.0, ge=0)  # λ₃, of L₄
+    reconstruction: float = Field(1.0, ge=0)  # λ₄, of L₅
+    regulariser: float = Field(1.0, ge=0)  # λ₅, of R
 
 
 class Schedule(Section):
@@ -133,6 +133,15 @@ class Config(Section):
         return self
 
 
+NEW_NAMES = {  # of the weights of eq. 6, by the names that earlier versions used
+    "l2": "alignment",
+    "l3": "classification",
+    "l4": "feature_norm",
+    "l5": "reconstruction",
+    "r": "regulariser",
+}
+
+
 def preset_names() -> list[str]:
     """The presets that come with the package."""
     return sorted(
@@ -143,7 +152,8 @@ def preset_names() -> list[str]:
 def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: Any) -> Config:
     """The settings of `preset` (a name of `preset_names()`, or a TOML file) with `key=value` overrides.
 
-    A key of a table is written with a dot: `weights.l5=0.1`. Raises `InputError` for an unknown preset, key or value.
+    A key of a table is written with a dot: `weights.reconstruction=0.1`. Raises `InputError` for an unknown preset,
+    key or value.
     """
     text, source = _read(preset)
     try:
@@ -153,7 +163,7 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
     for override in overrides:
         key, found, value = override.partition("=")
         if not found:
-            raise InputError(f"--set {override}: expected key=value, for example --set weights.l5=0.1")
+            raise InputError(f"--set {override}: expected key=value, for example --set weights.reconstruction=0.1")
         _put(values, key.strip(), _parse(value.strip()))
     for key, value in settings.items():
         nested = isinstance(value, dict) and isinstance(values.get(key), dict)
@@ -219,9 +229,19 @@ def _hint(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; it is one of {', '.join(known)}"
 
 
+def with_new_names(values: dict) -> dict:
+    """Settings of a run folder, which an earlier version may have written, under the names of today."""
+    weights = {NEW_NAMES.get(name, name): value for name, value in values.get("weights", {}).items()}
+    return values | {"weights": weights} if weights else values
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
+    if problem["loc"][:1] == ("weights",) and problem["loc"][-1] in NEW_NAMES:
+        new = NEW_NAMES[problem["loc"][-1]]
+        numbers = ", ".join(f"λ{i} {name}" for i, name in enumerate(NEW_NAMES.values(), start=1))
+        return f"{key}: is weights.{new} now; the weights are named after the terms of eq. 6 ({numbers})"
     if problem["type"] == "extra_forbidden":
         *table, name = problem["loc"]
         section = Config.model_fields[table[0]].annotation if table else Config

@@ -41,7 +41,7 @@ from .training.loop import new_state, train_epochs
 
 SCENARIOS = ("pan-mul", "image-speech")
 ORTHOGONALITY = {"without the orthogonality term": 0.0, "with it": 1.0}
-LABEL_FREE = {"l2": 1.0, "l3": 0.0, "l4": 1.0, "l5": 0.0, "r": 1.0}
+LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
 SHOWN = 6  # labels in the projection of a multi-label scenario
 
 

@@ -50,7 +50,7 @@ EQUATIONS = (
     Equation(
         "8",
         "Algorithm 1's objective",
-        "eq. 6 without R (weights.r = 0), through the latent network",
+        "eq. 6 without R (weights.regulariser = 0), through the latent network",
         "cmirnet.objective.objective",
         "objective",
         "09_training",

@@ -144,7 +144,7 @@ def quadratic(p: Problem) -> np.ndarray:
     gap = np.column_stack([x_a, -x_b])
     size = np.block([[x_a.T @ x_a, nothing], [nothing.T, x_b.T @ x_b]])
     matrices = np.concatenate([[1.0] * (x.shape[1] - 1) + [0.0] for x in (x_a, x_b)])
-    return lam.l2 * gap.T @ gap + lam.l4 * size + lam.r * np.diag(matrices)
+    return lam.alignment * gap.T @ gap + lam.feature_norm * size + lam.regulariser * np.diag(matrices)
 
 
 def smoothness(p: Problem) -> float:
@@ -157,7 +157,7 @@ def smoothness(p: Problem) -> float:
         return 2 * np.linalg.eigvalsh(quadratic(p))[-1]
     lam = p.weights
     largest = max(np.linalg.norm(np.column_stack([z, np.ones(len(z))]), 2) ** 2 / len(z) for z in p.z)
-    return 2 * ((2 * lam.l2 + lam.l4) * largest + lam.r)
+    return 2 * ((2 * lam.alignment + lam.feature_norm) * largest + lam.regulariser)
 
 
 def class_moment(p: Problem) -> np.ndarray:
@@ -181,7 +181,7 @@ def threshold(p: Problem) -> float:
     """μ* = λ₂² σ(A^{−½}M)²/4, the decay of the heads from which on the origin is a minimum (P4); a bias may cost 0."""
     values, vectors = np.linalg.eigh(quadratic(p))
     inverse_root = vectors @ np.diag(np.where(values > 1e-12, values, np.inf) ** -0.5) @ vectors.T
-    return float((p.weights.l3 * top(inverse_root @ class_moment(p))) ** 2 / 4)
+    return float((p.weights.classification * top(inverse_root @ class_moment(p))) ** 2 / 4)
 
 
 def origin(p: Problem):
@@ -265,7 +265,7 @@ def promised_steps(p: Problem, params, share) -> int:
 @cache
 def curvature(l5) -> tuple[float, float]:
     """(smallest eigenvalue of the Hessian at the origin of L3 + R, λ₅ − √(λ₅² + λ₂²σ(M)²))."""
-    p = problem(weights=OFF._replace(l3=1.0, r=l5), encoder_activation="linear")
+    p = problem(weights=OFF._replace(classification=1.0, regulariser=l5), encoder_activation="linear")
     found = np.linalg.eigvalsh(hessian(p, origin(p)))[0]
     return float(found), float(l5 - np.hypot(l5, top(class_moment(p))))
 
@@ -292,7 +292,7 @@ def scale_drift() -> list[dict]:
 def decayed_heads(factor, seed=0, l5=0.5, scale=1.0) -> float:
     """‖w‖ after 1500 steps of λ₂L3 + λ₅R with the heads' decay at `factor` · μ*, from a start of any `scale`."""
     p = problem(seed, n=12, d=4, encoder_activation="linear")
-    p = p._replace(weights=OFF._replace(l3=1 / top(class_moment(p)), r=l5))
+    p = p._replace(weights=OFF._replace(classification=1 / top(class_moment(p)), regulariser=l5))
     p = p._replace(readings=Readings(head_decay=factor * threshold(p)))
     return norm(pick(descend(p, start(p, seed, scale), 0.2, 1500), is_encoder_matrix).values())
 
@@ -314,7 +314,7 @@ def released_at_0(factor, seed=0, rate=2e-3) -> dict:
     grads = evaluate(p, without(params, is_encoder_matrix))[1]
     slopes = [norm([g]) for g in pick(grads, is_encoder_matrix).values()]
     l5 = factor * (max(slopes) if factor > 1 else min(slopes))
-    p = p._replace(weights=p.weights._replace(r=l5))
+    p = p._replace(weights=p.weights._replace(regulariser=l5))
     if factor > 1:  # ‖w‖ falls by rate · (λ₅ − slope) at least
         steps = int(np.ceil(norm(pick(params, is_encoder_matrix).values()) / (rate * (l5 - max(slopes)))))
     else:
@@ -333,7 +333,7 @@ def elementwise(activation, depth, weights, seed=0, steps=600) -> dict:
     """`measures` under the element-wise reading at α = 1, λ₅ = 1."""
     readings = Readings(alpha=1.0, alpha_reading="elementwise")
     arch = {"encoder_activation": activation, "encoder_depth": depth, "d_v": 8}
-    p = problem(seed, n=24, d=12, weights=weights._replace(r=1.0), readings=readings, **arch)
+    p = problem(seed, n=24, d=12, weights=weights._replace(regulariser=1.0), readings=readings, **arch)
     return measures(p, descend(p, start(p, seed), 0.003, steps))
 
 
@@ -393,8 +393,12 @@ def at_zero() -> dict:
     """L at w = 0 with the best constant heads, for each of the label-free, the L3 and the L5 objective, and the last
     two after 2000 steps from a drawn start."""
     found = {}
-    for name, weights in (("free", LABEL_FREE), ("l3", OFF._replace(l3=1.0)), ("l5", OFF._replace(l5=1.0))):
-        p = problem(weights=weights._replace(r=0.1), encoder_activation="linear")
+    for name, weights in (
+        ("free", LABEL_FREE),
+        ("l3", OFF._replace(classification=1.0)),
+        ("l5", OFF._replace(reconstruction=1.0)),
+    ):
+        p = problem(weights=weights._replace(regulariser=0.1), encoder_activation="linear")
         found[name] = evaluate(p, origin(p))[0]
         found[name + " trained"] = evaluate(p, descend(p, start(p), 0.05, 2000))[0]
     return found
@@ -530,7 +534,7 @@ def claims() -> list[tuple[str, str, str, str, str]]:
             "consistent, through λ₅: 0.001 – 1 with heavy data terms there, 1 with light ones here",
             f"λ of DSRSID, λ₅ = 0.001: AP {trained(DSRSID, 0.0)['map']:.2f} at α = 0, "
             f"{trained(DSRSID, 1.0)['map']:.2f} at α = 1; λ of UCM, α = 0: {deep['norm', 0.0]:.2f} at λ₅ = 1, "
-            f"{trained(UCM._replace(r=0.01), 0.0)['map']:.2f} at λ₅ = 0.01 (chance {lines['chance']:.2f})",
+            f"{trained(UCM._replace(regulariser=0.01), 0.0)['map']:.2f} at λ₅ = 0.01 (chance {lines['chance']:.2f})",
             "test_lambda5_and_not_alpha_tells_dsrsid_from_ucm "
             "test_three_layers_at_alpha_0_end_at_chance_with_ucm_weights_and_one_layer_does_not",
         ),
@@ -550,8 +554,9 @@ def claims() -> list[tuple[str, str, str, str, str]]:
             "Without L5 most latents go to zero (section 4.3)",
             "norm, α = 0; one linear layer",
             "does not hold while L3 is on; without L3 and L5 it does (first row)",
-            f"AP {single['norm', 0.0]:.2f} with all terms, {trained(UCM._replace(l5=0.0), 0.0, **one)['map']:.2f} "
-            f"without L5, {trained(UCM._replace(l3=0.0), 0.0, **one)['map']:.2f} without L3",
+            f"AP {single['norm', 0.0]:.2f} with all terms, "
+            f"{trained(UCM._replace(reconstruction=0.0), 0.0, **one)['map']:.2f} without L5, "
+            f"{trained(UCM._replace(classification=0.0), 0.0, **one)['map']:.2f} without L3",
             "test_the_decoders_are_not_what_keeps_the_embeddings_from_zero",
         ),
     ]
@@ -591,7 +596,7 @@ def draw(path) -> None:
     right = (
         ("one layer, α = 0", full, 0.0, "norm", "linear", 1, green, "-"),
         ("three, α = 0, λ₅ = 1", full, 0.0, "norm", "hidden", 3, blue, "-"),
-        ("three, α = 0, λ₅ = 0.01", full._replace(r=0.01), 0.0, "norm", "hidden", 3, orange, "--"),
+        ("three, α = 0, λ₅ = 0.01", full._replace(regulariser=0.01), 0.0, "norm", "hidden", 3, orange, "--"),
         ("three, norm, α = 1", full, 1.0, "norm", "hidden", 3, pink, "-."),
     )
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")

@@ -134,11 +134,14 @@ def eq6(out, z, y, regularised, heads, weights, readings):
     r, (v_a, v_b, u_a, u_b, from_a, from_b) = readings, out
     targets = z if r.target_gradient == "flow" else tuple(z_m.detach() for z_m in z)
     terms = {
-        "l2": (weights.l2, eq2(v_a, v_b, r.frobenius, r.reduction)),
-        "l3": (weights.l3, eq3(u_a, u_b, *y, r.classifier, r.label_losses)),
-        "l4": (weights.l4, eq4(v_a, v_b, r.reduction)),
-        "l5": (weights.l5, eq5(from_a, from_b, *targets, r.decoder_target, r.frobenius, r.reduction)),
-        "r": (weights.r, sum(eq7(w, r.alpha, r.alpha_reading) for w in regularised)),
+        "alignment": (weights.alignment, eq2(v_a, v_b, r.frobenius, r.reduction)),
+        "classification": (weights.classification, eq3(u_a, u_b, *y, r.classifier, r.label_losses)),
+        "feature_norm": (weights.feature_norm, eq4(v_a, v_b, r.reduction)),
+        "reconstruction": (
+            weights.reconstruction,
+            eq5(from_a, from_b, *targets, r.decoder_target, r.frobenius, r.reduction),
+        ),
+        "regulariser": (weights.regulariser, sum(eq7(w, r.alpha, r.alpha_reading) for w in regularised)),
         "head_decay": (r.head_decay, sum(w.square().sum() for w in heads)),
     }
     terms = {name: pair for name, pair in terms.items() if pair[0]}

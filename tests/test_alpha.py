@@ -112,7 +112,7 @@ def test_without_labels_a_relu_layer_goes_to_zero_and_its_parameters_only_shrink
 
 def test_alignment_alone_has_its_minimum_wherever_the_two_encoders_agree():
     """L2 = 0 for every Z_a w_a = Z_b w_b, w = 0 being one of them: what shrinks V is L4 and R."""
-    p = problem(weights=OFF._replace(l2=1.0), encoder_activation="linear")
+    p = problem(weights=OFF._replace(alignment=1.0), encoder_activation="linear")
     p, params = p._replace(z=(p.z[0], p.z[0])), start(p)
     params |= {f"encoder_b.1.{kind}": params[f"encoder_a.1.{kind}"] for kind in "wb"}
     loss, grads, _ = evaluate(p, params)
@@ -158,12 +158,12 @@ def test_a_zero_relu_layer_is_never_left_at_alpha_0(seed, depth, weights, readin
     above = p._replace(readings=readings._replace(alpha=0.7))
     for prefix in last:
         dw = evaluate(above, params)[1][prefix + "w"]
-        expected = -2 * 0.7 * weights.r if readings.alpha_reading == "elementwise" else 0
+        expected = -2 * 0.7 * weights.regulariser if readings.alpha_reading == "elementwise" else 0
         np.testing.assert_allclose(dw, np.full_like(dw, expected), rtol=1e-13)
 
 
 def test_a_linear_layer_at_zero_is_left():
-    p = problem(weights=OFF._replace(l3=1.0, r=1.0), encoder_activation="linear")
+    p = problem(weights=OFF._replace(classification=1.0, regulariser=1.0), encoder_activation="linear")
     grads = evaluate(p, without(start(p), is_encoder))[1]
     assert min(norm([grads[f"encoder_{m}.1.w"]]) for m in "ab") > 0.01
 
@@ -193,7 +193,7 @@ def test_a_dead_relu_unit_stays_dead_under_the_norm_readings_and_wakes_under_the
 def test_with_cross_entropy_the_origin_is_a_strict_saddle_for_every_weight_of_r(seed, l3, l5):
     """At w = W_c = 0 with b_c = log p̄ the gradient is 0 and the Hessian's form 2λ₅‖w‖² − 2λ₂ tr(W_cᵀwᵀM) has no ‖W_c‖²:
     its smallest eigenvalue is λ₅ − √(λ₅² + λ₂²σ(M)²) < 0, d_v times (P2)."""
-    p = problem(seed, weights=OFF._replace(l3=l3, r=l5), encoder_activation="linear")
+    p = problem(seed, weights=OFF._replace(classification=l3, regulariser=l5), encoder_activation="linear")
     assert norm(evaluate(p, origin(p))[1].values()) < 1e-13
     expected = l5 - np.hypot(l5, l3 * top(class_moment(p)))
     assert expected < 0
@@ -206,7 +206,7 @@ def test_alignment_and_norm_terms_do_not_change_that(seed, l2, l4, l5):
     """Along W_c = e vᵀ, θ = ½A⁻¹Mv eᵀ the second difference is −½(Mv)ᵀA⁻¹Mv < 0 for all λ: v any direction of classes,
     e any of V. A is the form over (w, b): an encoder's bias takes the mean out of Z."""
     p = problem(seed, weights=Weights(l2, 1.0, l4, 0.0, l5), encoder_activation="linear")
-    p = p._replace(weights=p.weights._replace(l4=l4 + 0.01))  # so that A has an inverse
+    p = p._replace(weights=p.weights._replace(feature_norm=l4 + 0.01))  # so that A has an inverse
     v = np.linalg.svd(class_moment(p))[2][0]
     moved = np.linalg.solve(quadratic(p), class_moment(p) @ v) / 2
     direction = {k: np.zeros_like(x) for k, x in origin(p).items()}
@@ -224,7 +224,7 @@ def test_alignment_and_norm_terms_do_not_change_that(seed, l2, l4, l5):
 def test_with_decoders_it_is_one_too(seed, l4, l5):
     """L5 = ‖Z_a w w_ab − Z_b‖²/n + … : smallest eigenvalue λ₅ − √(λ₅² + 4λ₄²σ(C)²), C = Z_aᵀ(Z_b − z̄_b)/n (P3).
     With the decoders' biases at the mean, V = const costs the variance of Z, not ‖Z‖²."""
-    p = problem(seed, weights=OFF._replace(l5=l4, r=l5), encoder_activation="linear")
+    p = problem(seed, weights=OFF._replace(reconstruction=l4, regulariser=l5), encoder_activation="linear")
     loss, grads, _ = evaluate(p, origin(p))
     assert norm(grads.values()) < 1e-12
     assert loss == pytest.approx(l4 * sum(((z - z.mean(axis=0)) ** 2).sum() for z in p.z) / len(p.y))
@@ -235,7 +235,7 @@ def test_with_decoders_it_is_one_too(seed, l4, l5):
 
 def test_descent_leaves_the_saddle_at_the_rate_of_its_curvature():
     """Beside the saddle the direction of curvature −κ grows by 1 + ηκ a step: slowly where λ₅ is large, never not."""
-    p = problem(weights=OFF._replace(l3=3.0, r=1.0), encoder_activation="linear")
+    p = problem(weights=OFF._replace(classification=3.0, regulariser=1.0), encoder_activation="linear")
     values, vectors = np.linalg.eigh(hessian(p, origin(p)))
     saddle = pack(origin(p))
     params = unpack(saddle + 1e-6 * vectors[:, 0], origin(p))
@@ -251,12 +251,12 @@ def test_descent_leaves_the_saddle_at_the_rate_of_its_curvature():
 def test_no_minimum_is_attained_since_shrinking_v_and_growing_the_head_always_pays(seed, weights, scale):
     """CE sees only VW_c, so along (θ/c, cW_c) L3 stays and dL/d log c = −2(λ₅‖w‖² + λ₁L2 + λ₃L4) < 0: the scale drifts
     to 0, and every stationary point has V = 0 (P2)."""
-    p = problem(seed, weights=weights._replace(l5=0.0), encoder_activation="linear")
+    p = problem(seed, weights=weights._replace(reconstruction=0.0), encoder_activation="linear")
     params = start(p, seed, scale)
     loss, grads, _ = evaluate(p, params)
     slopes = {k: (grads[k] * v).sum() for k, v in params.items()}
     along = slopes["classifier.w"] - sum(pick(slopes, is_encoder).values())
-    quiet = evaluate(p._replace(weights=p.weights._replace(l3=0.0)), params)[0]
+    quiet = evaluate(p._replace(weights=p.weights._replace(classification=0.0)), params)[0]
     size = sum(abs(s) for s in slopes.values())
     assert along == pytest.approx(-2 * quiet, rel=1e-9, abs=1e-12 * size) and quiet > 0
     moved = {k: v / 2 if is_encoder(k) else 2 * v if k == "classifier.w" else v for k, v in params.items()}
@@ -309,7 +309,7 @@ def test_heads_decayed_beyond_the_threshold_kill_v_from_any_start_and_below_it_d
 @given(SEED, positive(0.3, 2), positive(0.5, 5))
 def test_decoders_have_their_threshold_too(seed, l5, l4):
     """Form λ₅s² + μt² − 2λ₄σ(C)st: ≥ 0 iff λ₄σ(C) ≤ √(λ₅μ) (P4)."""
-    p = problem(seed, weights=OFF._replace(l5=l4, r=l5), encoder_activation="linear")
+    p = problem(seed, weights=OFF._replace(reconstruction=l4, regulariser=l5), encoder_activation="linear")
     sigma = max(top(cross_moment(q)) for q in (p, p._replace(z=p.z[::-1])))
     decays = [Readings(head_decay=factor * (l4 * sigma) ** 2 / l5) for factor in (0.8, 1.25)]
     below, above = (np.linalg.eigvalsh(hessian(p._replace(readings=r), origin(p)))[0] for r in decays)
@@ -327,7 +327,7 @@ def deep(seed, depth, l5):
 
 def pull(p, params):
     """σ(G) of either modality, G the gradient of the data terms in the product of the encoder's matrices, at V = 0."""
-    single = p._replace(arch=p.arch._replace(encoder_depth=1), weights=p.weights._replace(r=0.0))
+    single = p._replace(arch=p.arch._replace(encoder_depth=1), weights=p.weights._replace(regulariser=0.0))
     heads = pick(params, lambda name: not is_encoder(name))
     grads = evaluate(single, pick(without(start(single), is_encoder), is_encoder) | heads)[1]
     return [top(grads[f"encoder_{m}.1.w"]) for m in "ab"]
@@ -407,7 +407,9 @@ def test_and_does_not_where_the_data_outweigh_it(seed):
 def test_beside_small_heads_the_released_penalty_makes_zero_a_minimum_in_w(seed, l5, share, size):
     """CE is convex in V: L(w, W_c) − L(0, W_c) ≥ λ₅‖w‖ − λ₂ tr(W_cᵀwᵀM) > 0 while λ₂σ(M)‖W_c‖ < λ₅ (P7)."""
     readings = Readings(alpha=0.0, alpha_reading="released")
-    p = problem(seed, weights=OFF._replace(l3=1.0, r=l5), readings=readings, encoder_activation="linear")
+    p = problem(
+        seed, weights=OFF._replace(classification=1.0, regulariser=l5), readings=readings, encoder_activation="linear"
+    )
     drawn, at = start(p, seed), origin(p)
     head = drawn["classifier.w"] * share * l5 / (top(class_moment(p)) * norm([drawn["classifier.w"]]))
     w = {k: size * v for k, v in pick(drawn, is_encoder_matrix).items()}
@@ -421,13 +423,17 @@ def test_beside_small_heads_the_released_penalty_makes_zero_a_minimum_in_w(seed,
 def test_the_norm_readings_exclude_zero_weights(seed, weights, level, reading):
     """Slopes along u and −u at W = 0: smooth data terms cancel, R leaves −4λ₅α (norm) or −2λ₅ (released), so one of the
     two descends for every λ. (The gradient at exactly 0 is 0 by convention.)"""
-    weights = weights._replace(**{k: getattr(weights, k) / 100 for k in ("l2", "l3", "l4", "l5")})
+    weights = weights._replace(
+        **{k: getattr(weights, k) / 100 for k in ("alignment", "classification", "feature_norm", "reconstruction")}
+    )
     p = problem(seed, weights=weights, readings=Readings(alpha=level, alpha_reading=reading))
     p = p._replace(arch=p.arch._replace(encoder_activation="linear"))
     params = start(p, seed)
     u = np.random.default_rng(seed).standard_normal(params["encoder_b.1.w"].shape)
     found = alpha.one_sided_sum(p, params, "encoder_b.1.w", u / norm([u]))
-    assert found == pytest.approx(-4 * weights.r * level if reading == "norm" else -2 * weights.r, rel=1e-4, abs=1e-4)
+    assert found == pytest.approx(
+        -4 * weights.regulariser * level if reading == "norm" else -2 * weights.regulariser, rel=1e-4, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize(("reading", "one_way"), [("norm", -1.8), ("released", -0.6)])
@@ -450,7 +456,7 @@ def test_without_labels_the_elementwise_reading_ends_in_one_column(seed, level, 
     p = problem(seed, weights=weights, readings=readings, encoder_activation="linear", d_v=4)
     params = start(p, seed)
     params = descend(p, params, 0.9 / smoothness(p), promised_steps(p, params, 0.9), is_encoder)
-    minimum = np.linalg.solve(quadratic(p), weights.r * level * np.array([1.0, 1, 1, 1, 1, 0] * 2))
+    minimum = np.linalg.solve(quadratic(p), weights.regulariser * level * np.array([1.0, 1, 1, 1, 1, 0] * 2))
     np.testing.assert_allclose(layer(params), np.tile(minimum[:, None], 4), atol=1e-7)
     assert measures(p, params)["rank"] == pytest.approx(1, abs=1e-5)
 
@@ -488,13 +494,13 @@ def test_lambda5_and_not_alpha_tells_dsrsid_from_ucm():
     light = [alpha.trained(DSRSID, level) for level in (0.0, 1.0)]
     assert min(found["spread"] for found in light) > 0.1
     assert light[0]["map"] == pytest.approx(light[1]["map"], abs=0.03)
-    lighter = alpha.trained(UCM._replace(r=0.01), 0.0)
+    lighter = alpha.trained(UCM._replace(regulariser=0.01), 0.0)
     assert lighter["spread"] > 0.5 and lighter["map"] > alpha.trained(UCM, 0.0)["map"] + 0.2
 
 
 def test_the_decoders_are_not_what_keeps_the_embeddings_from_zero():
     """One linear layer at α = 0: without L5 nothing changes, without L3 the ranking is lost."""
-    cases = (UCM, UCM._replace(l5=0.0), UCM._replace(l3=0.0))
+    cases = (UCM, UCM._replace(reconstruction=0.0), UCM._replace(classification=0.0))
     full, no_l5, no_l3 = (alpha.trained(weights, 0.0, "norm", "linear", 1) for weights in cases)
     assert no_l5["map"] == pytest.approx(full["map"], abs=0.05) and no_l5["spread"] > 0.05
     assert no_l3["map"] < full["map"] - 0.3

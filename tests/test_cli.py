@@ -360,7 +360,7 @@ def test_resume_finishes_an_interrupted_run(call, data, tmp_path, monkeypatch):
 
 
 def test_a_diverging_run_is_status_1(call, data, tmp_path):
-    words = [*TINY, *sets("stage2.lr=1e30", "stage2.epochs=3", "weights.l4=1")]
+    words = [*TINY, *sets("stage2.lr=1e30", "stage2.epochs=3", "weights.feature_norm=1")]
     with np.errstate(all="ignore"):
         result = call("train", "image-speech", "--data", data, "--out", tmp_path / "run", *words)
     assert result.status == 1

@@ -13,7 +13,13 @@ import worlds
 from cmir_ref import runs, two_stages
 from cmir_ref.reports.report import render
 
-LABEL_FREE = ("weights.l2=1", "weights.l3=0", "weights.l4=1", "weights.l5=0", "weights.r=1")
+LABEL_FREE = (
+    "weights.alignment=1",
+    "weights.classification=0",
+    "weights.feature_norm=1",
+    "weights.reconstruction=0",
+    "weights.regulariser=1",
+)
 LINEAR = ("encoder_activation=linear", "encoder_depth=1")
 DEEP = ("encoder_activation=relu", "encoder_depth=3", "stage2.lr=0.03", "stage2.epochs=300")
 
@@ -93,7 +99,13 @@ def test_one_dead_modality_is_half_a_collapse():
 @pytest.mark.parametrize("alpha", ["0", "1"])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_the_full_objective_stays_alive(alpha, activation):
-    changes = ("encoder_depth=3", "stage2.lr=0.01", "stage2.epochs=100", "weights.r=0.01", "weights.l2=0.1")
+    changes = (
+        "encoder_depth=3",
+        "stage2.lr=0.01",
+        "stage2.epochs=100",
+        "weights.regulariser=0.01",
+        "weights.alignment=0.1",
+    )
     result, page = outcome(*changes, f"alpha={alpha}", f"encoder_activation={activation}")
     assert result["collapsed"] is False and result["scale"] > 0.05
     assert result["verdict"].startswith("alive")

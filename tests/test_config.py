@@ -61,8 +61,8 @@ def test_control_characters_survive_too(text):
         ('distance = "released"', lambda c: c.distance, "released"),
         ("speech=/data/my speech", lambda c: c.speech, "/data/my speech"),
         (r"speech_voice=^(\w+)_\d=$", lambda c: c.speech_voice, r"^(\w+)_\d=$"),
-        ("weights.l5=0.1", lambda c: c.weights.l5, 0.1),
-        ("weights.r=1e-5", lambda c: c.weights.r, 1e-5),
+        ("weights.reconstruction=0.1", lambda c: c.weights.reconstruction, 0.1),
+        ("weights.regulariser=1e-5", lambda c: c.weights.regulariser, 1e-5),
         ("alpha=2", lambda c: c.alpha, 2.0),
         ("seed=3", lambda c: c.seed, 3),
         ("orthogonality.scaled=true", lambda c: c.orthogonality.scaled, True),
@@ -77,9 +77,9 @@ def test_overrides(override, read, value):
 
 
 def test_an_override_changes_nothing_beside_it_and_the_last_one_counts():
-    config = load_config("image-speech_paper", ["weights.l5=0.1", "weights.l5=0.2"])
+    config = load_config("image-speech_paper", ["weights.reconstruction=0.1", "weights.reconstruction=0.2"])
     base = load_config("image-speech_paper")
-    assert config == base.model_copy(update={"weights": base.weights.model_copy(update={"l5": 0.2})})
+    assert config == base.model_copy(update={"weights": base.weights.model_copy(update={"reconstruction": 0.2})})
     assert load_config("image-speech_paper", d_v=7) == base.model_copy(update={"d_v": 7})
 
 
@@ -88,14 +88,15 @@ def test_an_override_changes_nothing_beside_it_and_the_last_one_counts():
     [
         ("no_such_thing=1", ["no_such_thing", "no such setting"]),
         ("encoder_dept=1", ["did you mean encoder_depth?"]),
-        ("weights.l6=1", ["weights.l6", "no such setting", "it is one of l2, l3, l4, l5, r"]),
+        ("weights.l6=1", ["weights.l6", "no such setting", "it is one of alignment, classification, feature_norm"]),
+        ("weights.l5=1", ["weights.l5: is weights.reconstruction now", "λ4 reconstruction, λ5 regulariser"]),
         ("stage1.epoch=1", ["stage1.epoch", "did you mean epochs?"]),
         ("classifier=sharde", ["classifier", "'shared', 'concatenated' or 'separate'", "'sharde'"]),
         ("seed=abc", ["seed", "integer", "'abc'"]),
         ("seed=1.5", ["seed", "integer", "1.5"]),
         ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
-        ("weights.l2=-1", ["weights.l2", "-1"]),
-        ("weights.l2=nan", ["weights.l2", "nan"]),
+        ("weights.alignment=-1", ["weights.alignment", "-1"]),
+        ("weights.alignment=nan", ["weights.alignment", "nan"]),
         ("test_share=1", ["test_share", "less than 1"]),
         ("stage1.lr=0", ["stage1.lr", "greater than 0"]),
         ("stage1.hidden=[1, x]", ["stage1.hidden"]),
@@ -153,6 +154,6 @@ def test_a_wrong_file_is_named(tmp_path, text, piece):
 
 def test_settings_do_not_change():
     config = load_config("image-speech")
-    for section, name in ((config, "seed"), (config.weights, "l2")):
+    for section, name in ((config, "seed"), (config.weights, "alignment")):
         with pytest.raises(ValidationError):
             setattr(section, name, 5)

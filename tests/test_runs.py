@@ -71,7 +71,11 @@ def test_metrics_have_a_line_an_epoch(released):
         (stage, epoch) for stage in ("stage1.a", "stage1.b", "stage2") for epoch in (1, 2)
     ]
     for line in lines:
-        parts = {"loss", "ce", "orthogonality"} if line["stage"] != "stage2" else {"loss", "l2", "l3", "l4", "l5", "r"}
+        parts = (
+            {"loss", "ce", "orthogonality"}
+            if line["stage"] != "stage2"
+            else {"loss", "alignment", "classification", "feature_norm", "reconstruction", "r"}
+        )
         assert line["parts"].keys() == parts
         assert line["seconds"] > 0 and line["lr"] > 0 and "score" in line["validation"]
     weights = released[2].config.weights.model_dump()

@@ -53,18 +53,20 @@ CASES = {
     "classifier": Case(world="classes"),
     "label_loss": Case(),
     "head_decay": Case(("0", "0.1")),
-    "weights.l2": Case(("0", "0.5")),
-    "weights.l3": Case(("0.5", "1")),
-    "weights.l4": Case(("0", "0.1")),
-    "weights.l5": Case(("0", "0.1")),
-    "weights.r": Case(("0", "0.1")),
+    "weights.alignment": Case(("0", "0.5")),
+    "weights.classification": Case(("0.5", "1")),
+    "weights.feature_norm": Case(("0", "0.1")),
+    "weights.reconstruction": Case(("0", "0.1")),
+    "weights.regulariser": Case(("0", "0.1")),
     "reduction": Case(),
     "decoder_target": Case(),
-    "target_gradient": Case(given=("stages=end-to-end", "weights.l5=1")),  # given features have no gradient to stop
+    "target_gradient": Case(
+        given=("stages=end-to-end", "weights.reconstruction=1")
+    ),  # given features have no gradient to stop
     "frobenius": Case(),
     "alpha": Case(("0", "1")),
-    "alpha_reading": Case(given=("weights.r=0.1",)),
-    "regularized_layers": Case(given=("weights.r=0.1",)),
+    "alpha_reading": Case(given=("weights.regulariser=0.1",)),
+    "regularized_layers": Case(given=("weights.regulariser=0.1",)),
     "stages": Case(world="images"),
     "update": Case(),
     "stage1.epochs": Case(("2", "3")),

@@ -179,12 +179,12 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
         v_a, v_b = layers("encoder_a", z[0]), layers("encoder_b", z[1])
         logits = torch.addmm(leaves["latent.classifier.b"], torch.cat([v_a, v_b]), leaves["latent.classifier.w"])
         labels = torch.cat([part[:n] for part in y])
-        loss = weights.l2 * energy(v_a - v_b) + weights.l3 * functional.cross_entropy(logits, labels)
-        loss = loss + weights.l4 * (energy(v_a) + energy(v_b))
+        loss = weights.alignment * energy(v_a - v_b) + weights.classification * functional.cross_entropy(logits, labels)
+        loss = loss + weights.feature_norm * (energy(v_a) + energy(v_b))
         crossed = energy(layers("decoder_ab", v_a) - z[1]) + energy(layers("decoder_ba", v_b) - z[0])
         matrices = [leaf for name, leaf in leaves.items() if "encoder" in name and leaf.ndim == 2]
         r = (torch.stack(torch._foreach_norm(matrices)) - alpha).square().sum()
-        loss = loss + weights.l5 * crossed + weights.r * r
+        loss = loss + weights.reconstruction * crossed + weights.regulariser * r
         loss.backward()
         return loss
 

@@ -1,6 +1,6 @@
 """Equation 6: the objective of the latent network.
 
-L = λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R        (here: weights.l2, .l3, .l4, .l5, .r)
+L = λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R        (in the settings: `weights.alignment` … `weights.regulariser`)
 """
 
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ from .eq7_regulariser import regulariser, regulariser_backward
 
 
 class Weights(NamedTuple):
-    """The paper's λ₁ … λ₅, in its order."""
+    """The weights of eq. 6, each named after the term that it multiplies."""
 
-    l2: float = 1.0
-    l3: float = 1.0
-    l4: float = 1.0
-    l5: float = 1.0
-    r: float = 1.0
+    alignment: float = 1.0  # λ₁, of L₂
+    classification: float = 1.0  # λ₂, of L₃
+    feature_norm: float = 1.0  # λ₃, of L₄
+    reconstruction: float = 1.0  # λ₄, of L₅
+    regulariser: float = 1.0  # λ₅, of R
 
 
 class Readings(NamedTuple):
@@ -90,21 +90,21 @@ def total(
         pairs = {name: regulariser(w, alpha, reading=reading) for name, w in matrices.items()}
         return sum(value for value, _ in pairs.values()), {name: cache for name, (_, cache) in pairs.items()}
 
-    add("l2", weights.l2, lambda: alignment(out.v_a, out.v_b, norm=r.frobenius, reduction=r.reduction))
+    add("alignment", weights.alignment, lambda: alignment(out.v_a, out.v_b, norm=r.frobenius, reduction=r.reduction))
     add(
-        "l3",
-        weights.l3,
+        "classification",
+        weights.classification,
         lambda: classification(out.u_a, out.u_b, *y, classifier=r.classifier, kinds=r.label_losses),
     )
-    add("l4", weights.l4, lambda: feature_norm(out.v_a, out.v_b, reduction=r.reduction))
+    add("feature_norm", weights.feature_norm, lambda: feature_norm(out.v_a, out.v_b, reduction=r.reduction))
     add(
-        "l5",
-        weights.l5,
+        "reconstruction",
+        weights.reconstruction,
         lambda: reconstruction(
             out.from_a, out.from_b, *z, target=r.decoder_target, norm=r.frobenius, reduction=r.reduction
         ),
     )
-    add("r", weights.r, lambda: penalty(regularised, r.alpha, r.alpha_reading))
+    add("regulariser", weights.regulariser, lambda: penalty(regularised, r.alpha, r.alpha_reading))
     add("head_decay", r.head_decay, lambda: penalty(heads, 0.0, "elementwise"))
     return loss, TotalCache(out, z, terms, weights, readings, parts)
 
@@ -116,18 +116,18 @@ def total_backward(dl: Array, cache: TotalCache) -> TotalGradient:
     v_a, v_b, u_a, u_b, from_a, from_b = (None if x is None else xp.zeros_like(x) for x in cache.out)
     z_a, z_b = map(xp.zeros_like, cache.z)
     w = {}
-    if "l2" in terms:
-        v_a, v_b = alignment_backward(weights.l2 * dl, terms["l2"])
-    if "l3" in terms:
-        u_a, u_b = classification_backward(weights.l3 * dl, terms["l3"])
-    if "l4" in terms:
-        n_a, n_b = feature_norm_backward(weights.l4 * dl, terms["l4"])
+    if "alignment" in terms:
+        v_a, v_b = alignment_backward(weights.alignment * dl, terms["alignment"])
+    if "classification" in terms:
+        u_a, u_b = classification_backward(weights.classification * dl, terms["classification"])
+    if "feature_norm" in terms:
+        n_a, n_b = feature_norm_backward(weights.feature_norm * dl, terms["feature_norm"])
         v_a, v_b = v_a + n_a, v_b + n_b
-    if "l5" in terms:
-        from_a, from_b, dz_a, dz_b = reconstruction_backward(weights.l5 * dl, terms["l5"])
+    if "reconstruction" in terms:
+        from_a, from_b, dz_a, dz_b = reconstruction_backward(weights.reconstruction * dl, terms["reconstruction"])
         if readings.target_gradient == "flow":
             z_a, z_b = dz_a, dz_b
-    for name, weight in (("r", weights.r), ("head_decay", readings.head_decay)):
+    for name, weight in (("regulariser", weights.regulariser), ("head_decay", readings.head_decay)):
         for matrix, term in terms.get(name, {}).items():
             w[matrix] = regulariser_backward(weight * dl, term)
     return TotalGradient(LatentOutput(v_a, v_b, u_a, u_b, from_a, from_b), (z_a, z_b), w)

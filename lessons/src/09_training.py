@@ -88,16 +88,16 @@ y = np.arange(16) % 3
 out = LatentOutput(*[rng.normal(size=(16, k)) for k in (2, 2, 3, 3, 6, 5)])  # v_a, v_b, u_a, u_b, from_a, from_b
 Z = rng.random((16, 5)), rng.random((16, 6))
 w = {"w_a": rng.normal(size=(5, 2)), "w_b": rng.normal(size=(6, 2))}
-lam = Weights(l2=0.5, l3=1.0, l4=0.1, l5=0.3, r=0.2)
+lam = Weights(alignment=0.5, classification=1.0, feature_norm=0.1, reconstruction=0.3, regulariser=0.2)
 readings = Readings(alpha=1.0, alpha_reading="norm", reduction="mean")
 
 loss, cache = total(out, Z, (y, y), w, {}, lam, readings)
 parts = {
-    "l2": alignment(out.v_a, out.v_b, reduction="mean")[0],
-    "l3": classification(out.u_a, out.u_b, y, y)[0],
-    "l4": feature_norm(out.v_a, out.v_b, reduction="mean")[0],
-    "l5": reconstruction(out.from_a, out.from_b, *Z, reduction="mean")[0],
-    "r": sum(regulariser(matrix, 1.0)[0] for matrix in w.values()),
+    "alignment": alignment(out.v_a, out.v_b, reduction="mean")[0],
+    "classification": classification(out.u_a, out.u_b, y, y)[0],
+    "feature_norm": feature_norm(out.v_a, out.v_b, reduction="mean")[0],
+    "reconstruction": reconstruction(out.from_a, out.from_b, *Z, reduction="mean")[0],
+    "regulariser": sum(regulariser(matrix, 1.0)[0] for matrix in w.values()),
 }
 for name, value in parts.items():
     print(f"λ = {getattr(lam, name):3.1f}   {name:2}  {value:8.4f}   the package's log says {cache.parts[name]:8.4f}")
@@ -155,7 +155,7 @@ show(
     draw_pulls("mean"),
     'With UC Merced\'s weights L2 hardly pulls at all, and R outweighs everything. Try `draw_pulls("sum")`: L2, L4 and L5 rise by the batch size, L3 and R do not.',
 )
-ratio = pulls(SETTINGS["all 1"], "sum")["l2"] / pulls(SETTINGS["all 1"], "mean")["l2"]
+ratio = pulls(SETTINGS["all 1"], "sum")["alignment"] / pulls(SETTINGS["all 1"], "mean")["alignment"]
 print(f"L2, sum against mean: × {ratio:.6f}")
 assert np.isclose(ratio, 16)
 
@@ -165,7 +165,7 @@ assert np.isclose(ratio, 16)
 #
 # ## Through the network (eq. 8)
 #
-# Algorithm 1 of the paper minimises eq. 8, which is eq. 6 **without** R, over the parameters of the network of lesson 07. The package's `objective` is that composition, `total` of `latent_network`, and with `weights.r` = 0 it is eq. 8. On the way back
+# Algorithm 1 of the paper minimises eq. 8, which is eq. 6 **without** R, over the parameters of the network of lesson 07. The package's `objective` is that composition, `total` of `latent_network`, and with `weights.regulariser` = 0 it is eq. 8. On the way back
 # one thing needs care: a regularised matrix has two gradients, one from the network and one from R, and they add.
 
 # %%
@@ -189,7 +189,7 @@ def worst_error(loss_of, params, grads):
 
 
 params, error_of = drawn(1), {}
-for label, weights in (("eq. 6", lam), ("eq. 8", lam._replace(r=0.0))):
+for label, weights in (("eq. 6", lam), ("eq. 8", lam._replace(regulariser=0.0))):
     settings = {"arch": arch, "weights": weights, "readings": readings}
     grads, _ = objective_backward(1.0, objective(params, Z, (y, y), **settings)[1])
     error_of[label] = worst_error(lambda p, s=settings: objective(p, Z, (y, y), **s)[0], params, grads)
@@ -326,7 +326,7 @@ batch = (*Z, y)
 LIGHT = Weights(0.1, 1.0, 0.01, 0.1, 0.001)
 fitted, log = train(drawn(3), [batch] * 1500, LIGHT, readings, arch)
 figure, axes = plt.subplots(figsize=(4.8, 2.3))
-for name in ("loss", "l2", "l3", "l4", "l5", "r"):
+for name in ("loss", "alignment", "classification", "feature_norm", "reconstruction", "regulariser"):
     axes.semilogy([max(entry[name], 1e-6) for entry in log], label=name if name == "loss" else name.upper())
 axes.set(xlabel="step", ylabel="part, before its λ", title="16 pairs of noise, by heart", ylim=(1e-2, 3000))
 axes.legend(ncols=3, fontsize=8, loc="upper right")
@@ -337,7 +337,7 @@ show(
 first, last = log[0], log[-1]
 for name in first:
     print(f"{name:5} {first[name]:7.3f} → {last[name]:7.3f}")
-assert last["l3"] < 0.05 < first["l3"]
+assert last["classification"] < 0.05 < first["classification"]
 
 # %% [markdown]
 # Curves *by part* say more than the sum. If the loss falls and L3 stands still, the labels do not arrive. If L4 falls and L2 falls with it at the same rate, the space is only shrinking (lesson 08).
@@ -537,7 +537,7 @@ show(
 
 # %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.1))
-for name in ("l2", "l3", "l4", "l5", "r"):
+for name in ("alignment", "classification", "feature_norm", "reconstruction", "regulariser"):
     left.semilogy(np.mean(np.reshape([entry[name] for entry in log], (-1, 3)), axis=1), label=name.upper())
 left.set(xlabel="epoch", ylabel="part, mean of the epoch", title="the parts", ylim=(0.05, 3000))
 left.legend(fontsize=7, ncols=2)
@@ -601,9 +601,9 @@ numbers(
     worst_error_end_to_end=error_of["end to end, flow"],
     adam_by_hand_against_package=error_of["adam"],
     loss_of_the_tenth_step=ten[9],
-    l3_of_a_batch_learnt_by_heart=last["l3"],
+    l3_of_a_batch_learnt_by_heart=last["classification"],
     held_out_ap=ap_held_out,
-    held_out_ap_without_l3=swept["l3"][0],
+    held_out_ap_without_l3=swept["classification"][0],
 )
 
 # %% [markdown]

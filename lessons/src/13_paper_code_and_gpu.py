@@ -210,7 +210,7 @@ def stage2(seed=0, **settings):
         "stage2.batch_size": 36,
         "stage2.lr": 0.006,
         "stage2.weight_decay": 0.1,
-        "weights.l2": 0.03,
+        "weights.alignment": 0.03,
         **settings,
     }
     config = load_config("demo-pan-mul", [f"{k}={v}" for k, v in changes.items()], seed=seed)
@@ -248,7 +248,7 @@ print(
 # Now the table. λ stands for the weights of eq. 6; for α they are set to 1 as in the paper, elsewhere to the project's. "Code" is the released program of the scenario that is named.
 
 # %% tags=["folded"]
-ALPHA = {"alpha": 1.0, "weights.r": 1.0}
+ALPHA = {"alpha": 1.0, "weights.regulariser": 1.0}
 READINGS = [  # topic, paper says, code does, here; settings of the paper's reading and of the code's
     (
         "labels reach V (eq. 3)",
@@ -256,7 +256,7 @@ READINGS = [  # topic, paper says, code does, here; settings of the paper's read
         "PAN–MUL: multiplied by 0",
         "paper",
         {},
-        {"weights.l3": 0.0},
+        {"weights.classification": 0.0},
     ),
     ("classifier (eq. 3)", "one head", "two heads", "paper (shared)", {}, {"classifier": "separate"}),
     (
@@ -277,7 +277,14 @@ READINGS = [  # topic, paper says, code does, here; settings of the paper's read
         ALPHA | {"alpha_reading": "elementwise"},
         ALPHA | {"alpha_reading": "released"},
     ),
-    ("embedding norm (eq. 4)", "‖V‖², λ₃ = 1", "absent", "paper, small λ", {"weights.l4": 1.0}, {"weights.l4": 0.0}),
+    (
+        "embedding norm (eq. 4)",
+        "‖V‖², λ₃ = 1",
+        "absent",
+        "paper, small λ",
+        {"weights.feature_norm": 1.0},
+        {"weights.feature_norm": 0.0},
+    ),
     ("latent dropout", "not mentioned", "on PAN only", "both, in PAN–MUL", {}, {"latent_dropout": "a"}),
     (
         "reduction",
@@ -454,7 +461,7 @@ def image_speech(seed=0, **settings):
 TABLE3 = {32: (29.67, 21.60), 64: (41.60, 42.36), 128: (62.11, 54.21)}
 TABLE4 = {0: (0.0, 0.0), 1: (62.11, 54.21), 2: (32.09, 33.64)}
 lines = ["| | image → speech: paper · here | speech → image: paper · here |", "|---|---|---|"]
-for table, key, extra in ((TABLE3, "d_v", {}), (TABLE4, "alpha", {"weights.r": 1.0})):
+for table, key, extra in ((TABLE3, "d_v", {}), (TABLE4, "alpha", {"weights.regulariser": 1.0})):
     for value, printed in table.items():
         here = image_speech(**{key: value, **extra})
         lines.append(

@@ -48,11 +48,11 @@ def parts_of(out, z, y, regularised, heads, r):
     both = {"norm": r.frobenius, "reduction": r.reduction}
     kinds = {"classifier": r.classifier, "kinds": r.label_losses}
     parts = {
-        "l2": alignment(out.v_a, out.v_b, **both)[0],
-        "l3": classification(out.u_a, out.u_b, *y, **kinds)[0],
-        "l4": feature_norm(out.v_a, out.v_b, reduction=r.reduction)[0],
-        "l5": reconstruction(out.from_a, out.from_b, *z, target=r.decoder_target, **both)[0],
-        "r": sum(regulariser(w, r.alpha, reading=r.alpha_reading)[0] for w in regularised.values()),
+        "alignment": alignment(out.v_a, out.v_b, **both)[0],
+        "classification": classification(out.u_a, out.u_b, *y, **kinds)[0],
+        "feature_norm": feature_norm(out.v_a, out.v_b, reduction=r.reduction)[0],
+        "reconstruction": reconstruction(out.from_a, out.from_b, *z, target=r.decoder_target, **both)[0],
+        "regulariser": sum(regulariser(w, r.alpha, reading=r.alpha_reading)[0] for w in regularised.values()),
     }
     return parts | ({"head_decay": sum((w * w).sum() for w in heads.values())} if r.head_decay else {})
 
@@ -84,9 +84,12 @@ def test_a_weight_of_zero_drops_its_term_and_leaves_zeros(field):
     _, cache = total(*inputs, Weights()._replace(**{field: 0.0}), Readings(target_gradient="flow"))
     d = total_backward(1.0, cache)
     assert field not in cache.parts and len(cache.parts) == 4
-    silent = {"l3": (d.output.u_a, d.output.u_b), "l5": (d.output.from_a, d.output.from_b, *d.z)}.get(field, ())
+    silent = {
+        "classification": (d.output.u_a, d.output.u_b),
+        "reconstruction": (d.output.from_a, d.output.from_b, *d.z),
+    }.get(field, ())
     assert not any(np.any(part) for part in silent)
-    assert (d.w == {}) == (field == "r")
+    assert (d.w == {}) == (field == "regulariser")
     for gradient, part in zip((*d.output, *d.z), (*inputs[0], *inputs[1]), strict=True):
         assert gradient.shape == part.shape
 
@@ -127,11 +130,11 @@ def test_targets_get_a_gradient_only_where_it_flows():
 
 def test_a_concatenated_head_has_one_set_of_logits():
     out, z, y, regularised, heads = drawn()
-    for weights in (WEIGHTS, WEIGHTS._replace(l3=0.0)):
+    for weights in (WEIGHTS, WEIGHTS._replace(classification=0.0)):
         joined = out._replace(u_b=None)
         _, cache = total(joined, z, y, regularised, heads, weights, Readings(classifier="concatenated"))
         d = total_backward(1.0, cache)
-        assert d.output.u_b is None and np.any(d.output.u_a) == (weights.l3 != 0)
+        assert d.output.u_b is None and np.any(d.output.u_a) == (weights.classification != 0)
 
 
 def test_float32_stays_float32():

@@ -63,7 +63,7 @@ def test_for_two_it_takes_the_steps_of_stage_2():
 
 def test_three_learn_to_find_each_other():
     config, (z, y) = (
-        worlds.config("stage2.epochs=40", "stage2.lr=0.02", "weights.l2=0.1", "weights.l4=0"),
+        worlds.config("stage2.epochs=40", "stage2.lr=0.02", "weights.alignment=0.1", "weights.feature_norm=0"),
         senses(n=120),
     )
     train, held_out = np.split(np.arange(120), [80])

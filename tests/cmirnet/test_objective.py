@@ -38,13 +38,25 @@ def test_equation_6_of_the_networks_output(classifier, layers):
     regularised = regularised_matrices(params, layers, arch.encoder_depth)
     expected, _ = total(out, z, LABELS, regularised, head_matrices(params), WEIGHTS, readings)
     assert loss == expected
-    assert cache.total.parts.keys() == {"l2", "l3", "l4", "l5", "r", "head_decay"}
+    assert cache.total.parts.keys() == {
+        "alignment",
+        "classification",
+        "feature_norm",
+        "reconstruction",
+        "regulariser",
+        "head_decay",
+    }
     assert {k: g.shape for k, g in grads.items()} == {k: w.shape for k, w in params.items()}
     assert [d.shape for d in dz] == [(6, 5), (6, 7)]
 
 
 @pytest.mark.parametrize(
-    ("dropped", "silent"), [("l3", "classifier"), ("l5", "decoder"), (("l2", "l3", "l4", "l5"), "")]
+    ("dropped", "silent"),
+    [
+        ("classification", "classifier"),
+        ("reconstruction", "decoder"),
+        (("alignment", "classification", "feature_norm", "reconstruction"), ""),
+    ],
 )
 def test_a_dropped_loss_leaves_zeros_where_it_alone_reached(dropped, silent):
     off = dict.fromkeys([dropped] if isinstance(dropped, str) else dropped, 0.0)
@@ -56,7 +68,7 @@ def test_a_dropped_loss_leaves_zeros_where_it_alone_reached(dropped, silent):
 
 
 def test_the_regulariser_reaches_its_own_layers_on_top_of_the_network():
-    *_, without, _ = run(weights=WEIGHTS._replace(r=0.0))
+    *_, without, _ = run(weights=WEIGHTS._replace(regulariser=0.0))
     for layers, reached in (("all", "12"), ("last", "2")):
         params, *_, grads, _ = run(layers=layers)
         for name, g in grads.items():

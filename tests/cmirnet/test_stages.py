@@ -37,10 +37,16 @@ def losses_of(task, state):
 def test_stage_2_overfits_one_batch():
     data = worlds.features(paired=True, n=12)
     rows = np.arange(12)
-    config = worlds.config("stage2.epochs=300", "stage2.lr=0.02", "weights.r=0", "weights.l4=0", "weights.l2=0.1")
+    config = worlds.config(
+        "stage2.epochs=300",
+        "stage2.lr=0.02",
+        "weights.regulariser=0",
+        "weights.feature_norm=0",
+        "weights.alignment=0.1",
+    )
     lines = losses_of(*stage2(config, data, lambda epoch: np.stack([rows, rows], axis=1), (rows, rows)))
     assert lines[-1]["loss"] < 0.03 * lines[0]["loss"]
-    assert lines[-1]["l3"] < 0.1 < 1 < lines[0]["l3"]
+    assert lines[-1]["classification"] < 0.1 < 1 < lines[0]["classification"]
 
 
 @pytest.mark.parametrize("multi", [False, True])
@@ -225,7 +231,7 @@ def test_validation_survives_queries_without_relevant_items():
 
 
 def test_a_run_that_diverges_says_where(tmp_path):
-    huge = worlds.config("stage2.lr=1e30", "weights.l4=1")
+    huge = worlds.config("stage2.lr=1e30", "weights.feature_norm=1")
     with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
         two_stages.train(huge, worlds.features())
 

@@ -42,7 +42,7 @@ class Bug(NamedTuple):
     old: str  # occurs once in the file
     new: str
     killer: str  # a test below tests/ (with or without its parameters), or a short name of `BATTERY`
-    tags: tuple[str, ...] = ()  # settings ("weights.l2", "reduction=sum") and metrics that it is a bug of
+    tags: tuple[str, ...] = ()  # settings ("weights.alignment", "reduction=sum") and metrics that it is a bug of
 
 
 class Outcome(NamedTuple):

@@ -7,7 +7,7 @@ from rich.console import Console
 from cmir_ref.reports.progress import Watch
 from cmir_ref.training.loop import Epoch
 
-LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "l2": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)
+LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "alignment": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)
 
 
 def test_a_line_an_epoch_without_a_terminal(capsys):
@@ -17,7 +17,7 @@ def test_a_line_an_epoch_without_a_terminal(capsys):
         watch.on_epoch(LINE)
     captured = capsys.readouterr()
     assert captured.out == ""
-    line = "stage2 3/12 loss 1.25 l2 0.5 | validation a->b 0.500 score 0.750 best 2.0 s"
+    line = "stage2 3/12 loss 1.25 alignment 0.5 | validation a->b 0.500 score 0.750 best 2.0 s"
     assert " ".join(captured.err.split()) == line
 
 

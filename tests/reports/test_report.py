@@ -72,7 +72,16 @@ def test_every_stage_has_its_curves():
     assert page.count("<svg") == page.count("</svg>") == 7  # two a stage, and precision by class
     for caption in ("Stage 1, a (a)", "Stage 1, b (b)", "Stage 2"):
         assert caption in page
-    for part in ("loss", "ce", "0.1 · orthogonality", "0.5 · l2", "l3", "0.01 · l4", "0.1 · l5", "0.01 · r"):
+    for part in (
+        "loss",
+        "ce",
+        "0.1 · orthogonality",
+        "0.5 · alignment",
+        "classification",
+        "0.01 · feature_norm",
+        "0.1 · reconstruction",
+        "0.01 · regulariser",
+    ):
         assert f"<!-- {part} -->" in page, part
     page = render(trained("stages=end-to-end"), runs.evaluate(trained("stages=end-to-end")))
     assert page.count("<svg") == 3 and "Stage 1, a" not in page
@@ -166,7 +175,7 @@ def lines(epochs, **parts):
 def test_figures_are_well_formed_svg():
     bars = precision_by_class({"a → b": {"sea": {"p@50": 0.5}, "sand": {"p@50": None}}, "b → a": {"sea": {"p@50": 1}}})
     for text in (
-        losses(lines(3, loss=2.0, l2=1.0), {}),
+        losses(lines(3, loss=2.0, alignment=1.0), {}),
         scores(lines(3, loss=1.0)),
         bars,
         precision_by_class({"a → b": {}}),
@@ -177,14 +186,14 @@ def test_figures_are_well_formed_svg():
 
 def test_losses_are_drawn_weighted():
     def heights(weight):
-        text = losses(lines(2, loss=10.0, l2=1.0), {"l2": weight})
+        text = losses(lines(2, loss=10.0, alignment=1.0), {"alignment": weight})
         return re.findall(r'<path d="M ([^"]*)" clip-path', text)
 
     assert heights(1.0) != heights(5.0)
-    assert "<!-- 5 · l2 -->" in losses(lines(2, loss=10.0, l2=1.0), {"l2": 5.0})
+    assert "<!-- 5 · alignment -->" in losses(lines(2, loss=10.0, alignment=1.0), {"alignment": 5.0})
 
 
 def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_axis():
-    assert r"10^{" in losses(lines(3, loss=2000.0, l2=0.02), {})
-    assert r"10^{" not in losses(lines(3, loss=2000.0, l2=0.0), {})
-    assert r"10^{" not in losses(lines(3, loss=2000.0, l2=1.0), {"l2": 0.0})
+    assert r"10^{" in losses(lines(3, loss=2000.0, alignment=0.02), {})
+    assert r"10^{" not in losses(lines(3, loss=2000.0, alignment=0.0), {})
+    assert r"10^{" not in losses(lines(3, loss=2000.0, alignment=1.0), {"alignment": 0.0})

@@ -21,7 +21,14 @@ from ...training.inputs import fit_normaliser
 from ..lab import Cell, Lab, Work, kept_epochs
 from ..tables import line, words
 
-TERMS = {"nothing": None, "L2": "l2", "L3": "l3", "L4": "l4", "L5": "l5", "R": "r"}  # what is left out: its weight
+TERMS = {  # what is left out: its weight
+    "nothing": None,
+    "L2": "alignment",
+    "L3": "classification",
+    "L4": "feature_norm",
+    "L5": "reconstruction",
+    "R": "regulariser",
+}
 ABLATED = ("tiles", "places", "real")
 JOINED = ("few-tiles", "places")
 CROSS = ("a->b", "b->a")

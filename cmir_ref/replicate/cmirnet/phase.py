@@ -46,12 +46,12 @@ def phase(lab: Lab) -> Section:
     keys += [("linear", d, r, 0.0) for d in (1, 2, 3) for r in ("norm", "released")]
     configs = {key: settings(lab, key) for key in keys}
     longer = {("relu", d, r, a): settings(lab, ("relu", d, r, a), stage2=SHORT | {"epochs": 40}) for r, d, a in TWICE}
-    other = {w: settings(lab, ("relu", 3, "norm", 0.0), weights={"l5": w}) for w in L5}
+    other = {w: settings(lab, ("relu", 3, "norm", 0.0), weights={"reconstruction": w}) for w in L5}
     cells = [Cell(row, c, {"lambda5": LAMBDA5}) for c in (*configs.values(), *other.values())]
     cells += [Cell(row, c, {"lambda5": TWICE_AT}) for c in longer.values()]
     found = iter(lab.run(cells, "phase"))
     rows = {key: next(found) for key in configs}
-    by_l5 = {w: next(found) for w in other} | {configs[keys[0]].weights.l5: rows["relu", 3, "norm", 0.0]}
+    by_l5 = {w: next(found) for w in other} | {configs[keys[0]].weights.reconstruction: rows["relu", 3, "norm", 0.0]}
     twice = {key: next(found) for key in longer}
     for d in DEPTHS:
         rows["relu", d, "elementwise", 0.0] = rows["relu", d, "norm", 0.0]
@@ -117,7 +117,7 @@ def row(work: Work, lambda5: Sequence[float]) -> dict:
     """Stage 2 for each λ5: {"cells": [state, …], "start": {modality: pull and norms of the initial weights}}."""
     cells, start = [], None
     for r in lambda5:
-        config = Config(**work.config.model_dump() | {"weights": work.config.weights.model_dump() | {"r": r}})
+        config = Config(**work.config.model_dump() | {"weights": work.config.weights.model_dump() | {"regulariser": r}})
         try:
             run = shared_space(work._replace(config=config))
         except FloatingPointError as error:
@@ -237,7 +237,9 @@ def command(config: Config | None) -> str:
     """The command of a cell at the paper's λ5."""
     if config is None:
         return ""
-    return train_command(Config(**config.model_dump() | {"weights": config.weights.model_dump() | {"r": PAPER}}))
+    return train_command(
+        Config(**config.model_dump() | {"weights": config.weights.model_dump() | {"regulariser": PAPER}})
+    )
 
 
 def at_paper(key: Key, found: dict, config: Config | None) -> Line:

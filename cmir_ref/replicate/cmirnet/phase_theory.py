@@ -33,7 +33,9 @@ def pulls(
         still[f"encoder_{m}.1.w"] = np.zeros((z_m.shape[1], arch.d_v), z_m.dtype)
         still[f"encoder_{m}.1.b"] = np.zeros(arch.d_v, z_m.dtype)
     flat = arch._replace(encoder_depth=1, encoder_activation="linear")
-    _, kept = objective(still, z, y, arch=flat, weights=weights._replace(r=0.0), readings=readings, mode="inference")
+    _, kept = objective(
+        still, z, y, arch=flat, weights=weights._replace(regulariser=0.0), readings=readings, mode="inference"
+    )
     grads, _ = objective_backward(1.0, kept)
     return {
         m: grads[f"encoder_{m}.1.w"] - np.outer(z_m.mean(axis=0), grads[f"encoder_{m}.1.b"])

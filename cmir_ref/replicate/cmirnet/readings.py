@@ -26,8 +26,14 @@ PRINTED = {"few-tiles": published.TABLE1[64], "places": published.TABLE3[128]}
 STAGE1, STAGE2 = "the default's stage 1", "the default's stage 2"
 CHANGES = {  # of the paper's stage 2, on the default's stage 1: which settings are as the default has them
     f"{STAGE1}, and eq. 7": ("alpha", "alpha_reading"),
-    f"{STAGE1}, and λ5": ("weights.r",),
-    f"{STAGE1}, and λ1 … λ4, means for sums": ("weights.l2", "weights.l3", "weights.l4", "weights.l5", "reduction"),
+    f"{STAGE1}, and λ5": ("weights.regulariser",),
+    f"{STAGE1}, and λ1 … λ4, means for sums": (
+        "weights.alignment",
+        "weights.classification",
+        "weights.feature_norm",
+        "weights.reconstruction",
+        "reduction",
+    ),
     f"{STAGE1}, and learning rate": ("stage2.lr", "stage2.schedule", "stage2.warmup"),
 }
 STEPS = (PAPER, STAGE2, STAGE1, *CHANGES, DEFAULT)
@@ -117,7 +123,7 @@ def between(paper: Config, default: Config) -> dict[str, Config]:
 
 
 def towards(config: Config, other: Config, names: Sequence[str]) -> Config:
-    """`config` with the settings `names` ("weights.r" is one of a table) as `other` has them."""
+    """`config` with the settings `names` ("weights.regulariser" is one of a table) as `other` has them."""
     changed, values = config.model_dump(), other.model_dump()
     for name in names:
         table, _, key = name.partition(".")

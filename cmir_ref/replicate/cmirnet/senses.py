@@ -135,7 +135,7 @@ def train_all(lab: Lab) -> Trained:
     first, *others = lab.few
 
     def two(seed: int, weight: float) -> Cell:
-        return Cell(space, lab.config(WORLD, seed, weights={"l2": weight}))
+        return Cell(space, lab.config(WORLD, seed, weights={"alignment": weight}))
 
     def rest(seed: int, weights: dict[str, Sequence[float]]) -> Cell:
         return Cell(radar_spaces, lab.config(WORLD, seed), {"weights": weights})
@@ -177,7 +177,7 @@ def radar_spaces(work: Work, weights: Mapping[str, Sequence[float]]) -> dict:
 
 def weighted(config: Config, l2: float) -> Config:
     """`config` with this weight of L2."""
-    return Config(**config.model_dump() | {"weights": config.weights.model_dump() | {"l2": l2}})
+    return Config(**config.model_dump() | {"weights": config.weights.model_dump() | {"alignment": l2}})
 
 
 def radar_outputs(work: Work) -> PretrainerOutput:

@@ -92,7 +92,7 @@ def over(lines: Sequence[Line], width: int, directions: Sequence[str]) -> Score:
 def spaces(lab: Lab, widths: tuple[int, ...] = WIDTHS) -> tuple[dict[tuple, Config], dict[tuple, dict]]:
     """({(d_v, λ5, seed): settings}, {the same: results}) of all spaces that λ5 is chosen from."""
     configs = {
-        (d, r, seed): lab.config("tiles", seed, d_v=d, weights={"r": r})
+        (d, r, seed): lab.config("tiles", seed, d_v=d, weights={"regulariser": r})
         for d in widths
         for r in LAMBDA5
         for seed in lab.seeds

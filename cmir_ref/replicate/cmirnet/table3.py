@@ -36,7 +36,7 @@ def table3(lab: Lab) -> Section:
     grid = {w: searched(lab, w) for w in worlds}
     chosen = {w: max(grid[w], key=grid[w].get) for w in worlds}
     configs = {
-        (w, d, s): lab.config(w, s, d_v=d, weights={"l2": chosen[w][0], "r": chosen[w][1]})
+        (w, d, s): lab.config(w, s, d_v=d, weights={"alignment": chosen[w][0], "regulariser": chosen[w][1]})
         for w in worlds
         for d in WIDTHS
         for s in lab.seeds
@@ -107,7 +107,7 @@ def lead(lab: Lab, worlds: Sequence[str]) -> str:
 def searched(lab: Lab, world: str) -> dict[tuple[float, float], float]:
     """{(λ1, λ5): average precision on the validation part, mean of both cross-modal directions}."""
     pairs = [(l1, r) for l1 in LAMBDA1 for r in LAMBDA5]
-    configs = [lab.config(world, 0, d_v=64, weights={"l2": l1, "r": r}) for l1, r in pairs]
+    configs = [lab.config(world, 0, d_v=64, weights={"alignment": l1, "regulariser": r}) for l1, r in pairs]
     return {p: validated([f], CROSS).mean for p, f in zip(pairs, lab.spaces(configs, "table3 grid"), strict=True)}
 
 

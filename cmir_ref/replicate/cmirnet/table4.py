@@ -97,7 +97,7 @@ def alpha(lab: Lab, world: str, setting: str, value: int, seed: int) -> Config:
     if (reading, value) == ("elementwise", 0):
         reading = "norm"
     changed = {} if reading is None else {"alpha_reading": reading}
-    weights = {} if r is None else {"weights": {"r": r}}
+    weights = {} if r is None else {"weights": {"regulariser": r}}
     kept = {"stage2": {"keep": "last"}}
     return lab.config(world, seed, d_v=64, alpha=float(value), regularized_layers="all", **kept, **changed, **weights)
 

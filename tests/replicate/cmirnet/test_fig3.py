@@ -94,7 +94,10 @@ class Kept:
 
     def spaces(self, configs, name):
         self.asked += configs
-        return [result(c.weights.r, 0.9, validation=1 if c.weights.r == self.best else 0.2) for c in configs]
+        return [
+            result(c.weights.regulariser, 0.9, validation=1 if c.weights.regulariser == self.best else 0.2)
+            for c in configs
+        ]
 
 
 @pytest.mark.parametrize("best", table1.LAMBDA5)
@@ -106,6 +109,6 @@ def test_the_spaces_are_those_that_table_1_chooses(best):
     forth = [line for line in section.tables[0].lines if line.about[0] == "PAN → MUL"]
     assert len(forth) == 8 and all(line.tens.mean == best for line in forth)
     assert f"λ5 = {best:g}" in section.lead and forth[0].command == train_command(
-        lab.config("tiles", 0, weights={"r": best})
+        lab.config("tiles", 0, weights={"regulariser": best})
     )
     assert section.figures[0].svg.startswith("<svg") and section.figures[0].png.startswith(b"\x89PNG")

@@ -64,8 +64,8 @@ def test_the_end_to_end_cell_learns_and_says_for_how_long():
 def test_a_left_out_term_has_weight_0_and_nothing_leaves_all():
     assert (
         without("nothing") == {}
-        and without("L5") == {"weights": {"l5": 0.0}}
-        and without("R") == {"weights": {"r": 0.0}}
+        and without("L5") == {"weights": {"reconstruction": 0.0}}
+        and without("R") == {"weights": {"regulariser": 0.0}}
     )
 
 
@@ -165,4 +165,4 @@ def test_the_section_has_its_tables_bars_and_verdicts():
     assert {len(r.ap.values) for r in terms.lines} == {2}, "the first two seeds"
     assert len(spaces.lines) == 18 and spaces.lines[0].printed == "< 15" and len(stages.lines) == 8
     assert len(section.figures) == 1 and len(section.verdicts) == 5 and "Seeds: the first 2." in section.lead
-    assert terms.lines[0].printed == "99.05" and "weights.l2=0.0" in terms.lines[1].command
+    assert terms.lines[0].printed == "99.05" and "weights.alignment=0.0" in terms.lines[1].command

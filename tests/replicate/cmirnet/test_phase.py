@@ -150,5 +150,5 @@ def test_the_section_has_its_tables_figures_and_verdicts(monkeypatch):
         "released",
     }
     assert len(edges.lines) == 20 and all(len(row.more) == len(edges.more) for row in edges.lines)
-    assert "weights.r=1.0" in paper.lines[0].command and Config.model_fields["alpha"].default == 0
+    assert "weights.regulariser=1.0" in paper.lines[0].command and Config.model_fields["alpha"].default == 0
     assert [f.png[:4] for f in section.figures] == [b"\x89PNG"] * 2 and len(section.verdicts) == 3

@@ -97,7 +97,7 @@ def test_just_above_the_certain_lambda5_descent_ends_at_zero_and_just_below_it_d
     params = aligned(p, params, size)
     limits = [certain_from(depth, reading, both(g), [size] * depth) for g in pull_of(p, params).values()]
     above, below = (
-        sizes(alpha.descend(p._replace(weights=p.weights._replace(r=r)), params, rate, steps, is_encoder))
+        sizes(alpha.descend(p._replace(weights=p.weights._replace(regulariser=r)), params, rate, steps, is_encoder))
         for r in (1.15 * max(limits), 0.87 * min(limits))
     )
     assert (above < 0.3 * sizes(params)).all() and (below > 1.05 * sizes(params)).all()
@@ -113,7 +113,7 @@ def test_above_it_every_start_loses_size_at_once(seed, depth, reading):
     for m, g in pull_of(p, params).items():
         names = [f"encoder_{m}.{i}.w" for i in range(1, depth + 1)]
         limit = certain_from(depth, reading, both(g), [norm([params[k]]) for k in names])
-        held = p._replace(weights=p.weights._replace(r=1.001 * limit))
+        held = p._replace(weights=p.weights._replace(regulariser=1.001 * limit))
         still = alpha.descend(held, params, 0.3, 300, lambda k, m=m: k == f"encoder_{m}.{depth}.b")
         grads = alpha.evaluate(held, still)[1]
         assert sum((grads[k] * still[k]).sum() for k in names) > 0
@@ -124,7 +124,7 @@ def test_w_0_is_a_minimum_from_the_curvature_that_theory_says(depth):
     p, params = made(depth, "norm")
     limit = max(minimum_from(depth, "norm", both(g)) for g in pull_of(p, params).values())
     for factor in (0.9, 1.1):
-        held = p._replace(weights=p.weights._replace(r=factor * limit if depth == 2 else 1e-3))
+        held = p._replace(weights=p.weights._replace(regulariser=factor * limit if depth == 2 else 1e-3))
         smallest = np.linalg.eigvalsh(alpha.hessian(held, params, is_encoder_matrix))[0]
         assert (smallest > 0) == (factor > 1 or depth == 3)
 

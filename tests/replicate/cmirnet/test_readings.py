@@ -45,9 +45,11 @@ def test_readings_share_their_split(lab, world):
 
 def test_a_change_takes_its_settings_from_the_default_and_no_others(lab):
     paper, default = (reading(lab, "places", name, 0) for name in ("paper", ""))
-    one = towards(paper, default, ("weights.r",))
-    assert one.weights.r == default.weights.r != paper.weights.r
-    assert one.model_copy(update={"weights": paper.weights}) == paper and one.weights.l2 == paper.weights.l2
+    one = towards(paper, default, ("weights.regulariser",))
+    assert one.weights.regulariser == default.weights.regulariser != paper.weights.regulariser
+    assert (
+        one.model_copy(update={"weights": paper.weights}) == paper and one.weights.alignment == paper.weights.alignment
+    )
     faster = towards(paper, default, ("stage2.lr", "d_v"))
     assert (faster.stage2.lr, faster.d_v) == (default.stage2.lr, 64) and faster.stage2.epochs == paper.stage2.epochs
 

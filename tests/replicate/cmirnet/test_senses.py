@@ -51,7 +51,7 @@ def radar(count, seed):
 @pytest.fixture(scope="module")
 def cell():
     """What the cell of a seed gives for all three senses and for two of them."""
-    work = made_up("stage2.epochs=40", "stage2.lr=0.01", "weights.l4=0", "weights.r=0", "d_v=12")
+    work = made_up("stage2.epochs=40", "stage2.lr=0.01", "weights.feature_norm=0", "weights.regulariser=0", "d_v=12")
     random = np.random.default_rng(5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(senses, "radar_outputs", lambda work: output(random, work.data.modalities[0].labels, 12))
@@ -166,7 +166,7 @@ class Kept:
     def computed(self, cell):
         seed = cell.config.seed
         if cell.function is space:
-            return self.found("ab", cell.config.weights.l2, seed)
+            return self.found("ab", cell.config.weights.alignment, seed)
         own = {g: {f"{w:g}": self.found(g, w, seed) for w in ws} for g, ws in cell.options["weights"].items()}
         shares = dict.fromkeys(("all", *CLASSES), 0.8)
         return {"stage1": {m: shares | ({"cloud": 0.1} if m == "c" else {}) for m in "abc"}, "spaces": own}
@@ -180,11 +180,11 @@ def test_each_space_has_the_weight_that_validates_best_for_the_first_seed():
     trained = senses.train_all(lab)
     assert trained.chosen == BEST
     assert all(len(found) == 3 for found in trained.results.values()) and len(trained.stage1) == 3
-    bare = [(c.config.seed, c.config.weights.l2) for c in lab.cells if c.function is space]
+    bare = [(c.config.seed, c.config.weights.alignment) for c in lab.cells if c.function is space]
     assert sorted(bare) == [(0, 0.02), (0, 0.1), (1, 0.02), (2, 0.02)]
     later = [c.options for c in lab.cells if c.function is senses.radar_spaces and c.config.seed]
     assert later == [{"weights": {"abc": [0.1], "ac": [0.02], "bc": [0.1]}}] * 2
-    assert trained.command == train_command(lab.config("few-tiles", 0, weights={"l2": 0.02}))
+    assert trained.command == train_command(lab.config("few-tiles", 0, weights={"alignment": 0.02}))
 
 
 def test_a_cell_is_found_again_under_its_options():

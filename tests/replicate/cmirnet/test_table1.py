@@ -22,7 +22,7 @@ class Lab:
         return load_config(*self.scale.preset(world), seed=seed, **settings)
 
     def spaces(self, configs, name):
-        return [self.found(c.d_v, c.weights.r, c.seed) for c in configs]
+        return [self.found(c.d_v, c.weights.regulariser, c.seed) for c in configs]
 
     def found(self, d, r, seed):
         value = self.ap[d] + 0.01 * seed
@@ -39,7 +39,7 @@ def test_rows_are_those_of_the_chosen_lambda():
     lines = section.tables[0].lines
     assert len(lines) == 12 and {row.more for row in lines} == {("0.03",)}
     assert lines[0].about == ("16", words("a->b", "tiles")) and lines[0].printed == "95.52 / 97.10"
-    assert lines[-1].ap.values == (0.9, 0.91) and "--set weights.r=0.03" in lines[-1].command
+    assert lines[-1].ap.values == (0.9, 0.91) and "--set weights.regulariser=0.03" in lines[-1].command
 
 
 @pytest.mark.parametrize(

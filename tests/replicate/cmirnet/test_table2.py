@@ -232,10 +232,10 @@ class FakeLab:
     def spaces(self, configs, name):
         def one(c):
             directions = result(0.9 + c.d_v / 1000)["directions"]
-            good = 0.9 if c.weights.r == self.BEST[c.d_v] else 0.8
+            good = 0.9 if c.weights.regulariser == self.BEST[c.d_v] else 0.8
             return {"directions": directions, "validation": dict.fromkeys(("a->b", "b->a", "a->a", "b->b"), good)}
 
-        assert {c.weights.r for c in configs} == set(LAMBDA5)
+        assert {c.weights.regulariser for c in configs} == set(LAMBDA5)
         return [one(c) for c in configs]
 
     def run(self, cells, name):
@@ -289,7 +289,7 @@ def test_sidhcnn_is_never_without_what_it_is(section):
 
 def test_spaces_have_the_lambda_that_table_1_chooses(section):
     found, lab = section
-    own = {(c.config.d_v, c.config.weights.r) for c in lab.cells if c.function is t.in_space}
+    own = {(c.config.d_v, c.config.weights.regulariser) for c in lab.cells if c.function is t.in_space}
     assert own == set(lab.BEST.items())
     chosen = {row.about[1]: row.more[1] for row in found.tables[0].lines if row.about[0] == t.OURS}
     assert chosen == {"16": "λ5 0.001", "32": "λ5 0.03"}

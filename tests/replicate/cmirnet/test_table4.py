@@ -117,8 +117,8 @@ def test_the_elementwise_reading_at_0_is_the_norm_reading(tmp_path):
         same = [alpha(lab, "places", n, 0, 0) for n in ("element-wise, λ5 = 1", "norm, λ5 = 1")]
         apart = [alpha(lab, "places", n, 1, 0) for n in ("element-wise, λ5 = 1", "norm, λ5 = 1")]
         default = alpha(lab, "places", "default", 2, 0)
-    assert same[0] == same[1] and apart[0] != apart[1] and apart[0].weights.r == 1
-    assert (default.alpha, default.alpha_reading, default.weights.r) == (2, "norm", 0.001)
+    assert same[0] == same[1] and apart[0] != apart[1] and apart[0].weights.regulariser == 1
+    assert (default.alpha, default.alpha_reading, default.weights.regulariser) == (2, "norm", 0.001)
     assert default.stage2.keep == "last", "the best epoch would hide a collapse"
 
 
