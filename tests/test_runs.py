@@ -74,7 +74,7 @@ def test_metrics_have_a_line_an_epoch(released):
         parts = (
             {"loss", "ce", "orthogonality"}
             if line["stage"] != "stage2"
-            else {"loss", "alignment", "classification", "feature_norm", "reconstruction", "r"}
+            else {"loss", "alignment", "classification", "feature_norm", "reconstruction", "regulariser"}
         )
         assert line["parts"].keys() == parts
         assert line["seconds"] > 0 and line["lr"] > 0 and "score" in line["validation"]
