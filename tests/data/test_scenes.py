@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from cmir_ref.backend import rng as seeded
+from cmir_ref.backend import generator
 from cmir_ref.data import dsrsid, ucmerced, wald
 from cmir_ref.data.world import LAND_COVER, generate, land, land_cover, object_scene, sensors
 from cmir_ref.data.world.canvas import Canvas
@@ -154,7 +154,7 @@ def test_materials_have_the_spectra_of_their_kind():
 
 def test_painted_ground_is_physical():
     for label, painter in enumerate(land.PAINTERS):
-        ground = Ground(seeded(3, "test", label))
+        ground = Ground(generator(3, "test", label))
         painter(ground)
         assert ground.colour.dtype == ground.lit.dtype == np.float32
         assert ground.colour.min() > -1e-3 and ground.colour.max() < 1.6, LAND_COVER[label]
@@ -202,7 +202,7 @@ def test_labels_captions_and_keywords_agree(object_sheet):
 
 def test_labels_are_what_was_drawn(object_sheet):
     for k, scene in enumerate(object_sheet[:42]):
-        plot = Plot(seeded(0, "scenes/objects", k))
+        plot = Plot(generator(0, "scenes/objects", k))
         PLACES[scene.scene_class](plot)
         assert {thing.label for thing in plot.things} == {
             name for name, on in zip(ucmerced.LABEL_NAMES, scene.labels, strict=True) if on

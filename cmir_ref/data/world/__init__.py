@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...backend import rng as seeded
+from ...backend import generator
 from ...errors import InputError
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from ..progress import track
@@ -37,7 +37,7 @@ def land_cover(seed: int, item: int, label: int) -> LandCover:
     """Scene number `item` of class `label` in the world `seed`."""
     if not 0 <= label < len(LAND_COVER):
         raise InputError(f"land cover {label} is unknown; use 0 to {len(LAND_COVER) - 1}")
-    rng = seeded(seed, "scenes/land", item, label)
+    rng = generator(seed, "scenes/land", item, label)
     ground = land.Ground(rng)
     land.PAINTERS[label](ground)
     view = sensors.draw_view(rng, ground.elevation)
