@@ -27,12 +27,14 @@ step() { # step NAME SECONDS COMMAND…
     timeout -s INT -k 5 "$limit" "$@" >>"$out/$name.log" 2>&1
     code=$?
     [ $code = 0 ] || status=1
-    echo "$((start - began)) s: $name ended with $code after $(($(date +%s) - start)) of $limit s: $*" | tee -a "$out/steps.log"
+    echo "$((start - began)) s: $name ended with $code after $(($(date +%s) - start)) of $limit s: $*" |
+        tee -a "$out/steps.log"
 }
 
 run() { # run NAME SECONDS SCENES SETTING…: both stages on the simulated world; queries are searched in the training part
     local name=$1 limit=$2 to=$work/$1 settings=(dataset=scenes "scenes=$3" "${@:4}")
-    step "$name" "$limit" "$python" -m cmir_ref train pan-mul "${settings[@]/#/--set=}" --device "$device" --out "$to"
+    step "$name" "$limit" env OMP_NUM_THREADS=1 "$python" -m cmir_ref train pan-mul "${settings[@]/#/--set=}" \
+        --device "$device" --out "$to" # one thread in each of the processes that draw scenes
     step "$name" 20 "$python" tests/gpu/first_run.py seconds "$to"
     step "$name" 60 "$python" -m cmir_ref evaluate "$to" --gallery train --device "$device"
 }
