@@ -73,7 +73,7 @@ def test_a_scene_depends_on_its_arguments_alone(land_sheet, object_sheet):
     assert digest(object_scene(0, 1).rgb) != digest(object_scene(1, 1).rgb)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("workers", [0, 1, 3, None])
 def test_any_number_of_workers_gives_the_same_in_order(workers, land_sheet):
     items = [(0, k, k % 8) for k in range(20)]
     for got, wanted in zip(generate(land_cover, items, workers=workers), land_sheet[:20], strict=True):

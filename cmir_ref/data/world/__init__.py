@@ -15,6 +15,7 @@ import numpy as np
 
 from ...backend import generator
 from ...errors import InputError
+from ...parallel import cores
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from ..progress import track
 from . import land, sensors
@@ -45,13 +46,16 @@ def land_cover(seed: int, item: int, label: int) -> LandCover:
     return LandCover(pan, mul, label)
 
 
-def generate(function: Callable, items: Iterable, workers: int = 2, progress: bool = False) -> Iterator:
+def generate(function: Callable, items: Iterable, workers: int | None = None, progress: bool = False) -> Iterator:
     """`function(*item)` for every item (a tuple of arguments, or a single argument), in order, by worker processes.
+
+    As many as there are cores and work for, unless told.
 
     The function is one of a module (or a `functools.partial` of one), since it is sent to other processes. The result
     is the same for any number of workers; with 0 or 1 everything happens in this process.
     """
     items = [item if isinstance(item, tuple) else (item,) for item in items]
+    workers = min(cores(), -(-len(items) // _CHUNK)) if workers is None else workers
     results = _in_processes(function, items, workers) if workers > 1 else (function(*item) for item in items)
     yield from track(results, len(items), "drawing scenes", progress)
 
