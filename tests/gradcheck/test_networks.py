@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from strategies import report
 
-from cmir_ref.checks import _targets, jitter, lively, network_pair
+from cmir_ref.checks import jitter, lively, network_pair
+from cmir_ref.checks.declarations import _targets
 from cmir_ref.cmirnet import Readings, Weights, total
 from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward, prefixed
 from cmir_ref.cmirnet.latent import Latent, head_matrices, init_latent, latent_network, regularised_matrices
