@@ -9,7 +9,7 @@ import numpy as np
 
 from ..gradcheck import Result, check_gradient
 from . import cmirnet, hashing, nets, ops  # each adds its declarations to CHECKS
-from .declarations import CHECKS, Check, Pair, declare, jitter, lively, network_pair
+from .declarations import CHECKS, Check, Pair, declare, draw_targets, jitter, network_pair, raise_biases
 
 __all__ = [
     "CHECKS",
@@ -18,12 +18,13 @@ __all__ = [
     "cmirnet",
     "declare",
     "draw",
+    "draw_targets",
     "hashing",
     "jitter",
-    "lively",
     "nets",
     "network_pair",
     "ops",
+    "raise_biases",
     "regimes",
     "run",
     "select",

@@ -18,87 +18,129 @@ from ..nets.feature_pretrainer import (
     init_feature_pretrainer,
 )
 from ..nets.pretraining import Pretrainer
-from .declarations import Pair, _targets, arrays, declare, jitter, lively, network_pair
-from .nets import _pools
+from .declarations import Pair, declare, draw_arrays, draw_targets, jitter, network_pair, raise_biases
+from .nets import pool_factors
 
 
-@declare("eq1/soft_orthogonality/identity", "cmirnet.eq1_pretraining.soft_orthogonality", target="identity")
-@declare("eq1/soft_orthogonality/scaled", "cmirnet.eq1_pretraining.soft_orthogonality", target="identity", scaled=True)
-@declare("eq1/soft_orthogonality/ones", "cmirnet.eq1_pretraining.soft_orthogonality", target="ones")
-def _orthogonality(rng, n=5, d=4, **reading):
-    inputs = arrays(rng, z=(n, d))
+@declare(
+    "eq1/soft_orthogonality",
+    "cmirnet.eq1_pretraining.soft_orthogonality",
+    sizes={"n": 5, "d": 4},
+    variants={
+        "identity": {"target": "identity"},
+        "scaled": {"target": "identity", "scaled": True},
+        "ones": {"target": "ones"},
+    },
+)
+def _orthogonality(rng, n, d, **reading):
+    inputs = draw_arrays(rng, z=(n, d))
     return Pair(partial(cmirnet.soft_orthogonality, **reading), cmirnet.soft_orthogonality_backward, inputs)
 
 
-@declare("eq1/softmax", "cmirnet.eq1_pretraining.pretraining_loss", kind="softmax")
-@declare("eq1/sigmoid", "cmirnet.eq1_pretraining.pretraining_loss", kind="sigmoid")
-@declare("eq1/off", "cmirnet.eq1_pretraining.pretraining_loss", kind="softmax", target="off")
-def _eq1(rng, kind, target="identity", n=5, k=4, d=3):
-    labels = _targets(rng, "multi-hot", n, k)
+@declare(
+    "eq1",
+    "cmirnet.eq1_pretraining.pretraining_loss",
+    sizes={"n": 5, "k": 4, "d": 3},
+    variants={
+        "softmax": {"kind": "softmax"},
+        "sigmoid": {"kind": "sigmoid"},
+        "off": {"kind": "softmax", "target": "off"},
+    },
+)
+def _eq1(rng, kind, n, k, d, target="identity"):
+    labels = draw_targets(rng, "multi-hot", n, k)
     forward = partial(cmirnet.pretraining_loss, labels=labels, kind=kind, weight=0.3, target=target)
-    return Pair(forward, cmirnet.pretraining_loss_backward, arrays(rng, logits=(n, k), z=(n, d)))
+    return Pair(forward, cmirnet.pretraining_loss_backward, draw_arrays(rng, logits=(n, k), z=(n, d)))
 
 
-@declare("eq2/squared", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="sum")
-@declare("eq2/unsquared", "cmirnet.eq2_alignment.alignment", norm="unsquared", reduction="sum")
-@declare("eq2/mean", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="mean")
-def _eq2(rng, n=4, d=3, **reading):
-    return Pair(partial(cmirnet.alignment, **reading), cmirnet.alignment_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
-
-
-@declare("eq3/shared", "cmirnet.eq3_classification.classification", classifier="shared")
 @declare(
-    "eq3/shared/sigmoid", "cmirnet.eq3_classification.classification", classifier="shared", kinds=("sigmoid", "sigmoid")
+    "eq2",
+    "cmirnet.eq2_alignment.alignment",
+    sizes={"n": 4, "d": 3},
+    variants={
+        "squared": {"norm": "squared", "reduction": "sum"},
+        "unsquared": {"norm": "unsquared", "reduction": "sum"},
+        "mean": {"norm": "squared", "reduction": "mean"},
+    },
 )
+def _eq2(rng, n, d, **reading):
+    return Pair(
+        partial(cmirnet.alignment, **reading), cmirnet.alignment_backward, draw_arrays(rng, v_a=(n, d), v_b=(n, d))
+    )
+
+
 @declare(
-    "eq3/separate",
+    "eq3",
     "cmirnet.eq3_classification.classification",
-    classifier="separate",
-    kinds=("sigmoid", "softmax"),
+    sizes={"n": 5, "m": 3, "k": 4},
+    variants={
+        "shared": {"classifier": "shared"},
+        "shared/sigmoid": {"classifier": "shared", "kinds": ("sigmoid", "sigmoid")},
+        "separate": {"classifier": "separate", "kinds": ("sigmoid", "softmax")},
+    },
 )
-def _eq3(rng, classifier, kinds=("softmax", "softmax"), n=5, m=3, k=4):
-    y_a, y_b = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", m, k)
+def _eq3(rng, classifier, n, m, k, kinds=("softmax", "softmax")):
+    y_a, y_b = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", m, k)
     forward = partial(cmirnet.classification, y_a=y_a, y_b=y_b, classifier=classifier, kinds=kinds)
-    return Pair(forward, cmirnet.classification_backward, arrays(rng, u_a=(n, k), u_b=(m, k)))
+    return Pair(forward, cmirnet.classification_backward, draw_arrays(rng, u_a=(n, k), u_b=(m, k)))
 
 
-@declare("eq3/concatenated", "cmirnet.eq3_classification.classification")
-def _eq3_concatenated(rng, n=5, k=4):
-    y_a, y_b = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
+@declare("eq3/concatenated", "cmirnet.eq3_classification.classification", sizes={"n": 5, "k": 4})
+def _eq3_concatenated(rng, n, k):
+    y_a, y_b = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
 
     def forward(u):
         return cmirnet.classification(u, None, y_a, y_b, classifier="concatenated")
 
-    return Pair(forward, lambda dl, cache: cmirnet.classification_backward(dl, cache)[0], arrays(rng, u=(n, k)))
+    return Pair(forward, lambda dl, cache: cmirnet.classification_backward(dl, cache)[0], draw_arrays(rng, u=(n, k)))
 
 
-@declare("eq4/sum", "cmirnet.eq4_feature_norm.feature_norm", reduction="sum")
-@declare("eq4/mean", "cmirnet.eq4_feature_norm.feature_norm", reduction="mean")
-def _eq4(rng, reduction, n=4, d=3):
+@declare(
+    "eq4",
+    "cmirnet.eq4_feature_norm.feature_norm",
+    sizes={"n": 4, "d": 3},
+    variants={"sum": {"reduction": "sum"}, "mean": {"reduction": "mean"}},
+)
+def _eq4(rng, reduction, n, d):
     forward = partial(cmirnet.feature_norm, reduction=reduction)
-    return Pair(forward, cmirnet.feature_norm_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
+    return Pair(forward, cmirnet.feature_norm_backward, draw_arrays(rng, v_a=(n, d), v_b=(n, d)))
 
 
-@declare("eq5/cross", "cmirnet.eq5_reconstruction.reconstruction", target="cross")
-@declare("eq5/own", "cmirnet.eq5_reconstruction.reconstruction", target="own")
-@declare("eq5/unsquared", "cmirnet.eq5_reconstruction.reconstruction", target="cross", norm="unsquared")
-@declare("eq5/mean", "cmirnet.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
-def _eq5(rng, n=4, d=3, **reading):
+@declare(
+    "eq5",
+    "cmirnet.eq5_reconstruction.reconstruction",
+    sizes={"n": 4, "d": 3},
+    variants={
+        "cross": {"target": "cross"},
+        "own": {"target": "own"},
+        "unsquared": {"target": "cross", "norm": "unsquared"},
+        "mean": {"target": "cross", "reduction": "mean"},
+    },
+)
+def _eq5(rng, n, d, **reading):
     forward = partial(cmirnet.reconstruction, **reading)
     shapes = dict.fromkeys(("from_a", "from_b", "z_a", "z_b"), (n, d))
-    return Pair(forward, cmirnet.reconstruction_backward, arrays(rng, **shapes))
+    return Pair(forward, cmirnet.reconstruction_backward, draw_arrays(rng, **shapes))
 
 
-@declare("eq7/elementwise", "cmirnet.eq7_regulariser.regulariser", reading="elementwise", alpha=0.7)
-@declare("eq7/norm", "cmirnet.eq7_regulariser.regulariser", reading="norm", alpha=0.7)
-@declare("eq7/released/above", "cmirnet.eq7_regulariser.regulariser", reading="released", alpha=0.7)
-@declare("eq7/released/below", "cmirnet.eq7_regulariser.regulariser", reading="released", alpha=70.0)
-def _eq7(rng, c=4, d=3, **reading):
-    return Pair(partial(cmirnet.regulariser, **reading), cmirnet.regulariser_backward, arrays(rng, w=(c, d)))
+@declare(
+    "eq7",
+    "cmirnet.eq7_regulariser.regulariser",
+    sizes={"c": 4, "d": 3},
+    variants={
+        "elementwise": {"reading": "elementwise", "alpha": 0.7},
+        "norm": {"reading": "norm", "alpha": 0.7},
+        "released/above": {"reading": "released", "alpha": 0.7},
+        "released/below": {"reading": "released", "alpha": 70.0},
+    },
+)
+def _eq7(rng, c, d, **reading):
+    return Pair(partial(cmirnet.regulariser, **reading), cmirnet.regulariser_backward, draw_arrays(rng, w=(c, d)))
 
 
 WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
-READINGS = {
+NO_WEIGHTS = Weights(0.0, 0.0, 0.0, 0.0, 0.0)
+EQ6_READINGS = {
     "default": Readings(alpha=0.5),
     "sum": Readings(alpha=0.5, reduction="sum"),
     "released": Readings(
@@ -116,44 +158,50 @@ READINGS = {
 }
 
 
-@declare("eq6/default", "cmirnet.eq6_total.total", reading="default")
-@declare("eq6/released", "cmirnet.eq6_total.total", reading="released")
-@declare("eq6/head-decay", "cmirnet.eq6_total.total", reading="head-decay")
-def _eq6(rng, reading, n=5, d=3, k=4, f=6, c=2):
-    readings = READINGS[reading]._replace(target_gradient="flow")
-    y = _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
+@declare(
+    "eq6",
+    "cmirnet.eq6_total.total",
+    sizes={"n": 5, "d": 3, "k": 4, "f": 6, "c": 2},
+    variants={
+        "default": {"reading": "default"},
+        "released": {"reading": "released"},
+        "head-decay": {"reading": "head-decay"},
+    },
+)
+def _eq6(rng, reading, n, d, k, f, c):
+    readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
+    y = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
     shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
-    inputs = arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
+    inputs = draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
 
     def forward(*x):
         return cmirnet.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
 
     def backward(dl, cache):
-        d = cmirnet.total_backward(dl, cache)
-        xp, dtype = get_xp(d.w["w"]), d.w["w"].dtype
-        return [*d.output, *d.z, d.w["w"], d.w["head"] if "head" in d.w else xp.zeros((c, k), dtype=dtype)]
+        grads = cmirnet.total_backward(dl, cache)
+        dw = grads.w["w"]
+        head = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros((c, k), dtype=dw.dtype)
+        return [*grads.output, *grads.z, dw, head]
 
     return Pair(forward, backward, inputs)
 
 
 @declare(
-    "pretraining_objective/z", "cmirnet.pretraining_objective.pretraining_objective", network=True, before_relu=False
-)
-@declare(
-    "pretraining_objective/s", "cmirnet.pretraining_objective.pretraining_objective", network=True, before_relu=True
-)
-@declare(
-    "pretraining_objective/off",
+    "pretraining_objective",
     "cmirnet.pretraining_objective.pretraining_objective",
+    sizes={"n": 5, "c": 7, "p": 6, "d": 5, "k": 4},
+    variants={
+        "z": {"before_relu": False},
+        "s": {"before_relu": True},
+        "off": {"before_relu": False, "target": "off"},
+    },
     network=True,
-    before_relu=False,
-    target="off",
 )
-def _pretraining_objective(rng, before_relu, target="identity", n=5, c=7, p=6, d=5, k=4):
+def _pretraining_objective(rng, before_relu, n, c, p, d, k, target="identity"):
     arch = FeaturePretrainer(hidden=(p,))
     network = Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, arch)
     params, _ = init_feature_pretrainer(arch, (c,), d, k, rng)
-    y, masks = _targets(rng, "multi-hot", n, k), {"z": rng.random((n, d)) > 0.5}
+    y, masks = draw_targets(rng, "multi-hot", n, k), {"z": rng.random((n, d)) > 0.5}
     reading = {"kind": "sigmoid", "weight": 0.3, "target": target, "scaled": True, "before_relu": before_relu}
 
     def forward(p, x):
@@ -163,11 +211,10 @@ def _pretraining_objective(rng, before_relu, target="identity", n=5, c=7, p=6, d
         grads, dx = pretraining_objective_backward(dl, cache)
         return grads, [dx]
 
-    return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
+    return network_pair(forward, backward, jitter(rng, params), draw_arrays(rng, x=(n, c)))
 
 
-def _latent(rng, sizes, depth=3, classifier="shared", activation="hidden", dropout="none"):
-    n, f, d, k = sizes
+def _draw_latent(rng, n, f, d, k, depth=3, classifier="shared", activation="hidden", dropout="none"):
     arch = Latent(
         d_v=d,
         encoder_depth=depth,
@@ -178,54 +225,59 @@ def _latent(rng, sizes, depth=3, classifier="shared", activation="hidden", dropo
     )
     params, _ = init_latent(arch, (f, f), k, rng)
     masks = {m: rng.random((n, d)) > 0.5 for m in "ab"}
-    return arch, lively(jitter(rng, params)), masks
+    return arch, raise_biases(jitter(rng, params)), masks
 
 
-@declare("latent_network/shared", "cmirnet.latent.latent_network", network=True)
-@declare("latent_network/separate", "cmirnet.latent.latent_network", network=True, classifier="separate", dropout="b")
 @declare(
-    "latent_network/concatenated",
+    "latent_network",
     "cmirnet.latent.latent_network",
+    sizes={"n": 6, "f": 5, "d": 3, "k": 4},
+    variants={
+        "shared": {},
+        "separate": {"classifier": "separate", "dropout": "b"},
+        "concatenated": {"classifier": "concatenated", "depth": 1, "dropout": "both"},
+    },
     network=True,
-    classifier="concatenated",
-    depth=1,
-    dropout="both",
 )
-def _latent_network(rng, n=6, f=5, d=3, k=4, **arch):
-    arch, params, masks = _latent(rng, (n, f, d, k), **arch)
+def _latent_network(rng, n, f, d, k, **arch):
+    arch, params, masks = _draw_latent(rng, n, f, d, k, **arch)
 
     def forward(p, z_a, z_b):
         return latent_network(p, (z_a, z_b), arch=arch, mode="train", masks=masks)
 
-    return network_pair(forward, latent_network_backward, params, arrays(rng, z_a=(n, f), z_b=(n, f)))
+    return network_pair(forward, latent_network_backward, params, draw_arrays(rng, z_a=(n, f), z_b=(n, f)))
 
 
-def _labels(rng, n, k):
-    return _targets(rng, "multi-hot", n, k), _targets(rng, "integer", n, k)
+def _draw_labels(rng, n, k):
+    return draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
 
 
-def _declare_objectives():
-    """eq. 6 through the latent network: all weights in each reading, then each weight alone."""
-    for name, reading in READINGS.items():
-        activation = "relu" if name == "default" else "hidden"
-        settings = {"readings": reading, "activation": activation}
-        declare(f"objective/{name}", "cmirnet.objective.objective", network=True, **settings)(_objective)
-    for term in Weights._fields:
-        alone = Weights(**{field: float(field == term) for field in Weights._fields})
-        only = Readings(alpha=0.5)
-        declare(f"objective/{term}-alone", "cmirnet.objective.objective", network=True, readings=only, weights=alone)(
-            _objective
-        )
-    last = {"readings": READINGS["default"], "layers": "last", "activation": "linear"}
-    declare("objective/last-layer", "cmirnet.objective.objective", network=True, **last)(_objective)
-
-
-def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="hidden", n=6, f=5, d=3, k=4):
-    arch, params, masks = _latent(rng, (n, f, d, k), classifier=readings.classifier, activation=activation)
-    y = _labels(rng, n, k)
-    readings = readings._replace(
-        target_gradient="flow"
-    )  # with "stop" the gradient of z is, on purpose, not the derivative
+@declare(
+    "objective",
+    "cmirnet.objective.objective",
+    sizes={"n": 6, "f": 5, "d": 3, "k": 4},
+    variants={
+        "default": {"readings": EQ6_READINGS["default"], "activation": "relu"},
+        "sum": {"readings": EQ6_READINGS["sum"]},
+        "released": {"readings": EQ6_READINGS["released"]},
+        "concatenated": {"readings": EQ6_READINGS["concatenated"]},
+        "flow": {"readings": EQ6_READINGS["flow"]},
+        "head-decay": {"readings": EQ6_READINGS["head-decay"]},
+        "alignment-alone": {"weights": NO_WEIGHTS._replace(alignment=1.0)},
+        "classification-alone": {"weights": NO_WEIGHTS._replace(classification=1.0)},
+        "feature_norm-alone": {"weights": NO_WEIGHTS._replace(feature_norm=1.0)},
+        "reconstruction-alone": {"weights": NO_WEIGHTS._replace(reconstruction=1.0)},
+        "regulariser-alone": {"weights": NO_WEIGHTS._replace(regulariser=1.0)},
+        "last-layer": {"layers": "last", "activation": "linear"},
+    },
+    network=True,
+)
+def _objective(rng, n, f, d, k, readings=EQ6_READINGS["default"], weights=WEIGHTS, layers="all", activation="hidden"):
+    """eq. 6 through the latent network."""
+    arch, params, masks = _draw_latent(rng, n, f, d, k, classifier=readings.classifier, activation=activation)
+    y = _draw_labels(rng, n, k)
+    # with "stop" the gradient of z is, on purpose, not the derivative
+    readings = readings._replace(target_gradient="flow")
 
     def forward(p, z_a, z_b):
         return objective(
@@ -239,44 +291,54 @@ def _objective(rng, readings, weights=WEIGHTS, layers="all", activation="hidden"
             masks=masks,
         )
 
-    return network_pair(forward, objective_backward, params, arrays(rng, z_a=(n, f), z_b=(n, f)))
+    return network_pair(forward, objective_backward, params, draw_arrays(rng, z_a=(n, f), z_b=(n, f)))
 
 
-_declare_objectives()
-
-
-@declare("many/default", "cmirnet.many.many_objective", network=True, reading="default")
-@declare("many/dropout", "cmirnet.many.many_objective", network=True, reading="head-decay", dropout="both")
-@declare("many/last-layer", "cmirnet.many.many_objective", network=True, reading="sum", layers="last")
-def _many(rng, reading, layers="all", dropout="none", n=6, f=5, p=7, q=2, d=3, k=4):
+@declare(
+    "many",
+    "cmirnet.many.many_objective",
+    sizes={"n": 6, "f": 5, "p": 7, "q": 2, "d": 3, "k": 4},
+    variants={
+        "default": {"reading": "default"},
+        "dropout": {"reading": "head-decay", "dropout": "both"},
+        "last-layer": {"reading": "sum", "layers": "last"},
+    },
+    network=True,
+)
+def _many(rng, reading, n, f, p, q, d, k, layers="all", dropout="none"):
     arch = Latent(d_v=d, encoder_depth=2, decoder_depth=2, encoder_activation="hidden", latent_dropout=dropout)
-    params = lively(jitter(rng, init_latent(arch, (f, p, q), k, rng)[0]))
-    masks, y = {m: rng.random((n, d)) > 0.5 for m in "abc"}, _targets(rng, "integer", n, k)
-    readings = READINGS[reading]._replace(target_gradient="flow")
+    params = raise_biases(jitter(rng, init_latent(arch, (f, p, q), k, rng)[0]))
+    masks, y = {m: rng.random((n, d)) > 0.5 for m in "abc"}, draw_targets(rng, "integer", n, k)
+    readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
 
     def forward(p, *z):
         return many_objective(
             p, z, y, arch=arch, weights=WEIGHTS, readings=readings, regularized_layers=layers, masks=masks
         )
 
-    return network_pair(forward, many_objective_backward, params, arrays(rng, z_a=(n, f), z_b=(n, p), z_c=(n, q)))
+    return network_pair(forward, many_objective_backward, params, draw_arrays(rng, z_a=(n, f), z_b=(n, p), z_c=(n, q)))
 
 
-@declare("end_to_end", "cmirnet.end_to_end.end_to_end", network=True)
-def _end_to_end(rng, n=6, h=4, w=4, p=5, q=3, r=4, c=3, f=5, d=3, k=4):
-    conv = ConvPretrainer(_pools(h, w), channels=(p, q, r), fused=False)
+@declare(
+    "end_to_end",
+    "cmirnet.end_to_end.end_to_end",
+    sizes={"n": 6, "h": 4, "w": 4, "p": 5, "q": 3, "r": 4, "c": 3, "f": 5, "d": 3, "k": 4},
+    network=True,
+)
+def _end_to_end(rng, n, h, w, p, q, r, c, f, d, k):
+    conv = ConvPretrainer(pool_factors(h, w), channels=(p, q, r), fused=False)
     dense = FeaturePretrainer()
     fronts = (
         Pretrainer(init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward, conv),
         Pretrainer(init_feature_pretrainer, feature_pretrainer, feature_pretrainer_backward, dense),
     )
-    arch, latent, masks = _latent(rng, (n, f, d, k))
+    arch, latent, masks = _draw_latent(rng, n, f, d, k)
     masks |= {name: rng.random((n, f)) > 0.3 for name in FRONTS}
     front_a, _ = init_conv_pretrainer(conv, (h, w, 1), f, k, rng)
     front_b, _ = init_feature_pretrainer(dense, (c,), f, k, rng)
     params = prefixed("latent", latent)
     params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
-    x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _labels(rng, n, k)
+    x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _draw_labels(rng, n, k)
 
     def forward(p):
         return end_to_end(

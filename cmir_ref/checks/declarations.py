@@ -1,6 +1,5 @@
 """What a declaration is, and what the declarations of several files draw with."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -19,9 +18,9 @@ class Pair(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One declaration. `draw(rng)` gives the pair with fresh inputs; `covers` is the name of the public pair.
+    """One declaration. `draw(rng)` gives the pair with fresh inputs; `covers` is the dotted name of the public pair.
 
-    `sizes` names the dimensions with their usual values, all different: `draw(rng, n=0)` draws an empty batch.
+    `sizes` are the lengths of the axes that `draw` usually draws, all different: `draw(rng, n=0)` draws an empty batch.
     """
 
     name: str
@@ -34,34 +33,47 @@ class Check(NamedTuple):
 CHECKS: list[Check] = []
 
 
-def declare(name: str, covers: str, *, network: bool = False, **settings) -> Callable:
-    """Adds a drawing function to `CHECKS`; several declarations may share one with different `settings`.
+def declare(
+    name: str,
+    covers: str,
+    *,
+    sizes: dict[str, int],
+    variants: Mapping[str, Mapping] | None = None,
+    network: bool = False,
+) -> Callable:
+    """Decorates a function that draws a pair: `CHECKS` gets one declaration for each of its variants.
 
-    The function's parameters of one letter are its sizes: n and m rows of a batch, h × w pixels, c channels or columns
-    in, d out, k classes, and what else it has.
+    `sizes` are arguments of the function: n and m rows of a batch, h × w pixels, c channels or columns in, d out,
+    k classes, and what else it has. A variant is a name and further arguments; its declaration is called
+    `name/variant`, and that of the variant "" is called `name`.
     """
 
     def add(draw):
-        sizes = {p.name: p.default for p in inspect.signature(draw).parameters.values() if len(p.name) == 1}
-        CHECKS.append(Check(name, covers, partial(draw, **settings), sizes, network))
+        for variant, arguments in (variants or {"": {}}).items():
+            full = f"{name}/{variant}" if variant else name
+            CHECKS.append(Check(full, covers, partial(draw, **arguments, **sizes), sizes, network))
         return draw
 
     return add
 
 
-def arrays(rng: np.random.Generator, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
+def draw_arrays(rng: np.random.Generator, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Named arrays with entries ±(0.1 … 1): away from the kinks at 0, and no parameter is 0 or 1."""
     return {name: random_direction(rng, shape) for name, shape in shapes.items()}
 
 
-def _targets(rng, kind, n, k):
+def draw_targets(rng: np.random.Generator, kind: str, n: int, k: int) -> np.ndarray:
+    """Labels of n samples in k classes, `kind` "integer" (n,), "one-hot" (n, k) or "multi-hot" (n, k).
+
+    Of the multi-hot rows the first has every label, and the second has none.
+    """
     if kind == "integer":
         return rng.integers(0, k, n)
     if kind == "one-hot":
         return np.eye(k, dtype=np.uint8)[rng.integers(0, k, n)]
     hot = (rng.random((n, k)) < 0.5).astype(np.uint8)
     hot[:1] = 1
-    hot[1:2] = 0  # a sample without label
+    hot[1:2] = 0
     return hot
 
 
@@ -70,7 +82,7 @@ def network_pair(forward: Callable, backward: Callable, params: Mapping, batch: 
 
     `forward(params, **batch) -> out, cache`; `backward(d, cache) -> grads, gradients of the batch in its order`.
     """
-    names, inputs = list(params), list(batch)
+    names = list(params)
 
     def call(*values):
         return forward(dict(zip(names, values, strict=False)), *values[len(names) :])
@@ -79,14 +91,14 @@ def network_pair(forward: Callable, backward: Callable, params: Mapping, batch: 
         grads, dx = backward(d, cache)
         return [grads[name] for name in names] + list(dx)
 
-    return Pair(call, call_backward, dict(params) | {name: batch[name] for name in inputs})
+    return Pair(call, call_backward, dict(params) | dict(batch))
 
 
 def jitter(rng: np.random.Generator, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """float64 parameters around their initial values: none is exactly 0 or 1."""
+    """float64 parameters near their initial values: none is exactly 0 or 1."""
     return {name: value.astype(np.float64) + 0.2 * random_direction(rng, value.shape) for name, value in params.items()}
 
 
-def lively(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Biases raised by a half: where a stack is alive by a hair, its gradients are too small to be measured."""
+def raise_biases(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Biases raised by a half: where hardly a unit of a stack is switched on, no gradient is left to measure."""
     return {name: value + 0.5 if name.endswith(".b") else value for name, value in params.items()}
