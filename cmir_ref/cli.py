@@ -249,7 +249,7 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
 
 def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
     """The report on a reader's own pair; whether its gradient is right."""
-    from .gradcheck.module import judge, load_pair
+    from .gradcheck import judge, load_pair
     from .reports import gradients
 
     pair = load_pair(where, shapes, seed)

@@ -6,7 +6,8 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
 """
 
 from .check import METHODS, Result, check_gradient, relative_error
-from .module import explain, judge, load_pair
+from .judgement import explain, judge
+from .module import load_pair
 from .numeric import central_difference, complex_step, directional
 
 __all__ = [

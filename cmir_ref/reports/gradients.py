@@ -14,7 +14,8 @@ from ..equations import EQUATIONS
 from ..errors import InputError
 from ..gradcheck import METHODS, Result
 from ..gradcheck.check import GATES
-from ..gradcheck.module import Finding, Pair, Verdict, judge, told
+from ..gradcheck.judgement import Finding, Verdict, judge, told
+from ..gradcheck.module import Pair
 from ..gradcheck.step_sizes import Curves, step_errors
 from .plots import COLOURS, STYLES
 
