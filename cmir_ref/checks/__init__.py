@@ -3,17 +3,22 @@
 The command `cmir-ref gradcheck` and the tests read this list; a test fails if a public pair has no entry.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from ..gradcheck import Result, check_gradient
+from ..gradcheck import Finding, Pair, Result, check_gradient, judge
+from ..gradcheck.step_sizes import Curves, step_errors
 from . import cmirnet, hashing, nets, ops  # each adds its declarations to CHECKS
-from .declarations import CHECKS, Check, Pair, declare, draw_targets, jitter, network_pair, raise_biases
+from .declarations import CHECKS, Check, declare, draw_targets, jitter, network_pair, raise_biases
 
 __all__ = [
     "CHECKS",
     "Check",
+    "CheckResult",
     "Pair",
     "cmirnet",
     "declare",
@@ -27,9 +32,21 @@ __all__ = [
     "raise_biases",
     "regimes",
     "run",
+    "run_all",
     "select",
+    "step_curves",
     "tolerance",
 ]
+
+
+class CheckResult(NamedTuple):
+    """What came of one declaration: its comparisons, those that fail, what the mistakes look like, and the time."""
+
+    check: Check
+    results: list[Result]
+    wrong: list[Result]
+    findings: list[Finding]
+    seconds: float
 
 
 def regimes(check: Check) -> dict[str, dict[str, int]]:
@@ -49,6 +66,25 @@ def run(check: Check, *, seed: int = 0, sizes: Mapping[str, int] | None = None, 
     pair = draw(check, seed=seed, **(sizes or {}))
     names, inputs = list(pair.inputs), list(pair.inputs.values())
     return check_gradient(pair.forward, pair.backward, inputs, names=names, seed=seed, **settings)
+
+
+def run_all(chosen: Iterable[Check], *, seed: int = 0) -> Iterator[CheckResult]:
+    """Runs declarations one after the other; what fails gets a diagnosis."""
+    for check in chosen:
+        start = time.perf_counter()
+        try:
+            results = run(check, seed=seed)
+        except ValueError:  # there is not even a gradient that can be compared; the findings say why
+            results = [Result("all", "complex-step", math.inf, (), math.nan, math.nan)]
+        wrong = [r for r in results if not r.error <= tolerance(check, r.method)]  # NaN fails too
+        findings = judge(draw(check, seed=seed)._replace(name=check.name), seed=seed).findings if wrong else []
+        yield CheckResult(check, results, wrong, findings, time.perf_counter() - start)
+
+
+def step_curves(chosen: Iterable[Check], *, seed: int = 0) -> dict[str, Curves]:
+    """The error of the measured derivative against the step, by the name of the declaration."""
+    pairs = {check.name: draw(check, seed=seed) for check in chosen}
+    return {n: step_errors(p.forward, p.backward, list(p.inputs.values()), seed=seed) for n, p in pairs.items()}
 
 
 def select(names: list[str]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network
 from ..cmirnet.many import many_objective, many_objective_backward
 from ..cmirnet.objective import objective, objective_backward
 from ..cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
+from ..gradcheck import Pair
 from ..nets.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
 from ..nets.feature_pretrainer import (
     FeaturePretrainer,
@@ -18,7 +19,7 @@ from ..nets.feature_pretrainer import (
     init_feature_pretrainer,
 )
 from ..nets.pretraining import Pretrainer
-from .declarations import Pair, declare, draw_arrays, draw_targets, jitter, network_pair, raise_biases
+from .declarations import declare, draw_arrays, draw_targets, jitter, network_pair, raise_biases
 from .nets import pool_factors
 
 

@@ -6,15 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..gradcheck import Pair
 from ..gradcheck.numeric import random_direction
-
-
-class Pair(NamedTuple):
-    """A function and its backward over positional arrays, ready for `check_gradient`."""
-
-    forward: Callable
-    backward: Callable
-    inputs: dict[str, np.ndarray]
 
 
 class Check(NamedTuple):

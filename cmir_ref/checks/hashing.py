@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from ..gradcheck import Pair
 from ..hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_backward
 from ..hashing.sidhcnn import sidhcnn, sidhcnn_backward
-from .declarations import Pair, declare, draw_arrays
+from .declarations import declare, draw_arrays
 
 
 def _draw_codes(rng, n, d):

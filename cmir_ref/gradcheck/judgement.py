@@ -11,6 +11,7 @@ from ..errors import InputError
 from .check import (
     GATES,
     NotAPair,
+    Pair,
     Result,
     Trial,
     WrittenInto,
@@ -23,7 +24,7 @@ from .check import (
     relative_error,
 )
 from .diagnose import Evidence, diagnose
-from .module import Pair, _call
+from .module import call_or_refuse
 from .numeric import CENTRAL_STEP, central_difference, complex_step, directional, random_direction
 
 NOT_SAFE = (
@@ -50,7 +51,7 @@ class Finding(NamedTuple):
         return self.ours / self.measured if self.measured and self.ours is not None else None
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """The comparisons, what is wrong (nothing: the gradient is right), and what should be known."""
 
     results: list[Result]
@@ -58,13 +59,13 @@ class Verdict(NamedTuple):
     notes: list[str]
 
 
-def judge(pair: Pair, *, seed: int = 0) -> Verdict:
+def judge(pair: Pair, *, seed: int = 0) -> Judgement:
     """Every entry of every input by complex step and central difference, five random directions, and a diagnosis.
 
     Where complex step and central difference disagree because the forward loses the imaginary part, the central
     difference judges alone. Raises `InputError` where the functions raise or do not keep to the protocol.
     """
-    forward, backward = partial(_call, pair.forward), partial(_call, pair.backward)
+    forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
     try:
         trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
         wanted = [i for i, g in enumerate(trial.grads) if g is not None]
@@ -72,15 +73,15 @@ def judge(pair: Pair, *, seed: int = 0) -> Verdict:
     except InputError:
         raise
     except WrittenInto as error:
-        return Verdict([], [_whole("written in place", str(error))], [])
+        return Judgement([], [_whole("written in place", str(error))], [])
     except NotAPair as error:
         raise InputError(f"{pair.name}: {error}") from error
     except ValueError as error:
-        return Verdict([], [_whole("no gradient", str(error))], [])
+        return Judgement([], [_whole("no gradient", str(error))], [])
     if not wanted:
-        return Verdict([], [_whole("no gradient", "the backward returns None for every input")], [])
+        return Judgement([], [_whole("no gradient", "the backward returns None for every input")], [])
     if odd := _irregular(trial, backward):
-        return Verdict([], [odd], [])
+        return Judgement([], [odd], [])
 
     left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
     notes = [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
@@ -115,16 +116,16 @@ def judge(pair: Pair, *, seed: int = 0) -> Verdict:
         ]
         if any(r.method == "directional" and not r.error <= GATES[r.method] for r in results):
             findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
-    return Verdict(results, findings, notes)
+    return Judgement(results, findings, notes)
 
 
 def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray], *, seed: int = 0) -> str:
     """What is wrong with a pair, in lines for the message of a failing test; empty where nothing is."""
-    verdict = judge(Pair(getattr(f, "__name__", "f"), f, f_backward, dict(inputs)), seed=seed)
-    return "\n".join(line for finding in verdict.findings for line in told(finding))
+    judgement = judge(Pair(f, f_backward, dict(inputs), getattr(f, "__name__", "f")), seed=seed)
+    return "\n".join(line for finding in judgement.findings for line in describe(finding))
 
 
-def told(finding: Finding) -> Iterator[str]:
+def describe(finding: Finding) -> Iterator[str]:
     """Which entry is wrong, by how much, and what it looks like."""
     if finding.measured is not None:
         ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"

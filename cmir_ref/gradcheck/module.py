@@ -8,21 +8,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .check import Pair
 from .numeric import random_direction
-
-
-class Pair(NamedTuple):
-    """What a file gave: a function, its backward, and inputs by name."""
-
-    name: str
-    forward: Callable
-    backward: Callable
-    inputs: dict[str, np.ndarray]
 
 
 def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
@@ -40,10 +32,10 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     if shapes:
         given = [random_direction(rng, _shape(text)) for text in shapes]
     elif hasattr(module, f"{name}_inputs"):
-        given = _call(_function(module, path, f"{name}_inputs"), rng)
+        given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng)
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
-    return Pair(name, forward, backward, _named_inputs(given, forward, f"{path}: {name}_inputs"))
+    return Pair(forward, backward, _named_inputs(given, forward, f"{path}: {name}_inputs"), name)
 
 
 def _import(path: Path) -> Any:
@@ -57,7 +49,7 @@ def _import(path: Path) -> Any:
         with contextlib.redirect_stdout(sys.stderr):
             loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise InputError(f"{path}: cannot be imported: {_told(error, path)}") from error
+        raise InputError(f"{path}: cannot be imported: {_error_text(error, path)}") from error
     return module
 
 
@@ -103,17 +95,17 @@ def _parameters(forward: Callable, n: int) -> list[str]:
     return names[:n] if len(names) >= n else [f"input {i}" for i in range(n)]
 
 
-def _call(function: Callable, *arguments: Any) -> Any:
+def call_or_refuse(function: Callable, *arguments: Any) -> Any:
     """The reader's function; what it raises becomes one line that names it and the line."""
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what the reader prints is not the answer
             return function(*arguments)
     except (Exception, SystemExit) as error:
         name, path = getattr(function, "__name__", "the function"), inspect.getsourcefile(inspect.unwrap(function))
-        raise InputError(f"{path}: {name} raises {_told(error, Path(path or ''))}{_hint(error)}") from error
+        raise InputError(f"{path}: {name} raises {_error_text(error, Path(path or ''))}{_hint(error)}") from error
 
 
-def _told(error: BaseException, path: Path) -> str:
+def _error_text(error: BaseException, path: Path) -> str:
     """ "ValueError: … (line 12)", the last line of the reader's own file."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
