@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,20 @@ def test_a_new_pair_in_a_new_folder_has_to_be_declared(tmp_path, text, pair):
 def test_a_backward_without_its_forward_is_noticed(tmp_path):
     (tmp_path / "gate.py").write_text("def gate_backward(dy, cache):\n    pass\n", encoding="utf-8")
     assert read_pairs(tmp_path) == (set(), {"gate.gate"})
+
+
+TESTS_OF_OPERATIONS = sorted((Path(__file__).parents[1] / "ops").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS_OF_OPERATIONS, ids=lambda path: path.stem)
+def test_the_tests_of_an_operation_say_where_its_gradient_is_checked(path):
+    (line,) = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# gradient: "))
+    file, *declarations, battery = re.findall(r"[\w./…-]+", line.removeprefix("# gradient: "))
+    assert (ROOT / file).is_file() and (path.parents[1].parent / battery).is_file()
+    names = {check.name for check in CHECKS}
+    for name in declarations:
+        assert name in names or any(other.startswith(name.removesuffix("…")) for other in names if "…" in name), name
+    assert declarations
 
 
 def test_names_are_unique():
