@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import FLOOR, relative_error
+from .check import gaps, relative_error
+from .slopes import EPS
 
 Array = np.ndarray
 
@@ -30,18 +31,35 @@ class Evidence(NamedTuple):
     measured_of: Mapping[str, Array] = MappingProxyType({})  # … and the measured ones
     remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # measured at another value of an input
     close: float = 1e-9  # the relative error to which a measured gradient can be trusted
+    error: float = 0.0  # … and the largest estimated error of one of its entries
+    wrong: Array | None = None  # the entries that are off, where this is known
+    dy: Array | None = None  # the upstream of y
 
     def same(self, a: Array | None, b: Array) -> bool:
-        """Whether two arrays are equal to rounding, and not merely both zero."""
-        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all():
+        """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
+        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all() or not np.any(b):
             return False
-        return bool(np.abs(b).max() > FLOOR and relative_error(a, b)[0] <= self.close)
+        return bool((gaps(a, b) <= self.close * np.maximum(np.abs(a), np.abs(b)) + self.rounding).all())
+
+    @property
+    def rounding(self) -> float:
+        """Differences that may be rounding of the largest entry, as where an entry should be 0.
+
+        0 where entries are off by less: then the sizes differ so much that each has to be looked at by itself.
+        """
+        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
+        if self.ours.shape == self.measured.shape and (self.off & (gaps(self.ours, self.measured) <= rounding)).any():
+            return 0.0
+        return float(rounding)
 
     @property
     def off(self) -> Array:
         """Where ours differs from the measured gradient."""
-        size = max(np.abs(self.measured).max(), FLOOR)
-        return ~(np.abs(self.ours - self.measured) <= max(self.close, 1e-12) * size)
+        if self.wrong is not None:
+            return self.wrong
+        size = np.maximum(np.abs(self.ours), np.abs(self.measured))
+        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
+        return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)
 
 
 def diagnose(e: Evidence) -> tuple[str | None, str]:
@@ -66,14 +84,19 @@ def transposed(e: Evidence) -> str | None:
     return None
 
 
+def exchanged(e: Evidence) -> str | None:
+    """The right numbers for another input, and the other way round."""
+    for name, measured in e.measured_of.items():
+        if e.same(e.ours, measured) and name in e.ours_of and e.same(e.ours_of[name], e.measured):
+            return f"this is the gradient of {name}, and the other way round: the two are swapped"
+    return None
+
+
 def of_another_input(e: Evidence) -> str | None:
     """The right numbers for another input."""
     for name, measured in e.measured_of.items():
         if e.same(e.ours, measured):
-            both = name in e.ours_of and e.same(e.ours_of[name], e.measured)
-            return f"this is the gradient of {name}" + (
-                ", and the other way round: the two are swapped" if both else ""
-            )
+            return f"this is the gradient of {name}"
     return None
 
 
@@ -92,6 +115,15 @@ def sum_too_much(e: Evidence) -> str | None:
         total = e.measured.sum(axes)
         if total.size == e.ours.size and e.same(e.ours.reshape(total.shape), total):
             return f"summed over {named(axes)}, which {e.input} has"
+    return None
+
+
+def spread_missing(e: Evidence) -> str | None:
+    """The forward sums the input, and the backward did not hand the numbers to all that was summed."""
+    for axes in subsets(e.x.ndim):
+        shape = tuple(1 if a in axes else n for a, n in enumerate(e.x.shape))
+        if e.ours.size == np.prod(shape) and e.same(np.broadcast_to(e.ours.reshape(shape), e.x.shape), e.measured):
+            return f"the right numbers, once: each entry along {named(axes)} of {e.input} gets them (np.broadcast_to)"
     return None
 
 
@@ -115,7 +147,7 @@ def not_finite(e: Evidence) -> str | None:
 
 def independent(e: Evidence) -> str | None:
     """A gradient for something that the output does not depend on."""
-    if np.abs(e.measured).max() <= FLOOR:
+    if np.abs(e.measured).max() <= max(e.error, 1e-12 * np.abs(e.ours).max()):
         return f"the output does not depend on {e.input}: its gradient is 0"
     return None
 
@@ -144,6 +176,7 @@ def float32(e: Evidence) -> str | None:
     error = relative_error(e.ours, e.measured)[0]
     signs = np.sign(e.ours - e.measured)[e.off]
     scatter = e.off.sum() >= 2 and signs.min() < signs.max()  # rounding goes both ways, a wrong constant does not
+    scatter = scatter and not follows_sign(e)
     if 1e-10 < error < 1e-6 and (e.ours.dtype == np.float32 or scatter):
         which = (
             "the gradient's dtype is float32" if e.ours.dtype == np.float32 else "a float32 array or constant inside"
@@ -163,10 +196,11 @@ def constant_factor(e: Evidence) -> str | None:
     if not e.same(e.ours, c * e.measured):
         return None
     meaning = "; or ".join(meanings(abs(c), e))
-    if not meaning and (np.abs(e.measured) > FLOOR).sum() < 2:
+    if not meaning and (np.abs(e.measured) > e.rounding).sum() < 2:
         return None  # a single number is always some multiple of another
     signed = "the sign is wrong, and there is a " if c < 0 else ""
-    return f"{signed}factor {abs(c):.6g} on every entry" + (f": {meaning}" if meaning else "")
+    factor = f"{abs(c):.6g}" if abs(abs(c) - 1) > 1e-4 else f"1 {'+' if abs(c) > 1 else '−'} {abs(abs(c) - 1):.2g}"
+    return f"{signed}factor {factor} on every entry" + (f": {meaning}" if meaning else "")
 
 
 def meanings(c: float, e: Evidence) -> Iterator[str]:
@@ -219,6 +253,16 @@ def shifted(e: Evidence) -> str | None:
             ours, measured = e.ours[tuple(here)], e.measured[tuple(there)]
             if e.same(ours, measured) and not e.same(ours, e.measured[tuple(here)]):
                 return f"the right numbers, shifted by one along {named(axes)} (the padding's offset?)"
+    return None
+
+
+def other_axis(e: Evidence) -> str | None:
+    """A sum over the wrong axis, of dy or of another input's gradient: in a square the shape does not tell."""
+    for a in (*([] if e.dy is None else [e.dy]), *e.measured_of.values()):
+        sums = {axes: total for axes in subsets(a.ndim) if (total := a.sum(axes)).size == e.x.size}
+        for wrong, right in permutations(sums, 2):
+            if e.same(sums[wrong].reshape(e.x.shape), e.ours) and e.same(sums[right].reshape(e.x.shape), e.measured):
+                return f"summed over {named(wrong)} instead of {named(right)}"
     return None
 
 
@@ -276,7 +320,7 @@ def half_of_two(e: Evidence) -> str | None:
 
 def mask_missing(e: Evidence) -> str | None:
     """Ours is nonzero where the derivative is 0, and right elsewhere."""
-    blocked = np.abs(e.measured) <= FLOOR * np.abs(e.measured).max()
+    blocked = np.abs(e.measured) <= e.rounding
     if (e.off & ~blocked).any():
         return None
     return f"a mask is missing: {e.off.sum()} of {e.off.size} entries should be 0, the others are right{where(e)}"
@@ -284,7 +328,7 @@ def mask_missing(e: Evidence) -> str | None:
 
 def mask_turned(e: Evidence) -> str | None:
     """Ours is nonzero exactly where the derivative is 0."""
-    if (e.ours == 0).any() and ((e.ours == 0) == (np.abs(e.measured) > FLOOR)).all():
+    if (e.ours == 0).any() and ((e.ours == 0) == (np.abs(e.measured) > e.rounding)).all():
         return "the mask is turned round: nonzero exactly where the derivative is 0"
     return None
 
@@ -303,12 +347,11 @@ def branch(e: Evidence) -> str | None:
     """One constant factor on some entries, the others right."""
     if e.off.all() or e.off.sum() < 2 or not e.measured[e.off].all():
         return None
-    ratio = e.ours[e.off] / e.measured[e.off]
-    if not e.same(ratio, np.full(ratio.shape, ratio[0])):
+    ours, measured = e.ours[e.off], e.measured[e.off]
+    c = float((ours * measured).sum() / (measured * measured).sum())
+    if not e.same(ours, c * measured):
         return None
-    return (
-        f"a factor {ratio[0]:.6g} on {e.off.sum()} of {e.off.size} entries, the others are right: one branch{where(e)}"
-    )
+    return f"a factor {c:.6g} on {e.off.sum()} of {e.off.size} entries, the others are right: one branch{where(e)}"
 
 
 def permuted(e: Evidence) -> str | None:
@@ -318,15 +361,32 @@ def permuted(e: Evidence) -> str | None:
     return None
 
 
+def follows_sign(e: Evidence) -> bool:
+    """Whether what is missing is one number times the sign of x."""
+    missing = e.measured - e.ours
+    signs = np.sign(e.x)
+    size = float((missing * signs).sum() / max((signs * signs).sum(), 1))
+    return e.x.size > 2 and bool(size) and bool((gaps(missing, size * signs) <= 1e-3 * abs(size)).all())
+
+
+def penalty_missing(e: Evidence) -> str | None:
+    """The gradient of a penalty λΣ|x| is missing, or wrong: one number times the sign of x."""
+    if not follows_sign(e):
+        return None
+    size = np.abs(e.measured - e.ours).max()
+    return f"a term is missing, or wrong: {size:.3g} times the sign of {e.input}, as of a penalty of Σ|{e.input}|"
+
+
 def term_missing(e: Evidence) -> str | None:
     """What is missing has a simple form along some axes: a constant, a multiple of x, of y, of another input."""
     missing = np.where(e.off, e.measured - e.ours, 0)
+    tolerance = min(e.close * np.abs(e.measured).max() + e.rounding, 1e-3 * np.abs(missing).max())
     one = ("a constant", np.ones(e.x.shape))
     candidates = [(f"a multiple of {name}", a) for name, a in arrays(e) if a.shape == e.x.shape]
     simple = [one, *candidates]
     for basis in chain(combinations(simple, 1), combinations(simple, 2)):
         for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
-            if spans([a for _, a in basis], missing, axes, e.close * np.abs(e.measured).max()):
+            if spans([a for _, a in basis], missing, axes, tolerance):
                 words = " plus ".join(words for words, _ in basis)
                 if len(axes) == e.x.ndim > 1:
                     return f"a term is missing, or wrong: {words}, the same for all entries"
@@ -365,13 +425,19 @@ def not_linear(e: Evidence) -> str | None:
     return None
 
 
+# The order is from the surest to the vaguest: a kind that fits to rounding only where it is true stands before one that
+# fits more gradients. With x + b, dy is the gradient of x, but given to b it lacks a sum: the sum is asked first.
 KINDS_OF_SHAPES = (
+    ("swapped", exchanged),
     ("transpose", transposed),
-    ("swapped", of_another_input),
     ("missing sum", sum_missing),
     ("sum too much", sum_too_much),
+    ("missing broadcast", spread_missing),
+    ("swapped", of_another_input),
     ("reshape", reshaped),
 )
+# Likewise. First what makes every later question meaningless (NaN, zeros, no dy), then what holds for all entries, then
+# what holds for some of them; a missing term and "not linear" stand last, for they fit nearly everything.
 KINDS_OF_VALUES = (
     ("not finite", not_finite),
     ("no dependence", independent),
@@ -382,7 +448,9 @@ KINDS_OF_VALUES = (
     ("sign", sign),
     ("factor", constant_factor),
     ("transpose", transposed),
+    ("swapped", exchanged),
     ("swapped", of_another_input),
+    ("wrong axis", other_axis),
     ("flip", flipped),
     ("shift", shifted),
     ("missing factor", missing_factor),
@@ -394,6 +462,7 @@ KINDS_OF_VALUES = (
     ("permutation", permuted),
     ("transpose", other_transposed),
     ("flip", other_flipped),
+    ("missing term", penalty_missing),
     ("missing term", term_missing),
     ("not linear", not_linear),
 )
