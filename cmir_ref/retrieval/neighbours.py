@@ -157,7 +157,7 @@ def nearest_by(
 
 
 def cut_to_gallery(k: int, items: int, exclude: Array | None) -> int:
-    """`k`, or what the gallery has where that is less: an item less where any is excluded. Raises `InputError` for 0."""
+    """`k`, or what the gallery has where that is less, the excluded item left out. Raises `InputError` for 0."""
     if k < 1:
         raise InputError(f"k: expected at least 1, got {k}")
     k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
