@@ -32,10 +32,11 @@ from ..backend import GPUUnavailable, describe, library, to_device, to_host
 from ..cmirnet.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
 from ..config import load_config
 from ..data import load
-from ..kernels import adam_step, adam_step_plain
+from ..kernels import adam_step_kernel
 from ..ops.conv import im2col
 from ..ops.sums import column_sum
 from ..retrieval import evaluate_direction
+from ..training.adam import adam_step
 from ..training.inputs import OnDevice, fit_normaliser
 from ..training.loop import new_state, train_epochs
 from .peers import compare
@@ -329,8 +330,8 @@ def same_numbers(xp, size: Size) -> Iterator[Row]:
         arrays = {name: random.random(1000).astype(dtype) for name in ("theta", "g", "m", "v", "decay")}
         settings = {"lr": 1e-2, "rate": 1e-2, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
         there, here = ({name: to_device(a.copy(), to) for name, a in arrays.items()} for to in (xp, np))
-        (adam_step if xp.__name__ == "cupy" else adam_step_plain)(**there, **settings)
-        adam_step_plain(**here, **settings)
+        (adam_step_kernel if xp.__name__ == "cupy" else adam_step)(**there, **settings)
+        adam_step(**here, **settings)
         yield row("Adam's kernel and its twin", dtype, there, here)
         v, y = [random.random((200, 16)).astype(dtype) for _ in "ab"], [random.integers(0, 8, 200) for _ in "ab"]
         there, here = (
@@ -353,7 +354,7 @@ def cost_of_a_call(xp, size: Size) -> Iterator[Row]:
     w, index = xp.ones((128, 128), dtype="float32"), np.arange(64)
     theta = [xp.ones(1000, dtype="float32") for _ in range(4)]
     settings = {"decay": 0.0, "lr": 1e-3, "rate": 1e-3, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
-    step = adam_step if xp.__name__ == "cupy" else adam_step_plain
+    step = adam_step_kernel if xp.__name__ == "cupy" else adam_step
     calls = {
         "x + x": lambda: x + x,
         "x @ w": lambda: x @ w,

@@ -16,6 +16,7 @@ HELPERS = {  # public functions without a backward of their own, and why
     "ops.sums.column_sum": "a sum, part of other operations (test_sums)",
     "ops.sums.column_mean": "a mean, part of other operations (test_sums)",
     "ops.softmax_cross_entropy.target_distribution": "of labels, which have no gradient",
+    "ops.fused.adam.adam_step_by_chunks": "an update of parameters (test_adam)",
     "ops.fused.act_norm.activate": "leaky ReLU into a given array",
     "ops.fused.act_norm.constants": "mean and variance that no gradient goes through",
     "ops.fused.act_norm.normalise": "part of act_norm, into a given array",

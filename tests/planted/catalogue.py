@@ -134,6 +134,7 @@ bugs(
 )
 
 ACT_NORM = "ops/test_act_norm.py::"
+KERNELS = "test_kernels.py::test_the_way_of_the_kernels_is_the_plain_composition"
 bugs(
     "ops/fused/act_norm.py",
     ("mean-forgotten", "np.subtract(rows, m, out=out)\n    out *= g\n", "np.multiply(rows, g, out=out)\n",
@@ -147,6 +148,13 @@ bugs(
      "np.multiply(upstream - upstream.mean(axis=0), g, out=out)", "gradcheck:fused/act_norm/frozen"),
     ("frozen-with-one-pass", "reduce if form ==", "reduce if form != 'inference' or form ==",
      "gradcheck:fused/act_norm/frozen"),
+    ("kernels-take-statistics-of-x", "a = kernels.leaky_relu_kernel(x, slope)", "a = 1 * x", KERNELS),
+    ("kernels-forget-the-mean", "(kernels.leaky_relu_kernel(x, slope) - mean)", "kernels.leaky_relu_kernel(x, slope)",
+     KERNELS),
+    ("kernels-forget-dbeta", "scale * dgamma / values, dbeta / values, slope)",
+     "scale * dgamma / values, 0 * dbeta, slope)", KERNELS),
+    ("kernels-differentiate-statistics-that-are-given", 'if form == "train" else float("inf")', "if form else 0",
+     KERNELS),
     ("variance-without-epsilon", "scale = (var + EPSILON) ** -0.5\n    each_block", "scale = var**-0.5\n    each_block",
      ACT_NORM + "test_values_statistics_and_gradients"),
 )
@@ -751,22 +759,22 @@ TEN = ADAM + "test_ten_steps_are_the_textbook_s"
 bugs(
     "training/adam.py",
     ("betas-swapped", "= 0.9, 0.999, 1e-8", "= 0.999, 0.9, 1e-8", TEN),
-    ("first-moment-not-corrected", "lr / (1 - BETA1**t), math", "lr, math",
+    ("first-moment-not-corrected", "lr / (1 - BETA1**t)", "lr",
      ADAM + "test_bias_correction_makes_the_first_step_as_long_as_the_rate"),
     ("second-moment-not-corrected", "math.sqrt(1 - BETA2**t)", "1.0",
      ADAM + "test_bias_correction_makes_the_first_step_as_long_as_the_rate"),
     ("correction-one-step-late", "(1 - BETA1**t)", "(1 - BETA1 ** (t + 1))", TEN),
-    ("second-moment-of-the-moment", "xp.multiply(g, g, out=s)", "xp.multiply(m_p, m_p, out=s)", TEN),
-    ("moment-not-decayed", "xp.subtract(g, m_p, out=s)", "xp.copyto(s, g)", TEN),
-    ("epsilon-in-the-root", "xp.sqrt(v_p, out=s)\n        s += EPSILON * root",
-     "xp.sqrt(v_p + EPSILON, out=s)", TEN),
-    ("uphill", "s *= rate * root\n        p -= s", "s *= rate * root\n        p += s", TEN),
-    ("decay-without-rate", "            s *= lr\n", "", TEN, "stage1.weight_decay",
+    ("epsilon-not-scaled", "epsilon=EPSILON * root", "epsilon=EPSILON", TEN),
+    ("second-moment-of-the-moment", "share_v * (g * g - v)", "share_v * (m * m - v)", TEN),
+    ("moment-not-decayed", "share_m * (g - m)", "share_m * g", TEN),
+    ("epsilon-in-the-root", "sqrt(v) + epsilon", "sqrt(v + epsilon)", TEN),
+    ("uphill", "theta -= rate", "theta += rate", TEN),
+    ("decay-without-rate", "theta -= lr * (decay * theta)", "theta -= decay * theta", TEN, "stage1.weight_decay",
      "stage2.weight_decay"),
-    ("decay-grows", "s *= lr\n            p -= s", "s *= lr\n            p += s", TEN),
-    ("decay-coupled", "            s *= lr\n            p -= s", "            g = g + s", TEN),
-    ("not-in-place", "s *= rate * root\n        p -= s", "s *= rate * root\n        p = p - s", TEN),
-    ("writes-into-the-gradient", "xp.multiply(g, g, out=s)", "g *= g\n        xp.copyto(s, g)",
+    ("decay-grows", "theta -= lr", "theta += lr", TEN),
+    ("decay-coupled", "theta -= lr * (decay * theta)", "g = g + decay * theta", TEN),
+    ("not-in-place", "theta -= rate * (m", "theta = theta - rate * (m", TEN),
+    ("writes-into-the-gradient", "    m += share_m", "    g *= 2\n    m += share_m",
      ADAM + "test_a_step_is_in_place_leaves_the_gradient_and_keeps_the_dtype"),
     ("warmup-from-zero", "(step + 1) / rising", "step / rising", ADAM + "test_warmup_rises_linearly_to_the_rate",
      "stage1.warmup", "stage2.warmup"),
@@ -778,18 +786,28 @@ bugs(
      ADAM + "test_learning_rate", "stage1.schedule=cosine", "stage2.schedule=cosine"),
 )
 
-TWINS = "test_kernels.py::test_the_way_of_the_kernels_is_the_plain_composition"
+BITS = ADAM + "test_chunks_change_no_bit"
+bugs(
+    "ops/fused/adam.py",
+    ("chunks-last-chunk-forgotten", "range(0, len(theta), CHUNK)", "range(0, len(theta) - len(theta) % CHUNK, CHUNK)",
+     BITS),
+    ("chunks-second-moment-of-the-moment", "np.multiply(g_p, g_p, out=s)", "np.multiply(m_p, m_p, out=s)", BITS),
+    ("chunks-moment-not-decayed", "np.subtract(g_p, m_p, out=s)", "np.copyto(s, g_p)", BITS),
+    ("chunks-epsilon-in-the-root", "np.sqrt(v_p, out=s)\n        s += epsilon", "np.sqrt(v_p + epsilon, out=s)", BITS),
+    ("chunks-uphill", "s *= rate\n        theta_p -= s", "s *= rate\n        theta_p += s", BITS),
+    ("chunks-decay-of-the-first-chunk", "decay[part] if", "decay[: len(s)] if", BITS),
+    ("chunks-decay-without-rate", "            s *= lr\n", "", BITS),
+    ("chunks-not-in-place", "s *= rate\n        theta_p -= s", "s *= rate\n        theta_p = theta_p - s", TEN),
+    ("chunks-writes-into-the-gradient", "np.multiply(g_p, g_p, out=s)", "g_p *= g_p\n        np.copyto(s, g_p)",
+     ADAM + "test_a_step_is_in_place_leaves_the_gradient_and_keeps_the_dtype"),
+)
+
+WHICH_ARRAYS = "test_kernels.py::test_which_arrays_kernels_support"
 bugs(
     "kernels.py",
-    ("decay-of-the-gradient", "theta -= lr * (decay * theta)\n", "theta -= lr * (decay * g)\n",
-     "test_kernels.py::test_the_twin_is_adam"),
-    ("second-moment-of-the-first", "v += share_v * (g * g - v)\n    theta", "v += share_v * (m * m - v)\n    theta",
-     "test_kernels.py::test_the_twin_is_adam"),
-    ("slope-for-the-positive", "where(x > 0, x, slope * x)", "where(x > 0, slope * x, x)", TWINS),
-    ("mean-added", "(activate_plain(x, slope) - mean) * factor", "(activate_plain(x, slope) + mean) * factor", TWINS),
-    ("factor-for-every-sign", "where(x > 0, factor, slope * factor)", "where(x > 0, factor, factor)",
-     TWINS),
-    ("shift-forgotten", "through = dy - shift - (", "through = dy - (", TWINS),
+    ("any-library", 'get_xp(*arrays).__name__ == "cupy"', "bool(get_xp(*arrays).__name__)", WHICH_ARRAYS),
+    ("halves-too", '.dtype.char in "fd"', '.dtype.char in "efd"', WHICH_ARRAYS),
+    ("mixed-dtypes", "for array in arrays}) == 1", "for array in arrays}) >= 1", WHICH_ARRAYS),
 )
 
 LOOP = "training/test_loop.py::"

@@ -63,7 +63,7 @@ def act_norm(
     positive: the sign of a = leaky_relu(x) then tells that of x, and only a is kept. On a GPU a few kernels of
     `kernels.py`.
     """
-    if kernels.take(x, gamma, beta):
+    if kernels.supported(x, gamma, beta):
         return _by_kernels(x, gamma, beta, mean, var, slope, form)
     if not (isinstance(x, np.ndarray) and x.dtype == gamma.dtype == beta.dtype and x.dtype.char in "fd" and slope > 0):
         a, act_cache = leaky_relu(x, slope)
@@ -103,22 +103,22 @@ def normalise(a: np.ndarray, y: np.ndarray, mean: np.ndarray, factor: np.ndarray
 def _by_kernels(x, gamma, beta, mean, var, slope, form):
     """`act_norm` in as few passes as its sums allow; x alone is kept."""
     if form == "train":
-        a = kernels.activate(x, slope)
+        a = kernels.leaky_relu_kernel(x, slope)
         mean = column_mean(a)
         a = a - mean
         var = column_mean(a * a)
     else:
         mean, var = constants(form, gamma, mean, var)
     scale = (var + EPSILON) ** -0.5
-    y = kernels.normalise(x, mean, scale * gamma, beta, slope)
+    y = kernels.act_norm_kernel(x, mean, scale * gamma, beta, slope)
     return y, KernelCache(x, scale, gamma, mean, var, slope, form)
 
 
 def _by_kernels_backward(dy, cache):
     x, scale, gamma, mean, _, slope, form = cache
-    dgamma, dbeta = column_sum(dy * (kernels.activate(x, slope) - mean)) * scale, column_sum(dy)
+    dgamma, dbeta = column_sum(dy * (kernels.leaky_relu_kernel(x, slope) - mean)) * scale, column_sum(dy)
     values = max(x.size // gamma.size, 1) if form == "train" else float("inf")  # without the two means: constants
-    dx = kernels.spread(dy, x, mean, scale * gamma, scale * dgamma / values, dbeta / values, slope)
+    dx = kernels.act_norm_backward_kernel(dy, x, mean, scale * gamma, scale * dgamma / values, dbeta / values, slope)
     return dx, dgamma, dbeta
 
 

@@ -68,7 +68,7 @@ def conv_act_norm_pool(
     whole = form != "train" or not (x.shape[1] % factor or x.shape[2] % factor)
     if not (fits(x, w, b, factor) and gamma.dtype == beta.dtype == x.dtype and slope > 0 and whole and gamma.all()):
         u, conv_cache = conv(x, w, b)
-        if kernels.take(u, gamma, beta):
+        if kernels.supported(u, gamma, beta):
             act_cache, (z, norm_cache) = None, act_norm(u, gamma, beta, mean, var, slope=slope, form=form)
         else:
             a, act_cache = leaky_relu(u, slope)
