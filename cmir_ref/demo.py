@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import runs, search, two_stages, workers
+from . import runs, search, two_stages
 from .cmirnet.stages import (
     Source,
     embed,
@@ -31,6 +31,7 @@ from .config import Config, load_config
 from .data import samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
+from .parallel import begin_worker
 from .reports import plots
 from .reports.gallery import cards
 from .reports.pages import direction_names, environment, write_page
@@ -75,7 +76,7 @@ def demo(
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in SCENARIOS}
     parts = {}
-    beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
+    beside = ProcessPoolExecutor(1, get_context("spawn"), begin_worker)  # the experiments, during the second run
     try:
         beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():

@@ -30,7 +30,6 @@ ASIDE = {
     "equations": set(),
     "errors": set(),
     "packages": set(),
-    "workers": set(),
     "parallel": set(),
 }
 

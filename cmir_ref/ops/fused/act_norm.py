@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import kernels
 from ...backend import Array
-from ...parallel import each_block
+from ...parallel import map_blocks
 from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..relu import leaky_relu, leaky_relu_backward
 from ..sums import column_mean, column_sum
@@ -75,10 +75,10 @@ def act_norm(
         activate(x[block], slope, a[block])
         return moments(a[block]) if form == "train" else None
 
-    parts = each_block(first, len(x), _samples(x))
+    parts = map_blocks(first, len(x), _samples(x))
     mean, var = combine(parts, gamma)[1:] if form == "train" else constants(form, gamma, mean, var)
     scale = (var + EPSILON) ** -0.5
-    each_block(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x), _samples(x))
+    map_blocks(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x), _samples(x))
     return y, ActNormCache(a, scale, gamma, mean, var, slope, form)
 
 
@@ -161,12 +161,12 @@ def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
         spread(block)
         return reduce(block)
 
-    for part_gamma, part_beta in each_block(reduce if form == "train" else both, len(a), _samples(a)):
+    for part_gamma, part_beta in map_blocks(reduce if form == "train" else both, len(a), _samples(a)):
         dgamma += part_gamma
         dbeta += part_beta
     dgamma *= scale
     if form == "train":
-        each_block(spread, len(a), _samples(a))
+        map_blocks(spread, len(a), _samples(a))
     return dx, dgamma.astype(a.dtype), dbeta.astype(a.dtype)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ... import kernels
 from ...backend import Array
-from ...parallel import each_block
+from ...parallel import map_blocks
 from ..batch_norm import EPSILON, batch_norm, batch_norm_backward
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
@@ -93,10 +93,10 @@ def conv_act_norm_pool(
         upright(a[block])
         return parts
 
-    parts = [part for block in each_block(work, len(x)) for part in block]
+    parts = [part for block in map_blocks(work, len(x)) for part in block]
     mean, var = combine(parts, gamma)[1:] if train else constants(form, gamma, mean, var)
     y, scale = np.empty_like(a), (var + EPSILON) ** -0.5
-    each_block(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x))
+    map_blocks(lambda block: normalise(a[block], y[block], mean, scale * gamma, beta), len(x))
     norm_cache = ActNormCache(a, scale, gamma, mean, var, slope, "frozen")
     return y, ConvActNormPoolCache(ConvMaxPoolCache(x, flipped, winner, factor), norm_cache, sign, b, mean, var, form)
 
@@ -167,7 +167,7 @@ def _conv_backward_everywhere(du, dgamma, dbeta, cache, input_gradient):
         return dw, db
 
     dw, db = np.zeros_like(w), np.zeros(cache.b.shape)
-    for part_w, part_b in each_block(work, len(x)):
+    for part_w, part_b in map_blocks(work, len(x)):
         dw += part_w
         db += part_b
     return dx, dw, db.astype(w.dtype)

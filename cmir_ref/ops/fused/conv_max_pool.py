@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...backend import Array
-from ...parallel import each_block
+from ...parallel import map_blocks
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
 from .moments import channel_sum, wide
@@ -47,7 +47,7 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
         pixels, shift = wide(y[block], b)
         pixels += shift
 
-    each_block(work, len(x))
+    map_blocks(work, len(x))
     return y, ConvMaxPoolCache(x, w, winner, factor)
 
 
@@ -100,7 +100,7 @@ def conv_max_pool_backward(
         return dw, channel_sum(wide(dy[block])[0], w.shape[-1])
 
     dw, db = np.zeros_like(w), np.zeros_like(w, shape=w.shape[-1:])
-    for part_w, part_b in each_block(work, len(x)):
+    for part_w, part_b in map_blocks(work, len(x)):
         dw += part_w
         db += part_b
     return dx, dw, db
