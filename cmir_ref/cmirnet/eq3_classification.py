@@ -12,6 +12,7 @@ With u = V w_c + 1b_cᵀ:  dw_c = Vᵀ du, db_c = duᵀ 1, dV = du w_cᵀ; the s
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from ..ops.labels import multi_hot
 from .eq1_pretraining import CROSS_ENTROPY
 
 CLASSIFIERS = ("shared", "separate", "concatenated")
@@ -39,7 +40,7 @@ def classification(
     if classifier not in CLASSIFIERS:
         raise ValueError(f"classifier is {classifier!r}; it is one of {', '.join(CLASSIFIERS)}")
     if classifier == "concatenated":
-        loss, cache = CROSS_ENTROPY[kinds[0]][0](u_a, either(y_a, y_b, u_a.shape[1]))
+        loss, cache = CROSS_ENTROPY[kinds[0]][0](u_a, label_union(y_a, y_b, u_a.shape[1]))
         return loss, ClassificationCache(cache, None, 1.0, 0.0, kinds)
     rows = u_a.shape[0] + u_b.shape[0]
     shares = (u_a.shape[0] / max(rows, 1), u_b.shape[0] / max(rows, 1)) if classifier == "shared" else (1.0, 1.0)
@@ -59,8 +60,10 @@ def classification_backward(dl: Array, cache: ClassificationCache) -> tuple[Arra
     return du_a, CROSS_ENTROPY[cache.kinds[1]][1](cache.share_b * dl, cache.b)
 
 
-def either(y_a: Array, y_b: Array, classes: int) -> Array:
-    """The union of two samples' labels, each integer or multi-hot, as multi-hot (n, K)."""
+def label_union(y_a: Array, y_b: Array, classes: int) -> Array:
+    """The labels that sample a or sample b of each pair has, as multi-hot rows (n, K).
+
+    y_a, y_b: integer classes (n,) or multi-hot (n, K).
+    """
     xp = get_xp(y_a, y_b)
-    y_a, y_b = (y if y.ndim == 2 else (y[:, None] == xp.arange(classes)).astype("uint8") for y in (y_a, y_b))
-    return xp.maximum(y_a, y_b)
+    return xp.maximum(multi_hot(y_a, classes), multi_hot(y_b, classes))

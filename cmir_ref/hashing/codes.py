@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
+from ..ops.labels import multi_hot
 
 
 class Projection(NamedTuple):
@@ -87,13 +88,12 @@ def label_rows(labels: Array, rows: int) -> Array:
 
     Raises `InputError` for another shape or number of rows, and for values that are neither classes nor 0 and 1.
     """
-    xp = get_xp(labels)
     if labels.ndim not in (1, 2) or len(labels) != rows or 0 in labels.shape:
         raise InputError(f"labels: expected ({rows},) classes or ({rows}, C) zeros and ones, got {labels.shape}")
     if labels.ndim == 2:
         if not bool(((labels == 0) | (labels == 1)).all()):
             raise InputError("labels: a multi-hot matrix has zeros and ones only")
-        return labels.astype("float64")
+        return multi_hot(labels, labels.shape[1], "float64")
     if labels.dtype.kind not in "iu" or bool((labels < 0).any()):
         raise InputError(f"labels: classes are whole numbers from 0, got {labels.dtype}")
-    return (labels[:, None] == xp.arange(int(labels.max()) + 1)).astype("float64")
+    return multi_hot(labels, int(labels.max()) + 1, "float64")

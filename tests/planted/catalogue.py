@@ -71,7 +71,9 @@ bugs(
     "ops/sums.py",
     ("last-rows-dropped", " + rows[whole:].sum(axis=0)", "", SUMS),
     ("mean-over-first-axis", "max(x.size // x.shape[-1], 1)", "max(x.shape[0], 1)", SUMS),
-    ("one-stage", "rows[:whole].reshape(PARTS, -1, rows.shape[1]).sum(axis=1).sum(axis=0)", "rows[:whole].sum(axis=0)",
+    ("sum-and-mean-swapped", 'if reduction == "mean" else 1.0', 'if reduction == "sum" else 1.0',
+     "ops/test_softmax_cross_entropy.py::test_value_for_every_kind_of_target", "reduction=sum", "reduction=mean"),
+    ("one-stage", "parts.sum(axis=0) +", "rows[:whole].sum(axis=0) +",
      "ops/test_sums.py::test_float32_stays_accurate_over_a_million_rows"),
 )
 
@@ -223,17 +225,26 @@ bugs(
     ("another-mask", "dy * cache.mask *", "dy * cache.mask[::-1] *", "gradcheck:dropout"),
 )
 
+LABELS = "ops/test_labels.py::test_rows_of_zeros_and_ones"
+bugs(
+    "ops/labels.py",
+    ("counts-from-one", "xp.arange(classes)", "1 + xp.arange(classes)", LABELS),
+    ("rows-are-made-one-hot", "if labels.ndim == 1:",
+     "if labels.ndim == 2:\n        labels = labels.argmax(axis=1)\n    if True:", LABELS),
+    ("always-bytes", "astype(dtype)", 'astype("uint8")', LABELS),
+)
+
 SOFTMAX = "ops/test_softmax_cross_entropy.py::"
 bugs(
     "ops/softmax_cross_entropy.py",
-    ("mean-over-classes-too", "_scale(reduction, u.shape[0])", "_scale(reduction, u.size)",
+    ("mean-over-classes-too", "reduction_factor(reduction, u.shape[0])", "reduction_factor(reduction, u.size)",
      SOFTMAX + "test_value_for_every_kind_of_target"),
     ("multi-hot-not-divided", "return y / xp.where(mass > 0, mass, 1)", "return y",
      SOFTMAX + "test_value_for_every_kind_of_target"),
     ("mass-over-samples", "y.sum(axis=1, keepdims=True)\n    return", "y.sum(axis=0, keepdims=True)\n    return",
      SOFTMAX + "test_value_for_every_kind_of_target"),
     ("overflow", "u - u.real.max(axis=1, keepdims=True)", "u + 0 * u", SOFTMAX + "test_logits_of_ten_thousand"),
-    ("float64", "dtype = like.real.dtype", 'dtype = "float64"', "float32:softmax_cross_entropy/integer"),
+    ("float64", "like.shape[1], like.real.dtype", 'like.shape[1], "float64"', "float32:softmax_cross_entropy/integer"),
     ("unlabelled-row-gets-p", "(p * y.sum(axis=1, keepdims=True) - y)", "(p - y)",
      "gradcheck:softmax_cross_entropy/multi-hot"),
     ("y-forgotten", "axis=1, keepdims=True) - y) * (dloss", "axis=1, keepdims=True)) * (dloss",
@@ -242,21 +253,19 @@ bugs(
     ("upstream-ignored", "- y) * (dloss * scale)", "- y) * scale", "upstream:softmax_cross_entropy/sum"),
     ("cache-used-up", "return (p * y.sum(axis=1, keepdims=True) - y)",
      "p *= y.sum(axis=1, keepdims=True)\n    p -= y\n    return p", "replay:softmax_cross_entropy/integer"),
-    ("sum-and-mean-swapped", 'if reduction == "mean" else 1.0', 'if reduction == "sum" else 1.0',
-     SOFTMAX + "test_value_for_every_kind_of_target"),
 )
 
 SIGMOID = "ops/test_sigmoid_cross_entropy.py::"
 bugs(
     "ops/sigmoid_cross_entropy.py",
     ("labels-turned-round", "- u * y", "- u * (1 - y)", SIGMOID + "test_value_for_every_kind_of_target"),
-    ("mean-over-samples-alone", "_scale(reduction, u.size)", "_scale(reduction, u.shape[0])",
+    ("mean-over-samples-alone", "reduction_factor(reduction, u.size)", "reduction_factor(reduction, u.shape[0])",
      SIGMOID + "test_value_for_every_kind_of_target"),
     ("overflow", "xp.where(positive, u, 0) - u * y + xp.log1p(small)", "xp.log1p(xp.exp(u)) - u * y",
      SIGMOID + "test_logits_of_ten_thousand"),
     ("one-sided-p", "xp.where(positive, 1, small) / (1 + small)", "1 / (1 + small)",
      "gradcheck:sigmoid_cross_entropy/multi-hot"),
-    ("float64", "dtype = u.real.dtype", 'dtype = "float64"', "float32:sigmoid_cross_entropy/integer"),
+    ("float64", "u.shape[1], u.real.dtype", 'u.shape[1], "float64"', "float32:sigmoid_cross_entropy/integer"),
     ("gradient-of-a-squared-error", "(p - y) * (dloss", "(p - y) * p * (1 - p) * (dloss",
      "gradcheck:sigmoid_cross_entropy/multi-hot"),
     ("gradient-not-a-mean", "(dloss * scale)", "dloss", "gradcheck:sigmoid_cross_entropy/integer"),
@@ -334,9 +343,9 @@ bugs(
     ("separate-halves", "else (1.0, 1.0)", "else (0.5, 0.5)", EQ3 + "test_heads_seen_row_by_row",
      "classifier=separate"),
     ("b-by-a-s-kind", "[kinds[1]][0](u_b, y_b)", "[kinds[0]][0](u_b, y_b)", EQ3 + "test_heads_seen_row_by_row"),
-    ("concatenated-by-a-s-labels", "either(y_a, y_b, u_a.shape[1])", "y_a",
+    ("concatenated-by-a-s-labels", "label_union(y_a, y_b, u_a.shape[1])", "y_a",
      EQ3 + "test_a_concatenated_pair_has_the_labels_of_both", "classifier=concatenated"),
-    ("labels-of-both-needed", "xp.maximum(y_a, y_b)", "xp.minimum(y_a, y_b)",
+    ("labels-of-both-needed", "xp.maximum(multi_hot", "xp.minimum(multi_hot",
      EQ3 + "test_the_union_of_integer_labels", "classifier=concatenated"),
     ("du_a-without-share", "(cache.share_a * dl, cache.a)", "(dl, cache.a)", "gradcheck:eq3/shared",
      "classifier=shared"),
