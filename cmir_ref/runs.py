@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import library, to_device
-from .cmirnet.end_to_end import under
 from .cmirnet.stages import Stage2, stage2_network
 from .config import Config, load_config
 from .data import Dataset, Modality, Splits, load, split
 from .errors import InputError
+from .params import below as under
 from .retrieval import collapse, evaluate_direction
 from .training.folder import below, read_checkpoint, read_history
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import cmirnet, ops
 from ..backend import get_xp
-from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed
+from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
 from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 from ..cmirnet.many import many_objective, many_objective_backward
@@ -32,6 +32,7 @@ from ..nets.feature_pretrainer import (
 from ..nets.head import head, head_backward
 from ..nets.mlp import mlp, mlp_backward
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix
 
 
 class Pair(NamedTuple):
@@ -619,8 +620,8 @@ def _end_to_end(rng, n=6, h=4, w=4, p=5, q=3, r=4, c=3, f=5, d=3, k=4):
     masks |= {name: rng.random((n, f)) > 0.3 for name in FRONTS}
     front_a, _ = init_conv_pretrainer(conv, (h, w, 1), f, k, rng)
     front_b, _ = init_feature_pretrainer(dense, (c,), f, k, rng)
-    params = prefixed("latent", latent)
-    params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
+    params = add_prefix("latent", latent)
+    params |= add_prefix("front_a", jitter(rng, front_a)) | add_prefix("front_b", jitter(rng, front_b))
     x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _labels(rng, n, k)
 
     def forward(p):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..backend import Array, get_xp
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix, below
 from .objective import ObjectiveCache, objective, objective_backward
 
 FRONTS = ("front_a", "front_b")
@@ -18,16 +19,6 @@ class EndToEndCache(NamedTuple):
     fronts: tuple[tuple[PretrainerOutput, NamedTuple] | None, ...]
     objective: ObjectiveCache
     statistics: dict[str, Array]
-
-
-def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays below `prefix`, without it."""
-    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
-
-
-def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays with `prefix` before their names."""
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
 def end_to_end(
@@ -53,18 +44,18 @@ def end_to_end(
             continue
         own = {"z": masks.get(name)}
         out, cache = front.forward(
-            under(name, params), x_m, arch=front.arch, mode=mode, buffers=under(name, buffers), masks=own
+            below(name, params), x_m, arch=front.arch, mode=mode, buffers=below(name, buffers), masks=own
         )
-        statistics |= prefixed(name, getattr(cache, "statistics", {}))
+        statistics |= add_prefix(name, getattr(cache, "statistics", {}))
         z.append(out.z), caches.append((front, out, cache))
-    loss, cache = objective(under("latent", params), tuple(z), y, mode=mode, masks=masks, **settings)
+    loss, cache = objective(below("latent", params), tuple(z), y, mode=mode, masks=masks, **settings)
     return loss, EndToEndCache(tuple(caches), cache, statistics)
 
 
 def end_to_end_backward(dl: Array, cache: EndToEndCache) -> dict[str, Array]:
     """grads of all parameters: eq. 6's ∂L/∂Z is the upstream of each pretrainer, whose own classifier gets zeros."""
     latent, dz = objective_backward(dl, cache.objective, input_gradient=any(cache.fronts))
-    grads = prefixed("latent", latent)
+    grads = add_prefix("latent", latent)
     for name, kept, dz_m in zip(FRONTS, cache.fronts, dz, strict=True):
         if kept is not None:
             front, out, front_cache = kept
@@ -72,5 +63,5 @@ def end_to_end_backward(dl: Array, cache: EndToEndCache) -> dict[str, Array]:
             own, _ = front.backward(
                 PretrainerOutput(xp.zeros_like(out.logits), dz_m, xp.zeros_like(out.s)), front_cache
             )
-            grads |= prefixed(name, own)
+            grads |= add_prefix(name, own)
     return grads

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..nets.mlp import mlp, mlp_backward
 from ..ops.dropout import dropout, dropout_backward
 from ..ops.linear import linear, linear_backward
-from ..params import he, zeros
+from ..params import dense
 from .eq6_total import LatentOutput
 
 
@@ -64,11 +64,7 @@ def init_latent(arch: Latent, inputs: tuple[int, ...], classes: int, rng, bias_i
             shapes |= {f"decoder_{m}{other}.{i + 1}": (widths[i], widths[i + 1]) for i in range(arch.decoder_depth)}
     for name in head_names(arch.classifier):
         shapes[name] = (arch.d_v * (len(own) if arch.classifier == "concatenated" else 1), classes)
-    params = {}
-    for name, (c, d) in shapes.items():
-        params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
-        params[f"{name}.b"] = zeros(rng, (d,), like=bias_init)
-    return params, {}
+    return dense(shapes, rng, bias_init), {}
 
 
 def regularised_matrices(params: Mapping[str, Array], layers: str, depth: int) -> dict[str, Array]:

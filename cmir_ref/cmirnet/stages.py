@@ -12,10 +12,12 @@ from ..backend import Array, generator, get_xp, to_device, to_host
 from ..config import Config
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer, choose_pretrainer
+from ..params import add_prefix as prefixed
+from ..params import below as under
 from ..retrieval import average_precision, evaluate_direction, relevance
 from ..training.inputs import AUGMENTATIONS, Normaliser, epoch_batches, on_device, steps_per_epoch, symmetries, thinned
 from ..training.loop import Task
-from .end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed, under
+from .end_to_end import FRONTS, end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
 from .latent import Latent, encode, init_latent
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..nets.mlp import mlp
 from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 from ..ops.sums import column_sum
-from ..params import he, zeros
+from ..params import dense
 from .codes import features, signs
 
 
@@ -133,11 +133,7 @@ def init_hash_network(width: int, bits: int, rng, *, hidden: int = 256) -> dict[
     The last layer's weights are a tenth of that: otherwise all samples' outputs start on one side, and balance is all
     that the first epochs learn.
     """
-    shapes = {"hash.1": (width, hidden), "hash.2": (hidden, bits)}
-    params = {}
-    for name, shape in shapes.items():
-        params[f"{name}.w"] = he(rng, shape, fan_in=shape[0])
-        params[f"{name}.b"] = zeros(rng, shape[1:])
+    params = dense({"hash.1": (width, hidden), "hash.2": (hidden, bits)}, rng)
     params["hash.2.w"] *= 0.1
     return params
 

@@ -22,7 +22,7 @@ from ..ops.fused import (
 )
 from ..ops.max_pool import max_pool, max_pool_backward
 from ..ops.relu import leaky_relu, leaky_relu_backward
-from ..params import he, zeros
+from ..params import bias, constant, dense, he
 from .head import HeadCache, PretrainerOutput, head, head_backward
 
 CHANNELS = (32, 64, 128)
@@ -74,14 +74,11 @@ def init_conv_pretrainer(
     h, w, c = shape
     for i, (d, pool) in enumerate(zip(arch.channels, arch.pools, strict=True), start=1):
         params[f"conv.{i}.w"] = he(rng, (3, 3, c, d), fan_in=9 * c)
-        params[f"conv.{i}.b"] = zeros(rng, (d,), like=bias_init)
-        params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"] = zeros(rng, (d,)) + 1, zeros(rng, (d,))
-        buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"] = zeros(rng, (d,)), zeros(rng, (d,)) + 1
+        params[f"conv.{i}.b"] = bias(rng, d, bias_init)
+        params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"] = constant(1, d), constant(0, d)
+        buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"] = constant(0, d), constant(1, d)
         h, w, c = h // pool, w // pool, d
-    for name, (inputs, outputs) in {"fc": (h * w * c, features), "classifier": (features, classes)}.items():
-        params[f"{name}.w"] = he(rng, (inputs, outputs), fan_in=inputs)
-        params[f"{name}.b"] = zeros(rng, (outputs,), like=bias_init)
-    return params, buffers
+    return params | dense({"fc": (h * w * c, features), "classifier": (features, classes)}, rng, bias_init), buffers
 
 
 def conv_pretrainer(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..backend import Array
-from ..params import he, zeros
+from ..params import dense
 from .head import HeadCache, PretrainerOutput, head, head_backward
 from .mlp import mlp, mlp_backward
 
@@ -32,11 +32,7 @@ def init_feature_pretrainer(
     widths = (*shape, *arch.hidden)
     shapes = {f"hidden.{i + 1}": pair for i, pair in enumerate(pairwise(widths))}
     shapes |= {"fc": (widths[-1], features), "classifier": (features, classes)}
-    params = {}
-    for name, (c, d) in shapes.items():
-        params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
-        params[f"{name}.b"] = zeros(rng, (d,), like=bias_init)
-    return params, {}
+    return dense(shapes, rng, bias_init), {}
 
 
 def feature_pretrainer(

@@ -141,7 +141,7 @@ class Folder:
             "data": self.data,
             "seconds": repr(self.seconds),
         }
-        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
+        storage.save_tensors(self.path / "checkpoint.safetensors", tensors, metadata)
 
 
 def _moved(field: Any, xp) -> Any:
@@ -170,7 +170,7 @@ def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a run's checkpoint; raises `InputError` where it is missing, damaged or something else."""
-    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    tensors, metadata = storage.load_tensors(path / "checkpoint.safetensors")
     if not {"stage", "state", "lines", "data", "seconds"} <= metadata.keys():
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
     return tensors, metadata

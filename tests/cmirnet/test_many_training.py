@@ -5,9 +5,9 @@ import pytest
 import worlds
 
 from cmir_ref.cmirnet import stages
-from cmir_ref.cmirnet.end_to_end import under
 from cmir_ref.cmirnet.many_training import embed_many, init_many_network, many_network, many_task
 from cmir_ref.errors import InputError
+from cmir_ref.params import below as under
 from cmir_ref.retrieval import evaluate_direction
 from cmir_ref.training.loop import new_state, train_epochs
 

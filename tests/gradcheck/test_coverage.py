@@ -41,8 +41,6 @@ HELPERS = {  # public functions without a backward of their own, and why
     "cmirnet.latent.encode": "an mlp by name, for retrieval",
     "cmirnet.latent.letters": "chooses names",
     "cmirnet.many.names_of_pair": "chooses names",
-    "cmirnet.end_to_end.under": "chooses parameters",
-    "cmirnet.end_to_end.prefixed": "names parameters",
     "nets.pretraining.choose_pretrainer": "chooses functions",
     "hashing.codes.project": "retrieval, no training",
     "hashing.codes.codes": "a sign has no gradient",

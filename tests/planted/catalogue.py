@@ -637,7 +637,7 @@ ENDS = "cmirnet/test_end_to_end.py::test_the_objective_of_the_fronts_features_an
 bugs(
     "cmirnet/end_to_end.py",
     ("s-for-z", "z.append(out.z)", "z.append(out.s)", ENDS, "stages=end-to-end"),
-    ("statistics-lost", "statistics |= prefixed", "statistics = {} or prefixed", ENDS, "stages=end-to-end"),
+    ("statistics-lost", "statistics |= add_prefix", "statistics = {} or add_prefix", ENDS, "stages=end-to-end"),
     ("inference-in-the-fronts", "arch=front.arch, mode=mode, buffers", 'arch=front.arch, mode="inference", buffers',
      ENDS),
     ("gradient-enters-before-relu", "dz_m, xp.zeros_like(out.s)", "xp.zeros_like(out.z), dz_m", ENDS,
@@ -754,9 +754,14 @@ PARAMS = "test_params.py::"
 bugs(
     "params.py",
     ("he-without-two", "np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)", PARAMS + "test_initial_values"),
-    ("xavier-too-wide", "np.sqrt(3 / shape[0])", "np.sqrt(6 / shape[0])", PARAMS + "test_initial_values",
+    ("xavier-too-wide", "np.sqrt(3 / size)", "np.sqrt(6 / size)", PARAMS + "test_initial_values",
      "bias_init=xavier"),
-    ("zero-is-xavier", 'if like == "xavier":', 'if like != "":', PARAMS + "test_initial_values", "bias_init=zero"),
+    ("zero-is-xavier", 'if init == "xavier":', 'if init != "":', PARAMS + "test_initial_values", "bias_init=zero"),
+    ("biases-always-zero", "bias(rng, d, bias_init)", "bias(rng, d)",
+     PARAMS + "test_dense_layers_are_drawn_in_their_order_weights_before_biases", "bias_init=xavier"),
+    ("fan-out-for-fan-in", "fan_in=c)", "fan_in=d)",
+     PARAMS + "test_dense_layers_are_drawn_in_their_order_weights_before_biases"),
+    ("no-separator", "start = prefix + separator", "start = prefix", PARAMS + "test_names_below_a_prefix"),
     ("gradients-in-their-own-order", "grads[name].ravel() for name in params", "grads[name].ravel() for name in grads",
      PARAMS + "test_gradients_are_flattened_in_the_order_of_the_parameters"),
 )
