@@ -46,17 +46,17 @@ def max_pool(x, factor):
     return F.max_pool2d(x.permute(0, 3, 1, 2), factor).permute(0, 2, 3, 1)
 
 
-def batch_norm(x, gamma, beta, mean, var, form):
-    """TensorFlow's ε = 1e-3, so that the frozen form is γx/√1.001 + β."""
+def batch_norm(x, gamma, beta, mean, var, mode):
+    """TensorFlow's ε = 1e-3, so that the frozen mode is γx/√1.001 + β."""
     columns = x.reshape(-1, x.shape[-1])
-    if form == "frozen":
+    if mode == "frozen":
         mean, var = torch.zeros_like(gamma), torch.ones_like(gamma)
-    given = (None, None) if form == "train" else (mean, var)
-    return F.batch_norm(columns, *given, gamma, beta, training=form == "train", eps=1e-3).reshape(x.shape)
+    given = (None, None) if mode == "train" else (mean, var)
+    return F.batch_norm(columns, *given, gamma, beta, training=mode == "train", eps=1e-3).reshape(x.shape)
 
 
-def act_norm(x, gamma, beta, mean, var, form, slope=0.01):
-    return batch_norm(F.leaky_relu(x, slope), gamma, beta, mean, var, form)
+def act_norm(x, gamma, beta, mean, var, mode, slope=0.01):
+    return batch_norm(F.leaky_relu(x, slope), gamma, beta, mean, var, mode)
 
 
 def dropout(x, mask, rate):
@@ -202,7 +202,6 @@ def head(p, h, mask, rate):
 
 
 def conv_pretrainer(p, x, arch, mode, buffers, mask):
-    form = "frozen" if arch.batch_norm == "frozen" else mode
     for i, factor in enumerate(arch.pools, start=1):
         step = {
             "conv": lambda x, i=i: conv(x, p[f"conv.{i}.w"], p[f"conv.{i}.b"]),
@@ -214,7 +213,7 @@ def conv_pretrainer(p, x, arch, mode, buffers, mask):
                 p[f"norm.{i}.beta"],
                 buffers.get(f"norm.{i}.mean"),
                 buffers.get(f"norm.{i}.var"),
-                form,
+                "frozen" if arch.batch_norm == "frozen" else mode,
             ),
         }
         for name in arch.block_order.split("-"):
@@ -316,11 +315,11 @@ TWINS = {
     "ops.conv.conv": lambda s, x: conv(**x),
     "ops.max_pool.max_pool": lambda s, x: max_pool(x["x"], s.factor),
     "ops.fused.conv_max_pool.conv_max_pool": lambda s, x: max_pool(conv(**x), s.factor),
-    "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
-    "ops.fused.act_norm.act_norm": lambda s, x: act_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
+    "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), mode=s.mode),
+    "ops.fused.act_norm.act_norm": lambda s, x: act_norm(**x, mean=tensor(s.mean), var=tensor(s.var), mode=s.mode),
     "ops.fused.conv_act_norm_pool.conv_act_norm_pool": lambda s, x: max_pool(
         act_norm(
-            conv(x["x"], x["w"], x["b"]), x["gamma"], x["beta"], tensor(s.mean), tensor(s.var), s.form, slope=s.slope
+            conv(x["x"], x["w"], x["b"]), x["gamma"], x["beta"], tensor(s.mean), tensor(s.var), s.mode, slope=s.slope
         ),
         s.factor,
     ),

@@ -177,15 +177,15 @@ def by_twins(monkeypatch):
         monkeypatch.setattr(kernels, f"{name}_kernel", PLAIN[name])
 
 
-@pytest.mark.parametrize("form", ["train", "inference", "frozen"])
+@pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
 @pytest.mark.parametrize("slope", [0.1, 0.0, -0.5])
-def test_the_way_of_the_kernels_is_the_plain_composition(by_twins, form, slope):
+def test_the_way_of_the_kernels_is_the_plain_composition(by_twins, mode, slope):
     random = np.random.default_rng(0)
     x, dy = random.standard_normal((2, 3, 4, 6, 5))
     vectors = random.random((4, 5)) + 0.5
-    y, cache = act_norm(x, *vectors, slope=slope, form=form)
+    y, cache = act_norm(x, *vectors, slope=slope, mode=mode)
     a, act_cache = leaky_relu(x, slope)
-    wanted, norm_cache = batch_norm(a, *vectors, form=form)
+    wanted, norm_cache = batch_norm(a, *vectors, mode=mode)
     np.testing.assert_allclose(y, wanted, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose([cache.mean, cache.var], [norm_cache.mean, norm_cache.var], rtol=1e-12)
     da, *sums = batch_norm_backward(dy, norm_cache)
@@ -193,26 +193,26 @@ def test_the_way_of_the_kernels_is_the_plain_composition(by_twins, form, slope):
         np.testing.assert_allclose(one, two, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("form", ["train", "inference", "frozen"])
-def test_a_released_block_takes_the_same_way(monkeypatch, form):
+@pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
+def test_a_released_block_takes_the_same_way(monkeypatch, mode):
     random = np.random.default_rng(0)
     x, w, b = random.standard_normal((2, 4, 6, 3)), random.standard_normal((3, 3, 3, 5)), random.standard_normal(5)
     vectors, dy = random.random((4, 5)) + 0.5, random.standard_normal((2, 2, 3, 5))
     results = []
     for taken in (False, True):
-        monkeypatch.setattr(conv_act_norm_pool_module, "fits", lambda *args: False)
+        monkeypatch.setattr(conv_act_norm_pool_module, "can_tile", lambda *args: False)
         monkeypatch.setattr(kernels, "supported", lambda *arrays, taken=taken: taken)
         for name in CHANNELS:
             monkeypatch.setattr(kernels, f"{name}_kernel", PLAIN[name])
-        y, cache = conv_act_norm_pool(x, w, b, *vectors, factor=2, form=form)
+        y, cache = conv_act_norm_pool(x, w, b, *vectors, factor=2, mode=mode)
         results.append((y, cache.mean, cache.var, *conv_act_norm_pool_backward(dy, cache)))
     for plain, by_kernels in zip(*results, strict=True):
         np.testing.assert_allclose(by_kernels, plain, rtol=1e-11, atol=1e-12)
 
 
 def test_an_unknown_form_is_refused(by_twins):
-    with pytest.raises(ValueError, match="form is 'other'"):
-        act_norm(np.ones((2, 3)), *np.ones((2, 3)), form="other")
+    with pytest.raises(ValueError, match="mode is 'other'"):
+        act_norm(np.ones((2, 3)), *np.ones((2, 3)), mode="other")
 
 
 def test_which_arrays_kernels_support():

@@ -141,31 +141,31 @@ def _conv_max_pool(rng, factor, n=8, h=6, w=5, c=3, d=2):
     return Pair(partial(ops.fused.conv_max_pool, factor=factor), ops.fused.conv_max_pool_backward, inputs)
 
 
-@declare("batch_norm/train", "ops.batch_norm.batch_norm", form="train")
-@declare("batch_norm/inference", "ops.batch_norm.batch_norm", form="inference")
-@declare("batch_norm/frozen", "ops.batch_norm.batch_norm", form="frozen")
-def _batch_norm(rng, form, n=2, h=3, w=4, c=3):
+@declare("batch_norm/train", "ops.batch_norm.batch_norm", mode="train")
+@declare("batch_norm/inference", "ops.batch_norm.batch_norm", mode="inference")
+@declare("batch_norm/frozen", "ops.batch_norm.batch_norm", mode="frozen")
+def _batch_norm(rng, mode, n=2, h=3, w=4, c=3):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.batch_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.batch_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
-@declare("fused/act_norm/train", "ops.fused.act_norm.act_norm", form="train")
-@declare("fused/act_norm/inference", "ops.fused.act_norm.act_norm", form="inference")
-@declare("fused/act_norm/frozen", "ops.fused.act_norm.act_norm", form="frozen")
-def _act_norm(rng, form, n=2, h=3, w=4, c=3):
+@declare("fused/act_norm/train", "ops.fused.act_norm.act_norm", mode="train")
+@declare("fused/act_norm/inference", "ops.fused.act_norm.act_norm", mode="inference")
+@declare("fused/act_norm/frozen", "ops.fused.act_norm.act_norm", mode="frozen")
+def _act_norm(rng, mode, n=2, h=3, w=4, c=3):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.fused.act_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.fused.act_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.fused.act_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
-@declare("fused/conv_act_norm_pool/train", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="train")
-@declare("fused/conv_act_norm_pool/inference", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="inference")
-@declare("fused/conv_act_norm_pool/frozen", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="frozen")
-def _conv_act_norm_pool(rng, form, n=8, h=6, w=4, c=3, d=5):
+@declare("fused/conv_act_norm_pool/train", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="train")
+@declare("fused/conv_act_norm_pool/inference", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="inference")
+@declare("fused/conv_act_norm_pool/frozen", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="frozen")
+def _conv_act_norm_pool(rng, mode, n=8, h=6, w=4, c=3, d=5):
     mean, var = rng.normal(size=d), rng.uniform(0.5, 2, d)
     factor = 2 if min(h, w) > 1 else 1
-    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, form=form)
+    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, mode=mode)
     inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
     return Pair(forward, ops.fused.conv_act_norm_pool_backward, inputs)
 

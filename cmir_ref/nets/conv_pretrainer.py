@@ -113,15 +113,15 @@ def conv_pretrainer(
             elif step == "conv+pool":
                 h, cache = conv_max_pool(h, *kernel, pool)
             elif step == "conv+act+norm+pool":
-                h, cache = conv_act_norm_pool(h, *kernel, *norm, factor=pool, slope=arch.slope, form=form)
+                h, cache = conv_act_norm_pool(h, *kernel, *norm, factor=pool, slope=arch.slope, mode=form)
             elif step == "pool":
                 h, cache = max_pool(h, pool)
             elif step == "act":
                 h, cache = leaky_relu(h, arch.slope)
             elif step == "norm":
-                h, cache = batch_norm(h, *norm, form=form)
+                h, cache = batch_norm(h, *norm, mode=form)
             else:
-                h, cache = act_norm(h, *norm, slope=arch.slope, form=form)
+                h, cache = act_norm(h, *norm, slope=arch.slope, mode=form)
             if "norm" in step and form == "train":
                 statistics |= {f"norm.{i}.mean": cache.mean, f"norm.{i}.var": cache.var}
             caches.append((step, cache))

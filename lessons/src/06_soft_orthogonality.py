@@ -358,7 +358,7 @@ for i, pool in ((1, 2), (2, 2), (3, 4)):
     step = conv(step, params[f"conv.{i}.w"], params[f"conv.{i}.b"])[0]
     step = leaky_relu(max_pool(step, pool)[0], 0.01)[0]
     own = [params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"]]
-    step = batch_norm(step, *own, form="inference")[0]
+    step = batch_norm(step, *own, mode="inference")[0]
     print(f"behind block {i}: {step.shape}")
 z = relu(linear(step.reshape(2, -1), params["fc.w"], params["fc.b"])[0])[0]
 out, _ = mul.forward(params, tiles, arch=mul.arch, mode="inference", buffers=buffers)

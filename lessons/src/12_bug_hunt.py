@@ -132,7 +132,7 @@ def normed(n, c):
 
 
 def frozen(x, gamma, beta):
-    return batch_norm(x, gamma, beta, form="frozen")
+    return batch_norm(x, gamma, beta, mode="frozen")
 
 
 def cross_entropy(u):
