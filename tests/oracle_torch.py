@@ -201,23 +201,24 @@ def head(p, h, mask, rate):
     return layer(p, "classifier", z if mask is None else dropout(z, mask, rate)), z, s
 
 
+def conv_block(x, w, b, gamma, beta, mean, var, pool, order, mode, slope):
+    step = {
+        "conv": lambda x: conv(x, w, b),
+        "pool": lambda x: max_pool(x, pool),
+        "act": lambda x: F.leaky_relu(x, slope),
+        "norm": lambda x: batch_norm(x, gamma, beta, mean, var, mode),
+    }
+    for name in order.split("-"):
+        x = step[name](x)
+    return x
+
+
 def conv_pretrainer(p, x, arch, mode, buffers, mask):
+    norm_mode = "frozen" if arch.batch_norm == "frozen" else mode
     for i, factor in enumerate(arch.pools, start=1):
-        step = {
-            "conv": lambda x, i=i: conv(x, p[f"conv.{i}.w"], p[f"conv.{i}.b"]),
-            "pool": lambda x, f=factor: max_pool(x, f),
-            "act": lambda x: F.leaky_relu(x, arch.slope),
-            "norm": lambda x, i=i: batch_norm(
-                x,
-                p[f"norm.{i}.gamma"],
-                p[f"norm.{i}.beta"],
-                buffers.get(f"norm.{i}.mean"),
-                buffers.get(f"norm.{i}.var"),
-                "frozen" if arch.batch_norm == "frozen" else mode,
-            ),
-        }
-        for name in arch.block_order.split("-"):
-            x = step[name](x)
+        weights = p[f"conv.{i}.w"], p[f"conv.{i}.b"], p[f"norm.{i}.gamma"], p[f"norm.{i}.beta"]
+        running = buffers.get(f"norm.{i}.mean"), buffers.get(f"norm.{i}.var")
+        x = conv_block(x, *weights, *running, factor, arch.block_order, norm_mode, arch.slope)
     return head(p, x.flatten(1), mask if mode == "train" else None, arch.dropout)
 
 
@@ -353,6 +354,9 @@ TWINS = {
     "nets.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
     "nets.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
     "nets.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(x, x["x"], s.arch, mask=tensor(s.masks["z"])),
+    "nets.conv_block.conv_block": lambda s, x: conv_block(
+        **x, mean=tensor(s.mean), var=tensor(s.var), pool=s.pool, order=s.order, mode=s.mode, slope=s.slope
+    ),
     "nets.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
         x, x["x"], s.arch, s.mode, each(s.buffers), tensor(s.masks["z"])
     ),

@@ -22,6 +22,7 @@ from ..gradcheck import Result, check_gradient
 from ..gradcheck.numeric import random_direction
 from ..hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_backward
 from ..hashing.sidhcnn import sidhcnn, sidhcnn_backward
+from ..nets.conv_block import conv_block, conv_block_backward
 from ..nets.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
 from ..nets.feature_pretrainer import (
     FeaturePretrainer,
@@ -434,6 +435,24 @@ def _feature_pretrainer(rng, n=4, c=7, p=6, d=5, k=3):
 
     forward = lambda p, x: feature_pretrainer(p, x, arch=arch, mode="train", masks=masks)  # noqa: E731
     return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
+
+
+@declare("conv_block/paper", "nets.conv_block.conv_block", network=True, fused=False)
+@declare("conv_block/paper/fused", "nets.conv_block.conv_block", network=True, fused=True)
+@declare("conv_block/released", "nets.conv_block.conv_block", network=True, order="conv-act-norm-pool", fused=False)
+@declare(
+    "conv_block/released/fused",
+    "nets.conv_block.conv_block",
+    network=True,
+    order="conv-act-norm-pool",
+    fused=True,
+    mode="inference",
+)
+def _conv_block(rng, fused, order="conv-pool-act-norm", mode="train", n=8, h=6, w=4, c=3, d=5):
+    settings = {"pool": 2 if min(h, w) > 1 else 1, "order": order, "mode": mode, "slope": 0.2, "fused": fused}
+    forward = partial(conv_block, mean=rng.normal(size=d), var=rng.uniform(0.5, 2, d), **settings)
+    inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
+    return Pair(forward, conv_block_backward, inputs)
 
 
 def _pools(h, w):

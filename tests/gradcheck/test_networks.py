@@ -18,8 +18,8 @@ from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
 from cmir_ref.gradcheck import check_gradient, directional
 from cmir_ref.gradcheck.numeric import random_direction
+from cmir_ref.nets.conv_block import BLOCK_ORDERS
 from cmir_ref.nets.conv_pretrainer import (
-    BLOCK_ORDERS,
     ConvPretrainer,
     conv_pretrainer,
     conv_pretrainer_backward,

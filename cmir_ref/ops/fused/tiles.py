@@ -66,7 +66,7 @@ class Tiles:
         self.inner(self.padded)[...] = x
 
     def columns(self, rows: slice, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
-        """The neighbourhood of each pixel of the tile as a row (pixels, k·k·C), in the order of `shape` and `strides`."""
+        """The neighbourhood of every pixel in the tile as a row (pixels, k·k·C), ordered by `shape` and `strides`."""
         k, c = self.k, self.c
         (_, line, pixel), item = self.steps(), self.padded.itemsize
         if c < THIN_CHANNELS:  # long runs along the pixels: one column of the matrix after the other
