@@ -85,8 +85,8 @@ def cross_entropy(kind):
     return twin
 
 
-def frobenius(x, norm="squared", reduction="sum"):
-    value = x.square().sum() if norm == "squared" else torch.linalg.norm(x)
+def frobenius(x, squared=True, reduction="sum"):
+    value = x.square().sum() if squared else torch.linalg.norm(x)
     return value / len(x) if reduction == "mean" else value
 
 
@@ -106,8 +106,8 @@ def eq1(logits, z, y, kind, weight=1.0, target="identity", scaled=False):
     return terms["ce"] + weight * terms.get("orthogonality", 0), terms
 
 
-def eq2(v_a, v_b, norm, reduction):
-    return frobenius(v_a - v_b, norm, reduction)
+def eq2(v_a, v_b, squared, reduction):
+    return frobenius(v_a - v_b, squared, reduction)
 
 
 def eq3(u_a, u_b, y_a, y_b, classifier, kinds):
@@ -123,26 +123,27 @@ def eq4(v_a, v_b, reduction):
     return frobenius(v_a, reduction=reduction) + frobenius(v_b, reduction=reduction)
 
 
-def eq5(from_a, from_b, z_a, z_b, target, norm, reduction):
+def eq5(from_a, from_b, z_a, z_b, target, squared, reduction):
     if target == "cross":
         z_a, z_b = z_b, z_a
-    return frobenius(from_a - z_a, norm, reduction) + frobenius(from_b - z_b, norm, reduction)
+    return frobenius(from_a - z_a, squared, reduction) + frobenius(from_b - z_b, squared, reduction)
 
 
-def eq6(out, z, y, regularised, heads, weights, readings):
-    """λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R + decay of the heads; with its terms, those of weight 0 left out."""
+def eq6(out, z, y, regularised, decayed, weights, readings):
+    """λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R + the decay; with its terms, those of weight 0 left out."""
     r, (v_a, v_b, u_a, u_b, from_a, from_b) = readings, out
+    squared = r.frobenius == "squared"
     targets = z if r.target_gradient == "flow" else tuple(z_m.detach() for z_m in z)
     terms = {
-        "alignment": (weights.alignment, eq2(v_a, v_b, r.frobenius, r.reduction)),
+        "alignment": (weights.alignment, eq2(v_a, v_b, squared, r.reduction)),
         "classification": (weights.classification, eq3(u_a, u_b, *y, r.classifier, r.label_losses)),
         "feature_norm": (weights.feature_norm, eq4(v_a, v_b, r.reduction)),
         "reconstruction": (
             weights.reconstruction,
-            eq5(from_a, from_b, *targets, r.decoder_target, r.frobenius, r.reduction),
+            eq5(from_a, from_b, *targets, r.decoder_target, squared, r.reduction),
         ),
         "regulariser": (weights.regulariser, sum(eq7(w, r.alpha, r.alpha_reading) for w in regularised)),
-        "head_decay": (r.head_decay, sum(w.square().sum() for w in heads)),
+        "head_decay": (r.head_decay, sum(w.square().sum() for w in decayed)),
     }
     terms = {name: pair for name, pair in terms.items() if pair[0]}
     return sum(weight * value for weight, value in terms.values()), {name: value for name, (_, value) in terms.items()}
@@ -327,16 +328,17 @@ TWINS = {
     "ops.dropout.dropout": lambda s, x: dropout(x["x"], tensor(s.mask), s.rate),
     "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
-    "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.norm, s.reduction),
+    "ops.cross_entropy.cross_entropy": lambda s, x: row_losses(x["u"], tensor(s.targets), s.kind).mean(),
+    "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.squared, s.reduction),
     "cmirnet.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
     "cmirnet.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
         **x, y=tensor(s.labels), kind=s.kind, weight=s.weight, target=s.target, scaled=s.scaled
     )[0],
-    "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, norm=s.norm, reduction=s.reduction),
+    "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, squared=s.squared, reduction=s.reduction),
     "cmirnet.eq3_classification.classification": _eq3,
     "cmirnet.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
     "cmirnet.eq5_reconstruction.reconstruction": lambda s, x: eq5(
-        **x, target=s.target, norm=s.norm, reduction=s.reduction
+        **x, target=s.target, squared=s.squared, reduction=s.reduction
     ),
     "cmirnet.eq6_total.total": _eq6,
     "cmirnet.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),

@@ -209,10 +209,17 @@ def _sigmoid(rng, kind, reduction="mean", n=5, k=4):
     return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(n, k)))
 
 
-@declare("frobenius/squared", "ops.frobenius.frobenius", norm="squared", reduction="sum")
-@declare("frobenius/unsquared", "ops.frobenius.frobenius", norm="unsquared", reduction="sum")
-@declare("frobenius/mean", "ops.frobenius.frobenius", norm="squared", reduction="mean")
-@declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", norm="unsquared", reduction="mean")
+@declare("cross_entropy/softmax", "ops.cross_entropy.cross_entropy", kind="softmax")
+@declare("cross_entropy/sigmoid", "ops.cross_entropy.cross_entropy", kind="sigmoid")
+def _cross_entropy(rng, kind, n=5, k=4):
+    forward = partial(ops.cross_entropy, targets=_targets(rng, "multi-hot", n, k), kind=kind)
+    return Pair(forward, ops.cross_entropy_backward, arrays(rng, u=(n, k)))
+
+
+@declare("frobenius/squared", "ops.frobenius.frobenius", squared=True, reduction="sum")
+@declare("frobenius/unsquared", "ops.frobenius.frobenius", squared=False, reduction="sum")
+@declare("frobenius/mean", "ops.frobenius.frobenius", squared=True, reduction="mean")
+@declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", squared=False, reduction="mean")
 def _frobenius(rng, n=4, d=3, **reading):
     return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(n, d)))
 
@@ -237,9 +244,9 @@ def _eq1(rng, kind, target="identity", n=5, k=4, d=3):
     return Pair(forward, cmirnet.pretraining_loss_backward, arrays(rng, logits=(n, k), z=(n, d)))
 
 
-@declare("eq2/squared", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="sum")
-@declare("eq2/unsquared", "cmirnet.eq2_alignment.alignment", norm="unsquared", reduction="sum")
-@declare("eq2/mean", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="mean")
+@declare("eq2/squared", "cmirnet.eq2_alignment.alignment", squared=True, reduction="sum")
+@declare("eq2/unsquared", "cmirnet.eq2_alignment.alignment", squared=False, reduction="sum")
+@declare("eq2/mean", "cmirnet.eq2_alignment.alignment", squared=True, reduction="mean")
 def _eq2(rng, n=4, d=3, **reading):
     return Pair(partial(cmirnet.alignment, **reading), cmirnet.alignment_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
 
@@ -279,7 +286,7 @@ def _eq4(rng, reduction, n=4, d=3):
 
 @declare("eq5/cross", "cmirnet.eq5_reconstruction.reconstruction", target="cross")
 @declare("eq5/own", "cmirnet.eq5_reconstruction.reconstruction", target="own")
-@declare("eq5/unsquared", "cmirnet.eq5_reconstruction.reconstruction", target="cross", norm="unsquared")
+@declare("eq5/unsquared", "cmirnet.eq5_reconstruction.reconstruction", target="cross", squared=False)
 @declare("eq5/mean", "cmirnet.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
 def _eq5(rng, n=4, d=3, **reading):
     forward = partial(cmirnet.reconstruction, **reading)

@@ -365,7 +365,7 @@ show(
 from cmir_ref.ops.frobenius import frobenius, frobenius_backward
 
 difference = np.zeros((4, 3))
-value, cache = frobenius(difference, norm="unsquared")
+value, cache = frobenius(difference, squared=False)
 with np.errstate(invalid="ignore"):
     print("x / ‖x‖ at x = 0:  ", (difference / value)[0])
 print("the package's rule:", frobenius_backward(1.0, cache)[0], " (0 where the derivative does not exist)")
