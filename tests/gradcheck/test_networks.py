@@ -13,7 +13,7 @@ from strategies import report
 from cmir_ref.checks import _targets, jitter, lively, network_pair
 from cmir_ref.cmirnet import Readings, Weights, total
 from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward
-from cmir_ref.cmirnet.latent import Latent, head_matrices, init_latent, latent_network, regularised_matrices
+from cmir_ref.cmirnet.latent import Latent, decayed_matrices, init_latent, latent_network, regularised_matrices
 from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
 from cmir_ref.gradcheck import check_gradient, directional
@@ -165,7 +165,7 @@ def test_a_stopped_gradient_is_that_of_fixed_targets(steps):
 
     def forward(p, z_a, z_b):
         out, cache = latent_network(p, (z_a, z_b), arch=arch, mode="train")
-        matrices = regularised_matrices(p, "all", arch.encoder_depth), head_matrices(p)
+        matrices = regularised_matrices(p, "all", arch.encoder_depth), decayed_matrices(p)
         loss, total_cache = total(out, fixed, y, *matrices, ALL, readings)
         return loss, (cache, total_cache)
 
