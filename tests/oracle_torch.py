@@ -404,22 +404,22 @@ def rate(step: int, steps: int, schedule) -> float:
 def train(run) -> list[dict[str, float]]:
     """The losses of `ten_steps.Trained` again: its parameters and batches, the twins' losses, `torch.optim.AdamW`.
 
-    An alternating update asks for one gradient a group; the step that bias correction counts is the batch's.
+    An alternating update asks for one gradient a turn; the step that bias correction counts is the batch's.
     """
-    schedule, groups = run.task.schedule, run.task.groups
+    schedule, turns = run.task.schedule, run.task.alternating or [("",)]  # every name begins with nothing
     p = {name: tensor(value).clone().requires_grad_() for name, value in run.params.items()}
     decayed = [{"params": [w], "weight_decay": schedule.weight_decay if w.ndim > 1 else 0.0} for w in p.values()]
     adam = torch.optim.AdamW(decayed, betas=(0.9, 0.999), eps=1e-8)
     losses = []
     for asked, batch in enumerate(run.batches):
-        step, group = divmod(asked, len(groups))
+        step, turn = divmod(asked, len(turns))
         loss, terms = stage1_loss(run, p, batch) if run.kind else stage2_loss(run, p, batch)
         losses.append({name: value.item() for name, value in {"loss": loss, **terms}.items()})
         adam.zero_grad()
         loss.backward()
         for own, (name, w) in zip(adam.param_groups, p.items(), strict=True):
-            own["lr"] = rate(step, len(run.batches) // len(groups), schedule)
-            moving = not groups[group] or name.startswith(groups[group])
+            own["lr"] = rate(step, len(run.batches) // len(turns), schedule)
+            moving = name.startswith(turns[turn])
             w.grad = (torch.zeros_like(w) if w.grad is None else w.grad) if moving else None
             if adam.state[w]:
                 adam.state[w]["step"].fill_(step)

@@ -98,7 +98,8 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
         logits = forward_all(network, params, buffers, source, validation, xp).logits
         return classification_scores(logits, source.labels[validation])
 
-    return Task(name, schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task(name, schedule, steps, batches, gradients, validate, lr_setting="stage1.lr")
 
 
 def forward_there(
@@ -259,8 +260,8 @@ def stage2_task(
         return scores | {"score": float(np.mean(list(scores.values())))}
 
     steps = steps_per_epoch(pair_count, schedule.batch_size)
-    groups = ((),) if config.update == "together" else ALTERNATING
-    return Task("stage2", schedule, steps, batches, gradients, validate, groups)
+    alternating = () if config.update == "together" else ALTERNATING
+    return Task("stage2", schedule, steps, batches, gradients, validate, alternating, lr_setting="stage2.lr")
 
 
 # Algorithm 1: one modality's branch moves while the other's stands still; the shared head belongs to both

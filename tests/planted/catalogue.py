@@ -869,24 +869,30 @@ bugs(
     ("biases-decay", "decay if a.ndim > 1 else 0.0", "decay if a.ndim > 0 else 0.0",
      LOOP + "test_decay_acts_on_matrices_alone", "stage1.weight_decay", "stage2.weight_decay"),
     ("worst-is-best", 'validation["score"] >= state.best_score',
-     'validation["score"] <= state.best_score or epoch == 0',
+     'validation["score"] <= state.best_score or state.epoch == 0',
      LOOP + "test_the_best_epoch_is_kept", "stage1.keep=best", "stage2.keep=best"),
     ("first-of-equals", 'validation["score"] >= state.best_score', 'validation["score"] > state.best_score',
      LOOP + "test_the_later_of_two_equal_epochs_is_kept", "stage1.keep=best", "stage2.keep=best"),
     ("last-ignored", 'schedule.keep == "last" or ', "", LOOP + "test_the_last_epoch_is_kept_where_asked",
      "stage1.keep=last", "stage2.keep=last"),
-    ("best-is-a-view", "best_params=Params(params)", "best_params=params", LOOP + "test_the_best_epoch_is_kept"),
-    ("schedule-begins-each-epoch", "step = epoch * task.steps_per_epoch + done", "step = done",
+    ("best-is-a-view", "best_params=Params(state.params)", "best_params=state.params",
+     LOOP + "test_the_best_epoch_is_kept"),
+    ("schedule-begins-each-epoch", "step = state.epoch * task.steps_per_epoch + done", "step = done",
      LOOP + "test_a_schedule_runs_over_all_steps"),
-    ("steps-counted-anew", "adam(params.flat, grad, m, v, step + 1, lr", "adam(params.flat, grad, m, v, done + 1, lr",
+    ("steps-counted-anew", "flatten(grads, params), step + 1, lr", "flatten(grads, params), done + 1, lr",
      LOOP + "test_the_steps_of_adam_are_counted_over_all_epochs"),
-    ("moments-of-a-group-lost", "theta[mask], m[mask], v[mask] = own", "theta[mask] = own[0]",
-     LOOP + "test_each_group_has_moments_of_its_own", "update=alternating"),
-    ("gradient-taken-once", "for mask in masks:\n                parts, grads, statistics = task.gradients(params, "
-     "buffers, batch, epoch, done)\n                grad = flatten(grads, params)",
-     "parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)\n"
-     "            for mask in masks:\n                grad = flatten(grads, params)",
-     LOOP + "test_groups_move_in_turn", "update=alternating"),
+    ("moments-of-a-turn-lost", "theta[entries], m[entries], v[entries] = part", "theta[entries] = part[0]",
+     LOOP + "test_each_turn_has_the_moments_of_its_parameters", "update=alternating"),
+    ("everything-moves-in-each-turn", "name.startswith(prefixes)", "bool(prefixes)",
+     LOOP + "test_parameters_move_in_turn", "update=alternating"),
+    ("gradient-taken-once",
+     "for entries in optimiser.turns:\n            parts, grads, statistics = task.gradients(params, buffers, batch, "
+     "state.epoch, done)\n",
+     "parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)\n"
+     "        for entries in optimiser.turns:\n",
+     LOOP + "test_parameters_move_in_turn", "update=alternating"),
+    ("setting-without-its-stage", "smaller {task.lr_setting}", "smaller lr",
+     LOOP + "test_a_loss_that_is_not_finite_is_an_error_that_says_where"),
 )
 
 STAGES = "cmirnet/test_stages.py::"
