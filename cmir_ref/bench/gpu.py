@@ -440,7 +440,7 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
         for how, source in (("on the device", placed), ("batch by batch", streamed)):
             name = f"gpu.{m.name}"
             task = stage1_task(config, name, source, train, validation, xp)
-            epoch = one_epoch(task, init_pretrainer(config, name, m.x.shape[1:], len(data.label_names)), xp)
+            epoch = first_epoch(task, init_pretrainer(config, name, m.x.shape[1:], len(data.label_names)), xp)
             note = f"{task.steps_per_epoch} steps of {config.stage1.batch_size}, loss {epoch.parts['loss']:.3g}"
             yield Row(part, f"{m.name}: stage 1, {how}", epoch.seconds, "s", note)
         features.append(np.random.default_rng(0).random((size.pairs, config.d_z), dtype=np.float32))
@@ -452,12 +452,12 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
     network = stage2_network(config, shapes, tuple(labels))
     pairs = np.stack([train, train], axis=1)
     task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), (validation, validation), xp)
-    epoch = one_epoch(task, init_stage2(config, network, shapes, len(data.label_names)), xp)
+    epoch = first_epoch(task, init_stage2(config, network, shapes, len(data.label_names)), xp)
     note = f"{task.steps_per_epoch} steps of {config.stage2.batch_size}, loss {epoch.parts['loss']:.3g}"
     yield Row(part, "stage 2", epoch.seconds, "s", note)
 
 
-def one_epoch(task, init, xp):
+def first_epoch(task, init, xp):
     """What the loop reports of the first epoch."""
     state, found = new_state(*({k: to_device(v, xp) for k, v in part.items()} for part in init)), []
     train_epochs(task, state, on_epoch=lambda state, epoch: found.append(epoch))

@@ -714,15 +714,16 @@ EACH_BIT = SCM + "test_each_sequential_bit_is_the_leading_pair_of_its_residual"
 STOPS = SCM + "test_where_the_labels_have_no_more_to_say_bits_are_canonical_directions"
 bugs(
     "hashing/scm.py",
-    ("similarity-from-0-to-1", "strongest(2 * l_a @ l_b.T", "strongest(l_a @ l_b.T", WHOLE),
+    ("similarity-from-0-to-1", "largest_directions(2 * l_a @ l_b.T", "largest_directions(l_a @ l_b.T", WHOLE),
     ("labels-not-normalised", "xp.where(lengths > 0, lengths, 1)", "xp.where(lengths > 0, 1, 1)", WHOLE),
     ("labels-add-up-to-one", "xp.sqrt((rows * rows).sum(axis=1, keepdims=True))",
      "(rows * rows).sum(axis=1, keepdims=True)", WHOLE),
     ("similarity-once", "m = 2 * bits * l_a", "m = 2 * l_a", EACH_BIT),
     ("residual-forgotten", "m = m - (", "m = m - 0 * (", EACH_BIT),
     ("residual-of-projections", "@ (b.p.T @ signs(b.p @ v)).T", "@ (b.p.T @ (b.p @ v)).T", EACH_BIT),
-    ("never-stops", "value[0] > found[-1][1][0]", "value[0] > bits * found[-1][1][0]", STOPS),
-    ("fills-with-the-residual", "strongest(a.p.T @ b.p / n, bits - supervised)", "strongest(m, bits - supervised)",
+    ("never-stops", "value[0] > directions[-1][1][0]", "value[0] > bits * directions[-1][1][0]", STOPS),
+    ("fills-with-the-residual", "largest_directions(a.p.T @ b.p / n, bits - supervised)",
+     "largest_directions(m, bits - supervised)",
      STOPS),
 )
 
