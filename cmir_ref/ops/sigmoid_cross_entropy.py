@@ -1,4 +1,4 @@
-"""Sigmoid (multi-label) cross entropy: K independent yes/no questions a sample.
+"""Sigmoid (multi-label) cross entropy: K independent yes/no questions about each sample.
 
 N samples, K labels: logits u (N, K); targets y (N, K) in [0, 1], or integer (N,) for one-hot.
 """
@@ -19,7 +19,7 @@ class SigmoidCache(NamedTuple):
 def sigmoid_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") -> tuple[Array, SigmoidCache]:
     """L = −Σ_nk y log σ(u) + (1 − y) log(1 − σ(u)), divided by N·K where `reduction` is "mean".
 
-    Computed as max(u, 0) − u y + log(1 + e^{−|u|}), which overflows nowhere.
+    It is computed as max(u, 0) − u y + log(1 + e^{−|u|}), which never overflows.
     """
     xp = get_xp(u, targets)
     y = multi_hot(targets, u.shape[1], u.real.dtype)

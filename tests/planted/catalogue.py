@@ -90,6 +90,9 @@ bugs(
     ("first-place-wins", "winner = xp.where(better, tap, winner)", "winner = xp.where(better, 0, winner)",
      "gradcheck:max_pool/2"),
     ("everyone-wins", "xp.where(cache.winner == tap, dy, 0)", "dy", "gradcheck:max_pool/3"),
+    ("hands-dy-on", "    dx = xp.zeros(cache.shape",
+     "    if cache.factor == 1:\n        return dy\n    dx = xp.zeros(cache.shape",
+     "memory:max_pool/1"),
 )
 
 FUSED = "ops/test_conv_max_pool.py::"
@@ -489,11 +492,11 @@ bugs(
      'activation == "relu" or layer < depth', WHERE + "[linear-rectified2]",
      "encoder_activation=linear", "decoder_activation=linear"),
     ("last-layer-missing", "range(1, depth + 1)", "range(1, depth)", FORMULA),
-    ("rectifier-not-differentiated", "dy = relu_backward(dy, rectified)", "dy = 1 * dy", "gradcheck:mlp/relu"),
-    ("dx-of-the-wrong-layer-left-out", "affine is not caches[0][1]", "affine is not caches[-1][1]",
+    ("rectifier-not-differentiated", "dy = relu_backward(dy, relu_cache)", "dy = 1 * dy", "gradcheck:mlp/relu"),
+    ("dx-of-the-wrong-layer-left-out", "linear_cache is not caches[0][1]", "linear_cache is not caches[-1][1]",
      "cmirnet/test_objective.py::test_the_gradient_of_given_features_can_be_left_out"),
-    ("db-and-dw-of-the-layer-above", "for name, affine, rectified in reversed(caches):",
-     "for name, affine, rectified in caches:", "gradcheck:mlp/linear"),
+    ("db-and-dw-of-the-layer-above", "for name, linear_cache, relu_cache in reversed(caches):",
+     "for name, linear_cache, relu_cache in caches:", "gradcheck:mlp/linear"),
 )
 
 DENSE = "nets/test_pretrainers.py::test_dense_pretrainer"
