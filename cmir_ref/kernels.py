@@ -47,7 +47,7 @@ KERNELS = {
 
 
 @cache
-def compiled(name: str):
+def compile_kernel(name: str):
     """The kernel `name`; CuPy is imported, and the compiler asked, at its first call."""
     import cupy
 
@@ -62,21 +62,21 @@ def supported(*arrays: Array) -> bool:
 
 def adam_step_kernel(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
     """`training.adam.adam_step`, in place; `decay` is an array or a number."""
-    compiled("adam_step")(g, decay, lr, rate, epsilon, share_m, share_v, theta, m, v)
+    compile_kernel("adam_step")(g, decay, lr, rate, epsilon, share_m, share_v, theta, m, v)
 
 
 def leaky_relu_kernel(x: Array, slope: float) -> Array:
     """a = leaky_relu(x)."""
-    return compiled("leaky_relu")(x, slope)
+    return compile_kernel("leaky_relu")(x, slope)
 
 
 def act_norm_kernel(x: Array, mean: Array, factor: Array, beta: Array, slope: float) -> Array:
     """y = (leaky_relu(x) − μ) factor + β, channel by channel (the last axis): what follows the statistics."""
-    return compiled("act_norm")(x, mean, factor, beta, slope)
+    return compile_kernel("act_norm")(x, mean, factor, beta, slope)
 
 
 def act_norm_backward_kernel(
     dy: Array, x: Array, mean: Array, factor: Array, along: Array, shift: Array, slope: float
 ) -> Array:
     """dx = leaky_relu'(x) factor (dy − shift − (leaky_relu(x) − μ) along): what follows the sums of the backward."""
-    return compiled("act_norm_backward")(dy, x, mean, factor, along, shift, slope)
+    return compile_kernel("act_norm_backward")(dy, x, mean, factor, along, shift, slope)

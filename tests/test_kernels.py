@@ -73,7 +73,7 @@ def step(dtype, decay, seed=0):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_kernel_of_adam_says_what_its_twin_says(on_the_host, monkeypatch, dtype, decay):
     compiled = on_the_host("adam_step", dtype)
-    monkeypatch.setattr(kernels, "compiled", lambda name: compiled)
+    monkeypatch.setattr(kernels, "compile_kernel", lambda name: compiled)
     (found, settings), (wanted, _) = step(dtype, decay), step(dtype, decay)
     kernels.adam_step_kernel(**found, **settings)
     adam_step(**wanted, **settings)
@@ -93,7 +93,7 @@ def test_adam_of_cupy_arrays_is_one_launch(monkeypatch):
         settings = {"decay": decay, "lr": lr, "rate": rate, "epsilon": epsilon, "share_m": share_m, "share_v": share_v}
         adam_step(theta, g, m, v, **settings)
 
-    monkeypatch.setattr(kernels, "compiled", lambda name: kernel)
+    monkeypatch.setattr(kernels, "compile_kernel", lambda name: kernel)
     (found, settings), (wanted, _) = step("float64", "array"), step("float64", "array")
     adam(wanted["theta"], wanted["g"], wanted["m"], wanted["v"], 3, 0.1, decay=settings["decay"])
     library = ModuleType("cupy")
@@ -161,7 +161,7 @@ def test_the_kernels_of_a_block_say_what_their_twins_say(on_the_host, monkeypatc
         run(*full, out)
         return out
 
-    monkeypatch.setattr(kernels, "compiled", lambda name: kernel)
+    monkeypatch.setattr(kernels, "compile_kernel", lambda name: kernel)
     given = arguments(name, dtype)
     wanted = PLAIN[name](**given)
     assert wanted.dtype == dtype
