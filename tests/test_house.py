@@ -33,7 +33,6 @@ ASIDE = {
     "equations": set(),
     "errors": set(),
     "packages": set(),
-    "workers": set(),
     "parallel": set(),
 }
 
