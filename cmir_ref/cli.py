@@ -212,11 +212,11 @@ def gradcheck(
     if module is None and shapes:
         raise InputError("--input belongs to --module")
     if module is not None:
-        right = check_module(module, shapes or [], plot, seed, as_json)
+        status = check_module(module, shapes or [], plot, seed, as_json)
     else:
-        right = check_declarations(names or [], plot, seed, as_json)
-    if not right:
-        sys.exit(1)
+        status = int(not check_declarations(names or [], plot, seed, as_json))
+    if status:
+        sys.exit(status)
 
 
 def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
@@ -248,8 +248,8 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
     return not any(row.wrong for row in rows)
 
 
-def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
-    """The report on a reader's own pair; whether its gradient is right."""
+def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
+    """The report on a reader's own pair; 0 where its gradient is right, 1 where it is wrong, 2 where it is open."""
     from .gradcheck import judge, load_pair
     from .gradcheck.step_sizes import step_errors
     from .reports import gradients
@@ -258,7 +258,12 @@ def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as
     verdict = judge(pair, seed=seed)
     if as_json:
         found = gradients.as_json([(pair.name, r) for r in verdict.results])
-        print(json.dumps(found | {"diagnosis": [gradients.finding_json(f) for f in verdict.findings]}, indent=2))
+        print(
+            json.dumps(
+                found | {"diagnosis": [gradients.finding_json(f) for f in (*verdict.findings, *verdict.undecided)]},
+                indent=2,
+            )
+        )
     else:
         for line in gradients.pair_report(pair, verdict, where, shapes, seed):
             print(line)
@@ -271,7 +276,7 @@ def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as
             if isinstance(error, InputError):
                 raise
             print(f"no plot: {error}", file=sys.stderr)  # the report above says more
-    return not verdict.findings
+    return verdict.status
 
 
 @app.command()

@@ -1,12 +1,13 @@
 """A reader's own pair, read from a file."""
 
 import contextlib
+import functools
 import importlib.machinery
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from ..errors import InputError
 from .check import Pair
 from .numeric import random_direction
 
+VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
 
 def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     """The pair `name`, `name_backward` of `path.py:name` with the inputs of `name_inputs(rng)`, or of `shapes`.
 
-    `name_inputs` returns an array, a list, or a dict of names to arrays; a shape is `4x3`, `5` (a vector) or `scalar`.
-    Raises `InputError` in one line that says what is missing.
+    `name_inputs` returns an array, a list, or a dict of arrays by the names of the parameters; a shape is `4x3`, `5`
+    (a vector) or `scalar`. Raises `InputError` in one line that says what is missing.
     """
     path, colon, name = where.rpartition(":")
     if not colon or not name.isidentifier():
@@ -35,7 +38,47 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
         given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng)
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
-    return Pair(forward, backward, _named_inputs(given, forward, f"{path}: {name}_inputs"), name)
+    who = f"{path}: {name}_inputs"
+    return Pair(*bind_by_name(forward, backward, _named_inputs(given, forward, who), who), name)
+
+
+def bind_by_name(
+    forward: Callable, backward: Callable, inputs: Mapping[str, np.ndarray], who: str = "the inputs"
+) -> tuple[Callable, Callable, dict[str, np.ndarray]]:
+    """(the forward over positional arrays, the backward, the inputs in the order of the forward's parameters).
+
+    An array goes to the parameter of its name, in whatever order they are given; where no name is a parameter, names
+    are labels and the order counts. Raises `InputError` where one name is a parameter and another is not, and where a
+    parameter gets nothing.
+    """
+    try:
+        parameters = inspect.signature(forward).parameters
+    except (TypeError, ValueError):
+        return forward, backward, dict(inputs)
+    kinds = {p.kind for p in parameters.values()}
+    names = [n for n, p in parameters.items() if p.kind not in VARIABLE]
+    bound = [name for name in names if name in inputs]
+    others = [name for name in inputs if name not in names]
+    if not bound:
+        return forward, backward, dict(inputs)
+    if others and not kinds & VARIABLE:
+        raise InputError(f"{who}: {others[0]} is no parameter of {forward.__name__}; it takes {', '.join(names)}")
+    missing = [n for n in names if n not in inputs and parameters[n].default is inspect.Parameter.empty]
+    if missing:
+        raise InputError(f"{who}: nothing for {missing[0]}, a parameter of {forward.__name__}")
+    by_keyword = set(others) if inspect.Parameter.VAR_KEYWORD in kinds else set()
+    for place, name in enumerate(bound):  # by position as long as no parameter is left out
+        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or names[place] != name:
+            by_keyword.add(name)
+    order = [*bound, *others]
+
+    @functools.wraps(forward)
+    def call(*arrays):
+        named = dict(zip(order, arrays, strict=True))
+        by_position = [array for name, array in named.items() if name not in by_keyword]
+        return forward(*by_position, **{name: named[name] for name in by_keyword})
+
+    return call, backward, {name: inputs[name] for name in order}
 
 
 def _import(path: Path) -> Any:

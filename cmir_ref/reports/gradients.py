@@ -11,7 +11,6 @@ from ..checks import Check, CheckResult
 from ..equations import EQUATIONS
 from ..errors import InputError
 from ..gradcheck import METHODS, Finding, Judgement, Pair, Result
-from ..gradcheck.check import GATES
 from ..gradcheck.judgement import describe
 from ..gradcheck.step_sizes import Curves
 from .plots import COLOURS, STYLES
@@ -93,14 +92,19 @@ def _finite(x: float | None) -> float | None:
 
 def pair_table(judgement: Judgement) -> list[tuple[str, ...]]:
     """Input, method, entries, worst error, verdict; the directional draws in one line."""
-    bad = "WRONG" if judgement.findings else "unsure"
+    undecided = {finding.input for finding in judgement.undecided}
     groups: dict[tuple[str, str], list[Result]] = {}
     for r in judgement.results:
         groups.setdefault((r.input, r.method), []).append(r)
     return [
-        (name, method, str(sum(r.entries for r in found)), f"{error:.1e}", "ok" if error <= GATES[method] else bad)
-        for (name, method), found in groups.items()
-        for error in [max(r.error for r in found)]
+        (
+            name,
+            method,
+            str(sum(r.entries for r in group)),
+            f"{max(r.error for r in group):.1e}",
+            "not judged" if name in undecided else "ok" if all(r.right for r in group) else "WRONG",
+        )
+        for (name, method), group in groups.items()
     ]
 
 
@@ -112,10 +116,10 @@ def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str],
         yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict_}"
     for note in judgement.notes:
         yield _wrapped(f"note: {note}")
-    if not judgement.findings:
+    if not judgement.status:
         yield f"{pair.name}_backward is the derivative of {pair.name}"
         return
-    for finding in judgement.findings:
+    for finding in (*judgement.findings, *judgement.undecided):
         yield ""
         yield from map(_wrapped, describe(finding))
     inputs = "".join(f" --input {shape}" for shape in shapes)
