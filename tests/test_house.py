@@ -29,6 +29,7 @@ ASIDE = {
     "config": set(),
     "equations": set(),
     "errors": set(),
+    "files": set(),
     "packages": set(),
     "workers": set(),
     "parallel": set(),
