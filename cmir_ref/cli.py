@@ -138,8 +138,8 @@ def evaluate(
     show(runs.evaluate(loaded, gallery, device=device), as_json)
     try:
         print(f"gallery: {search.write_gallery(loaded, gallery)}", file=sys.stderr)
-    except OSError as error:
-        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
+    except InputError as error:
+        print(f"no gallery: {error}", file=sys.stderr)
 
 
 @app.command()
@@ -156,7 +156,7 @@ def retrieve(
 ) -> None:
     """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
     from . import runs, search
-    from .reports.pages import write_page
+    from .files import write_whole
 
     check_device(device)
     if to not in ("a", "b", "all"):
@@ -168,11 +168,11 @@ def retrieve(
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = search.retrieval_page(loaded, query, modality, hits)
     try:
-        print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
-    except OSError as error:
+        print(f"gallery: {write_whole(html or run / 'retrieve.html', page)}", file=sys.stderr)
+    except InputError as error:
         if html is not None:
-            raise InputError(f"{html}: cannot be written ({error.strerror})") from error
-        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
+            raise
+        print(f"no gallery: {error}", file=sys.stderr)
     if as_json:
         print(json.dumps([hit._asdict() for hit in hits], indent=2))
         return

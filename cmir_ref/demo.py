@@ -31,9 +31,10 @@ from .config import Config, load_config
 from .data import samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
+from .files import write_whole
 from .reports import plots
 from .reports.gallery import cards
-from .reports.pages import direction_names, environment, write_page
+from .reports.pages import direction_names, environment
 from .reports.report import loss_weights, stage_lines
 from .retrieval import evaluate_direction
 from .training.inputs import fit_normaliser
@@ -93,7 +94,7 @@ def demo(
     finally:
         beside.shutdown(cancel_futures=True)
     seconds = time.perf_counter() - started
-    write_page(out / "report.html", page(parts, grams, lives, seconds))
+    write_whole(out / "report.html", page(parts, grams, lives, seconds))
     return {scenario: part.result for scenario, part in parts.items()} | {"seconds": seconds}
 
 

@@ -23,9 +23,9 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write into, which becomes `path` once the body has ended well, and else is removed.
 
-    It has another name in the same folder (`.NAME.….tmp`) until all of it is on the disk, and is then renamed. So whoever
-    reads `path` finds the old content or the new content, never a part of it. Raises `InputError`, which names `path` and
-    the cause, where it cannot be written: no such folder, no permission, a full disk.
+    It has another name in the same folder (`.NAME.….tmp`) until all of it is on the disk, and is then renamed. So a
+    reader of `path` finds the old content or the new content, never a part of it. Raises `InputError`, which names
+    `path` and the cause, where it cannot be written: no such folder, no permission, a full disk.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -70,7 +70,7 @@ def remove_leftovers(folder: str | Path) -> None:
 
     Only for a folder that no other process writes into at the same time.
     """
-    for path in Path(folder).glob(".*.tmp"):
+    for path in Path(folder).glob(".*.*-????????.tmp"):
         path.unlink(missing_ok=True)
 
 

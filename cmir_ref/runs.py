@@ -12,6 +12,7 @@ from .cmirnet.stages import Stage2, stage2_network
 from .config import Config, load_config
 from .data import Dataset, Modality, Splits, load, split
 from .errors import InputError
+from .files import whole_file
 from .retrieval import collapse, evaluate_direction
 from .training.folder import below, read_checkpoint, read_history
 
@@ -113,10 +114,8 @@ def write_embeddings(path: Path, e: Embeddings) -> None:
         if m.paths is not None:
             arrays[f"paths_{name}"] = np.array([str(p) for p in m.paths])
         arrays |= {f"{part}_{name}": e.parts[part][place] for part in PARTS}
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+    with whole_file(path) as file:
         np.savez(file, **arrays)
-    os.replace(temporary, path)
 
 
 def _read_embeddings(path: Path) -> Embeddings:

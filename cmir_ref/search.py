@@ -9,8 +9,9 @@ from .backend import generator, library, to_device, to_host
 from .cmirnet.stages import Source, embed, forward_all, pretrainer
 from .data import Modality, read_query
 from .errors import InputError
+from .files import write_whole
 from .reports.gallery import Example, gallery_page
-from .reports.pages import direction_names, write_page
+from .reports.pages import direction_names
 from .retrieval import nearest
 from .runs import DIRECTIONS, Run, data_of, label_names, protocol_of, rows_of, side, stage2_of, trains_stage1
 from .training.folder import below
@@ -183,4 +184,4 @@ def write_gallery(run: Run, gallery: str | None = None) -> Path:
     note = f"{data_of(run)} · protocol {protocol_of(run.config)} · gallery: {gallery or run.config.gallery} part"
     title = f"CMIR-NET run: {run.path.name}, what some queries find"
     page = gallery_page(title, note, galleries(run, gallery=gallery), run.embeddings.modalities)
-    return write_page(run.path / "gallery.html", page)
+    return write_whole(run.path / "gallery.html", page)

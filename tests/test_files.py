@@ -76,10 +76,10 @@ def test_a_killed_process_leaves_the_old_content(path):
 
 
 def test_other_files_are_no_leftovers(tmp_path):
-    for name in ("mine.tmp", ".hidden", "page.html"):
+    for name in ("mine.tmp", ".mine.tmp", ".hidden", "page.html"):
         (tmp_path / name).touch()
     remove_leftovers(tmp_path)
-    assert names(tmp_path) == [".hidden", "mine.tmp", "page.html"]
+    assert names(tmp_path) == [".hidden", ".mine.tmp", "mine.tmp", "page.html"]
 
 
 def test_a_full_disk(path, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_full_disk(path, monkeypatch):
         """A file that takes three bytes."""
 
         def __init__(self, name, mode):
-            self.file = open(name, mode)
+            self.file = open(name, mode)  # noqa: SIM115 - closed below
 
         def __enter__(self):
             return self

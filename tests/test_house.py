@@ -24,7 +24,7 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"backend", "kernels"},
 ]
 ASIDE = {
-    "params": {"backend"},
+    "params": {"backend", "files"},
     "gradcheck": {"backend"},
     "config": set(),
     "equations": set(),

@@ -27,10 +27,11 @@ from ..config import Config, load_config, to_toml
 from ..data import Dataset, Splits
 from ..data.locate import data_folder
 from ..errors import InputError
+from ..files import whole_file, write_whole
 from ..nets.head import PretrainerOutput
 from ..packages import installed
 from ..parallel import cores
-from ..training.folder import Folder, write_text
+from ..training.folder import Folder
 from ..workers import begin
 from .worlds import REAL, Scale
 
@@ -276,10 +277,8 @@ def learn(config: Config, place: int, path: Path, root: str | None, device: str)
     own = Folder.open(folder, stage1_config(config, place), folder.exists(), about)
     out = two_stages.stage1(config, data, parts, place, own, library(device))
     arrays = {} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+    with whole_file(path) as file:
         np.savez(file, seconds=own.seconds, **arrays)
-    os.replace(temporary, path)
 
 
 def compute(cell: Cell, features: tuple[Path | None, Path | None], path: Path, root: str | None, device: str) -> None:
@@ -291,7 +290,7 @@ def compute(cell: Cell, features: tuple[Path | None, Path | None], path: Path, r
     result = cell.function(work, **cell.options)
     seconds = time.process_time() - started
     said = {"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds}
-    write_text(path, json.dumps(said))
+    write_whole(path, json.dumps(said))
 
 
 def _outputs(path: Path) -> PretrainerOutput | None:

@@ -1,8 +1,6 @@
-"""What all pages share: the templates, how a file is written, how a direction is called."""
+"""What all pages share: the templates, and how a direction is called."""
 
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 
@@ -20,17 +18,6 @@ def environment():
     )
     found.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     return found
-
-
-def write_page(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, whole or not at all, and returns `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def direction_names(run: Any) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from .pages import direction_names, environment, write_page
+from ..files import write_whole
+from .pages import direction_names, environment
 from .plots import losses, precision_by_class, scores
 
 
 def write_report(run: Any, result: dict[str, Any]) -> Path:
     """Writes `report.html` into the run's folder and returns its path. `result` is what `evaluate(run)` returned."""
-    return write_page(run.path / "report.html", render(run, result))
+    return write_whole(run.path / "report.html", render(run, result))
 
 
 def render(run: Any, result: dict[str, Any]) -> str:
