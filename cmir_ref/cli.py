@@ -60,7 +60,7 @@ def demo(
     from concurrent.futures.process import BrokenProcessPool
 
     from . import demo as demonstration
-    from .reports.progress import Watch
+    from .progress import Watch
 
     check_device(device)
     changes: dict[str, list[str]] = {scenario: [] for scenario in demonstration.SCENARIOS}
@@ -102,7 +102,7 @@ def train(
     """Train both stages and evaluate: writes config.toml, metrics.jsonl, checkpoint, embeddings and report.html."""
     from . import runs, two_stages
     from .config import load_config
-    from .reports.progress import Watch
+    from .progress import Watch
 
     check_device(device)
     config = load_config(preset, settings or [], **({} if seed is None else {"seed": seed}))
@@ -222,7 +222,7 @@ def gradcheck(
 def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
     """The table of the package's own checks; whether all are within their gates."""
     from . import checks
-    from .data.progress import track
+    from .progress import track
     from .reports import gradients
 
     chosen = list(checks.select(names))
@@ -342,7 +342,7 @@ def replicate(
     """The paper's tables and figures, next to what it printed: writes replication.html, .md and .csv."""
     from concurrent.futures.process import BrokenProcessPool
 
-    from .data.progress import track
+    from .progress import track
     from .replicate import run as replication
     from .replicate.lab import Lab
 

@@ -43,7 +43,7 @@ def train(
     """Both stages on `data`; with `out`, the run folder is written and kept whole after every epoch.
 
     `resume` goes on from `out`'s checkpoint and ends bit for bit where an uninterrupted run ends (on the CPU).
-    `watch` (see `reports.progress`) is told of every step and epoch. Raises `InputError` for an `out` that exists
+    `watch` (see `progress`) is told of every step and epoch. Raises `InputError` for an `out` that exists
     without `resume`, or whose settings differ.
     """
     xp, parts = library(device), parts_of(config, data)

@@ -33,6 +33,7 @@ ASIDE = {
     "packages": set(),
     "workers": set(),
     "parallel": set(),
+    "progress": set(),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.progress import track
+from ..progress import track
 from .peers import started
 
 SIZES, BATCHES, TURNS = (64, 128, 256), (8, 16, 32, 64, 96, 128), 7

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..progress import track
 from . import ucmerced, wald
 from .cache import cached_scenes
 from .dsrsid import load_dsrsid
@@ -13,7 +14,6 @@ from .folder import load_folder
 from .images import read_image
 from .locate import data_folder, find
 from .pairs import draw_pairs, given_pairs, pairs_of
-from .progress import track
 from .query import read_query
 from .records import Dataset, Modality, as_multi_hot, check
 from .samples import samples_dir, write_samples

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..progress import track
 from .locate import data_folder, subfolders
-from .progress import track
 from .records import Modality
 
 RATE = 16000  # Hz

@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import generator
 from ..errors import InputError
 from ..files import whole_folder
-from .progress import track
+from ..progress import track
 from .speech import RATE
 from .ucmerced import LABEL_NAMES
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..errors import InputError
-from .progress import track
+from ..progress import track
 from .records import Dataset, Modality
 
 FACTOR = 4  # PAN pixels to a MUL pixel, along each side

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from cmir_ref.reports.progress import Watch
+from cmir_ref.progress import Watch
 from cmir_ref.training.loop import Epoch
 
 LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "alignment": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)

@@ -1,23 +1,36 @@
-"""Progress of a training run on standard error: one bar a stage, with the loss parts."""
+"""Progress on standard error: a bar for what takes a while, and one a stage of a training run, with the loss parts."""
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from collections.abc import Iterable, Iterator
+
+
+def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
+    """Yield `items`; with `show`, a bar on standard error tells how many of `total` are done, and goes when all are."""
+    if not show:
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    yield from bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
 
 
 class Watch:
     """Follows a run; use as a context manager. On a terminal a live bar, elsewhere a line an epoch."""
 
     def __init__(self):
+        from rich import progress as rich
+        from rich.console import Console
+
         self.console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            rich.TextColumn("{task.description:<12}"),
+            rich.BarColumn(bar_width=24),
+            rich.MofNCompleteColumn(),
+            rich.TextColumn("{task.fields[text]}"),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
         )
-        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self.progress = rich.Progress(*columns, console=self.console, disable=not self.console.is_terminal)
         self.bars: dict[str, int] = {}
 
     def __enter__(self) -> "Watch":
