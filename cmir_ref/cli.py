@@ -306,22 +306,24 @@ def bench(
     from .bench import suite
     from .bench.peers import ResultsDiffer
 
-    if device == "cuda":  # numbers, steps against PyTorch with cuDNN and an epoch of DSRSID's size, in one table
-        from .bench import gpu
-
-        sys.exit(gpu.main(["--json"] if as_json else []))
-    check_device(device)
-    cases = suite.chosen(kinds or [], against)
+    entries = []
     try:
-        entries = suite.run(cases, repeats=repeats, show=sys.stderr.isatty())
+        for entry in suite.run_bench(
+            kinds or [], device=device, against=against, repeats=repeats, show=sys.stderr.isatty()
+        ):
+            entries.append(entry)
+            if device == "cuda":  # an epoch takes minutes: what is measured is told at once
+                print("  ".join(filter(None, suite.entry_cells(entry))), file=sys.stderr)
     except ResultsDiffer as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     if as_json:
-        print(json.dumps([entry._asdict() for entry in entries], indent=2))
-        return
-    print_table(suite.HEADER, suite.table(entries))
-    print(suite.machine())
+        print(json.dumps(suite.bench_json(entries), indent=2))
+    else:
+        print_table(*suite.bench_table(entries))
+        print("\n".join(suite.bench_machine(device)))
+    if any(entry.same is False for entry in entries):
+        sys.exit(1)
 
 
 @app.command()

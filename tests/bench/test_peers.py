@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmir_ref.bench.peers import Case, ResultsDiffer, compare, interleaved, turns
+from cmir_ref.bench.peers import Case, ResultsDiffer, interleaved, relative_differences, require_equal, turns
 
 SIDES = """
 import time
@@ -50,7 +50,14 @@ def test_sides_that_disagree_are_not_timed(sides):
 
 def test_comparison():
     one = {"loss": np.array(2.0), "zero": np.array(1e-7)}
-    compare(one, {"loss": np.array(2.001), "zero": np.array(0.0)}, "both", 1e-3)
+    require_equal(one, {"loss": np.array(2.001), "zero": np.array(0.0)}, "both", 1e-3)
     for other in ({"loss": np.array(2.0)}, {"loss": np.array(2.0), "zero": np.array(1e-2)}, one | {"loss": np.nan}):
         with pytest.raises(ResultsDiffer, match="both"):
-            compare(one, other, "both", 1e-3)
+            require_equal(one, other, "both", 1e-3)
+
+
+def test_differences_are_relative_to_the_largest_value():
+    wanted = {"large": np.array([1.0, -4.0]), "small": np.array([2e-3]), "zero": np.array([1e-9])}
+    assert set(relative_differences(wanted, wanted).values()) == {0.0}
+    assert relative_differences(wanted | {"large": np.array([1.0, -2.0])}, wanted)["large"] == 0.5
+    assert relative_differences(wanted | {"zero": np.array([0.0])}, wanted)["zero"] == pytest.approx(2.5e-7)
