@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("first_run.sh")
-PARTS = {"doctor": "stage 2: differs from NumPy's by 0.0e+00", "launches": "latent/3: ", "bench": "cuda/epoch/mul/stage 1 batch by batch"}
+PARTS = {
+    "doctor": "stage 2: differs from NumPy's by 0.0e+00",
+    "launches": "latent/3: ",
+    "bench": "cuda/epoch/mul/stage 1 batch by batch",
+}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="timeout is Linux'")
