@@ -63,7 +63,7 @@ def demo(
     from .progress import Watch
 
     check_device(device)
-    changes: dict[str, list[str]] = {scenario: [] for scenario in demonstration.SCENARIOS}
+    changes: dict[str, list[str]] = {scenario: [] for scenario in demonstration.DEMO_SCENARIOS}
     for change in settings or []:
         scenario, _, rest = change.partition(".")
         if scenario not in changes:
@@ -81,7 +81,7 @@ def demo(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        for scenario in demonstration.SCENARIOS:
+        for scenario in demonstration.DEMO_SCENARIOS:
             show(found[scenario], False)
             print()
         print(f"{found['seconds']:.0f} s in all")

@@ -13,6 +13,7 @@ from cmir_ref import demo, runs
 from cmir_ref.config import load_config
 from cmir_ref.data import cached_scenes
 from cmir_ref.errors import InputError
+from cmir_ref.reports.demo_page import choose_colours
 
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 SETTINGS = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
@@ -32,7 +33,7 @@ def test_result_and_folders(shown):
     assert result.keys() == {"pan-mul", "image-speech", "seconds"} and result["seconds"] > 0
     json.dumps(result, allow_nan=False)
     assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "report.html"]
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         run = runs.load_run(out / scenario)
         assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
         assert (out / scenario / "gallery.html").is_file()
@@ -44,9 +45,9 @@ def test_everything_is_on_the_page(shown):
     text = (out / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert "<script" not in text and "@import" not in text and not re.search(r"url\((?!#)", text)
-    own = {f"{scenario}/report.html" for scenario in demo.SCENARIOS}
+    own = {f"{scenario}/report.html" for scenario in demo.DEMO_SCENARIOS}
     assert {link for link in page.links if not link.startswith(("data:", "#"))} == own
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         for m in result[scenario]["directions"].values():
             found = [m[name] for name in ("map", "chance", "p@10")]
             assert all(("–" if value is None else f"{value:.3f}") in page.text for value in found)
@@ -75,7 +76,7 @@ def test_the_command_refuses_an_existing_folder(tmp_path):
 
 
 def test_presets_say_what_the_demo_needs():
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         config = load_config(f"demo-{scenario}")
         assert (config.scenario, config.dataset) == (scenario, "scenes")
     assert config.speech == "bundled" and runs.protocol_of(config) == "voices"
@@ -89,31 +90,32 @@ def test_orthogonality_empties_what_is_beside_the_diagonal():
     labels = np.arange(96) % 4
     x = (np.eye(4)[labels] @ random.standard_normal((4, 20)) + 0.3 * random.standard_normal((96, 20))).astype("f4")
     config = load_config("demo-pan-mul")
-    without, given = (demo.off_diagonal(demo.gram(config, x, labels, weight, 40)) for weight in (0.0, 1.0))
-    assert given < 0.5 * without
-    assert demo.off_diagonal(np.eye(3)) == 0 and demo.off_diagonal(np.ones((3, 3))) == pytest.approx(1)
+    figure = demo.orthogonality_experiment(config, x, labels, 40)
+    without, given = figure.off_diagonal.values()
+    assert given < 0.5 * without and [gram.shape for gram in figure.grams.values()] == [(32, 32)] * 2
+    assert demo.mean_off_diagonal(np.eye(3)) == 0 and demo.mean_off_diagonal(np.ones((3, 3))) == pytest.approx(1)
 
 
 def test_shrunk_images_are_means_over_squares():
     x = np.arange(2 * 16 * 16 * 3, dtype=np.uint16).reshape(2, 16, 16, 3)
-    found = demo.shrunk(x, np.array([1]), 8).reshape(8, 8, 3)
-    assert found[0, 0, 2] == x[1, :2, :2, 2].mean() and found[7, 3, 0] == x[1, 14:, 6:8, 0].mean()
+    small = demo.shrink_images(x, np.array([1]), 8).reshape(8, 8, 3)
+    assert small[0, 0, 2] == x[1, :2, :2, 2].mean() and small[7, 3, 0] == x[1, 14:, 6:8, 0].mean()
 
 
 def test_projection_is_on_the_axes_of_most_variance():
     random = np.random.default_rng(0)
     x = random.standard_normal((50, 6)) * (1, 9, 1, 3, 1, 1)
-    (a, b), share = demo.project([x[:20], x[20:]])
+    (a, b), share = demo.principal_components([x[:20], x[20:]])
     assert a.shape == (20, 2) and b.shape == (30, 2) and 0.6 < share[0] < 1 and share[1] < share[0]
     both = np.concatenate([a, b])
     assert abs(np.corrcoef(both[:, 0], x[:, 1])[0, 1]) > 0.99
-    assert np.isfinite(demo.project([np.ones((3, 4)), np.ones((2, 4))])[1]).all()
+    assert np.isfinite(demo.principal_components([np.ones((3, 4)), np.ones((2, 4))])[1]).all()
 
 
 def test_multi_label_samples_get_a_colour_only_where_it_is_unambiguous():
     images = np.zeros((9, 5), np.uint8)
     images[:4, 0] = images[4:8, 1] = images[2:6, 4] = 1
-    colours = demo.shown_classes([images, np.array([0, 1, 2, 4])])
+    colours = choose_colours([images, np.array([0, 1, 2, 4])])
     assert set(colours.classes) == {0, 1}, "2 and 3 never occur, 4 stands with both"
     back = dict(enumerate(colours.classes))
     assert [back.get(c) for c in colours.of[0].tolist()] == [0, 0, 0, 0, 1, 1, 1, 1, None]
@@ -126,11 +128,11 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
     run = runs.load_run(out / "pan-mul")
     random = np.random.default_rng(0)
     z = tuple(np.abs(random.standard_normal((24, 128))).astype("f4") for _ in "ab")
-    lives = demo.fates(demo.Part(run, {}, z), 800)
-    dead, alive, full = lives.values()
-    assert len(dead.norms) == 801 and dead.norms[-1] < 1e-2 * dead.norms[0]
-    assert alive.norms[-1] > 20 * dead.norms[-1] and full.norms[-1] > 20 * dead.norms[-1]
-    assert all(0 <= f.map <= 1 and f.chance == dead.chance for f in lives.values())
+    figure = demo.collapse_experiment(run._replace(z=z), 800)
+    dead, alive, full = figure.norms.values()
+    assert len(dead) == 801 and dead[-1] < 1e-2 * dead[0]
+    assert alive[-1] > 20 * dead[-1] and full[-1] > 20 * dead[-1]
+    assert all(0 <= value <= 1 for value in (figure.chance, *figure.map.values()))
 
 
 def test_scenes_are_found_again(tmp_path, monkeypatch):
