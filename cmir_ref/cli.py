@@ -71,12 +71,20 @@ def demo(
         changes[scenario].append(rest)
     progress = sys.stderr.isatty()
     try:
-        found = demonstration.demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=progress)
+        found = demonstration.demo(
+            out,
+            seed=seed,
+            settings=changes,
+            device=device,
+            watch=Watch,
+            progress=progress,
+            tell=lambda line: print(line, file=sys.stderr),
+        )
     except KeyboardInterrupt:
-        print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
+        print(f"\ninterrupted; the same command begins anew and replaces {out}", file=sys.stderr)
         sys.exit(130)
     except BrokenProcessPool:
-        print(f"error: a process was killed (no memory left?); remove {out} before another start", file=sys.stderr)
+        print("error: a process was killed (no memory left?); the same command begins anew", file=sys.stderr)
         sys.exit(1)
     if as_json:
         print(json.dumps(found, indent=2))

@@ -5,13 +5,14 @@ experiments stand beside them: what the orthogonality term does to a small netwo
 collapses at α = 0 on the features that the first run has learned.
 """
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -50,21 +51,22 @@ def demo(
     device: str = "cpu",
     watch: Any = nullcontext,
     progress: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Both scenarios from scenes to page: writes `out`/report.html and the run folders `out`/pan-mul and
     `out`/image-speech, and returns {scenario: evaluation, "seconds": …}.
 
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
-    the networks are trained, and `watch` makes a context manager that is told of a run's progress. Raises `InputError`
-    for an `out` that exists. Other processes help, so a script calls this under `if __name__ == "__main__"`.
+    the networks are trained, and `watch` makes a context manager that is told of a run's progress. An `out` that an
+    interrupted demo left is replaced, once `tell` has been called with a line that says so; any other `out` that exists
+    raises `InputError`. Other processes help, so a script calls this under `if __name__ == "__main__"`.
     """
     start, out = time.perf_counter(), Path(out)
-    if out.exists():
+    if out.exists() and not is_unfinished_demo(out):
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
     finished, results = {}, {}
-    beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
-    try:
+    with demo_folder(out, tell), process_beside() as beside:  # which computes the experiments during the second run
         beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
             data = runs.load_data(config, progress=progress)
@@ -77,12 +79,77 @@ def demo(
                 orthogonality = beside.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
                 collapse = beside.submit(collapse_experiment, run, side_epochs)
         experiments = orthogonality.result(), collapse.result()
-    finally:
-        beside.shutdown(cancel_futures=True)
-    seconds = time.perf_counter() - start
-    parts = {scenario: page_part(run, results[scenario]) for scenario, run in finished.items()}
-    write_whole(out / "report.html", demo_page(parts, *experiments, seconds))
+        seconds = time.perf_counter() - start
+        parts = {scenario: page_part(run, results[scenario]) for scenario, run in finished.items()}
+        write_whole(out / "report.html", demo_page(parts, *experiments, seconds))
     return results | {"seconds": seconds}
+
+
+@contextmanager
+def process_beside() -> Iterator[ProcessPoolExecutor]:
+    """One process for work beside this one; what it has not begun when the body ends is left out."""
+    pool = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# ---- the folder: a demo that was interrupted is begun anew ----------------------------------------------------------
+
+MARKER = "unfinished-demo"  # a file in the folder until the page is written
+
+
+def is_unfinished_demo(folder: str | Path) -> bool:
+    """Whether `folder` is what an interrupted demo left: its marker and nothing that a demo does not write.
+
+    A demo that is still at work in `folder` is not interrupted.
+    """
+    folder = Path(folder)
+    if not (folder / MARKER).is_file():
+        return False
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".report.html.")}  # half a page
+    if not names <= {MARKER, *DEMO_SCENARIOS}:
+        return False
+    with open(folder / MARKER, "rb") as marker:
+        return lock(marker)
+
+
+@contextmanager
+def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
+    """The new folder `out` of a demo, marked as unfinished until the body has ended well.
+
+    Bad input, which raises `InputError`, leaves no folder; an interruption leaves it marked.
+    """
+    try:
+        if is_unfinished_demo(out):
+            tell(f"{out}: left by a demo that was interrupted; it is replaced")
+            shutil.rmtree(out)
+        out.mkdir(parents=True)
+        marker = open(out / MARKER, "wb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
+    with marker:
+        lock(marker)
+        try:
+            yield
+        except InputError:
+            shutil.rmtree(out)
+            raise
+    (out / MARKER).unlink()
+
+
+def lock(file: BinaryIO) -> bool:
+    """Locks `file` until it is closed or the process ends; False where another process has locked it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nobody can tell
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 # ---- what the page shows of a run -----------------------------------------------------------------------------------

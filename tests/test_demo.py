@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from reports.test_report import Page
 
-from cmir_ref import demo, runs
+from cmir_ref import cli, demo, runs, two_stages
 from cmir_ref.config import load_config
 from cmir_ref.data import cached_scenes
 from cmir_ref.errors import InputError
@@ -62,8 +64,20 @@ def test_everything_is_on_the_page(shown):
         assert words in text  # letters of figures are outlines, but for a comment
 
 
+def test_the_numbers_are_those_of_an_ordinary_run(shown):
+    _, result = shown
+    config = load_config("demo-pan-mul", SETTINGS["pan-mul"], seed=0)
+    alone = runs.evaluate(two_stages.train(config, runs.load_data(config), None))
+    assert alone["directions"] == result["pan-mul"]["directions"]
+
+
+# ---- the folder -----------------------------------------------------------------------------------------------------
+
+REFUSED = "exists already; remove it, or give another --out"
+
+
 def test_an_existing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"exists already; remove it, or give another --out"):
+    with pytest.raises(InputError, match=REFUSED):
         demo.demo(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -72,7 +86,107 @@ def test_the_command_refuses_an_existing_folder(tmp_path):
     command = [sys.executable, "-m", "cmir_ref", "demo", "--out", tmp_path, "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.splitlines() == [f"error: {tmp_path}: exists already; remove it, or give another --out"]
+    assert done.stderr.splitlines() == [f"error: {tmp_path}: {REFUSED}"]
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """`stop(error)`: from now on the first training of a demo writes a file and ends with `error`."""
+    monkeypatch.setattr(runs, "load_data", lambda *args, **settings: None)
+    monkeypatch.setattr(demo, "process_beside", lambda: nullcontext(SimpleNamespace(submit=lambda *work: None)))
+
+    def at_the_first_training(error):
+        def train(config, data, out, **settings):
+            out.mkdir(parents=True)
+            (out / "config.toml").write_text(str(error))
+            raise error
+
+        monkeypatch.setattr(two_stages, "train", train)
+
+    return at_the_first_training
+
+
+def start(out, error):
+    """What a demo tells when it is started and ends with `error`."""
+    lines = []
+    with pytest.raises(type(error)):
+        demo.demo(out, tell=lines.append)
+    return lines
+
+
+def test_an_interrupted_demo_is_replaced_by_the_next_start(stop, tmp_path):
+    out, replaced = tmp_path / "demo", f"{tmp_path / 'demo'}: left by a demo that was interrupted; it is replaced"
+    for k, error in enumerate((KeyboardInterrupt("first"), MemoryError("second"), KeyboardInterrupt("third"))):
+        stop(error)
+        assert start(out, error) == [replaced] * (k > 0)
+        assert demo.is_unfinished_demo(out) and (out / "pan-mul" / "config.toml").read_text() == str(error)
+    stop(InputError("bad data"))
+    assert start(out, InputError()) == [replaced] and not out.exists(), "bad input leaves nothing half-written"
+
+
+def test_the_command_says_so(stop, tmp_path, monkeypatch, capsys):
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["cmir-ref", "demo", "--out", str(tmp_path / "demo"), *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, list(filter(None, capsys.readouterr().err.splitlines()))
+
+    stop(KeyboardInterrupt())
+    interrupted = f"interrupted; the same command begins anew and replaces {tmp_path / 'demo'}"
+    assert command() == (130, [interrupted])
+    assert command("--set", "pan-mul.scenes=none")[0] == 2 and demo.is_unfinished_demo(tmp_path / "demo")
+    status, lines = command()
+    assert (status, len(lines)) == (130, 2) and lines[0].endswith("it is replaced") and lines[1] == interrupted
+
+
+@pytest.mark.parametrize("name", ["report.html", "mine.txt", ".hidden", "pan-mul.old"])
+def test_a_folder_that_holds_anything_else_is_never_replaced(stop, tmp_path, name):
+    stop(KeyboardInterrupt())
+    start(tmp_path / "demo", KeyboardInterrupt())
+    (tmp_path / "demo" / name).write_text("mine")
+    with pytest.raises(InputError, match=REFUSED):
+        demo.demo(tmp_path / "demo")
+    assert (tmp_path / "demo" / name).read_text() == "mine" and (tmp_path / "demo" / "pan-mul").is_dir()
+
+
+def test_a_folder_without_the_marker_is_never_replaced(tmp_path):
+    for name in ("pan-mul", "image-speech"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=REFUSED):
+        demo.demo(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["image-speech", "pan-mul"]
+
+
+def test_half_a_page_is_no_obstacle(stop, tmp_path):
+    stop(KeyboardInterrupt())
+    start(tmp_path / "demo", KeyboardInterrupt())
+    (tmp_path / "demo" / ".report.html.123-0a1b2c3d.tmp").write_text("half")
+    assert len(start(tmp_path / "demo", KeyboardInterrupt())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_a_demo_at_work_is_not_replaced_until_it_is_killed(stop, tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from cmir_ref.demo import demo_folder\n"
+        "with demo_folder(Path(sys.argv[1]), print): print('at work', flush=True); time.sleep(600)"
+    )
+    at_work = subprocess.Popen([sys.executable, "-c", code, tmp_path / "demo"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert at_work.stdout.readline() == "at work\n"
+        with pytest.raises(InputError, match=REFUSED):
+            demo.demo(tmp_path / "demo")
+    finally:
+        at_work.kill()
+        at_work.wait()
+    stop(KeyboardInterrupt())
+    assert len(start(tmp_path / "demo", KeyboardInterrupt())) == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line(stop, tmp_path):
+    stop(KeyboardInterrupt())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"demo: cannot be written \(.*\); give another --out"):
+        demo.demo(tmp_path / "file" / "demo")
 
 
 def test_presets_say_what_the_demo_needs():
