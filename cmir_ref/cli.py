@@ -238,9 +238,10 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
         raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
     if plot is not None:
         drawn = chosen if names else [c for c in chosen if c.name in gradients.SHOWN]
-        gradients.write_plot(plot, gradients.curves_of(drawn, seed))
+        gradients.plot_format(plot, len(drawn))
+        gradients.write_plot(plot, checks.step_curves(drawn, seed=seed))
         print(f"plot: {plot}", file=sys.stderr)
-    rows = list(track(gradients.check_all(chosen, seed), len(chosen), "gradients", sys.stderr.isatty()))
+    rows = list(track(checks.run_all(chosen, seed=seed), len(chosen), "gradients", sys.stderr.isatty()))
     results = [(row.check.name, r) for row in rows for r in row.results]
     if as_json:
         print(json.dumps(gradients.as_json(results), indent=2))
@@ -250,14 +251,15 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
         print_table(gradients.HEADER[columns], [line[columns] for line in gradients.table(rows)])
         print(gradients.summary(rows))
     for row in rows:
-        for line in gradients.failures(row, seed):
+        for line in gradients.failures(row):
             print(f"wrong: {line}", file=sys.stderr)
     return not any(row.wrong for row in rows)
 
 
 def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
     """The report on a reader's own pair; whether its gradient is right."""
-    from .gradcheck.module import judge, load_pair
+    from .gradcheck import judge, load_pair
+    from .gradcheck.step_sizes import step_errors
     from .reports import gradients
 
     pair = load_pair(where, shapes, seed)
@@ -270,7 +272,8 @@ def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as
             print(line)
     if plot is not None:
         try:
-            gradients.write_plot(plot, gradients.curves_of_pair(pair, seed))
+            curves = step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)
+            gradients.write_plot(plot, {pair.name: curves})
             print(f"plot: {plot}", file=sys.stderr)
         except ValueError as error:
             if isinstance(error, InputError):

@@ -185,6 +185,7 @@ def test_gradcheck_shows_a_tidy_table(call, monkeypatch):
     assert (name, entries, verdict, covers) == ("linear", "32", "ok", "linear") and float(seconds) >= 0
     assert len(errors) == 3 and all(float(error) < 1e-6 for error in errors)
     assert found["eq5/cross"][-2:] == found["eq5/own"][-2:] == ["eq.", "5"]
+    assert found["eq1/soft_orthogonality/ones"][-2:] == ["eq.", "1"]
     assert lines[-1].startswith(f"{len(lines) - 3} declarations, ") and lines[-1].endswith("all within gates")
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, call("gradcheck", "eq", "linear").out.splitlines())) <= 80

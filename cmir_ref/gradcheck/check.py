@@ -12,6 +12,15 @@ GATES = {"complex-step": 1e-12, "central-difference": 1e-6, "directional": 1e-12
 FLOOR = 1e-8  # gradients below this are rounded zeros: compared absolutely
 
 
+class Pair(NamedTuple):
+    """A function and its backward over positional arrays, and inputs by name at which they can be checked."""
+
+    forward: Callable
+    backward: Callable
+    inputs: dict[str, np.ndarray]
+    name: str = "f"
+
+
 class Result(NamedTuple):
     """One comparison: how far `backward` is from the measured derivative of `f` with respect to one input."""
 
