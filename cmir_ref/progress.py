@@ -15,9 +15,12 @@ def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
 
 
 class Watch:
-    """Follows a run; use as a context manager. On a terminal a live bar, elsewhere a line an epoch."""
+    """Follows a run; use as a context manager. On a terminal a live bar, elsewhere a line an epoch.
 
-    def __init__(self):
+    `lines` are printed when the first stage begins: by then the input has proved good.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()):
         from rich import progress as rich
         from rich.console import Console
 
@@ -32,6 +35,7 @@ class Watch:
         )
         self.progress = rich.Progress(*columns, console=self.console, disable=not self.console.is_terminal)
         self.bars: dict[str, int] = {}
+        self.lines = list(lines)
 
     def __enter__(self) -> "Watch":
         self.progress.start()
@@ -42,6 +46,8 @@ class Watch:
 
     def on_step(self, name: str, epochs: int = 1, done_epochs: int = 0):
         """The callback (done, steps, parts) of one stage; `done_epochs` are behind it already."""
+        while self.lines:
+            self.print(self.lines.pop(0))
         bar = self.bars.setdefault(name, self.progress.add_task(name, text="", total=None))
         state = {"before": done_epochs, "last": 0}
 
@@ -62,4 +68,8 @@ class Watch:
             best = "  best" if epoch.best else ""
             where = f"{epoch.stage} {epoch.epoch}/{epoch.epochs}"
             line = f"{where}  {parts}  | validation {scores}{best}  {epoch.seconds:.1f} s"
-            self.console.print(line, highlight=False, soft_wrap=True)
+            self.print(line)
+
+    def print(self, line: str) -> None:
+        """A line on standard error, above the bars."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -179,9 +179,9 @@ def galleries(run: Run, *, count: int = 4, gallery: str | None = None) -> dict[s
     return {names[d]: examples(run, d, count=count, gallery=gallery) for d in DIRECTIONS}
 
 
-def write_gallery(run: Run, gallery: str | None = None) -> Path:
-    """Writes `gallery.html` into the run's folder and returns its path."""
+def write_gallery(run: Run, gallery: str | None = None, path: Path | None = None) -> Path:
+    """Writes a page of what some queries find: to `path`, or as `gallery.html` into the run's folder."""
     note = f"{data_of(run)} · protocol {protocol_of(run.config)} · gallery: {gallery or run.config.gallery} part"
     title = f"CMIR-NET run: {run.path.name}, what some queries find"
     page = gallery_page(title, note, galleries(run, gallery=gallery), run.embeddings.modalities)
-    return write_whole(run.path / "gallery.html", page)
+    return write_whole(path or run.path / "gallery.html", page)

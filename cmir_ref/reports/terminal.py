@@ -1,15 +1,24 @@
-"""What the commands print: tables, evaluations, the results of gradient checks."""
+"""What the commands print: tables, evaluations, presets with their settings, the results of gradient checks."""
 
 import json
+import re
 import shutil
 import sys
+import textwrap
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from ..config import load_config, preset_names, to_toml
 from ..errors import InputError
+from ..settings_text import Setting, list_settings
+from .report import flat
 
 
-def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Columns as wide as their widest cell, names left and figures right."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; words stand on the left, figures on the right."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     numeric = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(header))]
     for row in (header, *rows):
@@ -17,8 +26,8 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def show(result: dict, as_json: bool) -> None:
-    """An evaluation as JSON or as a table."""
+def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
+    """Prints what `evaluate(run)` returned, as a table or as JSON."""
     if as_json:
         print(json.dumps(result, indent=2))
         return
@@ -32,21 +41,104 @@ def show(result: dict, as_json: bool) -> None:
     print(result["verdict"])
 
 
+# ---- presets and settings -------------------------------------------------------------------------------------------
+
+
+def preset_text(name: str) -> str:
+    """The TOML text of a preset that comes with the package, with its comments."""
+    return (files(__name__.partition(".")[0]) / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def first_sentences() -> dict[str, str]:
+    """Preset -> the first sentence of the comment that it begins with."""
+    return {name: first_sentence(preset_text(name)) for name in preset_names()}
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of the comment at the head of a TOML text."""
+    head = re.match(r"(#[^\n]*\n)*", text)[0]
+    words = " ".join(line.lstrip("# ") for line in head.splitlines())
+    return re.match(r".*?\.(?= |$)|.*", words)[0]
+
+
+def list_presets() -> str:
+    """A table: a line for each preset."""
+    lines = first_sentences()
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {sentence}" for name, sentence in lines.items())
+
+
+def describe_preset(name: str, width: int | None = None) -> str:
+    """The text of a preset, then in comments every setting that it leaves at its default; it is TOML as a whole.
+
+    Lines of the second part have at most `width` characters, by default as many as the terminal has.
+    """
+    text, width = preset_text(name), min(width or shutil.get_terminal_size((100, 0)).columns, 120)
+    given = flat(tomllib.loads(text))
+    settings = [s for s in list_settings(type(load_config(name))) if s.name not in given]
+    defaults = toml_values(load_config(name))
+    head = "# ---- at their default; `--set NAME=VALUE` changes one for a run ----"
+    lines = [line for s in settings for line in describe_setting(s, defaults.get(s.name, ""), width)]
+    return "\n".join([text.rstrip(), "", head, *lines])
+
+
+def describe_setting(setting: Setting, default: str, width: int) -> list[str]:
+    """`# name = default`, and behind it what it may be and its comment, in as many lines as `width` asks for."""
+    first = f"# {setting.name} = {default}" if default else f"# {setting.name} is not set"
+    about = f"({setting.values.replace('`', '')}) {setting.comment}"
+    lines = textwrap.wrap(f"{first:<36}  {about}", width, subsequent_indent=f"#{'':<37}", break_on_hyphens=False)
+    return [line.rstrip() for line in lines]
+
+
+def toml_values(config: Any) -> dict[str, str]:
+    """Setting, by its dotted name -> its value as TOML; those that are None are left out."""
+    values, table = {}, ""
+    for line in to_toml(config).splitlines():
+        if line.startswith("["):
+            table = line.strip("[]") + "."
+        elif line:
+            name, _, value = line.partition(" = ")
+            values[table + name] = value
+    return values
+
+
+def changed_settings(preset: str | Path, overrides: Sequence[str], config: Any) -> list[str]:
+    """A line for each `key=value` of `overrides`: what it is in `config`, and what the preset has.
+
+    "weights.reconstruction = 0.1 (preset: 0.001)". A key that names a table gives a line for each setting that changed.
+    """
+    try:
+        before = toml_values(load_config(preset))
+    except InputError:  # a file that is complete with the overrides only
+        before = {}
+    after, lines = toml_values(config), {}
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        for name, value in after.items():
+            in_table = name.startswith(f"{key}.") and value != before.get(name)
+            if name == key or in_table:
+                lines[name] = f"{name} = {value} (preset: {before.get(name, 'not set')})"
+    return list(lines.values())
+
+
+# ---- gradient checks ------------------------------------------------------------------------------------------------
+
+
 def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
-    """The table of the package's own checks; whether all are within their gates."""
+    """Prints the table of the package's checks, or of those with one of `names` in their name; whether all pass."""
     from .. import checks
     from ..progress import track
     from . import gradients
 
-    chosen = list(checks.select(names))
-    if not chosen:
+    selected = list(checks.select(names))
+    if not selected:
         raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
     if plot is not None:
-        drawn = chosen if names else [c for c in chosen if c.name in gradients.SHOWN]
-        gradients.plot_format(plot, len(drawn))
-        gradients.write_plot(plot, checks.step_curves(drawn, seed=seed))
+        plotted = selected if names else [c for c in selected if c.name in gradients.SHOWN]
+        gradients.plot_format(plot, len(plotted))
+        gradients.write_plot(plot, checks.step_curves(plotted, seed=seed))
         print(f"plot: {plot}", file=sys.stderr)
-    rows = list(track(checks.run_all(chosen, seed=seed), len(chosen), "gradients", sys.stderr.isatty()))
+    rows = list(track(checks.run_all(selected, seed=seed), len(selected), "gradients", sys.stderr.isatty()))
     results = [(row.check.name, r) for row in rows for r in row.results]
     if as_json:
         print(json.dumps(gradients.as_json(results), indent=2))
@@ -61,19 +153,19 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
     return not any(row.wrong for row in rows)
 
 
-def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
-    """The report on a reader's own pair; whether its gradient is right."""
+def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
+    """Prints the report on the pair `module` (PATH.py:NAME) of a reader; whether its gradient is right."""
     from ..gradcheck import judge, load_pair
     from ..gradcheck.step_sizes import step_errors
     from . import gradients
 
-    pair = load_pair(where, shapes, seed)
-    verdict = judge(pair, seed=seed)
+    pair = load_pair(module, shapes, seed)
+    judgement = judge(pair, seed=seed)
     if as_json:
-        found = gradients.as_json([(pair.name, r) for r in verdict.results])
-        print(json.dumps(found | {"diagnosis": [gradients.finding_json(f) for f in verdict.findings]}, indent=2))
+        errors = gradients.as_json([(pair.name, r) for r in judgement.results])
+        print(json.dumps(errors | {"diagnosis": [gradients.finding_json(f) for f in judgement.findings]}, indent=2))
     else:
-        for line in gradients.pair_report(pair, verdict, where, shapes, seed):
+        for line in gradients.pair_report(pair, judgement, module, shapes, seed):
             print(line)
     if plot is not None:
         try:
@@ -84,4 +176,4 @@ def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as
             if isinstance(error, InputError):
                 raise
             print(f"no plot: {error}", file=sys.stderr)  # the report above says more
-    return not verdict.findings
+    return not judgement.findings
