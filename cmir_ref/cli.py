@@ -36,7 +36,7 @@ def one_of(name: str, values: Iterable[str]) -> type[StrEnum]:
 Device = one_of("Device", ["cpu", "cuda"])
 Preset = one_of("Preset", preset_names())
 Gallery = one_of("Gallery", ["test", "train", "all"])
-Target = one_of("Target", ["a", "b", "all"])
+SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
 QueryModality = one_of("QueryModality", ["a", "b"])
 SampleKind = one_of("SampleKind", KINDS)
 BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
@@ -82,7 +82,7 @@ def note(line: str) -> None:
 
 
 @app.command("demo")
-def demo_command(
+def command_demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
     settings: Annotated[
         list[str] | None,
@@ -128,7 +128,7 @@ def demo_command(
 
 
 @app.command("train")
-def train_command(
+def command_train(
     preset: Annotated[
         str, typer.Argument(metavar="PRESET", help=f"One of {', '.join(preset_names())}; or a TOML file of your own.")
     ],
@@ -170,7 +170,7 @@ def train_command(
 
 
 @app.command("presets")
-def presets_command(
+def command_presets(
     name: Annotated[Preset | None, typer.Argument(metavar="NAME", help="Without it all are listed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -190,7 +190,7 @@ def presets_command(
 
 
 @app.command("evaluate")
-def evaluate_command(
+def command_evaluate(
     run: RunArgument,
     gallery: Annotated[
         Gallery | None, typer.Option("--gallery", help="What is searched (default: the run's setting).")
@@ -217,12 +217,12 @@ def evaluate_command(
 
 
 @app.command("retrieve")
-def retrieve_command(
+def command_retrieve(
     run: RunArgument,
     query: Annotated[
         str, typer.Argument(metavar="QUERY", help="A file: an image, a sound, or file.mat:17 for row 17.")
     ],
-    to: Annotated[Target, typer.Option("--to", help="The modality that is searched.")] = Target.b,
+    to: Annotated[SearchedModality, typer.Option("--to", help="The modality that is searched.")] = SearchedModality.b,
     modality: Annotated[
         QueryModality | None, typer.Option("--from", help="How the query is read (default: by its kind).")
     ] = None,
@@ -260,7 +260,7 @@ def retrieve_command(
 
 
 @app.command("gradcheck")
-def gradcheck_command(
+def command_gradcheck(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Only checks with one of these in their name.")
     ] = None,
@@ -300,7 +300,7 @@ def gradcheck_command(
 
 
 @app.command("samples")
-def samples_command(
+def command_samples(
     kind: Annotated[SampleKind, typer.Argument(metavar="KIND", help="What is written.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
@@ -321,7 +321,7 @@ def samples_command(
 
 
 @app.command("bench")
-def bench_command(
+def command_bench(
     kinds: Annotated[
         list[BenchKind] | None,
         typer.Argument(
@@ -362,7 +362,7 @@ def bench_command(
 
 
 @app.command("replicate")
-def replicate_command(
+def command_replicate(
     names: Annotated[
         list[Experiment] | None, typer.Argument(metavar="NAME", help="Which of them (default: all).")
     ] = None,
@@ -390,7 +390,7 @@ def replicate_command(
     from .reports.terminal import print_table
 
     check_device(device)
-    chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
+    experiments, worlds = replication.chosen(names or []), replication.scale_of(scale)
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
@@ -401,7 +401,7 @@ def replicate_command(
 
     try:
         with Lab(out, worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
-            sections = replication.replicate(chosen, lab)
+            sections = replication.replicate(experiments, lab)
     except KeyboardInterrupt:
         note(f"\ninterrupted; the same command goes on with what is done ({out})")
         sys.exit(130)
@@ -419,7 +419,7 @@ def replicate_command(
 
 
 @app.command("lessons")
-def lessons_command() -> None:
+def command_lessons() -> None:
     """Open the lessons in JupyterLab (extra `lessons`).
 
     They are in a checkout of the repository.
@@ -435,7 +435,7 @@ def lessons_command() -> None:
 
 
 @app.command("doctor")
-def doctor_command(
+def command_doctor(
     data: DataOption = None,
     device: Annotated[
         Device, typer.Option("--device", help="cuda: end with status 2 where no GPU computes.")

@@ -66,8 +66,8 @@ def demo(
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
     finished, results = {}, {}
-    with demo_folder(out, tell), process_beside() as beside:  # which computes the experiments during the second run
-        beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
+    with demo_folder(out, tell), side_process() as worker:  # it computes the experiments during the second run
+        worker.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
             data = runs.load_data(config, progress=progress)
             with watch() as watcher:
@@ -76,8 +76,8 @@ def demo(
             if scenario == "pan-mul":
                 rows = run.embeddings.parts["train"][1]
                 tiles, labels = shrink_images(data.modalities[1].x, rows), data.modalities[1].labels[rows]
-                orthogonality = beside.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
-                collapse = beside.submit(collapse_experiment, run, side_epochs)
+                orthogonality = worker.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
+                collapse = worker.submit(collapse_experiment, run, side_epochs)
         experiments = orthogonality.result(), collapse.result()
         seconds = time.perf_counter() - start
         parts = {scenario: page_part(run, results[scenario]) for scenario, run in finished.items()}
@@ -86,8 +86,8 @@ def demo(
 
 
 @contextmanager
-def process_beside() -> Iterator[ProcessPoolExecutor]:
-    """One process for work beside this one; what it has not begun when the body ends is left out."""
+def side_process() -> Iterator[ProcessPoolExecutor]:
+    """Another process to give work to; what it has not begun when the body ends is left out."""
     pool = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)
     try:
         yield pool

@@ -27,7 +27,7 @@ class ResultsDiffer(ValueError):
 
 
 _OURS = None  # the key of our side among the others'
-Target = tuple[str, Mapping]  # a side's "module:function" and its settings
+SideTarget = tuple[str, Mapping]  # a side's "module:function" and its settings
 
 
 class Side(NamedTuple):
@@ -42,9 +42,9 @@ class Case(NamedTuple):
     """What is to be timed: our side, and those of one peer by what tells them apart; none is allowed."""
 
     name: str
-    ours: Target
+    ours: SideTarget
     peer: str | None = None  # the package that `others` import
-    others: Mapping[str, Target] = {}
+    others: Mapping[str, SideTarget] = {}
     tolerance: float = 1e-3
 
 
@@ -86,7 +86,7 @@ class Process:
 
 @contextlib.contextmanager
 def run_side(target: str, settings: Mapping) -> Iterator[Process]:
-    """A side that is ended on the way out."""
+    """The process of a side, which is ended with the body."""
     side = Process(target, settings)
     try:
         yield side
@@ -95,11 +95,11 @@ def run_side(target: str, settings: Mapping) -> Iterator[Process]:
         side.process.wait()
 
 
-def interleaved(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = lambda: None) -> Entry:
+def interleave(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = lambda: None) -> Entry:
     """Ours against the fastest of the others; raises `ResultsDiffer`.
 
     Results are equal where max|a − b| ≤ tolerance · max|b| for each array (of a tiny one: a thousandth of the largest).
-    `on_turn` follows each of the turns(case, repeats).
+    `on_turn` follows each of the count_turns(case, repeats).
     """
     with contextlib.ExitStack() as stack:
         sides = {key: stack.enter_context(run_side(*side)) for key, side in {_OURS: case.ours, **case.others}.items()}
@@ -124,8 +124,8 @@ def interleaved(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] =
     return Entry(case.name, ms[_OURS], other, ms[best], ms[_OURS] / ms[best], peaks[_OURS], peaks[best])
 
 
-def turns(case: Case, repeats: int) -> int:
-    """How many turns `interleaved` takes."""
+def count_turns(case: Case, repeats: int) -> int:
+    """How many turns `interleave` takes."""
     return (1 + len(case.others)) * (repeats + 1)
 
 

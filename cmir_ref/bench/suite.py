@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..parallel import cores
 from .gpu import GPU_KINDS, gpu_entries, gpu_machine
-from .peers import Case, Entry, interleaved, turns, version_of
+from .peers import Case, Entry, count_turns, interleave, version_of
 
 BENCH_KINDS = {"cpu": ("conv", "latent", "retrieval", "data"), "cuda": tuple(GPU_KINDS)}
 PEERS = {"cpu": ("torch", "faiss", "sklearn"), "cuda": ("torch",)}
@@ -43,7 +43,7 @@ def run_bench(
     cases = select_cases(kinds, against)
     with progress_bar(cases, repeats, show) as tick:
         for case in cases:
-            yield interleaved(case, repeats=repeats, on_turn=tick)
+            yield interleave(case, repeats=repeats, on_turn=tick)
 
 
 def select_kinds(kinds: Sequence[str], device: str, against: str | None) -> Sequence[str]:
@@ -84,7 +84,7 @@ def progress_bar(cases: Sequence[Case], repeats: int, show: bool) -> Iterator[Ca
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not show) as bar:
-        task = bar.add_task("turns", total=sum(turns(case, repeats) for case in cases))
+        task = bar.add_task("turns", total=sum(count_turns(case, repeats) for case in cases))
         yield lambda: bar.advance(task)
 
 

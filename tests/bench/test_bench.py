@@ -8,7 +8,7 @@ import pytest
 
 from cmir_ref import cli
 from cmir_ref.bench import conv, data, latent, retrieval, suite
-from cmir_ref.bench.peers import Case, interleaved
+from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
 
 KEYS = ["name", "ours_ms", "other", "other_ms", "ratio", "peak_mb", "other_peak_mb"]
@@ -83,14 +83,14 @@ def test_a_missing_peer_is_one_line_and_status_2(installed, monkeypatch, capsys)
 
 @pytest.mark.parametrize("name", ["data/image", "data/stream/mul", "data/step/mul"])
 def test_data(name):
-    entry = interleaved(TINY[name], repeats=1)
+    entry = interleave(TINY[name], repeats=1)
     assert entry.ours_ms > 0 and entry.peak_mb > 10
 
 
 @pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap"])
 def test_peers_give_the_same_results(name):
     pytest.importorskip(TINY[name].peer)
-    assert interleaved(TINY[name], repeats=1).ratio > 0
+    assert interleave(TINY[name], repeats=1).ratio > 0
 
 
 def test_json_and_table(monkeypatch, capsys):
