@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -507,10 +506,13 @@ def test_help_needs_no_heavy_import():
 
 
 def test_help_answers_in_under_a_second():
+    """Of a processor's time: a clock would tell what else the machine does."""
+
     def seconds():
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "cmir_ref", "--help"], stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - start
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds() for _ in range(3)) < 1
 
