@@ -24,16 +24,18 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"backend", "kernels"},
 ]
 ASIDE = {
-    "params": {"backend"},
+    "params": {"backend", "files"},
     "gradcheck": {"backend"},
     "config": {"systems"},  # which validates a preset: asked for by name, when one is loaded
     "contract": set(),
     "files": set(),
     "records": set(),
     "equations": set(),
+    "settings_text": {"systems"},
     "errors": set(),
     "packages": set(),
     "parallel": set(),
+    "progress": set(),
 }
 
 
