@@ -58,8 +58,9 @@ def worst(results: Iterable[Result]) -> dict[str, float]:
 def covered(check: checks.Check) -> str:
     """The paper's equation that a check covers, or the name of the function."""
     module, _, name = check.covers.rpartition(".")
-    numbers = [e.number for e in EQUATIONS if e.function == check.covers]
-    numbers = numbers or [e.number for e in EQUATIONS if e.function.startswith(f"{module}.") and "losses" in module]
+    rows = [e for e in EQUATIONS if e.number.isdigit()]
+    numbers = [e.number for e in rows if e.function == check.covers]
+    numbers = numbers or [e.number for e in rows if e.function.startswith(f"{module}.") and ".eq" in module]
     return f"eq. {numbers[0]}" if numbers else name
 
 
