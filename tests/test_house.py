@@ -28,6 +28,7 @@ ASIDE = {
     "gradcheck": {"backend"},
     "config": set(),
     "equations": set(),
+    "settings_text": {"config"},
     "errors": set(),
     "workers": set(),
     "parallel": set(),
