@@ -148,6 +148,6 @@ def to_host(array: Array) -> np.ndarray:
     return array.get() if hasattr(array, "get") and not isinstance(array, np.ndarray) else np.asarray(array)
 
 
-def rng(seed: int, purpose: str, *counters: int) -> np.random.Generator:
+def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
     """A generator that depends on (seed, purpose, counters) alone: a resumed run draws what it would have drawn."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *counters])

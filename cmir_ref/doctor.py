@@ -2,12 +2,12 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .backend import GPUUnavailable, describe, library
 from .data.locate import find
 from .errors import InputError
+from .packages import installed
 
 PACKAGES = (
     "cmir-ref",
@@ -33,12 +33,7 @@ def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
     """Versions, processor and BLAS, GPU, and which data sets lie below `root`, each as name -> text."""
     from threadpoolctl import threadpool_info
 
-    packages = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            packages[name] = "not installed"
+    packages = {"Python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
     machine = {
         "system": platform.platform(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backend import library, rng, to_device, to_host
+from .backend import generator, library, to_device, to_host
 from .cmirnet.stages import Source, embed, forward_all, pretrainer
 from .data import Modality, read_query
 from .errors import InputError
@@ -156,10 +156,10 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
 
 def _one_of_each_class(run: Run, name: str, labels: np.ndarray) -> list[int]:
     """Rows of `labels` in an order that goes round the classes."""
-    generator = rng(run.config.seed, "gallery", "ab".index(name))
+    rng = generator(run.config.seed, "gallery", "ab".index(name))
     hot = labels if labels.ndim == 2 else labels[:, None] == np.arange(len(run.embeddings.label_names))
-    rows = generator.permutation(len(labels)).tolist()
-    classes = generator.permutation(hot.shape[1]).tolist()
+    rows = rng.permutation(len(labels)).tolist()
+    classes = rng.permutation(hot.shape[1]).tolist()
     chosen = []
     for c in classes:
         chosen += [r for r in rows if hot[r, c] and r not in chosen][:1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backend import library, rng
+from .backend import generator, library
 from .cmirnet.stages import (
     Source,
     embed,
@@ -96,7 +96,7 @@ def stage2(
     network = stage2_network(config, shapes, labels)
 
     def pairs(epoch):
-        return pairs_of(data, parts.train, rng(config.seed, "pairs", epoch))
+        return pairs_of(data, parts.train, generator(config.seed, "pairs", epoch))
 
     task = stage2_task(config, network, sources, pairs, len(pairs(0)), parts.validation, xp)
     init = partial(init_stage2, config, network, shapes, len(data.label_names))

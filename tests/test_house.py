@@ -30,6 +30,7 @@ ASIDE = {
     "equations": set(),
     "settings_text": {"config"},
     "errors": set(),
+    "packages": set(),
     "workers": set(),
     "parallel": set(),
 }

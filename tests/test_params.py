@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from cmir_ref.backend import rng
+from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
 from cmir_ref.params import Params, flatten, he, load, save, zeros
 
@@ -121,7 +121,7 @@ def test_other_files_are_refused_in_one_line(tmp_path):
 
 
 def test_random_numbers_depend_on_seed_purpose_and_counters_alone():
-    draw = lambda *key: rng(*key).random(4).tolist()  # noqa: E731
+    draw = lambda *key: generator(*key).random(4).tolist()  # noqa: E731
     keys = [(0, "init"), (1, "init"), (0, "shuffle"), (0, "shuffle", 0), (0, "shuffle", 1), (0, "shuffle", 0, 1)]
     assert all(draw(*key) == draw(*key) for key in keys)
     assert len({tuple(draw(*key)) for key in keys}) >= len(keys) - 1  # NumPy ignores trailing zeros of a seed

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..packages import installed
+
 
 class ResultsDiffer(ValueError):
     """Two sides did not compute the same."""
@@ -125,9 +127,8 @@ def turns(case: Case, repeats: int) -> int:
 
 
 def version_of(package: str) -> str:
-    """The version of an installed package by the name that it is imported by."""
-    found = metadata.packages_distributions().get(package, [package])
-    return metadata.version(found[0])
+    """The version of a package by the name that it is imported by."""
+    return installed(metadata.packages_distributions().get(package, [package])[0])
 
 
 def compare(ours: Mapping, theirs: Mapping, what: str, tolerance: float) -> None:

@@ -68,13 +68,13 @@ def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype:
 
 
 def drawn_latent(batch: int, dtype: str = "float32"):
-    """(network, params, z, y) of stage 2 as the preset `pan-mul` has it, without dropout."""
+    """(network, params, z, y) of stage 2 as preset `pan-mul` has it, without dropout; float32 values in any dtype."""
     config, random = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
-    z = [random.random((batch, FEATURES)).astype(dtype) for _ in "ab"]
+    z = [random.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
     y = [random.integers(0, CLASSES, batch) for _ in "ab"]
     network = stage2_network(config, ((FEATURES,),) * 2, tuple(y))
     params, _ = init_stage2(config, network, ((FEATURES,),) * 2, CLASSES)
-    return network, {name: value.astype(dtype) for name, value in params.items()}, z, y
+    return network, {name: value.astype(np.float32).astype(dtype) for name, value in params.items()}, z, y
 
 
 def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..backend import Array, get_xp, rng, to_device, to_host
+from ..backend import Array, generator, get_xp, to_device, to_host
 from ..config import Config
 from ..errors import InputError
 from ..retrieval import evaluate_direction
@@ -30,7 +30,7 @@ def many_network(config: Config, y: np.ndarray) -> Stage2:
 
 def init_many_network(config: Config, network: Stage2, widths: tuple[int, ...], classes: int) -> tuple[dict, dict]:
     """(params, buffers) before training, for features of these widths, one a modality."""
-    return init_latent(network.arch, widths, classes, rng(config.seed, "latent/init"), config.bias_init)
+    return init_latent(network.arch, widths, classes, generator(config.seed, "latent/init"), config.bias_init)
 
 
 def many_task(
@@ -51,8 +51,8 @@ def many_task(
     z, labels = tuple(to_device(z_m, xp) for z_m in z), to_device(y, xp)
 
     def batches(epoch):
-        masks = rng(config.seed, "stage2/dropout", epoch)
-        dropped = rng(config.seed, "stage2/features", epoch)
+        masks = generator(config.seed, "stage2/dropout", epoch)
+        dropped = generator(config.seed, "stage2/features", epoch)
         for index in epoch_batches(train, schedule.batch_size, config.seed, "stage2", epoch):
             keep = {m: to_device(masks.random((len(index), config.d_v)) >= network.arch.dropout, xp) for m in names}
             rows = to_device(index, xp)

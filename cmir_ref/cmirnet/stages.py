@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, get_xp, rng, to_device, to_host
+from ..backend import Array, generator, get_xp, to_device, to_host
 from ..config import Config
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer, choose_pretrainer
@@ -59,8 +59,8 @@ def pretrainer(config: Config, shape: tuple[int, ...]) -> Pretrainer:
 def init_pretrainer(config: Config, name: str, shape: tuple[int, ...], classes: int) -> tuple[dict, dict]:
     """(params, buffers) of a pretrainer before training."""
     network = pretrainer(config, shape)
-    generator = rng(config.seed, f"{name}/init")
-    return network.init(network.arch, shape, config.d_z, classes, generator, config.bias_init)
+    rng = generator(config.seed, f"{name}/init")
+    return network.init(network.arch, shape, config.d_z, classes, rng, config.bias_init)
 
 
 def label_kind(label_loss: str, labels: np.ndarray) -> str:
@@ -78,8 +78,8 @@ def stage1_task(config: Config, name: str, source: Source, train: np.ndarray, va
     source = source.on(xp)
 
     def batches(epoch):
-        pictures = rng(config.seed, f"{name}/augment", epoch) if schedule.augment else None
-        masks = rng(config.seed, f"{name}/dropout", epoch)
+        pictures = generator(config.seed, f"{name}/augment", epoch) if schedule.augment else None
+        masks = generator(config.seed, f"{name}/dropout", epoch)
         for index in epoch_batches(train, schedule.batch_size, config.seed, name, epoch):
             mask = masks.random((len(index), config.d_z)) >= schedule.dropout
             yield source.read(index, pictures), *(to_device(part, xp) for part in (source.labels[index], mask))
@@ -194,7 +194,9 @@ def init_stage2(
             params |= prefixed(name, own)
             buffers |= prefixed(name, own_buffers)
         widths.append(shape[0] if front is None else config.d_z)
-    latent, _ = init_latent(network.arch, tuple(widths), classes, rng(config.seed, "latent/init"), config.bias_init)
+    latent, _ = init_latent(
+        network.arch, tuple(widths), classes, generator(config.seed, "latent/init"), config.bias_init
+    )
     return params | prefixed("latent", latent), buffers
 
 
@@ -215,9 +217,9 @@ def stage2_task(
 
     def batches(epoch):
         names = ("stage2/augment/a", "stage2/augment/b")
-        pictures = [rng(config.seed, name, epoch) if augmented else None for name in names]
-        masks = rng(config.seed, "stage2/dropout", epoch)
-        dropped = rng(config.seed, "stage2/features", epoch)
+        pictures = [generator(config.seed, name, epoch) if augmented else None for name in names]
+        masks = generator(config.seed, "stage2/dropout", epoch)
+        dropped = generator(config.seed, "stage2/features", epoch)
         for index in epoch_batches(pairs(epoch), schedule.batch_size, config.seed, "stage2", epoch):
             x = tuple(s.read(index[:, i], pictures[i]) for i, s in enumerate(sources))
             rates = (schedule.feature_dropout if s.kind == "features" else 0 for s in sources)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import rng
+from ..backend import generator
 from ..errors import InputError
 from .records import Dataset, Modality, as_multi_hot
 
@@ -76,10 +76,10 @@ def _stratified(
 ) -> tuple[np.ndarray, ...]:
     """`samples` of a modality in three sorted parts, drawn within each label, or group where labels are multi-hot."""
     strata = np.asarray(m.groups if np.ndim(m.labels) == 2 else m.labels)[samples]
-    generator = rng(seed, "split", number)
+    rng = generator(seed, "split", number)
     parts = []
     for stratum in np.unique(strata):
-        members = generator.permutation(samples[strata == stratum])
+        members = rng.permutation(samples[strata == stratum])
         called = stratum if np.ndim(m.labels) == 2 else label_names[stratum]
         cuts = np.cumsum(_sizes(len(members), shares, f"{m.name} samples of class {str(called)!r}"))[:2]
         parts.append(np.split(members, cuts))
@@ -113,7 +113,7 @@ def _by_voice(
     if not shares[1]:
         lacking[1] = -len(voices) - 1  # never the part that lacks most
     part = np.full(len(voices), -1)
-    order = rng(seed, "split", number).permutation(len(voices))
+    order = generator(seed, "split", number).permutation(len(voices))
     while (left := order[part[order] < 0]).size:
         remaining = says[left].sum(axis=0)
         rarest = min(occur[remaining[occur] > 0], key=lambda c: remaining[c], default=None)

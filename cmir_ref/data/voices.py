@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import rng
+from ..backend import generator
 from ..errors import InputError
 from .progress import track
 from .samples import whole_folder
@@ -84,7 +84,7 @@ def write_voices(folder: str | Path, *, seed: int = 0, progress: bool = False) -
         for i, label in enumerate(track(LABEL_NAMES, len(LABEL_NAMES), "speaking", progress)):
             (out / label).mkdir()
             for j, voice in enumerate(VOICES):
-                clip = record(speak(label.replace("-", " "), voice), rng(seed, "voices", i, j))
+                clip = record(speak(label.replace("-", " "), voice), generator(seed, "voices", i, j))
                 soundfile.write(out / label / f"{voice.name}.flac", clip, RATE, subtype="PCM_16")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..backend import Array, get_xp, rng, to_device, to_host
+from ..backend import Array, generator, get_xp, to_device, to_host
 from ..errors import InputError
 from ..nets.mlp import mlp_backward
 from ..params import Params, flatten
@@ -50,7 +50,7 @@ class Learner:
 
     def __init__(self, name: str, z: Array, settings: Settings, steps: int):
         xp = get_xp(z)
-        start = rng(settings.seed, f"hashing/{name}")
+        start = generator(settings.seed, f"hashing/{name}")
         params = init_hash_network(z.shape[1], settings.bits, start, hidden=settings.hidden)
         self.params = Params({key: to_device(value, xp) for key, value in params.items()})
         self.z, self.lr, self.steps, self.t = z, settings.lr, steps, 0

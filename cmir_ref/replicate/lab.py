@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from ..data import Dataset, Splits
 from ..data.locate import data_folder
 from ..errors import InputError
 from ..nets.head import PretrainerOutput
+from ..packages import installed
 from ..parallel import cores
 from ..training.folder import Folder, write_text
 from ..workers import begin
@@ -162,13 +162,13 @@ class Lab:
 
     def about(self) -> dict[str, str]:
         """What a page says about all its figures."""
-        versions = {name: version(name) for name in ("cmir-ref", "numpy", "scipy", "librosa", "pillow")}
+        packages = ("cmir-ref", "numpy", "scipy", "librosa", "pillow")
         return {
             "scale": f"{self.scale.name}. {self.scale.words}",
             "seeds": f"{len(self.seeds)}: split, initial weights, order of samples, augmentation",
             "machine": f"{self.jobs} processes, device {self.device}; Python {platform.python_version()} on "
             f"{platform.system()} {platform.machine()}",
-            "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+            "versions": ", ".join(f"{name} {installed(name)}" for name in packages),
         } | {f"world {name}": self.scale.worlds[name].words for name in self.worlds}
 
     def run(self, cells: Sequence[Cell], name: str = "cells") -> list[dict]:

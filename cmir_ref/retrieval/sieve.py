@@ -71,7 +71,7 @@ def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array] | None:
     minima = xp.empty((len(query), count * width), dtype="float32")
     for t in range(count):
         xp.matmul(query, parts.tiles[t], out=s)
-        s.reshape(-1, GROUP, width).min(axis=1, out=minima[:, t * width : (t + 1) * width])
+        minima[:, t * width : (t + 1) * width] = s.reshape(-1, GROUP, width).min(axis=1)  # CuPy's min fails with `out`
     bound = xp.partition(minima, k - 1, axis=1)[:, k - 1] + parts.slack[rows]
     row, group = xp.nonzero(minima <= bound[:, None])
     if len(row) > minima.size // 4:

@@ -11,7 +11,6 @@ import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from .. import params as storage
 from ..backend import to_device
 from ..config import Config, load_config, to_toml
 from ..errors import InputError
+from ..packages import installed
 from ..params import Params
 from .inputs import Normaliser
 from .loop import Epoch, State, by_name, new_state, train_epochs
@@ -189,7 +189,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _versions() -> str:
-    packages = "".join(f"# {name} {version(name)}\n" for name in ("cmir-ref", "numpy", "scipy", "pillow"))
+    packages = "".join(f"# {name} {installed(name)}\n" for name in ("cmir-ref", "numpy", "scipy", "pillow"))
     return packages + f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, free_memory, get_xp, pinned, rng, to_device
+from ..backend import Array, free_memory, generator, get_xp, pinned, to_device
 from ..ops.dropout import dropout
 
 SHARE = 0.5  # of the free memory of a device that one modality may fill: the rest is for a step's intermediate arrays
@@ -88,10 +88,10 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 
-def random_symmetry(images: Array, generator: np.random.Generator) -> Array:
+def random_symmetry(images: Array, rng: np.random.Generator) -> Array:
     """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
     xp, views = get_xp(images), symmetries(images.shape)
-    drawn = generator.integers(0, len(views), len(images))
+    drawn = rng.integers(0, len(views), len(images))
     order = to_device(np.argsort(drawn, kind="stable"), xp)  # a mask would have to come back from a device
     ends = np.cumsum(np.bincount(drawn, minlength=len(views))).tolist()
     out = xp.empty_like(images)
@@ -102,12 +102,12 @@ def random_symmetry(images: Array, generator: np.random.Generator) -> Array:
     return out
 
 
-def random_shift(patches: Array, generator: np.random.Generator) -> Array:
+def random_shift(patches: Array, rng: np.random.Generator) -> Array:
     """Each log-mel patch (N, frames, bands, 1) moved by up to 6 frames (60 ms) and 2 bands, its edges repeated: nobody
     starts a word at the same moment, and voices differ in pitch."""
     _, frames, bands, _ = patches.shape
-    later = generator.integers(-6, 7, (len(patches), 1, 1))
-    higher = generator.integers(-2, 3, (len(patches), 1, 1))
+    later = rng.integers(-6, 7, (len(patches), 1, 1))
+    higher = rng.integers(-2, 3, (len(patches), 1, 1))
     row = (np.arange(frames)[:, None] - later).clip(0, frames - 1)
     band = (np.arange(bands) - higher).clip(0, bands - 1)
     xp = get_xp(patches)
@@ -117,12 +117,12 @@ def random_shift(patches: Array, generator: np.random.Generator) -> Array:
 AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
 
 
-def thinned(z: Array, rate: float, generator: np.random.Generator) -> Array:
+def thinned(z: Array, rate: float, rng: np.random.Generator) -> Array:
     """Features z (N, D) with a share `rate` of them dropped: stage 1 is surer of the samples it learned from than of
     new ones, so stage 2 must not rely on any single feature."""
     if rate == 0:
         return z
-    return dropout(z, to_device(generator.random(z.shape) >= rate, get_xp(z)), rate)[0]
+    return dropout(z, to_device(rng.random(z.shape) >= rate, get_xp(z)), rate)[0]
 
 
 def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:
@@ -140,7 +140,7 @@ def epoch_batches(rows: np.ndarray, size: int, seed: int, purpose: str, epoch: i
 
     (Batch statistics of one sample are no statistics.)
     """
-    order = rng(seed, f"{purpose}/order", epoch).permutation(len(rows))
+    order = generator(seed, f"{purpose}/order", epoch).permutation(len(rows))
     for start in range(0, len(rows), size):
         chosen = order[start : start + size]
         if len(chosen) > 1 or size == 1 or len(rows) == 1:

@@ -60,8 +60,8 @@ def test_steps_against_pytorch(monkeypatch):
         assert entry.other.startswith("torch ") and entry.ratio == entry.ours_ms / entry.other_ms > 0
     right = gpu.conv_step
 
-    def wrong(*args):
-        step = right(*args)
+    def wrong(*args, **settings):
+        step = right(*args, **settings)
         return step._replace(gradients=lambda n: step.gradients(n) | {"loss": 1.01 * step.gradients(n)["loss"]})
 
     monkeypatch.setattr(gpu, "conv_step", wrong)
@@ -73,7 +73,7 @@ def test_no_room_is_said_and_nothing_claimed(monkeypatch):
     class OutOfMemoryError(Exception):
         pass
 
-    def full(*args):
+    def full(*args, **settings):
         raise OutOfMemoryError("allocating 9 bytes")
 
     monkeypatch.setattr(gpu, "conv_step", full)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_scenes import MADE_WITH
 
-from cmir_ref.backend import rng as seeded
+from cmir_ref.backend import generator
 from cmir_ref.data import load
 from cmir_ref.data.cache import cached_radar, load_radar
 from cmir_ref.data.world import LAND_COVER, generate, land, land_cover
@@ -76,7 +76,7 @@ def test_numbers_are_decibels_within_the_scale(sheet):
 @pytest.mark.parametrize("label", range(8))
 def test_the_ground_is_that_of_the_cameras(label):
     """The survey draws what `land_cover` draws, number by number, and leaves its generator in the same state."""
-    plain, surveyed = Ground(seeded(2, "test", label)), module._Surveyed(seeded(2, "test", label))
+    plain, surveyed = Ground(generator(2, "test", label)), module._Surveyed(generator(2, "test", label))
     for ground in (plain, surveyed):
         land.PAINTERS[label](ground)
     np.testing.assert_array_equal(plain.colour, surveyed.colour)
@@ -109,13 +109,13 @@ def test_classes_have_the_order_of_their_physics(sheet):
 
 def test_a_cloud_is_not_seen():
     """What lies below it is: σ⁰ comes from the ground as it was before the cloud, the last layer, was laid over it."""
-    ground = module._Surveyed(seeded(0, "scenes/land", 1, CLASS["cloud"]))
+    ground = module._Surveyed(generator(0, "scenes/land", 1, CLASS["cloud"]))
     land.PAINTERS[CLASS["cloud"]](ground)
     below, *heights = ground.before
     clouded = ground.colour.mean(axis=0) > 0.5
     assert 0.1 < clouded.mean() < 0.9
     assert ground.colour[:, clouded].mean() > 2 * below[:, clouded].mean()
-    rng = seeded(0, "scenes/radar", 1, CLASS["cloud"])
+    rng = generator(0, "scenes/radar", 1, CLASS["cloud"])
     sigma = backscatter(rng, below, heights[0][:, MARGIN:-MARGIN] > 0)
     wanted = digitise(speckled(rng, multilook(project(rng, sigma, *heights))))
     np.testing.assert_array_equal(radar(0, 1, CLASS["cloud"]), wanted)
@@ -162,7 +162,7 @@ def test_a_wall_shines_most_where_it_faces_the_radar():
 
 
 def test_what_comes_later_levels_what_it_covers():
-    ground = module._Surveyed(seeded(0, "test"))
+    ground = module._Surveyed(generator(0, "test"))
     ground.fill(np.full(4, 0.2, np.float32))
     foot = np.array([[20, 20], [40, 20], [40, 40], [20, 40]])
     ground.canvas.shadow(foot, *(ground.cast * 5 * np.array(ground.sun)))

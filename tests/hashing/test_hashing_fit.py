@@ -5,7 +5,7 @@ import pytest
 import worlds
 
 from cmir_ref import runs, two_stages
-from cmir_ref.backend import rng
+from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
 from cmir_ref.hashing.baselines import class_probabilities
 from cmir_ref.hashing.cca import cca
@@ -32,7 +32,7 @@ class ByHand:
     """A hashing network, its Adam and its gradients from the textbook, in float64."""
 
     def __init__(self, name, z, settings, steps):
-        draws = rng(settings.seed, f"hashing/{name}")
+        draws = generator(settings.seed, f"hashing/{name}")
         start = init_hash_network(z.shape[1], settings.bits, draws, hidden=settings.hidden)
         self.p = {k: v.astype(np.float64) for k, v in start.items()}
         self.m, self.v = ({k: 0 * x for k, x in self.p.items()} for _ in "mv")

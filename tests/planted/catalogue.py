@@ -858,7 +858,7 @@ bugs(
 
 bugs(
     "training/inputs.py",
-    ("keep-for-drop-of-features", "generator.random(z.shape) >= rate", "generator.random(z.shape) < rate",
+    ("keep-for-drop-of-features", "rng.random(z.shape) >= rate", "rng.random(z.shape) < rate",
      STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
     ("features-never-dropped", "    if rate == 0:\n        return z", "    return z",
      STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),

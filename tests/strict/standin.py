@@ -22,6 +22,7 @@ RULES = {  # what is refused, and whether CuPy does so too or computes something
     "no such name": "CuPy",  # a function, attribute or method that CuPy has not, or that NumPy has not
     "no such parameter": "CuPy",
     "no such dtype": "CuPy",  # a ufunc without a loop for it
+    "no such out": "CuPy",  # a reduction that has the parameter and fails with it
     "host array": "CuPy",  # NumPy's array among those of the device
     "host function": "ours",  # numpy.f(device array): CuPy dispatches, every call of it slowly
     "implicit transfer": "CuPy",  # __array__
@@ -49,6 +50,7 @@ NUMBERS = {  # parameters for which the host must know the number
     *("newshape", "axis1", "axis2", "offset", "reps", "shift", "window_shape"),
 }
 DTYPES = "?bBhHiIlLqQefdFD"
+BROKEN_OUT = {"min", "amin", "ptp"}  # CuPy 14 hands `out` on as the dtype: github.com/cupy/cupy/issues/9032
 ARRAYS_OF_BOOL = {"allclose", "array_equal", "array_equiv"}  # 0-d arrays in CuPy
 
 
@@ -146,6 +148,8 @@ def _wrapped(value):
 def _call(name: str, function, text: str, args: tuple, settings: dict):
     """`function` on what `args` hold; refused where CuPy has no such parameter or wants a device array."""
     bound = _bind(name, text, args, settings)
+    if name in BROKEN_OUT and bound.get("out") is not None:
+        raise Refused("no such out", f"{name}(out=...)")
     for key in NUMBERS & bound.keys():
         if any(isinstance(part, DeviceArray) for part in _parts(bound[key])):
             raise Refused("index", f"{name}({key}=device array)")
@@ -171,7 +175,7 @@ class Library(ModuleType):
     def __getattr__(self, name: str):
         full = f"{self._path}.{name}".lstrip(".")
         if full == "random":
-            raise Refused("device random", "draw on the host, see backend.rng")
+            raise Refused("device random", "draw on the host, see backend.generator")
         if any(known.startswith(full + ".") for known in SURFACE["functions"]):
             return Library("." + full)
         there = any(full in SURFACE[part] for part in ("functions", "ufuncs", "constants"))

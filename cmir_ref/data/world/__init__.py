@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...backend import rng as seeded
+from ...backend import generator
 from ...errors import InputError
+from ...parallel import cores
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from ..progress import track
 from . import land, sensors
@@ -37,7 +38,7 @@ def land_cover(seed: int, item: int, label: int) -> LandCover:
     """Scene number `item` of class `label` in the world `seed`."""
     if not 0 <= label < len(LAND_COVER):
         raise InputError(f"land cover {label} is unknown; use 0 to {len(LAND_COVER) - 1}")
-    rng = seeded(seed, "scenes/land", item, label)
+    rng = generator(seed, "scenes/land", item, label)
     ground = land.Ground(rng)
     land.PAINTERS[label](ground)
     view = sensors.draw_view(rng, ground.elevation)
@@ -45,13 +46,16 @@ def land_cover(seed: int, item: int, label: int) -> LandCover:
     return LandCover(pan, mul, label)
 
 
-def generate(function: Callable, items: Iterable, workers: int = 2, progress: bool = False) -> Iterator:
+def generate(function: Callable, items: Iterable, workers: int | None = None, progress: bool = False) -> Iterator:
     """`function(*item)` for every item (a tuple of arguments, or a single argument), in order, by worker processes.
+
+    As many as there are cores and work for, unless told.
 
     The function is one of a module (or a `functools.partial` of one), since it is sent to other processes. The result
     is the same for any number of workers; with 0 or 1 everything happens in this process.
     """
     items = [item if isinstance(item, tuple) else (item,) for item in items]
+    workers = min(cores(), -(-len(items) // _CHUNK)) if workers is None else workers
     results = _in_processes(function, items, workers) if workers > 1 else (function(*item) for item in items)
     yield from track(results, len(items), "drawing scenes", progress)
 

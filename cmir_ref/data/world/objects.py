@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from ...backend import rng as seeded
+from ...backend import generator
 from ..ucmerced import CLASS_NAMES, LABEL_NAMES
 from .places import PLACES
 from .plot import Plot
@@ -28,7 +28,7 @@ class ObjectScene(NamedTuple):
 
 def object_scene(seed: int, item: int) -> ObjectScene:
     """Scene number `item` of the world `seed`; the 21 kinds of place take turns."""
-    rng = seeded(seed, "scenes/objects", item)
+    rng = generator(seed, "scenes/objects", item)
     scene_class = CLASS_NAMES[item % len(CLASS_NAMES)]
     plot = Plot(rng)
     PLACES[scene_class](plot)

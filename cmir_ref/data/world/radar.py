@@ -17,7 +17,7 @@ ground from the cameras, by the building's own.
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ...backend import rng as seeded
+from ...backend import generator
 from ...errors import InputError
 from ..dsrsid import LABEL_NAMES
 from . import land
@@ -98,9 +98,9 @@ def radar(seed: int, item: int, label: int) -> np.ndarray:
     """
     if not 0 <= label < len(LABEL_NAMES):
         raise InputError(f"land cover {label} is unknown; use 0 to {len(LABEL_NAMES) - 1}")
-    ground = _Surveyed(seeded(seed, "scenes/land", item, label))
+    ground = _Surveyed(generator(seed, "scenes/land", item, label))
     land.PAINTERS[label](ground)
-    rng = seeded(seed, "scenes/radar", item, label)
+    rng = generator(seed, "scenes/radar", item, label)
     colour, buildings, trees = ground.colour, ground.buildings, ground.trees
     if LABEL_NAMES[label] == "cloud":  # the last layer
         colour, buildings, trees = ground.before

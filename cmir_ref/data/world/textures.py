@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...backend import rng as seeded
+from ...backend import generator
 
 SIZE = 256  # pixels a side of every scene
 _TILE = 512
@@ -20,7 +20,7 @@ _TILE = 512
 @cache
 def tile(sigma: float) -> np.ndarray:
     """A fixed periodic sheet of Gaussian noise (512, 512), blurred by `sigma` pixels, unit variance."""
-    sheet = seeded(0, "scenes/tile", round(10 * sigma)).standard_normal((_TILE, _TILE), np.float32)
+    sheet = generator(0, "scenes/tile", round(10 * sigma)).standard_normal((_TILE, _TILE), np.float32)
     if sigma:
         sheet = ndimage.gaussian_filter(sheet, sigma, mode="wrap", truncate=3)
         sheet /= np.float32(sheet.std(dtype=np.float64))

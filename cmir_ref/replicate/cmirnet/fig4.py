@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import fmean as mean
 
 from ... import runs, two_stages
-from ...backend import library, rng
+from ...backend import generator, library
 from ...cmirnet import published
 from ...config import Config, to_toml
 from ...data import pairs_of
@@ -127,7 +127,7 @@ def in_z(work: Work) -> dict:
     how = work.config.normalise_features
     z = [fit_normaliser(z_m, work.parts.train[i], how)(z_m) for i, z_m in enumerate(work.z)]
     y = [m.labels for m in work.data.modalities[:2]]
-    pairs = pairs_of(work.data, work.parts.train, rng(work.config.seed, "pairs", 0))
+    pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     found = {"direct": {}, "pairs": {}}
     for i, j, direction in ((0, 1, "a->b"), (1, 0, "b->a")):
         queries, gallery = work.parts.test[i], work.parts.test[j]
@@ -139,7 +139,7 @@ def in_z(work: Work) -> dict:
 
 def end_to_end(work: Work) -> dict:
     """`space` with pretrainers and latent network trained at once on eq. 6."""
-    pairs = pairs_of(work.data, work.parts.train, rng(work.config.seed, "pairs", 0))
+    pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     config = joined(work.config, len(pairs) / len(work.parts.train[0]))
     folder = Folder.open(None, config, False)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...backend import rng
+from ...backend import generator
 from ...cmirnet import published
 from ...cmirnet.end_to_end import under
 from ...cmirnet.stages import init_stage2
@@ -154,7 +154,7 @@ def initial(run: Run) -> dict[str, np.ndarray]:
 
 def theirs(work: Work, run: Run, params: Mapping[str, np.ndarray]) -> dict[str, dict]:
     """{modality: {"pull": (σ(G), ‖G‖_F), "norms": its encoder's}} of these parameters, on the training pairs."""
-    pairs = pairs_of(work.data, work.parts.train, rng(work.config.seed, "pairs", 0))
+    pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     how, latent, network = work.config.normalise_features, under("latent", params), stage2_of(run)[0]
     rows_of = work.parts.train
     z = tuple(fit_normaliser(z, rows_of[i], how)(z[pairs[:, i]]) for i, z in enumerate(work.z))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...backend import Array, library, rng, to_device
+from ...backend import Array, generator, library, to_device
 from ...cmirnet import published
 from ...config import Config
 from ...data import pairs_of
@@ -154,7 +154,7 @@ def network_of(work: Work, z: Sequence[np.ndarray], method: str, bits: int) -> R
 def training(work: Work, z: Sequence[np.ndarray]) -> tuple[Array, Array, Array]:
     """(z_a, z_b, labels) of the training pairs."""
     xp = library(work.device)
-    pairs = pairs_of(work.data, work.parts.train, rng(work.config.seed, "pairs", 0))
+    pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     labels = work.data.modalities[0].labels
     return tuple(to_device(x, xp) for x in (z[0][pairs[:, 0]], z[1][pairs[:, 1]], labels[pairs[:, 0]]))
 
