@@ -29,15 +29,16 @@ EQUATIONS = tuple(
 
 def equation_table(paper: str) -> str:
     """The rows of one paper as a Markdown table; links are relative to the root of the repository."""
-    lines = ["| eq. | | what | formula | function, and its gradient beside it | check | lesson |", "|---" * 7 + "|"]
+    lines = ["| eq. | what | formula | function, and its gradient beside it | check | lesson |", "|---" * 6 + "|"]
     for e in EQUATIONS:
         if e.paper == paper:
-            module, _, name = e.function.rpartition(".")
+            module, _, function = e.function.rpartition(".")
             file, _, test = e.check.partition("::")
-            function = f"[`{name}`](cmir_ref/{module.replace('.', '/')}.py)"
+            function = f"[`{function}`](cmir_ref/{module.replace('.', '/')}.py)"
             check = f"[test]({file})" if test else f"`{e.check}`"
             lesson = f"[{e.lesson[:2]}](lessons/{e.lesson}.ipynb)"
-            lines.append(f"| {' | '.join((e.number, e.symbol, e.name, e.formula, function, check, lesson))} |")
+            name = f"{e.name}, {e.symbol}" if e.symbol else e.name
+            lines.append(f"| {' | '.join((e.number, name, e.formula, function, check, lesson))} |")
     return "\n".join(lines)
 
 

@@ -206,7 +206,7 @@ def features_of(run: Run) -> dict[str, str]:
 
 
 def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", device: str = "cpu") -> dict[str, Any]:
-    """Every direction's metrics on the test part, and the state of the space: the JSON of DESIGN 7.
+    """Every direction's metrics on the test part, and the state of the space, ready for JSON (docs/design.md).
 
     Queries are the part `queries`; the `gallery` is "validation", "test", "train" or "all" (default: the run's
     setting). "a->ab" searches both modalities at once; a query never finds itself.

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source: DESIGN 1 and 2."""
+"""The rules of the house, read from the source (docs/design.md)."""
 
 import ast
 from pathlib import Path

@@ -104,7 +104,7 @@ def failures(row: Row, seed: int) -> Iterator[str]:
 
 
 def as_json(results: list[tuple[str, Result]]) -> dict:
-    """DESIGN's shape; an error that is not a number is null."""
+    """The JSON of `gradcheck`: `worst` by method and the list `checks`; an error that is not a number is null."""
     details = [{"name": n, "input": r.input, "method": r.method, "error": _finite(r.error)} for n, r in results]
     return {"worst": {m: _finite(e) for m, e in worst(r for _, r in results).items()}, "checks": details}
 

@@ -13,7 +13,7 @@ def collapse(v_a: Array, v_b: Array) -> dict:
     `effective_rank`   participation ratio (Σλ)² / Σλ² of the covariance's eigenvalues, between 1 and D; 0 for a
                        collapsed set, of which only rounding is left
 
-    Raises `InputError` for embeddings that are not finite or not (N, D) with one D. Source: DESIGN 6.
+    Raises `InputError` for embeddings that are not finite or not (N, D) with one D.
     """
     xp = get_xp(v_a, v_b)
     v_a, v_b = embeddings(v_a, "v_a"), embeddings(v_b, "v_b")

@@ -199,7 +199,7 @@ def chance(relevant: Array, items: Array | int) -> tuple[Array, Array]:
     """Expected average precision and precision, (Q,) each, of a random order of `items` of which `relevant` (Q,) are.
 
     AP = (r−1)/(n−1) + (1 − (r−1)/(n−1)) · H_n/n, precision r/n: the whole gallery is one tie. (AP is above r/n, the
-    prevalence, the more so the rarer the relevant items.) Source: DESIGN 6.
+    prevalence, the more so the rarer the relevant items.)
     """
     xp = get_xp(relevant)
     items = xp.maximum(xp.broadcast_to(xp.asarray(items), relevant.shape), 1)
