@@ -169,7 +169,9 @@ QUESTIONS = [
     Question("What is in a run folder?", ("docs/design.md#what-a-run-writes",), "| `checkpoint.safetensors` |"),
     Question("How do I add an operation?", ("CONTRIBUTING.md",), "## Add an operation"),
     Question(
-        "What does `half collapsed` mean?", ("docs/design.md#words", "#is-the-space-alive"), "one modality is a single"
+        "What does `half collapsed` mean?",
+        ("docs/design.md#words", "#is-the-space-alive"),
+        "| `half collapsed` | one modality is a single point",
     ),
     Question("How do I use it from Python?", ("docs/design.md#python",), "from cmir_ref import"),
     Question(
