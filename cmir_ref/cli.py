@@ -100,8 +100,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train both stages and evaluate: writes config.toml, metrics.jsonl, checkpoint, embeddings and report.html."""
-    from . import runs, two_stages
+    from . import runs
     from .config import load_config
+    from .data import load_data
     from .reports.progress import Watch
 
     check_device(device)
@@ -109,10 +110,10 @@ def train(
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
-    dataset = runs.load_data(config, data, progress=sys.stderr.isatty())
+    dataset = load_data(config, data, progress=sys.stderr.isatty())
     try:
         with Watch() as watch:
-            run = two_stages.train(config, dataset, out, resume=resume, device=device, watch=watch)
+            run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
     except KeyboardInterrupt:
         print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
         sys.exit(130)
@@ -129,7 +130,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """All directions of a run: a->b, b->a, a->a, b->b, a->ab, b->ab."""
-    from . import runs, search
+    from . import runs
+    from .ranking import galleries
+    from .reports.gallery import write_gallery
 
     check_device(device)
     if gallery not in (None, "test", "train", "all"):
@@ -137,7 +140,8 @@ def evaluate(
     loaded = runs.load_run(run)
     show(runs.evaluate(loaded, gallery, device=device), as_json)
     try:
-        print(f"gallery: {search.write_gallery(loaded, gallery)}", file=sys.stderr)
+        page = write_gallery(loaded, galleries(loaded, gallery=gallery), gallery or loaded.config.gallery)
+        print(f"gallery: {page}", file=sys.stderr)
     except OSError as error:
         print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
 
@@ -156,6 +160,7 @@ def retrieve(
 ) -> None:
     """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
     from . import runs, search
+    from .reports.gallery import search_page
     from .reports.pages import write_page
 
     check_device(device)
@@ -166,7 +171,7 @@ def retrieve(
     loaded = runs.load_run(run)
     modality = modality or search.guess_modality(loaded, query)
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
-    page = search.retrieval_page(loaded, query, modality, hits)
+    page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
     try:
         print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
     except OSError as error:
@@ -421,6 +426,8 @@ def show(result: dict, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result, indent=2))
         return
+    from .reports.report import state_sentence
+
     columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
     rows = [
         (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
@@ -428,7 +435,7 @@ def show(result: dict, as_json: bool) -> None:
     ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
     print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
-    print(result["verdict"])
+    print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

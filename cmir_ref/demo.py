@@ -15,28 +15,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import runs, search, two_stages, workers
-from .cmirnet.stages import (
-    Source,
-    embed,
-    forward_all,
-    init_pretrainer,
-    init_stage2,
-    pretrainer,
-    stage1_task,
-    stage2_network,
-    stage2_task,
-)
-from .config import Config, load_config
-from .data import samples_dir
+from . import runs, workers
+from .cmirnet.settings import CmirnetSettings
+from .cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
+from .cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
+from .config import load_config
+from .data import load_data, samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
+from .ranking import galleries
+from .records import PARTS, Run
 from .reports import plots
 from .reports.gallery import cards
 from .reports.pages import direction_names, environment, write_page
-from .reports.report import loss_weights, stage_lines
+from .reports.report import stage_lines, state_sentence
 from .retrieval import evaluate_direction
-from .training.inputs import fit_normaliser
+from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
 SCENARIOS = ("pan-mul", "image-speech")
@@ -48,9 +42,9 @@ SHOWN = 6  # labels in the projection of a multi-label scenario
 class Part(NamedTuple):
     """One scenario's run with what the page shows of it."""
 
-    run: runs.Run
+    run: Run
     result: dict[str, Any]
-    z: tuple[np.ndarray, np.ndarray]  # the features of all samples, (N, d_z) each
+    z: dict[str, np.ndarray]  # the features of all samples, (N, d_z) each, by letter
 
 
 def demo(
@@ -79,13 +73,13 @@ def demo(
     try:
         beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
-            data = runs.load_data(config, progress=progress)
+            data, made = load_data(config, progress=progress), {}
             with watch() as told:
-                run = two_stages.train(config, data, out / scenario, device=device, watch=told)
-            parts[scenario] = Part(run, runs.evaluate(run), run.z)
+                run = runs.train(config, data, out / scenario, device=device, watch=told, made=made)
+            parts[scenario] = Part(run, runs.evaluate(run), {m: made[f"z.{m}"] for m in data.modalities})
             if scenario == "pan-mul":
-                rows = run.embeddings.parts["train"][1]
-                mul = shrunk(data.modalities[1].x, rows), data.modalities[1].labels[rows]
+                rows, b = run.parts.train["b"], data.modalities["b"]
+                mul = shrunk(b.x, rows), b.labels[rows]
                 grams = {name: beside.submit(gram, config, *mul, w, side_epochs) for name, w in ORTHOGONALITY.items()}
                 lives = beside.submit(fates, parts[scenario], side_epochs)
         grams = {name: found.result() for name, found in grams.items()}
@@ -107,7 +101,7 @@ def shrunk(images: Any, rows: np.ndarray, side: int = 8) -> np.ndarray:
     return x.reshape(n, side, h // side, side, w // side, c).mean(axis=(2, 4)).reshape(n, -1)
 
 
-def gram(config: Config, x: np.ndarray, labels: np.ndarray, weight: float, epochs: int) -> np.ndarray:
+def gram(config: CmirnetSettings, x: np.ndarray, labels: np.ndarray, weight: float, epochs: int) -> np.ndarray:
     """ZᵀZ/N (d, d) of a small dense pretrainer after `epochs` of eq. 1 with this weight of the orthogonality term."""
     config = config.model_copy(
         update={
@@ -121,7 +115,7 @@ def gram(config: Config, x: np.ndarray, labels: np.ndarray, weight: float, epoch
     task = stage1_task(config, "demo/gram", source, rows, rows[:8])
     params, buffers = init_pretrainer(config, "demo/gram", x.shape[1:], int(labels.max()) + 1)
     state = train_epochs(task, new_state(params, buffers))
-    z = forward_all(pretrainer(config, x.shape[1:]), state.params, state.buffers, source, rows).z
+    z = apply_pretrainer(pretrainer(config, x.shape[1:]), state.params, state.buffers, source, rows).z
     return z.T @ z / len(z)
 
 
@@ -146,7 +140,7 @@ def fates(part: Part, epochs: int) -> dict[str, Fate]:
 
 def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
     """One of these runs, over the features that stage 1 has learned."""
-    run, e = part.run, part.run.embeddings
+    run = part.run
     config = run.config.model_copy(
         update={
             **{"weights": weights, "alpha": alpha, "alpha_reading": "norm", "latent_dropout": "none"},
@@ -156,27 +150,25 @@ def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
             ),
         }
     )
-    train, test = e.parts["train"], e.parts["test"]
-    sources = tuple(
-        Source(z, m.labels, "features", fit_normaliser(z, rows, "scale"))
-        for z, m, rows in zip(part.z, e.modalities, train, strict=True)
-    )
-    shapes, labels = tuple(z.shape[1:] for z in part.z), tuple(m.labels for m in e.modalities)
-    network = stage2_network(config, shapes, labels)
-    pairs = np.stack(train, axis=1)  # of scenes, pair k is sample k of both
-    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), e.parts["validation"])
-    state = new_state(*init_stage2(config, network, shapes, len(e.label_names)))
+    train, test = run.parts.train, run.parts.test
+    labels = {m: modality.labels for m, modality in run.dataset.modalities.items()}
+    sources = {m: Source(z, labels[m], "features", fit_normaliser(z, train[m], "scale")) for m, z in part.z.items()}
+    shapes = {m: z.shape[1:] for m, z in part.z.items()}
+    network = latent_settings(config, shapes, labels)
+    pairs = np.stack([train["a"], train["b"]], axis=1)  # of scenes, pair k is sample k of both
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), run.parts.validation)
+    state = new_state(*init_stage2(config, network, shapes, len(run.dataset.label_names)))
 
     def space(params):
-        return [embed(network, params, {}, i, s, test[i]) for i, s in enumerate(sources)]
+        return {m: embed(network, params, {}, m, source, test[m]) for m, source in sources.items()}
 
     def norm(params):
-        return float(np.mean([np.sqrt((v * v).sum(axis=1)).mean() for v in space(params)]))
+        return float(np.mean([np.sqrt((v * v).sum(axis=1)).mean() for v in space(params).values()]))
 
     norms = [norm(state.params)]
     state = train_epochs(task, state, on_epoch=lambda now, _: norms.append(norm(now.params)))
-    v, y = space(state.params), [labels[i][test[i]] for i in (0, 1)]
-    found = evaluate_direction(v[0], y[0], v[1], y[1])
+    v, y = space(state.params), {m: labels[m][test[m]] for m in labels}
+    found = evaluate_direction(v["a"], y["a"], v["b"], y["b"])
     return Fate(norms, found["map"], found["chance"])
 
 
@@ -193,7 +185,7 @@ def page(parts: Mapping[str, Part], grams: Mapping[str, np.ndarray], lives: Mapp
             title="CMIR-NET: one search across sensors and senses",
             scenarios=scenarios,
             parts={name: part.result for name, part in parts.items()},
-            voices={p: len(voices(parts["image-speech"].run, p)) for p in runs.PARTS},
+            voices={p: len(voices(parts["image-speech"].run, p)) for p in PARTS},
             gram=plots.gram(grams),
             off_diagonal={name: off_diagonal(g) for name, g in grams.items()},
             fates=lives,
@@ -205,32 +197,34 @@ def page(parts: Mapping[str, Part], grams: Mapping[str, np.ndarray], lives: Mapp
 
 def section(part: Part) -> dict[str, Any]:
     """What the page shows of one scenario."""
-    run, e = part.run, part.run.embeddings
-    names, (a, b) = direction_names(run), (m.name for m in e.modalities)
+    run, modalities, test = part.run, part.run.dataset.modalities, part.run.parts.test
+    names, (a, b) = direction_names(run), (m.name for m in modalities.values())
     stages, titles = stage_lines(run), {"stage1.a": f"stage 1, {a}", "stage1.b": f"stage 1, {b}", "stage2": "stage 2"}
-    test = e.parts["test"]
-    scaled = [z[rows] / max(float(np.sqrt((z[rows] ** 2).mean())), 1e-12) for z, rows in zip(part.z, test, strict=True)]
-    colours = shown_classes([m.labels[rows] for m, rows in zip(e.modalities, test, strict=True)])
-    spaces = {"before: features Z": scaled, "after: shared space V": [v[r] for v, r in zip(e.v, test, strict=True)]}
-    shown = [e.label_names[c] for c in colours.classes]
+    features = [part.z[m][rows] for m, rows in test.items()]
+    scaled = [z / max(float(np.sqrt((z**2).mean())), 1e-12) for z in features]
+    colours = shown_classes([modalities[m].labels[rows] for m, rows in test.items()])
+    embedded = [run.encoded[m]["v"][rows] for m, rows in test.items()]
+    spaces = {"before: features Z": scaled, "after: shared space V": embedded}
+    shown = [run.dataset.label_names[c] for c in colours.classes]
     return {
         "scenario": run.config.scenario,
         "result": part.result,
+        "state": state_sentence(part.result, {m: modality.name for m, modality in modalities.items()}),
         "names": {"a": a, "b": b},
         "directions": names,
-        "galleries": cards(search.galleries(run, count=4), e.modalities),
-        "curves": {titles[s]: plots.losses(lines, loss_weights(run)) for s, lines in stages.items()},
+        "galleries": cards({names[d]: rows for d, rows in galleries(run, count=4).items()}, modalities),
+        "curves": {titles[s]: plots.losses(lines, run.config.loss_weights) for s, lines in stages.items()},
         "spaces": plots.spaces(
             {k: [project(v)[0], project(v)[1]] for k, v in spaces.items()}, colours.of, shown, (a, b)
         ),
-        "all_shown": len(shown) == len(e.label_names),
+        "all_shown": len(shown) == len(run.dataset.label_names),
         "shown": shown,
     }
 
 
-def voices(run: runs.Run, part: str) -> np.ndarray:
+def voices(run: Run, part: str) -> np.ndarray:
     """The voices of one part's recordings."""
-    return np.unique(np.asarray(run.embeddings.modalities[1].groups)[run.embeddings.parts[part][1]])
+    return np.unique(np.asarray(run.dataset.modalities["b"].groups)[getattr(run.parts, part)["b"]])
 
 
 class Colours(NamedTuple):

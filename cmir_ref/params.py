@@ -56,6 +56,11 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...], like: str = "zero", 
     return np.zeros(shape, dtype=dtype)
 
 
+def below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays of a checkpoint whose names begin with `prefix/`, without it."""
+    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + "/")}
+
+
 def save(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
     """Writes safetensors to a temporary name, flushed, then renamed: whatever happens, `path` is whole."""
     from safetensors.numpy import save as to_bytes

@@ -432,4 +432,6 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
-    return end_to_end(p, x, y, n.fronts, masks, **settings)
+    if not n.fronts:
+        return objective(p, x, y, masks=masks, **settings)
+    return end_to_end(p, x, y, [n.fronts.get(m) for m in "ab"], masks, **settings)

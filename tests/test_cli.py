@@ -14,6 +14,7 @@ from PIL import Image
 
 from cmir_ref import cli
 from cmir_ref.backend import GPUUnavailable, library
+from cmir_ref.cmirnet import system
 from cmir_ref.data import write_features
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
@@ -98,9 +99,9 @@ def finished(tmp_path_factory):
 def assert_evaluation(found, scenario):
     assert found.keys() >= {
         *("scenario", "d_v", "split", "protocol", "gallery", "directions"),
-        *("collapsed", "scale", "effective_rank", "seconds"),
+        *("state", "scale", "effective_rank", "seconds"),
     }
-    assert found["scenario"] == scenario and found["collapsed"] is False
+    assert found["scenario"] == scenario and found["state"] == "alive"
     assert list(found["directions"]) == ["a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab"]
     for metrics in found["directions"].values():
         assert metrics.keys() >= METRICS
@@ -126,7 +127,7 @@ def test_evaluate_prints_a_table(finished, call):
     rows = {line.split()[0]: line.split() for line in lines[2:8]}
     assert rows["a->b"][1] == f"{trained['directions']['a->b']['map']:.3f}"
     assert rows["b->ab"][2] == f"{trained['directions']['b->ab']['chance']:.3f}"
-    assert lines[8].startswith("alive")
+    assert lines[8].startswith("Alive")
 
 
 def test_retrieve_answers_in_json_and_as_a_table(finished, call):
@@ -346,13 +347,12 @@ def test_a_settings_file_as_preset(call, data, tmp_path):
 
 def test_resume_finishes_an_interrupted_run(call, data, tmp_path, monkeypatch):
     command = ("train", "image-speech", "--data", data, "--out", tmp_path / "run", "--json", *TINY)
-    from cmir_ref import two_stages
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(two_stages, "forward_all", interrupted)
+        patch.setattr(system, "apply_pretrainer", interrupted)
         result = call(*command)
     assert result.status == 130 and "--resume" in result.err and (tmp_path / "run").exists()
     assert call(*command).status == 2

@@ -11,7 +11,7 @@ from reports.test_report import Page
 
 from cmir_ref import demo, runs
 from cmir_ref.config import load_config
-from cmir_ref.data import cached_scenes
+from cmir_ref.data import cached_scenes, load_data, protocol_of
 from cmir_ref.errors import InputError
 
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
@@ -35,7 +35,7 @@ def test_result_and_folders(shown):
     for scenario in demo.SCENARIOS:
         run = runs.load_run(out / scenario)
         assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
-        assert (out / scenario / "gallery.html").is_file()
+        assert (out / scenario / "report.html").is_file()
     assert result["image-speech"]["protocol"] == "voices"
 
 
@@ -78,7 +78,7 @@ def test_presets_say_what_the_demo_needs():
     for scenario in demo.SCENARIOS:
         config = load_config(f"demo-{scenario}")
         assert (config.scenario, config.dataset) == (scenario, "scenes")
-    assert config.speech == "bundled" and runs.protocol_of(config) == "voices"
+    assert config.speech == "bundled" and protocol_of(config) == "voices"
 
 
 # ---- the experiments ------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
     out, _ = shown
     run = runs.load_run(out / "pan-mul")
     random = np.random.default_rng(0)
-    z = tuple(np.abs(random.standard_normal((24, 128))).astype("f4") for _ in "ab")
+    z = {m: np.abs(random.standard_normal((24, 128))).astype("f4") for m in "ab"}
     lives = demo.fates(demo.Part(run, {}, z), 800)
     dead, alive, full = lives.values()
     assert len(dead.norms) == 801 and dead.norms[-1] < 1e-2 * dead.norms[0]
@@ -136,8 +136,8 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
 def test_scenes_are_found_again(tmp_path, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
     config = load_config("demo-pan-mul", ["scenes=8"])
-    runs.load_data(config)
+    load_data(config)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    runs.load_data(config.model_copy(update={"seed": 9}))
+    load_data(config.model_copy(update={"seed": 9}))
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
     assert cached_scenes("land-cover", 8).parent == tmp_path

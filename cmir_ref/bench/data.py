@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..cmirnet.stages import Source, init_pretrainer, stage1_task
-from ..config import Config
+from ..cmirnet.settings import CmirnetSettings
+from ..cmirnet.stage1 import init_pretrainer, stage1_task
 from ..data import samples_dir
 from ..data.dsrsid import FIELDS, FILE, LABELS, open_tiles
 from ..data.images import read_images
 from ..params import Params, flatten
 from ..training.adam import adam
-from ..training.inputs import ahead, fit_normaliser, random_symmetry
+from ..training.inputs import Source, ahead, fit_normaliser, random_symmetry
 from ..training.loop import keep_freed_memory
 from .peers import Case, Side
 
-CONFIG = Config(scenario="pan-mul", image_size=256)
+CONFIG = CmirnetSettings(scenario="pan-mul", image_size=256)
 SHAPES = {"pan": (256, 256), "mul": (64, 64, 4)}
 SIZE, CLASSES, TILES, RATE = 64, 8, 512, 1e-3
 BATCHES = 4  # of a turn

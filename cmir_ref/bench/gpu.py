@@ -29,14 +29,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import GPUUnavailable, describe, library, to_device, to_host
-from ..cmirnet.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
+from ..cmirnet.stage1 import init_pretrainer, stage1_task
+from ..cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from ..config import load_config
 from ..data import load
 from ..kernels import adam_step, adam_step_plain
 from ..ops.conv import im2col
 from ..ops.sums import column_sum
 from ..retrieval import evaluate_direction
-from ..training.inputs import OnDevice, fit_normaliser
+from ..training.inputs import OnDevice, Source, fit_normaliser
 from ..training.loop import new_state, train_epochs
 from .peers import compare
 from .steps import (
@@ -425,8 +426,8 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
     settings = ["stage1.epochs=1", "stage2.epochs=1"]
     config, rows = load_config("pan-mul", settings), np.arange(size.pairs)
     train, validation = rows[size.pairs // 16 :], rows[: size.pairs // 16]
-    features = []
-    for m in data.modalities:
+    features = {}
+    for letter, m in data.modalities.items():
         whole = Cycled(np.asarray(m.x[np.arange(len(m.x))]), size.pairs)
         labels = m.labels[rows % len(m.x)]
         plain = Source(whole, labels, m.kind, fit_normaliser(whole.x, np.arange(len(whole.x))))
@@ -442,15 +443,15 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
             epoch = one_epoch(task, init_pretrainer(config, name, m.x.shape[1:], len(data.label_names)), xp)
             note = f"{task.steps_per_epoch} steps of {config.stage1.batch_size}, loss {epoch.parts['loss']:.3g}"
             yield Row(part, f"{m.name}: stage 1, {how}", epoch.seconds, "s", note)
-        features.append(np.random.default_rng(0).random((size.pairs, config.d_z), dtype=np.float32))
+        features[letter] = np.random.default_rng(0).random((size.pairs, config.d_z), dtype=np.float32)
         del placed, streamed, source, task
         release(xp, torch_or_none())
-    labels = [m.labels[rows % len(m.x)] for m in data.modalities]
-    sources = tuple(Source(z, y, "features", lambda z: z) for z, y in zip(features, labels, strict=True))
-    shapes = ((config.d_z,),) * 2
-    network = stage2_network(config, shapes, tuple(labels))
+    labels = {letter: m.labels[rows % len(m.x)] for letter, m in data.modalities.items()}
+    sources = {letter: Source(z, labels[letter], "features", lambda z: z) for letter, z in features.items()}
+    shapes = dict.fromkeys(labels, (config.d_z,))
+    network = latent_settings(config, shapes, labels)
     pairs = np.stack([train, train], axis=1)
-    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), (validation, validation), xp)
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), dict.fromkeys(labels, validation), xp)
     epoch = one_epoch(task, init_stage2(config, network, shapes, len(data.label_names)), xp)
     note = f"{task.steps_per_epoch} steps of {config.stage2.batch_size}, loss {epoch.parts['loss']:.3g}"
     yield Row(part, "stage 2", epoch.seconds, "s", note)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import to_device
-from ..cmirnet.end_to_end import end_to_end, end_to_end_backward
+from ..cmirnet.objective import objective, objective_backward
 from ..cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
-from ..cmirnet.stages import init_stage2, stage2_network
+from ..cmirnet.stage2 import init_stage2, latent_settings
 from ..config import load_config
 from ..nets.pretraining import choose_pretrainer
 from ..params import Params, flatten
@@ -72,8 +72,9 @@ def drawn_latent(batch: int, dtype: str = "float32"):
     config, random = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
     z = [random.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
     y = [random.integers(0, CLASSES, batch) for _ in "ab"]
-    network = stage2_network(config, ((FEATURES,),) * 2, tuple(y))
-    params, _ = init_stage2(config, network, ((FEATURES,),) * 2, CLASSES)
+    shapes = dict.fromkeys("ab", (FEATURES,))
+    network = latent_settings(config, shapes, dict(zip("ab", y, strict=True)))
+    params, _ = init_stage2(config, network, shapes, CLASSES)
     return network, {name: value.astype(np.float32).astype(dtype) for name, value in params.items()}, z, y
 
 
@@ -83,10 +84,12 @@ def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
     params = Params({name: to_device(v, xp) for name, v in params.items()})
     z, y = (tuple(to_device(part, xp) for part in both) for both in (z, y))
 
+    terms = {name: value for name, value in network._asdict().items() if name != "fronts"}
+
     def gradients(n=batch):
         few = (tuple(part[:n] for part in both) for both in (z, y))
-        loss, cache = end_to_end(params, *few, mode="train", buffers={}, masks={}, **network._asdict())
-        return {"loss": loss, **end_to_end_backward(1.0, cache)}
+        loss, cache = objective(params, *few, **terms)
+        return {"loss": loss, **objective_backward(1.0, cache, input_gradient=False)[0]}
 
     return Step(gradients, _with_adam(params, gradients, xp))
 
@@ -169,7 +172,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
 
         def layers(name, h):
             for i in range(1, 4):
-                h = torch.addmm(leaves[f"latent.{name}.{i}.b"], h, leaves[f"latent.{name}.{i}.w"])
+                h = torch.addmm(leaves[f"{name}.{i}.b"], h, leaves[f"{name}.{i}.w"])
                 h = h.relu_() if i < 3 or getattr(network.arch, f"{name[:7]}_activation") == "relu" else h
             return h
 
@@ -177,7 +180,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
             return x.square().sum() / n
 
         v_a, v_b = layers("encoder_a", z[0]), layers("encoder_b", z[1])
-        logits = torch.addmm(leaves["latent.classifier.b"], torch.cat([v_a, v_b]), leaves["latent.classifier.w"])
+        logits = torch.addmm(leaves["classifier.b"], torch.cat([v_a, v_b]), leaves["classifier.w"])
         labels = torch.cat([part[:n] for part in y])
         loss = weights.alignment * energy(v_a - v_b) + weights.classification * functional.cross_entropy(logits, labels)
         loss = loss + weights.feature_norm * (energy(v_a) + energy(v_b))

@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import params
 from ..errors import InputError
+from ..records import Modality
 from .dsrsid import LABEL_NAMES
-from .records import Modality
 from .samples import whole_folder, write_land_cover, write_objects
 
 RADAR = "radar.safetensors"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Dataset, Modality
 from .dsrsid import LABEL_NAMES
 from .locate import find
 from .mat import read_field
-from .records import Dataset, Modality
 from .ucmerced import CLASS_NAMES, load_multilabels
 
 FIELDS = {  # file: the arrays in it
@@ -36,8 +36,8 @@ def load_features(root: str | Path) -> Dataset:
         first = int(np.argmax(wrong))
         raise InputError(f"{path}: LAND_COVER_TYPES[{first}] is {raw[first]}; labels are 1 to {len(LABEL_NAMES)}")
     labels = raw.astype(int) - 1
-    modalities = tuple(_modality(root, name, f"{name}_features", labels, LABEL_NAMES) for name in ("pan", "mul"))
-    return Dataset(modalities, LABEL_NAMES, np.stack([np.arange(len(labels))] * 2, axis=1))
+    pan, mul = (_modality(root, name, f"{name}_features", labels, LABEL_NAMES) for name in ("pan", "mul"))
+    return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(len(labels))] * 2, axis=1))
 
 
 def load_scores(root: str | Path, *, name: str = "image") -> Modality:

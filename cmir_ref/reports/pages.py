@@ -1,9 +1,12 @@
 """What all pages share: the templates, how a file is written, how a direction is called."""
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from ..contract import DIRECTIONS
+from ..records import Run
 
 
 @cache
@@ -33,9 +36,10 @@ def write_page(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def direction_names(run: Any) -> dict[str, str]:
-    """`a->b` to "pan → mul", for each of the six directions."""
-    a, b = (m.name for m in run.embeddings.modalities)
-    words = {"a": a, "b": b, "ab": f"{a} or {b}"}
-    directions = ("a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab")
-    return {name: " → ".join(words[part] for part in name.split("->")) for name in directions}
+def direction_names(run: Run, directions: Iterable[str] = DIRECTIONS) -> dict[str, str]:
+    """ "a->b" to "pan → mul", "a->ab" to "pan → pan or mul"."""
+    modalities = run.dataset.modalities
+    return {
+        direction: " → ".join(" or ".join(modalities[m].name for m in side) for side in direction.split("->"))
+        for direction in directions
+    }

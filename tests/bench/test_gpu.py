@@ -38,8 +38,8 @@ def test_every_part_gives_lines(monkeypatch, xp, part):
 
 def test_an_epoch_of_generated_pairs(monkeypatch):
     small = worlds.pictures(8)
-    image = small.modalities[0]
-    data = small._replace(modalities=(image._replace(name="PAN"), image._replace(name="MUL")))
+    image = small.modalities["a"]
+    data = small._replace(modalities={"a": image._replace(name="PAN"), "b": image._replace(name="MUL")})
     monkeypatch.setattr(gpu, "load", lambda *args, **settings: data)
     names = [row.name for row in gpu.report(strict, SMALL._replace(pairs=16), ("an epoch",))]
     ways = ("placed", "stage 1, on the device", "stage 1, batch by batch")
