@@ -31,7 +31,7 @@ ASIDE = {
     "files": set(),
     "records": set(),
     "equations": set(),
-    "settings_text": {"config"},
+    "settings_text": {"config", "systems"},
     "errors": set(),
     "packages": set(),
     "workers": set(),
