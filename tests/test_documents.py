@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 import cmir_ref
 from cmir_ref.cli import app
-from cmir_ref.config import Config, load_config
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import SharedSettings, load_config
+from cmir_ref.contract import Stage, System
 from cmir_ref.gradcheck import check_gradient
 from cmir_ref.settings_text import list_settings
 
@@ -159,7 +161,7 @@ QUESTIONS = [
     Question(
         "Where is eq. 5 and its gradient?", ("cmir_ref/cmirnet/eq5_reconstruction.py",), "def reconstruction_backward"
     ),
-    Question("Where is Algorithm 1?", ("cmir_ref/cmirnet/stages.py",), "Algorithm 1"),
+    Question("Where is Algorithm 1?", ("cmir_ref/cmirnet/stage2.py",), "Algorithm 1"),
     Question(
         "Which settings differ between paper and code?",
         ("docs/paper_and_code.md",),
@@ -195,7 +197,7 @@ def test_ten_questions_of_a_newcomer_are_two_links_from_readme(question):
 # ---- what the pages say of the code ---------------------------------------------------------------------------------
 
 
-def value_of(config: Config, setting: str) -> str:
+def value_of(config: SharedSettings, setting: str) -> str:
     """A setting's value as the table of readings writes it."""
     value = config
     for name in setting.split("."):
@@ -211,7 +213,7 @@ def test_the_readings_are_those_of_the_presets():
     versions = ("_paper", "_released", "")
     presets = {(s, v): load_config(f"{s}{v}") for s in ("pan-mul", "image-speech") for v in versions}
     expected = {}
-    for setting in list_settings(Config):
+    for setting in list_settings(CmirnetSettings):
         values = {key: value_of(config, setting.name) for key, config in presets.items()}
         cells = [(values["pan-mul", v], values["image-speech", v]) for v in versions]
         if len(set(cells)) > 1:
@@ -232,7 +234,7 @@ OWN_PAGES = [p for p in PAGES if not p.startswith("lessons/results/")]  # those 
 
 @pytest.mark.parametrize("page", OWN_PAGES)
 def test_every_setting_that_a_page_shows_exists(page):
-    names = {s.name for s in list_settings(Config)} | {"key"}
+    names = {s.name for s in list_settings(CmirnetSettings)} | {"key"}
     assert set(re.findall(r"--set ([\w.]+)=", text_of(page))) <= names
 
 
@@ -259,6 +261,11 @@ def test_what_a_page_imports_exists(page):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] == "cmir_ref":
                 exec(f"from {node.module} import {', '.join(a.name for a in node.names)}", {})
+
+
+def test_the_contract_is_shown_as_it_is():
+    shown = re.findall(r"^    (\w+): ", section("docs/design.md", "the-contract-of-a-system"), re.MULTILINE)
+    assert tuple(shown) == Stage._fields + System._fields
 
 
 def test_the_functions_of_the_package_are_described():
