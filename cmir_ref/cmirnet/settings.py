@@ -35,7 +35,7 @@ class Stage1Schedule(Schedule):
     augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
     average_views: bool = False  # features are the mean over those flips and turns
     dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
-    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1
+    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as label_loss, in eq. 1
     hidden: tuple[
         Annotated[int, Field(ge=1)], ...
     ] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
