@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import runs, workers
+from . import runs
 from .cmirnet.settings import CmirnetSettings
 from .cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
 from .cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
@@ -23,6 +23,7 @@ from .config import load_config
 from .data import load_data, samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
+from .parallel import begin_worker
 from .ranking import galleries
 from .records import PARTS, Run
 from .reports import plots
@@ -69,7 +70,7 @@ def demo(
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in SCENARIOS}
     parts = {}
-    beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
+    beside = ProcessPoolExecutor(1, get_context("spawn"), begin_worker)  # the experiments, during the second run
     try:
         beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():

@@ -34,7 +34,6 @@ ASIDE = {
     "settings_text": {"config", "systems"},
     "errors": set(),
     "packages": set(),
-    "workers": set(),
     "parallel": set(),
 }
 

@@ -292,7 +292,7 @@ def test_a_finished_run_resumed_is_the_same(whole, tmp_path, no_report):
 def test_killed_between_log_and_checkpoint(whole, tmp_path, no_report, monkeypatch):
     """metrics.jsonl is one line ahead of the checkpoint: it is cut."""
     out, data, config = whole()
-    real, saved = params.save, []
+    real, saved = params.save_tensors, []
 
     def save(*args):
         saved.append(1)
@@ -300,12 +300,12 @@ def test_killed_between_log_and_checkpoint(whole, tmp_path, no_report, monkeypat
             raise worlds.Stop
         real(*args)
 
-    monkeypatch.setattr(params, "save", save)
+    monkeypatch.setattr(params, "save_tensors", save)
     with pytest.raises(worlds.Stop):
         runs.train(config, data, tmp_path / "run")
-    _, metadata = params.load(tmp_path / "run" / "checkpoint.safetensors")
+    _, metadata = params.load_tensors(tmp_path / "run" / "checkpoint.safetensors")
     assert len(lines_of(tmp_path / "run")) == int(metadata["lines"]) + 1
-    monkeypatch.setattr(params, "save", real)
+    monkeypatch.setattr(params, "save_tensors", real)
     runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
@@ -343,11 +343,11 @@ def test_half_written_files_do_no_harm(whole, tmp_path, no_report):
 
 def test_a_checkpoint_is_replaced_whole(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.safetensors"
-    params.save(path, {"w": np.ones(3)}, {"n": "1"})
+    params.save_tensors(path, {"w": np.ones(3)}, {"n": "1"})
     monkeypatch.setattr(params.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        params.save(path, {"w": np.zeros(3)}, {"n": "2"})
-    tensors, metadata = params.load(path)
+        params.save_tensors(path, {"w": np.zeros(3)}, {"n": "2"})
+    tensors, metadata = params.load_tensors(path)
     assert tensors["w"].tolist() == [1, 1, 1] and metadata == {"n": "1"}
 
 

@@ -33,10 +33,11 @@ from ..cmirnet.stage1 import init_pretrainer, stage1_task
 from ..cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from ..config import load_config
 from ..data import load
-from ..kernels import adam_step, adam_step_plain
+from ..kernels import adam_step_kernel
 from ..ops.conv import im2col
 from ..ops.sums import column_sum
 from ..retrieval import evaluate_direction
+from ..training.adam import adam_step
 from ..training.inputs import OnDevice, Source, fit_normaliser
 from ..training.loop import new_state, train_epochs
 from .peers import compare
@@ -330,8 +331,8 @@ def same_numbers(xp, size: Size) -> Iterator[Row]:
         arrays = {name: random.random(1000).astype(dtype) for name in ("theta", "g", "m", "v", "decay")}
         settings = {"lr": 1e-2, "rate": 1e-2, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
         there, here = ({name: to_device(a.copy(), to) for name, a in arrays.items()} for to in (xp, np))
-        (adam_step if xp.__name__ == "cupy" else adam_step_plain)(**there, **settings)
-        adam_step_plain(**here, **settings)
+        (adam_step_kernel if xp.__name__ == "cupy" else adam_step)(**there, **settings)
+        adam_step(**here, **settings)
         yield row("Adam's kernel and its twin", dtype, there, here)
         v, y = [random.random((200, 16)).astype(dtype) for _ in "ab"], [random.integers(0, 8, 200) for _ in "ab"]
         there, here = (
@@ -354,7 +355,7 @@ def cost_of_a_call(xp, size: Size) -> Iterator[Row]:
     w, index = xp.ones((128, 128), dtype="float32"), np.arange(64)
     theta = [xp.ones(1000, dtype="float32") for _ in range(4)]
     settings = {"decay": 0.0, "lr": 1e-3, "rate": 1e-3, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
-    step = adam_step if xp.__name__ == "cupy" else adam_step_plain
+    step = adam_step_kernel if xp.__name__ == "cupy" else adam_step
     calls = {
         "x + x": lambda: x + x,
         "x @ w": lambda: x @ w,
@@ -440,7 +441,7 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
         for how, source in (("on the device", placed), ("batch by batch", streamed)):
             name = f"gpu.{m.name}"
             task = stage1_task(config, name, source, train, validation, xp)
-            epoch = one_epoch(task, init_pretrainer(config, name, m.x.shape[1:], len(data.label_names)), xp)
+            epoch = first_epoch(task, init_pretrainer(config, name, m.x.shape[1:], len(data.label_names)), xp)
             note = f"{task.steps_per_epoch} steps of {config.stage1.batch_size}, loss {epoch.parts['loss']:.3g}"
             yield Row(part, f"{m.name}: stage 1, {how}", epoch.seconds, "s", note)
         features[letter] = np.random.default_rng(0).random((size.pairs, config.d_z), dtype=np.float32)
@@ -452,12 +453,12 @@ def an_epoch(xp, size: Size) -> Iterator[Row]:
     network = latent_settings(config, shapes, labels)
     pairs = np.stack([train, train], axis=1)
     task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), dict.fromkeys(labels, validation), xp)
-    epoch = one_epoch(task, init_stage2(config, network, shapes, len(data.label_names)), xp)
+    epoch = first_epoch(task, init_stage2(config, network, shapes, len(data.label_names)), xp)
     note = f"{task.steps_per_epoch} steps of {config.stage2.batch_size}, loss {epoch.parts['loss']:.3g}"
     yield Row(part, "stage 2", epoch.seconds, "s", note)
 
 
-def one_epoch(task, init, xp):
+def first_epoch(task, init, xp):
     """What the loop reports of the first epoch."""
     state, found = new_state(*({k: to_device(v, xp) for k, v in part.items()} for part in init)), []
     train_epochs(task, state, on_epoch=lambda state, epoch: found.append(epoch))

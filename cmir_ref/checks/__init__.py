@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import cmirnet, ops
 from ..backend import get_xp
-from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed
+from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
 from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 from ..cmirnet.many import many_objective, many_objective_backward
@@ -22,6 +22,7 @@ from ..gradcheck import Result, check_gradient
 from ..gradcheck.numeric import random_direction
 from ..hashing.dcmh import dcmh, dcmh_backward, likelihood, likelihood_backward
 from ..hashing.sidhcnn import sidhcnn, sidhcnn_backward
+from ..nets.conv_block import conv_block, conv_block_backward
 from ..nets.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
 from ..nets.feature_pretrainer import (
     FeaturePretrainer,
@@ -32,6 +33,7 @@ from ..nets.feature_pretrainer import (
 from ..nets.head import head, head_backward
 from ..nets.mlp import mlp, mlp_backward
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix
 
 
 class Pair(NamedTuple):
@@ -140,31 +142,31 @@ def _conv_max_pool(rng, factor, n=8, h=6, w=5, c=3, d=2):
     return Pair(partial(ops.fused.conv_max_pool, factor=factor), ops.fused.conv_max_pool_backward, inputs)
 
 
-@declare("batch_norm/train", "ops.batch_norm.batch_norm", form="train")
-@declare("batch_norm/inference", "ops.batch_norm.batch_norm", form="inference")
-@declare("batch_norm/frozen", "ops.batch_norm.batch_norm", form="frozen")
-def _batch_norm(rng, form, n=2, h=3, w=4, c=3):
+@declare("batch_norm/train", "ops.batch_norm.batch_norm", mode="train")
+@declare("batch_norm/inference", "ops.batch_norm.batch_norm", mode="inference")
+@declare("batch_norm/frozen", "ops.batch_norm.batch_norm", mode="frozen")
+def _batch_norm(rng, mode, n=2, h=3, w=4, c=3):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.batch_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.batch_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.batch_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
-@declare("fused/act_norm/train", "ops.fused.act_norm.act_norm", form="train")
-@declare("fused/act_norm/inference", "ops.fused.act_norm.act_norm", form="inference")
-@declare("fused/act_norm/frozen", "ops.fused.act_norm.act_norm", form="frozen")
-def _act_norm(rng, form, n=2, h=3, w=4, c=3):
+@declare("fused/act_norm/train", "ops.fused.act_norm.act_norm", mode="train")
+@declare("fused/act_norm/inference", "ops.fused.act_norm.act_norm", mode="inference")
+@declare("fused/act_norm/frozen", "ops.fused.act_norm.act_norm", mode="frozen")
+def _act_norm(rng, mode, n=2, h=3, w=4, c=3):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.fused.act_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.fused.act_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.fused.act_norm_backward, arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
-@declare("fused/conv_act_norm_pool/train", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="train")
-@declare("fused/conv_act_norm_pool/inference", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="inference")
-@declare("fused/conv_act_norm_pool/frozen", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", form="frozen")
-def _conv_act_norm_pool(rng, form, n=8, h=6, w=4, c=3, d=5):
+@declare("fused/conv_act_norm_pool/train", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="train")
+@declare("fused/conv_act_norm_pool/inference", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="inference")
+@declare("fused/conv_act_norm_pool/frozen", "ops.fused.conv_act_norm_pool.conv_act_norm_pool", mode="frozen")
+def _conv_act_norm_pool(rng, mode, n=8, h=6, w=4, c=3, d=5):
     mean, var = rng.normal(size=d), rng.uniform(0.5, 2, d)
     factor = 2 if min(h, w) > 1 else 1
-    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, form=form)
+    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, mode=mode)
     inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
     return Pair(forward, ops.fused.conv_act_norm_pool_backward, inputs)
 
@@ -207,10 +209,17 @@ def _sigmoid(rng, kind, reduction="mean", n=5, k=4):
     return Pair(forward, ops.sigmoid_cross_entropy_backward, arrays(rng, u=(n, k)))
 
 
-@declare("frobenius/squared", "ops.frobenius.frobenius", norm="squared", reduction="sum")
-@declare("frobenius/unsquared", "ops.frobenius.frobenius", norm="unsquared", reduction="sum")
-@declare("frobenius/mean", "ops.frobenius.frobenius", norm="squared", reduction="mean")
-@declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", norm="unsquared", reduction="mean")
+@declare("cross_entropy/softmax", "ops.cross_entropy.cross_entropy", kind="softmax")
+@declare("cross_entropy/sigmoid", "ops.cross_entropy.cross_entropy", kind="sigmoid")
+def _cross_entropy(rng, kind, n=5, k=4):
+    forward = partial(ops.cross_entropy, targets=_targets(rng, "multi-hot", n, k), kind=kind)
+    return Pair(forward, ops.cross_entropy_backward, arrays(rng, u=(n, k)))
+
+
+@declare("frobenius/squared", "ops.frobenius.frobenius", squared=True, reduction="sum")
+@declare("frobenius/unsquared", "ops.frobenius.frobenius", squared=False, reduction="sum")
+@declare("frobenius/mean", "ops.frobenius.frobenius", squared=True, reduction="mean")
+@declare("frobenius/unsquared-mean", "ops.frobenius.frobenius", squared=False, reduction="mean")
 def _frobenius(rng, n=4, d=3, **reading):
     return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, arrays(rng, x=(n, d)))
 
@@ -235,9 +244,9 @@ def _eq1(rng, kind, target="identity", n=5, k=4, d=3):
     return Pair(forward, cmirnet.pretraining_loss_backward, arrays(rng, logits=(n, k), z=(n, d)))
 
 
-@declare("eq2/squared", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="sum")
-@declare("eq2/unsquared", "cmirnet.eq2_alignment.alignment", norm="unsquared", reduction="sum")
-@declare("eq2/mean", "cmirnet.eq2_alignment.alignment", norm="squared", reduction="mean")
+@declare("eq2/squared", "cmirnet.eq2_alignment.alignment", squared=True, reduction="sum")
+@declare("eq2/unsquared", "cmirnet.eq2_alignment.alignment", squared=False, reduction="sum")
+@declare("eq2/mean", "cmirnet.eq2_alignment.alignment", squared=True, reduction="mean")
 def _eq2(rng, n=4, d=3, **reading):
     return Pair(partial(cmirnet.alignment, **reading), cmirnet.alignment_backward, arrays(rng, v_a=(n, d), v_b=(n, d)))
 
@@ -277,7 +286,7 @@ def _eq4(rng, reduction, n=4, d=3):
 
 @declare("eq5/cross", "cmirnet.eq5_reconstruction.reconstruction", target="cross")
 @declare("eq5/own", "cmirnet.eq5_reconstruction.reconstruction", target="own")
-@declare("eq5/unsquared", "cmirnet.eq5_reconstruction.reconstruction", target="cross", norm="unsquared")
+@declare("eq5/unsquared", "cmirnet.eq5_reconstruction.reconstruction", target="cross", squared=False)
 @declare("eq5/mean", "cmirnet.eq5_reconstruction.reconstruction", target="cross", reduction="mean")
 def _eq5(rng, n=4, d=3, **reading):
     forward = partial(cmirnet.reconstruction, **reading)
@@ -433,6 +442,24 @@ def _feature_pretrainer(rng, n=4, c=7, p=6, d=5, k=3):
 
     forward = lambda p, x: feature_pretrainer(p, x, arch=arch, mode="train", masks=masks)  # noqa: E731
     return network_pair(forward, backward, jitter(rng, params), arrays(rng, x=(n, c)))
+
+
+@declare("conv_block/paper", "nets.conv_block.conv_block", network=True, fused=False)
+@declare("conv_block/paper/fused", "nets.conv_block.conv_block", network=True, fused=True)
+@declare("conv_block/released", "nets.conv_block.conv_block", network=True, order="conv-act-norm-pool", fused=False)
+@declare(
+    "conv_block/released/fused",
+    "nets.conv_block.conv_block",
+    network=True,
+    order="conv-act-norm-pool",
+    fused=True,
+    mode="inference",
+)
+def _conv_block(rng, fused, order="conv-pool-act-norm", mode="train", n=8, h=6, w=4, c=3, d=5):
+    settings = {"pool": 2 if min(h, w) > 1 else 1, "order": order, "mode": mode, "slope": 0.2, "fused": fused}
+    forward = partial(conv_block, mean=rng.normal(size=d), var=rng.uniform(0.5, 2, d), **settings)
+    inputs = arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
+    return Pair(forward, conv_block_backward, inputs)
 
 
 def _pools(h, w):
@@ -619,8 +646,8 @@ def _end_to_end(rng, n=6, h=4, w=4, p=5, q=3, r=4, c=3, f=5, d=3, k=4):
     masks |= {name: rng.random((n, f)) > 0.3 for name in FRONTS}
     front_a, _ = init_conv_pretrainer(conv, (h, w, 1), f, k, rng)
     front_b, _ = init_feature_pretrainer(dense, (c,), f, k, rng)
-    params = prefixed("latent", latent)
-    params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
+    params = add_prefix("latent", latent)
+    params |= add_prefix("front_a", jitter(rng, front_a)) | add_prefix("front_b", jitter(rng, front_b))
     x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _labels(rng, n, k)
 
     def forward(p):

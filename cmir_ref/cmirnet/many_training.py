@@ -76,7 +76,8 @@ def many_task(
                 scores[direction] = evaluate_direction(v[p], own, v[q], own, distance=config.distance)["map"] or 0.0
         return scores | {"score": float(np.mean(list(scores.values())))}
 
-    return Task("stage2", schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task("stage2", schedule, steps, batches, gradients, validate, lr_setting="stage2.lr")
 
 
 def _embedded(network: LatentSettings, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[Array]:

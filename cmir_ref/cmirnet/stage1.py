@@ -70,7 +70,8 @@ def stage1_task(
         out = apply_pretrainer(network, params, buffers, source, validation, xp)
         return classification_scores(out.logits, to_device(source.labels[validation], xp))
 
-    return Task(name, schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task(name, schedule, steps, batches, gradients, validate, lr_setting="stage1.lr")
 
 
 def apply_pretrainer(

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..backend import Array, generator, to_device
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix, below
 from ..retrieval import evaluate_direction
 from ..training.inputs import Source, epoch_batches, steps_per_epoch, thinned
 from ..training.loop import Task
-from .end_to_end import end_to_end, end_to_end_backward, prefixed, under
+from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
 from .latent import Latent, encode, init_latent
 from .objective import objective, objective_backward
@@ -72,10 +73,10 @@ def init_stage2(
     params, buffers = {}, {}
     for m, shape in shapes.items():
         front, statistics = init_pretrainer(settings, f"front_{m}", shape, classes)
-        params |= prefixed(f"front_{m}", front)
-        buffers |= prefixed(f"front_{m}", statistics)
+        params |= add_prefix(f"front_{m}", front)
+        buffers |= add_prefix(f"front_{m}", statistics)
     latent, _ = init_latent(network.arch, (settings.d_z,) * len(shapes), classes, rng, settings.bias_init)
-    return params | prefixed("latent", latent), buffers
+    return params | add_prefix("latent", latent), buffers
 
 
 def stage2_task(
@@ -140,7 +141,8 @@ def stage2_task(
         batches,
         gradients_with_fronts if network.fronts else gradients,
         validate,
-        ((),) if settings.update == "together" else alternating_groups("latent." if network.fronts else ""),
+        () if settings.update == "together" else alternating_groups("latent." if network.fronts else ""),
+        lr_setting="stage2.lr",
     )
 
 
@@ -174,6 +176,6 @@ def embed(
         return encode(params, letter, source.on(xp).read(index), arch=network.arch)[0]
     front, name = network.fronts[letter], f"front_{letter}"
     out = apply_pretrainer(
-        front, under(name, params), under(name, buffers), source, index, xp, average_views=average_views
+        front, below(name, params), below(name, buffers), source, index, xp, average_views=average_views
     )
-    return encode(under("latent", params), letter, out.z, arch=network.arch)[0]
+    return encode(below("latent", params), letter, out.z, arch=network.arch)[0]

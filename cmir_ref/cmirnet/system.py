@@ -220,8 +220,8 @@ def encode(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
 
 def trained(run: Run, stage: str, xp: Any = np) -> tuple[dict[str, Array], dict[str, Array]]:
     """(params, buffers) that a stage of the run ended with, as arrays of `xp`."""
-    tensors = below(stage, run.tensors)
-    return tuple({k: to_device(v, xp) for k, v in below(kind, tensors).items()} for kind in ("params", "buffers"))
+    tensors = below(stage, run.tensors, "/")
+    return tuple({k: to_device(v, xp) for k, v in below(kind, tensors, "/").items()} for kind in ("params", "buffers"))
 
 
 def vectors(items: Items) -> np.ndarray:

@@ -50,7 +50,7 @@ def cached_radar(count: int, *, seed: int = 0, progress: bool = False) -> Path:
         from .world.radar import radar
 
         items = [(seed, k, k % len(LABEL_NAMES)) for k in range(count)]
-        params.save(folder / RADAR, {"x": np.stack(list(world.generate(radar, items, progress=progress)))})
+        params.save_tensors(folder / RADAR, {"x": np.stack(list(world.generate(radar, items, progress=progress)))})
 
     return _cached("radar", count, seed, write)
 
@@ -60,7 +60,7 @@ def load_radar(count: int, *, seed: int = 0, progress: bool = False) -> Modality
 
     Raises `InputError` as `cached_radar`, and for a file that is damaged.
     """
-    tensors, _ = params.load(cached_radar(count, seed=seed, progress=progress) / RADAR)
+    tensors, _ = params.load_tensors(cached_radar(count, seed=seed, progress=progress) / RADAR)
     labels = np.arange(count) % len(LABEL_NAMES)
     ids = tuple(map(str, range(count)))
     return Modality("radar", "image", tensors["x"], labels, ids, None, np.array(LABEL_NAMES)[labels])

@@ -29,9 +29,8 @@ from ..data.locate import data_folder
 from ..errors import InputError
 from ..nets.head import PretrainerOutput
 from ..packages import installed
-from ..parallel import cores
+from ..parallel import begin_worker, cores
 from ..training.folder import Folder, write_text
-from ..workers import begin
 from .worlds import REAL, Scale
 
 VERSION = 1  # raise it whenever a cell would come out differently (by more than the order of a sum)
@@ -260,7 +259,7 @@ def _begin(started: Any, jobs: int) -> None:
 
     What it had begun when it was interrupted is left to the next start.
     """
-    begin()
+    begin_worker()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
             place, started.value = started.value, started.value + 1

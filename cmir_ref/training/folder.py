@@ -79,7 +79,7 @@ class Folder:
         folder.seconds = float(metadata["seconds"])
         folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
-            folder.current = metadata["stage"], _unpack(below("current", tensors), json.loads(metadata["state"]))
+            folder.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
         folder.history = read_history(path)[: int(metadata["lines"])]
         write_text(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
         return folder
@@ -111,8 +111,8 @@ class Folder:
             self.tensors[f"{task.name}/done"] = np.array([best.best_epoch])
             self.current = None
             self._save()
-        best = below(task.name, self.tensors)
-        return tuple({k: to_device(v, xp) for k, v in below(kind, best).items()} for kind in ("params", "buffers"))
+        best = below(task.name, self.tensors, "/")
+        return tuple({k: to_device(v, xp) for k, v in below(kind, best, "/").items()} for kind in ("params", "buffers"))
 
     def _log(self, epoch: Epoch) -> None:
         self.history.append(epoch._asdict())
@@ -137,7 +137,7 @@ class Folder:
             "data": self.data,
             "seconds": repr(self.seconds),
         }
-        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
+        storage.save_tensors(self.path / "checkpoint.safetensors", tensors, metadata)
 
 
 def _moved(field: Any, xp) -> Any:
@@ -161,12 +161,14 @@ def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
     params = ("params", "buffers", "best_params", "best_buffers")
-    return State(**{name: by_name(below(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars)
+    return State(
+        **{name: by_name(below(name, tensors, "/")) for name in params}, m=tensors["m"], v=tensors["v"], **scalars
+    )
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a run's checkpoint; raises `InputError` where it is missing, damaged or something else."""
-    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    tensors, metadata = storage.load_tensors(path / "checkpoint.safetensors")
     if not {"stage", "state", "lines", "data", "seconds"} <= metadata.keys():
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
     if not any("/front_" in name for name in tensors):  # earlier versions wrote "latent." without any pretrainer beside

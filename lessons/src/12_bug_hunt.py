@@ -115,7 +115,7 @@ def another_epsilon(dy, cache):
 
 def zero_by_zero(dy, cache):
     with np.errstate(all="ignore"):
-        return cache.x * (dy / cache.norm)
+        return cache.x * (dy / cache.root)
 
 
 # %% tags=["folded"]
@@ -132,7 +132,7 @@ def normed(n, c):
 
 
 def frozen(x, gamma, beta):
-    return batch_norm(x, gamma, beta, form="frozen")
+    return batch_norm(x, gamma, beta, mode="frozen")
 
 
 def cross_entropy(u):
@@ -144,7 +144,7 @@ def pool(x):
 
 
 def unsquared(x):
-    return frobenius(x, norm="unsquared")
+    return frobenius(x, squared=False)
 
 
 ONES = {"gamma": 1.0, "beta": 0.0}

@@ -96,7 +96,7 @@ def _train(config, network, kind, task, params, buffers) -> Trained:
     watched = task._replace(gradients=gradients, validate=lambda params, buffers: {"score": 0.0})
     double, buffers = ({k: v.astype(np.float64) for k, v in arrays.items()} for arrays in (params, buffers))
     train_epochs(watched, new_state(double, buffers))
-    assert len(losses) == EPOCHS * STEPS * len(task.groups)
+    assert len(losses) == EPOCHS * STEPS * max(len(task.alternating), 1)
     return Trained(config, network, kind, task, double, batches, losses)
 
 

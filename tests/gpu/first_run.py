@@ -20,7 +20,8 @@ import numpy as np
 from cmir_ref.backend import library, to_device, to_host
 from cmir_ref.bench import gpu
 from cmir_ref.bench.steps import SHAPES, conv_step, latent_step
-from cmir_ref.kernels import adam_step, adam_step_plain
+from cmir_ref.kernels import adam_step_kernel
+from cmir_ref.training.adam import adam_step
 
 TINY = gpu.Size((("mul", "paper"), ("mul", "released-frozen")), (3,), 2**16, 32, pairs=16, scenes=8, turns=2, seconds=0)
 SHORT = gpu.SIZE._replace(pairs=20_000, turns=3, seconds=0.3)
@@ -33,8 +34,8 @@ def one(xp) -> int:
     arrays = [random.random(1000) for _ in range(4)]
     settings = {"decay": 0.1, "lr": 1e-2, "rate": 1e-2, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
     there, here = ([to_device(a.copy(), to) for a in arrays] for to in (xp, np))
-    (adam_step if xp.__name__ == "cupy" else adam_step_plain)(*there, **settings)
-    adam_step_plain(*here, **settings)
+    (adam_step_kernel if xp.__name__ == "cupy" else adam_step)(*there, **settings)
+    adam_step(*here, **settings)
     worst["Adam's kernel"] = max(np.abs(to_host(a) - b).max() for a, b in zip(there, here, strict=True))
     for name, make in {
         "stage 1": partial(conv_step, SHAPES["mul"], "paper", 2),

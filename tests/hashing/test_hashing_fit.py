@@ -9,15 +9,15 @@ from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
 from cmir_ref.hashing.baselines import class_probabilities
 from cmir_ref.hashing.cca import cca
-from cmir_ref.hashing.codes import centred_signs, codes, project, storage_bits
+from cmir_ref.hashing.codes import centred_signs, codes, project_features, storage_bits
 from cmir_ref.hashing.dcmh import hash_codes, init_hash_network
-from cmir_ref.hashing.fit import Settings, fit_dcmh, fit_sidhcnn
+from cmir_ref.hashing.fit import HashingSettings, fit_dcmh, fit_sidhcnn
 from cmir_ref.hashing.scm import scm_orthogonal, scm_sequential
 from cmir_ref.retrieval import evaluate_direction
 from cmir_ref.retrieval.translation import through_pairs
 from cmir_ref.training.inputs import epoch_batches
 
-SMALL = Settings(bits=4, hidden=6, gamma=0.7, eta=0.3, mu=0.6, epochs=2, batch_size=5, lr=0.01, seed=3)
+SMALL = HashingSettings(bits=4, hidden=6, gamma=0.7, eta=0.3, mu=0.6, epochs=2, batch_size=5, lr=0.01, seed=3)
 FITS = pytest.mark.parametrize("fit", [fit_dcmh, fit_sidhcnn])
 
 
@@ -108,7 +108,7 @@ def test_every_setting_changes_the_result(fit):
     data = vectors(20)
     unread = {"mu"} if fit is fit_dcmh else set()
     expected = fit(*data, SMALL).a.flat
-    for name in Settings._fields:
+    for name in HashingSettings._fields:
         found = fit(*data, SMALL._replace(**{name: getattr(SMALL, name) * 2})).a.flat
         assert (found.shape == expected.shape and np.array_equal(found, expected)) == (name in unread), name
 
@@ -159,7 +159,7 @@ def linear(fit, read):
 
 
 def network(fit):
-    settings = Settings(bits=8, hidden=32, epochs=60, batch_size=32, lr=3e-3)
+    settings = HashingSettings(bits=8, hidden=32, epochs=60, batch_size=32, lr=3e-3)
     return linear(lambda a, b, y: fit(a, b, y, settings), lambda z, params: hash_codes(params, z))
 
 
@@ -179,7 +179,7 @@ METHODS = {  # name: (embeddings of the test pairs, bits of one)
     "SCM, sequential": (linear(lambda *x: scm_sequential(*x, 8), codes), 8),
     "DCMH": (network(fit_dcmh), 8),
     "SIDHCNN, reconstruction": (network(fit_sidhcnn), 8),
-    "CCA": (linear(lambda a, b, y: cca(a, b, 3), project), 96),
+    "CCA": (linear(lambda a, b, y: cca(a, b, 3), project_features), 96),
     "CCA, signs": (linear(lambda a, b, y: cca(a, b, 3), codes), 3),
     "neighbours in Z": (lambda a, b, y: (through_pairs(a[TEST], a[TRAIN], b[TRAIN]), b[TEST]), 256),
     "class probabilities": (probabilities, 128),

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...backend import generator
 from ...cmirnet import published
-from ...cmirnet.end_to_end import under
 from ...cmirnet.stages import init_stage2
 from ...config import Config, to_toml
 from ...data import pairs_of
+from ...params import below as under
 from ...reports.plots import COLOURS, _axes, _plain
 from ...reports.replication import Figure, Line, Score, Section, Table, Verdict
 from ...reports.replication_plots import drawn

@@ -19,9 +19,11 @@ from ...config import Config
 from ...data import pairs_of
 from ...hashing.baselines import class_probabilities
 from ...hashing.cca import RIDGE, cca
-from ...hashing.codes import centred_signs, codes, project, storage_bits
+from ...hashing.codes import centred_signs, codes, storage_bits
+from ...hashing.codes import project_features as project
 from ...hashing.dcmh import hash_codes
-from ...hashing.fit import Settings, fit_dcmh, fit_sidhcnn
+from ...hashing.fit import HashingSettings as Settings
+from ...hashing.fit import fit_dcmh, fit_sidhcnn
 from ...hashing.scm import scm_orthogonal, scm_sequential
 from ...reports.plots import COLOURS, _axes, _plain
 from ...reports.replication import Figure, Line, Score, Section, Table, Verdict, points, signed
