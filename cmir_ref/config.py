@@ -26,10 +26,10 @@ class SettingsTable(BaseModel):
 class Schedule(SettingsTable):
     """How long and how fast a stage learns."""
 
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(64, ge=1)
-    lr: float = Field(1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
+    epochs: int = Field(40, ge=1)  # passes over the training part
+    batch_size: int = Field(64, ge=1)  # samples of a step, or pairs
+    lr: float = Field(1e-3, gt=0)  # Adam's rate
+    schedule: Literal["constant", "cosine"] = "cosine"  # cosine: falls to 0 over the epochs
     warmup: float = Field(0.0, ge=0, lt=1)  # share of the steps over which lr rises from 0
     weight_decay: float = Field(0.0, ge=0)  # decoupled, on matrices and kernels only
     keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
@@ -47,13 +47,13 @@ class SharedSettings(SettingsTable):
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
-    band_axis: int | None = None
-    protocol: Literal["auto", "voices", "recordings", "paper"] = "auto"
-    gallery: Literal["test", "train", "all"] = "test"
-    test_share: float = Field(0.3, gt=0, lt=1)
-    validation_share: float = Field(0.1, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
-    distance: Literal["euclidean", "released"] = "euclidean"
+    band_axis: int | None = None  # likewise, the axis of MUL's bands
+    protocol: Literal["auto", "voices", "recordings", "paper"] = "auto"  # auto: voices where they are known, else paper
+    gallery: Literal["test", "train", "all"] = "test"  # the part that is searched; all: code
+    test_share: float = Field(0.3, gt=0, lt=1)  # of all samples
+    validation_share: float = Field(0.1, gt=0, lt=1)  # of what is not the test part
+    seed: int = Field(0, ge=0)  # of every random draw of the run
+    distance: Literal["euclidean", "released"] = "euclidean"  # released: code, which is not Euclidean
 
     @property
     def loss_weights(self) -> dict[str, float]:

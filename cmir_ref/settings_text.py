@@ -9,6 +9,7 @@ import inspect
 import io
 import textwrap
 import tokenize
+from collections.abc import Mapping
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -25,7 +26,6 @@ A run has all of these. A preset (`cmir-ref presets`) sets some, and `--set key=
 A comment with the word "paper" or "code" marks a setting on which the paper and its released code disagree; what each
 of them says is in [paper_and_code.md](paper_and_code.md). A default is what holds where a preset says nothing. It is no
 advice: what works best is in the presets without a suffix, with the reason behind each line.
-
 """
 SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))  # bounds as pydantic keeps them
 
@@ -62,15 +62,24 @@ def settings_table(settings: list[Setting]) -> str:
     return "\n".join(lines)
 
 
-def settings_page(model: type[BaseModel]) -> str:
-    """docs/settings.md."""
-    everything = list_settings(model)
-    tables = {name: field.annotation for name, field in model.model_fields.items() if _is_table(field.annotation)}
-    lines = [HEAD + settings_table([s for s in everything if s.name.split(".")[0] not in tables])]
-    for name, table in tables.items():
-        rows = [s for s in everything if s.name.startswith(f"{name}.")]
-        lines += ["", f"## `{name}`", "", " ".join(inspect.getdoc(table).split()), "", settings_table(rows)]
-    return "\n".join(lines) + "\n"
+def settings_page(shared: type[BaseModel], systems: Mapping[str, type[BaseModel]]) -> str:
+    """docs/settings.md: what all systems share, then what each adds or narrows, a table of settings a section."""
+    common = {s.name: s for s in list_settings(shared)}
+    parts = [HEAD, "## Shared by all systems", "", _paragraph(shared), "", settings_table(list(common.values()))]
+    for name, model in systems.items():
+        added = [s for s in list_settings(model) if s != common.get(s.name)]
+        tables = {n: field.annotation for n, field in model.model_fields.items() if _is_table(field.annotation)}
+        parts += ["", f"## `{name}`", "", _paragraph(model), ""]
+        parts.append(settings_table([s for s in added if s.name.split(".")[0] not in tables]))
+        for table, annotation in tables.items():
+            rows = [s for s in added if s.name.startswith(f"{table}.")]
+            parts += ["", f"### `{table}`", "", _paragraph(annotation), "", settings_table(rows)]
+    return "\n".join(parts) + "\n"
+
+
+def _paragraph(model: type[BaseModel]) -> str:
+    """What a class says of itself."""
+    return " ".join(inspect.getdoc(model).split())
 
 
 def _is_table(annotation: Any) -> bool:
@@ -93,7 +102,8 @@ def _comments(model: type[BaseModel]) -> dict[str, str]:
         for node in ast.parse(source).body[0].body:
             if isinstance(node, ast.AnnAssign):
                 lines = range(node.lineno, node.end_lineno + 1)
-                comments[node.target.id] = " ".join(by_line[n] for n in lines if n in by_line)
+                comment = " ".join(by_line[n] for n in lines if n in by_line)
+                comments[node.target.id] = comment or comments.get(node.target.id, "")
     return comments
 
 
@@ -124,6 +134,7 @@ def _shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
+    from .config import SharedSettings
     from .systems import SYSTEMS
 
-    print(settings_page(SYSTEMS["cmirnet"].settings), end="")
+    print(settings_page(SharedSettings, {name: system.settings for name, system in SYSTEMS.items()}), end="")

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source: DESIGN 1 and 2."""
+"""The rules of the house, read from the source (docs/design.md)."""
 
 import ast
 from pathlib import Path
@@ -31,7 +31,7 @@ ASIDE = {
     "files": set(),
     "records": set(),
     "equations": set(),
-    "settings_text": {"systems"},
+    "settings_text": {"config", "systems"},
     "errors": set(),
     "packages": set(),
     "parallel": set(),

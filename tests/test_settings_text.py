@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from pydantic import BaseModel, Field
 
-from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import SharedSettings
 from cmir_ref.settings_text import Setting, list_settings, settings_page, settings_table
+from cmir_ref.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,11 +20,16 @@ class Inner(BaseModel):
 
 
 class Base(BaseModel):
-    kind: Literal["one", "two"]  # of the thing
+    """What all have."""
+
+    kind: str  # of the thing
     count: int | None = Field(None, ge=1)
 
 
 class Outer(Base):
+    """What one has."""
+
+    kind: Literal["one", "two"]
     sizes: tuple[  # of the layers,
         int, ...
     ] = (3, 4)  # the first one first
@@ -48,6 +55,20 @@ def test_table_is_markdown_that_shows_every_sign():
     ]
 
 
+def test_a_page_shows_what_is_shared_once_and_what_is_narrowed_twice():
+    page = settings_page(Base, {"outer": Outer})
+    shared, own, inner = page.split("\n## ")[1], page.split("\n## ")[2].split("\n### ")[0], page.split("\n### ")[1]
+    assert "| `kind` | text |  | of the thing |" in shared and "| `count` |" in shared and "What all have." in shared
+    assert "| `kind` | `one`, `two` |  | of the thing |" in own and "| `count` |" not in own and "| `sizes` |" in own
+    assert "A table." in inner and "| `inner.rate` |" in inner and "inner.rate" not in own
+
+
 def test_the_page_is_in_step():
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == settings_page(CmirnetSettings), "run: python -m cmir_ref.settings_text > docs/settings.md"
+    systems = {name: system.settings for name, system in SYSTEMS.items()}
+    assert page == settings_page(SharedSettings, systems), "run: python -m cmir_ref.settings_text > docs/settings.md"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_setting_says_what_it_is(system):
+    assert [s.name for s in list_settings(SYSTEMS[system].settings) if not s.comment] == []

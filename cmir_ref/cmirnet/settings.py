@@ -14,9 +14,9 @@ class OrthogonalitySettings(SettingsTable):
     """The second term of eq. 1."""
 
     target: Literal["identity", "ones", "off"] = "identity"  # ones: the literal text; off: code
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(1.0, ge=0)  # of that term; 0 leaves it out
     scaled: bool = False  # ‖ZᵀZ/N − I‖² instead of ‖ZᵀZ − I‖²
-    before_relu: bool = False
+    before_relu: bool = False  # on Z before its ReLU
 
 
 class WeightSettings(SettingsTable):
@@ -35,7 +35,7 @@ class Stage1Schedule(Schedule):
     augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
     average_views: bool = False  # features are the mean over those flips and turns
     dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
-    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1
+    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as label_loss, in eq. 1
     hidden: tuple[
         Annotated[int, Field(ge=1)], ...
     ] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
@@ -50,10 +50,10 @@ class Stage2Schedule(Schedule):
 class CmirnetSettings(SharedSettings):
     """Every setting of a run of CMIR-NET."""
 
-    scenario: Literal["pan-mul", "image-speech"]
+    scenario: Literal["pan-mul", "image-speech"]  # a is PAN and b MUL, or a is the image and b speech
 
-    d_z: int = Field(128, ge=1)
-    d_v: int = Field(64, ge=1)
+    d_z: int = Field(128, ge=1)  # width of the features Z
+    d_v: int = Field(64, ge=1)  # width of the embeddings V; paper and code: 64 for pan-mul, 128 for image-speech
     normalise_inputs: Literal["standardise", "centre", "none"] = "standardise"  # none: code
     normalise_features: Literal["standardise", "scale", "none"] = "none"  # of Z, before stage 2
     bias_init: Literal["zero", "xavier"] = "zero"  # xavier: code
@@ -66,20 +66,20 @@ class CmirnetSettings(SharedSettings):
     encoder_depth: int = Field(3, ge=1)  # paper 3, code 1
     decoder_depth: int = Field(3, ge=1)  # paper 3, code 1
     encoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # relu: paper and code; hidden: V is linear
-    decoder_activation: Literal["relu", "hidden", "linear"] = "relu"
+    decoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # likewise
     latent_dropout: Literal["none", "a", "b", "both"] = "none"  # code: a (PAN) for pan-mul, b (speech) for image-speech
     classifier: Literal["shared", "concatenated", "separate"] = "shared"  # separate: code
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "softmax"  # by-modality: sigmoid where multi-label
-    head_decay: float = Field(0.0, ge=0)
+    head_decay: float = Field(0.0, ge=0)  # of ‖w‖² of classifier and decoders; not in paper or code
 
     weights: WeightSettings = WeightSettings()
-    reduction: Literal["sum", "mean"] = "mean"
+    reduction: Literal["sum", "mean"] = "mean"  # of L₂, L₄, L₅ over the pairs of a batch; sum: as printed
     decoder_target: Literal["cross", "own"] = "cross"  # own: speech code
-    target_gradient: Literal["stop", "flow"] = "stop"
+    target_gradient: Literal["stop", "flow"] = "stop"  # whether Z learns as a decoder's target; flow: speech code
     frobenius: Literal["squared", "unsquared"] = "squared"  # unsquared: code
-    alpha: float = Field(0.0, ge=0)
-    alpha_reading: Literal["elementwise", "norm", "released"] = "norm"
-    regularized_layers: Literal["all", "last"] = "all"
+    alpha: float = Field(0.0, ge=0)  # of eq. 7; paper: 0 for DSRSID, 1 for UC Merced
+    alpha_reading: Literal["elementwise", "norm", "released"] = "norm"  # elementwise: paper; released: code; norm: ours
+    regularized_layers: Literal["all", "last"] = "all"  # encoder matrices that enter R; last: code
 
     stages: Literal["separate", "joint", "end-to-end"] = "separate"  # joint: speech code; end-to-end: ablation
     update: Literal["together", "alternating"] = "together"  # alternating: Algorithm 1
