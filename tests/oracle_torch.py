@@ -305,7 +305,7 @@ def _eq6(s, x):
 
 
 def _end_to_end(s, x):
-    readings = checks.READINGS["default"]._replace(target_gradient="flow")
+    readings = checks.cmirnet.EQ6_READINGS["default"]._replace(target_gradient="flow")
     settings = {"arch": s.arch, "weights": s.WEIGHTS, "readings": readings, "masks": each(s.masks)}
     return end_to_end(x, each(s.x), each(s.y), s.fronts, **settings)[0]
 

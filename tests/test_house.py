@@ -24,7 +24,7 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"backend", "kernels"},
 ]
 ASIDE = {
-    "params": {"backend"},
+    "params": {"backend", "files"},
     "gradcheck": {"backend"},
     "config": {"systems"},  # which validates a preset: asked for by name, when one is loaded
     "contract": set(),
@@ -35,6 +35,7 @@ ASIDE = {
     "errors": set(),
     "packages": set(),
     "parallel": set(),
+    "progress": set(),
 }
 
 

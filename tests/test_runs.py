@@ -322,7 +322,7 @@ def test_killed_before_the_first_checkpoint(whole, tmp_path, no_report):
 def test_killed_before_the_settings_were_written(whole, tmp_path, no_report):
     out, data, config = whole()
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.toml.tmp").write_text("scena")
+    (tmp_path / "run" / ".config.toml.123-0a1b2c3d.tmp").write_text("scena")
     runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [f for f in FILES if f != "report.html"]
@@ -332,8 +332,8 @@ def test_half_written_files_do_no_harm(whole, tmp_path, no_report):
     out, data, config = whole()
     with pytest.raises(worlds.Stop):
         runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.b", 2))
-    for name in ("checkpoint.tmp", "metrics.jsonl.tmp"):
-        (tmp_path / "run" / name).write_bytes(b"\x00half")
+    for name in ("checkpoint.safetensors", "embeddings.npz", "metrics.jsonl"):
+        (tmp_path / "run" / f".{name}.123-0a1b2c3d.tmp").write_bytes(b"\x00half")
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
         file.write('{"stage": "stage1.b", "epo')
     runs.train(config, data, tmp_path / "run", resume=True)
@@ -344,8 +344,8 @@ def test_half_written_files_do_no_harm(whole, tmp_path, no_report):
 def test_a_checkpoint_is_replaced_whole(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.safetensors"
     params.save_tensors(path, {"w": np.ones(3)}, {"n": "1"})
-    monkeypatch.setattr(params.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: cannot be written \(disk full\)"):
         params.save_tensors(path, {"w": np.zeros(3)}, {"n": "2"})
     tensors, metadata = params.load_tensors(path)
     assert tensors["w"].tolist() == [1, 1, 1] and metadata == {"n": "1"}

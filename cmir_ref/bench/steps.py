@@ -1,7 +1,7 @@
 """One training step, ours and PyTorch's, from the same start: what `conv`, `latent` and `gpu` time.
 
 Stage 1 is loss (eq. 1), gradients and Adam of the convolution pretrainer; stage 2 eq. 6 with every loss on, 128 → 64,
-depth 3, cross decoders, a shared classifier, α = 1 drawn to by the norms.
+depth 3, cross decoders, a shared classifier, α = 1 read by the norms.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ ORDERS = {  # block order, batch normalisation
 }
 ENTRIES = [*(("pan", order) for order in ORDERS), ("mul", "paper"), ("mul", "released-frozen")]
 LAYOUTS = ("contiguous_format", "channels_last")  # of PyTorch's arrays: the better one counts
-FEATURES, CLASSES, RATE = 128, 8, 1e-3
+BATCH, FEATURES, CLASS_COUNT, LEARNING_RATE = 64, 128, 8, 1e-3
 CHECKED = 8  # samples whose gradients are compared, in float64: in float32 rounding decides some winner of a pool
 
 
@@ -40,21 +40,21 @@ class Step(NamedTuple):
 # ---- ours -----------------------------------------------------------------------------------------------------------
 
 
-def drawn(shape: tuple[int, int, int], order: str, batch: int, dtype: str = "float32"):
+def draw_conv(shape: tuple[int, int, int], order: str, batch: int, dtype: str = "float32"):
     """(network, params, buffers, x, y, mask) of stage 1, the same for every side."""
     block_order, norm = ORDERS[order]
     network = choose_pretrainer(shape, block_order=block_order, batch_norm=norm, dropout=0.5)
-    random = np.random.default_rng(0)
-    params, buffers = network.init(network.arch, shape, FEATURES, CLASSES, random)
-    x = random.standard_normal((batch, *shape), dtype=np.float32)
-    y, mask = random.integers(0, CLASSES, batch), random.random((batch, FEATURES)) > 0.5
+    rng = np.random.default_rng(0)
+    params, buffers = network.init(network.arch, shape, FEATURES, CLASS_COUNT, rng)
+    x = rng.standard_normal((batch, *shape), dtype=np.float32)
+    y, mask = rng.integers(0, CLASS_COUNT, batch), rng.random((batch, FEATURES)) > 0.5
     cast = [{k: value.astype(np.float32).astype(dtype) for k, value in part.items()} for part in (params, buffers)]
     return network, *cast, x.astype(dtype), y, mask
 
 
 def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype: str = "float32") -> Step:
     """Stage 1 on arrays of `xp`."""
-    network, *tensors, x, y, mask = drawn(shape, order, batch, dtype)
+    network, *tensors, x, y, mask = draw_conv(shape, order, batch, dtype)
     params, buffers = ({name: to_device(v, xp) for name, v in part.items()} for part in tensors)
     params, x, y, mask = Params(params), *(to_device(part, xp) for part in (x, y, mask))
 
@@ -67,20 +67,20 @@ def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype:
     return Step(gradients, _with_adam(params, gradients, xp))
 
 
-def drawn_latent(batch: int, dtype: str = "float32"):
+def draw_latent(batch: int, dtype: str = "float32"):
     """(network, params, z, y) of stage 2 as preset `pan-mul` has it, without dropout; float32 values in any dtype."""
-    config, random = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
-    z = [random.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
-    y = [random.integers(0, CLASSES, batch) for _ in "ab"]
+    config, rng = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
+    z = [rng.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
+    y = [rng.integers(0, CLASS_COUNT, batch) for _ in "ab"]
     shapes = dict.fromkeys("ab", (FEATURES,))
     network = latent_settings(config, shapes, dict(zip("ab", y, strict=True)))
-    params, _ = init_stage2(config, network, shapes, CLASSES)
+    params, _ = init_stage2(config, network, shapes, CLASS_COUNT)
     return network, {name: value.astype(np.float32).astype(dtype) for name, value in params.items()}, z, y
 
 
 def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
     """Stage 2 on arrays of `xp`."""
-    network, params, z, y = drawn_latent(batch, dtype)
+    network, params, z, y = draw_latent(batch, dtype)
     params = Params({name: to_device(v, xp) for name, v in params.items()})
     z, y = (tuple(to_device(part, xp) for part in both) for both in (z, y))
 
@@ -100,9 +100,9 @@ def _with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
     def step():
         nonlocal count
         count += 1
-        found = gradients()
-        del found["loss"]
-        adam(params.flat, flatten(found, params), m, v, count, RATE)
+        grads = gradients()
+        del grads["loss"]
+        adam(params.flat, flatten(grads, params), m, v, count, LEARNING_RATE)
 
     return step
 
@@ -115,7 +115,7 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
     import torch
     from torch.nn import functional
 
-    network, params, _, x, y, mask = drawn(shape, order, batch)
+    network, params, _, x, y, mask = draw_conv(shape, order, batch)
     arch, memory = network.arch, getattr(torch, layout)
 
     def there(array):
@@ -150,9 +150,9 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
     def gradients(n):  # in float64: float32 changes winners of the pools
         exact = _in_float64(leaves)
         statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
-        found = {"loss": backward(exact, x[:n].double(), statistics).detach()}
-        found |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return _as_numpy(found)
+        results = {"loss": backward(exact, x[:n].double(), statistics).detach()}
+        results |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
+        return _as_numpy(results)
 
     return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
 
@@ -162,7 +162,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
     import torch
     from torch.nn import functional
 
-    network, params, z, y = drawn_latent(batch)
+    network, params, z, y = draw_latent(batch)
     weights, alpha = network.weights, network.readings.alpha
     leaves = {name: torch.from_numpy(value).to(device).clone().requires_grad_() for name, value in params.items()}
     z, y = ([torch.from_numpy(part).to(device) for part in both] for both in (z, y))
@@ -193,8 +193,8 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
 
     def gradients(n):
         exact = _in_float64(leaves)
-        found = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
-        return _as_numpy(found | {name: leaf.grad for name, leaf in exact.items()})
+        results = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
+        return _as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
 
     return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, z)))
 
@@ -203,14 +203,14 @@ def _in_float64(leaves: dict) -> dict:
     return {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
 
 
-def _as_numpy(found: dict) -> dict[str, np.ndarray]:
-    return {name: value.cpu().numpy().copy() for name, value in found.items()}
+def _as_numpy(results: dict) -> dict[str, np.ndarray]:
+    return {name: value.cpu().numpy().copy() for name, value in results.items()}
 
 
 def _with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
     import torch
 
-    optimiser = torch.optim.Adam(leaves.values(), RATE, fused=True)
+    optimiser = torch.optim.Adam(leaves.values(), LEARNING_RATE, fused=True)
 
     def step():
         optimiser.zero_grad()

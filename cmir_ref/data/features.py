@@ -3,12 +3,12 @@
 In that code X is the multi-spectral (or image) side and Y the panchromatic (or speech) side.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import whole_file
 from ..records import Dataset, Modality
 from .dsrsid import LABEL_NAMES
 from .locate import find
@@ -75,10 +75,8 @@ def write_features(folder: str | Path, *, pan=None, mul=None, labels=None, score
             continue
         arrays = value if name == "unified_features" else (value,)
         path = Path(folder) / f"{name}.mat"
-        unfinished = path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as file:
+        with whole_file(path) as file:
             scipy.io.savemat(file, dict(zip(FIELDS[name], map(np.asarray, arrays), strict=True)), do_compression=True)
-        os.replace(unfinished, path)
         written.append(path)
     return written
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..progress import track
 from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_scenes
@@ -18,7 +19,6 @@ from .dsrsid import load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
 from .locate import data_folder, find
-from .progress import track
 from .samples import samples_dir
 from .speech import load_speech
 from .speech_features import load_speech_features

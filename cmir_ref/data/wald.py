@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..errors import InputError
+from ..progress import track
 from ..records import Dataset, Modality
-from .progress import track
 
 FACTOR = 4  # PAN pixels to a MUL pixel, along each side
 GAIN = 0.3  # of the MTF at MUL's Nyquist frequency; multi-spectral sensors have 0.2 to 0.4

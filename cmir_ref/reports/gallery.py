@@ -16,7 +16,7 @@ import numpy as np
 from ..data import data_in_words, protocol_of, read_image, read_query
 from ..errors import InputError
 from ..records import Modality, Run
-from .pages import direction_names, environment, write_page
+from .pages import direction_names, environment
 
 SIDE = 96  # pixels of a thumbnail at most
 LARGEST_SOUND = 2**19  # bytes of a recording that is put into a page
@@ -56,14 +56,13 @@ def gallery_page(
     return environment().get_template("gallery.html").render(title=title, note=note, sections=rows)
 
 
-def write_gallery(run: Run, examples: Mapping[str, Sequence[Any]], gallery: str) -> Path:
-    """Writes `gallery.html` into the run's folder and returns its path; `examples` are by direction."""
+def examples_page(run: Run, examples: Mapping[str, Sequence[Any]], gallery: str) -> str:
+    """The page of what some queries of a run find in its part `gallery`; `examples` are by direction."""
     names = direction_names(run, examples)
     data = data_in_words(run.config, run.dataset.note)
     note = f"{data} · protocol {protocol_of(run.config)} · gallery: {gallery} part"
-    title = f"Run {run.path.name}: what some queries find"
-    page = gallery_page(title, note, {names[d]: rows for d, rows in examples.items()}, run.dataset.modalities)
-    return write_page(run.path / "gallery.html", page)
+    title = f"Run {run.path.name if run.path else run.config.scenario}: what some queries find"
+    return gallery_page(title, note, {names[d]: rows for d, rows in examples.items()}, run.dataset.modalities)
 
 
 def search_page(run: Run, query: str | Path, example: Any) -> str:

@@ -1,9 +1,7 @@
-"""What all pages share: the templates, how a file is written, how a direction is called."""
+"""What all pages share: the templates, and how a direction is called."""
 
-import os
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from ..contract import DIRECTIONS
 from ..records import Run
@@ -23,17 +21,6 @@ def environment():
     )
     found.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     return found
-
-
-def write_page(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, whole or not at all, and returns `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def direction_names(run: Run, directions: Iterable[str] = DIRECTIONS) -> dict[str, str]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from ..records import Run
 from .gallery import cards
-from .pages import direction_names, environment, write_page
+from .pages import direction_names, environment
 from .plots import losses, precision_by_class, scores
 
 
@@ -16,7 +17,7 @@ def write_report(run: Run, result: dict[str, Any], examples: Mapping[str, Sequen
 
     `result` is what `evaluate(run)` returned, `examples` what some queries of each direction find.
     """
-    return write_page(run.path / "report.html", render(run, result, examples))
+    return write_whole(run.path / "report.html", render(run, result, examples))
 
 
 def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any]] | None = None) -> str:

@@ -6,7 +6,6 @@ checkpoint.safetensors  finished stages, what was fitted to data, and the whole 
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from .. import params as storage
 from ..backend import to_device
 from ..config import SharedSettings, load_run_settings, to_toml
 from ..errors import InputError
+from ..files import remove_leftovers, write_whole
 from ..packages import installed
 from ..params import Params, below
 from .loop import Epoch, State, by_name, new_state, train_epochs
@@ -52,13 +52,14 @@ class Folder:
         if self.path is not None and not (self.path / "config.toml").exists():
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                write_text(self.path / "config.toml", _versions() + to_toml(self.config))
+                write_whole(self.path / "config.toml", _versions() + to_toml(self.config))
             except OSError as error:
                 raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --out") from error
 
     @classmethod
     def _reopen(cls, path: Path, config: SharedSettings, data: str) -> "Folder":
-        if path.is_dir() and all(file.suffix == ".tmp" for file in path.iterdir()):
+        remove_leftovers(path)
+        if path.is_dir() and not any(path.iterdir()):
             return cls(path, config, data)  # killed before the settings were written
         before = load_run_settings(path / "config.toml")
         if before != config:
@@ -68,7 +69,7 @@ class Folder:
             )
         folder = cls(path, config, data)
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
-            write_text(path / "metrics.jsonl", "")
+            write_whole(path / "metrics.jsonl", "")
             return folder
         tensors, metadata = read_checkpoint(path)
         if metadata["data"] != data:
@@ -81,7 +82,7 @@ class Folder:
         if metadata["stage"]:
             folder.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
         folder.history = read_history(path)[: int(metadata["lines"])]
-        write_text(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
+        write_whole(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
         return folder
 
     def has_begun(self, stage: str) -> bool:
@@ -174,13 +175,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if not any("/front_" in name for name in tensors):  # earlier versions wrote "latent." without any pretrainer beside
         tensors = {name.replace("/latent.", "/"): array for name, array in tensors.items()}
     return tensors, metadata
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole: to a temporary name, then renamed."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _versions() -> str:

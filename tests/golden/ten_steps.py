@@ -7,6 +7,7 @@ epochs make the ten steps.
 from typing import Any, NamedTuple
 
 import numpy as np
+from golden.stored import ROUNDED_ZERO
 
 from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.cmirnet.stage1 import init_pretrainer, pretrainer, stage1_task
@@ -145,4 +146,5 @@ def _arrays(nested):
 def worst(ours: list[dict[str, float]], others: list[dict[str, float]]) -> float:
     """The largest relative difference between two lists of losses; both have the same terms."""
     assert [a.keys() for a in ours] == [b.keys() for b in others]
-    return max(relative_error(a[name], b[name])[0] for a, b in zip(ours, others, strict=True) for name in a)
+    pairs = [(a[name], b[name]) for a, b in zip(ours, others, strict=True) for name in a]
+    return max(relative_error(one, two, floor=ROUNDED_ZERO)[0] for one, two in pairs)

@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "cross_entropy/…", tests/gradcheck/test_battery.py
+
 import numpy as np
 import pytest
 

@@ -137,16 +137,16 @@ def test_queries_without_relevant_items_everywhere():
 
 
 def test_the_table_of_the_command_line_bears_them_too(capsys):
-    from cmir_ref.cli import show
+    from cmir_ref.reports.terminal import show_evaluation
 
     run = trained()
     result = runs.evaluate(run)
     empty = dict.fromkeys(("map", "chance", "p@10", "p@50", "mean_precision_at_tens"))
     result["directions"]["a->a"] |= empty | {"queries": 0}
-    show(result, as_json=False)
+    show_evaluation(result, as_json=False)
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a->a"))
     assert row.split() == ["a->a", "–", "–", "–", "–", "–", "0"]
-    show(result, as_json=True)
+    show_evaluation(result, as_json=True)
     assert '"map": null' in capsys.readouterr().out
 
 
