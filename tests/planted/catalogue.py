@@ -1208,10 +1208,10 @@ FIT = "hashing/test_hashing_fit.py::"
 EPOCHS = FIT + "test_two_epochs_are_the_textbooks"
 bugs(
     "hashing/fit.py",
-    ("batch-balanced-twice", "own.outputs().sum(axis=0) - f.sum(axis=0)", "own.outputs().sum(axis=0)",
+    ("batch-balanced-twice", "learner.outputs().sum(axis=0) - f.sum(axis=0)", "learner.outputs().sum(axis=0)",
      EPOCHS + "[fit_dcmh]"),
-    ("a-network-meets-itself", "g = other.outputs()", "g = own.outputs()", EPOCHS + "[fit_dcmh]"),
-    ("one-network-alone", "for own, other in ((a, b), (b, a)):", "for own, other in ((a, b), (a, b)):",
+    ("a-network-meets-itself", "g = other.outputs()", "g = learner.outputs()", EPOCHS + "[fit_dcmh]"),
+    ("one-network-alone", "for learner, other in ((a, b), (b, a)):", "for learner, other in ((a, b), (a, b)):",
      EPOCHS + "[fit_dcmh]"),
     ("codes-never-renewed", "        codes = shared_codes(a.outputs(), b.outputs())\n    return",
      "        shared_codes(a.outputs(), b.outputs())\n    return", EPOCHS),
