@@ -3,7 +3,6 @@
 An optimiser works on `flat` in a handful of calls; a network reads `params["encoder_a.1.w"]`.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from .backend import Array, get_xp, to_host
 from .errors import InputError
+from .files import write_whole
 
 
 class Params(Mapping[str, Array]):
@@ -87,15 +87,11 @@ def dense(
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes safetensors to a temporary name, flushed, then renamed: whatever happens, `path` is whole."""
+    """Writes `tensors` and `metadata` as a safetensors file, whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
-    temporary = Path(path).with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        file.write(to_bytes({k: np.ascontiguousarray(to_host(v)) for k, v in tensors.items()}, dict(metadata or {})))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    arrays = {name: np.ascontiguousarray(to_host(tensor)) for name, tensor in tensors.items()}
+    write_whole(path, to_bytes(arrays, dict(metadata or {})))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

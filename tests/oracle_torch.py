@@ -305,7 +305,7 @@ def _eq6(s, x):
 
 
 def _end_to_end(s, x):
-    readings = checks.READINGS["default"]._replace(target_gradient="flow")
+    readings = checks.cmirnet.EQ6_READINGS["default"]._replace(target_gradient="flow")
     settings = {"arch": s.arch, "weights": s.WEIGHTS, "readings": readings, "masks": each(s.masks)}
     return end_to_end(x, each(s.x), each(s.y), s.fronts, **settings)[0]
 
@@ -437,4 +437,6 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
-    return end_to_end(p, x, y, n.fronts, masks, **settings)
+    if not n.fronts:
+        return objective(p, x, y, masks=masks, **settings)
+    return end_to_end(p, x, y, [n.fronts.get(m) for m in "ab"], masks, **settings)

@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import params
 from ..errors import InputError
+from ..files import whole_folder
+from ..records import Modality
 from .dsrsid import LABEL_NAMES
-from .records import Modality
-from .samples import whole_folder, write_land_cover, write_objects
+from .samples import write_land_cover, write_objects
 
 RADAR = "radar.safetensors"
 VERSION = 1  # of what the generator draws: raise it whenever a scene would come out differently

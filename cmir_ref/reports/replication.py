@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .pages import environment, write_page
+from ..files import write_whole
+from .pages import environment
 
 
 class Score(NamedTuple):
@@ -192,7 +193,7 @@ def write_pages(
         "replication.html": html(sections, about, absent),
     }
     for name, content in pages.items():
-        write_page(Path(out) / name, content)
+        write_whole(Path(out) / name, content)
 
 
 def html(sections: Sequence[Section], about: Mapping[str, str], absent: Mapping[str, str]) -> str:

@@ -149,7 +149,7 @@ def squared_distances(query: Array, gallery: Array) -> Array:
 
     ‖q − g‖², rounded to multiples of 1e-7 · max‖v‖² (the largest norm of queries and gallery): equal multiples are
     ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For
-    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit. Source: DESIGN 6.
+    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
     """
     space = prepare(query, gallery)
     return levels(space) * space.unit * space.scale * space.scale

@@ -414,7 +414,7 @@ from cmir_ref.data import load_dsrsid, samples_dir
 from cmir_ref.params import Params, flatten
 from cmir_ref.training.adam import adam
 
-sensor = load_dsrsid(samples_dir()).modalities[1]
+sensor = load_dsrsid(samples_dir()).modalities["b"]
 images, classes = sensor.x[np.arange(40)].astype(float), sensor.labels
 images = (images - images.mean(axis=(0, 1, 2))) / images.std(axis=(0, 1, 2))
 train, held_out = np.arange(40) < 24, np.arange(40) >= 24

@@ -63,7 +63,7 @@ pan, mul = (
     np.concatenate([np.asarray(m.x[np.arange(40)]), np.stack([getattr(scene, m.name) for scene in drawn])])
     for m in bundled.modalities
 )
-y = np.concatenate([bundled.modalities[0].labels, [scene.label for scene in drawn]]).astype(int)
+y = np.concatenate([bundled.modalities["a"].labels, [scene.label for scene in drawn]]).astype(int)
 
 
 def see(x):
@@ -114,6 +114,7 @@ from cmir_ref.cmirnet.stages import (
     stage2_network,
     stage2_task,
 )
+
 from cmir_ref.config import load_config
 from cmir_ref.retrieval import evaluate_direction
 from cmir_ref.training.inputs import fit_normaliser

@@ -36,6 +36,11 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_values_and_gradients",
         {"dtype": "float64"},
     ),
+    "nets.conv_block.conv_block": (
+        "nets/test_conv_block.py",
+        "test_four_operations_in_their_order",
+        {"order": "conv-pool-act-norm", "fused": False},
+    ),
     "ops.cross_entropy.cross_entropy": ("ops/test_cross_entropy.py", "test_the_formula_of_each_kind", {}),
     "ops.linear.linear": ("ops/test_linear.py", "test_sum_over_inputs_plus_bias", {}),
     "ops.max_pool.max_pool": ("ops/test_max_pool.py", "test_first_largest_pixel_of_each_whole_window", {}),
@@ -100,11 +105,6 @@ ORACLES = {  # function: (file, test, its arguments)
         "hashing/test_hashing_sidhcnn.py",
         "test_dcmh_and_similarity_within_each_source",
         {},
-    ),
-    "nets.conv_block.conv_block": (
-        "nets/test_conv_block.py",
-        "test_four_operations_in_their_order",
-        {"fused": False, "order": "conv-pool-act-norm"},
     ),
     "nets.head.head": ("nets/test_pretrainers.py", "test_dense_pretrainer", {"hidden": ()}),
     "cmirnet.latent.latent_network": (

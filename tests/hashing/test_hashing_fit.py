@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
+from cmir_ref import runs
 from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
 from cmir_ref.hashing.baselines import class_probabilities
@@ -25,7 +25,7 @@ def vectors(n=240, seed=0):
     """Paired features of about unit scale, and their classes: (z_a, z_b, labels)."""
     data = worlds.features(n=n, paired=True, seed=seed)
     a, b = ((m.x - m.x.mean(axis=0)) / m.x.std(axis=0) for m in data.modalities)
-    return a, b, data.modalities[0].labels
+    return a, b, data.modalities["a"].labels
 
 
 class ByHand:
@@ -199,12 +199,12 @@ def test_retrieves_far_above_chance(method):
 
 def test_the_signs_of_cmir_nets_embeddings_retrieve_too():
     longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
-    run = two_stages.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
+    run = runs.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
     embedded, labels = [], []
     for m in "ab":
-        train, test = (runs.side(run, m, part) for part in ("train", "test"))
-        embedded.append(centred_signs(test[0], train[0].mean(axis=0)))
-        labels.append(test[1])
+        v, train, test = run.encoded[m]["v"], run.parts.train[m], run.parts.test[m]
+        embedded.append(centred_signs(v[test], v[train].mean(axis=0)))
+        labels.append(run.dataset.modalities[m].labels[test])
     found = evaluate_direction(embedded[0], labels[0], embedded[1], labels[1])
     assert found["map"] > found["chance"] + 0.4
     assert [storage_bits(v) for v in embedded] == [16, 16]

@@ -1,4 +1,5 @@
 """The fused pair is its plain twin: same values, statistics and gradients."""
+# gradient: checks/ops.py "fused/act_norm/…", tests/gradcheck/test_battery.py
 
 import importlib
 from unittest import mock

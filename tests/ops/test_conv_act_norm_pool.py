@@ -1,4 +1,5 @@
 """The fused block of the released order is its plain twin: same values, statistics and gradients."""
+# gradient: checks/ops.py "fused/conv_act_norm_pool/…", tests/gradcheck/test_battery.py
 
 from concurrent.futures import ThreadPoolExecutor
 

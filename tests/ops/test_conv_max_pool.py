@@ -1,4 +1,5 @@
 """The fused pair is its plain twin: same values, winners and gradients."""
+# gradient: checks/ops.py "fused/conv_max_pool/…", tests/gradcheck/test_battery.py
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, current_thread, main_thread

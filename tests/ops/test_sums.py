@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "batch_norm/…", "fused/act_norm/…", tests/gradcheck/test_battery.py
+
 import math
 
 import numpy as np

@@ -899,29 +899,32 @@ bugs(
      LOOP + "test_a_loss_that_is_not_finite_is_an_error_that_says_where"),
 )
 
-STAGES = "cmirnet/test_stages.py::"
+STAGES = "cmirnet/test_training_stages.py::"
 bugs(
-    "cmirnet/stages.py",
-    ("updates-swapped", 'if config.update == "together"', 'if config.update != "together"',
+    "cmirnet/stage2.py",
+    ("updates-swapped", 'if settings.update == "together"', 'if settings.update != "together"',
      STAGES + "test_together_moves_everything_at_once", "update=together", "update=alternating"),
-    ("shared-head-belongs-to-nobody", '"latent.classifier.", f"latent', 'f"latent',
+    ("shared-head-belongs-to-nobody", '"classifier.", f"classifier_{m}."', 'f"classifier_{m}."',
      STAGES + "test_alternating_moves_one_branch_at_a_time", "update=alternating"),
-    ("joint-is-separate", 'None if config.stages == "separate"', 'None if config.stages != "end-to-end"',
+    ("joint-is-separate", '{} if settings.stages == "separate"', '{} if settings.stages != "end-to-end"',
      STAGES + "test_which_fronts_are_trained_along", "stages=joint"),
-    ("fronts-always", 'None if config.stages == "separate"', 'None if config.stages == ""',
+    ("fronts-always", '{} if settings.stages == "separate"', '{} if settings.stages == ""',
      STAGES + "test_which_fronts_are_trained_along", "stages=separate"),
-    ("keep-for-drop", ">= schedule.dropout", "< schedule.dropout", STAGES + "test_dropout_of_stage_1_is_drawn_anew",
-     "stage1.dropout"),
     ("latent-keep-for-drop", "width)) >= rate", "width)) < rate", STAGES + "test_dropout_of_stage_2_is_drawn_anew",
      "stage1.dropout"),
-    ("mask-never-redrawn", 'rng(config.seed, f"{name}/dropout", epoch)', 'rng(config.seed, f"{name}/dropout", 0)',
-     STAGES + "test_dropout_of_stage_1_is_drawn_anew", "stage1.dropout"),
-    ("latent-mask-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
+    ("latent-mask-never-redrawn", 'generator(seed, "stage2/dropout", epoch)', 'generator(seed, "stage2/dropout", 0)',
      STAGES + "test_dropout_of_stage_2_is_drawn_anew", "latent_dropout=both"),
-    ("same-features-dropped", 'rng(config.seed, "stage2/features", epoch)', 'rng(config.seed, "stage2/features", 0)',
+    ("same-features-dropped", 'generator(seed, "stage2/features", epoch)', 'generator(seed, "stage2/features", 0)',
      STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
-    ("only-sounds-are-augmented", "self.kind in AUGMENTATIONS else x", 'self.kind == "sound" else x',
-     STAGES + "test_only_images_are_augmented", "stage1.augment"),
+)
+
+bugs(
+    "cmirnet/stage1.py",
+    ("keep-for-drop", ">= schedule.dropout", "< schedule.dropout", STAGES + "test_dropout_of_stage_1_is_drawn_anew",
+     "stage1.dropout"),
+    ("mask-never-redrawn", 'generator(settings.seed, f"{name}/dropout", epoch)',
+     'generator(settings.seed, f"{name}/dropout", 0)',
+     STAGES + "test_dropout_of_stage_1_is_drawn_anew", "stage1.dropout"),
     ("views-summed", "sum(parts) / len(views)", "sum(parts)",
      STAGES + "test_averaged_views_do_not_depend_on_the_way_up",
      "stage1.average_views"),
@@ -930,6 +933,12 @@ bugs(
     ("largest-logit-last", "average_precision(-logits", "average_precision(logits",
      STAGES + "test_classification_scores"),
     ("lowest-logit-first", "logits.argmax(axis=1)", "logits.argmin(axis=1)", STAGES + "test_classification_scores"),
+)
+
+bugs(
+    "training/inputs.py",
+    ("only-sounds-are-augmented", "self.kind in AUGMENTATIONS else x", 'self.kind == "sound" else x',
+     STAGES + "test_only_images_are_augmented", "stage1.augment"),
 )
 
 bugs(
@@ -943,10 +952,11 @@ bugs(
 TOGETHER = "cmirnet/test_many_training.py::"
 bugs(
     "cmirnet/many_training.py",
-    ("masks-never-redrawn", 'rng(config.seed, "stage2/dropout", epoch)', 'rng(config.seed, "stage2/dropout", 0)',
+    ("masks-never-redrawn", 'generator(config.seed, "stage2/dropout", epoch)',
+     'generator(config.seed, "stage2/dropout", 0)',
      TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
     ("same-mask-for-all", "keep = {m: to_device(masks.random",
-     'keep = {m: to_device(rng(config.seed, "stage2/dropout", epoch).random',
+     'keep = {m: to_device(generator(config.seed, "stage2/dropout", epoch).random',
      TOGETHER + "test_dropout_is_drawn_anew_for_each_modality_and_epoch"),
     ("features-of-many-never-dropped", "schedule.feature_dropout", "0",
      TOGETHER + "test_for_two_it_takes_the_steps_of_stage_2"),
@@ -960,40 +970,44 @@ bugs(
 
 SETTINGS = "test_settings.py::test_changes_the_result"
 bugs(
-    "cmirnet/stages.py",  # settings that never arrive
-    ("d_v-set-in-vain", "d_v=config.d_v", "d_v=6", SETTINGS + "[d_v]", "d_v"),
-    ("encoder_depth-set-in-vain", "encoder_depth=config.encoder_depth", "encoder_depth=2",
+    "cmirnet/stage2.py",  # settings that never arrive
+    ("d_v-set-in-vain", "d_v=settings.d_v", "d_v=6", SETTINGS + "[d_v]", "d_v"),
+    ("encoder_depth-set-in-vain", "encoder_depth=settings.encoder_depth", "encoder_depth=2",
      SETTINGS + "[encoder_depth]", "encoder_depth"),
-    ("decoder_depth-set-in-vain", "decoder_depth=config.decoder_depth", "decoder_depth=2",
+    ("decoder_depth-set-in-vain", "decoder_depth=settings.decoder_depth", "decoder_depth=2",
      SETTINGS + "[decoder_depth]", "decoder_depth"),
-    ("encoder_activation-set-in-vain", "encoder_activation=config.encoder_activation", 'encoder_activation="hidden"',
+    ("encoder_activation-set-in-vain", "encoder_activation=settings.encoder_activation", 'encoder_activation="hidden"',
      SETTINGS + "[encoder_activation]", "encoder_activation=linear"),
-    ("decoder_activation-set-in-vain", "decoder_activation=config.decoder_activation", 'decoder_activation="hidden"',
+    ("decoder_activation-set-in-vain", "decoder_activation=settings.decoder_activation", 'decoder_activation="hidden"',
      SETTINGS + "[decoder_activation]", "decoder_activation=linear"),
-    ("latent_dropout-set-in-vain", "latent_dropout=config.latent_dropout", 'latent_dropout="none"',
+    ("latent_dropout-set-in-vain", "latent_dropout=settings.latent_dropout", 'latent_dropout="none"',
      SETTINGS + "[latent_dropout]", "latent_dropout=a"),
-    ("label_loss-set-in-vain", "label_kind(config.label_loss, y)", 'label_kind("by-modality", y)',
+    ("label_loss-set-in-vain", "label_kind(settings.label_loss, y)", 'label_kind("by-modality", y)',
      SETTINGS + "[label_loss]", "label_loss=by-modality"),
-    ("decoder_target-set-in-vain", "decoder_target=config.decoder_target", 'decoder_target="cross"',
+    ("decoder_target-set-in-vain", "decoder_target=settings.decoder_target", 'decoder_target="cross"',
      SETTINGS + "[decoder_target]", "decoder_target=own"),
-    ("target_gradient-set-in-vain", "target_gradient=config.target_gradient", 'target_gradient="stop"',
+    ("target_gradient-set-in-vain", "target_gradient=settings.target_gradient", 'target_gradient="stop"',
      SETTINGS + "[target_gradient]", "target_gradient=flow"),
-    ("frobenius-set-in-vain", "frobenius=config.frobenius", 'frobenius="squared"',
+    ("frobenius-set-in-vain", "frobenius=settings.frobenius", 'frobenius="squared"',
      SETTINGS + "[frobenius]", "frobenius=unsquared"),
-    ("reduction-set-in-vain", "reduction=config.reduction", 'reduction="mean"',
+    ("reduction-set-in-vain", "reduction=settings.reduction", 'reduction="mean"',
      SETTINGS + "[reduction]", "reduction=sum"),
-    ("alpha-set-in-vain", "alpha=config.alpha", "alpha=0.5", SETTINGS + "[alpha]", "alpha"),
-    ("alpha_reading-set-in-vain", "alpha_reading=config.alpha_reading", 'alpha_reading="norm"',
+    ("alpha-set-in-vain", "alpha=settings.alpha", "alpha=0.5", SETTINGS + "[alpha]", "alpha"),
+    ("alpha_reading-set-in-vain", "alpha_reading=settings.alpha_reading", 'alpha_reading="norm"',
      SETTINGS + "[alpha_reading]", "alpha_reading=released"),
-    ("head_decay-set-in-vain", "head_decay=config.head_decay", "head_decay=0.0",
+    ("head_decay-set-in-vain", "head_decay=settings.head_decay", "head_decay=0.0",
      SETTINGS + "[head_decay]", "head_decay"),
-    ("weights.alignment-set-in-vain", "Weights(**config.weights.model_dump())", "Weights()",
+    ("weights.alignment-set-in-vain", "Weights(**settings.weights.model_dump())", "Weights()",
      SETTINGS + "[weights.alignment]", "weights.alignment"),
-    ("regularized_layers-set-in-vain", "config.regularized_layers)", '"all")',
+    ("regularized_layers-set-in-vain", "settings.regularized_layers)", '"all")',
      SETTINGS + "[regularized_layers]", "regularized_layers=last"),
-    ("orthogonality.before_relu-set-in-vain", "config.orthogonality.model_dump()", "{}",
+)
+
+bugs(
+    "cmirnet/stage1.py",
+    ("orthogonality.before_relu-set-in-vain", "settings.orthogonality.model_dump()", "{}",
      SETTINGS + "[orthogonality.before_relu]", "orthogonality.before_relu"),
-    ("stage1.hidden-set-in-vain", "hidden=config.stage1.hidden", "hidden=()",
+    ("stage1.hidden-set-in-vain", "hidden=settings.stage1.hidden", "hidden=()",
      SETTINGS + "[stage1.hidden]", "stage1.hidden"),
 )
 
@@ -1016,7 +1030,8 @@ bugs(
     ("edges-wrap-round", "(np.arange(frames)[:, None] - later).clip(0, frames - 1)",
      "(np.arange(frames)[:, None] - later) % frames", INPUTS + "test_a_shifted_sound_keeps_its_edges_and_its_place",
      "stage1.augment"),
-    ("same-order-each-epoch", 'rng(seed, f"{purpose}/order", epoch)', 'rng(seed, f"{purpose}/order", 0)',
+    ("same-order-each-epoch", 'generator(seed, f"{purpose}/order", epoch)',
+     'generator(seed, f"{purpose}/order", 0)',
      INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
 )
 
@@ -1062,24 +1077,13 @@ BY_CHANCE = METRICS + "test_chance_is_the_mean_over_all_orders"
 RELEVANCE = METRICS + "test_relevance_is_the_same_class_or_a_shared_label_in_any_mix"
 LOOPS = METRICS + "test_evaluate_direction_is_the_mean_of_loops_over_queries"
 bugs(
-    "retrieval/metrics.py",
+    "retrieval/ties.py",
     ("rank-off-by-one", "first[new] % items", "first[new] % items - 1", HAND, "average_precision", "tie_groups"),
-    ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND,
-     "average_precision"),
-    ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
-     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("no-ties", "xp.equal(packed[:, 1:], packed[:, :-1], out=same)", "same[...] = False",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "ties", "tie_groups"),
-    ("ties-by-prevalence", "(relevant - 1) / xp.maximum(size - 1, 1)", "relevant / size",
-     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
     ("found-before-forgotten", "new - (xp.cumsum(total) - total)[row]", "0 * new", HAND, "average_precision"),
     ("found-in-other-rows", "new - (xp.cumsum(total) - total)[row]", "1 * new",
      METRICS + "test_untied_rankings_agree_with_a_loop_and_perfect_ones_score_exactly_one", "average_precision"),
-    ("mean-over-found-plus-one", "total / xp.maximum(relevant, 1)", "total / (relevant + 1)", HAND,
-     "average_precision"),
-    ("unanswerable-is-zero", "xp.where(relevant > 0, total / xp.maximum(relevant, 1), xp.nan)",
-     "total / xp.maximum(relevant, 1)", METRICS + "test_a_query_without_relevant_items_is_nan_everywhere",
-     "average_precision"),
     ("farthest-first", "order = xp.argsort(distances, axis=1)", "order = xp.argsort(-distances, axis=1)", HAND,
      "average_precision", "tie_groups"),
     ("itself-found", "packed[row, exclude[row]] = 2 * high + 3", "packed[row, exclude[row]] |= 1", EXCLUDED,
@@ -1088,6 +1092,21 @@ bugs(
      EXCLUDED, "average_precision", "precision_at_k"),
     ("itself-a-place", "usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)",
      "usable = xp.full(queries, items)", EXCLUDED, "precision_at_k", "tie_groups"),
+)
+
+bugs(
+    "retrieval/metrics.py",
+    ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND,
+     "average_precision"),
+    ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
+    ("ties-by-prevalence", "(relevant - 1) / xp.maximum(size - 1, 1)", "relevant / size",
+     METRICS + "test_ties_take_their_expected_value_over_all_orders", "average_precision", "ties"),
+    ("mean-over-found-plus-one", "total / xp.maximum(relevant, 1)", "total / (relevant + 1)", HAND,
+     "average_precision"),
+    ("unanswerable-is-zero", "xp.where(relevant > 0, total / xp.maximum(relevant, 1), xp.nan)",
+     "total / xp.maximum(relevant, 1)", METRICS + "test_a_query_without_relevant_items_is_nan_everywhere",
+     "average_precision"),
     ("k-beyond-the-gallery", "k = xp.minimum(k, groups.items)", "k = xp.full(groups.items.shape, k)",
      METRICS + "test_ties_take_their_expected_value_over_all_orders", "precision_at_k"),
     ("k-minus-one", "xp.clip(k[groups.row] - groups.above, 0, groups.size)",
@@ -1114,13 +1133,14 @@ bugs(
      BY_CHANCE, "chance"),
     ("two-shared-labels", "xp.float32(0.5)", "xp.float32(1.5)", RELEVANCE, "relevance"),
     ("other-class", "query[:, None] == gallery[None, :]", "query[:, None] != gallery[None, :]", RELEVANCE, "relevance"),
-    ("directions-swapped", "levels(space, rows), _relevance(query_labels[rows], gallery_labels)",
-     "levels(space, rows), _relevance(gallery_labels, query_labels[rows]).T[::-1]", LOOPS, "evaluate_direction"),
-    ("exclusion-lost", "own = None if exclude is None else exclude[rows]", "own = None", LOOPS, "evaluate_direction"),
+    ("directions-swapped", "lambda rows: relevance_of_checked(query_labels[rows], gallery_labels)",
+     "lambda rows: relevance_of_checked(gallery_labels, query_labels[rows]).T[::-1]", LOOPS, "evaluate_direction"),
+    ("exclusion-lost", "excluded = None if exclude is None else exclude[rows]", "excluded = None", LOOPS,
+     "evaluate_direction"),
     ("euclidean-whatever", "space = prepare(query, gallery, distance)", "space = prepare(query, gallery)",
      METRICS + "test_the_distance_matters", "evaluate_direction", "distance=released"),
     ("classes-of-others", "(labels == c) & averaged", "(labels != c) & averaged", LOOPS, "evaluate_direction"),
-    ("unanswerable-queries-averaged", "averaged = xp.isfinite(found[0])", "averaged = xp.isfinite(found[0]) | True",
+    ("unanswerable-queries-averaged", "averaged = xp.isfinite(figures[0])", "averaged = xp.isfinite(figures[0]) | True",
      METRICS + "test_queries_without_relevant_items_are_counted_and_kept_out", "evaluate_direction"),
 )
 
@@ -1184,23 +1204,68 @@ bugs(
      NEIGHBOURS + "test_k_is_cut_to_what_the_gallery_has", "nearest"),
 )
 
+RECALL = "retrieval/test_recall.py::"
+bugs(
+    "retrieval/recall.py",
+    ("with-replacement", "xp.maximum(size - relevant - i, 0) / xp.maximum(size - i, 1)",
+     "xp.maximum(size - relevant, 0) / xp.maximum(size, 1)",
+     RECALL + "test_ties_take_their_expected_value_over_all_orders", "recall_at_k", "ties"),
+    ("beyond-its-count", "xp.where(i < count, missed * factor, missed)", "missed * factor",
+     RECALL + "test_rankings_worked_by_hand", "recall_at_k"),
+    ("missed-for-found", "out[queries] = 1 - missed", "out[queries] = missed", RECALL + "test_rankings_worked_by_hand",
+     "recall_at_k"),
+    ("last-group-for-first", "xp.diff(groups.row, prepend=-1)", "xp.diff(groups.row, append=-1)",
+     RECALL + "test_rankings_worked_by_hand", "recall_at_k", "first_rank"),
+    ("rank-from-zero-on", "(groups.size[first] + 1) / (groups.relevant[first] + 1)",
+     "groups.size[first] / (groups.relevant[first] + 1)", RECALL + "test_rankings_worked_by_hand", "first_rank"),
+    ("middle-of-the-tie", "(groups.size[first] + 1) / (groups.relevant[first] + 1)", "(groups.size[first] + 1) / 2",
+     RECALL + "test_ties_take_their_expected_value_over_all_orders", "first_rank", "ties"),
+)
+
+ANY = "retrieval/test_any_distances.py::"
+bugs(
+    "retrieval/neighbours.py",
+    ("farthest-by-any-distance", 'xp.argsort(block, axis=1, kind="stable")',
+     'xp.argsort(-block, axis=1, kind="stable")',
+     ANY + "test_nearest_by_is_a_stable_sort", "nearest_by"),
+    ("finds-itself-by-any-distance", "block[row, exclude[rows][row]] = xp.inf", "block[row, exclude[rows][row]] += 0",
+     ANY + "test_nearest_by_is_a_stable_sort", "nearest_by"),
+)
+bugs(
+    "retrieval/metrics.py",
+    ("mean-for-median", "float(np.median(ranks))", "float(np.mean(ranks))",
+     ANY + "test_recalls_and_the_median_rank_stand_beside_the_others", "measure_direction"),
+)
+bugs(
+    "retrieval/relevant_items.py",
+    ("labels-in-another-order", "return np.concatenate(labels)", "return np.concatenate(labels[::-1])",
+     ANY + "test_labels_of_two_kinds_become_multi_hot", "relevance"),
+    ("one-way-partners", "pairs |= {(q, j, p, i) for p, i, q, j in pairs}", "pairs |= set()",
+     ANY + "test_partners_are_relevant_in_both_directions_and_others_are_not", "relevance"),
+)
+
 COLLAPSE = "retrieval/test_collapse_measures.py::"
 bugs(
     "retrieval/collapse.py",
     ("absolute-threshold", "1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))", "1e-6",
-     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "collapsed"),
-    ("mean-for-maximum", "float(radius.max()) <=", "float(radius.mean()) <=",
-     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "collapsed"),
+     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "state"),
+    ("mean-for-maximum", "float(_radii(v).max()) <=", "float(_radii(v).mean()) <=",
+     COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "state"),
     ("scale-squared", "return xp.sqrt((d * d).sum(axis=1))", "return (d * d).sum(axis=1)",
      COLLAPSE + "test_scales_are_mean_distances", "scale"),
-    ("modalities-about-the-common-mean", '"scale_b": float(_radii(v_b).mean())',
-     '"scale_b": float(radius[len(v_a):].mean())',
+    ("modalities-about-the-common-mean", "float(_radii(v_m).mean()) for m, v_m in v.items()",
+     "float(_radii(v_m - everything.mean(axis=0) + 0 * v_m).mean()) * 0 + float(_radii(everything).mean()) "
+     "for m, v_m in v.items()",
      COLLAPSE + "test_scales_are_mean_distances", "scale"),
     ("trace-not-squared", "xp.trace(covariance) ** 2", "xp.trace(covariance)",
      COLLAPSE + "test_effective_rank_is_the_participation_ratio_of_the_eigenvalues", "effective_rank"),
-    ("rank-not-centred", "_participation(v - mean)", "_participation(v)",
+    ("rank-not-centred", "_participation(everything - everything.mean(axis=0))", "_participation(everything)",
      COLLAPSE + "test_effective_rank_is_the_participation_ratio_of_the_eigenvalues", "effective_rank"),
-    ("a-point-has-rank-one", "0.0 if collapsed else", "1.0 if collapsed else",
+    ("one-point-is-no-collapse", 'else "half collapsed" if points else "alive"', 'else "alive"',
+     COLLAPSE + "test_one_modality_at_a_point_is_half_a_collapse", "state"),
+    ("two-points-are-alive", 'if together or len(points) == len(v) else', 'if together else',
+     COLLAPSE + "test_two_modalities_at_two_points_are_collapsed_though_their_union_has_a_rank", "state"),
+    ("a-point-has-rank-one", "0.0 if together else", "1.0 if together else",
      COLLAPSE + "test_a_point_is_collapsed_and_has_no_rank", "effective_rank"),
 )
 

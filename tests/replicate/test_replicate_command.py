@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from importlib import import_module
+from importlib import import_module, reload
 from types import ModuleType
 
 import pytest
@@ -63,8 +63,11 @@ def small(monkeypatch):
     monkeypatch.setattr(labs.runs, "load_data", lambda config, root: worlds.features())
     monkeypatch.delenv("CMIR_DATA", raising=False)
     labs._data.cache_clear()
+    reload(cli)  # its types list the experiments
     yield
     labs._data.cache_clear()
+    monkeypatch.undo()
+    reload(cli)
 
 
 @pytest.fixture
@@ -99,9 +102,9 @@ def test_every_experiment_is_there(monkeypatch):
 @pytest.mark.parametrize(
     "words, says",
     [
-        (("three",), ("three", "one, two, all")),
-        (("one", "--scale", "huge"), ("--scale huge", "small")),
-        (("one", "--device", "tpu"), ("--device tpu",)),
+        (("three",), ("three", "'one', 'two', 'all'")),
+        (("one", "--scale", "huge"), ("--scale", "huge", "small")),
+        (("one", "--device", "tpu"), ("--device", "tpu")),
         (("one", "--data", "no/such/folder"), ("no/such/folder",)),
     ],
 )
