@@ -336,17 +336,24 @@ def replicate(
         "runs/replicate"
     ),
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one a core).")] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask cluster (extra `cluster`).")
+    ] = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """The paper's tables and figures, next to what it printed: writes replication.html, .md and .csv."""
     from concurrent.futures.process import BrokenProcessPool
+    from contextlib import ExitStack
 
     from .data.progress import track
     from .replicate import run as replication
+    from .replicate.cluster import connect
     from .replicate.lab import Lab
 
     check_device(device)
+    if cluster is not None and jobs is not None:
+        raise InputError("--jobs are processes of this machine; a --cluster has its own workers")
     chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
@@ -357,7 +364,10 @@ def replicate(
         return track(cells, total, name, terminal)
 
     try:
-        with Lab(out, worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
+        with ExitStack() as stack:
+            executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
+            workplace = {"root": root, "device": device, "jobs": workers, "executor": executor}
+            lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
             sections = replication.replicate(chosen, lab)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)

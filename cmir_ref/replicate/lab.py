@@ -3,23 +3,29 @@
 A cell is a function of this package, settings and options; its result is JSON under a digest of the three. What is
 there is not computed again, so an interrupted replication goes on where it was. Stage 1, by far the longest part, is
 kept by itself and shared by all cells whose settings differ in stage 2 alone.
+
+Workers compute and return; the lab alone writes into its folder. So a worker needs no disk in common with it: the
+processes of this machine, or any other `concurrent.futures.Executor`.
 """
 
 import hashlib
+import io
 import json
 import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from functools import lru_cache, partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import runs, two_stages
 from ..backend import library
@@ -30,7 +36,7 @@ from ..errors import InputError
 from ..nets.head import PretrainerOutput
 from ..packages import installed
 from ..parallel import cores
-from ..training.folder import Folder, write_text
+from ..training.folder import Folder
 from ..workers import begin
 from .worlds import REAL, Scale
 
@@ -97,10 +103,12 @@ class Missing(InputError):
 
 
 class Lab:
-    """Where cells are computed: a folder, a scale, seeds, `root` with the real data if there are any, processes.
+    """Where cells are computed: a folder, a scale, seeds, `root` with the real data if there are any, workers.
 
-    `watch` wraps each group of jobs, (jobs, how many, name), to show its progress. Raises `InputError` for a `root`
-    that is not there and an `out` that cannot be written.
+    Workers are `jobs` processes of this machine, or those of `executor`, which get what they need with each job and may
+    be on other machines (where real data are read, they lie below the same `root` there). `watch` wraps each group of
+    jobs, (what is done, how many jobs, name), to show its progress. Raises `InputError` for a `root` that is not there
+    and an `out` that cannot be written.
 
     With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `seconds` say which
     settings of each world, and which cells, were asked for since they were last cleared.
@@ -115,12 +123,14 @@ class Lab:
         root: str | Path | None = None,
         device: str = "cpu",
         jobs: int | None = None,
+        executor: Executor | None = None,
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
         self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
-        self.root, self._said = str(data_folder(root).resolve()) if root else None, root
+        self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
         self.jobs = jobs or (cores() if device == "cpu" else 1)
-        self.watch, self._pool = watch or (lambda items, total, name: items), None
+        self.watch = watch or (lambda items, total, name: items)
+        self._executor, self._processes = executor, None
         self.compute = True
         self.asked: dict[str, list[Config]] = {}
         self.seconds: dict[Path, float] = {}  # of one core, without stage 1
@@ -134,8 +144,8 @@ class Lab:
         return self
 
     def __exit__(self, *_) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.shutdown(wait=True, cancel_futures=True)
 
     def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> Config:
         """The settings of a run in a world of this scale: "" is the default reading, or "paper" or "released"."""
@@ -146,9 +156,8 @@ class Lab:
 
     def command(self, experiment: str) -> str:
         """What computes an experiment as it is computed here."""
-        data = f" --data {shlex.quote(str(self._said))}" if self._said else ""
-        given = f"--scale {self.scale.name} --seeds {len(self.seeds)}{data}"
-        return f"cmir-ref replicate {experiment} {given}"
+        data = f" --data {shlex.quote(str(self._data_option))}" if self._data_option else ""
+        return f"cmir-ref replicate {experiment} --scale {self.scale.name} --seeds {len(self.seeds)}{data}"
 
     @property
     def few(self) -> range:
@@ -173,57 +182,79 @@ class Lab:
 
     def run(self, cells: Sequence[Cell], name: str = "cells") -> list[dict]:
         """The results of `cells`, in their order; what is missing is computed, stage 1 first."""
-        missing = list({self._path(cell): cell for cell in cells if not self._path(cell).exists()}.values())
+        missing = {path: cell for cell in cells if not (path := self._path(cell)).exists()}
         if missing and not self.compute:
             raise Missing(f"{name}: {len(missing)} of its {len(cells)} results are not there yet")
-        places = {self._features(c, p): (c, p) for c in missing for p in (0, 1) if trains(c.config)}
-        stage1 = {path: job for path, job in places.items() if not path.exists()}
-        longest_first = sorted(stage1.items(), key=lambda job: job[1][1])  # a, PAN or images, before b
-        self._all(learn, [(c.config, p, path, self.root, self.device) for path, (c, p) in longest_first], "stage 1")
-        paths = [(self._features(c, 0), self._features(c, 1)) if trains(c.config) else (None, None) for c in missing]
-        jobs = [(c, f, self._path(c), self.root, self.device) for c, f in zip(missing, paths, strict=True)]
-        self._all(compute, jobs, name)
+        stage1 = {self._features(cell, place): (place, cell) for cell in missing.values() for place in places(cell)}
+        first_a = sorted(stage1.items(), key=lambda job: job[1][0])  # PAN and images take longest: they begin
+        jobs = {path: partial(self._stage1_job, path, *job) for path, job in first_a if not path.exists()}
+        for path, content in self.watch(self._done(learn, jobs), len(jobs), "stage 1") if jobs else ():
+            write_bytes(path, content)
+        jobs = {path: partial(self._cell_job, cell) for path, cell in missing.items()}
+        for path, text in self.watch(self._done(compute, jobs), len(jobs), name) if jobs else ():
+            write_bytes(path, text.encode())
         return [self._result(self._path(cell)) for cell in cells]
-
-    def _result(self, path: Path) -> dict:
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-            self.seconds[path] = said.get("seconds", 0.0)
-            return said["result"]
-        except (OSError, ValueError, LookupError, AttributeError) as error:
-            raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
 
     def spaces(self, configs: Sequence[Config], name: str = "cells") -> list[dict]:
         """`space` of each configuration."""
         return self.run([Cell(space, config) for config in configs], name)
 
-    def _all(self, function: Callable, jobs: list[tuple], name: str) -> None:
-        """`function(*job)` for every job, in worker processes, the first to be done first."""
-        if not jobs:
-            return
-        if self.jobs == 1:
-            for job in self.watch(jobs, len(jobs), name):
-                function(*job)
-            return
-        if self._pool is None:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.jobs, context, _begin, (context.Value("i", 0), self.jobs))
-        waiting = [self._pool.submit(function, *job) for job in jobs]
+    def _result(self, path: Path) -> dict:
         try:
-            for done in self.watch(as_completed(waiting), len(jobs), name):
-                done.result()
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self.seconds[path] = kept.get("seconds", 0.0)
+            return kept["result"]
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
+
+    def _stage1_job(self, path: Path, place: int, cell: Cell) -> tuple:
+        """The arguments of `learn`; only a process of this machine keeps its checkpoint in the lab's folder."""
+        checkpoint = None if self._executor else path.with_suffix("")
+        return cell.config, place, checkpoint, self.root, self.device
+
+    def _cell_job(self, cell: Cell) -> tuple:
+        """The arguments of `compute`: with them go the features of stage 1."""
+        outputs = [None, None]
+        for place in places(cell):
+            outputs[place] = _outputs(self._features(cell, place))
+        return cell, tuple(outputs), self.root, self.device
+
+    def _done(self, function: Callable, jobs: dict[Path, Callable[[], tuple]]) -> Iterator[tuple[Path, Any]]:
+        """(path, `function(*job())`) of each of `jobs` as it is done; the first are begun first.
+
+        No more than two jobs a worker wait at a time: features are read when their turn is near.
+        """
+        if self.jobs == 1 and self._executor is None:
+            yield from ((path, function(*job())) for path, job in jobs.items())
+            return
+        executor, still, running = self._workers(), iter(jobs.items()), {}
+        try:
+            while True:
+                for path, job in islice(still, 2 * self.jobs - len(running)):
+                    running[executor.submit(function, *job())] = path
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
         finally:
-            for future in waiting:
+            for future in running:
                 future.cancel()
+
+    def _workers(self) -> Executor:
+        """The given executor, or processes of this machine, begun when they are first needed."""
+        if self._executor is None and self._processes is None:
+            context = get_context("spawn")
+            self._processes = ProcessPoolExecutor(self.jobs, context, _begin, (context.Value("i", 0), self.jobs))
+        return self._executor or self._processes
 
     def _path(self, cell: Cell) -> Path:
         name = f"{cell.function.__module__.rpartition('.')[2]}.{cell.function.__name__}"
-        said = [name, to_toml(cell.config), cell.options, self._where(cell.config)]
-        return self.out / "cells" / f"{name}-{digest(said)}.json"
+        key = [name, to_toml(cell.config), cell.options, self._where(cell.config)]
+        return self.out / "cells" / f"{name}-{digest(key)}.json"
 
     def _features(self, cell: Cell, place: int) -> Path:
-        said = [seen_by_stage1(cell.config, place), self._where(cell.config)]
-        return self.out / "features" / f"{'ab'[place]}-{digest(said)}.npz"
+        key = [seen_by_stage1(cell.config, place), self._where(cell.config)]
+        return self.out / "features" / f"{'ab'[place]}-{digest(key)}.npz"
 
     def _where(self, config: Config) -> str | None:
         """The folder with the data, for what is not simulated."""
@@ -231,14 +262,21 @@ class Lab:
         return None if simulated else self.root
 
 
-def digest(said: Any) -> str:
-    """A name for what was said, the same in every process."""
-    return hashlib.sha256(json.dumps([VERSION, said], sort_keys=True).encode()).hexdigest()[:16]
+def digest(key: Any) -> str:
+    """A short name for `key`, the same in every process."""
+    return hashlib.sha256(json.dumps([VERSION, key], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def trains(config: Config) -> bool:
-    """Whether stage 1 is a stage of its own, at least for one modality."""
-    return config.stages != "end-to-end"
+def places(cell: Cell) -> tuple[int, ...]:
+    """The modalities (0: a, 1: b) whose stage 1 a cell reads: none where everything is trained at once."""
+    return () if cell.config.stages == "end-to-end" else (0, 1)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole: to a temporary name, then renamed."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
 
 
 def seen_by_stage1(config: Config, place: int) -> dict[str, Any]:
@@ -252,48 +290,48 @@ def stage1_config(config: Config, place: int) -> Config:
     return Config(**seen_by_stage1(config, place))
 
 
-# ---- in the worker processes ----------------------------------------------------------------------------------------
+# ---- in the workers --------------------------------------------------------------------------------------------------
 
 
 def _begin(started: Any, jobs: int) -> None:
-    """A worker keeps to its share of the cores: work on blocks of samples would else start a thread on each.
-
-    What it had begun when it was interrupted is left to the next start.
+    """A process of this machine keeps to its share of the cores: work on blocks of samples would else start a thread on
+    each. What it had begun when it was interrupted is left to the next start.
     """
     begin()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
-            place, started.value = started.value, started.value + 1
+            number, started.value = started.value, started.value + 1
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[place % len(allowed) :: jobs])
+        os.sched_setaffinity(0, allowed[number % len(allowed) :: jobs])
 
 
-def learn(config: Config, place: int, path: Path, root: str | None, device: str) -> None:
-    """Stage 1 of modality `place`: outputs for all samples in `path`; its checkpoint stands beside until then."""
+def learn(config: Config, place: int, checkpoint: Path | None, root: str | None, device: str) -> bytes:
+    """Stage 1 of modality `place`: its outputs for all samples and its seconds, as the content of an .npz file.
+
+    It goes on from `checkpoint`, a folder, and leaves one there; without it an interrupted stage begins again.
+    """
     data = _data(_where_from(config), root)
-    parts, folder = runs.parts_of(config, data), path.with_suffix("")
-    about = two_stages.fingerprint(data, parts, (place,))
-    own = Folder.open(folder, stage1_config(config, place), folder.exists(), about)
-    out = two_stages.stage1(config, data, parts, place, own, library(device))
-    arrays = {} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, seconds=own.seconds, **arrays)
-    os.replace(temporary, path)
+    parts = runs.parts_of(config, data)
+    resume, about = checkpoint is not None and checkpoint.exists(), two_stages.fingerprint(data, parts, (place,))
+    folder = Folder.open(checkpoint, stage1_config(config, place), resume, about)
+    out = two_stages.stage1(config, data, parts, place, folder, library(device))
+    file = io.BytesIO()
+    np.savez(file, seconds=folder.seconds, **({} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}))
+    return file.getvalue()
 
 
-def compute(cell: Cell, features: tuple[Path | None, Path | None], path: Path, root: str | None, device: str) -> None:
-    """The result of a cell, in `path`."""
+@threadpool_limits.wrap(limits=1, user_api="blas")  # a sum does not depend on where the cell is computed
+def compute(cell: Cell, outputs: tuple[PretrainerOutput | None, ...], root: str | None, device: str) -> str:
+    """A cell's settings, options, result and seconds, as JSON."""
     data = _data(_where_from(cell.config), root)
-    outputs = tuple(None if f is None else _outputs(f) for f in features)
     work = Work(cell.config, data, runs.parts_of(cell.config, data), outputs, device)
     started = time.process_time()
     result = cell.function(work, **cell.options)
     seconds = time.process_time() - started
-    said = {"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds}
-    write_text(path, json.dumps(said))
+    return json.dumps({"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds})
 
 
+@lru_cache(maxsize=4)  # cells that follow each other share them
 def _outputs(path: Path) -> PretrainerOutput | None:
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -304,8 +342,8 @@ def _outputs(path: Path) -> PretrainerOutput | None:
 
 def _where_from(config: Config) -> Config:
     """`config` with all that does not say which data are read at its default."""
-    told = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
-    return Config(**{name: getattr(config, name) for name in (*told, "sample_axis", "band_axis")})
+    names = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
+    return Config(**{name: getattr(config, name) for name in (*names, "sample_axis", "band_axis")})
 
 
 @lru_cache(maxsize=2)

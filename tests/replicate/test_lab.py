@@ -1,6 +1,10 @@
 """Cells are computed once, stage 1 is shared, and what was interrupted goes on."""
 
+import io
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from cmir_ref import runs, two_stages
 from cmir_ref.config import Config, load_config
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
+from cmir_ref.replicate.cluster import connect
 from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
 from cmir_ref.replicate.worlds import SCALES, SCENARIOS
 
@@ -36,7 +41,7 @@ def lab(folder, root):
 
 def test_a_cell_is_computed_once_and_stage_1_is_shared(lab, folder, monkeypatch):
     learned = []
-    monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job)))
+    monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job))[1])
     cells = [Cell(counted, lab.config("places", 0, d_v=d), {"add": k}) for d in (8, 16) for k in (1, 2)]
     first = lab.run(cells)
     assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 63 and first[0]["width"] == 128
@@ -70,6 +75,64 @@ def test_two_processes_give_the_same(lab, root, tmp_path):
         assert one["directions"] == two["directions"] and one["validation"] == two["validation"]
 
 
+@pytest.fixture
+def start_cluster():
+    """`start_cluster(workers, threads, processes)`: a Dask cluster on this machine and the address of its scheduler."""
+    distributed = pytest.importorskip("distributed", reason="extra `cluster` is not installed")
+    with ExitStack() as stack:
+
+        def start(workers=2, threads=1, processes=True):
+            about = {"n_workers": workers, "threads_per_worker": threads, "processes": processes}
+            return stack.enter_context(distributed.LocalCluster(**about, dashboard_address=None)).scheduler_address
+
+        yield start
+
+
+def test_a_dask_cluster_gives_the_same_bit_for_bit(lab, root, tmp_path, start_cluster):
+    """Two workers, processes of their own; the lab's folder is filled from what they return."""
+    configs = [lab.config("places", seed, d_v=d) for seed in (0, 1) for d in (4, 8)]
+    here = lab.spaces(configs)
+    with ExitStack() as stack:
+        executor, jobs = stack.enter_context(connect(start_cluster()))
+        other = stack.enter_context(Lab(tmp_path, worlds.SCALE, root=root, jobs=jobs, executor=executor))
+        there = other.spaces(configs)
+    assert jobs == 2 and list(map(without_seconds, there)) == list(map(without_seconds, here))
+    features = [{path.name: arrays(path) for path in (out / "features").glob("*.npz")} for out in (lab.out, tmp_path)]
+    assert len(features[1]) == 4 and all(features[0][name] == content for name, content in features[1].items())
+
+
+def without_seconds(result):
+    return {name: value for name, value in result.items() if name != "seconds"}
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return {name: file[name].tobytes() for name in ("z", "logits", "s")}
+
+
+def test_any_executor_works_and_leaves_no_checkpoint(lab, root, tmp_path):
+    config = lab.config("places", 0, d_v=8)
+    with ThreadPoolExecutor(1) as executor, Lab(tmp_path, worlds.SCALE, root=root, executor=executor) as other:
+        (there,) = other.spaces([config])
+    assert without_seconds(there) == without_seconds(lab.spaces([config])[0])
+    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npz"] * 2
+
+
+@pytest.mark.parametrize(("workers", "threads", "says"), [(0, 1, "no workers"), (1, 2, "--nthreads 1")])
+def test_a_cluster_that_cannot_work_is_refused(start_cluster, workers, threads, says):
+    address = start_cluster(workers, threads, processes=False)
+    with pytest.raises(InputError, match=says), connect(address):
+        pass
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line(start_cluster):
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        address = start_cluster(workers=1)
+    with pytest.raises(InputError, match="lost while it worked"), connect(address) as (executor, _):
+        executor.submit(os._exit, 1).result()
+
+
 def test_what_was_interrupted_goes_on(lab):
     def broken(work, at):
         if at == 2:
@@ -89,12 +152,11 @@ def test_what_was_interrupted_goes_on(lab):
 @pytest.mark.parametrize("place", [0, 1])
 def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, place):
     config = lab.config("places", 0)
-    straight, halfway = tmp_path / "straight.npz", tmp_path / "halfway.npz"
-    labs.learn(config, place, straight, str(root), "cpu")
-    labs.learn(config, place, halfway, str(root), "cpu")
-    halfway.unlink()  # killed after the last epoch, before the features were written
-    labs.learn(config, place, halfway, str(root), "cpu")
-    with np.load(straight) as one, np.load(halfway) as two:
+    straight = labs.learn(config, place, None, str(root), "cpu")
+    labs.learn(config, place, tmp_path / "stage", str(root), "cpu")  # killed after the last epoch, before it was kept
+    halfway = labs.learn(config, place, tmp_path / "stage", str(root), "cpu")
+    with np.load(io.BytesIO(straight)) as one, np.load(io.BytesIO(halfway)) as two:
+        assert one["seconds"] != two["seconds"], "the second call trained nothing"
         assert all(np.array_equal(one[name], two[name]) for name in ("z", "logits", "s"))
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import socket
 import sys
+import time
 from importlib import import_module
 from types import ModuleType
 
@@ -71,8 +73,8 @@ def small(monkeypatch):
 def call(monkeypatch, capsys, tmp_path):
     """`call("one", …)`: (exit status, standard output, standard error) of the command, in one process."""
 
-    def replicate(*words, out=tmp_path / "out"):
-        monkeypatch.setattr(sys, "argv", ["cmir-ref", "replicate", *words, "--out", str(out), "--jobs", "1"])
+    def replicate(*words, out=tmp_path / "out", jobs=("--jobs", "1")):
+        monkeypatch.setattr(sys, "argv", ["cmir-ref", "replicate", *words, "--out", str(out), *jobs])
         try:
             cli.main()
             status = 0
@@ -103,6 +105,7 @@ def test_every_experiment_is_there(monkeypatch):
         (("one", "--scale", "huge"), ("--scale huge", "small")),
         (("one", "--device", "tpu"), ("--device tpu",)),
         (("one", "--data", "no/such/folder"), ("no/such/folder",)),
+        (("one", "--cluster", "tcp://127.0.0.1:9"), ("--jobs", "--cluster")),
     ],
 )
 def test_what_is_refused_before_anything_is_written(call, tmp_path, words, says):
@@ -115,6 +118,16 @@ def test_an_out_that_cannot_be_written(call, tmp_path):
     (tmp_path / "file").write_text("")
     status, _, err = call("one", out=tmp_path / "file" / "out")
     assert status == 2 and str(tmp_path / "file" / "out") in err and len(err.splitlines()) == 1 and computed == []
+
+
+def test_a_cluster_that_does_not_answer_is_refused_within_ten_seconds(call, tmp_path):
+    pytest.importorskip("distributed", reason="extra `cluster` is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        status, out, err = call("one", "--cluster", address, jobs=())
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1 and address in err
+    assert time.monotonic() - started < 10 and not (tmp_path / "out").exists()
 
 
 def test_a_page_that_cannot_be_written(call, tmp_path):
