@@ -4,7 +4,7 @@ import io
 from collections.abc import Collection, Mapping
 from itertools import cycle
 
-from .plots import COLOURS, STYLES, _axes, _plain, svg
+from .plots import COLOURS, STYLES, new_axes, show_dollars, svg
 from .replication import Figure, Score
 
 MARKS = "os^Dv"
@@ -23,14 +23,14 @@ def curves(
     name: str, caption: str, series: Mapping[str, Mapping[float, Score]], *, x: str, y: str, log: bool = True
 ) -> Figure:
     """A line for each series, {x: score}, with its standard deviation."""
-    figure, axes = _axes(5.6, 3.4)
+    figure, axes = new_axes(5.6, 3.4)
     looks = zip(cycle(COLOURS), cycle(STYLES), cycle(MARKS), strict=False)
     for (label, points), (colour, style, mark) in zip(series.items(), looks, strict=False):
         xs, means = list(points), [s.mean for s in points.values()]
         errors = [s.sd or 0.0 for s in points.values()]
         axes.errorbar(xs, means, errors, color=colour, ls=style, marker=mark, ms=4, capsize=2, label=label)
     axes.set(xlabel=x, ylabel=y, **({"xscale": "log"} if log else {}))
-    _plain(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
+    show_dollars(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
     return drawn(name, caption, figure)
 
 
@@ -48,7 +48,7 @@ def bars(
     The series called `outlines` are drawn as such, in the colour of the next; `marks` is a line across the group.
     """
     names = list(dict.fromkeys(n for one in series.values() for n in one))
-    figure, axes = _axes(max(6.0, 0.9 * len(names) + 1.5), 3.6)
+    figure, axes = new_axes(max(6.0, 0.9 * len(names) + 1.5), 3.6)
     drawn_as_bars = {label: one for label, one in series.items() if label != marks}
     width = 0.8 / max(len(drawn_as_bars), 1)
     filled = 0
@@ -70,5 +70,5 @@ def bars(
             axes.plot([k - 0.45, k + 0.45], [series[marks][n].mean] * 2, color="black", lw=1.2, ls=":", label=label)
     axes.set(ylabel=y, ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
-    _plain(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
+    show_dollars(axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)))
     return drawn(name, caption, figure)

@@ -11,7 +11,7 @@ from ...backend import generator, library
 from ...cmirnet import published
 from ...config import Config, to_toml
 from ...data import pairs_of
-from ...reports.plots import COLOURS, _axes, _plain
+from ...reports.plots import COLOURS, new_axes, show_dollars
 from ...reports.replication import Figure, Line, Section, Table, Verdict
 from ...reports.replication_plots import drawn
 from ...retrieval import evaluate_direction
@@ -361,7 +361,7 @@ def smallest_remark(rows: dict, world: str) -> str:
 
 def bars(name: str, groups: dict[str, dict[str, Line]]) -> Figure:
     """The bars of Fig. 4: ours in the paper's metric, ours in average precision, the paper's, and chance."""
-    figure, panels = _axes(5.2 * len(groups), 3.2, columns=len(groups))
+    figure, panels = new_axes(5.2 * len(groups), 3.2, columns=len(groups))
     width = 0.27
     for axes, (world, rows) in zip([panels] if len(groups) == 1 else panels, groups.items(), strict=True):
         places = range(len(rows))
@@ -396,5 +396,5 @@ def bars(name: str, groups: dict[str, dict[str, Line]]) -> Figure:
         axes.set(ylim=(0, 105), ylabel="per cent" if axes is figure.axes[0] else "")
         axes.set_title(f"{world}: {next(iter(rows.values())).about[1]}", fontsize=10, loc="left")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    _plain(figure.legend(handles, labels, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 0.96)))
+    show_dollars(figure.legend(handles, labels, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 0.96)))
     return drawn(name, "Retrieval with one term of eq. 6 left out; the paper drew L2, L5, L3 and everything.", figure)

@@ -14,7 +14,7 @@ from ...cmirnet.end_to_end import under
 from ...cmirnet.stages import init_stage2
 from ...config import Config, to_toml
 from ...data import pairs_of
-from ...reports.plots import COLOURS, _axes, _plain
+from ...reports.plots import COLOURS, new_axes, show_dollars
 from ...reports.replication import Figure, Line, Score, Section, Table, Verdict
 from ...reports.replication_plots import drawn
 from ...retrieval import collapse, evaluate_direction
@@ -425,7 +425,7 @@ def dead_units(cell: dict) -> float:
 
 def diagram(rows: dict[Key, dict]) -> Figure:
     """A panel for each depth and reading: average precision over λ5 and α, marks, and theory's lines at α = 0."""
-    figure, panels = _axes(13.2, 4.9, columns=len(READINGS) * len(DEPTHS))
+    figure, panels = new_axes(13.2, 4.9, columns=len(READINGS) * len(DEPTHS))
     figure.clf()
     panels = figure.subplots(len(DEPTHS), len(READINGS), sharex=True, sharey=True)
     shown = None
@@ -472,7 +472,7 @@ def place(lambda5: float) -> float:
 def thresholds(rows: dict[Key, dict]) -> Figure:
     """Linear encoders at α = 0: the spread of both modalities over λ5, and theory's thresholds."""
     depths, readings, names = (1, 2, 3), ("norm", "released"), WORDS["image-speech"]
-    figure, _ = _axes(11.5, 5.2)
+    figure, _ = new_axes(11.5, 5.2)
     figure.clf()
     panels = figure.subplots(len(readings), len(depths), sharex=True, sharey=True)
     floor = 1e-8
@@ -501,7 +501,7 @@ def thresholds(rows: dict[Key, dict]) -> Figure:
             axes.set_ylabel("spread of V" if depth == 1 else "")
     figure.subplots_adjust(wspace=0.06, hspace=0.25)
     handles, labels = panels[0][0].get_legend_handles_labels()
-    _plain(figure.legend(handles, labels, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.92)))
+    show_dollars(figure.legend(handles, labels, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.92)))
     return drawn(
         "phase-thresholds",
         "Linear encoders at α = 0: mean distance of V from its mean, by modality (1e-8 stands for anything smaller). "

@@ -19,7 +19,7 @@ from ...cmirnet.many_training import embed_many, init_many_network, many_network
 from ...config import Config
 from ...data.cache import load_radar
 from ...nets.head import PretrainerOutput
-from ...reports.plots import _axes
+from ...reports.plots import new_axes
 from ...reports.replication import Figure, Line, Score, Section, Table
 from ...reports.replication_plots import drawn
 from ...retrieval import evaluate_direction
@@ -364,7 +364,7 @@ def choice(trained: Trained) -> str:
 
 def matrix(found: Mapping[str, Score]) -> Figure:
     """The average precisions of all directions, as shades of grey with the figures in them."""
-    figure, axes = _axes(3.6, 3.2)
+    figure, axes = new_axes(3.6, 3.2)
     names = list(SENSES.values())
     means = np.array([[found[f"{p}->{q}"].mean or 0.0 for q in SENSES] for p in SENSES])
     axes.imshow(means, cmap="Greys", vmin=0, vmax=1)

@@ -23,7 +23,7 @@ from ...hashing.codes import centred_signs, codes, project, storage_bits
 from ...hashing.dcmh import hash_codes
 from ...hashing.fit import Settings, fit_dcmh, fit_sidhcnn
 from ...hashing.scm import scm_orthogonal, scm_sequential
-from ...reports.plots import COLOURS, _axes, _plain
+from ...reports.plots import COLOURS, new_axes, show_dollars
 from ...reports.replication import Figure, Line, Score, Section, Table, Verdict, points, signed
 from ...reports.replication_plots import MARKS, drawn
 from ...retrieval import evaluate_direction
@@ -470,7 +470,7 @@ def against_bits(rows: Rows, beyond: Rows) -> Figure:
         if bits := bits_of(results):
             series.setdefault(method, {})[bits] = (size, results)
     own = dict(zip(dict.fromkeys(map(plain, series)), zip(cycle(COLOURS), cycle(MARKS), strict=False), strict=False))
-    figure, panels = _axes(10.0, 4.2, columns=2)
+    figure, panels = new_axes(10.0, 4.2, columns=2)
     panels[1].sharey(panels[0])
     for axes, d in zip(panels, DIRECTIONS, strict=True):
         for method, sizes in series.items():
@@ -491,7 +491,7 @@ def against_bits(rows: Rows, beyond: Rows) -> Figure:
         for which, ticks in (("x", TICKS["bits"]), ("y", TICKS["precision"])):
             getattr(axes, f"set_{which}ticks")(ticks, [f"{tick:g}" for tick in ticks])
     handles, labels = panels[0].get_legend_handles_labels()
-    _plain(figure.legend(handles, labels, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0.0)))
+    show_dollars(figure.legend(handles, labels, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0.0)))
     caption = (
         "Each method at the bits that one item of it takes. Hollow, dotted: printed in the paper, in another metric "
         "(mean of the precisions at 10, …, 50; SIDHCNN is the published one there); SCM's are drawn for both variants."

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...cmirnet import published
 from ...config import load_config
-from ...reports.plots import _axes
+from ...reports.plots import new_axes
 from ...reports.replication import Figure, Line, Section, Table, Verdict
 from ...reports.replication_plots import drawn
 from ...retrieval import relevance
@@ -233,7 +233,7 @@ def outcome(held: Mapping[tuple, bool], names: Sequence[str]) -> str:
 
 def heat(grid: Mapping[str, Mapping], chosen: Mapping[str, tuple[float, float]]) -> Figure:
     """A map for each world: validation score over λ1 and λ5, the chosen pair framed."""
-    figure, panels = _axes(3.6 * len(grid) + 1, 3.4, columns=len(grid))
+    figure, panels = new_axes(3.6 * len(grid) + 1, 3.4, columns=len(grid))
     for axes, (world, values) in zip([panels] if len(grid) == 1 else panels, grid.items(), strict=True):
         table = np.array([[values[l1, r] for l1 in LAMBDA1] for r in LAMBDA5])
         axes.imshow(table, cmap="magma", vmin=0, vmax=1, origin="lower", aspect="auto")
