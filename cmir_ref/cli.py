@@ -339,6 +339,9 @@ def replicate(
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask cluster (extra `cluster`).")
     ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Put the headline into this Markdown file.")
+    ] = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -350,11 +353,12 @@ def replicate(
     from .replicate import run as replication
     from .replicate.cluster import connect
     from .replicate.lab import Lab
+    from .reports.replication import experiment_json, plain_tables
 
     check_device(device)
     if cluster is not None and jobs is not None:
         raise InputError("--jobs are processes of this machine; a --cluster has its own workers")
-    chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
+    chosen, worlds = replication.select_experiments(names or []), replication.scale_of(scale)
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
@@ -368,7 +372,7 @@ def replicate(
             executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
             workplace = {"root": root, "device": device, "jobs": workers, "executor": executor}
             lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
-            sections = replication.replicate(chosen, lab)
+            experiments = replication.replicate(chosen, lab, write)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)
         sys.exit(130)
@@ -376,10 +380,10 @@ def replicate(
         print("error: a process was killed (no memory left? fewer --jobs); the same command goes on", file=sys.stderr)
         sys.exit(1)
     if as_json:
-        print(json.dumps([replication.as_json(section) for section in sections], indent=2))
+        print(json.dumps([experiment_json(experiment) for experiment in experiments], indent=2))
     else:
-        for section in sections:
-            for title, header, rows in replication.plain(section):
+        for experiment in experiments:
+            for title, header, rows in plain_tables(experiment):
                 print(f"\n{title}")
                 print_table(header, rows)
         print()

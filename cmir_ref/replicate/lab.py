@@ -15,7 +15,7 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import islice
@@ -34,7 +34,7 @@ from ..data import Dataset, Splits
 from ..data.locate import data_folder
 from ..errors import InputError
 from ..nets.head import PretrainerOutput
-from ..packages import installed
+from ..packages import installed, origin
 from ..parallel import cores
 from ..training.folder import Folder
 from ..workers import begin
@@ -66,7 +66,11 @@ class Work(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """`function(work, **options)`, to be computed under `config`: its result is a dict that JSON can hold."""
+    """`function(work, **options)`, to be computed under `config`: its result is a dict that JSON can hold.
+
+    Where loss or embeddings are no longer finite the function raises `FloatingPointError`: the result is then
+    {"failed": why}.
+    """
 
     function: Callable[..., dict]
     config: Config
@@ -74,17 +78,11 @@ class Cell(NamedTuple):
 
 
 def space(work: Work) -> dict:
-    """Stage 2 on the features of stage 1: what `cmir-ref train` reports, and the same of the validation part.
-
-    Where loss or embeddings are no longer finite, {"failed": why}.
-    """
-    try:
-        run = shared_space(work)
-    except FloatingPointError as error:
-        return {"failed": str(error)}
-    found = runs.evaluate(run, device=work.device)
+    """Stage 2 on the features of stage 1: what `cmir-ref train` reports, and the same of the validation part."""
+    run = shared_space(work)
+    test = runs.evaluate(run, device=work.device)
     validation = runs.evaluate(run, "validation", queries="validation", device=work.device)["directions"]
-    return found | {"validation": {d: m["map"] for d, m in validation.items()}, "epochs": kept_epochs(run)}
+    return test | {"validation": {d: m["map"] for d, m in validation.items()}, "epochs": kept_epochs(run)}
 
 
 def shared_space(work: Work) -> runs.Run:
@@ -110,7 +108,7 @@ class Lab:
     jobs, (what is done, how many jobs, name), to show its progress. Raises `InputError` for a `root` that is not there
     and an `out` that cannot be written.
 
-    With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `seconds` say which
+    With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `read` say which
     settings of each world, and which cells, were asked for since they were last cleared.
     """
 
@@ -133,7 +131,7 @@ class Lab:
         self._executor, self._processes = executor, None
         self.compute = True
         self.asked: dict[str, list[Config]] = {}
-        self.seconds: dict[Path, float] = {}  # of one core, without stage 1
+        self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
             for folder in ("cells", "features"):
                 (self.out / folder).mkdir(parents=True, exist_ok=True)
@@ -185,14 +183,11 @@ class Lab:
         missing = {path: cell for cell in cells if not (path := self._path(cell)).exists()}
         if missing and not self.compute:
             raise Missing(f"{name}: {len(missing)} of its {len(cells)} results are not there yet")
-        stage1 = {self._features(cell, place): (place, cell) for cell in missing.values() for place in places(cell)}
-        first_a = sorted(stage1.items(), key=lambda job: job[1][0])  # PAN and images take longest: they begin
-        jobs = {path: partial(self._stage1_job, path, *job) for path, job in first_a if not path.exists()}
-        for path, content in self.watch(self._done(learn, jobs), len(jobs), "stage 1") if jobs else ():
-            write_bytes(path, content)
-        jobs = {path: partial(self._cell_job, cell) for path, cell in missing.items()}
-        for path, text in self.watch(self._done(compute, jobs), len(jobs), name) if jobs else ():
-            write_bytes(path, text.encode())
+        stage1 = {self._features(cell, m): (m, cell) for cell in missing.values() for m in places(cell)}
+        first_a = sorted(stage1.items(), key=lambda item: item[1][0])  # PAN and images take longest: they begin
+        jobs = {path: partial(self._stage1_job, path, *item) for path, item in first_a if not path.exists()}
+        self._compute(learn, jobs, "stage 1")
+        self._compute(compute, {path: partial(self._cell_job, cell) for path, cell in missing.items()}, name)
         return [self._result(self._path(cell)) for cell in cells]
 
     def spaces(self, configs: Sequence[Config], name: str = "cells") -> list[dict]:
@@ -202,24 +197,27 @@ class Lab:
     def _result(self, path: Path) -> dict:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            self.seconds[path] = kept.get("seconds", 0.0)
+            self.read[path] = {name: kept[name] for name in ("seconds", "origin")}
             return kept["result"]
-        except (OSError, ValueError, LookupError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
 
     def _stage1_job(self, path: Path, place: int, cell: Cell) -> tuple:
         """The arguments of `learn`; only a process of this machine keeps its checkpoint in the lab's folder."""
-        checkpoint = None if self._executor else path.with_suffix("")
-        return cell.config, place, checkpoint, self.root, self.device
+        return cell.config, place, None if self._executor else path.with_suffix(""), self.root, self.device
 
     def _cell_job(self, cell: Cell) -> tuple:
         """The arguments of `compute`: with them go the features of stage 1."""
-        outputs = [None, None]
-        for place in places(cell):
-            outputs[place] = _outputs(self._features(cell, place))
-        return cell, tuple(outputs), self.root, self.device
+        features = {m: _outputs(self._features(cell, m)) for m in places(cell)}
+        return cell, (features.get(0), features.get(1)), self.root, self.device
 
-    def _done(self, function: Callable, jobs: dict[Path, Callable[[], tuple]]) -> Iterator[tuple[Path, Any]]:
+    def _compute(self, function: Callable, jobs: dict[Path, Callable[[], tuple]], name: str) -> None:
+        """Writes `function(*job())` to the path of each of `jobs`, as they are done."""
+        if jobs:
+            for path, content in self.watch(self._done(function, jobs), len(jobs), name):
+                write_whole(path, content)
+
+    def _done(self, function: Callable, jobs: dict[Path, Callable[[], tuple]]) -> Iterator[tuple[Path, bytes]]:
         """(path, `function(*job())`) of each of `jobs` as it is done; the first are begun first.
 
         No more than two jobs a worker wait at a time: features are read when their turn is near.
@@ -262,6 +260,14 @@ class Lab:
         return None if simulated else self.root
 
 
+def run_groups(
+    lab: Lab, function: Callable[..., dict], groups: Mapping[Any, Sequence[Config]], name: str, **options: Any
+) -> dict[Any, list[dict]]:
+    """{key: results of `function` for each of its settings}, all computed in one go."""
+    results = iter(lab.run([Cell(function, c, options) for group in groups.values() for c in group], name))
+    return {key: [next(results) for _ in group] for key, group in groups.items()}
+
+
 def digest(key: Any) -> str:
     """A short name for `key`, the same in every process."""
     return hashlib.sha256(json.dumps([VERSION, key], sort_keys=True).encode()).hexdigest()[:16]
@@ -272,7 +278,7 @@ def places(cell: Cell) -> tuple[int, ...]:
     return () if cell.config.stages == "end-to-end" else (0, 1)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes a file whole: to a temporary name, then renamed."""
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(content)
@@ -321,14 +327,18 @@ def learn(config: Config, place: int, checkpoint: Path | None, root: str | None,
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # a sum does not depend on where the cell is computed
-def compute(cell: Cell, outputs: tuple[PretrainerOutput | None, ...], root: str | None, device: str) -> str:
+def compute(cell: Cell, outputs: tuple[PretrainerOutput | None, ...], root: str | None, device: str) -> bytes:
     """A cell's settings, options, result and seconds, as JSON."""
     data = _data(_where_from(cell.config), root)
     work = Work(cell.config, data, runs.parts_of(cell.config, data), outputs, device)
     started = time.process_time()
-    result = cell.function(work, **cell.options)
+    try:
+        result = cell.function(work, **cell.options)
+    except FloatingPointError as error:
+        result = {"failed": str(error)}
     seconds = time.process_time() - started
-    return json.dumps({"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds})
+    about = {"settings": to_toml(cell.config), "options": cell.options, "seconds": seconds, "origin": origin()}
+    return json.dumps(about | {"result": result}).encode()
 
 
 @lru_cache(maxsize=4)  # cells that follow each other share them

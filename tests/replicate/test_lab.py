@@ -16,7 +16,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.cluster import connect
 from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
-from cmir_ref.replicate.worlds import SCALES, SCENARIOS
+from cmir_ref.replicate.worlds import SCALE_BY_NAME, SCENARIOS
 
 calls = []
 
@@ -182,7 +182,7 @@ def test_every_setting_is_seen_by_stage_1_or_not():
 
 
 def test_worlds_and_scales():
-    for scale in SCALES.values():
+    for scale in SCALE_BY_NAME.values():
         assert scale.worlds.keys() == SCENARIOS.keys()
         for world in scale.worlds:
             for reading in ("", "paper", "released"):
@@ -195,7 +195,7 @@ def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
     monkeypatch.setattr(runs, "load", lambda *about, **settings: asked.append((about, settings)))
     every = ("scenes=9", "scenes_seed=3", "speech=bundled", "speech_voice=(.*)", "sample_axis=1", "band_axis=2")
     odd = load_config("image-speech", ("dataset=scenes", "image_size=128", *every))
-    for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALES.values() for w in scale.worlds)):
+    for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALE_BY_NAME.values() for w in scale.worlds)):
         runs.load_data(config, "data")
         runs.load_data(labs._where_from(config), "data")
         assert asked[-1] == asked[-2]
@@ -203,14 +203,14 @@ def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
 
 def test_where_the_data_are_matters_to_real_worlds_alone(tmp_path):
     (tmp_path / "data").mkdir()
-    here, there = (Lab(tmp_path, SCALES["small"], root=folder) for folder in (tmp_path, tmp_path / "data"))
+    here, there = (Lab(tmp_path, SCALE_BY_NAME["small"], root=folder) for folder in (tmp_path, tmp_path / "data"))
     for world in here.worlds:
         same = here._path(Cell(space, here.config(world, 0))) == there._path(Cell(space, there.config(world, 0)))
         assert same == (world in ("tiles", "few-tiles", "places"))
 
 
 def test_real_worlds_need_a_folder(tmp_path):
-    small = SCALES["small"]
+    small = SCALE_BY_NAME["small"]
     assert Lab(tmp_path, small).worlds == ["tiles", "few-tiles", "places"]
     assert Lab(tmp_path, small, root=tmp_path).worlds == [*small.worlds]
 
@@ -232,5 +232,6 @@ def test_cells_are_readable_files(lab):
     lab.run([Cell(space, config)])
     kept = json.loads(lab._path(Cell(space, config)).read_text(encoding="utf-8"))
     assert (
-        kept.keys() == {"settings", "options", "result", "seconds"} and 'scenario = "image-speech"' in kept["settings"]
+        kept.keys() == {"settings", "options", "result", "seconds", "origin"}
+        and 'scenario = "image-speech"' in kept["settings"]
     )
