@@ -570,12 +570,13 @@ def minus(value, digits) -> str:
 
 
 def table() -> str:
-    """The claims as Markdown; a test without a file is one of test_alpha.py."""
-    lines = ["| claim | reading | verdict | measured | tests |", "|---|---|---|---|---|"]
-    for *cells, tests in claims():
+    """The claims as a Markdown table, and under it the tests of each row; one without a file is in test_alpha.py."""
+    lines, shown = ["| | claim | reading | verdict | measured |", "|---|---|---|---|---|"], ["Tests, by row:", ""]
+    for number, (*cells, tests) in enumerate(claims(), start=1):
         ids = [name if "::" in name else f"tests/test_alpha.py::{name}" for name in tests.split()]
-        lines.append("| " + " | ".join([*cells, "<br>".join(f"`{one}`" for one in ids)]) + " |")
-    return "\n".join(lines)
+        lines.append(f"| {number} | {' | '.join(cells)} |")
+        shown.append("\n   ".join([f"{number}. `{ids[0]}`", *(f"`{one}`" for one in ids[1:])]))
+    return "\n".join([*lines, "", *shown])
 
 
 def draw(path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Dataset, Modality
 from .locate import find
-from .records import Dataset, Modality
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
@@ -74,8 +74,8 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     n = len(labels)
     ids, paths = tuple(map(str, range(n))), tuple(f"{path}:{k}" for k in range(n))
     groups = np.array(LABEL_NAMES)[labels]
-    modalities = tuple(Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
-    return Dataset(modalities, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
+    pan, mul = (Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
+    return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
 
 
 def open_tiles(

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Modality
 from .locate import find
 from .mat import read_field
-from .records import Modality
 from .ucmerced import LABEL_NAMES
 
 

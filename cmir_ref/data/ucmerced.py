@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Modality
 from .images import read_images
 from .locate import find, subfolders
 from .mat import read_field
-from .records import Modality
 
 LABEL_NAMES = (
     "airplane", "bare-soil", "buildings", "cars", "chaparral", "court", "dock", "field", "grass", "mobile-home",

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import FLOOR, relative_error
+from .check import gaps, relative_error
+from .slopes import EPS
 
 Array = np.ndarray
 
@@ -30,18 +31,35 @@ class Evidence(NamedTuple):
     measured_of: Mapping[str, Array] = MappingProxyType({})  # … and the measured ones
     remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # measured at another value of an input
     close: float = 1e-9  # the relative error to which a measured gradient can be trusted
+    error: float = 0.0  # … and the largest estimated error of one of its entries
+    wrong: Array | None = None  # the entries that are off, where this is known
+    dy: Array | None = None  # the upstream of y
 
     def same(self, a: Array | None, b: Array) -> bool:
-        """Whether two arrays are equal to rounding, and not merely both zero."""
-        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all():
+        """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
+        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all() or not np.any(b):
             return False
-        return bool(np.abs(b).max() > FLOOR and relative_error(a, b)[0] <= self.close)
+        return bool((gaps(a, b) <= self.close * np.maximum(np.abs(a), np.abs(b)) + self.rounding).all())
+
+    @property
+    def rounding(self) -> float:
+        """Differences that may be rounding of the largest entry, as where an entry should be 0.
+
+        0 where entries are off by less: then the sizes differ so much that each has to be looked at by itself.
+        """
+        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
+        if self.ours.shape == self.measured.shape and (self.off & (gaps(self.ours, self.measured) <= rounding)).any():
+            return 0.0
+        return float(rounding)
 
     @property
     def off(self) -> Array:
         """Where ours differs from the measured gradient."""
-        size = max(np.abs(self.measured).max(), FLOOR)
-        return ~(np.abs(self.ours - self.measured) <= max(self.close, 1e-12) * size)
+        if self.wrong is not None:
+            return self.wrong
+        size = np.maximum(np.abs(self.ours), np.abs(self.measured))
+        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
+        return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)
 
 
 def diagnose(e: Evidence) -> tuple[str | None, str]:
@@ -115,7 +133,7 @@ def not_finite(e: Evidence) -> str | None:
 
 def independent(e: Evidence) -> str | None:
     """A gradient for something that the output does not depend on."""
-    if np.abs(e.measured).max() <= FLOOR:
+    if np.abs(e.measured).max() <= max(e.error, 1e-12 * np.abs(e.ours).max()):
         return f"the output does not depend on {e.input}: its gradient is 0"
     return None
 
@@ -163,7 +181,7 @@ def constant_factor(e: Evidence) -> str | None:
     if not e.same(e.ours, c * e.measured):
         return None
     meaning = "; or ".join(meanings(abs(c), e))
-    if not meaning and (np.abs(e.measured) > FLOOR).sum() < 2:
+    if not meaning and (np.abs(e.measured) > e.rounding).sum() < 2:
         return None  # a single number is always some multiple of another
     signed = "the sign is wrong, and there is a " if c < 0 else ""
     return f"{signed}factor {abs(c):.6g} on every entry" + (f": {meaning}" if meaning else "")
@@ -276,7 +294,7 @@ def half_of_two(e: Evidence) -> str | None:
 
 def mask_missing(e: Evidence) -> str | None:
     """Ours is nonzero where the derivative is 0, and right elsewhere."""
-    blocked = np.abs(e.measured) <= FLOOR * np.abs(e.measured).max()
+    blocked = np.abs(e.measured) <= e.rounding
     if (e.off & ~blocked).any():
         return None
     return f"a mask is missing: {e.off.sum()} of {e.off.size} entries should be 0, the others are right{where(e)}"
@@ -284,7 +302,7 @@ def mask_missing(e: Evidence) -> str | None:
 
 def mask_turned(e: Evidence) -> str | None:
     """Ours is nonzero exactly where the derivative is 0."""
-    if (e.ours == 0).any() and ((e.ours == 0) == (np.abs(e.measured) > FLOOR)).all():
+    if (e.ours == 0).any() and ((e.ours == 0) == (np.abs(e.measured) > e.rounding)).all():
         return "the mask is turned round: nonzero exactly where the derivative is 0"
     return None
 
@@ -321,12 +339,13 @@ def permuted(e: Evidence) -> str | None:
 def term_missing(e: Evidence) -> str | None:
     """What is missing has a simple form along some axes: a constant, a multiple of x, of y, of another input."""
     missing = np.where(e.off, e.measured - e.ours, 0)
+    tolerance = min(e.close * np.abs(e.measured).max() + e.rounding, 1e-3 * np.abs(missing).max())
     one = ("a constant", np.ones(e.x.shape))
     candidates = [(f"a multiple of {name}", a) for name, a in arrays(e) if a.shape == e.x.shape]
     simple = [one, *candidates]
     for basis in chain(combinations(simple, 1), combinations(simple, 2)):
         for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
-            if spans([a for _, a in basis], missing, axes, e.close * np.abs(e.measured).max()):
+            if spans([a for _, a in basis], missing, axes, tolerance):
                 words = " plus ".join(words for words, _ in basis)
                 if len(axes) == e.x.ndim > 1:
                     return f"a term is missing, or wrong: {words}, the same for all entries"

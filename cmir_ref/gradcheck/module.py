@@ -1,86 +1,30 @@
-"""A reader's own pair, read from a file, checked, and told what is wrong with it."""
+"""A reader's own pair, read from a file."""
 
 import contextlib
+import functools
 import importlib.machinery
 import importlib.util
 import inspect
 import sys
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from .check import (
-    GATES,
-    NotAPair,
-    Result,
-    Trial,
-    WrittenInto,
-    attempt,
-    check_gradient,
-    compare,
-    gradient_of,
-    mapped,
-    measure,
-    relative_error,
-)
-from .diagnose import Evidence, diagnose
-from .numeric import CENTRAL_STEP, central_difference, complex_step, directional, random_direction
+from .check import Pair
+from .numeric import random_direction
 
-NOT_SAFE = (
-    "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
-    "judged by the central difference instead"
-)
-
-
-class Pair(NamedTuple):
-    """What a file gave: a function, its backward, and inputs by name."""
-
-    name: str
-    forward: Callable
-    backward: Callable
-    inputs: dict[str, np.ndarray]
-
-
-class Finding(NamedTuple):
-    """One wrong gradient: which entry is worst, by how much, how many are off, and what it looks like."""
-
-    input: str
-    entry: tuple[int, ...]
-    ours: float | None
-    measured: float | None
-    off: int
-    entries: int
-    kind: str | None
-    sentence: str
-
-    @property
-    def ratio(self) -> float | None:
-        """ours / measured; None where nothing can be divided."""
-        return self.ours / self.measured if self.measured and self.ours is not None else None
-
-
-class Verdict(NamedTuple):
-    """The comparisons, what is wrong (nothing: the gradient is right), and what should be known."""
-
-    results: list[Result]
-    findings: list[Finding]
-    notes: list[str]
-
-
-# ---- reading --------------------------------------------------------------------------------------------------------
+VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     """The pair `name`, `name_backward` of `path.py:name` with the inputs of `name_inputs(rng)`, or of `shapes`.
 
-    `name_inputs` returns an array, a list, or a dict of names to arrays; a shape is `4x3`, `5` (a vector) or `scalar`.
-    Raises `InputError` in one line that says what is missing.
+    `name_inputs` returns an array, a list, or a dict of arrays by the names of the parameters; a shape is `4x3`, `5`
+    (a vector) or `scalar`. Raises `InputError` in one line that says what is missing.
     """
     path, colon, name = where.rpartition(":")
     if not colon or not name.isidentifier():
@@ -91,10 +35,50 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     if shapes:
         given = [random_direction(rng, _shape(text)) for text in shapes]
     elif hasattr(module, f"{name}_inputs"):
-        given = _call(_function(module, path, f"{name}_inputs"), rng)
+        given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng)
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
-    return Pair(name, forward, backward, _named_inputs(given, forward, f"{path}: {name}_inputs"))
+    who = f"{path}: {name}_inputs"
+    return Pair(*bind_by_name(forward, backward, _named_inputs(given, forward, who), who), name)
+
+
+def bind_by_name(
+    forward: Callable, backward: Callable, inputs: Mapping[str, np.ndarray], who: str = "the inputs"
+) -> tuple[Callable, Callable, dict[str, np.ndarray]]:
+    """(the forward over positional arrays, the backward, the inputs in the order of the forward's parameters).
+
+    An array goes to the parameter of its name, in whatever order they are given; where no name is a parameter, names
+    are labels and the order counts. Raises `InputError` where one name is a parameter and another is not, and where a
+    parameter gets nothing.
+    """
+    try:
+        parameters = inspect.signature(forward).parameters
+    except (TypeError, ValueError):
+        return forward, backward, dict(inputs)
+    kinds = {p.kind for p in parameters.values()}
+    names = [n for n, p in parameters.items() if p.kind not in VARIABLE]
+    bound = [name for name in names if name in inputs]
+    others = [name for name in inputs if name not in names]
+    if not bound:
+        return forward, backward, dict(inputs)
+    if others and not kinds & VARIABLE:
+        raise InputError(f"{who}: {others[0]} is no parameter of {forward.__name__}; it takes {', '.join(names)}")
+    missing = [n for n in names if n not in inputs and parameters[n].default is inspect.Parameter.empty]
+    if missing:
+        raise InputError(f"{who}: nothing for {missing[0]}, a parameter of {forward.__name__}")
+    by_keyword = set(others) if inspect.Parameter.VAR_KEYWORD in kinds else set()
+    for place, name in enumerate(bound):  # by position as long as no parameter is left out
+        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or names[place] != name:
+            by_keyword.add(name)
+    order = [*bound, *others]
+
+    @functools.wraps(forward)
+    def call(*arrays):
+        named = dict(zip(order, arrays, strict=True))
+        by_position = [array for name, array in named.items() if name not in by_keyword]
+        return forward(*by_position, **{name: named[name] for name in by_keyword})
+
+    return call, backward, {name: inputs[name] for name in order}
 
 
 def _import(path: Path) -> Any:
@@ -108,7 +92,7 @@ def _import(path: Path) -> Any:
         with contextlib.redirect_stdout(sys.stderr):
             loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise InputError(f"{path}: cannot be imported: {_told(error, path)}") from error
+        raise InputError(f"{path}: cannot be imported: {_error_text(error, path)}") from error
     return module
 
 
@@ -154,17 +138,17 @@ def _parameters(forward: Callable, n: int) -> list[str]:
     return names[:n] if len(names) >= n else [f"input {i}" for i in range(n)]
 
 
-def _call(function: Callable, *arguments: Any) -> Any:
+def call_or_refuse(function: Callable, *arguments: Any) -> Any:
     """The reader's function; what it raises becomes one line that names it and the line."""
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what the reader prints is not the answer
             return function(*arguments)
     except (Exception, SystemExit) as error:
         name, path = getattr(function, "__name__", "the function"), inspect.getsourcefile(inspect.unwrap(function))
-        raise InputError(f"{path}: {name} raises {_told(error, Path(path or ''))}{_hint(error)}") from error
+        raise InputError(f"{path}: {name} raises {_error_text(error, Path(path or ''))}{_hint(error)}") from error
 
 
-def _told(error: BaseException, path: Path) -> str:
+def _error_text(error: BaseException, path: Path) -> str:
     """ "ValueError: … (line 12)", the last line of the reader's own file."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
@@ -175,184 +159,3 @@ def _hint(error: BaseException) -> str:
     text = str(error)
     matrices = "matmul" in text or "not aligned" in text
     return "; shapes that do not fit in a product: is a transpose missing?" if matrices else ""
-
-
-# ---- judging --------------------------------------------------------------------------------------------------------
-
-
-def judge(pair: Pair, *, seed: int = 0) -> Verdict:
-    """Every entry of every input by complex step and central difference, five random directions, and a diagnosis.
-
-    Where complex step and central difference disagree because the forward loses the imaginary part, the central
-    difference judges alone. Raises `InputError` where the functions raise or do not keep to the protocol.
-    """
-    forward, backward = partial(_call, pair.forward), partial(_call, pair.backward)
-    try:
-        trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
-        wanted = [i for i, g in enumerate(trial.grads) if g is not None]
-        ours = {i: gradient_of(trial, i) for i in wanted}
-    except InputError:
-        raise
-    except WrittenInto as error:
-        return Verdict([], [_whole("written in place", str(error))], [])
-    except NotAPair as error:
-        raise InputError(f"{pair.name}: {error}") from error
-    except ValueError as error:
-        return Verdict([], [_whole("no gradient", str(error))], [])
-    if not wanted:
-        return Verdict([], [_whole("no gradient", "the backward returns None for every input")], [])
-    if odd := _irregular(trial, backward):
-        return Verdict([], [odd], [])
-
-    left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
-    notes = [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
-    central = {i: measure(trial, i, "central-difference") for i in wanted}
-    stepped = {i: _by_complex_step(trial, i) for i in wanted}
-    safe = all(stepped[i] is not None and not _loses(trial, i, stepped[i], central[i][0]) for i in wanted)
-    if not safe:
-        notes.append(NOT_SAFE)
-    measured = {i: stepped[i] if safe else central[i][0] for i in wanted}
-    results = []
-    for i in wanted:
-        if ours[i].shape == trial.inputs[i].shape:
-            results += [compare(trial, i, "complex-step", stepped[i])] if safe else []
-            results.append(compare(trial, i, "central-difference", *central[i]))
-    shapes_fit = all(ours[i].shape == trial.inputs[i].shape for i in wanted)
-    if safe and shapes_fit:
-        results += check_gradient(
-            forward, backward, trial.inputs, names=trial.names, methods=["directional"], seed=seed
-        )
-    method = "complex-step" if safe else "central-difference"
-    wrong = {r.input for r in results if r.method == method and not r.error <= GATES[method]}
-    findings = [
-        _finding(trial, i, backward, ours, measured, safe)
-        for i in wanted
-        if trial.names[i] in wrong or ours[i].shape != trial.inputs[i].shape
-    ]
-    if not findings:
-        notes += [
-            f"{r.input}: the central difference disagrees with the complex step; a kink is near, or digits cancel"
-            for r in results
-            if r.method == "central-difference" and not r.error <= GATES[r.method]
-        ]
-        if any(r.method == "directional" and not r.error <= GATES[r.method] for r in results):
-            findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
-    return Verdict(results, findings, notes)
-
-
-def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray], *, seed: int = 0) -> str:
-    """What is wrong with a pair, in lines for the message of a failing test; empty where nothing is."""
-    verdict = judge(Pair(getattr(f, "__name__", "f"), f, f_backward, dict(inputs)), seed=seed)
-    return "\n".join(line for finding in verdict.findings for line in told(finding))
-
-
-def told(finding: Finding) -> Iterator[str]:
-    """Which entry is wrong, by how much, and what it looks like."""
-    if finding.measured is not None:
-        ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"
-        entry = f"[{', '.join(map(str, finding.entry))}]" if finding.entry else ""
-        yield (
-            f"{finding.input}{entry}: {finding.ours:.6g}, measured {finding.measured:.6g}{ratio}; "
-            f"{finding.off} of {finding.entries} entries are off"
-        )
-    else:
-        yield "the pair as a whole" if finding.input == "all" else finding.input
-    yield f"  looks like: {finding.sentence}" if finding.kind else f"  {finding.sentence}"
-
-
-def _whole(kind: str | None, sentence: str) -> Finding:
-    """A mistake that is not one input's."""
-    return Finding("all", (), None, None, 0, 0, kind, sentence)
-
-
-def _irregular(trial: Trial, backward: Callable) -> Finding | None:
-    """A pair that is not a function of its arguments: nothing can be measured, or a second call differs."""
-    (y, cache), (again, _) = trial.call(trial.inputs), trial.call(trial.inputs)
-    flat = lambda y: [np.asarray(part) for part in (y if isinstance(y, tuple) else (y,)) if part is not None]  # noqa: E731
-    if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(flat(y), flat(again), strict=True)):
-        return _whole(
-            "random forward", "two calls of the forward differ: draw a mask outside, and pass it as an argument"
-        )
-    if any(not np.isfinite(a).all() for a in flat(y)):
-        raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
-    if any(a.dtype in (np.float16, np.float32) for a in flat(y)):
-        return _whole("float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked")
-    first, second = (_gradients(backward, trial.dy, cache) for _ in range(2))
-    for name, a, b in zip(trial.names, first, second, strict=True):
-        if a is not None and not np.array_equal(a, b, equal_nan=True):
-            said = "a second call of the backward with the same cache differs: it writes into the cache, or draws anew"
-            return _whole("written in place", f"{name}: {said}")
-    return None
-
-
-def _gradients(backward: Callable, dy: Any, cache: Any) -> list:
-    grads = backward(dy, cache)
-    return list(grads) if isinstance(grads, tuple | list) else [grads]
-
-
-def _by_complex_step(trial: Trial, i: int) -> np.ndarray | None:
-    """The gradient by complex step, None where the forward does not take complex numbers."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            measured, _ = measure(trial, i, "complex-step")
-    except (InputError, TypeError, ValueError):
-        return None
-    return measured if np.isfinite(measured).all() else None
-
-
-def _loses(trial: Trial, i: int, stepped: np.ndarray, central: np.ndarray) -> bool:
-    """Whether the complex step misses what central differences of two step sizes agree on (so that no kink is near)."""
-    if relative_error(stepped, central)[0] <= 1e-4:
-        return False
-    finer = central_difference(trial.scalar_and_winners, trial.inputs, i, step=CENTRAL_STEP / 30)
-    size = np.abs(central[np.isfinite(central)]).max(initial=0)
-    smooth = np.abs(finer - central) <= 1e-5 * size
-    return bool((smooth & (np.abs(stepped - central) > 1e-4 * size)).any())
-
-
-def _finding(trial: Trial, i: int, backward: Callable, ours: dict, measured: dict, safe: bool) -> Finding:
-    """The diagnosis of input i."""
-    name, names, x = trial.names[i], trial.names, trial.inputs[i]
-    rng = np.random.default_rng(i)
-    directions = [random_direction(rng, a.shape) if j == i else np.zeros(a.shape) for j, a in enumerate(trial.inputs)]
-
-    def along(slope: float) -> bool:  # one evaluation sorts out most guesses before every entry is measured
-        terms = ours[i] * directions[i]
-        return abs(slope - terms.sum()) <= 1e-6 * np.abs(terms).sum()
-
-    def remeasure(other: str, value: np.ndarray) -> np.ndarray | None:
-        arrays = [value if n == other else a for n, a in zip(names, trial.inputs, strict=True)]
-        try:
-            if not safe:
-                return central_difference(trial.scalar_and_winners, arrays, i)
-            likely = along(directional(trial.scalar, arrays, directions))
-            return complex_step(trial.scalar, arrays, i) if likely else None
-        except (InputError, ValueError):
-            return None
-
-    def answer(change: Callable) -> np.ndarray | None:
-        try:
-            return np.asarray(_gradients(backward, mapped(change, trial.dy), trial.call(trial.inputs)[1])[i])
-        except InputError:
-            return None
-
-    evidence = Evidence(
-        input=name,
-        x=x,
-        ours=ours[i],
-        measured=measured[i],
-        y=None if isinstance(trial.y, tuple) else np.asarray(trial.y),
-        answer=answer,
-        others={n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"},
-        ours_of={names[j]: a for j, a in ours.items() if j != i},
-        measured_of={names[j]: a for j, a in measured.items() if j != i},
-        remeasure=remeasure,
-        close=1e-9 if safe else 1e-5,
-    )
-    kind, sentence = diagnose(evidence)
-    if ours[i].shape != x.shape:
-        return Finding(name, (), None, None, x.size, x.size, kind, sentence)
-    _, worst = relative_error(ours[i], measured[i])
-    off = int(evidence.off.sum())
-    return Finding(name, worst, float(ours[i][worst]), float(measured[i][worst]), off, x.size, kind, sentence)

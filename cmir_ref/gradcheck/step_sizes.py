@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import FLOOR, attempt, gradient_of
+from .check import attempt, gradient_of
 from .numeric import random_direction
 
 CENTRAL_STEPS = 10.0 ** np.arange(-1, -15.1, -0.25)
@@ -28,7 +28,7 @@ def step_errors(f: Callable, f_backward: Callable, inputs: Sequence, *, seed: in
     The truth is the hand-derived gradient; error = |a − b| / Σ|∇f · d|, as in `check_gradient`.
     """
     trial = attempt(f, f_backward, inputs, seed=seed)
-    wanted = [i for i, g in enumerate(trial.grads) if g is not None]
+    wanted = trial.differentiated
     if any(gradient_of(trial, i).shape != trial.inputs[i].shape for i in wanted):
         raise ValueError("a gradient has another shape than its input")
     rng = np.random.default_rng([seed, 2])
@@ -36,7 +36,7 @@ def step_errors(f: Callable, f_backward: Callable, inputs: Sequence, *, seed: in
     for _ in range(draws):
         d = [random_direction(rng, x.shape) if i in wanted else np.zeros(x.shape) for i, x in enumerate(trial.inputs)]
         ours = sum(float((trial.grads[i] * d[i]).sum()) for i in wanted)
-        size = max(sum(float(np.abs(trial.grads[i] * d[i]).sum()) for i in wanted), FLOOR)
+        size = sum(float(np.abs(trial.grads[i] * d[i]).sum()) for i in wanted) or 1.0
 
         def along(h, d=d):
             return trial.scalar([x + h * v for x, v in zip(trial.inputs, d, strict=True)])

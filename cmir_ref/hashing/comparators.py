@@ -13,9 +13,9 @@ from ..backend import Array
 from ..retrieval.translation import through_pairs
 from .baselines import class_probabilities
 from .cca import RIDGE, cca
-from .codes import codes, project
+from .codes import codes, project_features
 from .dcmh import hash_codes
-from .fit import Settings, fit_dcmh, fit_sidhcnn
+from .fit import HashingSettings, fit_dcmh, fit_sidhcnn
 from .scm import scm_orthogonal, scm_sequential
 
 RIDGES = (RIDGE, 1e-3, 1e-1, 10.0, 1e3)  # the largest make CCA a partial least squares
@@ -24,8 +24,8 @@ RECONSTRUCTION = "SIDHCNN (reconstruction)"  # never without what it is
 # How long: at 16 bits on 3008 pairs (PAN → MUL, one seed) 3, 8, 16 and 30 epochs of DCMH had an average precision of
 # 0.732, 0.969, 0.977 and 0.976, and 10, 30 and 60 of SIDHCNN 0.966, 0.974 and 0.976.
 NETWORKS = {
-    "DCMH": (fit_dcmh, Settings(epochs=12)),
-    RECONSTRUCTION: (fit_sidhcnn, Settings(epochs=30)),
+    "DCMH": (fit_dcmh, HashingSettings(epochs=12)),
+    RECONSTRUCTION: (fit_sidhcnn, HashingSettings(epochs=30)),
 }
 SILENT = 1e-9  # of the largest λ: a direction of SCM that says nothing about the labels
 
@@ -73,7 +73,7 @@ def fit_network(name: str, z_a: Array, z_b: Array, labels: Array, bits: int, val
 
 def fit_cca(z_a: Array, z_b: Array, labels: Array, dimensions: int, ridge: float, seed: int) -> Readers:
     """CCA, as floats."""
-    return both_ways(*(partial(project, projection=p) for p in cca(z_a, z_b, dimensions, ridge=ridge)[:2]))
+    return both_ways(*(partial(project_features, projection=p) for p in cca(z_a, z_b, dimensions, ridge=ridge)[:2]))
 
 
 def fit_neighbours(z_a: Array, z_b: Array, labels: Array, size: int, k: int, seed: int) -> Readers:

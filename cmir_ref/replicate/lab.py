@@ -27,42 +27,37 @@ from zipfile import BadZipFile
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .. import runs, two_stages
+from .. import runs
 from ..backend import library
-from ..config import Config, load_config, to_toml
-from ..data import Dataset, Splits
+from ..config import SharedSettings, load_config, to_toml
+from ..contract import Stage
+from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..nets.head import PretrainerOutput
+from ..files import write_whole
 from ..packages import installed, origin
-from ..parallel import cores
+from ..parallel import begin_worker, cores
+from ..records import Dataset, Run, Splits
+from ..systems import SYSTEMS
 from ..training.folder import Folder
-from ..workers import begin
 from .worlds import REAL, Scale
 
 VERSION = 1  # raise it whenever a cell would come out differently (by more than the order of a sum)
-STAGE2_ONLY = (
-    *("d_v", "distance", "gallery", "normalise_features", "stage2"),
-    *("encoder_depth", "decoder_depth", "encoder_activation", "decoder_activation", "latent_dropout"),
-    *("classifier", "label_loss", "head_decay", "weights", "reduction", "decoder_target", "target_gradient"),
-    *("frobenius", "alpha", "alpha_reading", "regularized_layers", "update"),
-)  # settings that a pretrainer does not see
-SPEECH_ONLY = ("speech", "speech_voice", "protocol")  # … and these not that of images
 
 
 class Work(NamedTuple):
     """What the function of a cell is given, besides its options."""
 
-    config: Config
+    config: SharedSettings
     data: Dataset
     parts: Splits
-    outputs: tuple[PretrainerOutput | None, PretrainerOutput | None]  # of stage 1, for all samples
+    made: dict[str, np.ndarray]  # of all samples, by every stage but the last: "z.a", "logits.a", …
     device: str = "cpu"
 
     @property
-    def z(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Stage 1's features (N, d_z) of both modalities; None where the settings train no stage 1."""
-        return tuple(o and o.z for o in self.outputs)
+    def z(self) -> dict[str, np.ndarray]:
+        """Stage 1's features (N, d_z) of the modalities that have a stage 1."""
+        return {m: self.made[f"z.{m}"] for m in self.data.modalities if f"z.{m}" in self.made}
 
 
 class Cell(NamedTuple):
@@ -73,7 +68,7 @@ class Cell(NamedTuple):
     """
 
     function: Callable[..., dict]
-    config: Config
+    config: SharedSettings
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
@@ -85,13 +80,15 @@ def space(work: Work) -> dict:
     return test | {"validation": {d: m["map"] for d, m in validation.items()}, "epochs": kept_epochs(run)}
 
 
-def shared_space(work: Work) -> runs.Run:
-    """The trained space, on no disk."""
-    folder = Folder.open(None, work.config, False)
-    return two_stages.stage2(work.config, work.data, work.parts, work.z, folder, library(work.device))
+def shared_space(work: Work, config: SharedSettings | None = None, made: dict | None = None) -> Run:
+    """The run of the last stage under the cell's settings, or others, on no disk."""
+    config, made = config or work.config, work.made if made is None else made
+    folder, stage = Folder.open(None, config, False), runs.stages_of(config, work.data)[-1]
+    last = runs.train_stage(stage, config, work.data, work.parts, made, folder, library(work.device))
+    return runs.finished_run(config, work.data, work.parts, last, folder)
 
 
-def kept_epochs(run: runs.Run) -> dict[str, int]:
+def kept_epochs(run: Run) -> dict[str, int]:
     """The epoch of each stage that validated best."""
     return {line["stage"]: line["epoch"] for line in run.history if line["best"]}
 
@@ -130,7 +127,7 @@ class Lab:
         self.watch = watch or (lambda items, total, name: items)
         self._executor, self._processes = executor, None
         self.compute = True
-        self.asked: dict[str, list[Config]] = {}
+        self.asked: dict[str, list[SharedSettings]] = {}
         self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
             for folder in ("cells", "features"):
@@ -145,7 +142,7 @@ class Lab:
         if self._processes is not None:
             self._processes.shutdown(wait=True, cancel_futures=True)
 
-    def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> Config:
+    def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> SharedSettings:
         """The settings of a run in a world of this scale: "" is the default reading, or "paper" or "released"."""
         preset, overrides = self.scale.preset(world, reading)
         config = load_config(preset, overrides, seed=seed, **settings)
@@ -183,14 +180,16 @@ class Lab:
         missing = {path: cell for cell in cells if not (path := self._path(cell)).exists()}
         if missing and not self.compute:
             raise Missing(f"{name}: {len(missing)} of its {len(cells)} results are not there yet")
-        stage1 = {self._features(cell, m): (m, cell) for cell in missing.values() for m in places(cell)}
-        first_a = sorted(stage1.items(), key=lambda item: item[1][0])  # PAN and images take longest: they begin
-        jobs = {path: partial(self._stage1_job, path, *item) for path, item in first_a if not path.exists()}
+        kept = {
+            self._made(cell.config, s): (s.name, cell) for cell in missing.values() for s in kept_stages(cell.config)
+        }
+        by_stage = sorted(kept.items(), key=lambda item: item[1][0])  # a's before b's: PAN and images take longest
+        jobs = {path: partial(self._stage_job, path, *item) for path, item in by_stage if not path.exists()}
         self._compute(learn, jobs, "stage 1")
         self._compute(compute, {path: partial(self._cell_job, cell) for path, cell in missing.items()}, name)
         return [self._result(self._path(cell)) for cell in cells]
 
-    def spaces(self, configs: Sequence[Config], name: str = "cells") -> list[dict]:
+    def spaces(self, configs: Sequence[SharedSettings], name: str = "cells") -> list[dict]:
         """`space` of each configuration."""
         return self.run([Cell(space, config) for config in configs], name)
 
@@ -202,14 +201,14 @@ class Lab:
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
 
-    def _stage1_job(self, path: Path, place: int, cell: Cell) -> tuple:
+    def _stage_job(self, path: Path, stage: str, cell: Cell) -> tuple:
         """The arguments of `learn`; only a process of this machine keeps its checkpoint in the lab's folder."""
-        return cell.config, place, None if self._executor else path.with_suffix(""), self.root, self.device
+        return cell.config, stage, None if self._executor else path.with_suffix(""), self.root, self.device
 
     def _cell_job(self, cell: Cell) -> tuple:
-        """The arguments of `compute`: with them go the features of stage 1."""
-        features = {m: _outputs(self._features(cell, m)) for m in places(cell)}
-        return cell, (features.get(0), features.get(1)), self.root, self.device
+        """The arguments of `compute`: with them goes what earlier stages made."""
+        made = {k: a for s in kept_stages(cell.config) for k, a in _arrays(self._made(cell.config, s)).items()}
+        return cell, made, self.root, self.device
 
     def _compute(self, function: Callable, jobs: dict[Path, Callable[[], tuple]], name: str) -> None:
         """Writes `function(*job())` to the path of each of `jobs`, as they are done."""
@@ -250,18 +249,18 @@ class Lab:
         key = [name, to_toml(cell.config), cell.options, self._where(cell.config)]
         return self.out / "cells" / f"{name}-{digest(key)}.json"
 
-    def _features(self, cell: Cell, place: int) -> Path:
-        key = [seen_by_stage1(cell.config, place), self._where(cell.config)]
-        return self.out / "features" / f"{'ab'[place]}-{digest(key)}.npz"
+    def _made(self, config: SharedSettings, stage: Stage) -> Path:
+        """Where it is kept what a stage makes: under the settings that it sees."""
+        key = [stage.name, settings_seen(config, stage).model_dump(), self._where(config)]
+        return self.out / "features" / f"{stage.name}-{digest(key)}.npz"
 
-    def _where(self, config: Config) -> str | None:
+    def _where(self, config: SharedSettings) -> str | None:
         """The folder with the data, for what is not simulated."""
-        simulated = config.dataset == "scenes" and (config.scenario == "pan-mul" or config.speech == "bundled")
-        return None if simulated else self.root
+        return None if SCENARIOS[config.scenario].made_here(config) else self.root
 
 
 def run_groups(
-    lab: Lab, function: Callable[..., dict], groups: Mapping[Any, Sequence[Config]], name: str, **options: Any
+    lab: Lab, function: Callable[..., dict], groups: Mapping[Any, Sequence[SharedSettings]], name: str, **options: Any
 ) -> dict[Any, list[dict]]:
     """{key: results of `function` for each of its settings}, all computed in one go."""
     results = iter(lab.run([Cell(function, c, options) for group in groups.values() for c in group], name))
@@ -273,27 +272,14 @@ def digest(key: Any) -> str:
     return hashlib.sha256(json.dumps([VERSION, key], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def places(cell: Cell) -> tuple[int, ...]:
-    """The modalities (0: a, 1: b) whose stage 1 a cell reads: none where everything is trained at once."""
-    return () if cell.config.stages == "end-to-end" else (0, 1)
+def kept_stages(config: SharedSettings) -> list[Stage]:
+    """The stages whose work is kept for other cells: all but the last. None of them reads what another made."""
+    return SYSTEMS[config.system].stages(config, SCENARIOS[config.scenario].kinds(config))[:-1]
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole: to a temporary name, then renamed."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
-def seen_by_stage1(config: Config, place: int) -> dict[str, Any]:
-    """The settings that the pretrainer of modality `place` depends on."""
-    unseen = {*STAGE2_ONLY, *(SPEECH_ONLY if config.scenario == "image-speech" and place == 0 else ())}
-    return {name: value for name, value in config.model_dump().items() if name not in unseen}
-
-
-def stage1_config(config: Config, place: int) -> Config:
-    """`config` with all else at its default."""
-    return Config(**seen_by_stage1(config, place))
+def settings_seen(config: SharedSettings, stage: Stage) -> SharedSettings:
+    """`config` with all that the stage does not depend on at its default."""
+    return type(config)(**{name: value for name, value in config.model_dump().items() if name in stage.sees})
 
 
 # ---- in the workers --------------------------------------------------------------------------------------------------
@@ -303,7 +289,7 @@ def _begin(started: Any, jobs: int) -> None:
     """A process of this machine keeps to its share of the cores: work on blocks of samples would else start a thread on
     each. What it had begun when it was interrupted is left to the next start.
     """
-    begin()
+    begin_worker()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
             number, started.value = started.value, started.value + 1
@@ -311,26 +297,26 @@ def _begin(started: Any, jobs: int) -> None:
         os.sched_setaffinity(0, allowed[number % len(allowed) :: jobs])
 
 
-def learn(config: Config, place: int, checkpoint: Path | None, root: str | None, device: str) -> bytes:
-    """Stage 1 of modality `place`: its outputs for all samples and its seconds, as the content of an .npz file.
+def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str | None, device: str) -> bytes:
+    """What the stage `name` makes of all samples, and its seconds, as the content of an .npz file.
 
     It goes on from `checkpoint`, a folder, and leaves one there; without it an interrupted stage begins again.
     """
     data = _data(_where_from(config), root)
-    parts = runs.parts_of(config, data)
-    resume, about = checkpoint is not None and checkpoint.exists(), two_stages.fingerprint(data, parts, (place,))
-    folder = Folder.open(checkpoint, stage1_config(config, place), resume, about)
-    out = two_stages.stage1(config, data, parts, place, folder, library(device))
+    parts, stage = split_data(config, data), next(s for s in runs.stages_of(config, data) if s.name == name)
+    resume, about = checkpoint is not None and checkpoint.exists(), runs.fingerprint(data, parts, name[-1])
+    folder = Folder.open(checkpoint, settings_seen(config, stage), resume, about)
+    made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
     file = io.BytesIO()
-    np.savez(file, seconds=folder.seconds, **({} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}))
+    np.savez(file, seconds=folder.seconds, **made)
     return file.getvalue()
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # a sum does not depend on where the cell is computed
-def compute(cell: Cell, outputs: tuple[PretrainerOutput | None, ...], root: str | None, device: str) -> bytes:
+def compute(cell: Cell, made: dict[str, np.ndarray], root: str | None, device: str) -> bytes:
     """A cell's settings, options, result and seconds, as JSON."""
     data = _data(_where_from(cell.config), root)
-    work = Work(cell.config, data, runs.parts_of(cell.config, data), outputs, device)
+    work = Work(cell.config, data, split_data(cell.config, data), made, device)
     started = time.process_time()
     try:
         result = cell.function(work, **cell.options)
@@ -342,20 +328,20 @@ def compute(cell: Cell, outputs: tuple[PretrainerOutput | None, ...], root: str 
 
 
 @lru_cache(maxsize=4)  # cells that follow each other share them
-def _outputs(path: Path) -> PretrainerOutput | None:
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return PretrainerOutput(file["logits"], file["z"], file["s"]) if "z" in file else None
+            return {name: file[name] for name in file.files if name != "seconds"}
     except (OSError, ValueError, LookupError, BadZipFile) as error:
         raise InputError(f"{path}: not readable features; remove it, then they are computed again") from error
 
 
-def _where_from(config: Config) -> Config:
+def _where_from(config: SharedSettings) -> SharedSettings:
     """`config` with all that does not say which data are read at its default."""
     names = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
-    return Config(**{name: getattr(config, name) for name in (*names, "sample_axis", "band_axis")})
+    return type(config)(**{name: getattr(config, name) for name in (*names, "sample_axis", "band_axis")})
 
 
 @lru_cache(maxsize=2)
-def _data(config: Config, root: str | None) -> Dataset:
-    return runs.load_data(config, root)
+def _data(config: SharedSettings, root: str | None) -> Dataset:
+    return load_data(config, root)

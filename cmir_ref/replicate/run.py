@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from ..config import Config, to_toml
+from ..config import SharedSettings, to_toml
 from ..errors import InputError
 from ..reports.replication import Experiment, insert_experiment, render_text, split_at_marks, write_pages
 from ..reports.report import flat
@@ -90,7 +90,7 @@ def show_experiment(lab: Lab, name: str) -> Experiment:
         lab.compute = True
 
 
-def settings_text(configs: Sequence[Config]) -> str:
+def settings_text(configs: Sequence[SharedSettings]) -> str:
     """The settings of the first as TOML, and above them which values the others have."""
     rows = [flat(config.model_dump()) for config in configs]
     values = {name: list(dict.fromkeys(str(row[name]) for row in rows)) for name in rows[0]}

@@ -6,24 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from ..config import Config, load_config
+from ..config import SharedSettings, load_config
+from ..data import SCENARIOS
 from ..reports.replication import Line, Score
-from .worlds import SCENARIOS
+from .worlds import WORLD_SCENARIOS
 
 CROSS = ("a->b", "b->a")
 DIRECTIONS = (*CROSS, "a->a", "b->b")
 TENS = "mean_precision_at_tens"  # the paper's "mAP"
 METRICS = {TENS: "mean P@10…50", "map": "average precision", "chance": "chance"}
 METRIC_WORDS = {TENS: "the paper's metric", "map": "average precision"}
-MODALITY_WORDS = {
-    "pan-mul": {"a": "PAN", "b": "MUL", "c": "radar"},
-    "image-speech": {"a": "image", "b": "speech"},
-}
+SENSES = {**SCENARIOS["pan-mul"].titles, "c": "radar"}  # a radar sees the scenes of PAN and MUL
 
 
 def words(direction: str, world: str) -> str:
     """`a->b` to "PAN → MUL"."""
-    names = MODALITY_WORDS[SCENARIOS[world]]
+    names = SENSES | SCENARIOS[WORLD_SCENARIOS[world]].titles
     return " → ".join(names[m] for m in direction.split("->"))
 
 
@@ -60,9 +58,9 @@ def lead(ours: Score, theirs: Score, scale: float = 1.0) -> Score:
     return Score(tuple(None if None in pair else scale * (pair[0] - pair[1]) for pair in pairs))
 
 
-def with_weight(config: Config, **weights: float) -> Config:
+def with_weight(config: SharedSettings, **weights: float) -> SharedSettings:
     """`config` with other weights of eq. 6."""
-    return Config(**config.model_dump() | {"weights": config.weights.model_dump() | weights})
+    return type(config)(**config.model_dump() | {"weights": config.weights.model_dump() | weights})
 
 
 def dead_share(results: Iterable[dict]) -> Score:
@@ -102,7 +100,7 @@ def line(
     return Line(about, scores, printed_text(printed), texts, command)
 
 
-def train_command(config: Config) -> str:
+def train_command(config: SharedSettings) -> str:
     """The `cmir-ref train` that gives a cell's figures."""
     base = load_config(config.scenario)
     changes = []

@@ -8,7 +8,7 @@ authors' speech features, all heard in training: both need the user's copy.
 
 from typing import NamedTuple
 
-SCENARIOS = {
+WORLD_SCENARIOS = {
     "tiles": "pan-mul",
     "few-tiles": "pan-mul",
     "places": "image-speech",
@@ -36,7 +36,7 @@ class Scale(NamedTuple):
 
     def preset(self, world: str, reading: str = "") -> tuple[str, tuple[str, ...]]:
         """(preset, settings that are changed) of a reading, "" the default, "paper" or "released", in a world."""
-        w, scenario = self.worlds[world], SCENARIOS[world]
+        w, scenario = self.worlds[world], WORLD_SCENARIOS[world]
         if not reading:
             return scenario, (*w.data, *w.default)
         return f"{scenario}_{reading}", (*w.data, *w.authors)

@@ -4,18 +4,15 @@ import io
 import math
 import shlex
 import textwrap
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from .. import checks
+from ..checks import Check, CheckResult
 from ..equations import EQUATIONS
 from ..errors import InputError
-from ..gradcheck import METHODS, Result
-from ..gradcheck.check import GATES
-from ..gradcheck.module import Finding, Pair, Verdict, judge, told
-from ..gradcheck.step_sizes import Curves, step_errors
+from ..gradcheck import METHODS, Finding, Judgement, Pair, Result
+from ..gradcheck.judgement import describe
+from ..gradcheck.step_sizes import Curves
 from .plots import COLOURS, STYLES
 
 SHOWN = ("softmax_cross_entropy/integer", "batch_norm/train", "conv_pretrainer/paper/train")  # of the plot, by default
@@ -23,28 +20,7 @@ MARKERS = "os^Dv*X"
 HEADER = ("check", "entries", "complex", "central", "direct.", "", "s", "covers")
 
 
-class Row(NamedTuple):
-    """One declaration: its comparisons, those that fail, and the time they took."""
-
-    check: checks.Check
-    results: list[Result]
-    wrong: list[Result]
-    seconds: float
-
-
 # ---- the table ------------------------------------------------------------------------------------------------------
-
-
-def check_all(chosen: Iterable[checks.Check], seed: int) -> Iterator[Row]:
-    """Each declaration's comparisons, one after the other."""
-    for check in chosen:
-        start = time.perf_counter()
-        try:
-            results = checks.run(check, seed=seed)
-        except ValueError:  # not even a gradient that can be compared; `failures` says why
-            results = [Result("all", "complex-step", math.inf, (), math.nan, math.nan)]
-        wrong = [r for r in results if not r.error <= checks.tolerance(check, r.method)]  # NaN fails too
-        yield Row(check, results, wrong, time.perf_counter() - start)
 
 
 def worst(results: Iterable[Result]) -> dict[str, float]:
@@ -55,15 +31,17 @@ def worst(results: Iterable[Result]) -> dict[str, float]:
     return found
 
 
-def covered(check: checks.Check) -> str:
+def coverage(check: Check) -> str:
     """The paper's equation that a check covers, or the name of the function."""
     module, _, name = check.covers.rpartition(".")
-    numbers = [e.number for e in EQUATIONS if e.function == check.covers]
-    numbers = numbers or [e.number for e in EQUATIONS if e.function.startswith(f"{module}.") and "losses" in module]
+    rows = [e for e in EQUATIONS if e.number.isdigit()]
+    numbers = [e.number for e in rows if e.function == check.covers]
+    if ".eq" in module:  # a part of an equation
+        numbers += [e.number for e in rows if e.function.startswith(f"{module}.")]
     return f"eq. {numbers[0]}" if numbers else name
 
 
-def table(rows: list[Row]) -> list[tuple[str, ...]]:
+def table(rows: list[CheckResult]) -> list[tuple[str, ...]]:
     """Lines under `HEADER`, the last one the worst of all."""
 
     def line(name, results, wrong, seconds, covers):
@@ -73,7 +51,7 @@ def table(rows: list[Row]) -> list[tuple[str, ...]]:
 
     everything = [r for row in rows for r in row.results]
     return [
-        *(line(row.check.name, row.results, row.wrong, row.seconds, covered(row.check)) for row in rows),
+        *(line(row.check.name, row.results, row.wrong, row.seconds, coverage(row.check)) for row in rows),
         line("worst", everything, any(row.wrong for row in rows), sum(row.seconds for row in rows), ""),
     ]
 
@@ -83,7 +61,7 @@ def entries(results: list[Result]) -> int:
     return sum(r.entries for r in results if r.method == "central-difference")
 
 
-def summary(rows: list[Row]) -> str:
+def summary(rows: list[CheckResult]) -> str:
     """One line: how much was compared, at how many entries a winner changed, and whether all is well."""
     results = [r for row in rows for r in row.results]
     wrong = sum(bool(row.wrong) for row in rows)
@@ -92,18 +70,16 @@ def summary(rows: list[Row]) -> str:
     return f"{counts}, {sum(r.shrunk for r in results)} winners changed: {verdict}"
 
 
-def failures(row: Row, seed: int) -> Iterator[str]:
+def failures(row: CheckResult) -> Iterator[str]:
     """One line for each comparison that fails, and what the mistake looks like."""
     for r in row.wrong:
         yield f"{row.check.name}: {r.input} by {r.method}, entry {r.worst}: {r.ours!r}, measured {r.measured!r}"
-    if row.wrong:
-        pair = checks.draw(row.check, seed=seed)
-        for finding in judge(Pair(row.check.name, pair.forward, pair.backward, pair.inputs), seed=seed).findings:
-            yield from told(finding)
+    for finding in row.findings:
+        yield from describe(finding)
 
 
 def as_json(results: list[tuple[str, Result]]) -> dict:
-    """DESIGN's shape; an error that is not a number is null."""
+    """The JSON of `gradcheck`: `worst` by method and the list `checks`; an error that is not a number is null."""
     details = [{"name": n, "input": r.input, "method": r.method, "error": _finite(r.error)} for n, r in results]
     return {"worst": {m: _finite(e) for m, e in worst(r for _, r in results).items()}, "checks": details}
 
@@ -115,33 +91,38 @@ def _finite(x: float | None) -> float | None:
 # ---- a reader's own pair --------------------------------------------------------------------------------------------
 
 
-def pair_table(verdict: Verdict) -> list[tuple[str, ...]]:
+def pair_table(judgement: Judgement) -> list[tuple[str, ...]]:
     """Input, method, entries, worst error, verdict; the directional draws in one line."""
-    bad = "WRONG" if verdict.findings else "unsure"
+    undecided = {finding.input for finding in judgement.undecided}
     groups: dict[tuple[str, str], list[Result]] = {}
-    for r in verdict.results:
+    for r in judgement.results:
         groups.setdefault((r.input, r.method), []).append(r)
     return [
-        (name, method, str(sum(r.entries for r in found)), f"{error:.1e}", "ok" if error <= GATES[method] else bad)
-        for (name, method), found in groups.items()
-        for error in [max(r.error for r in found)]
+        (
+            name,
+            method,
+            str(sum(r.entries for r in group)),
+            f"{max(r.error for r in group):.1e}",
+            "not judged" if name in undecided else "ok" if all(r.right for r in group) else "WRONG",
+        )
+        for (name, method), group in groups.items()
     ]
 
 
-def pair_report(pair: Pair, verdict: Verdict, where: str, shapes: list[str], seed: int) -> Iterator[str]:
+def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str], seed: int) -> Iterator[str]:
     """The lines about a pair: what was compared, what is wrong and looks like what, the call that shows it again."""
-    width = max((len(line[0]) for line in pair_table(verdict)), default=0)
-    for name, method, count, error, verdict_ in pair_table(verdict):
+    width = max((len(line[0]) for line in pair_table(judgement)), default=0)
+    for name, method, count, error, verdict_ in pair_table(judgement):
         unit = "directions" if method == "directional" else "entries"
         yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict_}"
-    for note in verdict.notes:
+    for note in judgement.notes:
         yield _wrapped(f"note: {note}")
-    if not verdict.findings:
+    if not judgement.status:
         yield f"{pair.name}_backward is the derivative of {pair.name}"
         return
-    for finding in verdict.findings:
+    for finding in (*judgement.findings, *judgement.undecided):
         yield ""
-        yield from map(_wrapped, told(finding))
+        yield from map(_wrapped, describe(finding))
     inputs = "".join(f" --input {shape}" for shape in shapes)
     yield ""
     yield f"again: cmir-ref gradcheck --module {shlex.quote(where)}{inputs} --seed {seed}"
@@ -164,8 +145,10 @@ def finding_json(finding: Finding) -> dict:
 # ---- the plot -------------------------------------------------------------------------------------------------------
 
 
-def plot_format(path: Path) -> str:
-    """png or svg, from the file's name; refused before anything is computed."""
+def plot_format(path: Path, curves: int = 1) -> str:
+    """png or svg, from the file's name; refused before anything is computed, as are more curves than colours."""
+    if curves > len(COLOURS):
+        raise InputError(f"--plot draws at most {len(COLOURS)} checks, not {curves}: give longer names")
     form = path.suffix.lower().removeprefix(".")
     if form not in ("png", "svg"):
         raise InputError(f"--plot {path}: it ends in .png or .svg")
@@ -174,22 +157,9 @@ def plot_format(path: Path) -> str:
     return form
 
 
-def curves_of(chosen: list[checks.Check], seed: int) -> dict[str, Curves]:
-    """Error against step for each declaration, at most as many as there are colours."""
-    if len(chosen) > len(COLOURS):
-        raise InputError(f"--plot draws at most {len(COLOURS)} checks, not {len(chosen)}: give longer names")
-    pairs = {c.name: checks.draw(c, seed=seed) for c in chosen}
-    return {n: step_errors(p.forward, p.backward, list(p.inputs.values()), seed=seed) for n, p in pairs.items()}
-
-
-def curves_of_pair(pair: Pair, seed: int) -> dict[str, Curves]:
-    """Error against step for a reader's own pair."""
-    return {pair.name: step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)}
-
-
 def write_plot(path: Path, curves: dict[str, Curves]) -> None:
     """The figure as a PNG or SVG file; it is drawn whole before the file is opened."""
-    form = plot_format(path)
+    form = plot_format(path, len(curves))
     import matplotlib.pyplot as plt
 
     figure = steps_figure(curves)

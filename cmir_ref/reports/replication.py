@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import InputError
+from ..files import write_whole
 from .gallery import Card, Picture
-from .pages import environment, write_page
+from .pages import environment
 
 
 class Score(NamedTuple):
@@ -251,7 +252,7 @@ def write_pages(
         "replication.html": html(experiments, about, absent),
     }
     for name, content in pages.items():
-        write_page(Path(out) / name, content)
+        write_whole(Path(out) / name, content)
 
 
 def cards_from_json(rows: Sequence[Any]) -> list[tuple[Card, list[Card]]]:
@@ -336,7 +337,7 @@ def insert_experiment(path: str | Path, experiment: Experiment) -> None:
         for block in blocks(experiment.text)
         if block.kind != "title"
     ]
-    write_page(Path(path), "\n\n".join([before.rstrip("\n"), *parts, after]))
+    write_whole(Path(path), "\n\n".join([before.rstrip("\n"), *parts, after]))
 
 
 def _table(table: Table) -> str:

@@ -21,9 +21,9 @@ import os
 
 import matplotlib.pyplot as plt
 import numpy as np
+from cmir_ref.cmirnet.stages import Source, embed
 
 from cmir_ref import evaluate, load_config, load_data, train
-from cmir_ref.cmirnet.stages import Source, embed
 from cmir_ref.data import Dataset, Modality, log_mel_patch, read_image, samples_dir
 from cmir_ref.reports.gallery import stretch
 from cmir_ref.reports.lesson import begin, numbers, pictures, show, sound
@@ -37,7 +37,7 @@ EVERY_TILE = np.arange(40)
 tiles = load_data(load_config("demo-pan-mul", ["dataset=dsrsid"]), samples_dir())
 pan, mul = (np.asarray(m.x[EVERY_TILE]) for m in tiles.modalities)
 classes = tiles.label_names
-kind_of_tile = tiles.modalities[0].labels
+kind_of_tile = tiles.modalities["a"].labels
 
 
 def visible(x):

@@ -430,7 +430,7 @@ def describe(images, distances):
     return np.concatenate(columns, axis=1)
 
 
-labels, scene = np.tile(scenes.modalities[0].labels, 4), np.tile(np.arange(40), 4)
+labels, scene = np.tile(scenes.modalities["a"].labels, 4), np.tile(np.arange(40), 4)
 known = scene // 8 < 3  # three scenes of each class to train on; all quarters of a scene stay together
 described = [describe(quarters(pan), (1, 2, 4, 8, 16, 32)), describe(quarters(mul), (1, 2, 4, 8))]
 described = [(f - f[known].mean(axis=0)) / f[known].std(axis=0) for f in described]

@@ -385,6 +385,7 @@ print("overlap 0, and each kind has 5 of its 20 scenes in the test part")
 
 # %%
 from cmir_ref.cmirnet.stages import Source, embed, init_stage2, stage2_network, stage2_task
+
 from cmir_ref.config import load_config
 from cmir_ref.training.inputs import fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
@@ -456,9 +457,9 @@ show(
 
 # %%
 confusion, carried = np.zeros((17, 17)), np.zeros((17, 17))
-to_train = nearest(v[1][test[1]], v[1][parts.train[1]], 1)[0][:, 0]
+to_train = nearest(v[1][test[1]], v[1][parts.train["b"]], 1)[0][:, 0]
 to_image = nearest(v[1][test[1]], v[0][test[0]], 5)[0]
-for row, heard_as, hits in zip(labels[1][test[1]], labels[1][parts.train[1]][to_train], to_image, strict=True):
+for row, heard_as, hits in zip(labels[1][test[1]], labels[1][parts.train["b"]][to_train], to_image, strict=True):
     confusion[row, heard_as] += 1
     carried[row] += labels[0][test[0]][hits].mean(axis=0)
 asked = np.maximum(confusion.sum(axis=1, keepdims=True), 1)

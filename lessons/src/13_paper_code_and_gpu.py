@@ -63,7 +63,7 @@ pan, mul = (
     np.concatenate([np.asarray(m.x[np.arange(40)]), np.stack([getattr(scene, m.name) for scene in drawn])])
     for m in bundled.modalities
 )
-y = np.concatenate([bundled.modalities[0].labels, [scene.label for scene in drawn]]).astype(int)
+y = np.concatenate([bundled.modalities["a"].labels, [scene.label for scene in drawn]]).astype(int)
 
 
 def see(x):
@@ -114,6 +114,7 @@ from cmir_ref.cmirnet.stages import (
     stage2_network,
     stage2_task,
 )
+
 from cmir_ref.config import load_config
 from cmir_ref.retrieval import evaluate_direction
 from cmir_ref.training.inputs import fit_normaliser
@@ -165,13 +166,13 @@ kernel = rng.normal(size=(3, 3, 4, 6)) * np.sqrt(2 / 36)
 s = conv(tiles, kernel, np.zeros(6))[0]
 
 
-def block(order, gamma, form):
+def block(order, gamma, mode):
     h = s
     for step in order.split("-"):
         h = {
             "pool": lambda h: max_pool(h, 2)[0],
             "act": lambda h: leaky_relu(h, 0.01)[0],
-            "norm": lambda h: batch_norm(h, gamma, 0 * gamma, form=form)[0],
+            "norm": lambda h: batch_norm(h, gamma, 0 * gamma, mode=mode)[0],
         }[step](h)
     return h
 
@@ -179,10 +180,10 @@ def block(order, gamma, form):
 print("γ          batch norm   text and code differ by   spread of the text's output")
 apart = {}
 for sign, gamma in (("all +1", np.ones(6)), ("half −1", np.array([1.0, -1, 1, -1, 1, -1]))):
-    for form in ("frozen", "train"):
-        text, code = block("pool-act-norm", gamma, form), block("act-norm-pool", gamma, form)
-        apart[sign, form] = np.abs(text - code).mean() / np.abs(text).mean()
-        print(f"{sign:10} {form:12} {apart[sign, form]:12.1%} {text.std():27.2f}")
+    for mode in ("frozen", "train"):
+        text, code = block("pool-act-norm", gamma, mode), block("act-norm-pool", gamma, mode)
+        apart[sign, mode] = np.abs(text - code).mean() / np.abs(text).mean()
+        print(f"{sign:10} {mode:12} {apart[sign, mode]:12.1%} {text.std():27.2f}")
 assert apart["all +1", "frozen"] < 1e-12
 
 # %% [markdown]
@@ -365,7 +366,7 @@ show(
 from cmir_ref.ops.frobenius import frobenius, frobenius_backward
 
 difference = np.zeros((4, 3))
-value, cache = frobenius(difference, norm="unsquared")
+value, cache = frobenius(difference, squared=False)
 with np.errstate(invalid="ignore"):
     print("x / ‖x‖ at x = 0:  ", (difference / value)[0])
 print("the package's rule:", frobenius_backward(1.0, cache)[0], " (0 where the derivative does not exist)")

@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 HERE = Path(__file__).parent
 GOLDEN, FINGERPRINTS = HERE / "golden.safetensors.gz", HERE / "fingerprints.json"
 AGAIN = "make the golden values again: python tests/golden/make.py, with the extra oracle installed"
+ROUNDED_ZERO = 1e-8  # values and gradients of the declarations are of the size of 1, or nothing but rounding
 GATE = 1e-12  # relative_error between ours and PyTorch's, for values and gradients
 
 

@@ -91,7 +91,7 @@ BROKEN = {
     "mask drawn anew": (redrawn, lambda dy, mask: dy * mask, [X]),
     "batch norm forgets the mean": (
         ops.batch_norm,
-        lambda dy, cache: ops.batch_norm_backward(dy, cache._replace(form="inference")),
+        lambda dy, cache: ops.batch_norm_backward(dy, cache._replace(mode="inference")),
         [X, B, B + 1],
     ),
     "one of two outputs": (lambda x: ((x, 2 * x), None), lambda d, _: d[0], [X]),
@@ -163,9 +163,13 @@ def test_an_entry_next_to_a_kink_is_judged_rightly(x):
     assert refused(ops.relu, lambda dy, cache: dy * [1.0, x < 0], inputs)
 
 
-def test_on_a_kink_nothing_can_be_measured():
-    results = check_gradient(ops.relu, ops.relu_backward, [np.zeros(1)], methods=["central-difference"])
-    assert results[0].error == np.inf
+@pytest.mark.parametrize("method", ["complex-step", "central-difference"])
+def test_on_a_kink_the_gradient_lies_between_two_slopes(method):
+    for share, right in ((0, True), (0.5, True), (1, True), (-0.1, False), (1.1, False)):
+        backward = lambda dy, _, share=share: share * dy  # noqa: E731
+        (result,) = check_gradient(ops.relu, backward, [np.zeros(1)], methods=[method])
+        assert result.right == right and (result.error <= 1e-12) == right, share
+        assert result.kinks == (share != 0 or method == "central-difference")  # 0 is what the complex step says, too
 
 
 def test_measures_of_a_known_derivative():
@@ -190,8 +194,9 @@ def test_relative_error():
     assert relative_error([1.0, 2.0], [1.0, 4.0]) == (0.5, (1,))
     assert relative_error([4.0], [-4.0]) == (2.0, (0,))
     assert relative_error(np.zeros(2), np.zeros(2))[0] == 0
-    assert relative_error([1e-9], [0.0])[0] == 1e-9  # below the floor: absolute
-    assert relative_error([1e-7], [0.0])[0] == 1.0
+    assert relative_error([1e-20], [-1e-20])[0] == 2.0
+    assert relative_error([1e-9], [0.0], floor=1e-8)[0] == 1e-9  # a rounded zero: absolute
+    assert relative_error([1e-7], [0.0], floor=1e-8)[0] == 1.0
     assert relative_error([1.0, np.nan], [1.0, 1.0]) == (np.inf, (1,))
     assert relative_error(np.zeros((0, 2)), np.zeros((0, 2))) == (0.0, ())
     assert relative_error(1.0, 4.0) == (0.75, ())  # numbers without an axis

@@ -1,94 +1,96 @@
 """No public pair without a gradient check."""
 
-import importlib
-import inspect
-import pkgutil
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
 
 import cmir_ref
 from cmir_ref.checks import CHECKS
-from cmir_ref.equations import EQUATIONS
 
-TRAINING = ("stages", "many_training", "fit", "published")  # tasks of the training loop and printed numbers
-
-HELPERS = {  # public functions without a backward of their own, and why
-    "ops.conv.im2col": "linear; its transpose is col2im (test_conv)",
-    "ops.conv.col2im": "linear; its transpose is im2col (test_conv)",
-    "ops.sums.column_sum": "a sum, part of other operations (test_sums)",
-    "ops.sums.column_mean": "a mean, part of other operations (test_sums)",
-    "ops.softmax_cross_entropy.target_distribution": "of labels, which have no gradient",
-    "ops.fused.act_norm.activate": "leaky ReLU into a given array",
-    "ops.fused.act_norm.constants": "mean and variance that no gradient goes through",
-    "ops.fused.act_norm.normalise": "part of act_norm, into a given array",
-    "ops.fused.conv_max_pool.fits": "a question",
-    "ops.fused.conv_max_pool.pool": "part of two pairs, a block of samples at a time",
-    "ops.fused.conv_max_pool.pooled": "makes room",
-    "ops.fused.act_norm.leaky_factor": "a derivative, part of act_norm_backward",
-    "ops.fused.moments.wide": "reshapes",
-    "ops.fused.moments.channel_sum": "a sum, part of other operations (test_act_norm)",
-    "ops.fused.moments.moments": "statistics, part of other operations (test_act_norm)",
-    "ops.fused.moments.combine": "statistics, part of other operations (test_act_norm)",
-    "cmirnet.eq3_classification.either": "of labels, which have no gradient",
-    "nets.conv_pretrainer.pools_for": "chooses numbers",
-    "nets.conv_pretrainer.init_conv_pretrainer": "draws parameters",
-    "nets.feature_pretrainer.init_feature_pretrainer": "draws parameters",
-    "cmirnet.latent.init_latent": "draws parameters",
-    "cmirnet.latent.head_names": "chooses names",
-    "cmirnet.latent.regularised_matrices": "chooses parameters",
-    "cmirnet.latent.head_matrices": "chooses parameters",
-    "cmirnet.latent.encode": "an mlp by name, for retrieval",
-    "cmirnet.latent.letters": "chooses names",
-    "cmirnet.many.names_of_pair": "chooses names",
-    "cmirnet.end_to_end.under": "chooses parameters",
-    "cmirnet.end_to_end.prefixed": "names parameters",
-    "nets.pretraining.choose_pretrainer": "chooses functions",
-    "hashing.codes.project": "retrieval, no training",
-    "hashing.codes.codes": "a sign has no gradient",
-    "hashing.codes.signs": "a sign has no gradient",
-    "hashing.codes.centred_signs": "a sign has no gradient",
-    "hashing.codes.storage_bits": "counts",
-    "hashing.codes.features": "checks input",
-    "hashing.codes.paired": "checks input",
-    "hashing.codes.label_rows": "of labels, which have no gradient",
-    "hashing.cca.cca": "a closed form (test_hashing_cca)",
-    "hashing.cca.whiten": "a closed form (test_hashing_cca)",
-    "hashing.cca.strongest": "a closed form (test_hashing_cca)",
-    "hashing.cca.check_width": "checks input",
-    "hashing.scm.scm_orthogonal": "a closed form (test_hashing_scm)",
-    "hashing.scm.scm_sequential": "a closed form (test_hashing_scm)",
-    "hashing.dcmh.shared_codes": "a sign has no gradient",
-    "hashing.dcmh.init_hash_network": "draws parameters",
-    "hashing.dcmh.relaxed_codes": "an mlp by name",
-    "hashing.dcmh.hash_codes": "a sign has no gradient",
-    "hashing.baselines.class_probabilities": "retrieval, no training",
-}
+ROOT = Path(cmir_ref.__file__).parent
 
 
-def public_functions():
-    """Dotted names below cmir_ref of all public functions of ops, nets, cmirnet and hashing."""
-    for package in ("ops", "nets", "cmirnet", "hashing"):
-        root = importlib.import_module(f"cmir_ref.{package}")
-        for info in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
-            if info.name.rpartition(".")[2] in TRAINING:
-                continue
-            module = importlib.import_module(info.name)
-            for name, function in inspect.getmembers(module, inspect.isfunction):
-                if function.__module__ == module.__name__ and not name.startswith("_"):
-                    yield f"{module.__name__}.{name}".removeprefix("cmir_ref.")
+def public_names(tree):
+    """What a module defines at its top level, by a function or an assignment, and does not begin with _."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+        else:
+            continue
+        yield from (name for name in names if not name.startswith("_"))
+
+
+@cache
+def read_pairs(root):
+    """(dotted names f below `root` where f and f_backward are public, those of a backward whose f is missing)."""
+    pairs, orphans = set(), set()
+    for path in sorted(root.rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        names = set(public_names(ast.parse(path.read_text(encoding="utf-8"))))
+        for backward in (name for name in names if name.endswith("_backward")):
+            forward = backward.removesuffix("_backward")
+            (pairs if forward in names else orphans).add(f"{module}.{forward}")
+    return pairs, orphans
+
+
+def undeclared(root, checks):
+    """The pairs below `root` that no check covers."""
+    return read_pairs(root)[0] - {check.covers for check in checks}
 
 
 def test_every_pair_is_checked_and_every_check_names_a_pair():
-    found = set(public_functions())
-    pairs = {name for name in found if f"{name}_backward" in found}
+    pairs, orphans = read_pairs(ROOT)
+    assert undeclared(ROOT, CHECKS) == set()
     assert {check.covers for check in CHECKS} == pairs
-    assert len(pairs) >= 23  # introspection still finds them
-
-
-def test_every_other_public_function_is_a_known_helper():
-    found = set(public_functions())
-    alone = {name for name in found if not name.endswith("_backward") and f"{name}_backward" not in found}
-    assert alone == HELPERS.keys()
-    orphans = {name for name in found if name.endswith("_backward") and name.removesuffix("_backward") not in found}
     assert orphans == set()
+
+
+@pytest.mark.parametrize("covers", sorted({check.covers for check in CHECKS}))
+def test_a_pair_whose_declarations_are_gone_is_noticed(covers):
+    assert undeclared(ROOT, [check for check in CHECKS if check.covers != covers]) == {covers}
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("def gate(z):\n    pass\n\n\ndef gate_backward(dy, cache):\n    pass\n", "amfmn.gate.gate"),
+        ("def gate(z):\n    pass\n\n\ngate_backward = gate\n", "amfmn.gate.gate"),
+        ("def gate(z):\n    pass\n\n\ndef _gate_backward(dy, cache):\n    pass\n", None),
+        ("def gate(z):\n    pass\n\n\ndef backward(dy, cache):\n    pass\n", None),
+    ],
+)
+def test_a_new_pair_in_a_new_folder_has_to_be_declared(tmp_path, text, pair):
+    (tmp_path / "amfmn").mkdir()
+    (tmp_path / "amfmn" / "gate.py").write_text(text, encoding="utf-8")
+    assert undeclared(tmp_path, CHECKS) == ({pair} if pair else set())
+
+
+def test_a_backward_without_its_forward_is_noticed(tmp_path):
+    (tmp_path / "gate.py").write_text("def gate_backward(dy, cache):\n    pass\n", encoding="utf-8")
+    assert read_pairs(tmp_path) == (set(), {"gate.gate"})
+
+
+NO_GRADIENT = ("test_labels.py",)  # labels have none
+TESTS_OF_OPERATIONS = sorted(
+    path for path in (Path(__file__).parents[1] / "ops").glob("test_*.py") if path.name not in NO_GRADIENT
+)
+
+
+@pytest.mark.parametrize("path", TESTS_OF_OPERATIONS, ids=lambda path: path.stem)
+def test_the_tests_of_an_operation_say_where_its_gradient_is_checked(path):
+    (line,) = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# gradient: "))
+    file, *declarations, battery = re.findall(r"[\w./…-]+", line.removeprefix("# gradient: "))
+    assert (ROOT / file).is_file() and (path.parents[1].parent / battery).is_file()
+    names = {check.name for check in CHECKS}
+    for name in declarations:
+        assert name in names or any(other.startswith(name.removesuffix("…")) for other in names if "…" in name), name
+    assert declarations
 
 
 def test_names_are_unique():
@@ -96,10 +98,5 @@ def test_names_are_unique():
     assert len(names) == len(set(names))
 
 
-def test_the_map_of_equations_leads_to_functions_and_checks():
-    for equation in EQUATIONS:
-        module, _, name = equation.function.rpartition(".")
-        function = getattr(importlib.import_module(f"{cmir_ref.__name__}.{module}"), name)
-        assert callable(function)
-        covering = [check for check in CHECKS if equation.check in check.name]
-        assert any(check.covers == equation.function for check in covering)
+def test_each_weight_of_the_objective_is_checked_alone():
+    assert {f"objective/{term}-alone" for term in Weights._fields} <= {check.name for check in CHECKS}

@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "dropout", tests/gradcheck/test_battery.py
+
 import numpy as np
 import pytest
 from hypothesis import given

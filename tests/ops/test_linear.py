@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "linear", tests/gradcheck/test_battery.py
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "max_pool/…", tests/gradcheck/test_battery.py
+
 import numpy as np
 import pytest
 from hypothesis import example, given

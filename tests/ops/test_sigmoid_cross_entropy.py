@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "sigmoid_cross_entropy/…", tests/gradcheck/test_battery.py
+
 import math
 
 import numpy as np

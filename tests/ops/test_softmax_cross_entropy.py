@@ -1,3 +1,5 @@
+# gradient: checks/ops.py "softmax_cross_entropy/…", tests/gradcheck/test_battery.py
+
 import math
 
 import numpy as np

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
-from cmir_ref.config import Config, load_config
+from cmir_ref import load_data, runs
+from cmir_ref.config import load_config
+from cmir_ref.data import scenarios
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.cluster import connect
-from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
-from cmir_ref.replicate.worlds import SCALE_BY_NAME, SCENARIOS
+from cmir_ref.replicate.lab import Cell, Lab, Work, kept_stages, settings_seen, space
+from cmir_ref.replicate.worlds import SCALE_BY_NAME, WORLD_SCENARIOS
 
 calls = []
 
@@ -24,7 +25,7 @@ calls = []
 def counted(work: Work, add: int = 0) -> dict:
     """A cell function that says how often it was called."""
     calls.append(add)
-    return {"rows": len(work.z[0]), "width": work.z[0].shape[1], "add": add}
+    return {"rows": len(work.z["a"]), "width": work.z["a"].shape[1], "add": add}
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +46,10 @@ def test_a_cell_is_computed_once_and_stage_1_is_shared(lab, folder, monkeypatch)
     cells = [Cell(counted, lab.config("places", 0, d_v=d), {"add": k}) for d in (8, 16) for k in (1, 2)]
     first = lab.run(cells)
     assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 63 and first[0]["width"] == 128
-    assert learned == [0, 1], "one pretrainer a modality for all four cells"
+    assert learned == ["stage1.a", "stage1.b"], "one pretrainer a modality for all four cells"
     assert lab.run(cells[::-1]) == first[::-1] and len(calls) == 4
     lab.run([Cell(counted, lab.config("places", 1, d_v=8))])
-    assert learned == [0, 1, 0, 1], "another seed is another split"
+    assert learned == ["stage1.a", "stage1.b"] * 2, "another seed is another split"
 
 
 def test_the_same_cell_twice_is_one(lab):
@@ -59,7 +60,7 @@ def test_the_same_cell_twice_is_one(lab):
 def test_a_cell_gives_what_train_gives(lab, root):
     config = lab.config("places", 0, d_v=8)
     found = lab.spaces([config])[0]
-    run = two_stages.train(config, runs.load_data(config, root))
+    run = runs.train(config, load_data(config, root))
     expected = runs.evaluate(run)
     assert found["directions"] == expected["directions"] and found["effective_rank"] == expected["effective_rank"]
     validation = runs.evaluate(run, "validation", queries="validation")["directions"]
@@ -107,7 +108,7 @@ def without_seconds(result):
 
 def arrays(path):
     with np.load(path) as file:
-        return {name: file[name].tobytes() for name in ("z", "logits", "s")}
+        return {name: file[name].tobytes() for name in file.files if name != "seconds"}
 
 
 def test_any_executor_works_and_leaves_no_checkpoint(lab, root, tmp_path):
@@ -149,15 +150,16 @@ def test_what_was_interrupted_goes_on(lab):
     assert calls == [0, 1], "what was done before the interruption is kept"
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, place):
+@pytest.mark.parametrize("name", ["stage1.a", "stage1.b"])
+def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, name):
     config = lab.config("places", 0)
-    straight = labs.learn(config, place, None, str(root), "cpu")
-    labs.learn(config, place, tmp_path / "stage", str(root), "cpu")  # killed after the last epoch, before it was kept
-    halfway = labs.learn(config, place, tmp_path / "stage", str(root), "cpu")
+    straight = labs.learn(config, name, None, str(root), "cpu")
+    labs.learn(config, name, tmp_path / "stage", str(root), "cpu")  # killed after the last epoch, before it was kept
+    halfway = labs.learn(config, name, tmp_path / "stage", str(root), "cpu")
     with np.load(io.BytesIO(straight)) as one, np.load(io.BytesIO(halfway)) as two:
         assert one["seconds"] != two["seconds"], "the second call trained nothing"
-        assert all(np.array_equal(one[name], two[name]) for name in ("z", "logits", "s"))
+        assert {f"{kind}.{name[-1]}" for kind in ("z", "logits", "s")} <= set(one.files)
+        assert all(np.array_equal(one[key], two[key]) for key in one.files if key != "seconds")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -168,36 +170,36 @@ def test_a_run_that_diverges_is_a_result(lab, epochs):
     assert found.keys() == {"failed"} and "no longer" in found["failed"] and "stage2.lr" in found["failed"]
 
 
-def test_every_setting_is_seen_by_stage_1_or_not():
-    base = load_config("image-speech")
-    other = load_config("image-speech_released")
-    for name in Config.model_fields:
-        if getattr(base, name) == getattr(other, name):
-            continue
+def test_stages_are_kept_under_the_settings_that_they_see():
+    base, other = load_config("image-speech"), load_config("image-speech_released", ("stages=separate",))
+    stages = kept_stages(base)
+    assert [stage.name for stage in stages] == ["stage1.a", "stage1.b"]
+    differ = [name for name in type(base).model_fields if getattr(base, name) != getattr(other, name)]
+    assert {"weights", "alpha_reading", "stage1", "d_v"} <= set(differ)
+    for name in differ:
         changed = base.model_copy(update={name: getattr(other, name)})
-        for place in (0, 1):
-            same = stage1_config(changed, place) == stage1_config(base, place)
-            unseen = name in STAGE2_ONLY or (place == 0 and name in SPEECH_ONLY)
-            assert same == unseen, name
+        for stage in stages:
+            assert (settings_seen(changed, stage) == settings_seen(base, stage)) == (name not in stage.sees), name
+    assert "speech" in stages[1].sees - stages[0].sees and not {"weights", "alpha", "stage2"} & stages[1].sees
 
 
 def test_worlds_and_scales():
     for scale in SCALE_BY_NAME.values():
-        assert scale.worlds.keys() == SCENARIOS.keys()
+        assert scale.worlds.keys() == WORLD_SCENARIOS.keys()
         for world in scale.worlds:
             for reading in ("", "paper", "released"):
                 preset, changes = scale.preset(world, reading)
-                assert load_config(preset, changes).scenario == SCENARIOS[world]
+                assert load_config(preset, changes).scenario == WORLD_SCENARIOS[world]
 
 
 def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
     asked = []
-    monkeypatch.setattr(runs, "load", lambda *about, **settings: asked.append((about, settings)))
+    monkeypatch.setattr(scenarios, "load", lambda *about, **settings: asked.append((about, settings)))
     every = ("scenes=9", "scenes_seed=3", "speech=bundled", "speech_voice=(.*)", "sample_axis=1", "band_axis=2")
     odd = load_config("image-speech", ("dataset=scenes", "image_size=128", *every))
     for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALE_BY_NAME.values() for w in scale.worlds)):
-        runs.load_data(config, "data")
-        runs.load_data(labs._where_from(config), "data")
+        load_data(config, "data")
+        load_data(labs._where_from(config), "data")
         assert asked[-1] == asked[-2]
 
 

@@ -5,13 +5,13 @@ import json
 import socket
 import sys
 import time
-from importlib import import_module
+from importlib import import_module, reload
 from types import ModuleType
 
 import pytest
 import worlds
 
-from cmir_ref import cli
+from cmir_ref import cli, replicate
 from cmir_ref.replicate import EXPERIMENTS, SCALES, run, tables
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.lab import Cell
@@ -56,11 +56,15 @@ def small(monkeypatch):
     monkeypatch.setattr(run, "EXPERIMENTS", ("one", "two"))
     monkeypatch.setattr(run, "SCALE_BY_NAME", {"small": TINY})
     monkeypatch.setattr(run, "render_text", lambda name, facts: f"# Part {name}\n\n{facts['worlds']['places']}")
-    monkeypatch.setattr(labs.runs, "load_data", lambda config, root: worlds.features())
+    monkeypatch.setattr(replicate, "EXPERIMENTS", ("one", "two"))
+    monkeypatch.setattr(labs, "load_data", lambda config, root: worlds.features())
     monkeypatch.delenv("CMIR_DATA", raising=False)
     labs._data.cache_clear()
+    reload(cli)  # its types list the experiments
     yield
     labs._data.cache_clear()
+    monkeypatch.undo()
+    reload(cli)
 
 
 @pytest.fixture
@@ -96,9 +100,9 @@ def test_every_experiment_and_scale_is_there(monkeypatch):
 @pytest.mark.parametrize(
     "words, says",
     [
-        (("three",), ("three", "one, two, all")),
-        (("one", "--scale", "huge"), ("--scale huge", "small")),
-        (("one", "--device", "tpu"), ("--device tpu",)),
+        (("three",), ("three", "'one', 'two', 'all'")),
+        (("one", "--scale", "huge"), ("--scale", "huge", "small")),
+        (("one", "--device", "tpu"), ("--device", "tpu")),
         (("one", "--data", "no/such/folder"), ("no/such/folder",)),
         (("one", "--cluster", "tcp://127.0.0.1:9"), ("--jobs", "--cluster")),
     ],

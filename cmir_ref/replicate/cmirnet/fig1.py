@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ... import runs, search
+from ... import ranking, runs
 from ...reports.gallery import cards
 from ...reports.replication import Experiment, Line, Score, Table
 from ..lab import Cell, Lab, Work, shared_space
@@ -36,10 +36,10 @@ def nearest(work: Work, *, queries: int, shown: int) -> dict:
     """Of each direction: the cards of `queries` queries with their `shown` nearest results, and the metrics of the
     whole test part."""
     run = shared_space(work)
-    examples = {d: search.examples(run, d, count=queries, k=shown) for d in DIRECTIONS}
+    examples = {d: ranking.examples(run, d, count=queries, k=shown) for d in DIRECTIONS}
     metrics = runs.evaluate(run, device=work.device)["directions"]
     return {
-        "rows": cards(examples, run.embeddings.modalities),
+        "rows": cards(examples, run.dataset.modalities),
         "directions": {d: {name: metrics[d][name] for name in COLUMNS} for d in DIRECTIONS},
     }
 

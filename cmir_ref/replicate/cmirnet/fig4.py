@@ -6,19 +6,18 @@ The text of section 4.3 and the bars of Fig. 4 disagree in places: both are set 
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from ... import runs, two_stages
-from ...backend import generator, library
+from ... import runs
+from ...backend import generator
 from ...cmirnet.published import FIG4, TABLE3
-from ...config import Config, to_toml
+from ...config import SharedSettings, to_toml
 from ...data import pairs_of
 from ...reports.replication import Experiment, Figure, Score, Table
 from ...reports.replication_plots import bars
 from ...retrieval import evaluate_direction
 from ...retrieval.translation import through_pairs
-from ...training.folder import Folder
 from ...training.inputs import fit_normaliser
 from ..claims import judge
-from ..lab import Lab, Work, kept_epochs, run_groups, space
+from ..lab import Lab, Work, kept_epochs, run_groups, shared_space, space
 from ..tables import CROSS, METRIC_WORDS, METRICS, TENS, dead_share, line, score, train_command, words
 
 TERMS = {  # what is left out: its weight
@@ -108,12 +107,12 @@ def without(term: str) -> dict:
 def search_z(work: Work) -> dict:
     """Retrieval of the test part in Z as stage 2 reads it: {"direct": {"directions": …}, "pairs": …}."""
     how = work.config.normalise_features
-    z = [fit_normaliser(z_m, work.parts.train[i], how)(z_m) for i, z_m in enumerate(work.z)]
-    y = [m.labels for m in work.data.modalities[:2]]
+    z = [fit_normaliser(z_m, work.parts.train[m], how)(z_m) for m, z_m in work.z.items()]
+    y = [modality.labels for modality in work.data.modalities.values()]
     pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     results = {"direct": {}, "pairs": {}}
     for i, j, direction in ((0, 1, "a->b"), (1, 0, "b->a")):
-        queries, gallery = work.parts.test[i], work.parts.test[j]
+        queries, gallery = work.parts.test["ab"[i]], work.parts.test["ab"[j]]
         translated = through_pairs(z[i][queries], z[i][pairs[:, i]], z[j][pairs[:, j]])
         for name, query in (("direct", z[i][queries]), ("pairs", translated)):
             results[name][direction] = evaluate_direction(query, y[i][queries], z[j][gallery], y[j][gallery])
@@ -123,26 +122,25 @@ def search_z(work: Work) -> dict:
 def end_to_end(work: Work) -> dict:
     """`space` with pretrainers and latent network trained at once on eq. 6."""
     pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
-    config = config_end_to_end(work.config, len(pairs) / len(work.parts.train[0]))
-    folder = Folder.open(None, config, False)
+    config = config_end_to_end(work.config, len(pairs) / len(work.parts.train["a"]))
     try:
-        run = two_stages.stage2(config, work.data, work.parts, (None, None), folder, library(work.device))
+        run = shared_space(work, config, {})
     except FloatingPointError as error:
         return {"failed": str(error), "epochs_joint": config.stage2.epochs}
     result = runs.evaluate(run, device=work.device)
     return result | {"epochs": kept_epochs(run), "epochs_joint": config.stage2.epochs}
 
 
-def config_end_to_end(config: Config, pairs_per_sample: float) -> Config:
+def config_end_to_end(config: SharedSettings, pairs_per_sample: float) -> SharedSettings:
     """`config` end to end: stage 1's schedule, as many epochs of pairs as show a sample as often as stage 1 does."""
     return config_for_epochs(config, max(1, round(config.stage1.epochs / pairs_per_sample)))
 
 
-def config_for_epochs(config: Config, epochs: int) -> Config:
+def config_for_epochs(config: SharedSettings, epochs: int) -> SharedSettings:
     """`config` end to end for `epochs` epochs, at stage 1's rate, batch size, decay and schedule."""
     shared = type(config.stage2).model_fields
     schedule = {name: value for name, value in config.stage1.model_dump().items() if name in shared}
-    return Config(**config.model_dump() | {"stages": "end-to-end", "stage2": schedule | {"epochs": epochs}})
+    return type(config)(**config.model_dump() | {"stages": "end-to-end", "stage2": schedule | {"epochs": epochs}})
 
 
 # ---- numbers and bars -----------------------------------------------------------------------------------------------

@@ -13,19 +13,20 @@ import numpy as np
 
 from ...backend import generator
 from ...cmirnet.collapse_theory import certain_from, minimum_from, pulls
-from ...cmirnet.end_to_end import under
 from ...cmirnet.published import TABLE4
-from ...cmirnet.stages import init_stage2
-from ...config import Config, to_toml
-from ...data import pairs_of
+from ...cmirnet.stage2 import init_stage2
+from ...cmirnet.system import network_of, trained
+from ...config import SharedSettings, to_toml
+from ...data import SCENARIOS, pairs_of
+from ...records import Run
 from ...reports.replication import Experiment, Figure, Line, Table
 from ...reports.replication_plots import Map, maps
 from ...retrieval import collapse
-from ...runs import Run, evaluate, stage2_of
+from ...runs import evaluate
 from ...training.inputs import fit_normaliser
 from ..claims import Numbers, judge
 from ..lab import Cell, Lab, Work, shared_space
-from ..tables import CROSS, METRICS, MODALITY_WORDS, dead_share, line, mean_score, score, train_command, with_weight
+from ..tables import CROSS, METRICS, dead_share, line, mean_score, score, train_command, with_weight
 
 LAMBDA5 = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 PAPER = 1.0  # the paper's λ5 for UC Merced
@@ -37,7 +38,7 @@ TWICE_AT = (0.01, 0.1, 1.0)
 L5 = (0.0, 0.01)  # weights of L5 besides the default: without it, and the paper's
 ZERO = 1e-3  # a matrix whose norm is below it counts as 0; it starts at 8 or more
 ONE = 1.2  # the effective rank up to which a space counts as one-dimensional
-NAMES = MODALITY_WORDS["image-speech"]
+NAMES = SCENARIOS["image-speech"].titles
 AT_PAPER = {"state": "state", "best": "best λ5", "there": "average precision there"}
 LIMITS = {
     "measured": "collapses from λ5 =",
@@ -102,7 +103,7 @@ def phase(lab: Lab) -> Experiment:
     )
 
 
-def settings_of_row(lab: Lab, key: Key, **changes) -> Config:
+def settings_of_row(lab: Lab, key: Key, **changes) -> SharedSettings:
     """The settings of a row."""
     return lab.config(
         "places",
@@ -127,8 +128,9 @@ def train_row(work: Work, lambda5: Sequence[float]) -> dict:
         except FloatingPointError as error:
             cells.append({"lambda5": r, "failed": str(error)})
             continue
-        network, params, _ = stage2_of(run)
-        initial, _ = init_stage2(run.config, network, ((run.config.d_z,),) * 2, len(run.embeddings.label_names))
+        network, (params, _) = network_of(run.config, run.dataset), trained(run, "stage2")
+        shapes = dict.fromkeys("ab", (run.config.d_z,))
+        initial, _ = init_stage2(run.config, network, shapes, len(run.dataset.label_names))
         start, end = start or pulls_and_norms(work, run, initial), pulls_and_norms(work, run, params)
         cells.append({"lambda5": r} | describe_space(run) | {"end": end})
     return {"cells": cells, "start": start}
@@ -136,13 +138,13 @@ def train_row(work: Work, lambda5: Sequence[float]) -> dict:
 
 def describe_space(run: Run) -> dict:
     """Retrieval of the test part, and by modality how much of the space is left: its spread, rank and dead units."""
-    metrics, v = evaluate(run), run.embeddings.v
-    sides = {m: collapse(v_m, v_m) for m, v_m in zip("ab", v, strict=True)}
+    metrics = evaluate(run)
+    sides = {m: collapse(encoded["v"], encoded["v"]) for m, encoded in run.encoded.items()}
     return {
         "directions": {d: {name: metrics["directions"][d][name] for name in METRICS} for d in CROSS},
         "dead_units": metrics["dead_units"],
         "sides": {
-            m: {"spread": c["scale"], "point": c["collapsed"], "rank": c["effective_rank"]} for m, c in sides.items()
+            m: {"spread": c["scale"], "point": c["one_point"], "rank": c["effective_rank"]} for m, c in sides.items()
         },
     }
 
@@ -150,16 +152,15 @@ def describe_space(run: Run) -> dict:
 def pulls_and_norms(work: Work, run: Run, params: Mapping[str, np.ndarray]) -> dict[str, dict]:
     """{modality: {"pull": (σ(G), ‖G‖_F), "norms": its encoder's}} of these parameters, on the training pairs."""
     pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
-    how, latent, network = work.config.normalise_features, under("latent", params), stage2_of(run)[0]
-    rows_of = work.parts.train
-    z = tuple(fit_normaliser(z, rows_of[i], how)(z[pairs[:, i]]) for i, z in enumerate(work.z))
-    y = tuple(m.labels[pairs[:, i]] for i, m in enumerate(work.data.modalities[:2]))
-    g = pulls(latent, z, y, arch=network.arch, weights=network.weights, readings=network.readings)
+    how, network, train = work.config.normalise_features, network_of(run.config, run.dataset), work.parts.train
+    z = tuple(fit_normaliser(z, train[m], how)(z[pairs[:, i]]) for i, (m, z) in enumerate(work.z.items()))
+    y = tuple(m.labels[pairs[:, i]] for i, m in enumerate(work.data.modalities.values()))
+    g = pulls(params, z, y, arch=network.arch, weights=network.weights, readings=network.readings)
     depth = network.arch.encoder_depth
     return {
         m: {
             "pull": (float(np.linalg.norm(g[m], 2)), float(np.linalg.norm(g[m]))),
-            "norms": [float(np.linalg.norm(latent[f"encoder_{m}.{i}.w"])) for i in range(1, depth + 1)],
+            "norms": [float(np.linalg.norm(params[f"encoder_{m}.{i}.w"])) for i in range(1, depth + 1)],
         }
         for m in "ab"
     }
@@ -221,7 +222,7 @@ def limit_text(lambda5: float | None) -> str:
     return "never" if lambda5 is None or lambda5 == np.inf else "every λ5 > 0" if lambda5 == 0 else f"{lambda5:.2g}"
 
 
-def line_at_paper(key: Key, row: dict, config: Config | None) -> Line:
+def line_at_paper(key: Key, row: dict, config: SharedSettings | None) -> Line:
     """A row of the first table: one cell, and the best of its row."""
     cell, highest = cell_at(row, PAPER), max(row["cells"], key=lambda c: precision(c) or 0.0)
     about = (key.reading_name, str(key.depth), f"{key.alpha:g}")
@@ -230,7 +231,7 @@ def line_at_paper(key: Key, row: dict, config: Config | None) -> Line:
     return line(about, [cell], "a->b", TABLE4[int(key.alpha)]["a->b"], command=command, **more)
 
 
-def line_of_limits(key: Key, m: str, row: dict, config: Config) -> Line:
+def line_of_limits(key: Key, m: str, row: dict, config: SharedSettings) -> Line:
     """A row of the second table."""
     start = row["start"][m]
     limits = boundary(row, m), minimum_from(key.depth, key.reading, start["pull"]), predicted(key, start)

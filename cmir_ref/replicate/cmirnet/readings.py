@@ -10,12 +10,13 @@ from itertools import product
 
 from ... import runs
 from ...cmirnet.published import TABLE1, TABLE3
-from ...cmirnet.stages import classification_scores
-from ...config import Config
+from ...cmirnet.stage1 import classification_scores
+from ...config import SharedSettings
+from ...data import protocol_of
 from ...reports.replication import Experiment, Figure, Line, Score, Table
 from ...reports.replication_plots import bars
 from ..claims import Numbers, judge
-from ..lab import STAGE2_ONLY, Lab, Work, kept_epochs, run_groups, shared_space
+from ..lab import Lab, Work, kept_epochs, kept_stages, run_groups, shared_space
 from ..tables import CROSS, DIRECTIONS, METRICS, TENS, line, mean_score, score, train_command, words
 from .table4 import STATE, state_texts
 
@@ -72,29 +73,31 @@ def readings(lab: Lab) -> Experiment:
     )
 
 
-def reading_config(lab: Lab, world: str, name: str, seed: int) -> Config:
+def reading_config(lab: Lab, world: str, name: str, seed: int) -> SharedSettings:
     """A reading's settings, on the default's split."""
     default = lab.config(world, seed)
     if not name:
         return default
     split = {"test_share": default.test_share, "validation_share": default.validation_share}
-    return lab.config(world, seed, name, **split, protocol=runs.protocol_of(default))
+    return lab.config(world, seed, name, **split, protocol=protocol_of(default))
 
 
-def steps_between(paper: Config, default: Config) -> dict[str, Config]:
+def steps_between(paper: SharedSettings, default: SharedSettings) -> dict[str, SharedSettings]:
     """The steps between the paper's reading and the default."""
-    start = replace_settings(default, paper, STAGE2_ONLY)
+    seen = frozenset().union(*(stage.sees for config in (paper, default) for stage in kept_stages(config)))
+    of_stage2 = [name for name in type(default).model_fields if name not in seen]
+    start = replace_settings(default, paper, of_stage2)
     single = {n: replace_settings(start, default, names) for n, names in CHANGES.items()}
-    return {STAGE2: replace_settings(paper, default, STAGE2_ONLY), STAGE1: start} | single
+    return {STAGE2: replace_settings(paper, default, of_stage2), STAGE1: start} | single
 
 
-def replace_settings(config: Config, other: Config, names: Sequence[str]) -> Config:
+def replace_settings(config: SharedSettings, other: SharedSettings, names: Sequence[str]) -> SharedSettings:
     """`config` with the settings `names` ("weights.regulariser" is one of a table) as `other` has them."""
     changed, values = config.model_dump(), other.model_dump()
     for name in names:
         table, _, key = name.partition(".")
         changed[table] = changed[table] | {key: values[table][key]} if key else values[table]
-    return Config(**changed)
+    return type(config)(**changed)
 
 
 def measure_reading(work: Work) -> dict:
@@ -102,7 +105,7 @@ def measure_reading(work: Work) -> dict:
 
     {"failed": why} stands for the space where it diverged.
     """
-    ranks = {"stage1": [label_precision(work, i) for i in (0, 1)]}
+    ranks = {"stage1": [label_precision(work, m) for m in "ab"]}
     try:
         run = shared_space(work)
     except FloatingPointError as error:
@@ -112,17 +115,17 @@ def measure_reading(work: Work) -> dict:
     return runs.evaluate(alike, device=work.device) | ranks | {"own": own, "epochs": kept_epochs(run)}
 
 
-def asked_alike(config: Config) -> Config:
+def asked_alike(config: SharedSettings) -> SharedSettings:
     """`config` with the default's gallery and distance, which no training sees where the last epoch is kept."""
     return config.model_copy(update={"gallery": "test", "distance": "euclidean"})
 
 
-def label_precision(work: Work, i: int) -> float | None:
-    """Average precision with which the pretrainer of a modality (0: a, 1: b) ranks the labels of its test samples."""
-    out, rows = work.outputs[i], work.parts.test[i]
-    if out is None:
+def label_precision(work: Work, m: str) -> float | None:
+    """Average precision with which the pretrainer of modality m ranks the labels of its test samples."""
+    logits, rows = work.made.get(f"logits.{m}"), work.parts.test[m]
+    if logits is None:
         return None
-    return classification_scores(out.logits[rows], work.data.modalities[i].labels[rows])["score"]
+    return classification_scores(logits[rows], work.data.modalities[m].labels[rows])["score"]
 
 
 def line_of(world: str, name: str, direction: str, results: Sequence[dict], command: str) -> Line:

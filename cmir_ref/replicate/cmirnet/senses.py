@@ -11,23 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ... import two_stages
+from ... import runs
 from ...backend import library
 from ...cmirnet.many_training import embed_many, init_many_network, many_network, many_task
-from ...config import Config
+from ...config import SharedSettings
 from ...data.cache import load_radar
-from ...nets.head import PretrainerOutput
 from ...reports.replication import Experiment, Figure, Line, Score, Table
 from ...reports.replication_plots import Map, maps
 from ...retrieval import evaluate_direction
 from ...training.folder import Folder
 from ...training.inputs import fit_normaliser
 from .. import tables
-from ..lab import Cell, Lab, Work
-from ..tables import METRICS, MODALITY_WORDS, best, line, most_possible, score, train_command, words
+from ..lab import Cell, Lab, Work, kept_stages
+from ..tables import METRICS, SENSES, best, line, most_possible, score, train_command, words
 
 WORLD = "few-tiles"
-SENSES = MODALITY_WORDS["pan-mul"]
 ALL, BARE = "abc", "ab"  # the space of all senses, and the one without radar
 GROUPS = ("ab", "abc", "ac", "bc")  # of senses: the spaces
 WAYS = tuple(f"{p}->{q}" for p, q in product(ALL, repeat=2))
@@ -113,30 +111,32 @@ def train_spaces(work: Work, weights: Mapping[str, Sequence[float]]) -> dict:
 
     `weights` has those of each group of senses; a result is that of `one_space`.
     """
-    outputs = dict(zip(SENSES, (*work.outputs, radar_outputs(work)), strict=True))
-    train, test, how = work.parts.train[0], work.parts.test[0], work.config.normalise_features
-    z = {m: fit_normaliser(o.z, train, how)(o.z) for m, o in outputs.items()}
-    y, names = work.data.modalities[0].labels, work.data.label_names
+    made = work.made | radar_features(work)
+    train, test, how = work.parts.train["a"], work.parts.test["a"], work.config.normalise_features
+    z = {m: fit_normaliser(made[f"z.{m}"], train, how)(made[f"z.{m}"]) for m in SENSES}
+    y, names = work.data.modalities["a"].labels, work.data.label_names
     spaces = {
         group: {f"{w:g}": one_space(tables.with_weight(work.config, alignment=w), group, z, y, work) for w in some}
         for group, some in weights.items()
     }
-    return {"stage1": {m: shares_right(o.logits[test], y[test], names) for m, o in outputs.items()}, "spaces": spaces}
+    right = {m: shares_right(made[f"logits.{m}"][test], y[test], names) for m in SENSES}
+    return {"stage1": right, "spaces": spaces}
 
 
-def radar_outputs(work: Work) -> PretrainerOutput:
-    """Stage 1 of the radar images under the settings of the others: its outputs for all places."""
-    radar = load_radar(len(work.data.modalities[0].labels), seed=work.config.scenes_seed)
-    seen = work.data._replace(modalities=(radar, work.data.modalities[1]))
-    folder = Folder.open(None, work.config, False)
-    return two_stages.stage1(work.config, seen, work.parts, 0, folder, library(work.device))
+def radar_features(work: Work) -> dict[str, np.ndarray]:
+    """What stage 1 of PAN makes of the radar images, of all places: "z.c", "logits.c"."""
+    radar = load_radar(len(work.data.modalities["a"].labels), seed=work.config.scenes_seed)
+    seen = work.data._replace(modalities=work.data.modalities | {"a": radar})
+    stage, folder = kept_stages(work.config)[0], Folder.open(None, work.config, False)
+    made = runs.train_stage(stage, work.config, seen, work.parts, {}, folder, library(work.device))
+    return {"z.c": made["z.a"], "logits.c": made["logits.a"]}
 
 
-def one_space(config: Config, group: str, z: Mapping[str, np.ndarray], y: np.ndarray, work: Work) -> dict:
+def one_space(config: SharedSettings, group: str, z: Mapping[str, np.ndarray], y: np.ndarray, work: Work) -> dict:
     """Stage 2 of the senses `group`: metrics of all directions between test images, as of `runs.evaluate`, and the
     average precision of the validation part; {"failed": why} where the loss is no longer finite."""
     features, xp, classes = tuple(z[m] for m in group), library(work.device), len(work.data.label_names)
-    train, validation, test = (part[0] for part in work.parts)
+    train, validation, test = (part["a"] for part in work.parts)
     network, folder = many_network(config, y), Folder.open(None, config, False)
     task = many_task(config, network, features, y, train, validation, xp)
     init = partial(init_many_network, config, network, tuple(z_m.shape[1] for z_m in features), classes)

@@ -5,7 +5,7 @@ PAN, and MUL finds MUL.
 """
 
 from ...cmirnet.published import TABLE1
-from ...config import Config
+from ...config import SharedSettings
 from ...reports.replication import Experiment, Score, Table
 from ...reports.replication_plots import curves
 from ..claims import judge
@@ -15,6 +15,7 @@ from ..tables import DIRECTIONS, METRICS, best, lead, line, mean_score, train_co
 WIDTHS = (16, 32, 64)
 LAMBDA5 = (0.001, 0.03, 1.0)  # over the paper's range
 UNIMODAL = ("a->a", "b->b")
+Configs = dict[tuple, list[SharedSettings]]  # {(d_v, λ5): settings of each seed}
 BEST = 64  # the width that the paper recommends
 
 
@@ -45,8 +46,10 @@ def table1(lab: Lab) -> Experiment:
     )
 
 
-def spaces(lab: Lab, widths: tuple[int, ...] = WIDTHS) -> tuple[dict[tuple, list[Config]], dict[tuple, list[dict]]]:
-    """({(d_v, λ5): settings of each seed}, {the same: results}) of all spaces that λ5 is chosen from."""
+def spaces(
+    lab: Lab, widths: tuple[int, ...] = WIDTHS
+) -> tuple[dict[tuple, list[SharedSettings]], dict[tuple, list[dict]]]:
+    """(settings, {the same: results}) of all spaces that λ5 is chosen from."""
     keys = [(d, r) for d in widths for r in LAMBDA5]
     configs = {(d, r): [lab.config("tiles", s, d_v=d, weights={"regulariser": r}) for s in lab.seeds] for d, r in keys}
     return configs, run_groups(lab, space, configs, "table1")

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...backend import Array, generator, library, to_device
 from ...cmirnet.published import TABLE2
-from ...config import Config
+from ...config import SharedSettings
 from ...data import pairs_of
 from ...hashing.codes import centred_signs, storage_bits
 from ...hashing.comparators import COMPARATORS, RECONSTRUCTION, Readers, both_ways
@@ -47,13 +47,15 @@ Features = Sequence[np.ndarray]  # of both modalities
 def codes_of_z(work: Work, *, method: str, size: int) -> Result:
     """A comparator on Z, or on the logits of stage 1."""
     reads_logits = COMPARATORS[method].reads == "logits"
-    return compare(work, [o.logits for o in work.outputs] if reads_logits else work.z, method, size)
+    return compare(
+        work, [work.made[f"logits.{m}"] for m in "ab"] if reads_logits else list(work.z.values()), method, size
+    )
 
 
 def codes_of_v(work: Work, *, learned: Sequence[int] = ()) -> dict[str, Any]:
     """Codes of CMIR-NET's embeddings V, {name: result}: their signs, and codes of `learned` bits that sequential SCM
     and hashing networks learn from them."""
-    v = shared_space(work).embeddings.v
+    v = [encoded["v"] for encoded in shared_space(work).encoded.values()]
     means = [x.mean(axis=0) for x in training_pairs(work, v)[:2]]
     signs = {"signs": measure(work, v, both_ways(*(partial(centred_signs, mean=m) for m in means)))}
     return signs | {f"{m} {bits}": compare(work, v, m, bits) for bits in learned for m in LEARNED}
@@ -64,7 +66,7 @@ def compare(work: Work, features: Features, method: str, size: int) -> Result:
     directions: `chosen` says it. {"failed": why} where its loss is no longer finite."""
     comparator = COMPARATORS[method]
     if comparator.standardised:
-        features = [fit_normaliser(x, rows)(x) for x, rows in zip(features, work.parts.train, strict=False)]
+        features = [fit_normaliser(x, rows)(x) for x, rows in zip(features, work.parts.train.values(), strict=False)]
     pairs = training_pairs(work, features)
     try:
         fits = {value: comparator.fit(*pairs, size, value, work.config.seed) for value in comparator.values}
@@ -79,7 +81,7 @@ def training_pairs(work: Work, z: Features) -> tuple[Array, Array, Array]:
     """(z_a, z_b, labels) of the training pairs."""
     xp = library(work.device)
     pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
-    labels = work.data.modalities[0].labels
+    labels = work.data.modalities["a"].labels
     return tuple(to_device(x, xp) for x in (z[0][pairs[:, 0]], z[1][pairs[:, 1]], labels[pairs[:, 0]]))
 
 
@@ -88,10 +90,11 @@ def measure(work: Work, z: Features, readers: Readers) -> Result:
     xp, bits = library(work.device), []
 
     def evaluate(direction, part):
-        numbers = ["ab".index(name) for name in direction.split("->")]
-        rows = [getattr(work.parts, part)[i] for i in numbers]
-        sides = [read(to_device(z[i][r], xp)) for read, i, r in zip(readers.of[direction], numbers, rows, strict=True)]
-        labels = [to_device(work.data.modalities[i].labels[r], xp) for i, r in zip(numbers, rows, strict=True)]
+        letters, by_letter = direction.split("->"), dict(zip("ab", z, strict=True))
+        rows = [getattr(work.parts, part)[m] for m in letters]
+        x = [to_device(by_letter[m][r], xp) for m, r in zip(letters, rows, strict=True)]
+        sides = [read(x_m) for read, x_m in zip(readers.of[direction], x, strict=True)]
+        labels = [to_device(work.data.modalities[m].labels[r], xp) for m, r in zip(letters, rows, strict=True)]
         bits.append(storage_bits(sides[1]))
         return evaluate_direction(sides[0], labels[0], sides[1], labels[1], label_names=work.data.label_names)
 
@@ -153,7 +156,7 @@ def rows_of_z(lab: Lab) -> Rows:
     return {key: [next(results) for _ in settings] for key in keys}
 
 
-def rows_of_v(lab: Lab, configs: Mapping[int, Sequence[Config]]) -> Rows:
+def rows_of_v(lab: Lab, configs: Mapping[int, Sequence[SharedSettings]]) -> Rows:
     """Codes of the spaces with these settings, {d_v: one a seed}: signs at each width, learned codes in the widest."""
     narrow = {d: group for d, group in configs.items() if d != WIDEST}
     results = run_groups(lab, codes_of_v, narrow, "table2, V")

@@ -70,7 +70,7 @@ def search_grid(lab: Lab, world: str) -> Grid:
 
 def perfect_ranking(work: Work) -> dict:
     """What a perfect ranking of the test part has in the paper's metric, in every direction."""
-    labels = {m: work.data.modalities[i].labels[work.parts.test[i]] for i, m in enumerate("ab")}
+    labels = {m: work.data.modalities[m].labels[rows] for m, rows in work.parts.test.items()}
     directions = {}
     for direction in DIRECTIONS:
         query, gallery = (labels[m] for m in direction.split("->"))

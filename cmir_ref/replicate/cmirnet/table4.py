@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import runs
 from ...cmirnet.published import TABLE4
-from ...config import Config
+from ...config import SharedSettings
 from ...reports.replication import Experiment, Line, Score, Table
 from ...reports.replication_plots import bars
 from ...retrieval import average_precision, mean_precision_at_tens, relevance
@@ -74,7 +74,7 @@ def table4(lab: Lab) -> Experiment:
     )
 
 
-def settings_of_row(lab: Lab, world: str, setting: str, alpha: int, seed: int) -> Config:
+def settings_of_row(lab: Lab, world: str, setting: str, alpha: int, seed: int) -> SharedSettings:
     """The settings of a row; at α = 0 the element-wise reading is the norm reading."""
     reading, r = SETTINGS[setting]
     if (reading, alpha) == ("elementwise", 0):
@@ -118,7 +118,7 @@ def state_texts(results: Sequence[dict]) -> dict[str, str]:
 
 def state_of(result: dict) -> str:
     """ "alive", "collapsed", "half collapsed", or "diverged"."""
-    return "diverged" if "failed" in result else result["verdict"].partition(":")[0]
+    return "diverged" if "failed" in result else result["state"]
 
 
 # ---- a space that is one point --------------------------------------------------------------------------------------
@@ -126,8 +126,8 @@ def state_of(result: dict) -> str:
 
 def score_one_point(work: Work) -> dict:
     """What a space scores that has shrunk to one point: {of `QUERIES`: {direction: metrics}}."""
-    labels = [m.labels for m in work.data.modalities[:2]]
-    test = [y[rows] for y, rows in zip(labels, work.parts.test[:2], strict=True)]
+    labels = [modality.labels for modality in work.data.modalities.values()]
+    test = [y[rows] for y, rows in zip(labels, work.parts.test.values(), strict=True)]
     first = relevance(labels[1], np.array([0]))[:, 0]  # recordings of the first label
     queries = labels[0][:30], labels[1][first]
     return {

@@ -6,6 +6,7 @@ import pytest
 import worlds
 
 from cmir_ref import runs
+from cmir_ref.data import split_data
 from cmir_ref.replicate.cmirnet import fig1
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.run import text_facts
@@ -21,7 +22,7 @@ CARD = Card("pan", "7", (("river", True),), (Picture("data:,", "grey"),), None, 
 @pytest.fixture(scope="module")
 def work():
     config, data = worlds.config("stages=joint", "test_share=0.5"), worlds.features(paired=True, n=72)
-    return Work(config, data, runs.parts_of(config, data), (None, None))
+    return Work(config, data, split_data(config, data), {})
 
 
 @pytest.fixture(scope="module")

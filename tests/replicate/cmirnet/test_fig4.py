@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
 from cmir_ref.config import load_config
+from cmir_ref.data import split_data
 from cmir_ref.nets.head import PretrainerOutput
 from cmir_ref.replicate.claims import judge
 from cmir_ref.replicate.cmirnet.fig4 import TERMS, config_end_to_end, end_to_end, fig4, points_lost, search_z, without
@@ -16,11 +16,16 @@ from cmir_ref.replicate.worlds import SMALL
 from cmir_ref.reports.replication import render_text
 
 
+def made_of(outputs):
+    """What stage 1 makes, from a pretrainer's outputs for each modality."""
+    return {f"{name}.{m}": x for m, o in zip("ab", outputs, strict=True) for name, x in o._asdict().items()}
+
+
 def work(*changes) -> Work:
     """Features of 60 samples and 24 recordings; Z is the features themselves, cut to 8."""
     data, config = worlds.features(), worlds.config(*changes)
-    outputs = tuple(PretrainerOutput(m.x, m.x[:, :8], m.x) for m in data.modalities)
-    return Work(config, data, runs.parts_of(config, data), outputs)
+    outputs = tuple(PretrainerOutput(m.x, m.x[:, :8], m.x) for m in data.modalities.values())
+    return Work(config, data, split_data(config, data), made_of(outputs))
 
 
 def test_neighbours_through_the_pairs_find_what_direct_distances_cannot():
@@ -93,7 +98,7 @@ class Fake:
     seeds, few, scale, worlds = range(3), range(2), SMALL, ["tiles", "few-tiles", "places", "real"]
 
     def config(self, world, seed, **settings):
-        return load_config("image-speech", worlds.overrides("stage1.epochs=1", "stage2.epochs=1"), **settings)
+        return load_config("image-speech", worlds.overrides("d_z=8", "stage1.epochs=1", "stage2.epochs=1"), **settings)
 
     def run(self, cells, name):
         base, known = work(), {}

@@ -12,10 +12,10 @@ from cmir_ref.replicate import run
 from cmir_ref.replicate.cmirnet import headline
 from cmir_ref.replicate.lab import Cell, Lab, space
 from cmir_ref.replicate.run import run_experiment
-from cmir_ref.replicate.worlds import SCENARIOS, Scale
+from cmir_ref.replicate.worlds import WORLD_SCENARIOS, Scale
 
 TINY = Scale("tiny", {"released": worlds.SCALE.worlds["places"]}, "For tests.")
-assert SCENARIOS["released"] == SCENARIOS["places"]
+assert WORLD_SCENARIOS["released"] == WORLD_SCENARIOS["places"]
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs
-from cmir_ref.config import Config, load_config
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import load_config
+from cmir_ref.data import split_data
 from cmir_ref.nets.head import PretrainerOutput
 from cmir_ref.replicate.claims import judge
 from cmir_ref.replicate.cmirnet import phase as module
@@ -32,15 +33,20 @@ from cmir_ref.reports.replication import render_text
 # ---- cells ----------------------------------------------------------------------------------------------------------
 
 
+def made_of(outputs):
+    """What stage 1 makes, from a pretrainer's outputs for each modality."""
+    return {f"{name}.{m}": x for m, o in zip("ab", outputs, strict=True) for name, x in o._asdict().items()}
+
+
 def work(*changes):
     """Features for both modalities that stand for those of stage 1."""
     data = worlds.features()
     config = worlds.config(*changes)
     outputs = tuple(
         PretrainerOutput(m.x, np.maximum(np.pad(m.x, ((0, 0), (0, 12 - m.x.shape[1]))), 0), m.x)
-        for m in data.modalities
+        for m in data.modalities.values()
     )
-    return Work(config, data, runs.parts_of(config, data), outputs)
+    return Work(config, data, split_data(config, data), made_of(outputs))
 
 
 def test_a_row_holds_a_cell_for_each_lambda5_and_where_it_began():
@@ -180,7 +186,7 @@ def test_the_experiment_has_its_tables_figure_and_outcomes(monkeypatch):
     readings = {"norm = elementwise", "norm", "elementwise", "released"}
     assert len(paper) == 18 and {row.about[0] for row in paper} == readings
     assert len(edges) == 20 and all(row.texts.keys() == module.LIMITS.keys() for row in edges)
-    assert "weights.regulariser=1.0" in paper[0].command and Config.model_fields["alpha"].default == 0
+    assert "weights.regulariser=1.0" in paper[0].command and CmirnetSettings.model_fields["alpha"].default == 0
     assert [f.png[:4] for f in experiment.figures] == [b"\x89PNG"] and len(experiment.judgements) == 4
     text = " ".join(render_text("phase", text_facts(lab, experiment)).split())
     assert "Twice as many epochs, 3 cells (ReLU: norm, depth 3, α = 0; norm, depth 3, α = 1;" in text

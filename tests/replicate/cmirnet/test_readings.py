@@ -21,7 +21,7 @@ from cmir_ref.replicate.cmirnet.readings import (
     shares_of_way,
     steps_between,
 )
-from cmir_ref.replicate.lab import Lab, stage1_config
+from cmir_ref.replicate.lab import Lab, kept_stages, settings_seen
 from cmir_ref.replicate.run import run_experiment
 from cmir_ref.replicate.worlds import SMALL
 
@@ -58,10 +58,10 @@ def test_between_the_readings_stages_are_exchanged(lab, world):
     paper, default = (reading_config(lab, world, name, 0) for name in ("paper", ""))
     steps = steps_between(paper, default)
     assert (PAPER, *steps, DEFAULT) == STEPS
-    for place in (0, 1):
-        learned = {n: stage1_config(c, place) for n, c in steps.items()}
-        assert learned.pop(STAGE2) == stage1_config(paper, place)
-        assert set(map(to_toml, learned.values())) == {to_toml(stage1_config(default, place))}, "no new stage 1"
+    for stage in kept_stages(default):
+        learned = {n: settings_seen(c, stage) for n, c in steps.items()}
+        assert learned.pop(STAGE2) == settings_seen(paper, stage)
+        assert set(map(to_toml, learned.values())) == {to_toml(settings_seen(default, stage))}, "no new stage 1"
     for names in CHANGES.values():
         assert replace_settings(steps[STAGE2], default, names) == steps[STAGE2], "stage 2 is the default's already"
         assert replace_settings(steps[STAGE1], paper, names) == steps[STAGE1], "… and the paper's"

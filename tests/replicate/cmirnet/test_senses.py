@@ -7,9 +7,9 @@ import pytest
 import worlds
 from threadpoolctl import threadpool_limits
 
-from cmir_ref import runs, two_stages
+from cmir_ref import runs
 from cmir_ref.config import load_config
-from cmir_ref.data import Dataset, Modality
+from cmir_ref.data import Dataset, Modality, split_data
 from cmir_ref.nets.head import PretrainerOutput
 from cmir_ref.replicate.cmirnet import senses
 from cmir_ref.replicate.lab import Cell, Work, space
@@ -25,16 +25,21 @@ def settings(*changes):
     return load_config("pan-mul", worlds.overrides("dataset=scenes", "image_size=256", *changes))
 
 
+def made_of(outputs):
+    """What stage 1 makes, from a pretrainer's outputs for each modality."""
+    return {f"{name}.{m}": x for m, o in zip("ab", outputs, strict=True) for name, x in o._asdict().items()}
+
+
 def made_up(*changes, n=80):
     """A cell's work: n places of four classes, which two senses have features of, of width d_z."""
     config, random = settings(*changes), np.random.default_rng(4)
     y = np.arange(n) % 4
-    modalities = tuple(
-        Modality(name, "features", np.zeros((n, 1), np.float32), y, tuple(map(str, range(n))), None, y) for name in "ab"
-    )
+    modalities = {
+        m: Modality(m, "features", np.zeros((n, 1), np.float32), y, tuple(map(str, range(n))), None, y) for m in "ab"
+    }
     data = Dataset(modalities, CLASSES, np.stack([np.arange(n)] * 2, axis=1))
     outputs = tuple(output(random, y, config.d_z) for _ in "ab")
-    return Work(config, data, runs.parts_of(config, data), outputs)
+    return Work(config, data, split_data(config, data), made_of(outputs))
 
 
 def output(random, y, d):
@@ -50,21 +55,25 @@ def radar(count, seed):
     return Modality("radar", "image", x, y, tuple(map(str, range(count))), None, y)
 
 
+def radar_made(random, y):
+    return {f"{name}.c": x for name, x in output(random, y, 12)._asdict().items()}
+
+
 @pytest.fixture(scope="module")
 def cell():
     """What the cell of a seed gives for all three senses and for two of them."""
     work = made_up("stage2.epochs=40", "stage2.lr=0.01", "weights.feature_norm=0", "weights.regulariser=0", "d_v=12")
     random = np.random.default_rng(5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(senses, "radar_outputs", lambda work: output(random, work.data.modalities[0].labels, 12))
+        patch.setattr(senses, "radar_features", lambda work: radar_made(random, work.data.modalities["a"].labels))
         return work, senses.train_spaces(work, {"abc": [0.1, 5.0], "bc": [0.1]})
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # as in a cell
 def test_the_space_of_two_is_that_of_stage_2():
     work = made_up("normalise_features=scale")
-    z = {m: senses.fit_normaliser(z_m, work.parts.train[0], "scale")(z_m) for m, z_m in zip("ab", work.z, strict=True)}
-    ours = senses.one_space(work.config, "ab", z, work.data.modalities[0].labels, work)
+    z = {m: senses.fit_normaliser(z_m, work.parts.train["a"], "scale")(z_m) for m, z_m in work.z.items()}
+    ours = senses.one_space(work.config, "ab", z, work.data.modalities["a"].labels, work)
     theirs = space(work)
     for d, found in ours["directions"].items():
         assert found == theirs["directions"][d]
@@ -81,13 +90,13 @@ def test_a_cell_gives_all_directions_of_each_space(cell):
     assert set(two["directions"]) == {"b->b", "b->c", "c->b", "c->c"}
     for direction in three["directions"].values():
         assert direction["map"] > direction["chance"] + 0.3
-        assert direction["queries"] == len(work.parts.test[0])
+        assert direction["queries"] == len(work.parts.test["a"])
     assert found["spaces"]["abc"]["5"]["directions"] != three["directions"]
 
 
 def test_a_query_does_not_find_itself(cell):
     work, found = cell
-    y = work.data.modalities[0].labels[work.parts.test[0]]
+    y = work.data.modalities["a"].labels[work.parts.test["a"]]
     alone = [senses.evaluate_direction(np.zeros((len(y), 1)), y, np.zeros((len(y), 1)), y, exclude=e)["chance"]
              for e in (None, np.arange(len(y)))]  # fmt: skip
     directions = found["spaces"]["abc"]["0.1"]["directions"]
@@ -97,9 +106,7 @@ def test_a_query_does_not_find_itself(cell):
 def test_weights_that_do_not_stay_finite_are_a_failed_run():
     work = made_up("stage2.lr=1e30")
     with np.errstate(all="ignore"):
-        found = senses.one_space(
-            work.config, "ab", dict(zip("ab", work.z, strict=True)), work.data.modalities[0].labels, work
-        )
+        found = senses.one_space(work.config, "ab", work.z, work.data.modalities["a"].labels, work)
     assert set(found) == {"failed"} and "stage2" in found["failed"]
 
 
@@ -107,17 +114,17 @@ def test_radar_is_of_the_same_scenes_and_learns_from_the_training_part(monkeypat
     work = made_up("scenes_seed=7", "stage1.epochs=3", "stage1.batch_size=4", n=40)
     asked = []
     monkeypatch.setattr(senses, "load_radar", lambda count, *, seed: asked.append((count, seed)) or radar(count, seed))
-    seen, stage1 = [], two_stages.stage1
+    seen, train_stage = [], runs.train_stage
 
-    def watched(config, data, parts, place, *rest):
-        seen.append((data.modalities[place].name, parts.train[place].tolist()))
-        return stage1(config, data, parts, place, *rest)
+    def watched(stage, config, data, parts, *rest):
+        seen.append((stage.name, data.modalities["a"].name, parts.train["a"].tolist()))
+        return train_stage(stage, config, data, parts, *rest)
 
-    monkeypatch.setattr(two_stages, "stage1", watched)
-    found = senses.radar_outputs(work)
-    assert asked == [(40, 7)] and seen == [("radar", work.parts.train[0].tolist())]
-    assert found.z.shape == (40, 12) and found.logits.shape == (40, 4)
-    assert senses.shares_right(found.logits, np.arange(40) % 4, CLASSES)["all"] > 0.5
+    monkeypatch.setattr(runs, "train_stage", watched)
+    found = senses.radar_features(work)
+    assert asked == [(40, 7)] and seen == [("stage1.a", "radar", work.parts.train["a"].tolist())]
+    assert found["z.c"].shape == (40, 12) and found["logits.c"].shape == (40, 4)
+    assert senses.shares_right(found["logits.c"], np.arange(40) % 4, CLASSES)["all"] > 0.5
 
 
 def test_shares_of_each_class():

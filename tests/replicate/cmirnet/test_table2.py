@@ -46,18 +46,23 @@ def quick(monkeypatch):
     monkeypatch.setattr(comparators, "NETWORKS", short)
 
 
+def made_of(outputs):
+    """What stage 1 makes, from a pretrainer's outputs for each modality."""
+    return {f"{name}.{m}": x for m, o in zip("ab", outputs, strict=True) for name, x in o._asdict().items()}
+
+
 def work(seed=0, n=200, **settings):
     """Pairs of four classes with features of 12 and 14 columns that a ReLU might have made, and rough logits."""
     random = np.random.default_rng([seed, 7])
     data = worlds.features(n=n, paired=True, seed=seed)
-    labels = data.modalities[0].labels
+    labels = data.modalities["a"].labels
     outputs = []
     for width in (12, 14):
         s = random.standard_normal((4, width))[labels] + 0.6 * random.standard_normal((n, width))
         logits = 2 * np.eye(4)[labels] + random.standard_normal((n, 4))
         outputs.append(PretrainerOutput(*(x.astype(np.float32) for x in (logits, np.maximum(s, 0), s))))
     config = load_config("pan-mul", worlds.overrides("d_z=12", "image_size=256"), seed=seed, **settings)
-    return Work(config, data, split(data, test=0.3, validation=0.2, seed=seed), tuple(outputs))
+    return Work(config, data, split(data, test=0.3, validation=0.2, seed=seed), made_of(outputs))
 
 
 def test_every_comparator_is_tested():
@@ -77,13 +82,13 @@ def test_every_method_finds_its_way_and_says_how_many_bits_it_takes(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_is_learned_or_chosen_from_the_test_part(name):
     one = work(n=120)
-    test = one.parts.test[0]
-    spoilt = []
-    for o in one.outputs:
-        z, logits = o.z.copy(), o.logits.copy()
+    test = one.parts.test["a"]
+    spoilt = {}
+    for m in "ab":
+        z, logits = one.made[f"z.{m}"].copy(), one.made[f"logits.{m}"].copy()
         z[test], logits[test] = z[test[::-1]] + 5, -logits[test]
-        spoilt.append(o._replace(z=z, logits=logits))
-    plain, other = cell(name, one), cell(name, one._replace(outputs=tuple(spoilt)))
+        spoilt |= {f"z.{m}": z, f"logits.{m}": logits}
+    plain, other = cell(name, one), cell(name, one._replace(made=spoilt))
     assert other["validation"] == plain["validation"] and other.get("chosen") == plain.get("chosen")
     assert other["directions"] != plain["directions"]
 
@@ -92,11 +97,11 @@ def test_a_direction_is_measured_by_hand():
     """CCA of the training pairs with the ridge of the best validation, PAN's test part against MUL's."""
     one = work()
     found = cell("CCA, floats", one)
-    a, b = one.z
-    y = one.data.modalities[0].labels
+    a, b = one.z.values()
+    y = one.data.modalities["a"].labels
 
     def precision(ridge, part):
-        rows, train = getattr(one.parts, part)[0], one.parts.train[0]
+        rows, train = getattr(one.parts, part)["a"], one.parts.train["a"]
         fit = cca(a[train], b[train], 4, ridge=ridge)
         u, v = ((x[rows].astype(float) - m) @ w for x, (m, w) in zip((a, b), fit[:2], strict=True))
         distance = ((u[:, None] - v[None]) ** 2).sum(axis=2)
@@ -114,7 +119,7 @@ def test_the_best_on_validation_is_chosen(monkeypatch):
     trial = comparators.Comparator(lambda *args: args[4], "ridge", tuple(results))
     monkeypatch.setitem(COMPARATORS, "trial", trial)
     monkeypatch.setattr(t, "measure", lambda work, features, value: results[value])
-    assert t.compare(work(), work().z, "trial", 8) == results[1.1] | {"chosen": "ridge 1.1"}
+    assert t.compare(work(), list(work().z.values()), "trial", 8) == results[1.1] | {"chosen": "ridge 1.1"}
 
 
 def test_orthogonal_codes_follow_the_labels_in_no_more_bits_than_classes_allow():
@@ -124,15 +129,15 @@ def test_orthogonal_codes_follow_the_labels_in_no_more_bits_than_classes_allow()
 
 def test_codes_of_v_are_its_signs_about_the_training_mean_and_learned_ones(monkeypatch):
     one = work()
-    v = (one.z[0], one.z[1][:, :12])
-    monkeypatch.setattr(t, "shared_space", lambda _: SimpleNamespace(embeddings=SimpleNamespace(v=v)))
+    v = (one.z["a"], one.z["b"][:, :12])
+    monkeypatch.setattr(t, "shared_space", lambda _: SimpleNamespace(encoded={"a": {"v": v[0]}, "b": {"v": v[1]}}))
     found = t.codes_of_v(one, learned=[6])
     bits = {"signs": 12, "SCM, sequential 6": 6, "DCMH 6": 6, f"{t.RECONSTRUCTION} 6": 6}
     assert {name: result["bits"] for name, result in found.items()} == bits
-    test, train = one.parts.test[0], one.parts.train[0]
+    test, train = one.parts.test["a"], one.parts.train["a"]
     u, w = ((x[test] > x[train].mean(axis=0)).astype(int) for x in v)
     hamming = (u[:, None] != w[None]).sum(axis=2)
-    y = one.data.modalities[0].labels[test]
+    y = one.data.modalities["a"].labels[test]
     expected = average_precision(hamming, relevance(y, y)).mean()
     assert found["signs"]["directions"]["a->b"]["map"] == pytest.approx(expected)
     assert found["SCM, sequential 6"] == t.compare(one, v, "SCM, sequential", 6)
@@ -250,8 +255,8 @@ def wide(config):
     """`work` with 64 columns, as many as the longest codes here need."""
     one = work(config.seed, n=100)
     turn = np.random.default_rng(3).standard_normal((14, 64)).astype(np.float32)
-    outputs = tuple(o._replace(z=np.maximum(o.z @ turn[: o.z.shape[1]], 0)) for o in one.outputs)
-    return one._replace(config=config, outputs=outputs)
+    z = {f"z.{m}": np.maximum(z @ turn[: z.shape[1]], 0) for m, z in one.z.items()}
+    return one._replace(config=config, made=one.made | z)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +264,7 @@ def experiment():
     with pytest.MonkeyPatch.context() as patch:
         short = {m: (fit, s._replace(epochs=4, hidden=8, batch_size=50)) for m, (fit, s) in NETWORKS.items()}
         patch.setattr(comparators, "NETWORKS", short)
-        cut = lambda w: SimpleNamespace(embeddings=SimpleNamespace(v=tuple(z[:, : w.config.d_v] for z in w.z)))  # noqa: E731
+        cut = lambda w: SimpleNamespace(encoded={m: {"v": z[:, : w.config.d_v]} for m, z in w.z.items()})  # noqa: E731
         patch.setattr(t, "shared_space", cut)
         lab = FakeLab()
         return t.table2(lab), lab

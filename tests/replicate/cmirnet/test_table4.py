@@ -21,8 +21,8 @@ from cmir_ref.replicate.cmirnet.table4 import (
 from cmir_ref.replicate.lab import Lab
 from cmir_ref.replicate.run import run_experiment
 
-ALIVE = {"verdict": "alive: …", "scale": 1.5, "effective_rank": 7.0, "weight_norms": {"a": 4.0, "b": 5.0}}
-DEAD = {"verdict": "collapsed: …", "scale": 1e-9, "effective_rank": 0.0, "weight_norms": {"a": 1e-4, "b": 2e-4}}
+ALIVE = {"state": "alive", "scale": 1.5, "effective_rank": 7.0, "weight_norms": {"a": 4.0, "b": 5.0}}
+DEAD = {"state": "collapsed", "scale": 1e-9, "effective_rank": 0.0, "weight_norms": {"a": 1e-4, "b": 2e-4}}
 FAILED = {"failed": "the loss is nan"}
 
 

@@ -1,0 +1,150 @@
+"""The operations of the calculus, plain and fused."""
+
+from functools import partial
+
+from .. import ops
+from ..gradcheck import Pair
+from .declarations import declare, draw_arrays, draw_targets
+
+
+@declare("linear", "ops.linear.linear", sizes={"n": 4, "c": 3, "d": 5})
+def _linear(rng, n, c, d):
+    return Pair(ops.linear, ops.linear_backward, draw_arrays(rng, x=(n, c), w=(c, d), b=(d,)))
+
+
+@declare("relu", "ops.relu.relu", sizes={"n": 4, "d": 5})
+def _relu(rng, n, d):
+    return Pair(ops.relu, ops.relu_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare("leaky_relu", "ops.relu.leaky_relu", sizes={"n": 4, "d": 5})
+def _leaky_relu(rng, n, d):
+    return Pair(partial(ops.leaky_relu, slope=0.2), ops.leaky_relu_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare("conv", "ops.conv.conv", sizes={"n": 2, "h": 4, "w": 5, "c": 3, "d": 2})
+def _conv(rng, n, h, w, c, d):
+    return Pair(ops.conv, ops.conv_backward, draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,)))
+
+
+@declare(
+    "max_pool",
+    "ops.max_pool.max_pool",
+    sizes={"n": 2, "h": 7, "w": 6, "c": 3},
+    variants={"1": {"factor": 1}, "2": {"factor": 2}, "3": {"factor": 3}},
+)
+def _max_pool(rng, factor, n, h, w, c):
+    x = rng.permutation(n * h * w * c).reshape(n, h, w, c) / 50  # distinct: no ties near the difference
+    return Pair(partial(ops.max_pool, factor=factor), ops.max_pool_backward, {"x": x})
+
+
+@declare(
+    "fused/conv_max_pool",
+    "ops.fused.conv_max_pool.conv_max_pool",
+    sizes={"n": 8, "h": 6, "w": 5, "c": 3, "d": 2},
+    variants={"2": {"factor": 2}, "3": {"factor": 3}},
+)
+def _conv_max_pool(rng, factor, n, h, w, c, d):
+    inputs = draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,))
+    return Pair(partial(ops.fused.conv_max_pool, factor=factor), ops.fused.conv_max_pool_backward, inputs)
+
+
+@declare(
+    "batch_norm",
+    "ops.batch_norm.batch_norm",
+    sizes={"n": 2, "h": 3, "w": 4, "c": 3},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
+)
+def _batch_norm(rng, mode, n, h, w, c):
+    mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
+    forward = partial(ops.batch_norm, mean=mean, var=var, mode=mode)
+    return Pair(forward, ops.batch_norm_backward, draw_arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
+
+
+@declare(
+    "fused/act_norm",
+    "ops.fused.act_norm.act_norm",
+    sizes={"n": 2, "h": 3, "w": 4, "c": 3},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
+)
+def _act_norm(rng, mode, n, h, w, c):
+    mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
+    forward = partial(ops.fused.act_norm, mean=mean, var=var, mode=mode)
+    return Pair(forward, ops.fused.act_norm_backward, draw_arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
+
+
+@declare(
+    "fused/conv_act_norm_pool",
+    "ops.fused.conv_act_norm_pool.conv_act_norm_pool",
+    sizes={"n": 8, "h": 6, "w": 4, "c": 3, "d": 5},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
+)
+def _conv_act_norm_pool(rng, mode, n, h, w, c, d):
+    mean, var = rng.normal(size=d), rng.uniform(0.5, 2, d)
+    factor = 2 if min(h, w) > 1 else 1
+    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, mode=mode)
+    inputs = draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
+    return Pair(forward, ops.fused.conv_act_norm_pool_backward, inputs)
+
+
+@declare("dropout", "ops.dropout.dropout", sizes={"n": 4, "d": 5})
+def _dropout(rng, n, d):
+    mask = rng.random((n, d)) > 0.3
+    return Pair(partial(ops.dropout, mask=mask, rate=0.3), ops.dropout_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare(
+    "softmax_cross_entropy",
+    "ops.softmax_cross_entropy.softmax_cross_entropy",
+    sizes={"n": 5, "k": 4},
+    variants={
+        "integer": {"kind": "integer"},
+        "one-hot": {"kind": "one-hot"},
+        "multi-hot": {"kind": "multi-hot"},
+        "sum": {"kind": "multi-hot", "reduction": "sum"},
+    },
+)
+def _softmax(rng, kind, n, k, reduction="mean"):
+    forward = partial(ops.softmax_cross_entropy, targets=draw_targets(rng, kind, n, k), reduction=reduction)
+    return Pair(forward, ops.softmax_cross_entropy_backward, draw_arrays(rng, u=(n, k)))
+
+
+@declare(
+    "sigmoid_cross_entropy",
+    "ops.sigmoid_cross_entropy.sigmoid_cross_entropy",
+    sizes={"n": 5, "k": 4},
+    variants={
+        "integer": {"kind": "integer"},
+        "multi-hot": {"kind": "multi-hot"},
+        "sum": {"kind": "multi-hot", "reduction": "sum"},
+    },
+)
+def _sigmoid(rng, kind, n, k, reduction="mean"):
+    forward = partial(ops.sigmoid_cross_entropy, targets=draw_targets(rng, kind, n, k), reduction=reduction)
+    return Pair(forward, ops.sigmoid_cross_entropy_backward, draw_arrays(rng, u=(n, k)))
+
+
+@declare(
+    "cross_entropy",
+    "ops.cross_entropy.cross_entropy",
+    sizes={"n": 5, "k": 4},
+    variants={"softmax": {"kind": "softmax"}, "sigmoid": {"kind": "sigmoid"}},
+)
+def _cross_entropy(rng, kind, n, k):
+    forward = partial(ops.cross_entropy, targets=draw_targets(rng, "multi-hot", n, k), kind=kind)
+    return Pair(forward, ops.cross_entropy_backward, draw_arrays(rng, u=(n, k)))
+
+
+@declare(
+    "frobenius",
+    "ops.frobenius.frobenius",
+    sizes={"n": 4, "d": 3},
+    variants={
+        "squared": {"squared": True, "reduction": "sum"},
+        "unsquared": {"squared": False, "reduction": "sum"},
+        "mean": {"squared": True, "reduction": "mean"},
+        "unsquared-mean": {"squared": False, "reduction": "mean"},
+    },
+)
+def _frobenius(rng, n, d, **reading):
+    return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, draw_arrays(rng, x=(n, d)))

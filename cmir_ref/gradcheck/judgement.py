@@ -1,0 +1,450 @@
+"""Is a pair right, and if not, what is wrong with it?"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from .check import (
+    Comparison,
+    NotAPair,
+    Pair,
+    Result,
+    Trial,
+    WrittenInto,
+    attempt,
+    compare_complex,
+    compare_directions,
+    compare_slopes,
+    flat,
+    gaps,
+    gradient_of,
+    map_parts,
+    one_hot,
+    parts,
+)
+from .diagnose import Evidence, diagnose
+from .module import bind_by_name, call_or_refuse
+from .numeric import random_direction
+from .slopes import Slope
+
+NOT_SAFE = (
+    "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
+    "judged by the central difference instead"
+)
+BLIND = (
+    "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
+    "smaller than the rounding of the outputs"
+)
+LAST_BITS = 1e-12  # two calls that differ by less, relative to the largest entry, sum in another order
+SEEN = 2  # a derivative is seen where it is so many times as large as what a gradient may be off by
+
+
+class Finding(NamedTuple):
+    """One wrong gradient: which entry is worst, by how much, how many are off, and what it looks like."""
+
+    input: str
+    entry: tuple[int, ...]
+    ours: float | None
+    measured: float | None
+    off: int
+    entries: int
+    kind: str | None
+    sentence: str
+
+    @property
+    def ratio(self) -> float | None:
+        """ours / measured; None where nothing can be divided."""
+        return self.ours / self.measured if self.measured and self.ours is not None else None
+
+
+class Judgement(NamedTuple):
+    """The comparisons, what is wrong, what should be known, and what nothing can be said about.
+
+    The gradient is right where nothing is wrong and nothing undecided.
+    """
+
+    results: list[Result]
+    findings: list[Finding]
+    notes: list[str]
+    undecided: list[Finding]
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 right, 1 wrong, 2 where something cannot be judged."""
+        return 1 if self.findings else 2 if self.undecided else 0
+
+
+class Measured(NamedTuple):
+    """What two methods say about the derivative with respect to one input."""
+
+    shape: tuple[int, ...]
+    stepped: np.ndarray | None  # by complex step; None where the forward does not take complex numbers
+    slopes: dict[tuple[int, ...], Slope]  # by finite differences, by index
+
+    def array(self, field: str) -> np.ndarray:
+        """One field of all slopes, in the input's shape."""
+        return np.array([getattr(slope, field) for slope in self.slopes.values()]).reshape(self.shape)
+
+
+def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None = None) -> Judgement:
+    """Every entry of every input by complex step and finite differences, five random directions, and a diagnosis.
+
+    The finite differences estimate their own error. Where the complex step differs by more, the forward loses the
+    imaginary part, and the finite differences judge alone. What they cannot see is not judged.
+    `progress(entries, total)` passes the entries on while they are measured. Raises `InputError` where the functions
+    raise or do not keep to the protocol.
+    """
+    forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
+    try:
+        trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
+        for i in trial.differentiated:
+            gradient_of(trial, i)
+    except InputError:
+        raise
+    except WrittenInto as error:
+        return Judgement([], [_whole("written in place", str(error))], [], [])
+    except NotAPair as error:
+        raise InputError(f"{pair.name}: {error}") from error
+    except ValueError as error:
+        return Judgement([], [_whole("no gradient", str(error))], [], [])
+    if not trial.differentiated:
+        return Judgement([], [_whole("no gradient", "the backward returns None for every input")], [], [])
+    irregular, notes = _regularity(trial)
+    if irregular:
+        return Judgement([], [irregular], [], [])
+    left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
+    notes += [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
+    measured = _measure(trial, progress or (lambda entries, total: entries))
+    safe = all(m.stepped is not None and not _contradicted(m) for m in measured.values())
+    notes += [] if safe else [NOT_SAFE]
+    return _judge_entries(trial, measured, safe, notes, seed)
+
+
+def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray], *, seed: int = 0) -> str:
+    """What is wrong with a pair, or cannot be judged, in lines for the message of a failing test; else empty.
+
+    `inputs` are arrays by the names of f's parameters.
+    """
+    judgement = judge(Pair(*bind_by_name(f, f_backward, inputs), getattr(f, "__name__", "f")), seed=seed)
+    return "\n".join(line for finding in (*judgement.findings, *judgement.undecided) for line in describe(finding))
+
+
+def describe(finding: Finding) -> Iterator[str]:
+    """Which entry is wrong, by how much, and what it looks like."""
+    if finding.measured is not None:
+        ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"
+        entry = f"[{', '.join(map(str, finding.entry))}]" if finding.entry else ""
+        yield (
+            f"{finding.input}{entry}: {finding.ours:.6g}, measured {finding.measured:.6g}{ratio}; "
+            f"{finding.off} of {finding.entries} entries are off"
+        )
+    else:
+        yield "the pair as a whole" if finding.input == "all" else finding.input
+    named = finding.kind and finding.kind != UNDECIDED
+    yield f"  looks like: {finding.sentence}" if named else f"  {finding.sentence}"
+
+
+UNDECIDED = "not judged"
+
+
+def _whole(kind: str | None, sentence: str) -> Finding:
+    """A mistake that is not one input's."""
+    return Finding("all", (), None, None, 0, 0, kind, sentence)
+
+
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
+def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
+    """(a mistake where the pair is no function of its arguments, so that nothing can be measured; what to know)."""
+    notes = []
+    if not np.isfinite(flat(trial.y)).all():
+        raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
+    change = max(_change(parts(trial.y), parts(trial.call(trial.inputs)[0])) for _ in range(4))
+    if change > LAST_BITS:
+        return _whole(
+            "random forward",
+            f"two calls of the forward differ, by {change:.0e} of the largest entry: draw a mask outside, and pass it "
+            "as an argument",
+        ), []
+    if any(np.asarray(part).dtype in (np.float16, np.float32) for part in parts(trial.y)):
+        return _whole("float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked"), []
+    if change:
+        notes.append(
+            f"two calls of the forward differ in the last bits, by {change:.0e} of the largest entry, as sums in "
+            "another order do"
+        )
+    cache = trial.call(trial.inputs)[1]
+    first, second = (trial.call_backward(trial.dy, cache) for _ in range(2))
+    for name, a, b in zip(trial.names, first, second, strict=True):
+        if a is not None and _change([a], [b]) > LAST_BITS:
+            sentence = (
+                f"{name}: a second call of the backward with the same cache differs: it writes into the cache, adds to "
+                "an array that it keeps, or draws anew"
+            )
+            return _whole("written in place", sentence), []
+    return None, notes
+
+
+def _change(first: list, second: list) -> float:
+    """The largest difference, relative to the largest number; infinite between a number and NaN."""
+    size = max((np.abs(a[np.isfinite(a)]).max(initial=0) for a in map(np.asarray, first)), default=0.0)
+    gap = 0.0
+    for a, b in zip(first, second, strict=True):
+        if np.shape(a) != np.shape(b):
+            return np.inf
+        same = np.equal(a, b) | (np.isnan(a) & np.isnan(b))
+        gap = max(gap, np.where(same, 0.0, gaps(np.asarray(a, dtype=float), np.asarray(b, dtype=float))).max(initial=0))
+    return float(gap / size if size else gap)
+
+
+def _measure(trial: Trial, progress: Callable[..., Iterable]) -> dict[int, Measured]:
+    """Both methods at every entry of every input that has a gradient."""
+    entries = [(i, index) for i in trial.differentiated for index in np.ndindex(trial.inputs[i].shape)]
+    slopes = {i: {} for i in trial.differentiated}
+    stepped = {i: np.full(trial.inputs[i].shape, np.nan) for i in trial.differentiated}
+    for i, index in progress(entries, len(entries)):
+        slopes[i][index] = trial.slope_of_entry(i, index)
+        if stepped[i] is not None:
+            stepped[i][index] = _complex_step(trial, i, index)
+            if not np.isfinite(stepped[i][index]):
+                stepped[i] = None
+    return {i: Measured(trial.inputs[i].shape, stepped[i], slopes[i]) for i in trial.differentiated}
+
+
+def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
+    """The derivative with respect to one entry by complex step, NaN where the forward takes no complex numbers."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            return trial.complex_slope(i, one_hot(trial.inputs[i].shape, index))
+    except (InputError, TypeError, ValueError):
+        return np.nan
+
+
+def _contradicted(m: Measured) -> bool:
+    """Whether the complex step is not what finite differences see, at an entry without a kink."""
+    return any(
+        np.isfinite(slope.error) and not slope.kink and not slope.admits(m.stepped[index])
+        for index, slope in m.slopes.items()
+    )
+
+
+# ---- judging --------------------------------------------------------------------------------------------------------
+
+
+def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, notes: list[str], seed: int) -> Judgement:
+    """The comparisons of all entries, their mistakes, and what is left open."""
+    results, comparisons = [], {}
+    fits = [i for i in measured if np.shape(trial.grads[i]) == trial.inputs[i].shape]
+    for i in fits:
+        comparisons[i] = by_slopes = compare_slopes(trial, i)
+        if safe:
+            exact = compare_complex(trial, i, measured[i].stepped)
+            outside = by_slopes.off & by_slopes.kinks  # of the slopes of a kink: there the complex step sees but one
+            comparisons[i] = exact._replace(
+                off=exact.off | outside, measured=np.where(outside, by_slopes.measured, exact.measured)
+            )
+            results.append(exact.result)
+        results.append(by_slopes.result)
+    if safe and len(fits) == len(measured):
+        results += compare_directions(trial, {i: measured[i].array("kink") for i in measured}, seed=seed)
+    undecided = []
+    for i, entries in _open_entries(trial, measured, comparisons, safe).items():
+        undecided.append(_undecided(trial, i, measured[i], entries, safe))
+        comparisons[i].off[tuple(np.transpose(entries))] = False
+    if safe and not undecided and not _some_are_seen(measured):
+        notes.append(BLIND)
+    findings = []
+    for i in measured:
+        if i not in fits or comparisons[i].off.any():
+            findings.append(_finding(trial, i, measured, comparisons.get(i), safe))
+        elif tied := _count_winners(trial, i, measured[i]):
+            findings.append(tied)
+        notes += _kink_notes(trial, i, measured[i]) if i in fits else []
+    if not findings and not undecided and not all(result.right for result in results):
+        findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
+    return Judgement(results, findings, notes, undecided)
+
+
+def _some_are_seen(measured: dict[int, Measured]) -> bool:
+    """Whether finite differences see the complex step's derivative anywhere, or nothing that they could see."""
+    slopes = [(m.stepped[index], slope) for m in measured.values() for index, slope in m.slopes.items()]
+    seen = any(step and abs(step) >= SEEN * slope.reach for step, slope in slopes)
+    return seen or all(slope.reach == 0 for _, slope in slopes)
+
+
+def _open_entries(
+    trial: Trial, measured: dict[int, Measured], comparisons: dict[int, Comparison], safe: bool
+) -> dict[int, list[tuple[int, ...]]]:
+    """The entries of each input that cannot be judged.
+
+    Where the complex step is safe it judges, unless finite differences see nothing at all: then it must agree with the
+    gradient in numbers that are not 0. Where it is not, an entry is open if there are no values on both sides of it, or
+    if its gradient is no rounding and smaller than what can be seen.
+    """
+    everything = {i: list(measured[i].slopes) for i in comparisons}
+    if safe:
+        agree = any((gradient_of(trial, i) != 0).any() for i in comparisons)
+        right = agree and not any(comparison.off.any() for comparison in comparisons.values())
+        return {} if right or _some_are_seen(measured) else everything
+    open_entries, judged, hidden = {}, False, False
+    for i in comparisons:
+        ours = gradient_of(trial, i)
+        for index, slope in measured[i].slopes.items():
+            seen = slope.kink or not slope.admits(ours[index]) or abs(ours[index]) >= SEEN * slope.reach > 0
+            if not np.isfinite(slope.error) or (not seen and slope.reach and not _is_rounding(trial, i, index)):
+                open_entries.setdefault(i, []).append(index)
+            else:
+                judged = judged or seen
+                hidden = hidden or slope.reach > 0
+    return open_entries if judged or not hidden else everything
+
+
+def _is_rounding(trial: Trial, i: int, index: tuple[int, ...]) -> bool:
+    """Whether a gradient is 0, or another number at each point nearby."""
+    ours = float(gradient_of(trial, i)[index])
+    return ours == 0 or any(abs(grads[i][index] - ours) > 0.1 * abs(ours) for _, grads in trial.nearby)
+
+
+def _undecided(trial: Trial, i: int, m: Measured, entries: list[tuple[int, ...]], safe: bool) -> Finding:
+    """Why entries of an input cannot be judged."""
+    size, worst = trial.inputs[i].size, max(entries, key=lambda index: m.slopes[index].reach)
+    slope, ours = m.slopes[worst], float(gradient_of(trial, i)[worst])
+    if not np.isfinite(slope.error):
+        why = "the forward has no finite values on both sides of it"
+    else:
+        why = f"the rounding of the forward hides derivatives below {SEEN * slope.reach:.0e}"
+        why += ", and the complex step alone is no proof" if safe else ""
+    sentence = f"{len(entries)} of {size} entries cannot be judged: {why}; choose other inputs, or other units"
+    value = m.stepped[worst] if safe else slope.value
+    return Finding(trial.names[i], worst, ours, float(value), len(entries), size, UNDECIDED, sentence)
+
+
+def _kink_notes(trial: Trial, i: int, m: Measured) -> Iterator[str]:
+    """Where an input lies on kinks, and between which slopes its gradient may be."""
+    kinks = [index for index, slope in m.slopes.items() if slope.kink]
+    if not kinks:
+        return
+    first, more = kinks[0], len(kinks) - 1
+    slope, name = m.slopes[first], trial.names[i] + (f"[{', '.join(map(str, first))}]" if first else "")
+    lies = f"and {more} more entries lie on kinks" if more else "lies on a kink"
+    yield (
+        f"{name} {lies}, as of a maximum, of abs or of ties: its slope is {_sides(slope)}, and each gradient between "
+        "the two is right"
+    )
+
+
+def _sides(slope: Slope) -> str:
+    """The slopes on both sides of a kink, in words."""
+    return f"{slope.value - slope.jump / 2:.4g} on one side and {slope.value + slope.jump / 2:.4g} on the other"
+
+
+def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
+    """A mistake at ties that no entry shows alone: each of several winners gets the gradient of all.
+
+    Moved together, entries that tie have one slope, and their gradients add up to it.
+    """
+    ours, x = gradient_of(trial, i), trial.inputs[i]
+    groups: dict[bytes, list[tuple[int, ...]]] = {}
+    for index in (index for index, slope in m.slopes.items() if slope.kink):
+        moved = [a + 1e-3 * one_hot(x.shape, index) if j == i else a for j, a in enumerate(trial.inputs)]
+        outputs = flat(trial.call(moved)[0]) != flat(trial.y)  # those that win and those that lose change the same ones
+        groups.setdefault(outputs.tobytes(), []).append(index)
+    for group in (group for group in groups.values() if len(group) > 1):
+        together = sum(one_hot(x.shape, index) for index in group)
+        slope, total = trial.slope(i, together), float((ours * together).sum())
+        if not slope.kink and not slope.admits(total) and abs(total) > abs(slope.value):
+            sentence = (
+                f"{len(group)} entries tie, and their gradients add up to {total:.6g}, but moved together they have "
+                f"the slope {slope.value:.6g}: give it to one of them, or share it"
+            )
+            return Finding(trial.names[i], group[0], total, slope.value, len(group), x.size, "ties", sentence)
+    return None
+
+
+def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Comparison | None, safe: bool) -> Finding:
+    """The diagnosis of input i; no comparison where the gradient has another shape."""
+    name, names, x, ours = trial.names[i], trial.names, trial.inputs[i], gradient_of(trial, i)
+    derivative = {j: m.stepped if safe else m.array("value") for j, m in measured.items()}
+    rng = np.random.default_rng(i)
+    direction = random_direction(rng, x.shape)
+
+    def remeasure(other: str, value: np.ndarray) -> np.ndarray | None:
+        arrays = [value if n == other else a for n, a in zip(names, trial.inputs, strict=True)]
+        try:
+            if not safe:
+                there = replace(trial, inputs=arrays, _slopes={}, _measured={})
+                slopes = [there.slope_of_entry(i, index).value for index in np.ndindex(x.shape)]
+                return np.reshape(slopes, x.shape)
+            terms = ours * direction  # one evaluation sorts out most guesses before every entry is measured
+            if abs(trial.complex_slope(i, direction, arrays) - terms.sum()) > 1e-6 * np.abs(terms).sum():
+                return None
+            steps = [trial.complex_slope(i, one_hot(x.shape, index), arrays) for index in np.ndindex(x.shape)]
+            return np.reshape(steps, x.shape)
+        except (InputError, ValueError):
+            return None
+
+    def answer(change: Callable) -> np.ndarray | None:
+        try:
+            return np.asarray(trial.call_backward(map_parts(change, trial.dy), trial.call(trial.inputs)[1])[i])
+        except InputError:
+            return None
+
+    evidence = Evidence(
+        input=name,
+        x=x,
+        ours=ours,
+        measured=derivative[i] if comparison is None else comparison.measured,
+        y=None if isinstance(trial.y, tuple) else np.asarray(trial.y),
+        answer=answer,
+        others={n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"},
+        ours_of={names[j]: gradient_of(trial, j) for j in measured if j != i},
+        measured_of={names[j]: derivative[j] for j in measured if j != i},
+        remeasure=remeasure,
+        close=1e-9 if safe else _resolution(measured[i]),
+        error=0.0 if safe else max(_errors(measured[i]), default=0.0),
+        dy=None if isinstance(trial.y, tuple) else np.asarray(trial.dy),
+        wrong=None if comparison is None else comparison.off,
+    )
+    kind, sentence = diagnose(evidence)
+    if comparison is None:
+        return Finding(name, (), None, None, x.size, x.size, kind, sentence)
+    worst = _worst(ours, comparison)
+    at_kinks = comparison.off & measured[i].array("kink")
+    if np.array_equal(at_kinks, comparison.off):
+        slope = measured[i].slopes[worst]
+        kind = "kink"
+        sentence = f"on a kink, where the slope is {_sides(slope)}: a gradient lies between the two"
+    return Finding(
+        name,
+        worst,
+        float(ours[worst]),
+        float(comparison.measured[worst]),
+        int(comparison.off.sum()),
+        x.size,
+        kind,
+        sentence,
+    )
+
+
+def _resolution(m: Measured) -> float:
+    """To which relative error finite differences see the largest entries of an input."""
+    size = np.abs(m.array("value")).max(initial=0)
+    return float(np.clip(4 * max(_errors(m), default=0) / size, 1e-9, 1e-2)) if size else 1e-9
+
+
+def _errors(m: Measured) -> list[float]:
+    """The estimated errors of the entries that are measured and not on a kink."""
+    return [slope.error for slope in m.slopes.values() if np.isfinite(slope.error) and not slope.kink]
+
+
+def _worst(ours: np.ndarray, comparison: Comparison) -> tuple[int, ...]:
+    """The index of the largest difference among the entries that are off."""
+    difference = np.where(comparison.off, gaps(ours, comparison.measured), -1)
+    return tuple(int(k) for k in np.unravel_index(difference.argmax(), difference.shape))
