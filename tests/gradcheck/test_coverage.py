@@ -9,6 +9,7 @@ import pytest
 
 import cmir_ref
 from cmir_ref.checks import CHECKS
+from cmir_ref.cmirnet import Weights
 
 ROOT = Path(cmir_ref.__file__).parent
 
