@@ -33,7 +33,7 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "gradcheck": {"--module", "--input", "--plot", "--seed", "--json"},
     "samples": {"--count", "--seed", "--json"},
     "bench": {"--against", "--repeats", "--device", "--json"},
-    "replicate": {"--data", "--scale", "--seeds", "--out", "--jobs", "--device", "--json"},
+    "replicate": {"--data", "--scale", "--seeds", "--out", "--jobs", "--cluster", "--write", "--device", "--json"},
     "lessons": set(),
     "doctor": {"--data", "--device", "--json"},
 }
