@@ -20,7 +20,7 @@ from cmir_ref.backend import GPUUnavailable, library
 from cmir_ref.config import load_config, preset_names, to_toml
 from cmir_ref.data import write_features
 from cmir_ref.data.ucmerced import LABEL_NAMES
-from cmir_ref.reports.report import flat
+from cmir_ref.reports.report import dotted_settings
 from cmir_ref.reports.terminal import changed_settings, preset_text
 
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
@@ -413,8 +413,8 @@ def test_a_preset_with_all_its_settings(call, monkeypatch, name):
     assert rest[1].startswith("# ---- at their default") and all(line.startswith("# ") for line in rest[1:])
     assert max(map(len, rest)) <= 80 and not any(line.endswith(" ") for line in rest)
     config = load_config(name)
-    given, default = flat(tomllib.loads(out)), flat(config.model_dump())
-    assert given == flat(tomllib.loads(text)), "as a whole it is the same preset"
+    given, default = dotted_settings(tomllib.loads(out)), dotted_settings(config.model_dump())
+    assert given == dotted_settings(tomllib.loads(text)), "as a whole it is the same preset"
     listed = {line.split()[1]: line for line in rest[2:] if not line.startswith("#  ")}
     assert listed.keys() | given.keys() == default.keys() and not listed.keys() & given.keys()
     for setting, line in listed.items():

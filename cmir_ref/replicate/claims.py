@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..cmirnet import published
-from ..reports.replication import Judgement, Score, number
+from ..reports.replication import ClaimJudgement, Score, number
 
 FEW = 12  # numbers, up to which all are shown
 
@@ -36,7 +36,7 @@ def claims_of(experiment: str) -> dict[str, Claim]:
     return {name: Claim(**fields) for name, fields in tomllib.loads(text).get(experiment, {}).items()}
 
 
-def judge(experiment: str, **numbers: Numbers) -> tuple[Judgement, ...]:
+def judge_claims(experiment: str, **numbers: Numbers) -> tuple[ClaimJudgement, ...]:
     """What becomes of each claim of an experiment by its numbers, with rule and numbers in words."""
     claims = claims_of(experiment)
     if claims.keys() != numbers.keys():
@@ -94,10 +94,10 @@ def _mean(value: Number) -> float | None:
     return value.mean if isinstance(value, Score) else value
 
 
-def _judgement(claim: Claim, numbers: Numbers) -> Judgement:
+def _judgement(claim: Claim, numbers: Numbers) -> ClaimJudgement:
     texts = {case: f"{', '.join(case)} {number(value, claim.form)}".strip() for case, value in numbers.items()}
     ordered = sorted(numbers, key=lambda case: -math.inf if _mean(numbers[case]) is None else _mean(numbers[case]))
     extremes = " … ".join(dict.fromkeys(texts[case] for case in ordered[:1] + ordered[-1:])) or "–"
     some = "; ".join(texts.values()) if len(texts) <= FEW else f"{extremes}, of {len(texts)}"
     rule = f"{claim.numbers}: {claim.rule.replace('-', '−')}"
-    return Judgement(claim.section, claim.claim, outcome(claim, numbers), rule, some or "–", extremes)
+    return ClaimJudgement(claim.section, claim.claim, outcome(claim, numbers), rule, some or "–", extremes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..config import SharedSettings, to_toml
 from ..errors import InputError
 from ..reports.replication import Experiment, insert_experiment, render_text, split_at_marks, write_pages
-from ..reports.report import flat
+from ..reports.report import dotted_settings
 from . import EXPERIMENTS
 from .lab import Lab, Missing
 from .worlds import SCALE_BY_NAME, Scale
@@ -92,7 +92,7 @@ def show_experiment(lab: Lab, name: str) -> Experiment:
 
 def settings_text(configs: Sequence[SharedSettings]) -> str:
     """The settings of the first as TOML, and above them which values the others have."""
-    rows = [flat(config.model_dump()) for config in configs]
+    rows = [dotted_settings(config.model_dump()) for config in configs]
     values = {name: list(dict.fromkeys(str(row[name]) for row in rows)) for name in rows[0]}
     varied = "".join(f"# {name}: {', '.join(some)}\n" for name, some in values.items() if len(some) > 1)
     return varied + to_toml(configs[0])

@@ -84,7 +84,7 @@ def printed_text(figures: tuple[float, float] | float | None) -> str:
     return " / ".join(f"{f:.2f}" for f in both)
 
 
-def line(
+def table_row(
     about: tuple[str, ...],
     results: Sequence[dict],
     direction: str,

@@ -80,7 +80,7 @@ class Figure(NamedTuple):
     png: bytes
 
 
-class Judgement(NamedTuple):
+class ClaimJudgement(NamedTuple):
     """What became of a claim of the paper."""
 
     section: str  # of the paper: "4.1"
@@ -97,7 +97,7 @@ class Experiment(NamedTuple):
     name: str  # as on the command line: "table1"
     tables: dict[str, Table]
     figures: tuple[Figure, ...] = ()
-    judgements: tuple[Judgement, ...] = ()
+    judgements: tuple[ClaimJudgement, ...] = ()
     facts: dict[str, Any] = {}  # noqa: RUF012 - what its template is given
     galleries: dict[str, Sequence[Any]] = {}  # noqa: RUF012 - title: rows of `gallery.cards`, as JSON holds them
     settings: dict[str, str] = {}  # noqa: RUF012 - what was run under which settings: {world: TOML}
@@ -108,7 +108,7 @@ class Experiment(NamedTuple):
     @property
     def title(self) -> str:
         """The first line of its text."""
-        return blocks(self.text)[0].content
+        return markdown_blocks(self.text)[0].content
 
 
 class Block(NamedTuple):
@@ -148,7 +148,7 @@ def render_text(name: str, facts: Mapping[str, Any]) -> str:
     return _texts().get_template(f"replication/{name}.md").render(facts)
 
 
-def blocks(text: str) -> list[Block]:
+def markdown_blocks(text: str) -> list[Block]:
     """The parts of a text, which empty lines separate."""
     return [_block(part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip()]
 
@@ -192,7 +192,7 @@ GUIDE = (
 SIGNS = {"reproduced": "✓", "not reproduced": "✗", "not measured": "–"}
 
 
-def mark(judgement: Judgement) -> str:
+def mark(judgement: ClaimJudgement) -> str:
     """✓, ✗, – or, where it depends on something, ≈."""
     return SIGNS.get(judgement.outcome, "≈")
 
@@ -217,7 +217,7 @@ def header(table: Table) -> tuple[str, ...]:
     return (*table.head, *(("printed, %", first, "difference") if has_printed(table) else (first,)), *others)
 
 
-def cells(table: Table, line: Line) -> tuple[str, ...]:
+def cells_of_row(table: Table, line: Line) -> tuple[str, ...]:
     """What stands in a row, under `header`."""
     first, *others = (str(line.scores[key]) if key in line.scores else line.texts[key] for key in table.columns)
     compared = (line.printed, first, number(points(table, line), "+.2f")) if has_printed(table) else (first,)
@@ -270,7 +270,7 @@ def html(experiments: Sequence[Experiment], about: Mapping[str, str], absent: Ma
     template = environment().get_template("replication.html")
     helpers = {
         f.__name__: f
-        for f in (blocks, cards_from_json, commands, has_printed, header, mark, number, points, time_spent)
+        for f in (markdown_blocks, cards_from_json, commands, has_printed, header, mark, number, points, time_spent)
     }
     words = {"title": TITLE, "lead": LEAD, "guide": GUIDE}
     return template.render(experiments=experiments, about=about, absent=absent, **helpers, **words)
@@ -303,7 +303,7 @@ def markdown_page(experiment: Experiment) -> str:
     claims = [(j.section, j.claim, f"{mark(j)} {j.outcome}", j.rule, j.numbers) for j in experiment.judgements]
     head = ("section", "claim", "outcome", "rule", "numbers")
     parts = (
-        *(_markdown(block, experiment) for block in blocks(experiment.text)),
+        *(_markdown(block, experiment) for block in markdown_blocks(experiment.text)),
         f"## Claims\n\n{_grid(head, claims, len(head))}" if claims else "",
         "Galleries of pictures and sounds are in replication.html." if experiment.galleries else "",
         *(_folded(f"Settings: {w}", f"```toml\n{text.strip()}\n```") for w, text in experiment.settings.items()),
@@ -334,14 +334,14 @@ def insert_experiment(path: str | Path, experiment: Experiment) -> None:
     before, after = split_at_marks(path)
     parts = [
         _table(experiment.tables[block.content]) if block.kind == "table" else _markdown(block, experiment)
-        for block in blocks(experiment.text)
+        for block in markdown_blocks(experiment.text)
         if block.kind != "title"
     ]
     write_whole(Path(path), "\n\n".join([before.rstrip("\n"), *parts, after]))
 
 
 def _table(table: Table) -> str:
-    return _grid(header(table), [cells(table, line) for line in table.lines], len(table.head))
+    return _grid(header(table), [cells_of_row(table, line) for line in table.lines], len(table.head))
 
 
 def _markdown(block: Block, experiment: Experiment) -> str:
@@ -414,7 +414,7 @@ def figures(table: Table, line: Line) -> Iterator[tuple[str, Any, int | str]]:
 def plain_tables(experiment: Experiment) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """(title, header, rows) of each table for a terminal, and of the claims."""
     tables = [
-        (f"{experiment.title}: {name}", header(table), [cells(table, line) for line in table.lines])
+        (f"{experiment.title}: {name}", header(table), [cells_of_row(table, line) for line in table.lines])
         for name, table in experiment.tables.items()
     ]
     claims = [(j.section, j.claim, j.outcome) for j in experiment.judgements]

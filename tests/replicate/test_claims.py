@@ -4,7 +4,7 @@ import pytest
 
 from cmir_ref.cmirnet import published
 from cmir_ref.replicate import EXPERIMENTS, claims
-from cmir_ref.replicate.claims import Claim, claims_of, holds, judge, outcome
+from cmir_ref.replicate.claims import Claim, claims_of, holds, judge_claims, outcome
 from cmir_ref.reports.replication import Score
 
 CLAIM = Claim("4.1", "it is more", "number", "above 1", ["the world", "λ5"], "+.1f")
@@ -62,15 +62,15 @@ def test_what_is_missing_was_not_measured():
 
 def test_a_judgement_says_rule_and_numbers(monkeypatch):
     monkeypatch.setattr(claims, "claims_of", lambda experiment: {"more": CLAIM._replace(rule="at least -1")})
-    (judgement,) = judge("table9", more={("a", "1"): 2.0, ("b", "1"): -0.25, ("c", "1"): Score((0.5, 1.0))})
+    (judgement,) = judge_claims("table9", more={("a", "1"): 2.0, ("b", "1"): -0.25, ("c", "1"): Score((0.5, 1.0))})
     assert judgement[:3] == ("4.1", "it is more", "reproduced") and judgement.rule == "number: at least −1"
     assert judgement.numbers == "a, 1 +2.0; b, 1 −0.2; c, 1 +0.8" and judgement.extremes == "b, 1 −0.2 … a, 1 +2.0"
-    (many,) = judge("table9", more={(f"w{k}", "x"): float(k) for k in range(20)})
+    (many,) = judge_claims("table9", more={(f"w{k}", "x"): float(k) for k in range(20)})
     assert many.numbers == "w0, x +0.0 … w19, x +19.0, of 20"
-    (none,) = judge("table9", more={})
+    (none,) = judge_claims("table9", more={})
     assert (none.outcome, none.numbers, none.extremes) == ("not measured", "–", "–")
     with pytest.raises(ValueError, match="table9"):
-        judge("table9", less={})
+        judge_claims("table9", less={})
 
 
 def test_the_data_are_whole():

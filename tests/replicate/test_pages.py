@@ -10,7 +10,7 @@ import pytest
 from cmir_ref.errors import InputError
 from cmir_ref.reports import replication
 from cmir_ref.reports.gallery import Card, Picture
-from cmir_ref.reports.replication import Experiment, Figure, Judgement, Line, Score, Table, write_pages
+from cmir_ref.reports.replication import ClaimJudgement, Experiment, Figure, Line, Score, Table, write_pages
 
 ONE, TWO, LOST = Score((0.5,)), Score((0.5, 0.7)), Score((0.25, None))
 NONE = Score(())
@@ -38,10 +38,10 @@ OURS = Table(
 CARD = Card("pan", "tile 7", (("river", True),), (Picture("data:image/jpeg;base64,AAAA", "grey"),), None, "", True, 0.5)
 GALLERY = json.loads(json.dumps([(CARD._replace(right=None), [CARD, CARD._replace(right=False)])]))
 JUDGEMENTS = (
-    Judgement("4.1", "it works", "reproduced", "share: above 0.4", "here 0.5; there 0.6", "here 0.5 … there 0.6"),
-    Judgement("4.1", "it is best", "not reproduced", "lead: above 1", "0.6", "0.6"),
-    Judgement("4.2", "it is even", "depends on the metric", "gap: below 1", "0.7", "0.7"),
-    Judgement("4.3", "it is fast", "not measured", "time: below 1", "–", "–"),
+    ClaimJudgement("4.1", "it works", "reproduced", "share: above 0.4", "here 0.5; there 0.6", "here 0.5 … there 0.6"),
+    ClaimJudgement("4.1", "it is best", "not reproduced", "lead: above 1", "0.6", "0.6"),
+    ClaimJudgement("4.2", "it is even", "depends on the metric", "gap: below 1", "0.7", "0.7"),
+    ClaimJudgement("4.3", "it is fast", "not measured", "time: below 1", "–", "–"),
 )
 TEXT = """
 # Table 1: widths

@@ -16,7 +16,7 @@ from cmir_ref.replicate import EXPERIMENTS, SCALES, run, tables
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.lab import Cell
 from cmir_ref.replicate.worlds import SCALE_BY_NAME, Scale, World
-from cmir_ref.reports.replication import Experiment, Judgement, Line, Score, Table
+from cmir_ref.reports.replication import ClaimJudgement, Experiment, Line, Score, Table
 
 TINY = Scale("tiny", {"places": World("Made up.", tuple(worlds.overrides("stages=end-to-end")))}, "For tests.")
 computed = []
@@ -39,7 +39,7 @@ def experiment(name, cells):
             Line((str(k),), {"p": Score((r["figure"],)), "map": Score((0.5,))}, "50.00", command=command)
             for k, r in zip(cells, results, strict=True)
         )
-        judgement = Judgement("4.1", "it is so", "reproduced", "number: above 0", "0.5", "0.5")
+        judgement = ClaimJudgement("4.1", "it is so", "reproduced", "number: above 0", "0.5", "0.5")
         return Experiment(name, {"rows": Table(("place",), {"p": "P", "map": "AP"}, lines)}, (), (judgement,))
 
     return of

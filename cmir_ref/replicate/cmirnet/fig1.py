@@ -19,9 +19,9 @@ def fig1(lab: Lab) -> Experiment:
     """Fig. 1 at the lab's scale, for each of its worlds, with seed 0."""
     worlds = [w for w in WORLDS if w in lab.worlds]
     configs = {w: lab.config(w, 0, d_v=WIDTH) for w in worlds}
-    cells = [Cell(nearest, config, {"queries": QUERIES, "shown": SHOWN}) for config in configs.values()]
+    cells = [Cell(nearest_of_run, config, {"queries": QUERIES, "shown": SHOWN}) for config in configs.values()]
     results = dict(zip(worlds, lab.run(cells, "fig1"), strict=True))
-    rows = {w: tuple(line_of(w, d, results[w], train_command(configs[w])) for d in DIRECTIONS) for w in worlds}
+    rows = {w: tuple(line_of_gallery(w, d, results[w], train_command(configs[w])) for d in DIRECTIONS) for w in worlds}
     return Experiment(
         "fig1",
         {w: Table(("direction",), COLUMNS, rows[w]) for w in worlds},
@@ -32,7 +32,7 @@ def fig1(lab: Lab) -> Experiment:
     )
 
 
-def nearest(work: Work, *, queries: int, shown: int) -> dict:
+def nearest_of_run(work: Work, *, queries: int, shown: int) -> dict:
     """Of each direction: the cards of `queries` queries with their `shown` nearest results, and the metrics of the
     whole test part."""
     run = shared_space(work)
@@ -44,7 +44,7 @@ def nearest(work: Work, *, queries: int, shown: int) -> dict:
     }
 
 
-def line_of(world: str, direction: str, result: Mapping[str, Any], command: str) -> Line:
+def line_of_gallery(world: str, direction: str, result: Mapping[str, Any], command: str) -> Line:
     """One direction; without figures for a failed run."""
     values = dict(result["directions"][direction]) if "directions" in result else dict.fromkeys(COLUMNS)
     queries = {"queries": str(values.pop("queries") or "–")}

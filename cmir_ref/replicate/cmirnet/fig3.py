@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from ...cmirnet.published import FIG3
 from ...reports.replication import Experiment, Line, Score, Table
 from ...reports.replication_plots import bars
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Lab
 from ..tables import CROSS, best, most_possible, train_command, words
-from .table1 import spaces, validation_curve
+from .table1 import spaces_of_table1, validation_curve
 
 WIDTH = 64
 AXIS = 0.97  # where the paper's axis starts
@@ -26,10 +26,10 @@ COLUMNS = {
 
 def fig3(lab: Lab) -> Experiment:
     """Fig. 3 at the lab's scale."""
-    configs, results = spaces(lab, (WIDTH,))
+    configs, results = spaces_of_table1(lab, (WIDTH,))
     weight = best(validation_curve(results, WIDTH))
     seeds, command = results[WIDTH, weight], train_command(configs[WIDTH, weight][0])
-    lines = {(d, name): line_of(seeds, name, d, command) for d in CROSS for name in FIG3}
+    lines = {(d, name): row_of_class(seeds, name, d, command) for d in CROSS for name in FIG3}
     series = {}
     for d in CROSS:
         rows = {name: lines[d, name] for name in FIG3}
@@ -42,12 +42,12 @@ def fig3(lab: Lab) -> Experiment:
         "fig3",
         {"classes": Table(("direction", "class"), COLUMNS, tuple(lines.values()))},
         (bars("fig3-classes", series, y="precision at 50", outlines=printed, marks="chance"),),
-        judge("fig3", classes=reachable(list(lines.values()))),
+        judge_claims("fig3", classes=reachable(list(lines.values()))),
         {"width": WIDTH, "weight": weight, "axis": 100 * AXIS},
     )
 
 
-def line_of(results: Sequence[dict], name: str, direction: str, command: str = "") -> Line:
+def row_of_class(results: Sequence[dict], name: str, direction: str, command: str = "") -> Line:
     """One class in one direction. Chance of P@50 is the class's share of the gallery."""
     rows = [of_class(r, direction, name) for r in results]
     sizes = [gallery_sizes(r, name, direction) for r in results]

@@ -16,9 +16,9 @@ from ...reports.replication_plots import bars
 from ...retrieval import evaluate_direction
 from ...retrieval.translation import through_pairs
 from ...training.inputs import fit_normaliser
-from ..claims import judge
+from ..claims import judge_claims
 from ..lab import Lab, Work, kept_epochs, run_groups, shared_space, space
-from ..tables import CROSS, METRIC_WORDS, METRICS, TENS, dead_share, line, score, train_command, words
+from ..tables import CROSS, METRIC_WORDS, METRICS, TENS, dead_share, score, table_row, train_command, words
 
 TERMS = {  # what is left out: its weight
     "nothing": None,
@@ -42,7 +42,7 @@ def fig4(lab: Lab) -> Experiment:
     defaults = {w: [lab.config(w, s) for s in lab.few] for w in JOINED}
     rows = run_groups(lab, space, configs, "fig4")
     in_z = run_groups(lab, search_z, {w: configs[w, "nothing"] for w in worlds}, "fig4")
-    stages = {"end to end": run_groups(lab, end_to_end, defaults, "fig4")}
+    stages = {"end to end": run_groups(lab, train_end_to_end, defaults, "fig4")}
     stages["two stages"] = run_groups(lab, space, defaults, "fig4")
     commands = {key: train_command(group[0]) for key, group in configs.items()}
     lost = {(w, t): points_lost(rows[w, "nothing"], rows[w, t], "a->b") for w in worlds for t in TERMS}  # as in Fig. 4
@@ -51,14 +51,14 @@ def fig4(lab: Lab) -> Experiment:
     def of_term(w, d, term):
         printed = FIG4.get(term, {}).get(w) if d == "a->b" else None
         about, results = (w, words(d, w), term), rows[w, term]
-        return line(about, results, d, printed, dead=dead_share(results), command=commands[w, term])
+        return table_row(about, results, d, printed, dead=dead_share(results), command=commands[w, term])
 
     def of_space(w, d, name):
         about = (w, words(d, w), name)
         if name == "V":
-            return line(about, rows[w, "nothing"], d, command=commands[w, "nothing"])
+            return table_row(about, rows[w, "nothing"], d, command=commands[w, "nothing"])
         printed = "< 15" if name == "Z, directly" else "–"
-        return line(about, [r[SPACES[name]] for r in in_z[w]], d)._replace(printed=printed)
+        return table_row(about, [r[SPACES[name]] for r in in_z[w]], d)._replace(printed=printed)
 
     def of_stages(w, d, name):
         config, results = defaults[w][0], stages[name][w]
@@ -67,7 +67,7 @@ def fig4(lab: Lab) -> Experiment:
             pairs = results[0]["epochs_joint"]
             config, epochs, on_z = config_for_epochs(config, pairs), f"{pairs} of pairs", "–"
         more = {"samples": epochs, "z": on_z, "dead": dead_share(results)}
-        return line((w, words(d, w), name), results, d, command=train_command(config), **more)
+        return table_row((w, words(d, w), name), results, d, command=train_command(config), **more)
 
     never = {"dead": "share of V's units that never vary"}
     epochs = {"samples": "epochs on the samples", "z": "epochs on Z"}
@@ -82,8 +82,8 @@ def fig4(lab: Lab) -> Experiment:
             name: Table(("world", "direction", what), METRICS | more, tuple(row(*key) for key in keys))
             for name, (row, what, more, keys) in tables.items()
         },
-        tuple(bars_of_world(w, rows) for w in worlds),
-        judge(
+        tuple(bars_of_ablation(w, rows) for w in worlds),
+        judge_claims(
             "fig4",
             L3={(w, m): x for w in worlds for m, x in lost[w, "L3"].items()},
             L2={(w, m): x for w in worlds for m, x in lost[w, "L2"].items()},
@@ -119,7 +119,7 @@ def search_z(work: Work) -> dict:
     return {name: {"directions": directions} for name, directions in results.items()}
 
 
-def end_to_end(work: Work) -> dict:
+def train_end_to_end(work: Work) -> dict:
     """`space` with pretrainers and latent network trained at once on eq. 6."""
     pairs = pairs_of(work.data, work.parts.train, generator(work.config.seed, "pairs", 0))
     config = config_end_to_end(work.config, len(pairs) / len(work.parts.train["a"]))
@@ -156,7 +156,7 @@ def points_lost(whole: Sequence[dict], without: Sequence[dict], direction: str) 
     return {METRIC_WORDS[m]: 100 * (before - after) for m, (before, after) in means.items()}
 
 
-def bars_of_world(world: str, rows: Rows) -> Figure:
+def bars_of_ablation(world: str, rows: Rows) -> Figure:
     """The bars of Fig. 4: ours in the paper's metric, ours in average precision, the paper's, and chance."""
     names = {term: "all" if term == "nothing" else f"− {term}" for term in TERMS}
     paper = {names[t]: Score((bar[world] / 100,)) for t, bar in FIG4.items() if world in bar}

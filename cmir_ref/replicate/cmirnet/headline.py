@@ -6,7 +6,7 @@ Where Tables 1 and 3 choose the default's weights, their cells are these: after 
 from ...cmirnet.published import TABLE1, TABLE3
 from ...reports.replication import Experiment, Score, Table
 from ..lab import Lab, run_groups, space
-from ..tables import CROSS, METRICS, line, score, train_command, words
+from ..tables import CROSS, METRICS, score, table_row, train_command, words
 
 PRINTED = {"tiles": TABLE1[64], "real": {}, "released": TABLE3[64]}  # the paper heard all voices in training
 COLUMNS = METRICS | {"worst": "worst average precision", "seeds": "seeds"}
@@ -22,7 +22,7 @@ def headline(lab: Lab) -> Experiment:
         values, command = score(rows[w], m), train_command(configs[w][0])
         worst = Score((min(values.there, default=None),))
         more = {"worst": worst, "seeds": str(len(values.there)), "command": command}
-        return line((lab.scale.worlds[w].words, words(m, w)), rows[w], m, PRINTED[w].get(m), **more)
+        return table_row((lab.scale.worlds[w].words, words(m, w)), rows[w], m, PRINTED[w].get(m), **more)
 
     table = Table(("data", "direction"), COLUMNS, tuple(row(w, m) for w in worlds for m in CROSS))
     origins = {name: sorted({one["origin"][name] for one in lab.read.values()}) for name in ("date", "machine", "blas")}

@@ -24,9 +24,9 @@ from ...reports.replication_plots import Map, maps
 from ...retrieval import collapse
 from ...runs import evaluate
 from ...training.inputs import fit_normaliser
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Cell, Lab, Work, shared_space
-from ..tables import CROSS, METRICS, dead_share, line, mean_score, score, train_command, with_weight
+from ..tables import CROSS, METRICS, dead_share, mean_score, score, table_row, train_command, with_weight
 
 LAMBDA5 = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 PAPER = 1.0  # the paper's λ5 for UC Merced
@@ -71,9 +71,9 @@ def phase(lab: Lab) -> Experiment:
     keys = [Key("relu", d, r, a) for d, r, a in product(DEPTHS, READINGS, ALPHAS) if a or r != "elementwise"]
     keys += [Key("linear", d, r, 0.0) for d, r in product((1, 2, 3), ("norm", "released"))]
     three_layers = Key("relu", 3, "norm", 0.0)
-    configs = {key: settings_of_row(lab, key) for key in keys}
-    configs_l5 = {w: settings_of_row(lab, three_layers, weights={"reconstruction": w}) for w in L5}
-    configs_longer = {key: settings_of_row(lab, key, stage2=SHORT | {"epochs": 40}) for key in TWICE}
+    configs = {key: settings_of_phase(lab, key) for key in keys}
+    configs_l5 = {w: settings_of_phase(lab, three_layers, weights={"reconstruction": w}) for w in L5}
+    configs_longer = {key: settings_of_phase(lab, key, stage2=SHORT | {"epochs": 40}) for key in TWICE}
     cells = [Cell(train_row, c, {"lambda5": LAMBDA5}) for c in (*configs.values(), *configs_l5.values())]
     cells += [Cell(train_row, c, {"lambda5": TWICE_AT}) for c in configs_longer.values()]
     results = iter(lab.run(cells, "phase"))
@@ -90,7 +90,7 @@ def phase(lab: Lab) -> Experiment:
             "limits": Table(("encoder", "depth", "reading", "modality"), METRICS | LIMITS, limits),
         },
         (diagram(rows),),
-        judge(
+        judge_claims(
             "phase",
             collapse=collapsed_modalities(rows),
             prevention=lost,
@@ -103,7 +103,7 @@ def phase(lab: Lab) -> Experiment:
     )
 
 
-def settings_of_row(lab: Lab, key: Key, **changes) -> SharedSettings:
+def settings_of_phase(lab: Lab, key: Key, **changes) -> SharedSettings:
     """The settings of a row."""
     return lab.config(
         "places",
@@ -174,7 +174,7 @@ def has_collapsed(cell: dict, m: str) -> bool:
     return "failed" not in cell and (cell["sides"][m]["point"] or min(cell["end"][m]["norms"]) < ZERO)
 
 
-def mark(cell: dict) -> str:
+def mark_of_state(cell: dict) -> str:
     """The sign of a cell's state, see `STATES`."""
     if "failed" in cell:
         return "failed"
@@ -184,14 +184,14 @@ def mark(cell: dict) -> str:
     return "1-d" if min(side["rank"] for side in cell["sides"].values()) < ONE else ""
 
 
-def precision(cell: dict) -> float | None:
+def precision_of_cell(cell: dict) -> float | None:
     """Average precision, mean of both directions."""
     return mean_score([cell]).mean
 
 
 def above_chance(cell: dict) -> float:
     """The same less chance; 0 where training failed."""
-    return 0.0 if "failed" in cell else precision(cell) - mean_score([cell], CROSS, "chance").mean
+    return 0.0 if "failed" in cell else precision_of_cell(cell) - mean_score([cell], CROSS, "chance").mean
 
 
 def cell_at(row: dict, lambda5: float) -> dict:
@@ -224,18 +224,18 @@ def limit_text(lambda5: float | None) -> str:
 
 def line_at_paper(key: Key, row: dict, config: SharedSettings | None) -> Line:
     """A row of the first table: one cell, and the best of its row."""
-    cell, highest = cell_at(row, PAPER), max(row["cells"], key=lambda c: precision(c) or 0.0)
+    cell, highest = cell_at(row, PAPER), max(row["cells"], key=lambda c: precision_of_cell(c) or 0.0)
     about = (key.reading_name, str(key.depth), f"{key.alpha:g}")
-    more = {"state": STATES[mark(cell)], "best": f"{highest['lambda5']:g}", "there": score([highest], "a->b")}
+    more = {"state": STATES[mark_of_state(cell)], "best": f"{highest['lambda5']:g}", "there": score([highest], "a->b")}
     command = train_command(with_weight(config, regulariser=PAPER)) if config else ""
-    return line(about, [cell], "a->b", TABLE4[int(key.alpha)]["a->b"], command=command, **more)
+    return table_row(about, [cell], "a->b", TABLE4[int(key.alpha)]["a->b"], command=command, **more)
 
 
 def line_of_limits(key: Key, m: str, row: dict, config: SharedSettings) -> Line:
     """A row of the second table."""
     start = row["start"][m]
     limits = boundary(row, m), minimum_from(key.depth, key.reading, start["pull"]), predicted(key, start)
-    return line(
+    return table_row(
         (key.activation, str(key.depth), key.reading_name, NAMES[m]),
         [cell_at(row, PAPER)],
         "a->b" if m == "a" else "b->a",
@@ -258,8 +258,12 @@ def compare_theory(rows: Rows) -> dict[str, tuple[int, int]]:
 def compare_longer(longer: Rows, rows: Rows) -> dict:
     """What twice as many epochs change: number of cells, of average precision the most and the mean, and of states."""
     pairs = [(cell_at(rows[key], c["lambda5"]), c) for key, row in longer.items() for c in row["cells"]]
-    changes = [abs((precision(a) or 0.0) - (precision(b) or 0.0)) for a, b in pairs]
-    states = [f"{STATES[mark(a)]} → {STATES[mark(b)]}" for a, b in pairs if mark(a) != mark(b)]
+    changes = [abs((precision_of_cell(a) or 0.0) - (precision_of_cell(b) or 0.0)) for a, b in pairs]
+    states = [
+        f"{STATES[mark_of_state(a)]} → {STATES[mark_of_state(b)]}"
+        for a, b in pairs
+        if mark_of_state(a) != mark_of_state(b)
+    ]
     return {"cells": len(pairs), "most": max(changes), "mean": fmean(changes), "states": states}
 
 
@@ -268,7 +272,7 @@ def count_flat(rows: Rows) -> dict:
     chance."""
     elementwise = [row for key, row in rows.items() if key.reading == "elementwise" and key.alpha > 0]
     cells = [c for row in elementwise for c in row["cells"] if "failed" not in c]
-    flat = [c for c in cells if mark(c) == "1-d"]
+    flat = [c for c in cells if mark_of_state(c) == "1-d"]
     first, above = min((c["lambda5"] for c in flat), default=None), fmean(map(above_chance, flat)) if flat else None
     return {"flat": len(flat), "cells": len(cells), "first": first, "above_chance": above}
 
@@ -293,8 +297,8 @@ def positive_alpha(rows: Rows) -> tuple[Numbers, Numbers]:
     for reading in READINGS:
         keys = [key for key in rows if key.activation == "relu" and key.reading == reading and key.alpha > 0]
         pairs = [(c, cell_at(rows[key._replace(alpha=0.0)], c["lambda5"])) for key in keys for c in rows[key]["cells"]]
-        lost[(reading,)] = fmean(mark(c) in ("×", "½×", "failed") for c, _ in pairs)
-        above = [above_chance(c) for c, zero in pairs if mark(zero) == "×"]
+        lost[(reading,)] = fmean(mark_of_state(c) in ("×", "½×", "failed") for c, _ in pairs)
+        above = [above_chance(c) for c, zero in pairs if mark_of_state(zero) == "×"]
         saved[(reading,)] = fmean(above) if above else None
     return lost, saved
 
@@ -329,11 +333,11 @@ def panel(rows: Rows, depth: int, reading: str) -> Map:
     limits = {style: predicted(zero, rows[zero]["start"][m]) for m, style in zip("ab", ("-", ":"), strict=True)}
 
     def text(c):
-        return "–\nfailed" if "failed" in c else f"{precision(c):.2f}\n{mark(c)}"[1:].strip()
+        return "–\nfailed" if "failed" in c else f"{precision_of_cell(c):.2f}\n{mark_of_state(c)}"[1:].strip()
 
     return Map(
         f"{reading}, depth {depth}",
-        [[precision(c) for c in row] for row in cells],
+        [[precision_of_cell(c) for c in row] for row in cells],
         [[text(c) for c in row] for row in cells],
         uprights={style: (0, column_of(x)) for style, x in limits.items() if LAMBDA5[0] <= x <= LAMBDA5[-1]},
     )

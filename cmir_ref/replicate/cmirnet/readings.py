@@ -15,9 +15,9 @@ from ...config import SharedSettings
 from ...data import protocol_of
 from ...reports.replication import Experiment, Figure, Line, Score, Table
 from ...reports.replication_plots import bars
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Lab, Work, kept_epochs, kept_stages, run_groups, shared_space
-from ..tables import CROSS, DIRECTIONS, METRICS, TENS, line, mean_score, score, train_command, words
+from ..tables import CROSS, DIRECTIONS, METRICS, TENS, mean_score, score, table_row, train_command, words
 from .table4 import STATE, state_texts
 
 WORLDS = ("few-tiles", "places")
@@ -67,8 +67,8 @@ def readings(lab: Lab) -> Experiment:
     return Experiment(
         "readings",
         tables,
-        tuple(bars_of_world(w, rows) for w in worlds),
-        judge("readings", text=share_of_way(rows, PAPER), code=share_of_way(rows, "the released code")),
+        tuple(bars_of_readings(w, rows) for w in worlds),
+        judge_claims("readings", text=share_of_way(rows, PAPER), code=share_of_way(rows, "the released code")),
         {"used": worlds, "ways": {w: shares_of_way({n: precision(rows[w, n]) for n in STEPS}) for w in worlds}},
     )
 
@@ -134,10 +134,10 @@ def line_of(world: str, name: str, direction: str, results: Sequence[dict], comm
     ranks = {f"labels {m}": Score(tuple(r["stage1"][i] for r in results)) for i, m in enumerate("ab")}
     more = {"tens in its way": score(own, direction, TENS), "map in its way": score(own, direction)} | ranks
     about, printed = (name, words(direction, world)), PRINTED[world].get(direction)
-    return line(about, results, direction, printed, command=command, **more, **state_texts(results))
+    return table_row(about, results, direction, printed, command=command, **more, **state_texts(results))
 
 
-def chance(results: Sequence[dict]) -> float:
+def chance_of_rows(results: Sequence[dict]) -> float:
     """Chance of both cross-modal directions; 0 where no run ended."""
     return mean_score(results, metric="chance").mean or 0.0
 
@@ -145,7 +145,7 @@ def chance(results: Sequence[dict]) -> float:
 def precision(results: Sequence[dict]) -> float:
     """Average precision, mean of both cross-modal directions; chance where all runs diverged."""
     ap = mean_score(results).mean
-    return chance(results) if ap is None else ap
+    return chance_of_rows(results) if ap is None else ap
 
 
 def shares_of_way(ap: Mapping[str, float]) -> dict[str, float]:
@@ -156,13 +156,13 @@ def shares_of_way(ap: Mapping[str, float]) -> dict[str, float]:
 
 def share_of_way(rows: Rows, name: str) -> Numbers:
     """How far a reading comes from chance to the default, by world; None where the default is at chance itself."""
-    ways = {w: (chance(rows[w, DEFAULT]), precision(rows[w, DEFAULT])) for w, _ in rows}
+    ways = {w: (chance_of_rows(rows[w, DEFAULT]), precision(rows[w, DEFAULT])) for w, _ in rows}
     return {
         (w,): (precision(rows[w, name]) - low) / (high - low) if high > low else None for w, (low, high) in ways.items()
     }
 
 
-def bars_of_world(world: str, rows: Rows) -> Figure:
+def bars_of_readings(world: str, rows: Rows) -> Figure:
     """Bars from the paper's text to the default."""
     series = {
         "average precision": {n: mean_score(rows[world, n]) for n in STEPS},

@@ -23,7 +23,7 @@ from ...training.folder import Folder
 from ...training.inputs import fit_normaliser
 from .. import tables
 from ..lab import Cell, Lab, Work, kept_stages
-from ..tables import METRICS, SENSES, best, line, most_possible, score, train_command, words
+from ..tables import METRICS, SENSES, best, most_possible, score, table_row, train_command, words
 
 WORLD = "few-tiles"
 ALL, BARE = "abc", "ab"  # the space of all senses, and the one without radar
@@ -54,7 +54,7 @@ def senses(lab: Lab) -> Experiment:
     beside = {"two": "of two senses", "three": "of three", "chance": "chance", "difference": "difference"}
     by_class = {d: words(d, WORLD) for d in SHOWN} | {m: f"stage 1 right: {name}" for m, name in SENSES.items()}
     rows = {
-        "three": [line((words(d, WORLD),), three, d, most=most_tens(three, d)) for d in WAYS],
+        "three": [table_row((words(d, WORLD),), three, d, most=most_tens(three, d)) for d in WAYS],
         "two and three": [line_of_spaces(trained, d) for d in WAYS if d[0] != d[-1]],
         "classes": [line_of_class(trained, name) for name in class_names(three)],
     }

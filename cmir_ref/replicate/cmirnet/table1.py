@@ -8,9 +8,9 @@ from ...cmirnet.published import TABLE1
 from ...config import SharedSettings
 from ...reports.replication import Experiment, Score, Table
 from ...reports.replication_plots import curves
-from ..claims import judge
+from ..claims import judge_claims
 from ..lab import Lab, run_groups, space
-from ..tables import DIRECTIONS, METRICS, best, lead, line, mean_score, train_command, validation_score, words
+from ..tables import DIRECTIONS, METRICS, best, lead, mean_score, table_row, train_command, validation_score, words
 
 WIDTHS = (16, 32, 64)
 LAMBDA5 = (0.001, 0.03, 1.0)  # over the paper's range
@@ -21,14 +21,14 @@ BEST = 64  # the width that the paper recommends
 
 def table1(lab: Lab) -> Experiment:
     """Table 1 at the lab's scale."""
-    configs, results = spaces(lab)
+    configs, results = spaces_of_table1(lab)
     curve = {d: validation_curve(results, d) for d in WIDTHS}
     weight = {d: best(curve[d]) for d in WIDTHS}
     rows = {d: results[d, weight[d]] for d in WIDTHS}
     commands = {d: train_command(configs[d, weight[d]][0]) for d in WIDTHS}
     columns = METRICS | {"weight": "λ5"}
     lines = (
-        line((str(d), words(m, "tiles")), rows[d], m, TABLE1[d][m], weight=f"{weight[d]:g}", command=commands[d])
+        table_row((str(d), words(m, "tiles")), rows[d], m, TABLE1[d][m], weight=f"{weight[d]:g}", command=commands[d])
         for d in WIDTHS
         for m in DIRECTIONS
     )
@@ -38,7 +38,7 @@ def table1(lab: Lab) -> Experiment:
         "table1",
         {"widths": Table(("d_v", "direction"), columns, tuple(lines))},
         (curves("table1-lambda5", {"": {f"d_v = {d}": curve[d] for d in WIDTHS}}, **axes),),
-        judge(
+        judge_claims(
             "table1",
             width={(f"over d_v = {d}",): lead(overall[BEST], overall[d]) for d in WIDTHS if d != BEST},
             unimodal={(): lead(mean_score(rows[BEST], UNIMODAL), mean_score(rows[BEST])).mean},
@@ -46,7 +46,7 @@ def table1(lab: Lab) -> Experiment:
     )
 
 
-def spaces(
+def spaces_of_table1(
     lab: Lab, widths: tuple[int, ...] = WIDTHS
 ) -> tuple[dict[tuple, list[SharedSettings]], dict[tuple, list[dict]]]:
     """(settings, {the same: results}) of all spaces that λ5 is chosen from."""

@@ -21,10 +21,10 @@ from ...reports.replication import Experiment, Figure, Line, Table
 from ...reports.replication_plots import curves
 from ...retrieval import evaluate_direction
 from ...training.inputs import fit_normaliser
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Cell, Lab, Work, run_groups, shared_space
-from ..tables import CROSS, METRIC_WORDS, METRICS, best, lead, line, score, train_command, words
-from .table1 import spaces, validation_curve
+from ..tables import CROSS, METRIC_WORDS, METRICS, best, lead, score, table_row, train_command, words
+from .table1 import spaces_of_table1, validation_curve
 
 WIDTHS = (16, 32)  # bits, or dimensions
 SIGNS = (16, 32, 64)
@@ -110,7 +110,7 @@ def measure(work: Work, z: Features, readers: Readers) -> Result:
 
 def table2(lab: Lab) -> Experiment:
     """Table 2 at the lab's scale, the same with equal bits, and codes learned in V."""
-    configs, results = spaces(lab)
+    configs, results = spaces_of_table1(lab)
     keys = {d: (d, best(validation_curve(results, d))) for d in SIGNS}
     floats = {
         d: [r | {"bits": 32 * d, "chosen": f"λ5 {weight:g}"} for r in results[d, weight]] for d, weight in keys.values()
@@ -130,7 +130,7 @@ def table2(lab: Lab) -> Experiment:
             "in V": Table(head, columns, lines_of(beyond, commands)),
         },
         (against_bits(rows | beyond),),
-        judge(
+        judge_claims(
             "table2",
             better={(METRIC_WORDS[m], *k): x for m in METRIC_WORDS for k, x in leads(rows, OURS, 32, m).items()},
             two_per_cent={
@@ -178,7 +178,7 @@ def lines_of(rows: Rows, commands: Mapping[tuple[str, int], str]) -> tuple[Line,
         chosen = ", ".join(dict.fromkeys(r["chosen"] for r in results if "chosen" in r)) or "–"
         about, command = (method, str(size or "–"), words(direction, "tiles")), commands.get((method, size), "")
         bits = str(bits_of(results) or "–")
-        return line(about, results, direction, printed, bits=bits, chosen=chosen, command=command)
+        return table_row(about, results, direction, printed, bits=bits, chosen=chosen, command=command)
 
     return tuple(of(*key, d) for key in rows for d in CROSS)
 

@@ -13,7 +13,7 @@ from ...reports.replication import Experiment, Figure, Score, Table
 from ...reports.replication_plots import Map, maps
 from ...retrieval import relevance
 from .. import tables
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Lab, Missing, Work, run_groups, space
 from ..tables import CROSS, DIRECTIONS, METRIC_WORDS, METRICS, TENS, mean_score, score, train_command, words
 
@@ -39,7 +39,9 @@ def table3(lab: Lab) -> Experiment:
 
     def line(w, d, m):
         about, command = (str(d), words(m, w)), train_command(configs[w, d][0])
-        return tables.line(about, rows[w, d], m, TABLE3[d].get(m), most=score(ceiling[w], m, TENS), command=command)
+        return tables.table_row(
+            about, rows[w, d], m, TABLE3[d].get(m), most=score(ceiling[w], m, TENS), command=command
+        )
 
     ap = {key: mean_score(results).mean or 0.0 for key, results in rows.items()}
     tiles = results_of_tiles(lab)
@@ -50,7 +52,7 @@ def table3(lab: Lab) -> Experiment:
             for w in worlds
         },
         (grid_map(grid, pairs),),
-        judge(
+        judge_claims(
             "table3",
             width={(w, f"over d_v = {d}"): ap[w, 128] - ap[w, d] for w in worlds for d in (32, 64)},
             grid={(w,): grid[w][PAPERS].mean - grid[w][pairs[w]].mean for w in worlds},

@@ -17,9 +17,9 @@ from ...config import SharedSettings
 from ...reports.replication import Experiment, Line, Score, Table
 from ...reports.replication_plots import bars
 from ...retrieval import average_precision, mean_precision_at_tens, relevance
-from ..claims import Numbers, judge
+from ..claims import Numbers, judge_claims
 from ..lab import Lab, Work, run_groups, shared_space
-from ..tables import CROSS, METRICS, line, mean_score, printed_text, train_command, words
+from ..tables import CROSS, METRICS, mean_score, printed_text, table_row, train_command, words
 
 WORLDS = ("places", "released")
 ALPHAS = (0, 1, 2)
@@ -51,7 +51,7 @@ def table4(lab: Lab) -> Experiment:
 
     def row(w, n, a, m):
         about, command, results = (n, str(a), words(m, w)), train_command(configs[w, n, a][0]), rows[w, n, a]
-        return line(about, results, m, TABLE4[a][m], command=command, **state_texts(results))
+        return table_row(about, results, m, TABLE4[a][m], command=command, **state_texts(results))
 
     tables = {}
     for w in worlds:
@@ -63,7 +63,7 @@ def table4(lab: Lab) -> Experiment:
         "table4",
         tables,
         tuple(bars_of_world(w, rows) for w in worlds),
-        judge(
+        judge_claims(
             "table4",
             collapse=collapsed_shares(rows),
             one_is_best=differences(rows, 1, 0),
@@ -88,7 +88,7 @@ def settings_of_row(lab: Lab, world: str, setting: str, alpha: int, seed: int) -
 def last_epoch(work: Work) -> dict:
     """`space` without its validation part, and the validation score of every epoch instead."""
     run = shared_space(work)
-    scores = [line["validation"]["score"] for line in run.history if line["stage"] == "stage2"]
+    scores = [table_row["validation"]["score"] for table_row in run.history if table_row["stage"] == "stage2"]
     return runs.evaluate(run, device=work.device) | {"scores": scores}
 
 

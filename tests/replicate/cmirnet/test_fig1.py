@@ -27,7 +27,7 @@ def work():
 
 @pytest.fixture(scope="module")
 def found(work):
-    return json.loads(json.dumps(fig1.nearest(work, queries=4, shown=8)))
+    return json.loads(json.dumps(fig1.nearest_of_run(work, queries=4, shown=8)))
 
 
 def made_up():

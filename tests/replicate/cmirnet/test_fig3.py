@@ -4,7 +4,7 @@ import pytest
 
 from cmir_ref.cmirnet import published
 from cmir_ref.config import load_config
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet import fig3, table1
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import train_command
@@ -25,31 +25,31 @@ def result(forth=0.99, back=0.98, a=100, b=100, validation=0.5):
 
 
 def decide(*results):
-    lines = [fig3.line_of(results, name, d) for d in fig3.CROSS for name in CLASSES]
-    (judgement,) = judge("fig3", classes=fig3.reachable(lines))
+    lines = [fig3.row_of_class(results, name, d) for d in fig3.CROSS for name in CLASSES]
+    (judgement,) = judge_claims("fig3", classes=fig3.reachable(lines))
     return judgement
 
 
 def test_a_row_has_the_printed_and_the_measured_figures():
-    line = fig3.line_of([result(0.5), result(0.7)], "cloud", "a->b", "train")
+    line = fig3.row_of_class([result(0.5), result(0.7)], "cloud", "a->b", "train")
     assert line.about == ("PAN → MUL", "cloud") and line.printed == "99.8" and line.command == "train"
     assert line.scores["p@50"].mean == pytest.approx(0.6) and line.scores["p@50"].sd == pytest.approx(0.1414, abs=1e-4)
-    assert fig3.line_of([result(0.5, back=0.3)], "cloud", "b->a").scores["p@50"].mean == 0.3
-    assert fig3.line_of([result()], "cloud", "b->a").printed == "99.9"
+    assert fig3.row_of_class([result(0.5, back=0.3)], "cloud", "b->a").scores["p@50"].mean == 0.3
+    assert fig3.row_of_class([result()], "cloud", "b->a").printed == "99.9"
 
 
 def test_chance_is_the_share_of_the_class_in_the_gallery():
-    assert fig3.line_of([result()], "river", "a->b").scores["chance"].mean == 1 / 8
+    assert fig3.row_of_class([result()], "river", "a->b").scores["chance"].mean == 1 / 8
     uneven = result()
     uneven["directions"]["b->a"]["per_class"]["river"]["queries"] = 300  # of 1000 in MUL's test part
-    assert fig3.line_of([uneven], "river", "a->b").scores["chance"].mean == 0.3
-    assert fig3.line_of([uneven], "river", "b->a").scores["chance"].mean == 1 / 8
+    assert fig3.row_of_class([uneven], "river", "a->b").scores["chance"].mean == 0.3
+    assert fig3.row_of_class([uneven], "river", "b->a").scores["chance"].mean == 1 / 8
 
 
 @pytest.mark.parametrize("size, most", [(100, 1.0), (50, 1.0), (40, 0.8), (3, 0.125)])  # 8 · 3 = 24 items in all
 def test_a_small_class_bounds_precision_at_50(size, most):
     def of(results, direction):
-        return fig3.line_of(results, "river", direction).scores["most"].values
+        return fig3.row_of_class(results, "river", direction).scores["most"].values
 
     assert of([result(b=size)], "a->b") == (most,)
     assert of([result(b=size)], "b->a") == (1.0,), "there the gallery is PAN"
@@ -57,11 +57,11 @@ def test_a_small_class_bounds_precision_at_50(size, most):
 
 
 def test_a_failed_run_and_an_absent_class_leave_no_figure():
-    line = fig3.line_of([result(0.5), {"failed": "nan"}], "river", "a->b")
+    line = fig3.row_of_class([result(0.5), {"failed": "nan"}], "river", "a->b")
     assert line.scores["p@50"].values == (0.5, None) and line.scores["chance"].values == (1 / 8, None)
     without = result()
     del without["directions"]["a->b"]["per_class"]["river"]
-    assert fig3.line_of([without], "river", "a->b").scores["p@50"].mean is None
+    assert fig3.row_of_class([without], "river", "a->b").scores["p@50"].mean is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ class Kept:
 def test_the_spaces_are_those_that_table_1_chooses(best):
     lab, first = Kept(best), Kept(best)
     experiment = fig3.fig3(lab)
-    table1.spaces(first)
+    table1.spaces_of_table1(first)
     assert all(config in first.asked for config in lab.asked) and {c.d_v for c in lab.asked} == {64}
     forth = [line for line in experiment.tables["classes"].lines if line.about[0] == "PAN → MUL"]
     assert len(forth) == 8 and all(line.scores["p@50"].mean == pytest.approx(best) for line in forth)

@@ -7,8 +7,16 @@ import worlds
 from cmir_ref.config import load_config
 from cmir_ref.data import split_data
 from cmir_ref.nets.head import PretrainerOutput
-from cmir_ref.replicate.claims import judge
-from cmir_ref.replicate.cmirnet.fig4 import TERMS, config_end_to_end, end_to_end, fig4, points_lost, search_z, without
+from cmir_ref.replicate.claims import judge_claims
+from cmir_ref.replicate.cmirnet.fig4 import (
+    TERMS,
+    config_end_to_end,
+    fig4,
+    points_lost,
+    search_z,
+    train_end_to_end,
+    without,
+)
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import METRIC_WORDS
@@ -44,7 +52,7 @@ def test_end_to_end_shows_a_sample_as_often_as_stage_1_at_its_rate():
 
 
 def test_the_end_to_end_cell_learns_and_says_for_how_long():
-    found = end_to_end(work("stage1.epochs=30", "stage1.lr=0.02"))
+    found = train_end_to_end(work("stage1.epochs=30", "stage1.lr=0.02"))
     scores = found["directions"]["a->b"]
     assert found["epochs_joint"] == 30 and scores["map"] > scores["chance"] + 0.1
     assert 1 <= found["epochs"]["stage2"] <= 30
@@ -73,7 +81,7 @@ def decide(**numbers):
     """The outcomes of the claims on Fig. 4, where all numbers but these are those of nothing lost."""
     cases = {name: {("tiles", "the metric"): 0.0, ("places", "the metric"): 0.0} for name in ("L3", "L2")}
     cases |= {"L5": {("tiles",): 0.0}, "z": {("tiles", "there"): 1.0}, "joint": {("tiles", "there", "metric"): 0.0}}
-    return dict(zip(cases, (j.outcome for j in judge("fig4", **cases | numbers)), strict=True))
+    return dict(zip(cases, (j.outcome for j in judge_claims("fig4", **cases | numbers)), strict=True))
 
 
 def test_outcomes_follow_the_points():
@@ -130,7 +138,7 @@ def test_a_failed_end_to_end_run_has_a_row_all_the_same():
     class Failing(Fake):
         def compute(self, cell, base):
             failed = {"failed": "nan", "epochs_joint": 6}
-            return failed if cell.function is end_to_end else super().compute(cell, base)
+            return failed if cell.function is train_end_to_end else super().compute(cell, base)
 
     row = next(r for r in fig4(Failing()).tables["stages"].lines if r.about[2] == "end to end")
     assert row.scores["map"].mean is None and row.texts == {"samples": "6 of pairs", "z": "–"}

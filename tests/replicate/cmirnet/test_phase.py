@@ -8,7 +8,7 @@ from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.config import load_config
 from cmir_ref.data import split_data
 from cmir_ref.nets.head import PretrainerOutput
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet import phase as module
 from cmir_ref.replicate.cmirnet.phase import (
     PAPER,
@@ -20,7 +20,7 @@ from cmir_ref.replicate.cmirnet.phase import (
     compare_theory,
     has_collapsed,
     killed_without_l5,
-    mark,
+    mark_of_state,
     phase,
     positive_alpha,
     train_row,
@@ -53,7 +53,7 @@ def test_a_row_holds_a_cell_for_each_lambda5_and_where_it_began():
     found = train_row(work("alpha=0", "stage2.lr=0.05", "stage2.epochs=60", "stage2.keep=last"), lambda5=(1e-3, 30.0))
     light, heavy = found["cells"]
     assert [c["lambda5"] for c in found["cells"]] == [1e-3, 30.0]
-    assert above_chance(light) > 0.2 > above_chance(heavy) and mark(light) == ""
+    assert above_chance(light) > 0.2 > above_chance(heavy) and mark_of_state(light) == ""
     for m in "ab":
         start, ends = found["start"][m], [c["end"][m] for c in (light, heavy)]
         assert (
@@ -86,9 +86,9 @@ def test_a_boundary_is_where_everything_behind_it_has_collapsed():
 
 
 def test_marks_tell_collapse_from_half_of_it_and_from_one_dimension():
-    assert [mark(cell(1.0, lost=lost)) for lost in ("", "a", "b", "ab")] == ["", "½×", "½×", "×"]
-    assert mark(cell(1.0, rank=1.05)) == "1-d" and mark(cell(1.0, lost="a", rank=1.0)) == "½×"
-    assert mark({"lambda5": 1.0, "failed": "nan"}) == "failed" and not has_collapsed(
+    assert [mark_of_state(cell(1.0, lost=lost)) for lost in ("", "a", "b", "ab")] == ["", "½×", "½×", "×"]
+    assert mark_of_state(cell(1.0, rank=1.05)) == "1-d" and mark_of_state(cell(1.0, lost="a", rank=1.0)) == "½×"
+    assert mark_of_state({"lambda5": 1.0, "failed": "nan"}) == "failed" and not has_collapsed(
         {"lambda5": 1.0, "failed": "nan"}, "a"
     )
 
@@ -107,7 +107,7 @@ def decide(rows, l5=None):
     """The outcomes of the claims on these rows; `l5` is for the last one."""
     prevention, rescue = positive_alpha(rows)
     numbers = {"collapse": collapsed_modalities(rows), "prevention": prevention, "rescue": rescue}
-    outcomes = [j.outcome for j in judge("phase", **numbers, L5={} if l5 is None else killed_without_l5(l5))]
+    outcomes = [j.outcome for j in judge_claims("phase", **numbers, L5={} if l5 is None else killed_without_l5(l5))]
     return dict(zip((*numbers, "L5"), outcomes, strict=True))
 
 

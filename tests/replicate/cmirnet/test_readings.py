@@ -4,7 +4,7 @@ import pytest
 import worlds
 
 from cmir_ref.config import to_toml
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet.readings import (
     CHANGES,
     DEFAULT,
@@ -79,7 +79,7 @@ LOST = [{"failed": "nan", "stage1": [0.5, None]}]
 def decide(paper, default=0.8):
     rows = {("places", PAPER): paper, ("places", "the released code"): results(0.2)}
     rows["places", DEFAULT] = results(default)
-    return judge("readings", text=share_of_way(rows, PAPER), code=share_of_way(rows, "the released code"))
+    return judge_claims("readings", text=share_of_way(rows, PAPER), code=share_of_way(rows, "the released code"))
 
 
 @pytest.mark.parametrize(("paper", "outcome"), [(0.49, "not reproduced"), (0.51, "reproduced")])

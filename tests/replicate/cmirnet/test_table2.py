@@ -14,7 +14,7 @@ from cmir_ref.hashing import comparators
 from cmir_ref.hashing.cca import cca
 from cmir_ref.hashing.comparators import COMPARATORS, NETWORKS, RIDGES
 from cmir_ref.nets.head import PretrainerOutput
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet import table2 as t
 from cmir_ref.replicate.cmirnet.table1 import LAMBDA5
 from cmir_ref.replicate.lab import Work, space
@@ -192,7 +192,7 @@ def decide(rows):
     equal = {(f"{b} bits", *k): x for b in t.WIDTHS for k, x in t.leads(rows, t.SIGNS_OF_V, b, "map").items()}
     sidhcnn = f"over {t.RECONSTRUCTION}", "MUL → PAN"
     two = {(m,): t.leads(rows, t.OURS, 16, m)[sidhcnn] for m in METRIC_WORDS}
-    return [j.outcome for j in judge("table2", better=better, two_per_cent=two, equal_bits=equal)]
+    return [j.outcome for j in judge_claims("table2", better=better, two_per_cent=two, equal_bits=equal)]
 
 
 def test_the_lead_at_32_has_to_hold_over_every_method_in_both_directions_and_metrics():

@@ -3,7 +3,7 @@
 import pytest
 import worlds
 
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet import table3 as module
 from cmir_ref.replicate.cmirnet.table3 import LAMBDA1, LAMBDA5, points_below_tiles
 from cmir_ref.replicate.lab import Lab
@@ -15,7 +15,7 @@ from cmir_ref.replicate.worlds import Scale, World
 def decide(**numbers):
     """The outcome of the claim whose numbers are given."""
     claims = {"width": {}, "grid": {}, "harder": {}}
-    outcomes = dict(zip(claims, (j.outcome for j in judge("table3", **claims | numbers)), strict=True))
+    outcomes = dict(zip(claims, (j.outcome for j in judge_claims("table3", **claims | numbers)), strict=True))
     return outcomes[next(iter(numbers))]
 
 

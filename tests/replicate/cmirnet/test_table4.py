@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref.replicate.claims import judge
+from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.cmirnet.table4 import (
     ALPHAS,
     SETTINGS,
@@ -35,7 +35,7 @@ def rows(ap):
 def decide(**numbers):
     """The outcomes of the claims whose numbers are given."""
     claims = {"collapse": {}, "one_is_best": {}, "two_is_worse": {}, "zeros": {}}
-    outcomes = dict(zip(claims, (j.outcome for j in judge("table4", **claims | numbers)), strict=True))
+    outcomes = dict(zip(claims, (j.outcome for j in judge_claims("table4", **claims | numbers)), strict=True))
     return [outcomes[name] for name in numbers]
 
 
