@@ -569,7 +569,7 @@ def test_bad_usage_of_gradcheck(refused, tmp_path, mine):
         (("samples", "clouds", "out"), ["KIND", "'clouds' is not one of 'land-cover', 'objects', 'speech'"]),
         (("bench", "speed"), ["KIND", "'speed' is not one of 'conv', 'latent'"]),
         (("bench", "--against", "jax"), ["--against", "'torch', 'faiss', 'sklearn'"]),
-        (("replicate", "table9"), ["NAME", "'table9' is not one of 'table1'"]),
+        (("replicate", "table9"), ["NAME", "'table9' is not one of 'headline', 'table1'"]),
         (("replicate", "--scale", "huge"), ["--scale", "'small', 'full'"]),
         (("doctor", "--device", "tpu"), ["--device", "'cpu', 'cuda'"]),
     ],
