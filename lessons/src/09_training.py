@@ -394,7 +394,7 @@ from cmir_ref.data import load_dsrsid, samples_dir
 from cmir_ref.reports.lesson import pictures
 
 scenes = load_dsrsid(samples_dir())
-pan, mul = [modality.x[np.arange(40)] / 1023.0 for modality in scenes.modalities]
+pan, mul = [modality.x[np.arange(40)] / 1023.0 for modality in scenes.modalities.values()]
 
 
 def bright(images):
