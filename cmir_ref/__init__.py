@@ -8,9 +8,9 @@ check_gradient(my_op, my_op_backward, [x, w])
 """
 
 from .config import load_config
+from .data import load_data
 from .gradcheck import check_gradient
-from .runs import evaluate, load_data, load_run
+from .runs import evaluate, load_run, train
 from .search import retrieve
-from .two_stages import train
 
 __all__ = ["check_gradient", "evaluate", "load_config", "load_data", "load_run", "retrieve", "train"]

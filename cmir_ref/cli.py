@@ -2,177 +2,261 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .bench.suite import BENCH_KINDS, PEERS, TURNS
+from .config import preset_names
+from .data.samples import KINDS
 from .errors import InputError
+from .replicate import EXPERIMENTS, SCALES
 
 app = typer.Typer(
     name="cmir-ref",
     help="CMIR-NET in plain NumPy: cross-modal remote-sensing retrieval with every gradient derived by hand.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+UsageError = typer.BadParameter.__base__  # what Typer raises where words are missing, unknown or not among the choices
+
+
+def one_of(name: str, values: Iterable[str]) -> type[StrEnum]:
+    """The type of an option or argument that is one of `values`: `--help` lists them, and others are refused."""
+    return StrEnum(name, [(value, value) for value in dict.fromkeys(values)])
+
+
+Device = one_of("Device", ["cpu", "cuda"])
+Preset = one_of("Preset", preset_names())
+Gallery = one_of("Gallery", ["test", "train", "all"])
+SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
+QueryModality = one_of("QueryModality", ["a", "b"])
+SampleKind = one_of("SampleKind", KINDS)
+BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
+Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
+Experiment = one_of("Experiment", [*EXPERIMENTS, "all"])
+ReplicationScale = one_of("ReplicationScale", SCALES)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder with the data sets (default: $CMIR_DATA).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where arrays are computed.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` wrote.")]
 
 
 def main() -> None:
-    """Runs the command line; bad input and a missing GPU end in one line and exit status 2."""
+    """Runs the command line. Bad words, bad input and a missing GPU end in one line and exit status 2."""
     from .backend import GPUUnavailable
 
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except UsageError as error:
+        end(error.format_message(), 2)
     except (InputError, GPUUnavailable) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        end(error, 2)
     except FloatingPointError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        end(error, 1)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of the pipe has gone
         sys.exit(0)
+    except OSError as error:  # a full disk, a folder without permission
+        end(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
 
 
-@app.command()
-def demo(
+def end(reason: object, status: int) -> None:
+    """One line on standard error, and the end of the process."""
+    print(f"error: {' '.join(str(reason).split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def note(line: str) -> None:
+    """A line on standard error, beside the result."""
+    print(line, file=sys.stderr)
+
+
+@app.command("demo")
+def command_demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("runs/demo"),
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SCENARIO.KEY=VALUE", help="Change a setting, as in pan-mul.stage1.epochs=5."),
     ] = None,
     seed: SeedOption = 0,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Both scenarios, small, on simulated scenes and bundled voices, in minutes: one page shows the whole idea."""
+    """Show the whole idea on one page, in minutes.
+
+    Both scenarios, small, on simulated scenes and the bundled voices.
+    """
     from concurrent.futures.process import BrokenProcessPool
 
-    from . import demo as demonstration
-    from .reports.progress import Watch
+    from .demo import DEMO_SCENARIOS, demo
+    from .progress import Watch
+    from .reports.terminal import show_evaluation
 
     check_device(device)
-    changes: dict[str, list[str]] = {scenario: [] for scenario in demonstration.SCENARIOS}
+    changes: dict[str, list[str]] = {scenario: [] for scenario in DEMO_SCENARIOS}
     for change in settings or []:
         scenario, _, rest = change.partition(".")
         if scenario not in changes:
             raise InputError(f"--set {change}: begins with {' or '.join(f'{s}.' for s in changes)} in the demo")
         changes[scenario].append(rest)
-    progress = sys.stderr.isatty()
+    bars = sys.stderr.isatty()
     try:
-        found = demonstration.demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=progress)
+        result = demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=bars, tell=note)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; remove {out} before another start", file=sys.stderr)
+        note(f"\ninterrupted; the same command begins anew and replaces {out}")
         sys.exit(130)
     except BrokenProcessPool:
-        print(f"error: a process was killed (no memory left?); remove {out} before another start", file=sys.stderr)
-        sys.exit(1)
+        end("a process was killed (no memory left?); the same command begins anew", 1)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(result, indent=2))
     else:
-        for scenario in demonstration.SCENARIOS:
-            show(found[scenario], False)
+        for scenario in DEMO_SCENARIOS:
+            show_evaluation(result[scenario])
             print()
-        print(f"{found['seconds']:.0f} s in all")
-    print(f"report: {out / 'report.html'}", file=sys.stderr)
+        print(f"{result['seconds']:.0f} s in all")
+    note(f"report: {out / 'report.html'}")
 
 
-@app.command()
-def train(
-    preset: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")],
+@app.command("train")
+def command_train(
+    preset: Annotated[
+        str, typer.Argument(metavar="PRESET", help=f"One of {', '.join(preset_names())}; or a TOML file of your own.")
+    ],
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/PRESET).")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as in stage1.epochs=5.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    seed: SeedOption = None,
-    device: DeviceOption = "cpu",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
+    device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Train both stages and evaluate: writes config.toml, metrics.jsonl, checkpoint, embeddings and report.html."""
-    from . import runs, two_stages
+    """Train a preset, and evaluate the run.
+
+    Writes config.toml, metrics.jsonl, a checkpoint, embeddings and report.html.
+
+    `cmir-ref presets PRESET` shows every setting that --set can change.
+    """
+    from . import runs
     from .config import load_config
-    from .reports.progress import Watch
+    from .data import load_data
+    from .progress import Watch
+    from .reports.terminal import changed_settings, show_evaluation
 
     check_device(device)
     config = load_config(preset, settings or [], **({} if seed is None else {"seed": seed}))
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
-    dataset = runs.load_data(config, data, progress=sys.stderr.isatty())
+    dataset = load_data(config, data, progress=sys.stderr.isatty())
     try:
-        with Watch() as watch:
-            run = two_stages.train(config, dataset, out, resume=resume, device=device, watch=watch)
+        with Watch(changed_settings(preset, settings or [], config)) as watch:
+            run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
+        note(f"\ninterrupted; go on with the same command and --resume ({out})")
         sys.exit(130)
-    show(runs.evaluate(run), as_json)
-    print(f"report: {out / 'report.html'}", file=sys.stderr)
+    show_evaluation(runs.evaluate(run), as_json)
+    note(f"report: {out / 'report.html'}")
 
 
-@app.command()
-def evaluate(
-    run: RunArgument,
-    gallery: Annotated[str | None, typer.Option(help="test, train or all (default: the run's setting).")] = None,
-    seed: SeedOption = None,
-    device: DeviceOption = "cpu",
+@app.command("presets")
+def command_presets(
+    name: Annotated[Preset | None, typer.Argument(metavar="NAME", help="Without it all are listed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """All directions of a run: a->b, b->a, a->a, b->b, a->ab, b->ab."""
-    from . import runs, search
+    """List the presets, or show all settings of one.
+
+    With NAME: the preset with its comments, then every setting that it leaves at its default.
+    """
+    from .config import load_config
+    from .reports.terminal import describe_preset, first_sentences, list_presets
+
+    if name is None:
+        print(json.dumps(first_sentences(), indent=2) if as_json else list_presets())
+    elif as_json:
+        print(json.dumps(load_config(name).model_dump(), indent=2))
+    else:
+        print(describe_preset(name))
+
+
+@app.command("evaluate")
+def command_evaluate(
+    run: RunArgument,
+    gallery: Annotated[
+        Gallery | None, typer.Option("--gallery", help="What is searched (default: the run's setting).")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page of what some queries find.")
+    ] = None,
+    device: DeviceOption = Device.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a run in all directions.
+
+    These are a->b, b->a, a->a, b->b, a->ab and b->ab, where a->b is: queries of modality a search a gallery of b.
+    """
+    from . import runs
+    from .files import write_whole
+    from .ranking import galleries
+    from .reports.gallery import examples_page
+    from .reports.terminal import show_evaluation
 
     check_device(device)
-    if gallery not in (None, "test", "train", "all"):
-        raise InputError(f"--gallery {gallery}: it is one of test, train, all")
     loaded = runs.load_run(run)
-    show(runs.evaluate(loaded, gallery, device=device), as_json)
-    try:
-        print(f"gallery: {search.write_gallery(loaded, gallery)}", file=sys.stderr)
-    except OSError as error:
-        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
+    result = runs.evaluate(loaded, gallery, device=device)
+    if html is not None:
+        page = examples_page(loaded, galleries(loaded, gallery=gallery), gallery or loaded.config.gallery)
+        note(f"gallery: {write_whole(html, page)}")
+    show_evaluation(result, as_json)
 
 
-@app.command()
-def retrieve(
+@app.command("retrieve")
+def command_retrieve(
     run: RunArgument,
-    query: Annotated[str, typer.Argument(help="A file: an image, a sound, or file.mat:17 for row 17.")],
-    to: Annotated[str, typer.Option("--to", help="a, b or all: what to search.")] = "b",
-    modality: Annotated[str | None, typer.Option("--from", help="a or b: how to read the query.")] = None,
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="A file: an image, a sound, or file.mat:17 for row 17.")
+    ],
+    to: Annotated[SearchedModality, typer.Option("--to", help="The modality that is searched.")] = SearchedModality.b,
+    modality: Annotated[
+        QueryModality | None, typer.Option("--from", help="How the query is read (default: by its kind).")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
-    html: Annotated[Path | None, typer.Option("--html", help="The gallery (default: RUN/retrieve.html).")] = None,
-    seed: SeedOption = None,
-    device: DeviceOption = "cpu",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="The page of results (default: RUN/retrieve.html).")
+    ] = None,
+    device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """The nearest items to a file in the shared space: a table, and a gallery as an HTML page."""
+    """Search a run for what is nearest to a file.
+
+    Prints a table, and writes a page with pictures and sounds.
+    """
     from . import runs, search
-    from .reports.pages import write_page
+    from .files import write_whole
+    from .reports.gallery import search_page
+    from .reports.terminal import print_table
 
     check_device(device)
-    if to not in ("a", "b", "all"):
-        raise InputError(f"--to {to}: it is one of a, b, all")
-    if modality not in (None, "a", "b"):
-        raise InputError(f"--from {modality}: it is one of a, b")
     loaded = runs.load_run(run)
     modality = modality or search.guess_modality(loaded, query)
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
-    page = search.retrieval_page(loaded, query, modality, hits)
+    page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
     try:
-        print(f"gallery: {write_page(html or run / 'retrieve.html', page)}", file=sys.stderr)
-    except OSError as error:
+        note(f"gallery: {write_whole(html or run / 'retrieve.html', page)}")
+    except InputError as error:
         if html is not None:
-            raise InputError(f"{html}: cannot be written ({error.strerror})") from error
-        print(f"no gallery: {run} cannot be written to ({error.strerror})", file=sys.stderr)
+            raise
+        note(f"no gallery: {error}")
     if as_json:
         print(json.dumps([hit._asdict() for hit in hits], indent=2))
         return
@@ -180,10 +264,10 @@ def retrieve(
     print_table(("rank", "", "id", "labels", "distance"), rows)
 
 
-@app.command()
-def gradcheck(
+@app.command("gradcheck")
+def command_gradcheck(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only checks with this in their name.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Only checks with one of these in their name.")
     ] = None,
     module: Annotated[
         str | None, typer.Option("--module", metavar="PATH.py:NAME", help="Check your own NAME and NAME_backward.")
@@ -196,15 +280,16 @@ def gradcheck(
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw error against step size (.png or .svg).")
     ] = None,
     seed: SeedOption = 0,
-    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Check every gradient numerically: each operation, loss and network, or a pair of your own (--module)."""
-    from .reports import gradients
+    """Check every gradient numerically, or one of your own.
 
-    check_device(device)
-    if device == "cuda":
-        raise InputError("--device cuda: gradients are checked in complex float64 on the CPU")
+    Each operation, loss and network of this package, in complex float64 on the CPU; with --module a pair of functions
+    from your own file.
+    """
+    from .reports import gradients
+    from .reports.terminal import check_declarations, check_own_pair
+
     if plot is not None:
         gradients.plot_format(plot)
     if module is not None and names:
@@ -212,79 +297,25 @@ def gradcheck(
     if module is None and shapes:
         raise InputError("--input belongs to --module")
     if module is not None:
-        status = check_module(module, shapes or [], plot, seed, as_json)
+        status = check_own_pair(module, shapes or [], plot, seed, as_json)
     else:
         status = int(not check_declarations(names or [], plot, seed, as_json))
     if status:
         sys.exit(status)
 
 
-def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
-    """The table of the package's own checks; whether all are within their gates."""
-    from . import checks
-    from .data.progress import track
-    from .reports import gradients
-
-    chosen = list(checks.select(names))
-    if not chosen:
-        raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
-    if plot is not None:
-        drawn = chosen if names else [c for c in chosen if c.name in gradients.SHOWN]
-        gradients.plot_format(plot, len(drawn))
-        gradients.write_plot(plot, checks.step_curves(drawn, seed=seed))
-        print(f"plot: {plot}", file=sys.stderr)
-    rows = list(track(checks.run_all(chosen, seed=seed), len(chosen), "gradients", sys.stderr.isatty()))
-    results = [(row.check.name, r) for row in rows for r in row.results]
-    if as_json:
-        print(json.dumps(gradients.as_json(results), indent=2))
-    else:
-        fits = shutil.get_terminal_size((100, 0)).columns >= 100
-        columns = slice(None if fits else -1)  # a narrow terminal has no room for what a check covers
-        print_table(gradients.HEADER[columns], [line[columns] for line in gradients.table(rows)])
-        print(gradients.summary(rows))
-    for row in rows:
-        for line in gradients.failures(row):
-            print(f"wrong: {line}", file=sys.stderr)
-    return not any(row.wrong for row in rows)
-
-
-def check_module(where: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
-    """The report on a reader's own pair; 0 where its gradient is right, 1 where it is wrong, 2 where it is open."""
-    from .gradcheck import judge, load_pair
-    from .gradcheck.progress import show_if_slow
-    from .gradcheck.step_sizes import step_errors
-    from .reports import gradients
-
-    pair = load_pair(where, shapes, seed)
-    verdict = judge(pair, seed=seed, progress=show_if_slow)
-    if as_json:
-        found = gradients.as_json([(pair.name, r) for r in verdict.results])
-        diagnosis = [gradients.finding_json(finding) for finding in (*verdict.findings, *verdict.undecided)]
-        print(json.dumps(found | {"diagnosis": diagnosis}, indent=2))
-    else:
-        for line in gradients.pair_report(pair, verdict, where, shapes, seed):
-            print(line)
-    if plot is not None:
-        try:
-            curves = step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)
-            gradients.write_plot(plot, {pair.name: curves})
-            print(f"plot: {plot}", file=sys.stderr)
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            print(f"no plot: {error}", file=sys.stderr)  # the report above says more
-    return verdict.status
-
-
-@app.command()
-def samples(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="land-cover, objects or speech.")],
+@app.command("samples")
+def command_samples(
+    kind: Annotated[SampleKind, typer.Argument(metavar="KIND", help="What is written.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write samples of the simulated world in the real data sets' formats: DSRSID's, UC Merced's, spoken labels."""
+    """Write samples of the simulated world.
+
+    In the formats of the real data sets: DSRSID's land covers, UC Merced's objects, spoken labels.
+    """
     from .data import write_samples
 
     written = write_samples(kind, out, count=count, seed=seed, progress=True)
@@ -294,96 +325,124 @@ def samples(
         print(f"{out}: {written} {kind} samples")
 
 
-@app.command()
-def bench(
+@app.command("bench")
+def command_bench(
     kinds: Annotated[
-        list[str] | None, typer.Argument(metavar="[conv|latent|retrieval|data]...", help="All of them by default.")
+        list[BenchKind] | None,
+        typer.Argument(
+            metavar="KIND",
+            help=f"On the CPU {', '.join(BENCH_KINDS['cpu'])}; on a GPU {', '.join(BENCH_KINDS['cuda'])}; or all.",
+        ),
     ] = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="torch, faiss or sklearn: only what has this peer.")
-    ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Turns of each side, of which the median.")] = 7,
-    seed: SeedOption = None,
-    device: DeviceOption = "cpu",
+    against: Annotated[Peer | None, typer.Option("--against", help="Only what is measured against this peer.")] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Turns of each side; the median counts.")] = TURNS,
+    device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Time this package beside PyTorch, faiss and scikit-learn (extra `bench`), once their results are equal."""
+    """Time this package beside its peers.
+
+    PyTorch, faiss and scikit-learn (extra `bench`), each timed once its results have proved equal.
+    """
     from .bench import suite
     from .bench.peers import ResultsDiffer
+    from .reports.terminal import print_table
 
-    if device == "cuda":  # numbers, steps against PyTorch with cuDNN and an epoch of DSRSID's size, in one table
-        from .bench import gpu
-
-        sys.exit(gpu.main(["--json"] if as_json else []))
-    check_device(device)
-    cases = suite.chosen(kinds or [], against)
+    entries = []
     try:
-        entries = suite.run(cases, repeats=repeats, show=sys.stderr.isatty())
+        for entry in suite.run_bench(
+            kinds or [], device=device, against=against, repeats=repeats, show=sys.stderr.isatty()
+        ):
+            entries.append(entry)
+            if device == "cuda":  # an epoch takes minutes: what is measured is told at once
+                note("  ".join(filter(None, suite.entry_cells(entry))))
     except ResultsDiffer as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        end(error, 1)
     if as_json:
-        print(json.dumps([entry._asdict() for entry in entries], indent=2))
-        return
-    print_table(suite.HEADER, suite.table(entries))
-    print(suite.machine())
+        print(json.dumps(suite.bench_json(entries), indent=2))
+    else:
+        print_table(*suite.bench_table(entries))
+        print("\n".join(suite.bench_machine(device)))
+    if any(entry.same is False for entry in entries):
+        sys.exit(1)
 
 
-@app.command()
-def replicate(
+@app.command("replicate")
+def command_replicate(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="table1 … table4, fig1, fig3, fig4, …; or all.")
+        list[Experiment] | None, typer.Argument(metavar="NAME", help="Which of them (default: all).")
     ] = None,
     data: DataOption = None,
-    scale: Annotated[str, typer.Option("--scale", help="small or full.")] = "small",
+    scale: Annotated[
+        ReplicationScale, typer.Option("--scale", help="How much data and how long a training.")
+    ] = ReplicationScale.small,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many: mean and standard deviation over them.")] = 1,
     out: Annotated[Path, typer.Option("--out", help="What is there already is not computed again.")] = Path(
         "runs/replicate"
     ),
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one a core).")] = None,
-    device: DeviceOption = "cpu",
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask cluster (extra `cluster`).")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Put the headline into this Markdown file.")
+    ] = None,
+    device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """The paper's tables and figures, next to what it printed: writes replication.html, .md and .csv."""
-    from concurrent.futures.process import BrokenProcessPool
+    """Compute the paper's tables and figures again.
 
-    from .data.progress import track
+    Writes them, next to what the paper printed, as replication.html, .md and .csv.
+    """
+    from concurrent.futures.process import BrokenProcessPool
+    from contextlib import ExitStack
+
+    from .progress import track
     from .replicate import run as replication
+    from .replicate.cluster import connect
     from .replicate.lab import Lab
+    from .reports.replication import experiment_json, plain_tables
+    from .reports.terminal import print_table
 
     check_device(device)
-    chosen, worlds = replication.chosen(names or []), replication.scale_of(scale)
+    if cluster is not None and jobs is not None:
+        raise InputError("--jobs are processes of this machine; a --cluster has its own workers")
+    chosen, worlds = replication.select_experiments(names or []), replication.scale_of(scale)
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
         terminal = sys.stderr.isatty()
         if not terminal:
-            print(f"{name}: {total} to compute", file=sys.stderr)
+            note(f"{name}: {total} to compute")
         return track(cells, total, name, terminal)
 
     try:
-        with Lab(out, worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
-            sections = replication.replicate(chosen, lab)
+        with ExitStack() as stack:
+            executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
+            workplace = {"root": root, "device": device, "jobs": workers, "executor": executor}
+            lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
+            experiments = replication.replicate(chosen, lab, write)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; the same command goes on with what is done ({out})", file=sys.stderr)
+        note(f"\ninterrupted; the same command goes on with what is done ({out})")
         sys.exit(130)
     except BrokenProcessPool:
-        print("error: a process was killed (no memory left? fewer --jobs); the same command goes on", file=sys.stderr)
-        sys.exit(1)
+        end("a process was killed (no memory left? fewer --jobs); the same command goes on", 1)
     if as_json:
-        print(json.dumps([replication.as_json(section) for section in sections], indent=2))
+        print(json.dumps([experiment_json(experiment) for experiment in experiments], indent=2))
     else:
-        for section in sections:
-            for title, header, rows in replication.plain(section):
+        for experiment in experiments:
+            for title, header, rows in plain_tables(experiment):
                 print(f"\n{title}")
                 print_table(header, rows)
         print()
-    print(f"pages: {out / 'replication.html'}, .md, .csv", file=sys.stderr)
+    note(f"pages: {out / 'replication.html'}, .md, .csv")
 
 
-@app.command()
-def lessons() -> None:
-    """Open the lessons in JupyterLab (in a checkout; extra `lessons`)."""
+@app.command("lessons")
+def command_lessons() -> None:
+    """Open the lessons in JupyterLab (extra `lessons`).
+
+    They are in a checkout of the repository.
+    """
     from importlib.util import find_spec
 
     folder = next((f for f in (Path("lessons"), Path(__file__).parents[1] / "lessons") if (f / "src").is_dir()), None)
@@ -394,52 +453,33 @@ def lessons() -> None:
     sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder)]))
 
 
-@app.command()
-def doctor(
-    data: DataOption = None, seed: SeedOption = None, device: DeviceOption = "cpu", as_json: JsonOption = False
+@app.command("doctor")
+def command_doctor(
+    data: DataOption = None,
+    device: Annotated[
+        Device, typer.Option("--device", help="cuda: end with status 2 where no GPU computes.")
+    ] = Device.cpu,
+    as_json: JsonOption = False,
 ) -> None:
-    """What this machine has: versions, threads, BLAS, GPU, data sets found."""
+    """Tell what this machine has.
+
+    Versions, threads, BLAS, GPU, and which data sets are found.
+    """
     from .doctor import examine
 
     check_device(device)
-    found = examine(data or os.environ.get("CMIR_DATA"))
+    sections = examine(data or os.environ.get("CMIR_DATA"))
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(sections, indent=2))
         return
-    for section, lines in found.items():
+    for section, facts in sections.items():
         print(section)
-        for name, value in lines.items():
+        for name, value in facts.items():
             print(f"  {name:<18} {value}")
 
 
-def check_device(device: str) -> None:
-    """Refuses an unknown device, and cuda where there is no GPU, before anything is read."""
+def check_device(device: Device) -> None:
+    """Refuses cuda where there is no GPU, before anything is read."""
     from .backend import library
 
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"--device {device}: it is one of cpu, cuda")
     library(device)
-
-
-def show(result: dict, as_json: bool) -> None:
-    """An evaluation as JSON or as a table."""
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
-    rows = [
-        (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
-        for name, m in result["directions"].items()
-    ]
-    print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
-    print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
-    print(result["verdict"])
-
-
-def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Columns as wide as their widest cell, names left and figures right."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    numeric = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(header))]
-    for row in (header, *rows):
-        cells = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True))
-        print("  ".join(cells).rstrip())

@@ -1,6 +1,7 @@
-"""Validated settings; `presets/*.toml` holds one file per experiment, which says where it departs from these defaults.
+"""The settings that every system has, and how settings are read: presets, `--set`, TOML.
 
-A comment that names "paper" or "code" marks a setting on which the paper and its released code disagree.
+`presets/*.toml` holds one file an experiment, which says where it departs from these defaults and from those of its
+system (`cmirnet/settings.py`, …).
 """
 
 import difflib
@@ -9,72 +10,36 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
 
 
-class Section(BaseModel):
+class SettingsTable(BaseModel):
     """A table of settings: unknown keys are errors, values do not change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Orthogonality(Section):
-    """The second term of eq. 1."""
-
-    target: Literal["identity", "ones", "off"] = "identity"  # ones: the literal text; off: code
-    weight: float = Field(1.0, ge=0)
-    scaled: bool = False  # ‖ZᵀZ/N − I‖² instead of ‖ZᵀZ − I‖²
-    before_relu: bool = False
-
-
-class Weights(Section):
-    """The weights of eq. 6, each named after the term that it multiplies."""
-
-    alignment: float = Field(1.0, ge=0)  # λ₁, of L₂
-    classification: float = Field(1.0, ge=0)  # λ₂, of L₃
-    feature_norm: float = Field(1.0, ge=0)  # λ₃, of L₄
-    reconstruction: float = Field(1.0, ge=0)  # λ₄, of L₅
-    regulariser: float = Field(1.0, ge=0)  # λ₅, of R
-
-
-class Schedule(Section):
+class Schedule(SettingsTable):
     """How long and how fast a stage learns."""
 
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(64, ge=1)
-    lr: float = Field(1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
+    epochs: int = Field(40, ge=1)  # passes over the training part
+    batch_size: int = Field(64, ge=1)  # samples of a step, or pairs
+    lr: float = Field(1e-3, gt=0)  # Adam's rate
+    schedule: Literal["constant", "cosine"] = "cosine"  # cosine: falls to 0 over the epochs
     warmup: float = Field(0.0, ge=0, lt=1)  # share of the steps over which lr rises from 0
     weight_decay: float = Field(0.0, ge=0)  # decoupled, on matrices and kernels only
     keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
 
 
-class Stage1(Schedule):
-    """The pretrainers."""
+class SharedSettings(SettingsTable):
+    """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 
-    augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
-    average_views: bool = False  # features are the mean over those flips and turns
-    dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
-    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as below, in eq. 1
-    hidden: tuple[
-        Annotated[int, Field(ge=1)], ...
-    ] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
-
-
-class Stage2(Schedule):
-    """The latent network."""
-
-    feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
-
-
-class Config(Section):
-    """Every setting of one run."""
-
-    scenario: Literal["pan-mul", "image-speech"]
+    system: str = "cmirnet"  # whose network and objective: a name of systems.SYSTEMS
+    scenario: str  # what is searched with what: pan-mul, image-speech
     dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, features, scenes
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
@@ -82,55 +47,18 @@ class Config(Section):
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
-    band_axis: int | None = None
-    protocol: Literal["auto", "voices", "recordings", "paper"] = "auto"
-    gallery: Literal["test", "train", "all"] = "test"
-    test_share: float = Field(0.3, gt=0, lt=1)
-    validation_share: float = Field(0.1, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
+    band_axis: int | None = None  # likewise, the axis of MUL's bands
+    protocol: Literal["auto", "voices", "recordings", "paper"] = "auto"  # auto: voices where they are known, else paper
+    gallery: Literal["test", "train", "all"] = "test"  # the part that is searched; all: code
+    test_share: float = Field(0.3, gt=0, lt=1)  # of all samples
+    validation_share: float = Field(0.1, gt=0, lt=1)  # of what is not the test part
+    seed: int = Field(0, ge=0)  # of every random draw of the run
+    distance: Literal["euclidean", "released"] = "euclidean"  # released: code, which is not Euclidean
 
-    d_z: int = Field(128, ge=1)
-    d_v: int = Field(64, ge=1)
-    distance: Literal["euclidean", "released"] = "euclidean"
-    normalise_inputs: Literal["standardise", "centre", "none"] = "standardise"  # none: code
-    normalise_features: Literal["standardise", "scale", "none"] = "none"  # of Z, before stage 2
-    bias_init: Literal["zero", "xavier"] = "zero"  # xavier: code
-
-    block_order: Literal["conv-pool-act-norm", "conv-act-norm-pool"] = "conv-pool-act-norm"  # paper, code
-    batch_norm: Literal["train", "frozen"] = "train"  # frozen: code
-    fused: bool = True  # the fast twins of ops/fused; False: the plain operations, same values
-    orthogonality: Orthogonality = Orthogonality()
-
-    encoder_depth: int = Field(3, ge=1)  # paper 3, code 1
-    decoder_depth: int = Field(3, ge=1)  # paper 3, code 1
-    encoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # relu: paper and code; hidden: V is linear
-    decoder_activation: Literal["relu", "hidden", "linear"] = "relu"
-    latent_dropout: Literal["none", "a", "b", "both"] = "none"  # code: a (PAN) for pan-mul, b (speech) for image-speech
-    classifier: Literal["shared", "concatenated", "separate"] = "shared"  # separate: code
-    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "softmax"  # by-modality: sigmoid where multi-label
-    head_decay: float = Field(0.0, ge=0)
-
-    weights: Weights = Weights()
-    reduction: Literal["sum", "mean"] = "mean"
-    decoder_target: Literal["cross", "own"] = "cross"  # own: speech code
-    target_gradient: Literal["stop", "flow"] = "stop"
-    frobenius: Literal["squared", "unsquared"] = "squared"  # unsquared: code
-    alpha: float = Field(0.0, ge=0)
-    alpha_reading: Literal["elementwise", "norm", "released"] = "norm"
-    regularized_layers: Literal["all", "last"] = "all"
-
-    stages: Literal["separate", "joint", "end-to-end"] = "separate"  # joint: speech code; end-to-end: ablation
-    update: Literal["together", "alternating"] = "together"  # alternating: Algorithm 1
-    stage1: Stage1 = Stage1()
-    stage2: Stage2 = Stage2()
-
-    @model_validator(mode="after")
-    def _fit_together(self):
-        if self.scenario == "pan-mul" and self.image_size != 256:
-            raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
-        if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
-            raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
-        return self
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """What each part of a loss is multiplied by in the sum, by the part's name, where it is not 1."""
+        return {}
 
 
 NEW_NAMES = {  # of the weights of eq. 6, by the names that earlier versions used
@@ -149,17 +77,14 @@ def preset_names() -> list[str]:
     )
 
 
-def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: Any) -> Config:
+def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: Any) -> SharedSettings:
     """The settings of `preset` (a name of `preset_names()`, or a TOML file) with `key=value` overrides.
 
     A key of a table is written with a dot: `weights.reconstruction=0.1`. Raises `InputError` for an unknown preset,
     key or value.
     """
     text, source = _read(preset)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source}: not valid TOML: {error}") from error
+    values = _parsed(text, source)
     for override in overrides:
         key, found, value = override.partition("=")
         if not found:
@@ -168,14 +93,17 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
     for key, value in settings.items():
         nested = isinstance(value, dict) and isinstance(values.get(key), dict)
         values[key] = values[key] | value if nested else value
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{source}: {_first_problem(error)}") from error
+    return _validated(values, source)
 
 
-def to_toml(config: Config) -> str:
-    """All settings (but those that are None) as TOML text, which `load_config` reads back to an equal `Config`."""
+def load_run_settings(path: Path) -> SharedSettings:
+    """The settings of a run folder's config.toml, which an earlier version may have written with other names."""
+    text, source = _read(path)
+    return _validated(with_new_names(_parsed(text, source)), source)
+
+
+def to_toml(config: SharedSettings) -> str:
+    """All settings (but those that are None) as TOML text, which `load_config` reads back to equal settings."""
     tables, lines = [], []
     for key, value in config.model_dump().items():
         if isinstance(value, dict):
@@ -183,6 +111,27 @@ def to_toml(config: Config) -> str:
         elif value is not None:
             lines.append(f"{key} = {_literal(value)}")
     return "\n".join(lines + tables) + "\n"
+
+
+def _validated(values: dict, source: str) -> SharedSettings:
+    """`values` as the settings of the system that they name."""
+    from .systems import SYSTEMS
+
+    system = values.get("system", SharedSettings.model_fields["system"].default)
+    if system not in SYSTEMS:
+        raise InputError(f"{source}: system {system!r} is unknown{_hint(str(system), list(SYSTEMS))}")
+    settings = SYSTEMS[system].settings
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first_problem(error, settings)}") from error
+
+
+def _parsed(text: str, source: str) -> dict:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source}: not valid TOML: {error}") from error
 
 
 def _read(preset: str | Path) -> tuple[str, str]:
@@ -235,7 +184,7 @@ def with_new_names(values: dict) -> dict:
     return values | {"weights": weights} if weights else values
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, settings: type[SharedSettings]) -> str:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["loc"][:1] == ("weights",) and problem["loc"][-1] in NEW_NAMES:
@@ -244,8 +193,8 @@ def _first_problem(error: ValidationError) -> str:
         return f"{key}: is weights.{new} now; the weights are named after the terms of eq. 6 ({numbers})"
     if problem["type"] == "extra_forbidden":
         *table, name = problem["loc"]
-        section = Config.model_fields[table[0]].annotation if table else Config
-        return f"{key}: no such setting{_hint(str(name), list(section.model_fields))}"
+        fields = settings.model_fields[table[0]].annotation.model_fields if table else settings.model_fields
+        return f"{key}: no such setting{_hint(str(name), list(fields))}"
     message = problem["msg"].removeprefix("Value error, ")
     got = f", not {problem['input']!r}" if problem["type"] not in ("missing", "value_error") else ""
     return f"{key}: {message}{got}" if key else message

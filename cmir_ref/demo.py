@@ -1,56 +1,40 @@
 """The demo: both scenarios, small, on simulated scenes and the bundled voices; one page shows the whole idea.
 
-Each scenario is an ordinary run of a preset (`demo-pan-mul`, `demo-image-speech`) in a folder of its own. Short
+Each scenario is an ordinary run of a preset (`demo-pan-mul`, `demo-image-speech`) in a folder of its own. Two short
 experiments stand beside them: what the orthogonality term does to a small network, and how the label-free objective
-dies at α = 0 on the features that the first run has learned.
+collapses at α = 0 on the features that the first run has learned.
 """
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from . import runs, search, two_stages, workers
-from .cmirnet.stages import (
-    Source,
-    embed,
-    forward_all,
-    init_pretrainer,
-    init_stage2,
-    pretrainer,
-    stage1_task,
-    stage2_network,
-    stage2_task,
-)
-from .config import Config, load_config
-from .data import samples_dir
+from . import runs
+from .cmirnet.settings import CmirnetSettings
+from .cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
+from .cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
+from .config import load_config
+from .data import load_data, samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
-from .reports import plots
-from .reports.gallery import cards
-from .reports.pages import direction_names, environment, write_page
-from .reports.report import loss_weights, stage_lines
+from .files import write_whole
+from .parallel import begin_worker
+from .ranking import galleries
+from .records import Run
+from .reports.demo_page import CollapseFigure, OrthogonalityFigure, ScenarioPart, demo_page
 from .retrieval import evaluate_direction
-from .training.inputs import fit_normaliser
+from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
-SCENARIOS = ("pan-mul", "image-speech")
-ORTHOGONALITY = {"without the orthogonality term": 0.0, "with it": 1.0}
+DEMO_SCENARIOS = ("pan-mul", "image-speech")
 LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
-SHOWN = 6  # labels in the projection of a multi-label scenario
-
-
-class Part(NamedTuple):
-    """One scenario's run with what the page shows of it."""
-
-    run: runs.Run
-    result: dict[str, Any]
-    z: tuple[np.ndarray, np.ndarray]  # the features of all samples, (N, d_z) each
 
 
 def demo(
@@ -62,52 +46,154 @@ def demo(
     device: str = "cpu",
     watch: Any = nullcontext,
     progress: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Both scenarios from scenes to page: writes `out`/report.html and the run folders `out`/pan-mul and
     `out`/image-speech, and returns {scenario: evaluation, "seconds": …}.
 
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
-    the networks are trained, and `watch` makes a context manager that is told of a run's progress. Raises `InputError`
-    for an `out` that exists. Other processes help, so a script calls this under `if __name__ == "__main__"`.
+    the networks are trained, and `watch` makes a context manager that is told of a run's progress. An `out` that an
+    interrupted demo left is replaced, once `tell` has been called with a line that says so; any other `out` that exists
+    raises `InputError`. Other processes help, so a script calls this under `if __name__ == "__main__"`.
     """
-    started, out = time.perf_counter(), Path(out)
-    if out.exists():
+    start, out = time.perf_counter(), Path(out)
+    if out.exists() and not is_unfinished_demo(out):
         raise InputError(f"{out}: exists already; remove it, or give another --out")
-    configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in SCENARIOS}
-    parts = {}
-    beside = ProcessPoolExecutor(1, get_context("spawn"), workers.begin)  # the experiments, during the second run
-    try:
-        beside.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
+    configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
+    finished, results = {}, {}
+    with demo_folder(out, tell), side_process() as worker:  # it computes the experiments during the second run
+        worker.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
-            data = runs.load_data(config, progress=progress)
-            with watch() as told:
-                run = two_stages.train(config, data, out / scenario, device=device, watch=told)
-            parts[scenario] = Part(run, runs.evaluate(run), run.z)
-            if scenario == "pan-mul":
-                rows = run.embeddings.parts["train"][1]
-                mul = shrunk(data.modalities[1].x, rows), data.modalities[1].labels[rows]
-                grams = {name: beside.submit(gram, config, *mul, w, side_epochs) for name, w in ORTHOGONALITY.items()}
-                lives = beside.submit(fates, parts[scenario], side_epochs)
-        grams = {name: found.result() for name, found in grams.items()}
-        lives = lives.result()
+            data, made = load_data(config, progress=progress), {}
+            with watch() as watcher:
+                run = runs.train(config, data, out / scenario, device=device, watch=watcher, made=made)
+            z = {m: made[f"z.{m}"] for m in data.modalities}
+            finished[scenario], results[scenario] = (run, z), runs.evaluate(run)
+            if scenario == DEMO_SCENARIOS[0]:
+                rows, mul = run.parts.train["b"], data.modalities["b"]
+                tiles, labels = shrink_images(mul.x, rows), mul.labels[rows]
+                orthogonality = worker.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
+                collapse = worker.submit(collapse_experiment, run, z, side_epochs)
+        experiments = orthogonality.result(), collapse.result()
+        seconds = time.perf_counter() - start
+        parts = {scenario: page_part(run, z, results[scenario]) for scenario, (run, z) in finished.items()}
+        write_whole(out / "report.html", demo_page(parts, *experiments, seconds))
+    return results | {"seconds": seconds}
+
+
+@contextmanager
+def side_process() -> Iterator[ProcessPoolExecutor]:
+    """Another process to give work to; what it has not begun when the body ends is left out."""
+    pool = ProcessPoolExecutor(1, get_context("spawn"), begin_worker)
+    try:
+        yield pool
     finally:
-        beside.shutdown(cancel_futures=True)
-    seconds = time.perf_counter() - started
-    write_page(out / "report.html", page(parts, grams, lives, seconds))
-    return {scenario: part.result for scenario, part in parts.items()} | {"seconds": seconds}
+        pool.shutdown(cancel_futures=True)
+
+
+# ---- the folder: a demo that was interrupted is begun anew ----------------------------------------------------------
+
+MARKER = "unfinished-demo"  # a file in the folder until the page is written
+
+
+def is_unfinished_demo(folder: str | Path) -> bool:
+    """Whether `folder` is what an interrupted demo left: its marker and nothing that a demo does not write.
+
+    A demo that is still at work in `folder` is not interrupted.
+    """
+    folder = Path(folder)
+    if not (folder / MARKER).is_file():
+        return False
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".report.html.")}  # half a page
+    if not names <= {MARKER, *DEMO_SCENARIOS}:
+        return False
+    with open(folder / MARKER, "rb") as marker:
+        return lock(marker)
+
+
+@contextmanager
+def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
+    """The new folder `out` of a demo, marked as unfinished until the body has ended well.
+
+    Bad input, which raises `InputError`, leaves no folder; an interruption leaves it marked.
+    """
+    try:
+        if is_unfinished_demo(out):
+            tell(f"{out}: left by a demo that was interrupted; it is replaced")
+            shutil.rmtree(out)
+        out.mkdir(parents=True)
+        marker = open(out / MARKER, "wb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
+    with marker:
+        lock(marker)
+        try:
+            yield
+        except InputError:
+            shutil.rmtree(out)
+            raise
+    (out / MARKER).unlink()
+
+
+def lock(file: BinaryIO) -> bool:
+    """Locks `file` until it is closed or the process ends; False where another process has locked it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nobody can tell
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+# ---- what the page shows of a run -----------------------------------------------------------------------------------
+
+
+def page_part(run: Run, z: Mapping[str, np.ndarray], result: dict[str, Any]) -> ScenarioPart:
+    """What the page shows of a run with the features z (N, d_z) of its samples, by letter, and of its evaluation."""
+    embedded = {m: encoded["v"] for m, encoded in run.encoded.items()}
+    spaces = {
+        "before: features Z": [unit_energy(v) for v in vectors_of_test(run, z)],
+        "after: shared space V": vectors_of_test(run, embedded),
+    }
+    projections = {title: principal_components(vectors) for title, vectors in spaces.items()}
+    return ScenarioPart(run, result, galleries(run, count=4), projections)
+
+
+def vectors_of_test(run: Run, vectors: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The rows of the test part, of each modality's vectors (N, D)."""
+    return [vectors[m][rows] for m, rows in run.parts.test.items()]
+
+
+def unit_energy(z: np.ndarray) -> np.ndarray:
+    """z (N, D) divided by the root of its mean square."""
+    return z / max(float(np.sqrt((z**2).mean())), 1e-12)
+
+
+def principal_components(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Both modalities' vectors (N, D) on the first two principal axes of them all, and the axes' shares of variance."""
+    sizes = [len(v) for v in vectors]
+    x = np.concatenate(vectors).astype(np.float64)
+    u, s, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    share = s[:2] ** 2 / max((s**2).sum(), 1e-30)
+    return np.split(u[:, :2] * s[:2], np.cumsum(sizes)[:-1]), share
 
 
 # ---- what the orthogonality term does -------------------------------------------------------------------------------
 
 
-def shrunk(images: Any, rows: np.ndarray, side: int = 8) -> np.ndarray:
-    """Images (N, H, W, C) as vectors (N, side · side · C): means over squares."""
-    x = np.asarray(images[rows], dtype=np.float32)
-    n, h, w, c = x.shape
-    return x.reshape(n, side, h // side, side, w // side, c).mean(axis=(2, 4)).reshape(n, -1)
+def orthogonality_experiment(
+    config: CmirnetSettings, x: np.ndarray, labels: np.ndarray, epochs: int
+) -> OrthogonalityFigure:
+    """A small dense network learns the vectors x (N, D) twice: without the orthogonality term of eq. 1, and with it."""
+    weights = {"without the orthogonality term": 0.0, "with it": 1.0}
+    grams = {name: learn_gram(config, x, labels, weight, epochs) for name, weight in weights.items()}
+    return OrthogonalityFigure(grams, {name: mean_off_diagonal(g) for name, g in grams.items()})
 
 
-def gram(config: Config, x: np.ndarray, labels: np.ndarray, weight: float, epochs: int) -> np.ndarray:
+def learn_gram(config: CmirnetSettings, x: np.ndarray, labels: np.ndarray, weight: float, epochs: int) -> np.ndarray:
     """ZᵀZ/N (d, d) of a small dense pretrainer after `epochs` of eq. 1 with this weight of the orthogonality term."""
     config = config.model_copy(
         update={
@@ -121,32 +207,50 @@ def gram(config: Config, x: np.ndarray, labels: np.ndarray, weight: float, epoch
     task = stage1_task(config, "demo/gram", source, rows, rows[:8])
     params, buffers = init_pretrainer(config, "demo/gram", x.shape[1:], int(labels.max()) + 1)
     state = train_epochs(task, new_state(params, buffers))
-    z = forward_all(pretrainer(config, x.shape[1:]), state.params, state.buffers, source, rows).z
+    z = apply_pretrainer(pretrainer(config, x.shape[1:]), state.params, state.buffers, source, rows).z
     return z.T @ z / len(z)
 
 
-# ---- how the label-free objective dies ------------------------------------------------------------------------------
+def mean_off_diagonal(matrix: np.ndarray) -> float:
+    """The mean size of the entries beside the diagonal, in units of the diagonal's mean."""
+    d = len(matrix)
+    sum_beside = np.abs(matrix).sum() - np.abs(np.diag(matrix)).sum()
+    return float(sum_beside / (d * (d - 1)) / max(np.diag(matrix).mean(), 1e-12))
 
 
-class Fate(NamedTuple):
-    """The norm of V over the epochs, the first before training, and what the space is worth at the end."""
+def shrink_images(images: Any, rows: np.ndarray, side: int = 8) -> np.ndarray:
+    """These rows of images (N, H, W, C) as vectors (n, side · side · C): means over squares."""
+    x = np.asarray(images[rows], dtype=np.float32)
+    n, h, w, c = x.shape
+    return x.reshape(n, side, h // side, side, w // side, c).mean(axis=(2, 4)).reshape(n, -1)
+
+
+# ---- how the label-free objective collapses -------------------------------------------------------------------------
+
+
+def collapse_experiment(run: Run, z: Mapping[str, np.ndarray], epochs: int) -> CollapseFigure:
+    """Stage 2 of a run again, with linear encoders: without labels at α = 0 and at α = 1, and with all of eq. 6."""
+    weights = run.config.weights
+    label_free = weights.model_copy(update=LABEL_FREE)
+    ends = {
+        "without labels, α = 0": train_stage2_again(run, z, label_free, 0.0, epochs),
+        "without labels, α = 1": train_stage2_again(run, z, label_free, 1.0, epochs),
+        "full objective": train_stage2_again(run, z, weights, 1.0, epochs),
+    }
+    norms = {name: end.norms for name, end in ends.items()}
+    return CollapseFigure(norms, {name: end.map for name, end in ends.items()}, next(iter(ends.values())).chance)
+
+
+class Stage2End(NamedTuple):
+    """The mean norm of V after each epoch, the first before training, and how well the space ranks at the end."""
 
     norms: list[float]
     map: float
     chance: float
 
 
-def fates(part: Part, epochs: int) -> dict[str, Fate]:
-    """Stage 2 of a run again, with linear encoders: without labels at α = 0 and α = 1, and with the full objective."""
-    own = part.run.config.weights
-    free = own.model_copy(update=LABEL_FREE)
-    cases = {"without labels, α = 0": (free, 0.0), "without labels, α = 1": (free, 1.0), "full objective": (own, 1.0)}
-    return {name: fate(part, weights, alpha, epochs) for name, (weights, alpha) in cases.items()}
-
-
-def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
-    """One of these runs, over the features that stage 1 has learned."""
-    run, e = part.run, part.run.embeddings
+def train_stage2_again(run: Run, z: Mapping[str, np.ndarray], weights: Any, alpha: float, epochs: int) -> Stage2End:
+    """Stage 2 with these weights of eq. 6 and this α, over the features z that stage 1 of `run` has learned."""
     config = run.config.model_copy(
         update={
             **{"weights": weights, "alpha": alpha, "alpha_reading": "norm", "latent_dropout": "none"},
@@ -156,118 +260,23 @@ def fate(part: Part, weights: Any, alpha: float, epochs: int) -> Fate:
             ),
         }
     )
-    train, test = e.parts["train"], e.parts["test"]
-    sources = tuple(
-        Source(z, m.labels, "features", fit_normaliser(z, rows, "scale"))
-        for z, m, rows in zip(part.z, e.modalities, train, strict=True)
-    )
-    shapes, labels = tuple(z.shape[1:] for z in part.z), tuple(m.labels for m in e.modalities)
-    network = stage2_network(config, shapes, labels)
-    pairs = np.stack(train, axis=1)  # of scenes, pair k is sample k of both
-    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), e.parts["validation"])
-    state = new_state(*init_stage2(config, network, shapes, len(e.label_names)))
+    train, test = run.parts.train, run.parts.test
+    labels = {m: modality.labels for m, modality in run.dataset.modalities.items()}
+    sources = {m: Source(z_m, labels[m], "features", fit_normaliser(z_m, train[m], "scale")) for m, z_m in z.items()}
+    shapes = {m: z_m.shape[1:] for m, z_m in z.items()}
+    network = latent_settings(config, shapes, labels)
+    pairs = np.stack([train["a"], train["b"]], axis=1)  # of scenes, pair k is sample k of both
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), run.parts.validation)
+    state = new_state(*init_stage2(config, network, shapes, len(run.dataset.label_names)))
 
     def space(params):
-        return [embed(network, params, {}, i, s, test[i]) for i, s in enumerate(sources)]
+        return {m: embed(network, params, {}, m, source, test[m]) for m, source in sources.items()}
 
-    def norm(params):
-        return float(np.mean([np.sqrt((v * v).sum(axis=1)).mean() for v in space(params)]))
+    def mean_norm(params):
+        return float(np.mean([np.sqrt((v * v).sum(axis=1)).mean() for v in space(params).values()]))
 
-    norms = [norm(state.params)]
-    state = train_epochs(task, state, on_epoch=lambda now, _: norms.append(norm(now.params)))
-    v, y = space(state.params), [labels[i][test[i]] for i in (0, 1)]
-    found = evaluate_direction(v[0], y[0], v[1], y[1])
-    return Fate(norms, found["map"], found["chance"])
-
-
-# ---- the page -------------------------------------------------------------------------------------------------------
-
-
-def page(parts: Mapping[str, Part], grams: Mapping[str, np.ndarray], lives: Mapping[str, Fate], seconds: float) -> str:
-    """The page as text: one self-contained file."""
-    scenarios = [section(part) for part in parts.values()]
-    return (
-        environment()
-        .get_template("demo.html")
-        .render(
-            title="CMIR-NET: one search across sensors and senses",
-            scenarios=scenarios,
-            parts={name: part.result for name, part in parts.items()},
-            voices={p: len(voices(parts["image-speech"].run, p)) for p in runs.PARTS},
-            gram=plots.gram(grams),
-            off_diagonal={name: off_diagonal(g) for name, g in grams.items()},
-            fates=lives,
-            norms=plots.norms({name: found.norms for name, found in lives.items()}),
-            seconds=seconds,
-        )
-    )
-
-
-def section(part: Part) -> dict[str, Any]:
-    """What the page shows of one scenario."""
-    run, e = part.run, part.run.embeddings
-    names, (a, b) = direction_names(run), (m.name for m in e.modalities)
-    stages, titles = stage_lines(run), {"stage1.a": f"stage 1, {a}", "stage1.b": f"stage 1, {b}", "stage2": "stage 2"}
-    test = e.parts["test"]
-    scaled = [z[rows] / max(float(np.sqrt((z[rows] ** 2).mean())), 1e-12) for z, rows in zip(part.z, test, strict=True)]
-    colours = shown_classes([m.labels[rows] for m, rows in zip(e.modalities, test, strict=True)])
-    spaces = {"before: features Z": scaled, "after: shared space V": [v[r] for v, r in zip(e.v, test, strict=True)]}
-    shown = [e.label_names[c] for c in colours.classes]
-    return {
-        "scenario": run.config.scenario,
-        "result": part.result,
-        "names": {"a": a, "b": b},
-        "directions": names,
-        "galleries": cards(search.galleries(run, count=4), e.modalities),
-        "curves": {titles[s]: plots.losses(lines, loss_weights(run)) for s, lines in stages.items()},
-        "spaces": plots.spaces(
-            {k: [project(v)[0], project(v)[1]] for k, v in spaces.items()}, colours.of, shown, (a, b)
-        ),
-        "all_shown": len(shown) == len(e.label_names),
-        "shown": shown,
-    }
-
-
-def voices(run: runs.Run, part: str) -> np.ndarray:
-    """The voices of one part's recordings."""
-    return np.unique(np.asarray(run.embeddings.modalities[1].groups)[run.embeddings.parts[part][1]])
-
-
-class Colours(NamedTuple):
-    """Classes that get a colour, and for each sample of both modalities the number of its class among them, or −1."""
-
-    classes: list[int]
-    of: list[np.ndarray]
-
-
-def shown_classes(labels: Sequence[np.ndarray]) -> Colours:
-    """All classes of integer labels. Of multi-hot ones `SHOWN` labels, rare ones first, that seldom stand together; a
-    sample with none or several of them gets no colour."""
-    first = labels[0]
-    if first.ndim == 1:
-        return Colours(np.unique(np.concatenate(labels)).tolist(), [np.asarray(y) for y in labels])
-    count = first.sum(axis=0)
-    chosen: list[int] = []
-    for c in sorted(np.flatnonzero(count >= 3), key=lambda c: count[c]):
-        alone = ~first[first[:, c] > 0][:, chosen].any(axis=1)
-        if len(chosen) < SHOWN and alone.mean() > 0.6:
-            chosen.append(int(c))
-    hot = [y if y.ndim == 2 else y[:, None] == np.arange(first.shape[1]) for y in labels]
-    of = [np.where(y[:, chosen].sum(axis=1) == 1, y[:, chosen].argmax(axis=1), -1) for y in hot]
-    return Colours(chosen, of)
-
-
-def project(vectors: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Two modalities' vectors (N, D) on the first two principal axes of them all, and the axes' shares of variance."""
-    sizes = [len(v) for v in vectors]
-    x = np.concatenate(vectors).astype(np.float64)
-    u, s, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
-    share = s[:2] ** 2 / max((s**2).sum(), 1e-30)
-    return np.split(u[:, :2] * s[:2], np.cumsum(sizes)[:-1]), share
-
-
-def off_diagonal(matrix: np.ndarray) -> float:
-    """The mean size of the entries beside the diagonal, the diagonal's mean being 1."""
-    d = len(matrix)
-    beside = np.abs(matrix).sum() - np.abs(np.diag(matrix)).sum()
-    return float(beside / (d * (d - 1)) / max(np.diag(matrix).mean(), 1e-12))
+    norms = [mean_norm(state.params)]
+    state = train_epochs(task, state, on_epoch=lambda now, _: norms.append(mean_norm(now.params)))
+    v, y = space(state.params), {m: labels[m][test[m]] for m in labels}
+    metrics = evaluate_direction(v["a"], y["a"], v["b"], y["b"])
+    return Stage2End(norms, metrics["map"], metrics["chance"])

@@ -1,13 +1,13 @@
 """What this machine has."""
 
-import os
 import platform
 from pathlib import Path
 
-from .backend import GPUUnavailable, describe, library
-from .data.locate import find
+from .backend import GPUUnavailable, describe_gpu, library
+from .data.locate import find_file
 from .errors import InputError
 from .packages import installed
+from .parallel import cores
 
 PACKAGES = (
     "cmir-ref",
@@ -36,18 +36,18 @@ def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
     packages = {"Python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
     machine = {
         "system": platform.platform(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(cores()),
     }
     for pool in threadpool_info():
         machine[pool.get("internal_api", pool["user_api"])] = f"{pool.get('version')}, {pool['num_threads']} threads"
     try:
-        gpu = describe(library("cuda"))
+        gpu = describe_gpu(library("cuda"))
     except GPUUnavailable as error:
         gpu = {"cuda": str(error).removeprefix("device cuda: ")}
-    found = {}
+    data_sets = {}
     for name, files in DATA_SETS.items():
         try:
-            found[name] = ", ".join(str(find(root, file)) for file in files)
+            data_sets[name] = ", ".join(str(find_file(root, file)) for file in files)
         except InputError as error:
-            found[name] = f"not found: {error}"
-    return {"packages": packages, "machine": machine, "gpu": gpu, "data": found}
+            data_sets[name] = f"not found: {error}"
+    return {"packages": packages, "machine": machine, "gpu": gpu, "data": data_sets}

@@ -1,69 +1,47 @@
-"""The map from the paper's equations to this code and its checks. README's table is made from it."""
+"""The map from the papers' equations to this code, its checks and its lessons: `equations.toml`, read once.
 
+`python -m cmir_ref.equations` prints README's tables.
+"""
+
+import tomllib
+from importlib.resources import files
 from typing import NamedTuple
 
 
 class Equation(NamedTuple):
-    """One row of the map."""
+    """One row of `equations.toml`, which says what each field is."""
 
-    number: str  # of the paper
+    paper: str
+    number: str
+    symbol: str
     name: str
     formula: str
-    function: str  # dotted path below cmir_ref
-    check: str  # a name that `cmir-ref gradcheck` knows
-    lesson: str  # derives it, under a heading that ends in (eq. N)
+    function: str
+    check: str
+    lesson: str
 
 
-EQUATIONS = (
-    Equation(
-        "1",
-        "pretraining",
-        "CE + ‖ZᵀZ − I‖²_F",
-        "cmirnet.eq1_pretraining.pretraining_loss",
-        "eq1",
-        "06_soft_orthogonality",
-    ),
-    Equation("2", "alignment", "‖V_a − V_b‖²_F", "cmirnet.eq2_alignment.alignment", "eq2", "07_shared_space"),
-    Equation(
-        "3", "classification", "CE(V_ab w_c, Y)", "cmirnet.eq3_classification.classification", "eq3", "07_shared_space"
-    ),
-    Equation(
-        "4", "feature norm", "‖V_a‖²_F + ‖V_b‖²_F", "cmirnet.eq4_feature_norm.feature_norm", "eq4", "07_shared_space"
-    ),
-    Equation(
-        "5",
-        "reconstruction",
-        "‖D_ab(V_a) − Z_b‖²_F + ‖D_ba(V_b) − Z_a‖²_F",
-        "cmirnet.eq5_reconstruction.reconstruction",
-        "eq5",
-        "07_shared_space",
-    ),
-    Equation("6", "total", "λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R", "cmirnet.eq6_total.total", "eq6", "09_training"),
-    Equation(
-        "7",
-        "α-regulariser",
-        "‖w_a − α‖²_F + ‖w_b − α‖²_F",
-        "cmirnet.eq7_regulariser.regulariser",
-        "eq7",
-        "08_why_alpha",
-    ),
-    Equation(
-        "8",
-        "Algorithm 1's objective",
-        "eq. 6 without R (weights.regulariser = 0), through the latent network",
-        "cmirnet.objective.objective",
-        "objective",
-        "09_training",
-    ),
+EQUATIONS = tuple(
+    Equation(**row)
+    for row in tomllib.loads((files(__package__) / "equations.toml").read_text(encoding="utf-8"))["equation"]
 )
 
 
-def markdown() -> str:
-    """The map as a Markdown table."""
-    rows = ["| eq. | what | formula | file | check | lesson |", "|---|---|---|---|---|---|"]
+def equation_table(paper: str) -> str:
+    """The rows of one paper as a Markdown table; links are relative to the root of the repository."""
+    lines = ["| eq. | what | formula | function, and its gradient beside it | check | lesson |", "|---" * 6 + "|"]
     for e in EQUATIONS:
-        module, _, name = e.function.rpartition(".")
-        path = "cmir_ref/" + module.replace(".", "/") + ".py"
-        check, lesson = f"`cmir-ref gradcheck {e.check}`", f"[{e.lesson[:2]}](lessons/{e.lesson}.ipynb)"
-        rows.append(f"| {e.number} | {e.name} | {e.formula} | [`{name}`]({path}) | {check} | {lesson} |")
-    return "\n".join(rows)
+        if e.paper == paper:
+            module, _, function = e.function.rpartition(".")
+            file, _, test = e.check.partition("::")
+            function = f"[`{function}`](cmir_ref/{module.replace('.', '/')}.py)"
+            check = f"[test]({file})" if test else f"`{e.check}`"
+            lesson = f"[{e.lesson[:2]}](lessons/{e.lesson}.ipynb)"
+            name = f"{e.name}, {e.symbol}" if e.symbol else e.name
+            lines.append(f"| {' | '.join((e.number, name, e.formula, function, check, lesson))} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    for paper in dict.fromkeys(e.paper for e in EQUATIONS):
+        print(f"<!-- equations {paper} -->\n{equation_table(paper)}\n<!-- /equations {paper} -->")

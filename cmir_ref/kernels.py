@@ -1,7 +1,7 @@
-"""CuPy kernels of what is done element by element, each with its plain NumPy twin beside it.
+"""CuPy kernels for what is done to each element by itself.
 
-A kernel is one launch and one pass over memory where the plain text is one of each for every operator. The pairs have
-one signature; a twin is what defines its kernel, and what tests compare with both the kernel and the textbook.
+A kernel is one launch and one pass over memory where an expression is one of each for every operator. What a kernel has
+to compute stands in its function's docstring, and `tests/test_kernels.py` compares it with that expression.
 """
 
 from functools import cache
@@ -10,8 +10,8 @@ from typing import NamedTuple
 from .backend import Array, get_xp
 
 
-class Source(NamedTuple):
-    """An element-wise kernel as CuPy takes it: C++ for one element, T the arrays' dtype."""
+class KernelText(NamedTuple):
+    """An element-wise kernel as CuPy takes it: C++ for one element, T is the dtype of the arrays."""
 
     inputs: str
     outputs: str
@@ -19,7 +19,7 @@ class Source(NamedTuple):
 
 
 KERNELS = {
-    "adam_step": Source(
+    "adam_step": KernelText(
         "T g, T decay, T lr, T rate, T epsilon, T share_m, T share_v",
         "T theta, T m, T v",
         """
@@ -29,13 +29,13 @@ KERNELS = {
         theta -= rate * (m / (sqrt(v) + epsilon));
         """,
     ),
-    "activate": Source("T x, T slope", "T a", "a = x > 0 ? x : slope * x;"),
-    "normalise": Source(
+    "leaky_relu": KernelText("T x, T slope", "T a", "a = x > 0 ? x : slope * x;"),
+    "act_norm": KernelText(
         "T x, T mean, T factor, T beta, T slope",
         "T y",
         "y = ((x > 0 ? x : slope * x) - mean) * factor + beta;",
     ),
-    "spread": Source(
+    "act_norm_backward": KernelText(
         "T dy, T x, T mean, T factor, T along, T shift, T slope",
         "T dx",
         """
@@ -47,58 +47,36 @@ KERNELS = {
 
 
 @cache
-def compiled(name: str):
+def compile_kernel(name: str):
     """The kernel `name`; CuPy is imported, and the compiler asked, at its first call."""
     import cupy
 
     return cupy.ElementwiseKernel(*KERNELS[name], f"cmir_{name}")
 
 
-def take(*arrays: Array) -> bool:
-    """Whether the kernels compute with `arrays`: CuPy's, real, of one dtype."""
+def supported(*arrays: Array) -> bool:
+    """Whether the kernels compute with `arrays`: they are CuPy's, real, and of one dtype."""
     on_a_gpu = get_xp(*arrays).__name__ == "cupy"
     return on_a_gpu and arrays[0].dtype.char in "fd" and len({array.dtype for array in arrays}) == 1
 
 
-def adam_step(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
-    """One step of Adam on CuPy arrays, in place; `decay` is an array or a number."""
-    compiled("adam_step")(g, decay, lr, rate, epsilon, share_m, share_v, theta, m, v)
+def adam_step_kernel(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
+    """`training.adam.adam_step`, in place; `decay` is an array or a number."""
+    compile_kernel("adam_step")(g, decay, lr, rate, epsilon, share_m, share_v, theta, m, v)
 
 
-def adam_step_plain(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
-    """The same by operators, on NumPy's arrays as on any."""
-    theta -= lr * (decay * theta)
-    m += share_m * (g - m)
-    v += share_v * (g * g - v)
-    theta -= rate * (m / (get_xp(v).sqrt(v) + epsilon))
-
-
-def activate(x: Array, slope: float) -> Array:
+def leaky_relu_kernel(x: Array, slope: float) -> Array:
     """a = leaky_relu(x)."""
-    return compiled("activate")(x, slope)
+    return compile_kernel("leaky_relu")(x, slope)
 
 
-def activate_plain(x: Array, slope: float) -> Array:
-    """The same by operators."""
-    return get_xp(x).where(x > 0, x, slope * x)
-
-
-def normalise(x: Array, mean: Array, factor: Array, beta: Array, slope: float) -> Array:
+def act_norm_kernel(x: Array, mean: Array, factor: Array, beta: Array, slope: float) -> Array:
     """y = (leaky_relu(x) − μ) factor + β, channel by channel (the last axis): what follows the statistics."""
-    return compiled("normalise")(x, mean, factor, beta, slope)
+    return compile_kernel("act_norm")(x, mean, factor, beta, slope)
 
 
-def normalise_plain(x: Array, mean: Array, factor: Array, beta: Array, slope: float) -> Array:
-    """The same by operators."""
-    return (activate_plain(x, slope) - mean) * factor + beta
-
-
-def spread(dy: Array, x: Array, mean: Array, factor: Array, along: Array, shift: Array, slope: float) -> Array:
+def act_norm_backward_kernel(
+    dy: Array, x: Array, mean: Array, factor: Array, along: Array, shift: Array, slope: float
+) -> Array:
     """dx = leaky_relu'(x) factor (dy − shift − (leaky_relu(x) − μ) along): what follows the sums of the backward."""
-    return compiled("spread")(dy, x, mean, factor, along, shift, slope)
-
-
-def spread_plain(dy: Array, x: Array, mean: Array, factor: Array, along: Array, shift: Array, slope: float) -> Array:
-    """The same by operators."""
-    through = dy - shift - (activate_plain(x, slope) - mean) * along
-    return get_xp(x).where(x > 0, factor, slope * factor) * through
+    return compile_kernel("act_norm_backward")(dy, x, mean, factor, along, shift, slope)

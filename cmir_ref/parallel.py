@@ -1,12 +1,15 @@
-"""Work on blocks of samples, in as many threads as there are cores, with single-threaded BLAS inside each."""
+"""Work shared out: blocks of samples over the threads of this process, and what a worker process does first."""
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from multiprocessing import parent_process
+from threading import Thread
 
-SAMPLES = 8  # in a block at most: few hand-offs between threads, and still enough blocks to share out
-BLOCKS = 4  # at least, where there are as many samples
+MOST_SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
+LEAST_BLOCKS = 4  # where there are as many samples
 
 
 def cores() -> int:
@@ -29,25 +32,30 @@ def _blas():
 def single_threaded_blas():
     """A context in which each product runs in the thread that asks for it.
 
-    The products of a step are small or already shared out; waking BLAS' own threads for them costs more than it gives.
+    The products of a step are small or already shared out; waking the threads of BLAS for them costs more than it
+    gives.
     """
     return _blas().limit(limits=1, user_api="blas")
 
 
-def blocks(samples: int, size: int | None = None) -> list[slice]:
-    """Samples 0 … samples − 1 in blocks of `size`; by default of what their number suggests, not that of the cores."""
-    size = size or max(min(samples // BLOCKS, SAMPLES), 1)
+def sample_blocks(samples: int, size: int | None = None) -> list[slice]:
+    """Samples 0 … samples − 1 in blocks of `size`.
+
+    The size that is used by default depends on the number of samples alone, not on that of the cores.
+    """
+    size = size or max(min(samples // LEAST_BLOCKS, MOST_SAMPLES), 1)
     return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
 
 
-def each(work: Callable, parts: list) -> list:
+def map_threads(work: Callable, parts: list) -> list:
     """[work(part) for part in parts], in this thread and as many others as there are more cores.
 
-    Results come in the order of the parts: sums over them do not depend on the number of threads.
+    Results come in the order of the parts: sums over them do not depend on the number of threads. After an error no
+    other part is begun, and the error is raised here.
     """
     results, numbers = [None] * len(parts), iter(range(len(parts)))  # that threads share: next() is one step for them
 
-    def some():
+    def take_turns():
         try:
             for i in numbers:
                 results[i] = work(parts[i])
@@ -57,16 +65,23 @@ def each(work: Callable, parts: list) -> list:
             raise
 
     with single_threaded_blas():
-        helpers = [_pool().submit(some) for _ in range(min(cores(), len(parts)) - 1)]
+        helpers = [_pool().submit(take_turns) for _ in range(min(cores(), len(parts)) - 1)]
         try:
-            some()
+            take_turns()
         finally:
             wait(helper for helper in helpers if not helper.cancel())
         for helper in helpers:
-            helper.cancelled() or helper.result()
+            if not helper.cancelled():
+                helper.result()  # raises what went wrong there
     return results
 
 
-def each_block(work: Callable, samples: int, size: int | None = None) -> list:
-    """[work(block) for block in blocks(samples, size)], in threads."""
-    return each(work, blocks(samples, size))
+def map_blocks(work: Callable, samples: int, size: int | None = None) -> list:
+    """[work(block) for block in sample_blocks(samples, size)], in threads."""
+    return map_threads(work, sample_blocks(samples, size))
+
+
+def begin_worker() -> None:
+    """The first call in a worker process: from then on it ends without a word when interrupted, and with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()

@@ -1,9 +1,8 @@
-"""Named parameters as views into one flat array; initialisers; saving and loading.
+"""Named parameters as views into one flat array; their names, their first values, and their files.
 
 An optimiser works on `flat` in a handful of calls; a network reads `params["encoder_a.1.w"]`.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from .backend import Array, get_xp, to_host
 from .errors import InputError
+from .files import write_whole
 
 
 class Params(Mapping[str, Array]):
@@ -43,32 +43,58 @@ def flatten(grads: Mapping[str, Array], params: Params) -> Array:
     return get_xp(params.flat).concatenate([grads[name].ravel() for name in params])
 
 
-def he(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype="float32") -> np.ndarray:
-    """Normal with variance 2/fan_in, which keeps the variance of activations through ReLU layers (He et al. 2015)."""
-    return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
+def below(prefix: str, arrays: Mapping[str, Array], separator: str = ".") -> dict[str, Array]:
+    """The arrays whose names begin with `prefix` and the separator, named without both."""
+    start = prefix + separator
+    return {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
 
 
-def zeros(rng: np.random.Generator, shape: tuple[int, ...], like: str = "zero", dtype="float32") -> np.ndarray:
-    """A bias: zeros, or for `like` "xavier" uniform in ±√(3/n), as the released code draws its biases."""
-    if like == "xavier":
-        limit = np.sqrt(3 / shape[0])  # Glorot's √(6/(fan_in + fan_out)), which TensorFlow takes as n + n in 1-D
-        return rng.uniform(-limit, limit, shape).astype(dtype)
-    return np.zeros(shape, dtype=dtype)
+def add_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays named with `prefix` and a dot before their names."""
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
-def save(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes safetensors to a temporary name, flushed, then renamed: whatever happens, `path` is whole."""
+def he(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+    """Weights, normal with variance 2/fan_in: it keeps the variance of activations through ReLU layers.
+
+    Source: He et al. 2015.
+    """
+    return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype("float32")
+
+
+def bias(rng: np.random.Generator, size: int, init: str = "zero") -> np.ndarray:
+    """A bias (n,): zeros, or for `init` "xavier" uniform in ±√(3/n), as the released code draws its biases."""
+    if init == "xavier":
+        limit = np.sqrt(3 / size)  # Glorot's √(6/(fan_in + fan_out)), which TensorFlow takes as n + n in 1-D
+        return rng.uniform(-limit, limit, size).astype("float32")
+    return constant(0, size)
+
+
+def constant(value: float, size: int) -> np.ndarray:
+    """n equal numbers (n,)."""
+    return np.full(size, value, dtype="float32")
+
+
+def dense(
+    shapes: Mapping[str, tuple[int, int]], rng: np.random.Generator, bias_init: str = "zero"
+) -> dict[str, np.ndarray]:
+    """Weights `name.w` (C, D) by `he` and biases `name.b` (D,) of fully connected layers of these shapes."""
+    params = {}
+    for name, (c, d) in shapes.items():
+        params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
+        params[f"{name}.b"] = bias(rng, d, bias_init)
+    return params
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes `tensors` and `metadata` as a safetensors file, whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
-    temporary = Path(path).with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        file.write(to_bytes({k: np.ascontiguousarray(to_host(v)) for k, v in tensors.items()}, dict(metadata or {})))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    arrays = {name: np.ascontiguousarray(to_host(tensor)) for name, tensor in tensors.items()}
+    write_whole(path, to_bytes(arrays, dict(metadata or {})))
 
 
-def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a safetensors file; raises `InputError` where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmir_ref.cmirnet import Readings, Weights
-from cmir_ref.cmirnet.latent import Latent, encode, init_latent
+from cmir_ref.cmirnet.latent import Latent, encoder, init_latent
 from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.params import Params, flatten
 from cmir_ref.retrieval import average_precision, collapse, evaluate_direction
@@ -364,7 +364,7 @@ def trained(weights, alpha, reading="norm", activation="relu", depth=3, seeds=(0
         m, v = np.zeros_like(params.flat), np.zeros_like(params.flat)
         for t in range(1, steps + 1):
             adam(params.flat, flatten(evaluate(p, params)[1], params), m, v, t, 0.005)
-        v_a, v_b = (encode(params, name, x[90:], arch=arch)[0] for name, x in zip("ab", z, strict=True))
+        v_a, v_b = (encoder(params, name, x[90:], arch=arch)[0] for name, x in zip("ab", z, strict=True))
         both = [evaluate_direction(one, y[90:], other, y[90:]) for one, other in ((v_a, v_b), (v_b, v_a))]
         at = collapse(v_a, v_b)
         found.append((np.mean([d["map"] for d in both]), max(at["scale_a"], at["scale_b"]), both[0]["chance"]))
@@ -570,12 +570,13 @@ def minus(value, digits) -> str:
 
 
 def table() -> str:
-    """The claims as Markdown; a test without a file is one of test_alpha.py."""
-    lines = ["| claim | reading | verdict | measured | tests |", "|---|---|---|---|---|"]
-    for *cells, tests in claims():
+    """The claims as a Markdown table, and under it the tests of each row; one without a file is in test_alpha.py."""
+    lines, shown = ["| | claim | reading | verdict | measured |", "|---|---|---|---|---|"], ["Tests, by row:", ""]
+    for number, (*cells, tests) in enumerate(claims(), start=1):
         ids = [name if "::" in name else f"tests/test_alpha.py::{name}" for name in tests.split()]
-        lines.append("| " + " | ".join([*cells, "<br>".join(f"`{one}`" for one in ids)]) + " |")
-    return "\n".join(lines)
+        lines.append(f"| {number} | {' | '.join(cells)} |")
+        shown.append("\n   ".join([f"{number}. `{ids[0]}`", *(f"`{one}`" for one in ids[1:])]))
+    return "\n".join([*lines, "", *shown])
 
 
 def draw(path) -> None:

@@ -46,17 +46,17 @@ def max_pool(x, factor):
     return F.max_pool2d(x.permute(0, 3, 1, 2), factor).permute(0, 2, 3, 1)
 
 
-def batch_norm(x, gamma, beta, mean, var, form):
-    """TensorFlow's ε = 1e-3, so that the frozen form is γx/√1.001 + β."""
+def batch_norm(x, gamma, beta, mean, var, mode):
+    """TensorFlow's ε = 1e-3, so that the frozen mode is γx/√1.001 + β."""
     columns = x.reshape(-1, x.shape[-1])
-    if form == "frozen":
+    if mode == "frozen":
         mean, var = torch.zeros_like(gamma), torch.ones_like(gamma)
-    given = (None, None) if form == "train" else (mean, var)
-    return F.batch_norm(columns, *given, gamma, beta, training=form == "train", eps=1e-3).reshape(x.shape)
+    given = (None, None) if mode == "train" else (mean, var)
+    return F.batch_norm(columns, *given, gamma, beta, training=mode == "train", eps=1e-3).reshape(x.shape)
 
 
-def act_norm(x, gamma, beta, mean, var, form, slope=0.01):
-    return batch_norm(F.leaky_relu(x, slope), gamma, beta, mean, var, form)
+def act_norm(x, gamma, beta, mean, var, mode, slope=0.01):
+    return batch_norm(F.leaky_relu(x, slope), gamma, beta, mean, var, mode)
 
 
 def dropout(x, mask, rate):
@@ -85,8 +85,8 @@ def cross_entropy(kind):
     return twin
 
 
-def frobenius(x, norm="squared", reduction="sum"):
-    value = x.square().sum() if norm == "squared" else torch.linalg.norm(x)
+def frobenius(x, squared=True, reduction="sum"):
+    value = x.square().sum() if squared else torch.linalg.norm(x)
     return value / len(x) if reduction == "mean" else value
 
 
@@ -106,8 +106,8 @@ def eq1(logits, z, y, kind, weight=1.0, target="identity", scaled=False):
     return terms["ce"] + weight * terms.get("orthogonality", 0), terms
 
 
-def eq2(v_a, v_b, norm, reduction):
-    return frobenius(v_a - v_b, norm, reduction)
+def eq2(v_a, v_b, squared, reduction):
+    return frobenius(v_a - v_b, squared, reduction)
 
 
 def eq3(u_a, u_b, y_a, y_b, classifier, kinds):
@@ -123,26 +123,27 @@ def eq4(v_a, v_b, reduction):
     return frobenius(v_a, reduction=reduction) + frobenius(v_b, reduction=reduction)
 
 
-def eq5(from_a, from_b, z_a, z_b, target, norm, reduction):
+def eq5(from_a, from_b, z_a, z_b, target, squared, reduction):
     if target == "cross":
         z_a, z_b = z_b, z_a
-    return frobenius(from_a - z_a, norm, reduction) + frobenius(from_b - z_b, norm, reduction)
+    return frobenius(from_a - z_a, squared, reduction) + frobenius(from_b - z_b, squared, reduction)
 
 
-def eq6(out, z, y, regularised, heads, weights, readings):
-    """λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R + decay of the heads; with its terms, those of weight 0 left out."""
+def eq6(out, z, y, regularised, decayed, weights, readings):
+    """λ₁L₂ + λ₂L₃ + λ₃L₄ + λ₄L₅ + λ₅R + the decay; with its terms, those of weight 0 left out."""
     r, (v_a, v_b, u_a, u_b, from_a, from_b) = readings, out
+    squared = r.frobenius == "squared"
     targets = z if r.target_gradient == "flow" else tuple(z_m.detach() for z_m in z)
     terms = {
-        "alignment": (weights.alignment, eq2(v_a, v_b, r.frobenius, r.reduction)),
+        "alignment": (weights.alignment, eq2(v_a, v_b, squared, r.reduction)),
         "classification": (weights.classification, eq3(u_a, u_b, *y, r.classifier, r.label_losses)),
         "feature_norm": (weights.feature_norm, eq4(v_a, v_b, r.reduction)),
         "reconstruction": (
             weights.reconstruction,
-            eq5(from_a, from_b, *targets, r.decoder_target, r.frobenius, r.reduction),
+            eq5(from_a, from_b, *targets, r.decoder_target, squared, r.reduction),
         ),
         "regulariser": (weights.regulariser, sum(eq7(w, r.alpha, r.alpha_reading) for w in regularised)),
-        "head_decay": (r.head_decay, sum(w.square().sum() for w in heads)),
+        "head_decay": (r.head_decay, sum(w.square().sum() for w in decayed)),
     }
     terms = {name: pair for name, pair in terms.items() if pair[0]}
     return sum(weight * value for weight, value in terms.values()), {name: value for name, (_, value) in terms.items()}
@@ -201,24 +202,24 @@ def head(p, h, mask, rate):
     return layer(p, "classifier", z if mask is None else dropout(z, mask, rate)), z, s
 
 
+def conv_block(x, w, b, gamma, beta, mean, var, pool, order, mode, slope):
+    step = {
+        "conv": lambda x: conv(x, w, b),
+        "pool": lambda x: max_pool(x, pool),
+        "act": lambda x: F.leaky_relu(x, slope),
+        "norm": lambda x: batch_norm(x, gamma, beta, mean, var, mode),
+    }
+    for name in order.split("-"):
+        x = step[name](x)
+    return x
+
+
 def conv_pretrainer(p, x, arch, mode, buffers, mask):
-    form = "frozen" if arch.batch_norm == "frozen" else mode
+    norm_mode = "frozen" if arch.batch_norm == "frozen" else mode
     for i, factor in enumerate(arch.pools, start=1):
-        step = {
-            "conv": lambda x, i=i: conv(x, p[f"conv.{i}.w"], p[f"conv.{i}.b"]),
-            "pool": lambda x, f=factor: max_pool(x, f),
-            "act": lambda x: F.leaky_relu(x, arch.slope),
-            "norm": lambda x, i=i: batch_norm(
-                x,
-                p[f"norm.{i}.gamma"],
-                p[f"norm.{i}.beta"],
-                buffers.get(f"norm.{i}.mean"),
-                buffers.get(f"norm.{i}.var"),
-                form,
-            ),
-        }
-        for name in arch.block_order.split("-"):
-            x = step[name](x)
+        weights = p[f"conv.{i}.w"], p[f"conv.{i}.b"], p[f"norm.{i}.gamma"], p[f"norm.{i}.beta"]
+        running = buffers.get(f"norm.{i}.mean"), buffers.get(f"norm.{i}.var")
+        x = conv_block(x, *weights, *running, factor, arch.block_order, norm_mode, arch.slope)
     return head(p, x.flatten(1), mask if mode == "train" else None, arch.dropout)
 
 
@@ -316,27 +317,28 @@ TWINS = {
     "ops.conv.conv": lambda s, x: conv(**x),
     "ops.max_pool.max_pool": lambda s, x: max_pool(x["x"], s.factor),
     "ops.fused.conv_max_pool.conv_max_pool": lambda s, x: max_pool(conv(**x), s.factor),
-    "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
-    "ops.fused.act_norm.act_norm": lambda s, x: act_norm(**x, mean=tensor(s.mean), var=tensor(s.var), form=s.form),
+    "ops.batch_norm.batch_norm": lambda s, x: batch_norm(**x, mean=tensor(s.mean), var=tensor(s.var), mode=s.mode),
+    "ops.fused.act_norm.act_norm": lambda s, x: act_norm(**x, mean=tensor(s.mean), var=tensor(s.var), mode=s.mode),
     "ops.fused.conv_act_norm_pool.conv_act_norm_pool": lambda s, x: max_pool(
         act_norm(
-            conv(x["x"], x["w"], x["b"]), x["gamma"], x["beta"], tensor(s.mean), tensor(s.var), s.form, slope=s.slope
+            conv(x["x"], x["w"], x["b"]), x["gamma"], x["beta"], tensor(s.mean), tensor(s.var), s.mode, slope=s.slope
         ),
         s.factor,
     ),
     "ops.dropout.dropout": lambda s, x: dropout(x["x"], tensor(s.mask), s.rate),
     "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
-    "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.norm, s.reduction),
+    "ops.cross_entropy.cross_entropy": lambda s, x: row_losses(x["u"], tensor(s.targets), s.kind).mean(),
+    "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.squared, s.reduction),
     "cmirnet.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
     "cmirnet.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
         **x, y=tensor(s.labels), kind=s.kind, weight=s.weight, target=s.target, scaled=s.scaled
     )[0],
-    "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, norm=s.norm, reduction=s.reduction),
+    "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, squared=s.squared, reduction=s.reduction),
     "cmirnet.eq3_classification.classification": _eq3,
     "cmirnet.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
     "cmirnet.eq5_reconstruction.reconstruction": lambda s, x: eq5(
-        **x, target=s.target, norm=s.norm, reduction=s.reduction
+        **x, target=s.target, squared=s.squared, reduction=s.reduction
     ),
     "cmirnet.eq6_total.total": _eq6,
     "cmirnet.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
@@ -354,6 +356,9 @@ TWINS = {
     "nets.mlp.mlp": lambda s, x: mlp(x, "m", x["x"], s.activation),
     "nets.head.head": lambda s, x: head(x, x["h"], tensor(s.mask), 0.5),
     "nets.feature_pretrainer.feature_pretrainer": lambda s, x: pretrainer(x, x["x"], s.arch, mask=tensor(s.masks["z"])),
+    "nets.conv_block.conv_block": lambda s, x: conv_block(
+        **x, mean=tensor(s.mean), var=tensor(s.var), pool=s.pool, order=s.order, mode=s.mode, slope=s.slope
+    ),
     "nets.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
         x, x["x"], s.arch, s.mode, each(s.buffers), tensor(s.masks["z"])
     ),
@@ -399,22 +404,22 @@ def rate(step: int, steps: int, schedule) -> float:
 def train(run) -> list[dict[str, float]]:
     """The losses of `ten_steps.Trained` again: its parameters and batches, the twins' losses, `torch.optim.AdamW`.
 
-    An alternating update asks for one gradient a group; the step that bias correction counts is the batch's.
+    An alternating update asks for one gradient a turn; the step that bias correction counts is the batch's.
     """
-    schedule, groups = run.task.schedule, run.task.groups
+    schedule, turns = run.task.schedule, run.task.alternating or [("",)]  # every name begins with nothing
     p = {name: tensor(value).clone().requires_grad_() for name, value in run.params.items()}
     decayed = [{"params": [w], "weight_decay": schedule.weight_decay if w.ndim > 1 else 0.0} for w in p.values()]
     adam = torch.optim.AdamW(decayed, betas=(0.9, 0.999), eps=1e-8)
     losses = []
     for asked, batch in enumerate(run.batches):
-        step, group = divmod(asked, len(groups))
+        step, turn = divmod(asked, len(turns))
         loss, terms = stage1_loss(run, p, batch) if run.kind else stage2_loss(run, p, batch)
         losses.append({name: value.item() for name, value in {"loss": loss, **terms}.items()})
         adam.zero_grad()
         loss.backward()
         for own, (name, w) in zip(adam.param_groups, p.items(), strict=True):
-            own["lr"] = rate(step, len(run.batches) // len(groups), schedule)
-            moving = not groups[group] or name.startswith(groups[group])
+            own["lr"] = rate(step, len(run.batches) // len(turns), schedule)
+            moving = name.startswith(turns[turn])
             w.grad = (torch.zeros_like(w) if w.grad is None else w.grad) if moving else None
             if adam.state[w]:
                 adam.state[w]["step"].fill_(step)
@@ -432,4 +437,6 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
-    return end_to_end(p, x, y, n.fronts, masks, **settings)
+    if not n.fronts:
+        return objective(p, x, y, masks=masks, **settings)
+    return end_to_end(p, x, y, [n.fronts.get(m) for m in "ab"], masks, **settings)

@@ -10,8 +10,9 @@ from functools import cache
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
-from cmir_ref.reports.report import render
+from cmir_ref import runs
+from cmir_ref.cmirnet.system import facts
+from cmir_ref.reports.report import render, state_sentence
 
 LABEL_FREE = (
     "weights.alignment=1",
@@ -28,9 +29,13 @@ DEEP = ("encoder_activation=relu", "encoder_depth=3", "stage2.lr=0.03", "stage2.
 def outcome(*changes):
     """(evaluation, page) of a run on features that keeps its last epoch."""
     data = worlds.features(paired=True)
-    run = two_stages.train(worlds.config("stage1.epochs=20", "stage1.lr=0.02", "stage2.keep=last", *changes), data)
+    run = runs.train(worlds.config("stage1.epochs=20", "stage1.lr=0.02", "stage2.keep=last", *changes), data)
     result = runs.evaluate(run)
     return result, render(run, result)
+
+
+def sentence_of(result):
+    return state_sentence(result, {"a": "a", "b": "b"})
 
 
 def chances(result):
@@ -39,7 +44,7 @@ def chances(result):
 
 def assert_page_says(result, page, sentence):
     text = re.sub(r"\s+", " ", page)
-    assert result["verdict"][1:] in text and sentence in text
+    assert sentence_of(result) in text and sentence in text
     assert text.count('<td class="chance">') == 2 * len(result["directions"])
     for m in result["directions"].values():
         assert f'<td class="chance">{m["chance"]:.3f}</td>' in text
@@ -48,18 +53,18 @@ def assert_page_says(result, page, sentence):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_without_labels_alpha_0_ends_in_one_point(seed):
     result, page = outcome(*LABEL_FREE, *DEEP, "alpha=0", f"seed={seed}")
-    assert result["collapsed"] is True and result["scale"] < 1e-6 and result["effective_rank"] == 0
+    assert result["state"] == "collapsed" and result["scale"] < 1e-6 and result["effective_rank"] == 0
     assert max(result["weight_norms"].values()) < 1e-3
-    assert result["verdict"].startswith("collapsed: the encoder weights shrank to zero")
+    assert sentence_of(result).startswith("Collapsed: the encoder weights shrank to zero")
     assert all(found == pytest.approx(chance, abs=1e-12) for found, chance in chances(result).values())
     assert_page_says(result, page, "All items tie: the precisions below are what a random order gives (chance)")
 
 
 def test_so_does_a_linear_encoder_though_what_is_left_can_be_ranked():
     result, page = outcome(*LABEL_FREE, *LINEAR, "alpha=0", "stage2.lr=0.1", "stage2.epochs=400")
-    assert result["collapsed"] is True and 0 < result["scale"] < 1e-8
+    assert result["state"] == "collapsed" and 0 < result["scale"] < 1e-8
     assert max(result["weight_norms"].values()) < 1e-6
-    assert result["verdict"].startswith("collapsed: the encoder weights shrank to zero")
+    assert sentence_of(result).startswith("Collapsed: the encoder weights shrank to zero")
     if any(found != chance for found, chance in chances(result).values()):
         assert_page_says(result, page, "still give an order")
         assert "All items tie" not in page
@@ -67,10 +72,10 @@ def test_so_does_a_linear_encoder_though_what_is_left_can_be_ranked():
 
 def test_at_alpha_1_a_linear_encoder_stays_alive():
     result, page = outcome(*LABEL_FREE, *LINEAR, "alpha=1", "alpha_reading=norm", "stage2.lr=0.03", "stage2.epochs=400")
-    assert result["collapsed"] is False and result["scale"] > 0.05
+    assert result["state"] == "alive" and result["scale"] > 0.05
     assert result["dead_units"] == {"a": 0, "b": 0}
     assert all(norm == pytest.approx(1, abs=0.1) for norm in result["weight_norms"].values())
-    assert result["verdict"].startswith("alive: embeddings spread 0.")
+    assert sentence_of(result).startswith("Alive: embeddings spread 0.")
     assert_page_says(result, page, "Alive: embeddings spread")
     assert "All items tie" not in page and "still give an order" not in page
 
@@ -79,21 +84,22 @@ def test_at_alpha_1_a_linear_encoder_stays_alive():
 def test_at_alpha_1_relu_encoders_die_though_their_weights_live(seed):
     result, page = outcome(*LABEL_FREE, *DEEP, "alpha=1", "alpha_reading=norm", f"seed={seed}")
     assert all(norm == pytest.approx(1, abs=0.02) for norm in result["weight_norms"].values())
-    assert result["collapsed"] is True and result["dead_units"] == {"a": 1, "b": 1}
-    assert result["verdict"] == (
-        "collapsed: every embedding of a and b is the same although the weights live (smallest ‖w‖ = 1); "
-        "100% and 100% of its units never vary"
+    assert result["state"] == "collapsed" and result["dead_units"] == {"a": 1, "b": 1}
+    assert sentence_of(result) == (
+        "Collapsed: every embedding of a and b is the same although the weights live (smallest ‖w‖ = 1); "
+        "100% and 100% of its units never vary."
     )
     assert all(found == pytest.approx(chance, abs=1e-12) for found, chance in chances(result).values())
     assert_page_says(result, page, "All items tie")
 
 
 def test_one_dead_modality_is_half_a_collapse():
-    run = two_stages.train(worlds.config(), worlds.features(n=20))
-    v_a, v_b = run.embeddings.v
-    space = runs.space_of(run._replace(embeddings=run.embeddings._replace(v=(v_a, 0 * v_b))))
-    assert space["collapsed"] is False
-    assert space["verdict"].startswith("half collapsed: every embedding of b is the same although the weights live")
+    run = runs.train(worlds.config(), worlds.features(n=20))
+    dead = {"b": {"v": 0 * run.encoded["b"]["v"]}}
+    space = facts(run._replace(encoded=run.encoded | dead))
+    assert (space["state"], space["one_point"]) == ("half collapsed", ["b"])
+    sentence = sentence_of(space)
+    assert sentence.startswith("Half collapsed: every embedding of b is the same although the weights live")
 
 
 @pytest.mark.parametrize("alpha", ["0", "1"])
@@ -107,8 +113,8 @@ def test_the_full_objective_stays_alive(alpha, activation):
         "weights.alignment=0.1",
     )
     result, page = outcome(*changes, f"alpha={alpha}", f"encoder_activation={activation}")
-    assert result["collapsed"] is False and result["scale"] > 0.05
-    assert result["verdict"].startswith("alive")
+    assert result["state"] == "alive" and result["scale"] > 0.05
+    assert sentence_of(result).startswith("Alive")
     found, chance = chances(result)["a->b"]
     assert found > chance + 0.1
     assert_page_says(result, page, "Alive")

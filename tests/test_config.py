@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cmir_ref.config import Config, load_config, preset_names, to_toml
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import load_config, preset_names, to_toml
 from cmir_ref.errors import InputError
 
 PRESETS = preset_names()
@@ -46,7 +47,7 @@ def test_any_setting_survives_being_written_and_read(text, number, widths):
     config = load_config(
         "image-speech", dataset=text, speech_voice=text, alpha=number, stage1={"hidden": widths, "augment": False}
     )
-    assert Config.model_validate(tomllib.loads(to_toml(config))) == config
+    assert CmirnetSettings.model_validate(tomllib.loads(to_toml(config))) == config
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x00b", "a\x7fb"])

@@ -4,15 +4,18 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from reports.test_report import Page
 
-from cmir_ref import demo, runs
+from cmir_ref import cli, demo, runs
 from cmir_ref.config import load_config
-from cmir_ref.data import cached_scenes
+from cmir_ref.data import cached_scenes, load_data, protocol_of
 from cmir_ref.errors import InputError
+from cmir_ref.reports.demo_page import choose_colours
 
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 SETTINGS = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
@@ -32,10 +35,10 @@ def test_result_and_folders(shown):
     assert result.keys() == {"pan-mul", "image-speech", "seconds"} and result["seconds"] > 0
     json.dumps(result, allow_nan=False)
     assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "report.html"]
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         run = runs.load_run(out / scenario)
         assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
-        assert (out / scenario / "gallery.html").is_file()
+        assert (out / scenario / "report.html").is_file()
     assert result["image-speech"]["protocol"] == "voices"
 
 
@@ -44,9 +47,9 @@ def test_everything_is_on_the_page(shown):
     text = (out / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert "<script" not in text and "@import" not in text and not re.search(r"url\((?!#)", text)
-    own = {f"{scenario}/report.html" for scenario in demo.SCENARIOS}
+    own = {f"{scenario}/report.html" for scenario in demo.DEMO_SCENARIOS}
     assert {link for link in page.links if not link.startswith(("data:", "#"))} == own
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         for m in result[scenario]["directions"].values():
             found = [m[name] for name in ("map", "chance", "p@10")]
             assert all(("–" if value is None else f"{value:.3f}") in page.text for value in found)
@@ -61,8 +64,20 @@ def test_everything_is_on_the_page(shown):
         assert words in text  # letters of figures are outlines, but for a comment
 
 
+def test_the_numbers_are_those_of_an_ordinary_run(shown):
+    _, result = shown
+    config = load_config("demo-pan-mul", SETTINGS["pan-mul"], seed=0)
+    alone = runs.evaluate(runs.train(config, load_data(config), None))
+    assert alone["directions"] == result["pan-mul"]["directions"]
+
+
+# ---- the folder -----------------------------------------------------------------------------------------------------
+
+REFUSED = "exists already; remove it, or give another --out"
+
+
 def test_an_existing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"exists already; remove it, or give another --out"):
+    with pytest.raises(InputError, match=REFUSED):
         demo.demo(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -71,14 +86,114 @@ def test_the_command_refuses_an_existing_folder(tmp_path):
     command = [sys.executable, "-m", "cmir_ref", "demo", "--out", tmp_path, "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.splitlines() == [f"error: {tmp_path}: exists already; remove it, or give another --out"]
+    assert done.stderr.splitlines() == [f"error: {tmp_path}: {REFUSED}"]
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """`stop(error)`: from now on the first training of a demo writes a file and ends with `error`."""
+    monkeypatch.setattr(demo, "load_data", lambda *args, **settings: None)
+    monkeypatch.setattr(demo, "side_process", lambda: nullcontext(SimpleNamespace(submit=lambda *work: None)))
+
+    def at_the_first_training(error):
+        def train(config, data, out, **settings):
+            out.mkdir(parents=True)
+            (out / "config.toml").write_text(str(error))
+            raise error
+
+        monkeypatch.setattr(runs, "train", train)
+
+    return at_the_first_training
+
+
+def start(out, error):
+    """What a demo tells when it is started and ends with `error`."""
+    lines = []
+    with pytest.raises(type(error)):
+        demo.demo(out, tell=lines.append)
+    return lines
+
+
+def test_an_interrupted_demo_is_replaced_by_the_next_start(stop, tmp_path):
+    out, replaced = tmp_path / "demo", f"{tmp_path / 'demo'}: left by a demo that was interrupted; it is replaced"
+    for k, error in enumerate((KeyboardInterrupt("first"), MemoryError("second"), KeyboardInterrupt("third"))):
+        stop(error)
+        assert start(out, error) == [replaced] * (k > 0)
+        assert demo.is_unfinished_demo(out) and (out / "pan-mul" / "config.toml").read_text() == str(error)
+    stop(InputError("bad data"))
+    assert start(out, InputError()) == [replaced] and not out.exists(), "bad input leaves nothing half-written"
+
+
+def test_the_command_says_so(stop, tmp_path, monkeypatch, capsys):
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["cmir-ref", "demo", "--out", str(tmp_path / "demo"), *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, list(filter(None, capsys.readouterr().err.splitlines()))
+
+    stop(KeyboardInterrupt())
+    interrupted = f"interrupted; the same command begins anew and replaces {tmp_path / 'demo'}"
+    assert command() == (130, [interrupted])
+    assert command("--set", "pan-mul.scenes=none")[0] == 2 and demo.is_unfinished_demo(tmp_path / "demo")
+    status, lines = command()
+    assert (status, len(lines)) == (130, 2) and lines[0].endswith("it is replaced") and lines[1] == interrupted
+
+
+@pytest.mark.parametrize("name", ["report.html", "mine.txt", ".hidden", "pan-mul.old"])
+def test_a_folder_that_holds_anything_else_is_never_replaced(stop, tmp_path, name):
+    stop(KeyboardInterrupt())
+    start(tmp_path / "demo", KeyboardInterrupt())
+    (tmp_path / "demo" / name).write_text("mine")
+    with pytest.raises(InputError, match=REFUSED):
+        demo.demo(tmp_path / "demo")
+    assert (tmp_path / "demo" / name).read_text() == "mine" and (tmp_path / "demo" / "pan-mul").is_dir()
+
+
+def test_a_folder_without_the_marker_is_never_replaced(tmp_path):
+    for name in ("pan-mul", "image-speech"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=REFUSED):
+        demo.demo(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["image-speech", "pan-mul"]
+
+
+def test_half_a_page_is_no_obstacle(stop, tmp_path):
+    stop(KeyboardInterrupt())
+    start(tmp_path / "demo", KeyboardInterrupt())
+    (tmp_path / "demo" / ".report.html.123-0a1b2c3d.tmp").write_text("half")
+    assert len(start(tmp_path / "demo", KeyboardInterrupt())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_a_demo_at_work_is_not_replaced_until_it_is_killed(stop, tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from cmir_ref.demo import demo_folder\n"
+        "with demo_folder(Path(sys.argv[1]), print): print('at work', flush=True); time.sleep(600)"
+    )
+    at_work = subprocess.Popen([sys.executable, "-c", code, tmp_path / "demo"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert at_work.stdout.readline() == "at work\n"
+        with pytest.raises(InputError, match=REFUSED):
+            demo.demo(tmp_path / "demo")
+    finally:
+        at_work.kill()
+        at_work.wait()
+    stop(KeyboardInterrupt())
+    assert len(start(tmp_path / "demo", KeyboardInterrupt())) == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line(stop, tmp_path):
+    stop(KeyboardInterrupt())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"demo: cannot be written \(.*\); give another --out"):
+        demo.demo(tmp_path / "file" / "demo")
 
 
 def test_presets_say_what_the_demo_needs():
-    for scenario in demo.SCENARIOS:
+    for scenario in demo.DEMO_SCENARIOS:
         config = load_config(f"demo-{scenario}")
         assert (config.scenario, config.dataset) == (scenario, "scenes")
-    assert config.speech == "bundled" and runs.protocol_of(config) == "voices"
+    assert config.speech == "bundled" and protocol_of(config) == "voices"
 
 
 # ---- the experiments ------------------------------------------------------------------------------------------------
@@ -89,31 +204,32 @@ def test_orthogonality_empties_what_is_beside_the_diagonal():
     labels = np.arange(96) % 4
     x = (np.eye(4)[labels] @ random.standard_normal((4, 20)) + 0.3 * random.standard_normal((96, 20))).astype("f4")
     config = load_config("demo-pan-mul")
-    without, given = (demo.off_diagonal(demo.gram(config, x, labels, weight, 40)) for weight in (0.0, 1.0))
-    assert given < 0.5 * without
-    assert demo.off_diagonal(np.eye(3)) == 0 and demo.off_diagonal(np.ones((3, 3))) == pytest.approx(1)
+    figure = demo.orthogonality_experiment(config, x, labels, 40)
+    without, given = figure.off_diagonal.values()
+    assert given < 0.5 * without and [gram.shape for gram in figure.grams.values()] == [(32, 32)] * 2
+    assert demo.mean_off_diagonal(np.eye(3)) == 0 and demo.mean_off_diagonal(np.ones((3, 3))) == pytest.approx(1)
 
 
 def test_shrunk_images_are_means_over_squares():
     x = np.arange(2 * 16 * 16 * 3, dtype=np.uint16).reshape(2, 16, 16, 3)
-    found = demo.shrunk(x, np.array([1]), 8).reshape(8, 8, 3)
-    assert found[0, 0, 2] == x[1, :2, :2, 2].mean() and found[7, 3, 0] == x[1, 14:, 6:8, 0].mean()
+    small = demo.shrink_images(x, np.array([1]), 8).reshape(8, 8, 3)
+    assert small[0, 0, 2] == x[1, :2, :2, 2].mean() and small[7, 3, 0] == x[1, 14:, 6:8, 0].mean()
 
 
 def test_projection_is_on_the_axes_of_most_variance():
     random = np.random.default_rng(0)
     x = random.standard_normal((50, 6)) * (1, 9, 1, 3, 1, 1)
-    (a, b), share = demo.project([x[:20], x[20:]])
+    (a, b), share = demo.principal_components([x[:20], x[20:]])
     assert a.shape == (20, 2) and b.shape == (30, 2) and 0.6 < share[0] < 1 and share[1] < share[0]
     both = np.concatenate([a, b])
     assert abs(np.corrcoef(both[:, 0], x[:, 1])[0, 1]) > 0.99
-    assert np.isfinite(demo.project([np.ones((3, 4)), np.ones((2, 4))])[1]).all()
+    assert np.isfinite(demo.principal_components([np.ones((3, 4)), np.ones((2, 4))])[1]).all()
 
 
 def test_multi_label_samples_get_a_colour_only_where_it_is_unambiguous():
     images = np.zeros((9, 5), np.uint8)
     images[:4, 0] = images[4:8, 1] = images[2:6, 4] = 1
-    colours = demo.shown_classes([images, np.array([0, 1, 2, 4])])
+    colours = choose_colours([images, np.array([0, 1, 2, 4])])
     assert set(colours.classes) == {0, 1}, "2 and 3 never occur, 4 stands with both"
     back = dict(enumerate(colours.classes))
     assert [back.get(c) for c in colours.of[0].tolist()] == [0, 0, 0, 0, 1, 1, 1, 1, None]
@@ -125,19 +241,19 @@ def test_without_labels_the_space_shrinks_at_alpha_0_alone(shown, monkeypatch, t
     out, _ = shown
     run = runs.load_run(out / "pan-mul")
     random = np.random.default_rng(0)
-    z = tuple(np.abs(random.standard_normal((24, 128))).astype("f4") for _ in "ab")
-    lives = demo.fates(demo.Part(run, {}, z), 800)
-    dead, alive, full = lives.values()
-    assert len(dead.norms) == 801 and dead.norms[-1] < 1e-2 * dead.norms[0]
-    assert alive.norms[-1] > 20 * dead.norms[-1] and full.norms[-1] > 20 * dead.norms[-1]
-    assert all(0 <= f.map <= 1 and f.chance == dead.chance for f in lives.values())
+    z = {m: np.abs(random.standard_normal((24, 128))).astype("f4") for m in "ab"}
+    figure = demo.collapse_experiment(run, z, 800)
+    dead, alive, full = figure.norms.values()
+    assert len(dead) == 801 and dead[-1] < 1e-2 * dead[0]
+    assert alive[-1] > 20 * dead[-1] and full[-1] > 20 * dead[-1]
+    assert all(0 <= value <= 1 for value in (figure.chance, *figure.map.values()))
 
 
 def test_scenes_are_found_again(tmp_path, monkeypatch):
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
     config = load_config("demo-pan-mul", ["scenes=8"])
-    runs.load_data(config)
+    load_data(config)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    runs.load_data(config.model_copy(update={"seed": 9}))
+    load_data(config.model_copy(update={"seed": 9}))
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
     assert cached_scenes("land-cover", 8).parent == tmp_path

@@ -3,7 +3,7 @@
 import numpy as np
 import worlds
 
-from cmir_ref import packages, two_stages
+from cmir_ref import packages, runs
 from cmir_ref.doctor import examine
 
 
@@ -23,6 +23,6 @@ def test_a_checkout_that_is_not_installed_trains(tmp_path, monkeypatch):
 
     monkeypatch.setattr(packages, "version", version)
     config = worlds.config("stage1.epochs=1", "stage2.epochs=1")
-    two_stages.train(config, worlds.features(n=12), tmp_path / "run")
+    runs.train(config, worlds.features(n=12), tmp_path / "run")
     assert "# cmir-ref not installed\n" in (tmp_path / "run" / "config.toml").read_text()
     assert examine(None)["packages"]["cmir-ref"] == "not installed"

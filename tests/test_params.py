@@ -5,7 +5,18 @@ import pytest
 
 from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
-from cmir_ref.params import Params, flatten, he, load, save, zeros
+from cmir_ref.params import (
+    Params,
+    add_prefix,
+    below,
+    bias,
+    constant,
+    dense,
+    flatten,
+    he,
+    load_tensors,
+    save_tensors,
+)
 
 ARRAYS = {"b.w": np.arange(6.0).reshape(2, 3), "a": np.array(7.0), "c": np.array([8.0, 9.0])}
 TENSORS = {
@@ -54,8 +65,9 @@ def test_gradients_of_other_names_are_refused(change):
 def test_initial_values():
     w = he(np.random.default_rng(0), (300, 200), fan_in=300)
     assert w.dtype == np.float32 and w.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02) and abs(w.mean()) < 1e-3
-    assert not zeros(np.random.default_rng(0), (3,)).any()
-    b = zeros(np.random.default_rng(0), (5000,), like="xavier")
+    assert not bias(np.random.default_rng(0), 3).any()
+    assert constant(2, 3).tolist() == [2, 2, 2] and constant(2, 3).dtype == np.float32
+    b = bias(np.random.default_rng(0), 5000, "xavier")
     limit = np.sqrt(3 / 5000)
     assert (
         b.dtype == np.float32
@@ -64,10 +76,28 @@ def test_initial_values():
     )
 
 
+def test_dense_layers_are_drawn_in_their_order_weights_before_biases():
+    shapes = {"two": (3, 4), "one": (4, 2)}
+    drawn = dense(shapes, np.random.default_rng(0), "xavier")
+    rng = np.random.default_rng(0)
+    expected = [he(rng, (3, 4), 3), bias(rng, 4, "xavier"), he(rng, (4, 2), 4), bias(rng, 2, "xavier")]
+    assert list(drawn) == ["two.w", "two.b", "one.w", "one.b"]
+    for ours, theirs in zip(drawn.values(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not dense(shapes, rng)["one.b"].any()
+
+
+def test_names_below_a_prefix():
+    arrays = {"latent.a.w": 1, "latent_b.w": 2, "latent/c": 3}
+    assert below("latent", arrays) == {"a.w": 1}
+    assert below("latent", arrays, "/") == {"c": 3}
+    assert add_prefix("latent", {"a.w": 1}) == {"latent.a.w": 1}
+
+
 def test_what_is_saved_is_loaded(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    save(path, TENSORS | {"t": TENSORS["w"].T}, {"epoch": "3", "name": "a·b"})
-    tensors, metadata = load(path)
+    save_tensors(path, TENSORS | {"t": TENSORS["w"].T}, {"epoch": "3", "name": "a·b"})
+    tensors, metadata = load_tensors(path)
     assert metadata == {"epoch": "3", "name": "a·b"}
     assert tensors.keys() == TENSORS.keys() | {"t"}
     for name, tensor in TENSORS.items():
@@ -80,17 +110,17 @@ def test_what_is_saved_is_loaded(tmp_path):
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_crash_while_saving_leaves_the_last_whole_file(tmp_path, monkeypatch, step):
     path = tmp_path / "checkpoint.safetensors"
-    save(path, {"x": np.ones(3)})
+    save_tensors(path, {"x": np.ones(3)})
 
     def crash(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(os, step, crash)
-        save(path, {"x": np.zeros(3)})
-    np.testing.assert_array_equal(load(path)[0]["x"], np.ones(3))
-    save(path, {"x": np.zeros(3)})  # what the crash left behind is no obstacle
-    np.testing.assert_array_equal(load(path)[0]["x"], np.zeros(3))
+        save_tensors(path, {"x": np.zeros(3)})
+    np.testing.assert_array_equal(load_tensors(path)[0]["x"], np.ones(3))
+    save_tensors(path, {"x": np.zeros(3)})  # what the crash left behind is no obstacle
+    np.testing.assert_array_equal(load_tensors(path)[0]["x"], np.zeros(3))
 
 
 def test_the_name_is_given_only_to_what_is_on_the_disk(tmp_path, monkeypatch):
@@ -98,25 +128,25 @@ def test_the_name_is_given_only_to_what_is_on_the_disk(tmp_path, monkeypatch):
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: steps.append("fsync") or fsync(fd))
     monkeypatch.setattr(os, "replace", lambda a, b: steps.append("replace") or replace(a, b))
-    save(tmp_path / "x.safetensors", {"x": np.ones(3)})
+    save_tensors(tmp_path / "x.safetensors", {"x": np.ones(3)})
     assert steps == ["fsync", "replace"]
 
 
 def test_a_truncated_file_is_refused_at_any_length(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    save(path, {"x": np.ones(3)}, {"epoch": "3"})
+    save_tensors(path, {"x": np.ones(3)}, {"epoch": "3"})
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"checkpoint\.safetensors: not a readable"):
-            load(path)
+            load_tensors(path)
 
 
 def test_other_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "garbage").write_bytes(b"\x93NUMPY" + bytes(range(256)))
     for name, message in (("missing", "no such checkpoint"), ("garbage", "not a readable"), (".", "not a readable")):
         with pytest.raises(InputError, match=message) as caught:
-            load(tmp_path / name)
+            load_tensors(tmp_path / name)
         assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 

@@ -13,11 +13,14 @@ import pytest
 import worlds
 from safetensors.numpy import load_file, save_file
 
-from cmir_ref import params, runs, search, two_stages
+from cmir_ref import params, runs, search
 from cmir_ref.config import load_config
+from cmir_ref.contract import DIRECTIONS
+from cmir_ref.data import load_data
 from cmir_ref.errors import InputError
+from cmir_ref.records import PARTS, Splits
 
-FILES = ["checkpoint.safetensors", "config.toml", "embeddings.npz", "gallery.html", "metrics.jsonl", "report.html"]
+FILES = ["checkpoint.safetensors", "config.toml", "embeddings.npz", "metrics.jsonl", "report.html"]
 
 
 def lines_of(path: Path) -> list[dict]:
@@ -42,7 +45,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 @pytest.fixture
 def no_report(monkeypatch):
     """Leaves report.html out, which takes longer than a tiny run itself."""
-    monkeypatch.setattr(two_stages, "write_report", lambda run, result: None)
+    monkeypatch.setattr(runs, "write_report", lambda run, result, examples: None)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def released(tmp_path_factory):
     root = worlds.write_released(tmp_path_factory.mktemp("data"))
     out = tmp_path_factory.mktemp("runs") / "run"
     config = worlds.config("stage1.epochs=2", "stage2.epochs=2", "d_z=16")
-    return root, out, two_stages.train(config, runs.load_data(config, root), out)
+    return root, out, runs.train(config, load_data(config, root), out)
 
 
 # ---- files and reading them back ------------------------------------------------------------------------------------
@@ -93,7 +96,7 @@ def test_a_run_read_back_evaluates_the_same(released):
 
 def test_an_evaluation_says_what_was_evaluated(released):
     found = runs.evaluate(released[2])
-    assert tuple(found["directions"]) == runs.DIRECTIONS
+    assert tuple(found["directions"]) == DIRECTIONS
     assert (found["scenario"], found["protocol"], found["gallery"], found["d_v"]) == (
         "image-speech",
         "paper",
@@ -105,16 +108,14 @@ def test_an_evaluation_says_what_was_evaluated(released):
 
 
 def test_a_query_never_finds_itself():
-    run = two_stages.train(worlds.config(), worlds.features(n=20))
-    v = run.embeddings.v
-    twins = run._replace(embeddings=run.embeddings._replace(v=(np.arange(20.0)[:, None] ** 2, v[1][:, :1])))
+    run = runs.train(worlds.config(), worlds.features(n=20))
+    v = {"a": np.arange(20.0)[:, None] ** 2, "b": run.encoded["b"]["v"][:, :1]}
     labels = np.repeat(np.arange(10), 2)  # every second item belongs to the one before
-    a = twins.embeddings.modalities[0]._replace(labels=labels)
-    parts = {part: (np.arange(20), np.arange(24)) for part in runs.PARTS}
-    twins = twins._replace(
-        embeddings=twins.embeddings._replace(
-            modalities=(a, run.embeddings.modalities[1]), parts=parts, label_names=tuple("abcdefghij")
-        )
+    a = run.dataset.modalities["a"]._replace(labels=labels)
+    twins = run._replace(
+        encoded={m: {"v": v_m} for m, v_m in v.items()},
+        dataset=run.dataset._replace(modalities=run.dataset.modalities | {"a": a}, label_names=tuple("abcdefghij")),
+        parts=Splits(*({"a": np.arange(20), "b": np.arange(24)} for _ in PARTS)),
     )
     found = runs.evaluate(twins)["directions"]["a->a"]
     assert found["queries"] == 20 and found["p@50"] == pytest.approx(1 / 19)  # one relevant item each, itself left out
@@ -129,15 +130,15 @@ def test_a_query_alone_is_embedded_as_in_its_batch(released, changes):
     root, _, run = released
     if changes:
         config = worlds.config("stage1.epochs=1", "stage2.epochs=2", "normalise_features=standardise", *changes)
-        run = two_stages.train(config, runs.load_data(config, root))
-    images = run.embeddings.modalities[0]
-    row = run.embeddings.parts["test"][0][3]
+        run = runs.train(config, load_data(config, root))
+    images = run.dataset.modalities["a"]
+    row = run.parts.test["a"][3]
     for modality, query, stored in (
-        ("a", images.paths[row], run.embeddings.v[0][row]),
-        ("b", f"{root / 'speech.mat'}:17", run.embeddings.v[1][17]),
+        ("a", images.paths[row], run.encoded["a"]["v"][row]),
+        ("b", f"{root / 'speech.mat'}:17", run.encoded["b"]["v"][17]),
     ):
-        v, name = search.embed_query(run, query, modality)
-        np.testing.assert_allclose(v[0], stored, rtol=1e-4, atol=1e-5 * np.abs(run.embeddings.v[0]).max())
+        encoded, name = search.encode_query(run, query, modality)
+        np.testing.assert_allclose(encoded["v"][0], stored, rtol=1e-4, atol=1e-5 * np.abs(run.encoded["a"]["v"]).max())
         assert search.guess_modality(run, query) == modality
         assert name == ("speech.mat:17" if modality == "b" else images.ids[row])
 
@@ -145,13 +146,13 @@ def test_a_query_alone_is_embedded_as_in_its_batch(released, changes):
 def test_retrieval_is_the_nearest_of_the_gallery(released):
     root, out, _ = released
     run = runs.load_run(out)
-    images = run.embeddings.modalities[0]
-    row = run.embeddings.parts["test"][0][3]
+    images = run.dataset.modalities["a"]
+    row = run.parts.test["a"][3]
     hits = search.retrieve(run, images.paths[row], "b", 7)
-    distances = np.linalg.norm(run.embeddings.v[1] - run.embeddings.v[0][row], axis=1)
+    distances = np.linalg.norm(run.encoded["b"]["v"] - run.encoded["a"]["v"][row], axis=1)
     assert [hit.rank for hit in hits] == list(range(1, 8)) and {hit.modality for hit in hits} == {"b"}
     np.testing.assert_allclose([hit.distance for hit in hits], np.sort(distances)[:7], rtol=1e-3, atol=1e-3)
-    place = run.embeddings.modalities[1].ids.index(hits[0].id)
+    place = run.dataset.modalities["b"].ids.index(hits[0].id)
     assert distances[place] == pytest.approx(hits[0].distance, abs=1e-3)
     assert hits[0].labels == (hits[0].id[:-2],) and hits[0].path == f"{(root / 'speech.mat').resolve()}:{place}"
 
@@ -159,19 +160,21 @@ def test_retrieval_is_the_nearest_of_the_gallery(released):
 def test_a_pair_made_of_one_file_finds_its_counterpart(released):
     _, out, _ = released
     run = runs.load_run(out)
-    images, row = run.embeddings.modalities[0], run.embeddings.parts["test"][0][0]
-    parts = {part: (rows[0], rows[0]) for part, rows in run.embeddings.parts.items()}
-    v = run.embeddings.v[0]
-    twins = run.embeddings._replace(modalities=(images, images), v=(v, v), parts=parts)
-    hits = search.retrieve(run._replace(embeddings=twins), images.paths[row], "all", 1)
+    images, row = run.dataset.modalities["a"], run.parts.test["a"][0]
+    twins = run._replace(
+        encoded=dict.fromkeys("ab", run.encoded["a"]),
+        dataset=run.dataset._replace(modalities=dict.fromkeys("ab", images)),
+        parts=Splits(*(dict.fromkeys("ab", rows["a"]) for rows in run.parts)),
+    )
+    hits = search.retrieve(twins, images.paths[row], "all", 1)
     assert [(hit.modality, hit.id) for hit in hits] == [("b", images.ids[row])]
 
 
 def test_retrieval_leaves_the_query_itself_out(released, monkeypatch):
     root, out, _ = released
     run = runs.load_run(out)
-    images = run.embeddings.modalities[0]
-    test = run.embeddings.parts["test"][0]
+    images = run.dataset.modalities["a"]
+    test = run.parts.test["a"]
     query = Path(images.paths[test[0]])
     hits = search.retrieve(run, query, "a", 100)
     assert len(hits) == len(test) - 1 and images.ids[test[0]] not in {hit.id for hit in hits}
@@ -182,7 +185,7 @@ def test_retrieval_leaves_the_query_itself_out(released, monkeypatch):
     assert [hit.distance for hit in everything] == sorted(hit.distance for hit in everything)
     assert len(search.retrieve(run, query, "a", 1000, gallery="all")) == 19
     speech = search.retrieve(run, f"{root / 'speech.mat'}:17", "b", 1000)
-    assert len(speech) == 254 and run.embeddings.modalities[1].ids[17] not in {hit.id for hit in speech}
+    assert len(speech) == 254 and run.dataset.modalities["b"].ids[17] not in {hit.id for hit in speech}
 
 
 def test_paths_hold_wherever_the_run_is_read(tmp_path, monkeypatch, no_report):
@@ -190,12 +193,12 @@ def test_paths_hold_wherever_the_run_is_read(tmp_path, monkeypatch, no_report):
     worlds.write_released(tmp_path / "data")
     monkeypatch.chdir(tmp_path / "data")
     config = worlds.config("stage1.epochs=1", "stage2.epochs=1")
-    two_stages.train(config, runs.load_data(config, "."), tmp_path / "run")
+    runs.train(config, load_data(config, "."), tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     run = runs.load_run("run")
-    paths = run.embeddings.modalities[0].paths
+    paths = run.dataset.modalities["a"].paths
     assert all(Path(path).is_file() for path in paths)
-    test = run.embeddings.parts["test"][0]
+    test = run.parts.test["a"]
     assert len(search.retrieve(run, paths[test[0]], "a", 100)) == len(test) - 1
 
 
@@ -209,12 +212,12 @@ def test_images_and_recordings(tmp_path):
     root = worlds.write_ucmerced(tmp_path)
     speech = worlds.write_speech(tmp_path / "speech")
     config = worlds.config("stage1.epochs=1", "stage2.epochs=1", f"speech={speech}", "protocol=auto")
-    run = two_stages.train(config, runs.load_data(config, root))
+    run = runs.train(config, load_data(config, root))
     assert runs.evaluate(run)["protocol"] == "voices"
-    query = run.embeddings.parts["test"][1][0]
-    path = run.embeddings.modalities[1].paths[query]
-    v, _ = search.embed_query(run, path, search.guess_modality(run, path))
-    np.testing.assert_allclose(v[0], run.embeddings.v[1][query], rtol=1e-3, atol=1e-4)
+    query = run.parts.test["b"][0]
+    path = run.dataset.modalities["b"].paths[query]
+    encoded, _ = search.encode_query(run, path, search.guess_modality(run, path))
+    np.testing.assert_allclose(encoded["v"][0], run.encoded["b"]["v"][query], rtol=1e-3, atol=1e-4)
     assert len(search.retrieve(run, path, "b", 100)) == 16
 
 
@@ -230,7 +233,7 @@ def whole(tmp_path_factory):
         if changes not in made:
             config, world = worlds.config(*changes), data()
             out = tmp_path_factory.mktemp("whole") / "run"
-            two_stages.train(config, world, out)
+            runs.train(config, world, out)
             made[changes] = out, world, config
         return made[changes]
 
@@ -242,9 +245,9 @@ def whole(tmp_path_factory):
 def test_resumed_after_any_epoch(whole, tmp_path, no_report, stage, epoch, within):
     out, data, config = whole()
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", watch=worlds.Interrupt(stage, epoch, within=within))
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt(stage, epoch, within=within))
     assert not (tmp_path / "run" / "embeddings.npz").exists()
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
 
@@ -256,15 +259,15 @@ def test_trained_at_once_and_resumed(whole, tmp_path, no_report, changes, epoch)
     stages = {line["stage"] for line in lines_of(out)}
     assert stages == ({"stage1.a", "stage2"} if "joint" in changes[0] else {"stage2"})
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", epoch))
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", epoch))
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
 
 def test_joint_and_end_to_end_train_the_pretrainers_along(whole):
     for changes, fronts in ((("stages=joint",), "ab"), (("stages=end-to-end",), "ab")):
-        run = two_stages.train(worlds.config("stage2.epochs=1", *changes), worlds.features())
-        before = two_stages.train(worlds.config("stage2.epochs=1", "stage2.lr=1e-12", *changes), worlds.features())
+        run = runs.train(worlds.config("stage2.epochs=1", *changes), worlds.features())
+        before = runs.train(worlds.config("stage2.epochs=1", "stage2.lr=1e-12", *changes), worlds.features())
         for m in fronts:
             name = f"stage2/params/front_{m}.fc.w"
             assert not np.allclose(run.tensors[name], before.tensors[name], atol=1e-4)
@@ -272,7 +275,7 @@ def test_joint_and_end_to_end_train_the_pretrainers_along(whole):
 
 def test_a_run_in_memory_is_the_run_on_disk(whole):
     out, data, config = whole()
-    run = two_stages.train(config, data)
+    run = runs.train(config, data)
     assert run.path is None
     stored = load_file(out / "checkpoint.safetensors")
     assert run.tensors.keys() == stored.keys()
@@ -281,15 +284,15 @@ def test_a_run_in_memory_is_the_run_on_disk(whole):
 
 def test_a_finished_run_resumed_is_the_same(whole, tmp_path, no_report):
     out, data, config = whole()
-    two_stages.train(config, data, tmp_path / "run")
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    runs.train(config, data, tmp_path / "run")
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
 
 def test_killed_between_log_and_checkpoint(whole, tmp_path, no_report, monkeypatch):
     """metrics.jsonl is one line ahead of the checkpoint: it is cut."""
     out, data, config = whole()
-    real, saved = params.save, []
+    real, saved = params.save_tensors, []
 
     def save(*args):
         saved.append(1)
@@ -297,30 +300,30 @@ def test_killed_between_log_and_checkpoint(whole, tmp_path, no_report, monkeypat
             raise worlds.Stop
         real(*args)
 
-    monkeypatch.setattr(params, "save", save)
+    monkeypatch.setattr(params, "save_tensors", save)
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run")
-    _, metadata = params.load(tmp_path / "run" / "checkpoint.safetensors")
+        runs.train(config, data, tmp_path / "run")
+    _, metadata = params.load_tensors(tmp_path / "run" / "checkpoint.safetensors")
     assert len(lines_of(tmp_path / "run")) == int(metadata["lines"]) + 1
-    monkeypatch.setattr(params, "save", real)
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    monkeypatch.setattr(params, "save_tensors", real)
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
 
 def test_killed_before_the_first_checkpoint(whole, tmp_path, no_report):
     out, data, config = whole()
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.a", 0, within=True))
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.a", 0, within=True))
     (tmp_path / "run" / "metrics.jsonl").write_text('{"stage": "stage1.a", "epoch": 1, "par')
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 
 
 def test_killed_before_the_settings_were_written(whole, tmp_path, no_report):
     out, data, config = whole()
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.toml.tmp").write_text("scena")
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    (tmp_path / "run" / ".config.toml.123-0a1b2c3d.tmp").write_text("scena")
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [f for f in FILES if f != "report.html"]
 
@@ -328,36 +331,36 @@ def test_killed_before_the_settings_were_written(whole, tmp_path, no_report):
 def test_half_written_files_do_no_harm(whole, tmp_path, no_report):
     out, data, config = whole()
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.b", 2))
-    for name in ("checkpoint.tmp", "embeddings.tmp", "metrics.jsonl.tmp"):
-        (tmp_path / "run" / name).write_bytes(b"\x00half")
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.b", 2))
+    for name in ("checkpoint.safetensors", "embeddings.npz", "metrics.jsonl"):
+        (tmp_path / "run" / f".{name}.123-0a1b2c3d.tmp").write_bytes(b"\x00half")
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
         file.write('{"stage": "stage1.b", "epo')
-    two_stages.train(config, data, tmp_path / "run", resume=True)
+    runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
     assert not list((tmp_path / "run").glob("*.tmp"))
 
 
 def test_a_checkpoint_is_replaced_whole(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.safetensors"
-    params.save(path, {"w": np.ones(3)}, {"n": "1"})
-    monkeypatch.setattr(params.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        params.save(path, {"w": np.zeros(3)}, {"n": "2"})
-    tensors, metadata = params.load(path)
+    params.save_tensors(path, {"w": np.ones(3)}, {"n": "1"})
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: cannot be written \(disk full\)"):
+        params.save_tensors(path, {"w": np.zeros(3)}, {"n": "2"})
+    tensors, metadata = params.load_tensors(path)
     assert tensors["w"].tolist() == [1, 1, 1] and metadata == {"n": "1"}
 
 
 def test_other_settings_are_refused(whole, tmp_path):
     out, data, config = whole()
     with pytest.raises(InputError, match=r"config\.toml: seed differs from the settings given"):
-        two_stages.train(worlds.config("seed=1"), data, out, resume=True)
+        runs.train(worlds.config("seed=1"), data, out, resume=True)
     with pytest.raises(InputError, match="stage2 differs"):
-        two_stages.train(worlds.config("stage2.lr=0.1"), data, out, resume=True)
+        runs.train(worlds.config("stage2.lr=0.1"), data, out, resume=True)
     with pytest.raises(InputError, match="exists already"):
-        two_stages.train(config, data, out)
+        runs.train(config, data, out)
     with pytest.raises(InputError, match="nothing"):
-        two_stages.train(config, data, tmp_path / "nothing", resume=True)
+        runs.train(config, data, tmp_path / "nothing", resume=True)
     assert not (tmp_path / "nothing").exists()
 
 
@@ -434,7 +437,7 @@ def test_damaged_files_are_named(copy, name, damage):
 
 def test_a_checkpoint_of_something_else_is_refused(copy, whole):
     save_file({"w": np.ones(3)}, copy / "checkpoint.safetensors")
-    for use in (lambda: runs.load_run(copy), lambda: two_stages.train(*whole()[:0:-1], copy, resume=True)):
+    for use in (lambda: runs.load_run(copy), lambda: runs.train(*whole()[:0:-1], copy, resume=True)):
         with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
             use()
 
@@ -442,7 +445,7 @@ def test_a_checkpoint_of_something_else_is_refused(copy, whole):
 def test_an_unfinished_run_is_not_evaluated(whole, tmp_path):
     _, data, config = whole()
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", 1))
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage2", 1))
     with pytest.raises(InputError, match=r"not finished, resume it with train --resume"):
         runs.load_run(tmp_path / "run")
 
@@ -465,7 +468,7 @@ def test_resuming_with_other_data_is_refused(tmp_path):
 
     config = worlds.config()
     with pytest.raises(Stop):
-        two_stages.train(config, worlds.features(n=20), tmp_path / "run", watch=Watch())
+        runs.train(config, worlds.features(n=20), tmp_path / "run", watch=Watch())
     with pytest.raises(InputError, match="other samples"):
-        two_stages.train(config, worlds.features(n=24), tmp_path / "run", resume=True)
-    assert two_stages.train(config, worlds.features(n=20), tmp_path / "run", resume=True).path == tmp_path / "run"
+        runs.train(config, worlds.features(n=24), tmp_path / "run", resume=True)
+    assert runs.train(config, worlds.features(n=20), tmp_path / "run", resume=True).path == tmp_path / "run"

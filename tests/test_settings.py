@@ -9,8 +9,10 @@ import pytest
 import worlds
 from pydantic import BaseModel
 
-from cmir_ref import runs, two_stages
-from cmir_ref.config import Config, load_config
+from cmir_ref import runs
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import load_config
+from cmir_ref.data import load_data, protocol_of
 
 WORLDS = {
     "vectors": lambda: worlds.features(multi=True),
@@ -91,6 +93,7 @@ CASES = {
     "stage2.keep": Case(given=("stage2.epochs=12", "stage2.lr=0.1", "stage2.schedule=constant")),
 }
 ELSEWHERE = {
+    "system": "chooses whose settings these are: tests/test_systems.py",
     "scenario": "chooses the data set's kind; test_cli.py trains both",
     "dataset": "says which files are read: tests/data",
     "scenes": "says how many are generated when data are loaded: test_scenes below",
@@ -104,7 +107,7 @@ ELSEWHERE = {
 }
 
 
-def fields(section: type[BaseModel] = Config, prefix: str = "") -> dict:
+def fields(section: type[BaseModel] = CmirnetSettings, prefix: str = "") -> dict:
     """Dotted name -> annotation of every setting."""
     found = {}
     for name, field in section.model_fields.items():
@@ -128,10 +131,10 @@ def world(name: str):
 @cache
 def result(name: str, *changes: str) -> dict[str, np.ndarray]:
     """Everything a run ends with: tensors, embeddings, and the figures of its evaluation."""
-    run = two_stages.train(worlds.config(*changes), world(name))
+    run = runs.train(worlds.config(*changes), world(name))
     evaluation = runs.evaluate(run)
     figures = {f"map {d}": np.array(m["map"]) for d, m in evaluation["directions"].items()}
-    return run.tensors | {"v_a": run.embeddings.v[0], "v_b": run.embeddings.v[1]} | figures
+    return run.tensors | {f"v_{m}": encoded["v"] for m, encoded in run.encoded.items()} | figures
 
 
 def same(one: dict, other: dict) -> bool:
@@ -157,7 +160,7 @@ def test_tiny_names_every_setting():
 
 
 def test_the_same_settings_give_the_same_result():
-    again = two_stages.train(worlds.config(), world("vectors"))
+    again = runs.train(worlds.config(), world("vectors"))
     assert all(np.array_equal(again.tensors[k], result("vectors")[k]) for k in again.tensors)
 
 
@@ -181,8 +184,8 @@ def test_target_gradient_matters_only_where_features_are_trained():
 
 
 def test_auto_is_one_of_the_protocols():
-    assert runs.protocol_of(worlds.config("protocol=auto")) == "paper"
-    assert runs.protocol_of(worlds.config("protocol=auto", "speech=some/folder")) == "voices"
+    assert protocol_of(worlds.config("protocol=auto")) == "paper"
+    assert protocol_of(worlds.config("protocol=auto", "speech=some/folder")) == "voices"
     assert same(result("vectors", "protocol=auto"), result("vectors", "protocol=paper"))
 
 
@@ -198,10 +201,10 @@ def test_fused(order):
 
 def test_image_size(tmp_path):
     worlds.write_released(tmp_path)
-    data = {size: runs.load_data(worlds.config(f"image_size={size}"), tmp_path) for size in (64, 128)}
-    assert data[64].modalities[0].x.shape == (20, 64, 64, 3) and data[128].modalities[0].x.shape == (20, 128, 128, 3)
+    data = {size: load_data(worlds.config(f"image_size={size}"), tmp_path) for size in (64, 128)}
+    assert {size: d.modalities["a"].x.shape for size, d in data.items()} == {s: (20, s, s, 3) for s in (64, 128)}
     short = ("stage1.epochs=1", "stage2.epochs=1")
-    small, large = (two_stages.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
+    small, large = (runs.train(worlds.config(*short, f"image_size={s}"), d).tensors for s, d in data.items())
     assert small["stage1.a/params/fc.w"].shape == large["stage1.a/params/fc.w"].shape == (2048, 12)
     assert not np.array_equal(small["stage1.a/params/fc.w"], large["stage1.a/params/fc.w"])
 
@@ -212,7 +215,7 @@ def test_scenes(tmp_path, monkeypatch):
 
     def tiles(*changes):
         given = worlds.overrides("dataset=scenes", "image_size=256", *changes)
-        return np.asarray(runs.load_data(load_config("pan-mul", given)).modalities[1].x[:])
+        return np.asarray(load_data(load_config("pan-mul", given)).modalities["b"].x[:])
 
     first = tiles("scenes=8")
     assert first.shape == (8, 64, 64, 4) and tiles("scenes=9").shape == (9, 64, 64, 4)

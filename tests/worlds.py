@@ -9,12 +9,14 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from cmir_ref.config import Config, load_config
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import load_config
 from cmir_ref.data import Dataset, Modality
 from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES
 from cmir_ref.replicate.worlds import Scale, World
 
 TINY = {
+    "system": "cmirnet",
     "dataset": "ucmerced",
     "scenes_seed": "0",
     "speech": "speech-features",
@@ -94,7 +96,7 @@ def overrides(*changes: str) -> list[str]:
     return [f"{key}={value}" for key, value in chosen.items()]
 
 
-def config(*changes: str) -> Config:
+def config(*changes: str) -> CmirnetSettings:
     """The settings of a tiny image-speech run."""
     return load_config("image-speech", overrides(*changes))
 
@@ -128,7 +130,7 @@ def features(*, multi: bool = False, paired: bool = False, n: int = 60, classes:
 
     pairing = np.stack([np.arange(n)] * 2, axis=1) if paired else None
     a, b = modality("a", labels_a, hot, scenes), modality("b", labels_b, hot_b, groups_b)
-    return Dataset((a, b), names, pairing, "made up")
+    return Dataset({"a": a, "b": b}, names, pairing, "made up")
 
 
 def picture(side: int, kind: int, seed: int) -> np.ndarray:
@@ -144,11 +146,9 @@ def picture(side: int, kind: int, seed: int) -> np.ndarray:
 def pictures(n: int = 24, classes: int = 3) -> Dataset:
     """Images (n, 64, 64, 3) with integer classes, and `features`' b."""
     world = features(n=n, classes=classes)
-    labels = world.modalities[0].labels
-    x = np.stack([picture(64, c, k) for k, c in enumerate(labels)])
-    return world._replace(
-        modalities=(world.modalities[0]._replace(name="image", kind="image", x=x), world.modalities[1])
-    )
+    vectors = world.modalities["a"]
+    x = np.stack([picture(64, c, k) for k, c in enumerate(vectors.labels)])
+    return world._replace(modalities=world.modalities | {"a": vectors._replace(name="image", kind="image", x=x)})
 
 
 def write_ucmerced(root: Path, classes=("agricultural", "beach", "forest", "harbor"), count: int = 5) -> Path:

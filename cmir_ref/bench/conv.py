@@ -3,23 +3,23 @@
 from ..parallel import single_threaded_blas
 from ..training.loop import keep_freed_memory
 from .peers import Case, Side
-from .steps import CHECKED, ENTRIES, LAYOUTS, SHAPES, conv_step, torch_conv_step
-
-BATCH = 64
+from .steps import BATCH, CHECKED, ENTRIES, LAYOUTS, SHAPES, conv_step, torch_conv_step
 
 
 def cases() -> list[Case]:
     """`conv/pan/paper` … `conv/mul/released-frozen`; PyTorch may lay out its arrays in either way."""
-    found = []
+    result = []
     for net, order in ENTRIES:
         settings = {"shape": SHAPES[net], "order": order}
-        theirs = {layout: settings | {"layout": layout} for layout in LAYOUTS}
-        others = {layout.removesuffix("_format"): (f"{__name__}:torch_side", given) for layout, given in theirs.items()}
-        found.append(Case(f"conv/{net}/{order}", (f"{__name__}:our_side", settings), "torch", others, tolerance=1e-9))
-    return found
+        others = {
+            layout.removesuffix("_format"): (f"{__name__}:torch_conv_side", settings | {"layout": layout})
+            for layout in LAYOUTS
+        }
+        result.append(Case(f"conv/{net}/{order}", (f"{__name__}:conv_side", settings), "torch", others, tolerance=1e-9))
+    return result
 
 
-def our_side(shape: tuple[int, int, int], order: str, batch: int = BATCH) -> Side:
+def conv_side(shape: tuple[int, int, int], order: str, batch: int = BATCH) -> Side:
     """This package's step; products in one thread and memory kept, as in training."""
     exact = conv_step(tuple(shape), order, batch, dtype="float64").gradients(min(CHECKED, batch))
     keep_freed_memory()
@@ -32,7 +32,7 @@ def our_side(shape: tuple[int, int, int], order: str, batch: int = BATCH) -> Sid
     return Side(exact, turn)
 
 
-def torch_side(shape: tuple[int, int, int], order: str, layout: str) -> Side:
-    """PyTorch's."""
+def torch_conv_side(shape: tuple[int, int, int], order: str, layout: str) -> Side:
+    """The same step by PyTorch, its arrays in one of the two layouts."""
     gradients, step = torch_conv_step(tuple(shape), order, BATCH, layout)
     return Side(gradients(CHECKED), step)

@@ -26,8 +26,8 @@ class ResultsDiffer(ValueError):
     """Two sides did not compute the same."""
 
 
-OURS = None  # the key of our side among the others'
-Target = tuple[str, Mapping]  # a side's "module:function" and its settings
+_OURS = None  # the key of our side among the others'
+SideTarget = tuple[str, Mapping]  # a side's "module:function" and its settings
 
 
 class Side(NamedTuple):
@@ -42,22 +42,25 @@ class Case(NamedTuple):
     """What is to be timed: our side, and those of one peer by what tells them apart; none is allowed."""
 
     name: str
-    ours: Target
+    ours: SideTarget
     peer: str | None = None  # the package that `others` import
-    others: Mapping[str, Target] = {}
+    others: Mapping[str, SideTarget] = {}
     tolerance: float = 1e-3
 
 
 class Entry(NamedTuple):
-    """One line of `cmir-ref bench`: medians of interleaved turns, peaks of resident memory; None where no peer is."""
+    """One line of `cmir-ref bench`: medians of interleaved turns. None where there is no peer or nothing was timed."""
 
     name: str
-    ours_ms: float
-    other: str | None
-    other_ms: float | None
-    ratio: float | None
-    peak_mb: float
-    other_peak_mb: float | None
+    ours_ms: float | None = None
+    other: str | None = None
+    other_ms: float | None = None
+    ratio: float | None = None
+    peak_mb: float | None = None  # MiB of resident memory; on a GPU, of the memory that a side reserves there
+    other_peak_mb: float | None = None
+    error: float | None = None  # where results are compared and not timed: the worst relative difference
+    same: bool | None = None  # whether that is within its bound
+    note: str = ""
 
 
 class Process:
@@ -82,8 +85,8 @@ class Process:
 
 
 @contextlib.contextmanager
-def started(target: str, settings: Mapping) -> Iterator[Process]:
-    """A side that is ended on the way out."""
+def run_side(target: str, settings: Mapping) -> Iterator[Process]:
+    """The process of a side, which is ended with the body."""
     side = Process(target, settings)
     try:
         yield side
@@ -92,21 +95,21 @@ def started(target: str, settings: Mapping) -> Iterator[Process]:
         side.process.wait()
 
 
-def interleaved(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = lambda: None) -> Entry:
+def interleave(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = lambda: None) -> Entry:
     """Ours against the fastest of the others; raises `ResultsDiffer`.
 
     Results are equal where max|a − b| ≤ tolerance · max|b| for each array (of a tiny one: a thousandth of the largest).
-    `on_turn` follows each of the turns(case, repeats).
+    `on_turn` follows each of the count_turns(case, repeats).
     """
     with contextlib.ExitStack() as stack:
-        sides = {key: stack.enter_context(started(*side)) for key, side in {OURS: case.ours, **case.others}.items()}
+        sides = {key: stack.enter_context(run_side(*side)) for key, side in {_OURS: case.ours, **case.others}.items()}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for i, side in enumerate(sides.values()):
             side.ask(f"save {folder / f'{i}.npz'}")
         with np.load(folder / "0.npz") as mine:
             for i, other in enumerate(case.others, start=1):
                 with np.load(folder / f"{i}.npz") as theirs:
-                    compare(mine, theirs, f"{case.name}: ours and {case.peer} {other}".strip(), case.tolerance)
+                    require_equal(mine, theirs, f"{case.name}: ours and {case.peer} {other}".strip(), case.tolerance)
         times = {key: [] for key in sides}
         for _ in range(repeats + 1):
             for key, side in sides.items():
@@ -114,15 +117,15 @@ def interleaved(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] =
                 on_turn()
         ms = {key: median(values[1:]) for key, values in times.items()}  # the first is to warm up
         best = min(case.others, key=ms.get, default=None)
-        peaks = {key: sides[key].ask("peak") for key in (OURS, best)}
+        peaks = {key: sides[key].ask("peak") for key in (_OURS, best)}
     if best is None:
-        return Entry(case.name, ms[OURS], None, None, None, peaks[OURS], None)
+        return Entry(case.name, ms[_OURS], peak_mb=peaks[_OURS])
     other = f"{case.peer} {version_of(case.peer)} {best}".strip()
-    return Entry(case.name, ms[OURS], other, ms[best], ms[OURS] / ms[best], peaks[OURS], peaks[best])
+    return Entry(case.name, ms[_OURS], other, ms[best], ms[_OURS] / ms[best], peaks[_OURS], peaks[best])
 
 
-def turns(case: Case, repeats: int) -> int:
-    """How many turns `interleaved` takes."""
+def count_turns(case: Case, repeats: int) -> int:
+    """How many turns `interleave` takes."""
     return (1 + len(case.others)) * (repeats + 1)
 
 
@@ -131,16 +134,20 @@ def version_of(package: str) -> str:
     return installed(metadata.packages_distributions().get(package, [package])[0])
 
 
-def compare(ours: Mapping, theirs: Mapping, what: str, tolerance: float) -> None:
-    """Raises `ResultsDiffer` where two sides' results differ."""
+def require_equal(ours: Mapping, theirs: Mapping, what: str, tolerance: float) -> None:
+    """Raises `ResultsDiffer` where one of the `relative_differences` of two sides' results is above `tolerance`."""
     if set(ours) != set(theirs):
         raise ResultsDiffer(f"{what} give different results: {sorted(set(ours) ^ set(theirs))}")
-    largest = {key: np.abs(theirs[key]).max(initial=0) for key in theirs}
-    floor = 1e-3 * max(largest.values())  # some gradients are zero but for rounding
-    for key in ours:
-        error = np.abs(ours[key] - theirs[key]).max(initial=0) / max(largest[key], floor)
+    for key, error in relative_differences(ours, theirs).items():
         if not error <= tolerance:
             raise ResultsDiffer(f"{what} differ in {key} by {error:.1e} of its largest value")
+
+
+def relative_differences(ours: Mapping, theirs: Mapping) -> dict[str, float]:
+    """max|a − b| / max|b| of each array; some are zero but for rounding: at least a thousandth of the largest."""
+    largest = {key: np.abs(theirs[key]).max(initial=0) for key in theirs}
+    floor = 1e-3 * max(largest.values())
+    return {key: float(np.abs(ours[key] - theirs[key]).max(initial=0) / max(largest[key], floor)) for key in theirs}
 
 
 def peak_mb() -> float:

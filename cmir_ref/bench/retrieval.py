@@ -7,12 +7,13 @@ import numpy as np
 
 from ..retrieval import evaluate_direction, nearest
 from .peers import Case, Side
+from .steps import CLASS_COUNT
 
-QUERIES, ITEMS, DIMENSIONS, CLASSES, K = 5_000, 75_000, 64, 8, 10
-SHARE = 50  # scikit-learn ranks one query at a time: every 50th is timed, and its time multiplied
+QUERY_COUNT, ITEM_COUNT, DIMENSIONS, K = 5_000, 75_000, 64, 10
+ONE_IN = 50  # scikit-learn ranks one query at a time: every 50th is timed, and its time multiplied
 
 
-def cases(queries: int = QUERIES, items: int = ITEMS) -> list[Case]:
+def cases(queries: int = QUERY_COUNT, items: int = ITEM_COUNT) -> list[Case]:
     """`retrieval/top10` against faiss' exact index, `retrieval/ap` against scikit-learn's average precision."""
     size = {"queries": queries, "items": items}
 
@@ -22,57 +23,57 @@ def cases(queries: int = QUERIES, items: int = ITEMS) -> list[Case]:
 
     return [
         case("top10", "faiss", "IndexFlatL2", 1e-5),
-        case("ap", "sklearn", f"(1 query in {SHARE}, times {SHARE})", 1e-4),
+        case("ap", "sklearn", f"(1 query in {ONE_IN}, times {ONE_IN})", 1e-4),
     ]
 
 
-def drawn(queries: int, items: int):
+def draw_embeddings(queries: int, items: int):
     """(query, labels, gallery, labels), the same for both sides."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((CLASSES, DIMENSIONS))
-    labels = [rng.integers(0, CLASSES, n) for n in (queries, items)]
+    centres = rng.standard_normal((CLASS_COUNT, DIMENSIONS))
+    labels = [rng.integers(0, CLASS_COUNT, n) for n in (queries, items)]
     query, gallery = ((centres[y] + 2 * rng.standard_normal((len(y), DIMENSIONS))).astype(np.float32) for y in labels)
     return query, labels[0], gallery, labels[1]
 
 
-def distances(query: np.ndarray, gallery: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Of the items `found` (Q, K), in float64: equal where two answers differ in ties alone."""
-    d = query[:, None].astype(np.float64) - gallery[found]
+def distances_of_hits(query: np.ndarray, gallery: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """Distances (Q, K) of the items `hits` (Q, K), in float64: equal where two answers differ in ties alone."""
+    d = query[:, None].astype(np.float64) - gallery[hits]
     return np.sqrt((d * d).sum(axis=2))
 
 
 def our_top10(queries: int, items: int) -> Side:
-    """`nearest`."""
-    query, _, gallery, _ = drawn(queries, items)
+    """The ten nearest, by `nearest`."""
+    query, _, gallery, _ = draw_embeddings(queries, items)
 
     def turn():
         return nearest(query, gallery, K)[0]
 
-    return Side({"distances": distances(query, gallery, turn())}, turn)
+    return Side({"distances": distances_of_hits(query, gallery, turn())}, turn)
 
 
 def faiss_top10(queries: int, items: int) -> Side:
     """faiss' exact index on all cores; filling it is part of the turn, as preparing the gallery is of ours."""
     import faiss
 
-    query, _, gallery, _ = drawn(queries, items)
+    query, _, gallery, _ = draw_embeddings(queries, items)
 
     def turn():
         index = faiss.IndexFlatL2(DIMENSIONS)
         index.add(gallery)
         return index.search(query, K)[1]
 
-    return Side({"distances": distances(query, gallery, turn())}, turn)
+    return Side({"distances": distances_of_hits(query, gallery, turn())}, turn)
 
 
 def our_ap(queries: int, items: int) -> Side:
     """`evaluate_direction`: full rankings with ties, and every other metric that it gives."""
-    query, labels, gallery, gallery_labels = drawn(queries, items)
+    query, labels, gallery, gallery_labels = draw_embeddings(queries, items)
 
     def turn(part=slice(None)):
         return evaluate_direction(query[part], labels[part], gallery, gallery_labels)
 
-    return Side({"map": np.array(turn(slice(None, None, SHARE))["map"])}, turn)
+    return Side({"map": np.array(turn(slice(None, None, ONE_IN))["map"])}, turn)
 
 
 def sklearn_ap(queries: int, items: int) -> Side:
@@ -80,8 +81,8 @@ def sklearn_ap(queries: int, items: int) -> Side:
     from sklearn.metrics import average_precision_score
     from sklearn.metrics.pairwise import euclidean_distances
 
-    query, labels, gallery, gallery_labels = drawn(queries, items)
-    query, labels = query[::SHARE], labels[::SHARE]
+    query, labels, gallery, gallery_labels = draw_embeddings(queries, items)
+    query, labels = query[::ONE_IN], labels[::ONE_IN]
 
     def turn():
         d = euclidean_distances(query, gallery)

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.progress import track
-from .peers import started
+from ..progress import track
+from .peers import run_side
 
-SIZES, BATCHES, TURNS = (64, 128, 256), (8, 16, 32, 64, 96, 128), 7
-LOOKS = {64: ("#0072B2", "o", "-"), 128: ("#D55E00", "s", "--"), 256: ("#009E73", "^", "-.")}  # Okabe and Ito
+IMAGE_SIZES, BATCH_SIZES, REPEATS = (64, 128, 256), (8, 16, 32, 64, 96, 128), 7
+LOOK_OF_SIZE = {64: ("#0072B2", "o", "-"), 128: ("#D55E00", "s", "--"), 256: ("#009E73", "^", "-.")}  # Okabe and Ito
 
 
-def measure(size: int, batch: int, turns: int = TURNS) -> tuple[float, float]:
+def measure_point(size: int, batch: int, turns: int = REPEATS) -> tuple[float, float]:
     """(fastest ms, peak MiB) of a step, in a process of its own. The fastest: other work only ever slows one down."""
     settings = {"shape": (size, size, 1), "order": "paper", "batch": batch}
-    with started("cmir_ref.bench.conv:our_side", settings) as side:
+    with run_side("cmir_ref.bench.conv:conv_side", settings) as side:
         times = [side.ask("turn") for _ in range(turns + 1)]
         return min(times[1:]), side.ask("peak")
 
 
-def draw(found: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[str]:
-    """Plots {(size, batch): (ms, MiB)} with a straight line through each image size; what the lines are, as text."""
+def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[str]:
+    """Plots {(size, batch): (ms, MiB)} with a straight line for each image size, and returns those lines as text."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -33,9 +33,9 @@ def draw(found: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[
     figure, panels = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
     text = []
     for axes, i, label in zip(panels, (0, 1), ("time of a step (ms)", "peak memory (MiB)"), strict=True):
-        for size, (colour, marker, style) in LOOKS.items():
-            x = np.array(sorted(batch for s, batch in found if s == size))
-            y = np.array([found[size, batch][i] for batch in x])
+        for size, (colour, marker, style) in LOOK_OF_SIZE.items():
+            x = np.array(sorted(batch for s, batch in points if s == size))
+            y = np.array([points[size, batch][i] for batch in x])
             slope, start = np.polyfit(x, y, 1)
             left = ((y - slope * x - start) ** 2).sum() / ((y - y.mean()) ** 2).sum()
             axes.plot(x, y, marker, color=colour, label=f"{size} × {size}")
@@ -50,8 +50,8 @@ def draw(found: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[
 
 
 if __name__ == "__main__":
-    grid = [(size, batch) for size in SIZES for batch in BATCHES]
-    found = {where: measure(*where) for where in track(grid, len(grid), "scaling", sys.stderr.isatty())}
-    for (size, batch), (ms, mb) in found.items():
+    grid = [(size, batch) for size in IMAGE_SIZES for batch in BATCH_SIZES]
+    points = {point: measure_point(*point) for point in track(grid, len(grid), "scaling", sys.stderr.isatty())}
+    for (size, batch), (ms, mb) in points.items():
         print(f"{size:4d}  {batch:4d}  {ms:8.1f} ms  {mb:6.0f} MiB")
-    print("\n".join(draw(found, Path(sys.argv[1]))))
+    print("\n".join(plot_scaling(points, Path(sys.argv[1]))))

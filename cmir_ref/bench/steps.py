@@ -1,7 +1,7 @@
 """One training step, ours and PyTorch's, from the same start: what `conv`, `latent` and `gpu` time.
 
 Stage 1 is loss (eq. 1), gradients and Adam of the convolution pretrainer; stage 2 eq. 6 with every loss on, 128 → 64,
-depth 3, cross decoders, a shared classifier, α = 1 drawn to by the norms.
+depth 3, cross decoders, a shared classifier, α = 1 read by the norms.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import to_device
-from ..cmirnet.end_to_end import end_to_end, end_to_end_backward
+from ..cmirnet.objective import objective, objective_backward
 from ..cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
-from ..cmirnet.stages import init_stage2, stage2_network
+from ..cmirnet.stage2 import init_stage2, latent_settings
 from ..config import load_config
 from ..nets.pretraining import choose_pretrainer
 from ..params import Params, flatten
@@ -26,7 +26,7 @@ ORDERS = {  # block order, batch normalisation
 }
 ENTRIES = [*(("pan", order) for order in ORDERS), ("mul", "paper"), ("mul", "released-frozen")]
 LAYOUTS = ("contiguous_format", "channels_last")  # of PyTorch's arrays: the better one counts
-FEATURES, CLASSES, RATE = 128, 8, 1e-3
+BATCH, FEATURES, CLASS_COUNT, LEARNING_RATE = 64, 128, 8, 1e-3
 CHECKED = 8  # samples whose gradients are compared, in float64: in float32 rounding decides some winner of a pool
 
 
@@ -40,21 +40,21 @@ class Step(NamedTuple):
 # ---- ours -----------------------------------------------------------------------------------------------------------
 
 
-def drawn(shape: tuple[int, int, int], order: str, batch: int, dtype: str = "float32"):
+def draw_conv(shape: tuple[int, int, int], order: str, batch: int, dtype: str = "float32"):
     """(network, params, buffers, x, y, mask) of stage 1, the same for every side."""
     block_order, norm = ORDERS[order]
     network = choose_pretrainer(shape, block_order=block_order, batch_norm=norm, dropout=0.5)
-    random = np.random.default_rng(0)
-    params, buffers = network.init(network.arch, shape, FEATURES, CLASSES, random)
-    x = random.standard_normal((batch, *shape), dtype=np.float32)
-    y, mask = random.integers(0, CLASSES, batch), random.random((batch, FEATURES)) > 0.5
+    rng = np.random.default_rng(0)
+    params, buffers = network.init(network.arch, shape, FEATURES, CLASS_COUNT, rng)
+    x = rng.standard_normal((batch, *shape), dtype=np.float32)
+    y, mask = rng.integers(0, CLASS_COUNT, batch), rng.random((batch, FEATURES)) > 0.5
     cast = [{k: value.astype(np.float32).astype(dtype) for k, value in part.items()} for part in (params, buffers)]
     return network, *cast, x.astype(dtype), y, mask
 
 
 def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype: str = "float32") -> Step:
     """Stage 1 on arrays of `xp`."""
-    network, *tensors, x, y, mask = drawn(shape, order, batch, dtype)
+    network, *tensors, x, y, mask = draw_conv(shape, order, batch, dtype)
     params, buffers = ({name: to_device(v, xp) for name, v in part.items()} for part in tensors)
     params, x, y, mask = Params(params), *(to_device(part, xp) for part in (x, y, mask))
 
@@ -67,26 +67,29 @@ def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype:
     return Step(gradients, _with_adam(params, gradients, xp))
 
 
-def drawn_latent(batch: int, dtype: str = "float32"):
+def draw_latent(batch: int, dtype: str = "float32"):
     """(network, params, z, y) of stage 2 as preset `pan-mul` has it, without dropout; float32 values in any dtype."""
-    config, random = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
-    z = [random.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
-    y = [random.integers(0, CLASSES, batch) for _ in "ab"]
-    network = stage2_network(config, ((FEATURES,),) * 2, tuple(y))
-    params, _ = init_stage2(config, network, ((FEATURES,),) * 2, CLASSES)
+    config, rng = load_config("pan-mul", ["latent_dropout=none"]), np.random.default_rng(0)
+    z = [rng.random((batch, FEATURES)).astype(np.float32).astype(dtype) for _ in "ab"]
+    y = [rng.integers(0, CLASS_COUNT, batch) for _ in "ab"]
+    shapes = dict.fromkeys("ab", (FEATURES,))
+    network = latent_settings(config, shapes, dict(zip("ab", y, strict=True)))
+    params, _ = init_stage2(config, network, shapes, CLASS_COUNT)
     return network, {name: value.astype(np.float32).astype(dtype) for name, value in params.items()}, z, y
 
 
 def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
     """Stage 2 on arrays of `xp`."""
-    network, params, z, y = drawn_latent(batch, dtype)
+    network, params, z, y = draw_latent(batch, dtype)
     params = Params({name: to_device(v, xp) for name, v in params.items()})
     z, y = (tuple(to_device(part, xp) for part in both) for both in (z, y))
 
+    terms = {name: value for name, value in network._asdict().items() if name != "fronts"}
+
     def gradients(n=batch):
         few = (tuple(part[:n] for part in both) for both in (z, y))
-        loss, cache = end_to_end(params, *few, mode="train", buffers={}, masks={}, **network._asdict())
-        return {"loss": loss, **end_to_end_backward(1.0, cache)}
+        loss, cache = objective(params, *few, **terms)
+        return {"loss": loss, **objective_backward(1.0, cache, input_gradient=False)[0]}
 
     return Step(gradients, _with_adam(params, gradients, xp))
 
@@ -97,9 +100,9 @@ def _with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
     def step():
         nonlocal count
         count += 1
-        found = gradients()
-        del found["loss"]
-        adam(params.flat, flatten(found, params), m, v, count, RATE)
+        grads = gradients()
+        del grads["loss"]
+        adam(params.flat, flatten(grads, params), m, v, count, LEARNING_RATE)
 
     return step
 
@@ -112,7 +115,7 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
     import torch
     from torch.nn import functional
 
-    network, params, _, x, y, mask = drawn(shape, order, batch)
+    network, params, _, x, y, mask = draw_conv(shape, order, batch)
     arch, memory = network.arch, getattr(torch, layout)
 
     def there(array):
@@ -147,9 +150,9 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
     def gradients(n):  # in float64: float32 changes winners of the pools
         exact = _in_float64(leaves)
         statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
-        found = {"loss": backward(exact, x[:n].double(), statistics).detach()}
-        found |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return _as_numpy(found)
+        results = {"loss": backward(exact, x[:n].double(), statistics).detach()}
+        results |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
+        return _as_numpy(results)
 
     return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
 
@@ -159,7 +162,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
     import torch
     from torch.nn import functional
 
-    network, params, z, y = drawn_latent(batch)
+    network, params, z, y = draw_latent(batch)
     weights, alpha = network.weights, network.readings.alpha
     leaves = {name: torch.from_numpy(value).to(device).clone().requires_grad_() for name, value in params.items()}
     z, y = ([torch.from_numpy(part).to(device) for part in both] for both in (z, y))
@@ -169,7 +172,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
 
         def layers(name, h):
             for i in range(1, 4):
-                h = torch.addmm(leaves[f"latent.{name}.{i}.b"], h, leaves[f"latent.{name}.{i}.w"])
+                h = torch.addmm(leaves[f"{name}.{i}.b"], h, leaves[f"{name}.{i}.w"])
                 h = h.relu_() if i < 3 or getattr(network.arch, f"{name[:7]}_activation") == "relu" else h
             return h
 
@@ -177,7 +180,7 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
             return x.square().sum() / n
 
         v_a, v_b = layers("encoder_a", z[0]), layers("encoder_b", z[1])
-        logits = torch.addmm(leaves["latent.classifier.b"], torch.cat([v_a, v_b]), leaves["latent.classifier.w"])
+        logits = torch.addmm(leaves["classifier.b"], torch.cat([v_a, v_b]), leaves["classifier.w"])
         labels = torch.cat([part[:n] for part in y])
         loss = weights.alignment * energy(v_a - v_b) + weights.classification * functional.cross_entropy(logits, labels)
         loss = loss + weights.feature_norm * (energy(v_a) + energy(v_b))
@@ -190,8 +193,8 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
 
     def gradients(n):
         exact = _in_float64(leaves)
-        found = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
-        return _as_numpy(found | {name: leaf.grad for name, leaf in exact.items()})
+        results = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
+        return _as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
 
     return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, z)))
 
@@ -200,14 +203,14 @@ def _in_float64(leaves: dict) -> dict:
     return {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
 
 
-def _as_numpy(found: dict) -> dict[str, np.ndarray]:
-    return {name: value.cpu().numpy().copy() for name, value in found.items()}
+def _as_numpy(results: dict) -> dict[str, np.ndarray]:
+    return {name: value.cpu().numpy().copy() for name, value in results.items()}
 
 
 def _with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
     import torch
 
-    optimiser = torch.optim.Adam(leaves.values(), RATE, fused=True)
+    optimiser = torch.optim.Adam(leaves.values(), LEARNING_RATE, fused=True)
 
     def step():
         optimiser.zero_grad()

@@ -1,78 +1,135 @@
-"""Which benchmarks there are, and what they need."""
+"""Which benchmarks there are, what they need, and how their entries are shown."""
 
 import importlib
 import importlib.util
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ..errors import InputError
 from ..parallel import cores
-from .peers import Case, Entry, interleaved, turns, version_of
+from .gpu import GPU_KINDS, gpu_entries, gpu_machine
+from .peers import Case, Entry, count_turns, interleave, version_of
 
-KINDS = ("conv", "latent", "retrieval", "data")
-PEERS = ("torch", "faiss", "sklearn")
-HEADER = ("", "ours (ms)", "other (ms)", "ratio", "peak (MiB)", "other's", "other")
+BENCH_KINDS = {"cpu": ("conv", "latent", "retrieval", "data"), "cuda": tuple(GPU_KINDS)}
+PEERS = {"cpu": ("torch", "faiss", "sklearn"), "cuda": ("torch",)}
+GPU_KINDS_WITH_TORCH = ("conv", "latent")
+TURNS = 7
+BENCH_COLUMNS = ("", "ours (ms)", "other (ms)", "ratio", "peak (MiB)", "other's", "other", "note")
+ALWAYS = Entry._fields[:7]  # the keys that the JSON of every entry has
 
 
-def chosen(kinds: Sequence[str] = (), against: str | None = None) -> list[Case]:
-    """The cases of `kinds` (all of them by default), or those `against` one peer.
+def run_bench(
+    kinds: Sequence[str] = (),
+    *,
+    device: str = "cpu",
+    against: str | None = None,
+    repeats: int = TURNS,
+    show: bool = False,
+) -> Iterator[Entry]:
+    """The entries of `kinds` (all of the device by default), or of those that are measured `against` one peer.
 
-    Raises `InputError` for a name that there is not, where nothing is left, and for a peer that is not installed.
+    Each is the median of `repeats` turns. With `show`, a bar on standard error tells how many turns are done. Raises
+    `InputError` for names that the device does not have and for a peer that is not installed, `GPUUnavailable` for
+    "cuda" where there is no GPU, and `ResultsDiffer`.
     """
+    kinds = select_kinds(kinds, device, against)
+    if device == "cuda":
+        from .gpu import FULL_SIZE
+
+        yield from gpu_entries(kinds, FULL_SIZE._replace(turns=repeats))
+        return
+    cases = select_cases(kinds, against)
+    with progress_bar(cases, repeats, show) as tick:
+        for case in cases:
+            yield interleave(case, repeats=repeats, on_turn=tick)
+
+
+def select_kinds(kinds: Sequence[str], device: str, against: str | None) -> Sequence[str]:
+    """`kinds`, or all of the device; raises `InputError` for one, or for a peer, that the device does not have."""
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"bench {kind}: it is one of {', '.join(KINDS)}")
-    if against is not None and against not in PEERS:
-        raise InputError(f"--against {against}: it is one of {', '.join(PEERS)}")
-    found = [case for kind in kinds or KINDS for case in importlib.import_module(f".{kind}", __package__).cases()]
+        if kind not in BENCH_KINDS[device]:
+            raise InputError(f"bench {kind}: not on {device}; there it is one of {', '.join(BENCH_KINDS[device])}")
+    if against is not None and against not in PEERS[device]:
+        raise InputError(f"--against {against}: not on {device}; there it is one of {', '.join(PEERS[device])}")
+    if device == "cuda" and against is not None:
+        kinds = [kind for kind in kinds or BENCH_KINDS[device] if kind in GPU_KINDS_WITH_TORCH]
+        if not kinds:
+            raise InputError(f"bench: nothing in it is measured against {against}")
+    return kinds or BENCH_KINDS[device]
+
+
+def select_cases(kinds: Sequence[str], against: str | None = None) -> list[Case]:
+    """The cases of `kinds` on the CPU, or those of them `against` one peer.
+
+    Raises `InputError` where nothing is left, and for a peer that is not installed.
+    """
+    cases = [case for kind in kinds for case in importlib.import_module(f".{kind}", __package__).cases()]
     if against is not None:
-        found = [case for case in found if case.peer == against]
-    if not found:
+        cases = [case for case in cases if case.peer == against]
+    if not cases:
         raise InputError(f"bench {' '.join(kinds)}: nothing in it is measured against {against}")
-    missing = {case.peer for case in found if case.peer in PEERS} - {p for p in PEERS if importlib.util.find_spec(p)}
+    peers = {case.peer for case in cases} & set(PEERS["cpu"])
+    missing = sorted(peer for peer in peers if not importlib.util.find_spec(peer))
     if missing:
-        raise InputError(f"bench: {', '.join(sorted(missing))} not installed; pip install 'cmir-ref[bench]'")
-    return found
+        raise InputError(f"bench: {', '.join(missing)} not installed; pip install 'cmir-ref[bench]'")
+    return cases
 
 
 @contextmanager
-def progress(cases: Sequence[Case], repeats: int, show: bool) -> Iterator[Callable[[], object]]:
+def progress_bar(cases: Sequence[Case], repeats: int, show: bool) -> Iterator[Callable[[], object]]:
     """A bar on standard error; what it gives is to be called after each turn."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not show) as bar:
-        task = bar.add_task("turns", total=sum(turns(case, repeats) for case in cases))
+        task = bar.add_task("turns", total=sum(count_turns(case, repeats) for case in cases))
         yield lambda: bar.advance(task)
 
 
-def run(cases: Sequence[Case], *, repeats: int = 7, show: bool = False) -> list[Entry]:
-    """One `Entry` a case; raises `ResultsDiffer`. With `show`, a bar on standard error tells how far it is."""
-    with progress(cases, repeats, show) as tick:
-        return [interleaved(case, repeats=repeats, on_turn=tick) for case in cases]
+# ---- how entries are shown ------------------------------------------------------------------------------------------
 
 
-def table(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
-    """A row an entry, under `HEADER`."""
+def entry_cells(entry: Entry) -> tuple[str, ...]:
+    """A row of the table under `BENCH_COLUMNS`."""
 
-    def figure(value, digits):
+    def figure(value: float | None, digits: int = 2) -> str:
         return "" if value is None else f"{value:.{digits}f}"
 
+    def milliseconds(value: float | None) -> str:
+        return figure(value, 2 if value is None or value >= 1 else 4)  # one small operation takes microseconds
+
+    difference = "" if entry.error is None else f"differ by {entry.error:.1e}{'' if entry.same else ': TOO MUCH'}"
+    return (
+        entry.name,
+        milliseconds(entry.ours_ms),
+        milliseconds(entry.other_ms),
+        figure(entry.ratio, 3),
+        figure(entry.peak_mb, 0),
+        figure(entry.other_peak_mb, 0),
+        entry.other or "",
+        difference or entry.note,
+    )
+
+
+def bench_table(entries: Sequence[Entry]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(header, rows); the column of notes only where there is one."""
+    rows = [entry_cells(entry) for entry in entries]
+    columns = slice(None if any(row[-1] for row in rows) else -1)
+    return BENCH_COLUMNS[columns], [row[columns] for row in rows]
+
+
+def bench_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The entries for JSON: seven keys each, and `error`, `same` and `note` where they say something."""
     return [
-        (
-            e.name,
-            figure(e.ours_ms, 2),
-            figure(e.other_ms, 2),
-            figure(e.ratio, 3),
-            figure(e.peak_mb, 0),
-            figure(e.other_peak_mb, 0),
-            e.other or "",
-        )
-        for e in entries
+        {key: value for key, value in entry._asdict().items() if key in ALWAYS or value not in (None, "")}
+        for entry in entries
     ]
 
 
-def machine() -> str:
-    """What the figures depend on."""
-    return f"Python {platform.python_version()}, numpy {version_of('numpy')}, {cores()} cores, {platform.machine()}"
+def bench_machine(device: str = "cpu") -> list[str]:
+    """Lines that say what the figures depend on."""
+    if device == "cuda":
+        return gpu_machine()
+    return [f"Python {platform.python_version()}, numpy {version_of('numpy')}, {cores()} cores, {platform.machine()}"]

@@ -4,7 +4,7 @@ from functools import partial
 
 from .. import cmirnet
 from ..backend import get_xp
-from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward, prefixed
+from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
 from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 from ..cmirnet.many import many_objective, many_objective_backward
@@ -19,6 +19,7 @@ from ..nets.feature_pretrainer import (
     init_feature_pretrainer,
 )
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix
 from .declarations import declare, draw_arrays, draw_targets, jitter, network_pair, raise_biases
 from .nets import pool_factors
 
@@ -59,9 +60,9 @@ def _eq1(rng, kind, n, k, d, target="identity"):
     "cmirnet.eq2_alignment.alignment",
     sizes={"n": 4, "d": 3},
     variants={
-        "squared": {"norm": "squared", "reduction": "sum"},
-        "unsquared": {"norm": "unsquared", "reduction": "sum"},
-        "mean": {"norm": "squared", "reduction": "mean"},
+        "squared": {"squared": True, "reduction": "sum"},
+        "unsquared": {"squared": False, "reduction": "sum"},
+        "mean": {"squared": True, "reduction": "mean"},
     },
 )
 def _eq2(rng, n, d, **reading):
@@ -114,7 +115,7 @@ def _eq4(rng, reduction, n, d):
     variants={
         "cross": {"target": "cross"},
         "own": {"target": "own"},
-        "unsquared": {"target": "cross", "norm": "unsquared"},
+        "unsquared": {"target": "cross", "squared": False},
         "mean": {"target": "cross", "reduction": "mean"},
     },
 )
@@ -337,8 +338,8 @@ def _end_to_end(rng, n, h, w, p, q, r, c, f, d, k):
     masks |= {name: rng.random((n, f)) > 0.3 for name in FRONTS}
     front_a, _ = init_conv_pretrainer(conv, (h, w, 1), f, k, rng)
     front_b, _ = init_feature_pretrainer(dense, (c,), f, k, rng)
-    params = prefixed("latent", latent)
-    params |= prefixed("front_a", jitter(rng, front_a)) | prefixed("front_b", jitter(rng, front_b))
+    params = add_prefix("latent", latent)
+    params |= add_prefix("front_a", jitter(rng, front_a)) | add_prefix("front_b", jitter(rng, front_b))
     x, y = (rng.normal(size=(n, h, w, 1)), rng.normal(size=(n, c))), _draw_labels(rng, n, k)
 
     def forward(p):

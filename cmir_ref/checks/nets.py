@@ -1,5 +1,9 @@
 """Networks of no paper."""
 
+from functools import partial
+
+from ..gradcheck import Pair
+from ..nets.conv_block import conv_block, conv_block_backward
 from ..nets.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
 from ..nets.feature_pretrainer import (
     FeaturePretrainer,
@@ -62,6 +66,25 @@ def _feature_pretrainer(rng, n, c, p, d, k):
 
     forward = lambda p, x: feature_pretrainer(p, x, arch=arch, mode="train", masks=masks)  # noqa: E731
     return network_pair(forward, backward, jitter(rng, params), draw_arrays(rng, x=(n, c)))
+
+
+@declare(
+    "conv_block",
+    "nets.conv_block.conv_block",
+    sizes={"n": 8, "h": 6, "w": 4, "c": 3, "d": 5},
+    variants={
+        "paper": {"fused": False},
+        "paper/fused": {"fused": True},
+        "released": {"order": "conv-act-norm-pool", "fused": False},
+        "released/fused": {"order": "conv-act-norm-pool", "fused": True, "mode": "inference"},
+    },
+    network=True,
+)
+def _conv_block(rng, fused, n, h, w, c, d, order="conv-pool-act-norm", mode="train"):
+    settings = {"pool": 2 if min(h, w) > 1 else 1, "order": order, "mode": mode, "slope": 0.2, "fused": fused}
+    forward = partial(conv_block, mean=rng.normal(size=d), var=rng.uniform(0.5, 2, d), **settings)
+    inputs = draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
+    return Pair(forward, conv_block_backward, inputs)
 
 
 def pool_factors(h: int, w: int) -> tuple[int, int, int]:

@@ -53,11 +53,11 @@ def _conv_max_pool(rng, factor, n, h, w, c, d):
     "batch_norm",
     "ops.batch_norm.batch_norm",
     sizes={"n": 2, "h": 3, "w": 4, "c": 3},
-    variants={"train": {"form": "train"}, "inference": {"form": "inference"}, "frozen": {"form": "frozen"}},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
 )
-def _batch_norm(rng, form, n, h, w, c):
+def _batch_norm(rng, mode, n, h, w, c):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.batch_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.batch_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.batch_norm_backward, draw_arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
@@ -65,11 +65,11 @@ def _batch_norm(rng, form, n, h, w, c):
     "fused/act_norm",
     "ops.fused.act_norm.act_norm",
     sizes={"n": 2, "h": 3, "w": 4, "c": 3},
-    variants={"train": {"form": "train"}, "inference": {"form": "inference"}, "frozen": {"form": "frozen"}},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
 )
-def _act_norm(rng, form, n, h, w, c):
+def _act_norm(rng, mode, n, h, w, c):
     mean, var = rng.normal(size=c), rng.uniform(0.5, 2, c)
-    forward = partial(ops.fused.act_norm, mean=mean, var=var, form=form)
+    forward = partial(ops.fused.act_norm, mean=mean, var=var, mode=mode)
     return Pair(forward, ops.fused.act_norm_backward, draw_arrays(rng, x=(n, h, w, c), gamma=(c,), beta=(c,)))
 
 
@@ -77,12 +77,12 @@ def _act_norm(rng, form, n, h, w, c):
     "fused/conv_act_norm_pool",
     "ops.fused.conv_act_norm_pool.conv_act_norm_pool",
     sizes={"n": 8, "h": 6, "w": 4, "c": 3, "d": 5},
-    variants={"train": {"form": "train"}, "inference": {"form": "inference"}, "frozen": {"form": "frozen"}},
+    variants={"train": {"mode": "train"}, "inference": {"mode": "inference"}, "frozen": {"mode": "frozen"}},
 )
-def _conv_act_norm_pool(rng, form, n, h, w, c, d):
+def _conv_act_norm_pool(rng, mode, n, h, w, c, d):
     mean, var = rng.normal(size=d), rng.uniform(0.5, 2, d)
     factor = 2 if min(h, w) > 1 else 1
-    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, form=form)
+    forward = partial(ops.fused.conv_act_norm_pool, mean=mean, var=var, factor=factor, slope=0.2, mode=mode)
     inputs = draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,), gamma=(d,), beta=(d,))
     return Pair(forward, ops.fused.conv_act_norm_pool_backward, inputs)
 
@@ -125,14 +125,25 @@ def _sigmoid(rng, kind, n, k, reduction="mean"):
 
 
 @declare(
+    "cross_entropy",
+    "ops.cross_entropy.cross_entropy",
+    sizes={"n": 5, "k": 4},
+    variants={"softmax": {"kind": "softmax"}, "sigmoid": {"kind": "sigmoid"}},
+)
+def _cross_entropy(rng, kind, n, k):
+    forward = partial(ops.cross_entropy, targets=draw_targets(rng, "multi-hot", n, k), kind=kind)
+    return Pair(forward, ops.cross_entropy_backward, draw_arrays(rng, u=(n, k)))
+
+
+@declare(
     "frobenius",
     "ops.frobenius.frobenius",
     sizes={"n": 4, "d": 3},
     variants={
-        "squared": {"norm": "squared", "reduction": "sum"},
-        "unsquared": {"norm": "unsquared", "reduction": "sum"},
-        "mean": {"norm": "squared", "reduction": "mean"},
-        "unsquared-mean": {"norm": "unsquared", "reduction": "mean"},
+        "squared": {"squared": True, "reduction": "sum"},
+        "unsquared": {"squared": False, "reduction": "sum"},
+        "mean": {"squared": True, "reduction": "mean"},
+        "unsquared-mean": {"squared": False, "reduction": "mean"},
     },
 )
 def _frobenius(rng, n, d, **reading):

@@ -1,4 +1,4 @@
-"""CMIR-NET (Chaudhuri et al., 2020): one equation a file, the latent network, and how both stages are trained."""
+"""CMIR-NET (Chaudhuri et al., 2020): a file for each equation, the latent network, and how both stages are trained."""
 
 from .eq1_pretraining import (
     pretraining_loss,

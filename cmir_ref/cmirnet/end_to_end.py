@@ -1,6 +1,9 @@
-"""Pretrainers and latent network as one: the gradient of eq. 6 runs through V and Z into the inputs' first layer.
+"""The ablation in which the stages are trained together: pretrainers and latent network as one.
 
-Parameters are prefixed `front_a.`, `front_b.`, `latent.`. A front that is None passes its input on as Z.
+The paper trains its stages apart, and so does the setting `stages` "separate"; `objective` is all that stage 2 needs
+then. Under any other value of `stages` the gradient of eq. 6 goes on through V and Z into the first layer of the
+pretrainers, which are called fronts here. A front that is None hands its input on as Z: that modality has features.
+Parameters are named `front_a.…`, `front_b.…`, `latent.…`.
 """
 
 from collections.abc import Mapping
@@ -9,25 +12,26 @@ from typing import NamedTuple
 from ..backend import Array, get_xp
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer
+from ..params import add_prefix, below
+from .eq6_total import Readings, Weights
+from .latent import Latent
 from .objective import ObjectiveCache, objective, objective_backward
 
 FRONTS = ("front_a", "front_b")
 
 
+class FrontCache(NamedTuple):
+    """What one pretrainer keeps."""
+
+    network: Pretrainer
+    out: PretrainerOutput
+    cache: NamedTuple
+
+
 class EndToEndCache(NamedTuple):
-    fronts: tuple[tuple[PretrainerOutput, NamedTuple] | None, ...]
+    fronts: tuple[FrontCache | None, FrontCache | None]
     objective: ObjectiveCache
     statistics: dict[str, Array]
-
-
-def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays below `prefix`, without it."""
-    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
-
-
-def prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays with `prefix` before their names."""
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
 def end_to_end(
@@ -36,41 +40,56 @@ def end_to_end(
     y: tuple[Array, Array],
     *,
     fronts: tuple[Pretrainer | None, Pretrainer | None],
-    mode: str,
+    arch: Latent,
+    weights: Weights,
+    readings: Readings,
+    regularized_layers: str = "all",
+    mode: str = "train",
     buffers: Mapping[str, Array] | None = None,
     masks: Mapping[str, Array] | None = None,
-    **settings,
 ) -> tuple[Array, EndToEndCache]:
-    """L of eq. 6 of Z_a = front_a(x_a), Z_b = front_b(x_b); `settings` are those of `objective`.
+    """L of eq. 6 of Z_a = front_a(x_a) and Z_b = front_b(x_b), for n pairs of samples x with labels y.
 
-    `masks`: "front_a", "front_b" (n, D) and the latent network's "a", "b".
+    `masks`: "front_a", "front_b" (n, D), and "a", "b" of the latent network. The other arguments are those of
+    `objective`. `cache.statistics` holds the batch statistics of the fronts, for the running averages.
     """
     masks, buffers = masks or {}, buffers or {}
     z, caches, statistics = [], [], {}
     for name, front, x_m in zip(FRONTS, fronts, x, strict=True):
         if front is None:
-            z.append(x_m), caches.append(None)
+            z.append(x_m)
+            caches.append(None)
             continue
-        own = {"z": masks.get(name)}
-        out, cache = front.forward(
-            under(name, params), x_m, arch=front.arch, mode=mode, buffers=under(name, buffers), masks=own
-        )
-        statistics |= prefixed(name, getattr(cache, "statistics", {}))
-        z.append(out.z), caches.append((front, out, cache))
-    loss, cache = objective(under("latent", params), tuple(z), y, mode=mode, masks=masks, **settings)
+        settings = {"mode": mode, "buffers": below(name, buffers), "masks": {"z": masks.get(name)}}
+        out, cache = front.forward(below(name, params), x_m, arch=front.arch, **settings)
+        statistics |= add_prefix(name, getattr(cache, "statistics", {}))
+        z.append(out.z)
+        caches.append(FrontCache(front, out, cache))
+    loss, cache = objective(
+        below("latent", params),
+        tuple(z),
+        y,
+        arch=arch,
+        weights=weights,
+        readings=readings,
+        regularized_layers=regularized_layers,
+        mode=mode,
+        masks=masks,
+    )
     return loss, EndToEndCache(tuple(caches), cache, statistics)
 
 
 def end_to_end_backward(dl: Array, cache: EndToEndCache) -> dict[str, Array]:
-    """grads of all parameters: eq. 6's ∂L/∂Z is the upstream of each pretrainer, whose own classifier gets zeros."""
-    latent, dz = objective_backward(dl, cache.objective, input_gradient=any(cache.fronts))
-    grads = prefixed("latent", latent)
-    for name, kept, dz_m in zip(FRONTS, cache.fronts, dz, strict=True):
-        if kept is not None:
-            front, out, front_cache = kept
+    """grads of all parameters: ∂L/∂Z of eq. 6 is the upstream gradient of each front.
+
+    The classifier of a front takes no part in eq. 6, so its gradient is zero.
+    """
+    latent_grads, dz = objective_backward(dl, cache.objective, input_gradient=any(cache.fronts))
+    grads = add_prefix("latent", latent_grads)
+    for name, front, dz_m in zip(FRONTS, cache.fronts, dz, strict=True):
+        if front is not None:
             xp = get_xp(dz_m)
-            own, _ = front.backward(
-                PretrainerOutput(xp.zeros_like(out.logits), dz_m, xp.zeros_like(out.s)), front_cache
-            )
-            grads |= prefixed(name, own)
+            d = PretrainerOutput(xp.zeros_like(front.out.logits), dz_m, xp.zeros_like(front.out.s))
+            front_grads, _ = front.network.backward(d, front.cache)
+            grads |= add_prefix(name, front_grads)
     return grads

@@ -8,8 +8,7 @@ N samples, D = 128 features, K classes: z (N, D), logits (N, K).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
-from ..ops.sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
-from ..ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from ..ops.cross_entropy import cross_entropy, cross_entropy_backward
 
 
 class OrthogonalityCache(NamedTuple):
@@ -23,14 +22,15 @@ def soft_orthogonality(z: Array, *, target: str = "identity", scaled: bool = Fal
 
     `target`: "identity" T = I (decorrelated features), or "ones" T = 11ᵀ, the paper's literal "vector of ones", whose
     minimum makes all features identical. With the singular values s_i of Z, O = Σ (s_i² − 1)² + (D − rank), so for
-    N < D the unscaled minimum is D − N, not 0. It asks for ‖z_n‖² = min(N, D)/N on average, which depends on the batch
-    size; the scaled form asks for unit energy in each feature at any N ≥ D.
+    N < D the unscaled minimum is D − N, not 0. It asks for ‖z_n‖² = min(N, D)/N on average, which depends on the size
+    of the batch; the scaled form asks for unit energy in each feature at any N ≥ D.
     """
     xp = get_xp(z)
     n, d = z.shape
     if target not in ("identity", "ones"):
         raise ValueError(f"orthogonality.target is {target!r}; it is one of identity, ones")
-    goal = (xp.eye if target == "identity" else lambda d, dtype: xp.ones((d, d), dtype=dtype))(d, dtype=z.real.dtype)
+    dtype = z.real.dtype
+    goal = xp.eye(d, dtype=dtype) if target == "identity" else xp.ones((d, d), dtype=dtype)
     scale = 1 / max(n, 1) if scaled else 1.0
     excess = (z.T @ z) * scale - goal
     return (excess * excess).sum(), OrthogonalityCache(z, excess, scale)
@@ -49,14 +49,7 @@ class PretrainingCache(NamedTuple):
     classification: tuple
     orthogonality: OrthogonalityCache | None
     weight: float
-    kind: str
     parts: dict[str, Array]
-
-
-CROSS_ENTROPY = {
-    "softmax": (softmax_cross_entropy, softmax_cross_entropy_backward),
-    "sigmoid": (sigmoid_cross_entropy, sigmoid_cross_entropy_backward),
-}
 
 
 def pretraining_loss(
@@ -73,19 +66,19 @@ def pretraining_loss(
 
     `kind`: "softmax" or "sigmoid" (multi-label) cross entropy, a mean. `target` "off" leaves O out, as the released
     code does. `z` may be given before its ReLU (setting `orthogonality.before_relu`): a non-negative Z can only be
-    orthonormal by activating at most one feature a sample.
+    orthonormal if each sample activates at most one feature.
     """
-    ce, classification = CROSS_ENTROPY[kind][0](logits, labels)
+    ce, classification = cross_entropy(logits, labels, kind=kind)
     if target == "off" or weight == 0:
-        return ce, PretrainingCache(classification, None, weight, kind, {"ce": ce})
+        return ce, PretrainingCache(classification, None, weight, {"ce": ce})
     o, orthogonality = soft_orthogonality(z, target=target, scaled=scaled)
     parts = {"ce": ce, "orthogonality": o}
-    return ce + weight * o, PretrainingCache(classification, orthogonality, weight, kind, parts)
+    return ce + weight * o, PretrainingCache(classification, orthogonality, weight, parts)
 
 
 def pretraining_loss_backward(dloss: Array, cache: PretrainingCache) -> tuple[Array, Array | None]:
-    """(dlogits, dz): each term's own gradient; dz is None where orthogonality is off."""
-    dlogits = CROSS_ENTROPY[cache.kind][1](dloss, cache.classification)
+    """(dlogits, dz): logits enter the first term alone, z the second. dz is None where orthogonality is off."""
+    dlogits = cross_entropy_backward(dloss, cache.classification)
     if cache.orthogonality is None:
         return dlogits, None
     return dlogits, soft_orthogonality_backward(cache.weight * dloss, cache.orthogonality)

@@ -9,14 +9,15 @@ from ..backend import Array
 from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 
 
-def alignment(v_a: Array, v_b: Array, *, norm: str = "squared", reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
-    """L₂ = ‖V_a − V_b‖²_F, or ‖V_a − V_b‖_F for `norm` "unsquared" (released code); over n for `reduction` "mean"."""
-    return frobenius(v_a - v_b, norm=norm, reduction=reduction)
+def alignment(v_a: Array, v_b: Array, *, squared: bool = True, reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
+    """L₂ = ‖V_a − V_b‖²_F; ‖V_a − V_b‖_F where not `squared` (the released code); divided by n for the "mean"."""
+    return frobenius(v_a - v_b, squared=squared, reduction=reduction)
 
 
 def alignment_backward(dl: Array, cache: FrobeniusCache) -> tuple[Array, Array]:
-    """(dv_a, dv_b) = (2(V_a − V_b), −2(V_a − V_b)) dl; unsquared (V_a − V_b)/‖V_a − V_b‖_F, and 0 at equality,
-    where the released code divides 0 by 0.
+    """(dv_a, dv_b) = (2(V_a − V_b), −2(V_a − V_b)) dl.
+
+    Not squared, dv_a = (V_a − V_b)/‖V_a − V_b‖_F dl, and 0 where V_a = V_b; there the released code divides 0 by 0.
     """
     dv_a = frobenius_backward(dl, cache)
     return dv_a, -dv_a

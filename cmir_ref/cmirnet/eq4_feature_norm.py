@@ -12,7 +12,7 @@ from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 def feature_norm(
     v_a: Array, v_b: Array, *, reduction: str = "sum"
 ) -> tuple[Array, tuple[FrobeniusCache, FrobeniusCache]]:
-    """L₄ = ‖V_a‖²_F + ‖V_b‖²_F, over n where `reduction` is "mean"."""
+    """L₄ = ‖V_a‖²_F + ‖V_b‖²_F, divided by n where `reduction` is "mean"."""
     l_a, cache_a = frobenius(v_a, reduction=reduction)
     l_b, cache_b = frobenius(v_b, reduction=reduction)
     return l_a + l_b, (cache_a, cache_b)

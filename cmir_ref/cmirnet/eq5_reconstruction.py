@@ -27,28 +27,29 @@ def reconstruction(
     z_b: Array,
     *,
     target: str = "cross",
-    norm: str = "squared",
+    squared: bool = True,
     reduction: str = "sum",
 ) -> tuple[Array, ReconstructionCache]:
-    """L₅ of what the decoders made `from_a` = D_ab(V_a) and `from_b` = D_ba(V_b).
+    """L₅ of what the decoders made, `from_a` = D_ab(V_a) and `from_b` = D_ba(V_b).
 
-    `target`: "cross", each rebuilds the other's features (paper), or "own", its own (the released speech code).
-    `norm`: "squared", or "unsquared" (released code). Over n where `reduction` is "mean".
+    `target`: "cross", each rebuilds the features of the other modality (the paper), or "own", those of the modality
+    that it decodes (the released speech code). `squared` false takes the norms themselves (the released code). The sum
+    is divided by n where `reduction` is "mean".
     """
     if target not in ("cross", "own"):
         raise ValueError(f"decoder_target is {target!r}; it is one of cross, own")
     cross = target == "cross"
     goal_a, goal_b = (z_b, z_a) if cross else (z_a, z_b)
-    l_a, cache_a = frobenius(from_a - goal_a, norm=norm, reduction=reduction)
-    l_b, cache_b = frobenius(from_b - goal_b, norm=norm, reduction=reduction)
+    l_a, cache_a = frobenius(from_a - goal_a, squared=squared, reduction=reduction)
+    l_b, cache_b = frobenius(from_b - goal_b, squared=squared, reduction=reduction)
     return l_a + l_b, ReconstructionCache(cache_a, cache_b, cross)
 
 
 def reconstruction_backward(dl: Array, cache: ReconstructionCache) -> tuple[Array, Array, Array, Array]:
     """(dfrom_a, dfrom_b, dz_a, dz_b).
 
-    d‖H − Z‖² = 2⟨H − Z, dH − dZ⟩: a target's gradient is the negative of its reconstruction's. Setting
-    `target_gradient` decides whether dz is used ("flow": lets Z shrink to please the decoder) or dropped ("stop").
+    d‖H − Z‖² = 2⟨H − Z, dH − dZ⟩: the gradient of a target is minus that of its reconstruction. The setting
+    `target_gradient` decides whether dz is used ("flow": Z may shrink to please the decoder) or dropped ("stop").
     """
     dfrom_a, dfrom_b = frobenius_backward(dl, cache.a), frobenius_backward(dl, cache.b)
     dz_a, dz_b = (-dfrom_b, -dfrom_a) if cache.cross else (-dfrom_a, -dfrom_b)

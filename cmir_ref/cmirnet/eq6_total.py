@@ -10,7 +10,7 @@ from .eq2_alignment import alignment, alignment_backward
 from .eq3_classification import classification, classification_backward
 from .eq4_feature_norm import feature_norm, feature_norm_backward
 from .eq5_reconstruction import reconstruction, reconstruction_backward
-from .eq7_regulariser import regulariser, regulariser_backward
+from .eq7_regulariser import RegulariserCache, regulariser, regulariser_backward
 
 
 class Weights(NamedTuple):
@@ -23,8 +23,11 @@ class Weights(NamedTuple):
     regulariser: float = 1.0  # λ₅, of R
 
 
+FROBENIUS = ("squared", "unsquared")
+
+
 class Readings(NamedTuple):
-    """How the paper's equations are read where its text, equations and released code disagree."""
+    """How the equations of the paper are read where its text, its equations and its released code disagree."""
 
     classifier: str = "shared"
     label_losses: tuple[str, str] = ("softmax", "softmax")
@@ -42,7 +45,7 @@ class LatentOutput(NamedTuple):
 
     v_a: Array  # (n, d_v) embeddings
     v_b: Array
-    u_a: Array  # (n, K) logits; the pairs' for a concatenated head
+    u_a: Array  # (n, K) logits; those of the pairs for a concatenated classifier
     u_b: Array | None
     from_a: Array  # (n, D) what the decoder made of v_a
     from_b: Array
@@ -59,7 +62,7 @@ class TotalCache(NamedTuple):
 
 class TotalGradient(NamedTuple):
     output: LatentOutput
-    z: tuple[Array, Array]  # of the decoders' targets: zero unless `target_gradient` is "flow"
+    z: tuple[Array, Array]  # of the targets of the decoders: zero unless `target_gradient` is "flow"
     w: dict[str, Array]  # of the regularised and decayed matrices, by name
 
 
@@ -68,49 +71,59 @@ def total(
     z: tuple[Array, Array],
     y: tuple[Array, Array],
     regularised: dict[str, Array],
-    heads: dict[str, Array],
+    decayed: dict[str, Array],
     weights: Weights,
     readings: Readings,
 ) -> tuple[Array, TotalCache]:
-    """L of eq. 6; `cache.parts` holds L2 … L5, R (and the heads' decay) before weighting, for the log.
+    """L of eq. 6; `cache.parts` holds L₂ … L₅, R and the decay before weighting, for the log.
 
-    `z` and `y` are both modalities' features and labels; `regularised` names the encoder matrices that enter R,
-    `heads` the classifier and decoder matrices that `head_decay` · ‖w‖² acts on. A term of weight 0 is not computed.
+    `z` and `y` are features and labels of both modalities; `regularised` names the encoder matrices that enter R,
+    `decayed` the matrices of classifier and decoders, for `head_decay` · ‖w‖². A term of weight 0 is not computed.
     """
     r = readings
-    terms, parts, loss = {}, {}, 0.0
-
-    def add(name, weight, term):
-        nonlocal loss
-        if weight != 0:
-            parts[name], terms[name] = term()
-            loss = loss + weight * parts[name]
-
-    def penalty(matrices, alpha, reading):
-        pairs = {name: regulariser(w, alpha, reading=reading) for name, w in matrices.items()}
-        return sum(value for value, _ in pairs.values()), {name: cache for name, (_, cache) in pairs.items()}
-
-    add("alignment", weights.alignment, lambda: alignment(out.v_a, out.v_b, norm=r.frobenius, reduction=r.reduction))
-    add(
-        "classification",
-        weights.classification,
-        lambda: classification(out.u_a, out.u_b, *y, classifier=r.classifier, kinds=r.label_losses),
-    )
-    add("feature_norm", weights.feature_norm, lambda: feature_norm(out.v_a, out.v_b, reduction=r.reduction))
-    add(
-        "reconstruction",
-        weights.reconstruction,
-        lambda: reconstruction(
-            out.from_a, out.from_b, *z, target=r.decoder_target, norm=r.frobenius, reduction=r.reduction
-        ),
-    )
-    add("regulariser", weights.regulariser, lambda: penalty(regularised, r.alpha, r.alpha_reading))
-    add("head_decay", r.head_decay, lambda: penalty(heads, 0.0, "elementwise"))
+    if r.frobenius not in FROBENIUS:
+        raise ValueError(f"frobenius is {r.frobenius!r}; it is one of {', '.join(FROBENIUS)}")
+    norm = {"squared": r.frobenius == "squared", "reduction": r.reduction}
+    parts, terms, loss = {}, {}, 0.0
+    if weights.alignment:
+        parts["alignment"], terms["alignment"] = alignment(out.v_a, out.v_b, **norm)
+        loss = loss + weights.alignment * parts["alignment"]
+    if weights.classification:
+        parts["classification"], terms["classification"] = classification(
+            out.u_a, out.u_b, *y, classifier=r.classifier, kinds=r.label_losses
+        )
+        loss = loss + weights.classification * parts["classification"]
+    if weights.feature_norm:
+        parts["feature_norm"], terms["feature_norm"] = feature_norm(out.v_a, out.v_b, reduction=r.reduction)
+        loss = loss + weights.feature_norm * parts["feature_norm"]
+    if weights.reconstruction:
+        parts["reconstruction"], terms["reconstruction"] = reconstruction(
+            out.from_a, out.from_b, *z, target=r.decoder_target, **norm
+        )
+        loss = loss + weights.reconstruction * parts["reconstruction"]
+    if weights.regulariser:
+        parts["regulariser"], terms["regulariser"] = _penalty(regularised, r.alpha, r.alpha_reading)
+        loss = loss + weights.regulariser * parts["regulariser"]
+    if r.head_decay:
+        parts["head_decay"], terms["head_decay"] = _penalty(decayed, 0.0, "elementwise")
+        loss = loss + r.head_decay * parts["head_decay"]
     return loss, TotalCache(out, z, terms, weights, readings, parts)
 
 
+def _penalty(matrices: dict[str, Array], alpha: float, reading: str) -> tuple[Array, dict[str, RegulariserCache]]:
+    """The sum of `regulariser` over matrices, and the cache of each by its name."""
+    value, caches = 0, {}
+    for name, w in matrices.items():
+        r, caches[name] = regulariser(w, alpha, reading=reading)
+        value = value + r
+    return value, caches
+
+
 def total_backward(dl: Array, cache: TotalCache) -> TotalGradient:
-    """The weighted sum of the terms' gradients: ∂L/∂v_a = λ₁∂L₂/∂v_a + λ₃∂L₄/∂v_a …; zero where no term reaches."""
+    """The weighted sum of the gradients of the terms: ∂L/∂v_a = λ₁∂L₂/∂v_a + λ₃∂L₄/∂v_a, ∂L/∂u_a = λ₂∂L₃/∂u_a, …
+
+    It is zero where no term reaches.
+    """
     terms, weights, readings = cache.terms, cache.weights, cache.readings
     xp = get_xp(cache.out.v_a)
     v_a, v_b, u_a, u_b, from_a, from_b = (None if x is None else xp.zeros_like(x) for x in cache.out)
@@ -127,7 +140,8 @@ def total_backward(dl: Array, cache: TotalCache) -> TotalGradient:
         from_a, from_b, dz_a, dz_b = reconstruction_backward(weights.reconstruction * dl, terms["reconstruction"])
         if readings.target_gradient == "flow":
             z_a, z_b = dz_a, dz_b
-    for name, weight in (("regulariser", weights.regulariser), ("head_decay", readings.head_decay)):
-        for matrix, term in terms.get(name, {}).items():
-            w[matrix] = regulariser_backward(weight * dl, term)
+    if "regulariser" in terms:
+        w |= {name: regulariser_backward(weights.regulariser * dl, term) for name, term in terms["regulariser"].items()}
+    if "head_decay" in terms:
+        w |= {name: regulariser_backward(readings.head_decay * dl, term) for name, term in terms["head_decay"].items()}
     return TotalGradient(LatentOutput(v_a, v_b, u_a, u_b, from_a, from_b), (z_a, z_b), w)

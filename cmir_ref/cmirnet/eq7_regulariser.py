@@ -1,13 +1,13 @@
-"""Equation 7: the α-regulariser of an encoder's weights, in its three readings.
+"""Equation 7: the α-regulariser of the encoders' weights, in its three readings.
 
-R = ‖w_a − α‖²_F + ‖w_b − α‖²_F, one term a matrix
+R = ‖w_a − α‖²_F + ‖w_b − α‖²_F, one term for each matrix
 """
 
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
 
-READINGS = ("elementwise", "norm", "released")
+ALPHA_READINGS = ("elementwise", "norm", "released")
 
 
 class RegulariserCache(NamedTuple):
@@ -26,16 +26,15 @@ def regulariser(w: Array, alpha: float = 0.0, *, reading: str = "norm") -> tuple
     elementwise and norm agree at α = 0: the plain ‖w‖²_F that the text calls the standard ℓ2 regulariser.
     """
     xp = get_xp(w)
+    if reading not in ALPHA_READINGS:
+        raise ValueError(f"alpha_reading is {reading!r}; it is one of {', '.join(ALPHA_READINGS)}")
     if reading == "elementwise":
         difference = w - alpha
         return (difference * difference).sum(), RegulariserCache(w, alpha, None, reading)
     norm = xp.sqrt((w * w).sum())
     gap = norm - alpha
-    if reading == "norm":
-        return gap * gap, RegulariserCache(w, alpha, norm, reading)
-    if reading == "released":
-        return xp.where(gap.real >= 0, gap, -gap), RegulariserCache(w, alpha, norm, reading)
-    raise ValueError(f"alpha_reading is {reading!r}; it is one of {', '.join(READINGS)}")
+    value = gap * gap if reading == "norm" else xp.where(gap.real >= 0, gap, -gap)
+    return value, RegulariserCache(w, alpha, norm, reading)
 
 
 def regulariser_backward(dr: Array, cache: RegulariserCache) -> Array:
@@ -49,5 +48,5 @@ def regulariser_backward(dr: Array, cache: RegulariserCache) -> Array:
     if reading == "elementwise":
         return (w - alpha) * (2 * dr)
     xp = get_xp(w)
-    pull = 2 * (norm - alpha) if reading == "norm" else xp.sign(norm - alpha)
-    return w * (pull * dr / xp.where(norm > 0, norm, xp.inf))
+    slope = 2 * (norm - alpha) if reading == "norm" else xp.sign(norm - alpha)
+    return w * (slope * dr / xp.where(norm > 0, norm, xp.inf))

@@ -1,10 +1,13 @@
 """The latent network for any number of modalities in one space: eq. 6 of every pair of them, added up.
 
 Modalities are a, b, c …; each has one encoder, all share the classifier, and each ordered pair has its decoder: E_p,
-D_pq. A pair (p, q) sees its own parameters under the names of the two-modality network, which does all the calculus.
+D_pq. A pair (p, q) is given its parameters under the names of the two-modality network, which does all the calculus.
 
-The sum is not divided. A modality meets M - 1 others: its terms of two (L₂, L₅) and its terms of one (L₃, L₄, R) all
-count M - 1 times, so the weights λ balance them for any M as they do for two; what remains is the scale of the whole,
+M modalities make M(M − 1)/2 pairs, and each encoder runs in M − 1 of them: the cost is quadratic in M. That keeps this
+file short, and is no burden for the handful of sensors that observe one place.
+
+The sum is not divided. A modality meets M − 1 others: its terms of two (L₂, L₅) and its terms of one (L₃, L₄, R) all
+count M − 1 times, so the weights λ balance them for any M as they do for two; what remains is the scale of the whole,
 which Adam does not see.
 """
 
@@ -14,13 +17,14 @@ from typing import NamedTuple
 
 from ..backend import Array
 from ..errors import InputError
+from .eq6_total import Readings, Weights
 from .latent import Latent, letters
 from .objective import ObjectiveCache, objective, objective_backward
 
 
 class ManyCache(NamedTuple):
-    pairs: list[tuple[dict[str, str], ObjectiveCache]]  # a name of the two-modality network -> the name here
-    count: int
+    pairs: dict[tuple[str, str], tuple[dict[str, str], ObjectiveCache]]  # `names_of_pair`, and the cache of the pair
+    modalities: str
     parts: dict[str, Array]
 
 
@@ -43,45 +47,56 @@ def many_objective(
     y: Array,
     *,
     arch: Latent,
+    weights: Weights,
+    readings: Readings,
+    regularized_layers: str = "all",
+    mode: str = "train",
     masks: Mapping[str, Array] | None = None,
-    **settings,
 ) -> tuple[Array, ManyCache]:
-    """Σ L of eq. 6 over all unordered pairs of the features `z`: M arrays (n, D_m) of the same n places, labels `y`.
+    """Σ L of eq. 6 over all unordered pairs of the features `z`: M arrays (n, D_m), whose rows i show the same place.
 
-    `settings` are those of `objective`, the same for every pair; the classifier is shared. `masks[m]` (n, d_v) are
-    dropout masks, one a modality whatever the pair; `arch.latent_dropout` names one modality, "both" is all of them.
-    `cache.parts` holds the pairs' L2 … L5 and R, added up. Raises `InputError` for another classifier.
+    `y` are the labels of the places; the other arguments are those of `objective`, the same for every pair.
+    `masks[m]` (n, d_v) are dropout masks, one for each modality whatever the pair; `arch.latent_dropout` names one
+    modality, and "both" means all of them. `cache.parts` holds L₂ … L₅ and R, added up over the pairs. Raises
+    `InputError` for a classifier that is not shared.
     """
     if arch.classifier != "shared":
         raise InputError(f"classifier {arch.classifier}: more than two modalities share one; use shared")
-    loss, parts, pairs = 0.0, {}, []
-    for (p, z_p), (q, z_q) in combinations(zip(letters(len(z)), z, strict=True), 2):
+    features = dict(zip(letters(len(z)), z, strict=True))
+    loss, parts, pairs = 0.0, {}, {}
+    for p, q in combinations(features, 2):
         names = names_of_pair(params, p, q)
-        own = {name: params[here] for name, here in names.items()}
         dropped = {p: "a", q: "b", "both": "both"}.get(arch.latent_dropout, "none")
-        keep = {"a": masks[p], "b": masks[q]} if masks else None
         value, cache = objective(
-            own, (z_p, z_q), (y, y), arch=arch._replace(latent_dropout=dropped), masks=keep, **settings
+            {name: params[many_name] for name, many_name in names.items()},
+            (features[p], features[q]),
+            (y, y),
+            arch=arch._replace(latent_dropout=dropped),
+            weights=weights,
+            readings=readings,
+            regularized_layers=regularized_layers,
+            mode=mode,
+            masks={"a": masks[p], "b": masks[q]} if masks else None,
         )
         loss = loss + value
         parts = {name: parts.get(name, 0.0) + part for name, part in cache.total.parts.items()}
-        pairs.append((names, cache))
-    return loss, ManyCache(pairs, len(z), parts)
+        pairs[p, q] = names, cache
+    return loss, ManyCache(pairs, letters(len(z)), parts)
 
 
 def many_objective_backward(
     dl: Array, cache: ManyCache, *, input_gradient: bool = True
 ) -> tuple[dict[str, Array], tuple[Array | None, ...]]:
-    """(grads, one dz a modality): each the sum of the gradients of the pairs that it takes part in.
+    """(grads, one dz for each modality): each the sum of the gradients of the pairs that it takes part in.
 
-    Every dz is None unless `input_gradient`.
+    Every dz is None without `input_gradient`.
     """
     grads: dict[str, Array] = {}
-    dz: dict[int, Array] = {}
-    for (names, pair), places in zip(cache.pairs, combinations(range(cache.count), 2), strict=True):
-        own, features = objective_backward(dl, pair, input_gradient=input_gradient)
-        for name, g in own.items():
+    dz: dict[str, Array] = {}
+    for pair, (names, pair_cache) in cache.pairs.items():
+        pair_grads, pair_dz = objective_backward(dl, pair_cache, input_gradient=input_gradient)
+        for name, g in pair_grads.items():
             grads[names[name]] = grads[names[name]] + g if names[name] in grads else g
-        for place, g in zip(places, features, strict=True):
-            dz[place] = dz[place] + g if input_gradient and place in dz else g
-    return grads, tuple(dz[place] for place in range(cache.count))
+        for m, g in zip(pair, pair_dz, strict=True):
+            dz[m] = dz[m] + g if input_gradient and m in dz else g
+    return grads, tuple(dz[m] for m in cache.modalities)

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device, to_host
-from ..config import Config
 from ..errors import InputError
 from ..retrieval import evaluate_direction
 from ..training.inputs import epoch_batches, steps_per_epoch, thinned
 from ..training.loop import Task
-from .latent import encode, init_latent, letters
+from .latent import encoder, init_latent, letters
 from .many import many_objective, many_objective_backward
-from .stages import Stage2, stage2_network
+from .settings import CmirnetSettings
+from .stage2 import LatentSettings, latent_settings
 
 FITTING = {"classifier": "shared", "stages": "separate", "update": "together"}
 
 
-def many_network(config: Config, y: np.ndarray) -> Stage2:
+def many_network(config: CmirnetSettings, y: np.ndarray) -> LatentSettings:
     """The network that the settings ask for, without fronts, for labels `y` of the places.
 
     Raises `InputError` for settings that know two modalities only.
@@ -25,17 +25,19 @@ def many_network(config: Config, y: np.ndarray) -> Stage2:
     for name, value in FITTING.items():
         if (asked := getattr(config, name)) != value:
             raise InputError(f"{name} {asked}: for more than two modalities {name} has to be {value}")
-    return stage2_network(config, ((config.d_z,),) * 2, (y, y))
+    return latent_settings(config, dict.fromkeys("ab", (config.d_z,)), dict.fromkeys("ab", y))
 
 
-def init_many_network(config: Config, network: Stage2, widths: tuple[int, ...], classes: int) -> tuple[dict, dict]:
+def init_many_network(
+    config: CmirnetSettings, network: LatentSettings, widths: tuple[int, ...], classes: int
+) -> tuple[dict, dict]:
     """(params, buffers) before training, for features of these widths, one a modality."""
     return init_latent(network.arch, widths, classes, generator(config.seed, "latent/init"), config.bias_init)
 
 
 def many_task(
-    config: Config,
-    network: Stage2,
+    config: CmirnetSettings,
+    network: LatentSettings,
     z: tuple[Array, ...],
     y: np.ndarray,
     train: np.ndarray,
@@ -74,15 +76,16 @@ def many_task(
                 scores[direction] = evaluate_direction(v[p], own, v[q], own, distance=config.distance)["map"] or 0.0
         return scores | {"score": float(np.mean(list(scores.values())))}
 
-    return Task("stage2", schedule, steps_per_epoch(len(train), schedule.batch_size), batches, gradients, validate)
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task("stage2", schedule, steps, batches, gradients, validate, lr_setting="stage2.lr")
 
 
-def _embedded(network: Stage2, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[Array]:
+def _embedded(network: LatentSettings, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[Array]:
     """V of every modality, where the features are."""
-    return [encode(params, m, z_m, arch=network.arch)[0] for m, z_m in zip(letters(len(z)), z, strict=True)]
+    return [encoder(params, m, z_m, arch=network.arch)[0] for m, z_m in zip(letters(len(z)), z, strict=True)]
 
 
-def embed_many(network: Stage2, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[np.ndarray]:
+def embed_many(network: LatentSettings, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[np.ndarray]:
     """V (N, d_v) of every modality's features (N, D_m), on the host."""
     xp = get_xp(*params.values())
     return [to_host(v) for v in _embedded(network, params, tuple(to_device(z_m, xp) for z_m in z))]

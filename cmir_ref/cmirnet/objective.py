@@ -1,11 +1,26 @@
-"""The latent network together with eq. 6: from features and labels to one number, and back."""
+"""What stage 2 minimises: the latent network together with eq. 6, from features and labels to one number, and back.
+
+The paper trains its stages apart. Stage 1 has made the features Z_a and Z_b, which are constants from then on; a batch
+of stage 2 is n pairs of them:
+
+    Z_a, Z_b  ->  latent_network  ->  V_a, V_b, logits, reconstructions  ->  total  ->  L of eq. 6
+
+and `objective_backward` takes the same way back, from ∂L/∂L = 1 to the gradient of every weight of the latent network.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..backend import Array
 from .eq6_total import LatentOutput, Readings, TotalCache, Weights, total, total_backward
-from .latent import Latent, LatentCache, head_matrices, latent_network, latent_network_backward, regularised_matrices
+from .latent import (
+    Latent,
+    LatentCache,
+    decayed_matrices,
+    latent_network,
+    latent_network_backward,
+    regularised_matrices,
+)
 
 
 class ObjectiveCache(NamedTuple):
@@ -26,17 +41,22 @@ def objective(
     mode: str = "train",
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[Array, ObjectiveCache]:
-    """L of eq. 6 for n pairs of features `z` = (z_a, z_b) with labels `y`; the parts are in `cache.total.parts`."""
+    """L of eq. 6 for n pairs of features `z` = (z_a, z_b), each (n, D), with labels `y` = (y_a, y_b).
+
+    Labels are integer (n,) or multi-hot (n, K). `arch`, `mode` and `masks` are those of `latent_network`, `weights` and
+    `readings` those of `total`; `regularized_layers` says which encoder matrices enter R. `cache.total.parts` holds
+    L₂ … L₅ and R.
+    """
     out, latent = latent_network(params, z, arch=arch, mode=mode, masks=masks)
     regularised = regularised_matrices(params, regularized_layers, arch.encoder_depth)
-    loss, cache = total(out, z, y, regularised, head_matrices(params), weights, readings)
+    loss, cache = total(out, z, y, regularised, decayed_matrices(params), weights, readings)
     return loss, ObjectiveCache(latent, cache, out)
 
 
 def objective_backward(
     dl: Array, cache: ObjectiveCache, *, input_gradient: bool = True
 ) -> tuple[dict[str, Array], tuple[Array | None, Array | None]]:
-    """(grads, (dz_a, dz_b)); both dz are None unless `input_gradient`.
+    """(grads, (dz_a, dz_b)); both dz are None without `input_gradient`: features that are constants need none.
 
     A regularised matrix gets two gradients, through the network and from R directly; features get theirs through
     the encoder and, where `target_gradient` is "flow", as targets of the decoders.

@@ -1,8 +1,8 @@
 """What the paper printed, in per cent: its four tables and two figures, as (mAP, P@10) unless said otherwise.
 
 The paper's "mAP" is the released MATLAB's mean of the precisions at 10, 20, …: `mean_precision_at_tens` here. Fig. 4's
-image bars mix the two figures (spec D.2). Source: Chaudhuri et al., Pattern Recognition Letters 131 (2020); Fig. 3 and
-4 from the released `createfigure.m` and `KNNcode.m`, which draw them.
+image bars mix the two figures (docs/paper_and_code.md). Source: Chaudhuri et al., Pattern Recognition Letters 131
+(2020); Fig. 3 and 4 from the released `createfigure.m` and `KNNcode.m`, which draw them.
 """
 
 TABLE1 = {  # DSRSID: {d_v: {direction}}, a is PAN and b is MUL

@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import params
 from ..errors import InputError
+from ..files import whole_folder
+from ..records import Modality
 from .dsrsid import LABEL_NAMES
-from .records import Modality
-from .samples import whole_folder, write_land_cover, write_objects
+from .samples import write_land_cover, write_objects
 
 RADAR = "radar.safetensors"
 VERSION = 1  # of what the generator draws: raise it whenever a scene would come out differently
@@ -50,7 +51,7 @@ def cached_radar(count: int, *, seed: int = 0, progress: bool = False) -> Path:
         from .world.radar import radar
 
         items = [(seed, k, k % len(LABEL_NAMES)) for k in range(count)]
-        params.save(folder / RADAR, {"x": np.stack(list(world.generate(radar, items, progress=progress)))})
+        params.save_tensors(folder / RADAR, {"x": np.stack(list(world.generate(radar, items, progress=progress)))})
 
     return _cached("radar", count, seed, write)
 
@@ -60,7 +61,7 @@ def load_radar(count: int, *, seed: int = 0, progress: bool = False) -> Modality
 
     Raises `InputError` as `cached_radar`, and for a file that is damaged.
     """
-    tensors, _ = params.load(cached_radar(count, seed=seed, progress=progress) / RADAR)
+    tensors, _ = params.load_tensors(cached_radar(count, seed=seed, progress=progress) / RADAR)
     labels = np.arange(count) % len(LABEL_NAMES)
     ids = tuple(map(str, range(count)))
     return Modality("radar", "image", tensors["x"], labels, ids, None, np.array(LABEL_NAMES)[labels])

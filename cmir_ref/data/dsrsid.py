@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .locate import find
-from .records import Dataset, Modality
+from ..records import Dataset, Modality
+from .locate import find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
@@ -67,15 +67,15 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     axes in the file's order, as h5py shows it, negative from the end. Raises `InputError` for a file that is missing or
     not HDF5, missing fields, labels outside 1 … 8, counts that differ, and axes that remain ambiguous.
     """
-    path = find(root, FILE)
+    path = find_file(root, FILE)
     x = open_tiles(path, sample_axis=sample_axis, band_axis=band_axis)
     with _open(path) as file:
         labels = _labels(file, path)
     n = len(labels)
     ids, paths = tuple(map(str, range(n))), tuple(f"{path}:{k}" for k in range(n))
     groups = np.array(LABEL_NAMES)[labels]
-    modalities = tuple(Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
-    return Dataset(modalities, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
+    pan, mul = (Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
+    return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
 
 
 def open_tiles(

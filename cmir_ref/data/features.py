@@ -3,16 +3,16 @@
 In that code X is the multi-spectral (or image) side and Y the panchromatic (or speech) side.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import whole_file
+from ..records import Dataset, Modality
 from .dsrsid import LABEL_NAMES
-from .locate import find
+from .locate import find_file
 from .mat import read_field
-from .records import Dataset, Modality
 from .ucmerced import CLASS_NAMES, load_multilabels
 
 FIELDS = {  # file: the arrays in it
@@ -29,15 +29,15 @@ def load_features(root: str | Path) -> Dataset:
 
     Raises `InputError` for a missing or unreadable file, counts that differ and labels out of range.
     """
-    path = find(root, "labels.mat")
+    path = find_file(root, "labels.mat")
     raw = read_field(path, "LAND_COVER_TYPES").ravel()
     wrong = ~np.isin(raw, np.arange(1, len(LABEL_NAMES) + 1))
     if wrong.any():
         first = int(np.argmax(wrong))
         raise InputError(f"{path}: LAND_COVER_TYPES[{first}] is {raw[first]}; labels are 1 to {len(LABEL_NAMES)}")
     labels = raw.astype(int) - 1
-    modalities = tuple(_modality(root, name, f"{name}_features", labels, LABEL_NAMES) for name in ("pan", "mul"))
-    return Dataset(modalities, LABEL_NAMES, np.stack([np.arange(len(labels))] * 2, axis=1))
+    pan, mul = (_modality(root, name, f"{name}_features", labels, LABEL_NAMES) for name in ("pan", "mul"))
+    return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(len(labels))] * 2, axis=1))
 
 
 def load_scores(root: str | Path, *, name: str = "image") -> Modality:
@@ -75,17 +75,15 @@ def write_features(folder: str | Path, *, pan=None, mul=None, labels=None, score
             continue
         arrays = value if name == "unified_features" else (value,)
         path = Path(folder) / f"{name}.mat"
-        unfinished = path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as file:
+        with whole_file(path) as file:
             scipy.io.savemat(file, dict(zip(FIELDS[name], map(np.asarray, arrays), strict=True)), do_compression=True)
-        os.replace(unfinished, path)
         written.append(path)
     return written
 
 
 def _modality(root, name: str, file: str, labels: np.ndarray, names: tuple[str, ...]) -> Modality:
     """The features of `file`.mat as a modality, one row for each label."""
-    path = find(root, f"{file}.mat")
+    path = find_file(root, f"{file}.mat")
     x = read_field(path, FIELDS[file][0])
     if x.ndim != 2 or len(x) != len(labels):
         raise InputError(f"{path}: {' × '.join(map(str, x.shape))} features for {len(labels)} labels; one row for each")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Modality
 from .images import read_images
 from .locate import data_folder, subfolders
-from .records import Modality
 
 
 def load_folder(

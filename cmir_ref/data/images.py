@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .progress import track
+from ..progress import track
 
 
 def read_image(path: str | Path, size: int | None = None, *, bands: int = 3) -> np.ndarray:

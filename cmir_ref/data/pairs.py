@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..errors import InputError
-from .records import Dataset, as_multi_hot
+from ..records import Dataset
+from .validation import as_multi_hot
 
 
 def draw_pairs(
@@ -34,9 +35,9 @@ def given_pairs(pairing: np.ndarray, index_a: np.ndarray, index_b: np.ndarray) -
     return pairing[np.isin(pairing[:, 0], index_a) & np.isin(pairing[:, 1], index_b)]
 
 
-def pairs_of(dataset: Dataset, part: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
-    """The pairs (P, 2) of the first two modalities in one part of a split: the given ones, or drawn anew with `rng`."""
+def pairs_of(dataset: Dataset, part: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """The pairs (P, 2) of a and b in one part of a split: the given ones, or drawn anew with `rng`."""
     if dataset.pairing is not None:
-        return given_pairs(dataset.pairing, part[0], part[1])
-    a, b = dataset.modalities[:2]
-    return draw_pairs(a.labels, b.labels, part[0], part[1], rng)
+        return given_pairs(dataset.pairing, part["a"], part["b"])
+    a, b = dataset.modalities["a"], dataset.modalities["b"]
+    return draw_pairs(a.labels, b.labels, part["a"], part["b"], rng)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..records import Modality
 from . import dsrsid, wald
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
-from .records import Modality
 from .speech import log_mel_patch
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat

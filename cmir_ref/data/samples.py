@@ -1,18 +1,16 @@
 """The simulated world as files, in the real data sets' own formats: what a reader of those reads, it reads here too."""
 
 import json
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import whole_folder
 from . import dsrsid, ucmerced
 
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, HDF5 schema 1.00, the simulated world of cmir_ref"
@@ -28,29 +26,6 @@ def samples_dir() -> Path:
         if (folder / "speech").is_dir():
             return folder
     raise InputError(f"{package}: the bundled sample is missing; install cmir-ref anew, or run it from a checkout")
-
-
-@contextmanager
-def whole_folder(folder: str | Path) -> Iterator[Path]:
-    """A new folder to write into that becomes `folder` once the body has ended well, and else vanishes.
-
-    Raises `InputError` where `folder` exists, or cannot be written.
-    """
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder}: exists already; name a folder that does not")
-    temporary = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        temporary.chmod(0o755)  # mkdtemp lets the owner alone read
-        yield temporary
-        os.rename(temporary, folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool = False, compress: bool = True) -> None:

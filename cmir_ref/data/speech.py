@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..progress import track
+from ..records import Modality
 from .locate import data_folder, subfolders
-from .progress import track
-from .records import Modality
 
 RATE = 16000  # Hz
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms

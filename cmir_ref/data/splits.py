@@ -1,22 +1,13 @@
 """Seeded, stratified splits into training, validation and test parts."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..backend import generator
 from ..errors import InputError
-from .records import Dataset, Modality, as_multi_hot
+from ..records import Dataset, Modality, Splits
+from .validation import as_multi_hot
 
 PROTOCOLS = ("paper", "recordings", "voices")
-
-
-class Splits(NamedTuple):
-    """Three parts; each holds one sorted array of sample numbers for every modality."""
-
-    train: tuple[np.ndarray, ...]
-    validation: tuple[np.ndarray, ...]
-    test: tuple[np.ndarray, ...]
 
 
 def split(
@@ -35,29 +26,28 @@ def split(
     if not 0 < test < 1 or not 0 <= validation < 1:
         raise InputError(f"split: test {test} and validation {validation} must be shares between 0 and 1")
     shares = (test, validation)
-    first, *others = dataset.modalities
     if dataset.pairing is not None:
         return _split_pairs(dataset, shares, seed)
-    parts = [_stratified(first, dataset.label_names, np.arange(len(first.x)), shares, seed, 0)]
-    for k, m in enumerate(others, start=1):
+    parts = {}
+    for number, (letter, m) in enumerate(dataset.modalities.items()):
         everything = np.arange(len(m.x))
-        if m.kind == "image" or protocol == "recordings":
-            parts.append(_stratified(m, dataset.label_names, everything, shares, seed, k))
+        if number == 0 or m.kind == "image" or protocol == "recordings":
+            parts[letter] = _stratified(m, dataset.label_names, everything, shares, seed, number)
         elif protocol == "voices":
-            parts.append(_by_voice(m, dataset.label_names, shares, seed, k))
+            parts[letter] = _by_voice(m, dataset.label_names, shares, seed, number)
         else:
-            parts.append((everything,) * 3)
-    return Splits(*zip(*parts, strict=True))
+            parts[letter] = (everything,) * 3
+    return Splits(*({letter: three[i] for letter, three in parts.items()} for i in range(3)))
 
 
 def _split_pairs(dataset: Dataset, shares: tuple[float, float], seed: int) -> Splits:
     """A split of the first modality's paired samples, which their partners follow."""
     a, b = np.asarray(dataset.pairing).T
     if len(np.unique(b)) < len(b):
-        twice = dataset.modalities[1].ids[int(np.argmax(np.bincount(b) > 1))]
+        twice = dataset.modalities["b"].ids[int(np.argmax(np.bincount(b) > 1))]
         raise InputError(f"{twice} has more than one partner, so that a split could not keep the parts apart")
-    parts = _stratified(dataset.modalities[0], dataset.label_names, np.unique(a), shares, seed, 0)
-    return Splits(*((part, np.sort(b[np.isin(a, part)])) for part in parts))
+    parts = _stratified(dataset.modalities["a"], dataset.label_names, np.unique(a), shares, seed, 0)
+    return Splits(*({"a": part, "b": np.sort(b[np.isin(a, part)])} for part in parts))
 
 
 def _sizes(n: int, shares: tuple[float, float], what: str) -> tuple[int, int, int]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..backend import generator
 from ..errors import InputError
-from .progress import track
-from .samples import whole_folder
+from ..files import whole_folder
+from ..progress import track
 from .speech import RATE
 from .ucmerced import LABEL_NAMES
 

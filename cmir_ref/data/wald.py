@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..errors import InputError
-from .progress import track
-from .records import Dataset, Modality
+from ..progress import track
+from ..records import Dataset, Modality
 
 FACTOR = 4  # PAN pixels to a MUL pixel, along each side
 GAIN = 0.3  # of the MTF at MUL's Nyquist frequency; multi-spectral sensors have 0.2 to 0.4
@@ -69,7 +69,7 @@ def pair(images: Modality, label_names: Sequence[str], *, gain: float = GAIN, pr
     with threadpool_limits(1), ThreadPoolExecutor(4) as pool:
         for _ in track(pool.map(observe, range(n)), n, "simulating sensors", progress):
             pass
-    modalities = (images._replace(name="pan", x=x_pan), images._replace(name="mul", x=x_mul))
+    modalities = {"a": images._replace(name="pan", x=x_pan), "b": images._replace(name="mul", x=x_mul)}
     return Dataset(modalities, tuple(label_names), np.stack([np.arange(n)] * 2, axis=1), NOTE)
 
 

@@ -1,12 +1,12 @@
-"""Embeddings that cost nothing beyond stage 1: what the classifiers already say.
+"""Embeddings that cost nothing beyond stage 1: what its classifiers predict.
 
-A fair table has them beside the comparators. Others are `cca.cca`, `codes.centred_signs` of CMIR-NET's own V, and the
+A fair table shows them beside the comparators. Others are `cca.cca`, `codes.centred_signs` of CMIR-NET's own V, and the
 nearest neighbours in Z (`retrieval.translation`).
 """
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from .codes import features
+from .codes import check_features
 
 
 def class_probabilities(logits: Array, kind: str = "softmax") -> Array:
@@ -16,7 +16,7 @@ def class_probabilities(logits: Array, kind: str = "softmax") -> Array:
     overflows. Raises `InputError` for logits that are not finite or not (N, K), and for another kind.
     """
     xp = get_xp(logits)
-    u = features(logits, "logits")
+    u = check_features(logits, "logits")
     if kind == "softmax":
         e = xp.exp(u - u.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from .codes import Projection, paired
+from .codes import Projection, check_feature_pairs
 
 RIDGE = 1e-6  # of the mean variance, on the diagonal: features may be dead or linearly dependent
 
 
-class White(NamedTuple):
-    """One modality's features, centred and decorrelated."""
+class WhiteFeatures(NamedTuple):
+    """The features of one modality, centred and decorrelated."""
 
-    p: Array  # (N, D): pᵀp = N I (less where the ridge is felt)
+    p: Array  # (N, D): pᵀp = N I (a little less, because of the ridge)
     mean: Array  # (D,)
     k: Array  # (D, D): p = (z − mean) k
 
@@ -30,7 +30,7 @@ class White(NamedTuple):
         return Projection(self.mean, self.k @ u)
 
 
-def whiten(z: Array, name: str, ridge: float = RIDGE) -> White:
+def whiten(z: Array, name: str, ridge: float = RIDGE) -> WhiteFeatures:
     """K = Q Λ^{−1/2} from C + ridge · (tr C / D) I = Q Λ Qᵀ, C the covariance of z (N, D).
 
     Raises `InputError` for features without any variance, and for dependent ones where the ridge does not help.
@@ -47,33 +47,33 @@ def whiten(z: Array, name: str, ridge: float = RIDGE) -> White:
     if float(eigenvalues[0]) <= 1e-12 * level:
         raise InputError(f"{name}: features are linearly dependent; a ridge of {RIDGE} would be right, not {ridge}")
     k = q / xp.sqrt(eigenvalues)
-    return White(x @ k, mean, k)
+    return WhiteFeatures(x @ k, mean, k)
 
 
-class Correlated(NamedTuple):
-    """What `cca` finds."""
+class Cca(NamedTuple):
+    """A fitted CCA: the projections of both modalities."""
 
     a: Projection
     b: Projection
     correlations: Array  # (c,), falling
 
 
-def cca(z_a: Array, z_b: Array, dimensions: int, *, ridge: float = RIDGE) -> Correlated:
+def cca(z_a: Array, z_b: Array, dimensions: int, *, ridge: float = RIDGE) -> Cca:
     """The `dimensions` most correlated directions of features z_a (N, D_a) and z_b (N, D_b) of N pairs.
 
-    `project(z, found.a)` are real embeddings (32 bits a dimension), `codes(z, found.a)` their signs. `ridge` is the
-    share of the mean variance that is added to each variance; 0 gives the textbook's CCA. Raises `InputError` for
+    `project_features(z, cca.a)` gives real embeddings (32 bits a dimension), `codes(z, cca.a)` their signs. `ridge` is
+    the share of the mean variance that is added to each variance; 0 gives the textbook's CCA. Raises `InputError` for
     features that are not finite, not paired, constant or (without a ridge) dependent, and for more dimensions than
     there are features.
     """
-    z_a, z_b = paired(z_a, z_b)
+    z_a, z_b = check_feature_pairs(z_a, z_b)
     check_width(dimensions, z_a, z_b)
     a, b = whiten(z_a, "z_a", ridge), whiten(z_b, "z_b", ridge)
-    u, values, v = strongest(a.p.T @ b.p / len(z_a), dimensions)
-    return Correlated(a.projection(u), b.projection(v), values)
+    u, values, v = largest_directions(a.p.T @ b.p / len(z_a), dimensions)
+    return Cca(a.projection(u), b.projection(v), values)
 
 
-def strongest(m: Array, count: int) -> tuple[Array, Array, Array]:
+def largest_directions(m: Array, count: int) -> tuple[Array, Array, Array]:
     """(U, σ, V) of the `count` largest singular values of m (D_a, D_b): columns of U and V, σ falling."""
     u, values, vt = get_xp(m).linalg.svd(m, full_matrices=False)
     return u[:, :count], values[:count], vt[:count].T

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
+from ..ops.labels import multi_hot
 
 
 class Projection(NamedTuple):
@@ -17,21 +18,21 @@ class Projection(NamedTuple):
     w: Array  # (D, c)
 
 
-def project(z: Array, projection: Projection) -> Array:
+def project_features(z: Array, projection: Projection) -> Array:
     """(z − 1 meanᵀ) w: features (N, D) to real values (N, c), in float64.
 
-    Raises `InputError` for features that are not finite or not (N, D) with the projection's D.
+    Raises `InputError` for features that are not finite, or not (N, D) with the D of the projection.
     """
     mean, w = projection
-    z = features(z, "z")
+    z = check_features(z, "z")
     if z.shape[1] != len(mean):
         raise InputError(f"z has {z.shape[1]} columns, but the projection was fitted to {len(mean)}")
     return (z - mean) @ w
 
 
 def codes(z: Array, projection: Projection) -> Array:
-    """sgn((z − 1 meanᵀ) w): features (N, D) to codes ±1 (N, c). Raises `InputError` as `project` does."""
-    return signs(project(z, projection))
+    """sgn((z − 1 meanᵀ) w): features (N, D) to codes ±1 (N, c). Raises `InputError` as `project_features` does."""
+    return signs(project_features(z, projection))
 
 
 def signs(x: Array) -> Array:
@@ -42,29 +43,29 @@ def signs(x: Array) -> Array:
 
 
 def centred_signs(v: Array, mean: Array) -> Array:
-    """Embeddings v (N, D) as codes of D bits: the signs about `mean` (D,), that of the modality's training embeddings.
+    """Embeddings v (N, D) as codes of D bits: the signs of v − mean, `mean` (D,) that of the training embeddings.
 
-    An embedding behind a ReLU has no negative entry, so signs about 0 would say nothing; about the mean each bit
-    splits the training samples. Raises `InputError` for embeddings that are not finite or do not fit the mean.
+    An embedding behind a ReLU has no negative entry, so that the signs of v would tell nothing; about the mean each bit
+    divides the training samples. Raises `InputError` for embeddings that are not finite or do not fit the mean.
     """
-    v = features(v, "v")
+    v = check_features(v, "v")
     if mean.shape != (v.shape[1],):
         raise InputError(f"mean: expected shape ({v.shape[1]},) for embeddings {v.shape}, got {mean.shape}")
     return signs(v - mean)
 
 
 def storage_bits(v: Array) -> int:
-    """Bits that store one row of v (N, D): D where every entry is −1 or +1, else 32 D (a float each).
+    """How many bits store one row of v (N, D): D where every entry is −1 or +1, else 32 D (a float each).
 
-    Raises `InputError` as `features` does.
+    Raises `InputError` as `check_features` does.
     """
-    v = features(v, "v")
+    v = check_features(v, "v")
     binary = bool((v * v == 1).all())
     return v.shape[1] * (1 if binary else 32)
 
 
-def features(z: Array, name: str) -> Array:
-    """`z` as float64 (N, D); raises `InputError` that names it where it is no such thing or not finite."""
+def check_features(z: Array, name: str) -> Array:
+    """`z` as float64 (N, D); raises an `InputError` with its `name` where it is not (N, D), not real or not finite."""
     xp = get_xp(z)
     if z.ndim != 2 or 0 in z.shape or z.dtype.kind not in "biuf":
         raise InputError(f"{name}: expected real features (N, D), neither of them 0, got {z.dtype} {z.shape}")
@@ -74,9 +75,9 @@ def features(z: Array, name: str) -> Array:
     return z
 
 
-def paired(z_a: Array, z_b: Array) -> tuple[Array, Array]:
-    """Both as float64; raises `InputError` as `features` does, and where they differ in their number of rows."""
-    z_a, z_b = features(z_a, "z_a"), features(z_b, "z_b")
+def check_feature_pairs(z_a: Array, z_b: Array) -> tuple[Array, Array]:
+    """Both as float64; raises `InputError` as `check_features` does, and where they differ in their number of rows."""
+    z_a, z_b = check_features(z_a, "z_a"), check_features(z_b, "z_b")
     if len(z_a) != len(z_b):
         raise InputError(f"z_a has {len(z_a)} rows and z_b {len(z_b)}: row i of both is pair i")
     return z_a, z_b
@@ -87,13 +88,12 @@ def label_rows(labels: Array, rows: int) -> Array:
 
     Raises `InputError` for another shape or number of rows, and for values that are neither classes nor 0 and 1.
     """
-    xp = get_xp(labels)
     if labels.ndim not in (1, 2) or len(labels) != rows or 0 in labels.shape:
         raise InputError(f"labels: expected ({rows},) classes or ({rows}, C) zeros and ones, got {labels.shape}")
     if labels.ndim == 2:
         if not bool(((labels == 0) | (labels == 1)).all()):
             raise InputError("labels: a multi-hot matrix has zeros and ones only")
-        return labels.astype("float64")
+        return multi_hot(labels, labels.shape[1], "float64")
     if labels.dtype.kind not in "iu" or bool((labels < 0).any()):
         raise InputError(f"labels: classes are whole numbers from 0, got {labels.dtype}")
-    return (labels[:, None] == xp.arange(int(labels.max()) + 1)).astype("float64")
+    return multi_hot(labels, int(labels.max()) + 1, "float64")

@@ -17,8 +17,8 @@ from ..errors import InputError
 from ..nets.mlp import mlp
 from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
 from ..ops.sums import column_sum
-from ..params import he, zeros
-from .codes import features, signs
+from ..params import dense
+from .codes import check_features, signs
 
 
 class LikelihoodCache(NamedTuple):
@@ -81,24 +81,24 @@ def dcmh(
 ) -> tuple[Array, DcmhCache]:
     """J for outputs f (n, c) and g (m, c) with their codes b_f (n, c), b_g (m, c); the parts are in `cache.parts`.
 
-    For all N pairs at once f, g and b_f = b_g = B have N rows. For a batch of one network's outputs against all of the
-    other's, `rest_f` (c,) is the sum of that network's outputs outside of the batch: J then differs from that of all
-    pairs by what does not depend on f. Raises `InputError` for shapes that do not fit.
+    For all N pairs at once f, g and b_f = b_g = B have N rows. For a batch of the outputs of one network against all
+    outputs of the other, `rest_f` (c,) is the sum of the first network's outputs outside of the batch. That J differs
+    from the J of all pairs by terms that do not depend on f. Raises `InputError` for shapes that do not fit.
     """
-    parts, likely = {}, likelihood(f, g, similar)
-    parts["likelihood"] = likely[0]
-    quantised, balanced = [], []
-    for name, out, b, rest in (("f", f, b_f, rest_f), ("g", g, b_g, rest_g)):
-        if b.shape != out.shape:
-            raise InputError(f"b_{name} {b.shape} for outputs {out.shape}: a code for each output")
-        quantised.append(frobenius(out - b.astype(out.real.dtype)))
-        total = column_sum(out)
-        balanced.append(frobenius(total if rest is None else total + rest.astype(out.real.dtype)))
-    parts["quantisation"] = quantised[0][0] + quantised[1][0]
-    parts["balance"] = balanced[0][0] + balanced[1][0]
+    value, likelihood_cache = likelihood(f, g, similar)
+    (q_f, q_f_cache), (t_f, t_f_cache) = _quantisation_and_balance("f", f, b_f, rest_f)
+    (q_g, q_g_cache), (t_g, t_g_cache) = _quantisation_and_balance("g", g, b_g, rest_g)
+    parts = {"likelihood": value, "quantisation": q_f + q_g, "balance": t_f + t_g}
     loss = parts["likelihood"] + gamma * parts["quantisation"] + eta * parts["balance"]
-    caches = ((one[1], other[1]) for one, other in (quantised, balanced))
-    return loss, DcmhCache(likely[1], *caches, gamma, eta, parts)
+    return loss, DcmhCache(likelihood_cache, (q_f_cache, q_g_cache), (t_f_cache, t_g_cache), gamma, eta, parts)
+
+
+def _quantisation_and_balance(name, out, b, rest):
+    """‖B − F‖² and ‖Fᵀ1‖² of one network's outputs, each with its cache."""
+    if b.shape != out.shape:
+        raise InputError(f"b_{name} {b.shape} for outputs {out.shape}: a code for each output")
+    dtype, total = out.real.dtype, column_sum(out)
+    return frobenius(out - b.astype(dtype)), frobenius(total if rest is None else total + rest.astype(dtype))
 
 
 def dcmh_backward(dj: Array, cache: DcmhCache) -> tuple[Array, Array]:
@@ -130,14 +130,10 @@ DEPTH = 2  # layers of a hashing network
 def init_hash_network(width: int, bits: int, rng, *, hidden: int = 256) -> dict[str, Array]:
     """Parameters of width → hidden (ReLU) → bits (linear): He-normal weights, zero biases.
 
-    The last layer's weights are a tenth of that: otherwise all samples' outputs start on one side, and balance is all
-    that the first epochs learn.
+    The weights of the last layer are a tenth of that: otherwise the outputs of all samples start on one side, and the
+    first epochs learn nothing but balance.
     """
-    shapes = {"hash.1": (width, hidden), "hash.2": (hidden, bits)}
-    params = {}
-    for name, shape in shapes.items():
-        params[f"{name}.w"] = he(rng, shape, fan_in=shape[0])
-        params[f"{name}.b"] = zeros(rng, shape[1:])
+    params = dense({"hash.1": (width, hidden), "hash.2": (hidden, bits)}, rng)
     params["hash.2.w"] *= 0.1
     return params
 
@@ -152,7 +148,7 @@ def hash_codes(params: Mapping[str, Array], z: Array) -> Array:
 
     Raises `InputError` for features that are not finite or do not fit the network.
     """
-    z, width = features(z, "z"), len(params["hash.1.w"])
+    z, width = check_features(z, "z"), len(params["hash.1.w"])
     if z.shape[1] != width:
         raise InputError(f"z has {z.shape[1]} columns, but the network takes {width}")
     return signs(relaxed_codes(params, z)[0])

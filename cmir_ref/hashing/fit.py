@@ -17,19 +17,19 @@ from ..params import Params, flatten
 from ..retrieval import relevance
 from ..training.adam import adam, learning_rate
 from ..training.inputs import epoch_batches, steps_per_epoch
-from .codes import label_rows, paired
+from .codes import check_feature_pairs, label_rows
 from .dcmh import dcmh, dcmh_backward, init_hash_network, relaxed_codes, shared_codes
 from .sidhcnn import sidhcnn, sidhcnn_backward
 
 
-class Settings(NamedTuple):
-    """Of a hashing network and its training. γ and η are DCMH's; μ, widths, rates and lengths are ours."""
+class HashingSettings(NamedTuple):
+    """How a hashing network is made and trained. γ and η are those of DCMH; μ, widths, rates and lengths are ours."""
 
     bits: int = 16
     hidden: int = 256
     gamma: float = 1.0
     eta: float = 1.0
-    mu: float = 1.0  # of similarity within a source: `fit_sidhcnn` alone
+    mu: float = 1.0  # the weight of similarity within a source: for `fit_sidhcnn` alone
     epochs: int = 100
     batch_size: int = 64
     lr: float = 1e-3  # falls along half a cosine
@@ -37,7 +37,7 @@ class Settings(NamedTuple):
 
 
 class Hashing(NamedTuple):
-    """Two trained networks: `hash_codes(found.a, z)` and `hash_codes(found.b, z)` are their codes."""
+    """Two trained networks: `hash_codes(hashing.a, z)` and `hash_codes(hashing.b, z)` are their codes."""
 
     a: Params
     b: Params
@@ -48,7 +48,7 @@ class Hashing(NamedTuple):
 class Learner:
     """One network with its Adam: `step` is the only thing that changes it."""
 
-    def __init__(self, name: str, z: Array, settings: Settings, steps: int):
+    def __init__(self, name: str, z: Array, settings: HashingSettings, steps: int):
         xp = get_xp(z)
         start = generator(settings.seed, f"hashing/{name}")
         params = init_hash_network(z.shape[1], settings.bits, start, hidden=settings.hidden)
@@ -72,34 +72,34 @@ class Learner:
         adam(self.params.flat, grad, self.m, self.v, self.t, lr)
 
 
-def fit_dcmh(z_a: Array, z_b: Array, labels: Array, settings: Settings | None = None) -> Hashing:
-    """DCMH on pairs: in each epoch network a, then network b, then B = sgn(F + G).
+def fit_dcmh(z_a: Array, z_b: Array, labels: Array, settings: HashingSettings | None = None) -> Hashing:
+    """DCMH on pairs: in each epoch network a is trained, then network b, then B = sgn(F + G).
 
-    A batch of one network's outputs meets all of the other's, and J is divided by the number of pairs compared. Balance
-    counts a network's outputs for all samples as they are at that step. (The authors' code keeps those of earlier
-    steps; Adam moves all outputs at once, and a sum that lags behind then swings and drowns the labels. The price is a
-    forward pass of all samples a step.)
+    A batch of the outputs of one network is compared with all outputs of the other, and J is divided by the number of
+    pairs compared. Balance counts the outputs of a network for all samples as they are at that step. (The authors' code
+    keeps those of earlier steps. Adam moves all outputs at once; a sum that lags behind then swings, and the labels no
+    longer count. The price is a forward pass of all samples for each step.)
     labels (N,) or (N, C). Raises `InputError` for features that are not finite or not paired, labels that do not fit,
     and settings below their bounds; `FloatingPointError` where the loss is no longer finite.
     """
 
     def epoch(a, b, codes, similar, batches):
-        for own, other in ((a, b), (b, a)):
+        for learner, other in ((a, b), (b, a)):
             g = other.outputs()
             for index in batches():
-                f, cache = own.forward(index)
-                rest = own.outputs().sum(axis=0) - f.sum(axis=0)
+                f, cache = learner.forward(index)
+                rest = learner.outputs().sum(axis=0) - f.sum(axis=0)
                 weights = {"gamma": settings.gamma, "eta": settings.eta}
                 j, j_cache = dcmh(f, g, similar(index), codes[index], codes, rest_f=rest, **weights)
                 scale = 1 / (len(index) * len(codes))
-                own.step(dcmh_backward(scale, j_cache)[0], cache)
+                learner.step(dcmh_backward(scale, j_cache)[0], cache)
                 yield j * scale
 
-    settings = settings or Settings()
+    settings = settings or HashingSettings()
     return _fit(z_a, z_b, labels, settings, epoch)
 
 
-def fit_sidhcnn(z_a: Array, z_b: Array, labels: Array, settings: Settings | None = None) -> Hashing:
+def fit_sidhcnn(z_a: Array, z_b: Array, labels: Array, settings: HashingSettings | None = None) -> Hashing:
     """The reconstruction of SIDHCNN (see its file) on pairs: both networks at once on a batch of pairs; then B.
 
     J compares the pairs of a batch with each other, and is divided by their number squared. Shapes and errors as
@@ -117,19 +117,19 @@ def fit_sidhcnn(z_a: Array, z_b: Array, labels: Array, settings: Settings | None
             b.step(dg, cache_b)
             yield j * scale
 
-    settings = settings or Settings()
+    settings = settings or HashingSettings()
     return _fit(z_a, z_b, labels, settings, epoch)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def _fit(z_a: Array, z_b: Array, labels: Array, settings: Settings, epoch: Callable) -> Hashing:
+def _fit(z_a: Array, z_b: Array, labels: Array, settings: HashingSettings, epoch: Callable) -> Hashing:
     """Epochs of `epoch`, which steps both learners and yields each batch's loss; codes are renewed after each."""
     xp = get_xp(z_a, z_b, labels)
     for name, value in settings._asdict().items():
         least = "0 or more" if name in ("gamma", "eta", "mu", "seed") else "positive"
         if value < 0 or (value == 0 and least == "positive"):
             raise InputError(f"{name} is {value}: it has to be {least}")
-    z_a, z_b = (z.astype("float32") for z in paired(z_a, z_b))
+    z_a, z_b = (z.astype("float32") for z in check_feature_pairs(z_a, z_b))
     hot = label_rows(labels, len(z_a))
     rows, steps = np.arange(len(z_a)), settings.epochs * steps_per_epoch(len(z_a), settings.batch_size)
     a, b = Learner("a", z_a, settings, steps), Learner("b", z_b, settings, steps)
@@ -140,8 +140,8 @@ def _fit(z_a: Array, z_b: Array, labels: Array, settings: Settings, epoch: Calla
             yield to_device(index, xp)
 
     for number in range(settings.epochs):
-        found = list(epoch(a, b, codes, lambda index: relevance(hot[index], hot), partial(batches, number)))
-        losses.append(float(to_host(sum(found))) / len(found))
+        batch_losses = list(epoch(a, b, codes, lambda index: relevance(hot[index], hot), partial(batches, number)))
+        losses.append(float(to_host(sum(batch_losses))) / len(batch_losses))
         if not np.isfinite(losses[-1]):
             raise FloatingPointError(f"hashing, epoch {number + 1}: the loss is {losses[-1]}; try a smaller lr")
         codes = shared_codes(a.outputs(), b.outputs())

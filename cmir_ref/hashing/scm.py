@@ -13,8 +13,8 @@ of the two variants stands in Table 2, and on which features, is not stated ther
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
-from .cca import RIDGE, White, check_width, strongest, whiten
-from .codes import Projection, label_rows, paired, signs
+from .cca import RIDGE, WhiteFeatures, check_width, largest_directions, whiten
+from .codes import Projection, check_feature_pairs, label_rows, signs
 
 
 class Scm(NamedTuple):
@@ -38,8 +38,8 @@ def scm_orthogonal(z_a: Array, z_b: Array, labels: Array, bits: int, *, ridge: f
     z_a (N, D_a), z_b (N, D_b), labels (N,) or (N, C), 1 ≤ bits ≤ min(D_a, D_b). Raises `InputError` as `cca` does, and
     for labels of another shape.
     """
-    a, b, l_a, l_b = _prepared(z_a, z_b, labels, bits, ridge)
-    u, values, v = strongest(2 * l_a @ l_b.T / len(z_a), bits)
+    a, b, l_a, l_b = _whiten_pairs(z_a, z_b, labels, bits, ridge)
+    u, values, v = largest_directions(2 * l_a @ l_b.T / len(z_a), bits)
     return Scm(a.projection(u), b.projection(v), values, bits)
 
 
@@ -53,26 +53,28 @@ def scm_sequential(z_a: Array, z_b: Array, labels: Array, bits: int, *, ridge: f
     are then the leading directions of plain CCA, as in a copy of the authors' code; `supervised` counts those before.
     Shapes and errors as `scm_orthogonal`.
     """
-    a, b, l_a, l_b = _prepared(z_a, z_b, labels, bits, ridge)
+    a, b, l_a, l_b = _whiten_pairs(z_a, z_b, labels, bits, ridge)
     xp, n = get_xp(z_a), len(z_a)
     m = 2 * bits * l_a @ l_b.T / n
-    found = []
-    while len(found) < bits:
-        u, value, v = strongest(m, 1)
-        if found and value[0] > found[-1][1][0]:
+    directions = []
+    while len(directions) < bits:
+        u, value, v = largest_directions(m, 1)
+        if directions and value[0] > directions[-1][1][0]:
             break
-        found.append((u, value, v))
+        directions.append((u, value, v))
         m = m - (a.p.T @ signs(a.p @ u)) @ (b.p.T @ signs(b.p @ v)).T / n
-    supervised = len(found)
+    supervised = len(directions)
     if supervised < bits:
-        found.append(strongest(a.p.T @ b.p / n, bits - supervised))
-    u, values, v = (xp.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+        directions.append(largest_directions(a.p.T @ b.p / n, bits - supervised))
+    u, values, v = (xp.concatenate(parts, axis=-1) for parts in zip(*directions, strict=True))
     return Scm(a.projection(u), b.projection(v), values, supervised)
 
 
-def _prepared(z_a: Array, z_b: Array, labels: Array, bits: int, ridge: float) -> tuple[White, White, Array, Array]:
+def _whiten_pairs(
+    z_a: Array, z_b: Array, labels: Array, bits: int, ridge: float
+) -> tuple[WhiteFeatures, WhiteFeatures, Array, Array]:
     """Both modalities whitened, with p_aᵀL̃ and p_bᵀL̃."""
-    z_a, z_b = paired(z_a, z_b)
+    z_a, z_b = check_feature_pairs(z_a, z_b)
     check_width(bits, z_a, z_b)
     rows = label_rows(labels, len(z_a))
     xp = get_xp(rows)

@@ -1,4 +1,4 @@
-"""The pretrainer for ready-made feature vectors (4096 → 512 → 128, or 128 → 128), and its classifier.
+"""The pretrainer for vectors that are features already (4096 → 512 → 128, or 128 → 128).
 
 N samples, C inputs, D = 128 features, K classes.
 """
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..backend import Array
-from ..params import he, zeros
+from ..params import dense
 from .head import HeadCache, PretrainerOutput, head, head_backward
 from .mlp import mlp, mlp_backward
 
@@ -28,15 +28,11 @@ class FeaturePretrainerCache(NamedTuple):
 def init_feature_pretrainer(
     arch: FeaturePretrainer, shape: tuple[int], features: int, classes: int, rng, bias_init="zero"
 ):
-    """(params, buffers): named arrays, for vectors of `shape` (C,); He-normal weights; there are no buffers."""
+    """(params, buffers): named arrays for vectors of `shape` (C,), weights by `he`; there are no buffers."""
     widths = (*shape, *arch.hidden)
     shapes = {f"hidden.{i + 1}": pair for i, pair in enumerate(pairwise(widths))}
     shapes |= {"fc": (widths[-1], features), "classifier": (features, classes)}
-    params = {}
-    for name, (c, d) in shapes.items():
-        params[f"{name}.w"] = he(rng, (c, d), fan_in=c)
-        params[f"{name}.b"] = zeros(rng, (d,), like=bias_init)
-    return params, {}
+    return dense(shapes, rng, bias_init), {}
 
 
 def feature_pretrainer(
@@ -48,7 +44,7 @@ def feature_pretrainer(
     buffers: Mapping[str, Array] | None = None,
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[PretrainerOutput, FeaturePretrainerCache]:
-    """x (N, C) -> (hidden: linear, ReLU)* -> Z -> logits. In `mode` "train", `masks["z"]` (N, D) is dropout's."""
+    """x (N, C) -> hidden layers with ReLU -> Z -> logits; in `mode` "train" `masks["z"]` (N, D) is the dropout mask."""
     h, hidden = mlp(params, "hidden", x, depth=len(arch.hidden))
     out, cache = head(params, h, masks["z"] if mode == "train" else None, arch.dropout)
     return out, FeaturePretrainerCache(hidden, cache)

@@ -1,4 +1,4 @@
-"""The end that both pretrainers share: features Z and a classifier on them.
+"""The last layers of both pretrainers: the features Z, and a classifier of them.
 
 h (N, C) -> s = h W + b (N, D) -> z = relu(s) -> dropout -> logits (N, K).   D = 128.
 """
@@ -28,16 +28,16 @@ class HeadCache(NamedTuple):
 
 
 def head(params: Mapping[str, Array], h: Array, mask: Array | None, rate: float) -> tuple[PretrainerOutput, HeadCache]:
-    """Features and logits; `mask` is dropout's, None leaves dropout out (inference)."""
+    """Features and logits; `mask` is the dropout mask (N, D), and None leaves dropout out (inference)."""
     s, fc = linear(h, params["fc.w"], params["fc.b"])
-    z, rectified = relu(s)
-    kept, dropped = (z, None) if mask is None else dropout(z, mask, rate)
+    z, relu_cache = relu(s)
+    kept, dropout_cache = (z, None) if mask is None else dropout(z, mask, rate)
     logits, classifier = linear(kept, params["classifier.w"], params["classifier.b"])
-    return PretrainerOutput(logits, z, s), HeadCache(fc, rectified, dropped, classifier)
+    return PretrainerOutput(logits, z, s), HeadCache(fc, relu_cache, dropout_cache, classifier)
 
 
 def head_backward(d: PretrainerOutput, cache: HeadCache) -> tuple[dict[str, Array], Array]:
-    """(grads, dh): z is used twice, by the classifier and by whoever reads Z, so its gradients add."""
+    """(grads, dh): z is used twice, by the classifier and as the features Z, so two gradients add up in dz."""
     dkept, dw_c, db_c = linear_backward(d.logits, cache.classifier)
     dz = d.z + (dkept if cache.dropout is None else dropout_backward(dkept, cache.dropout))
     dh, dw, db = linear_backward(d.s + relu_backward(dz, cache.relu), cache.fc)

@@ -1,4 +1,4 @@
-"""A stack of fully connected layers: the latent network's encoders and decoders.
+"""A stack of fully connected layers: the encoders and decoders of the latent network.
 
 Parameters `{name}.1.w`, `{name}.1.b`, `{name}.2.w`, … ; x (N, C), y (N, D).
 """
@@ -17,30 +17,30 @@ def mlp(
 ) -> tuple[Array, list]:
     """H_l = φ(H_{l−1} W_l + 1 b_lᵀ) for l = 1 … depth.
 
-    `activation`: "relu" after every layer (the paper's "three FC + ReLU layers"), "hidden" after all but the last,
-    "linear" nowhere.
+    `activation` says where the ReLU φ is: "relu" after every layer (the paper's "three FC + ReLU layers"), "hidden"
+    after all but the last, "linear" nowhere.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is {activation!r}; it is one of {', '.join(ACTIVATIONS)}")
     caches = []
     for layer in range(1, depth + 1):
-        x, affine = linear(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"])
-        rectified = None
+        x, linear_cache = linear(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"])
+        relu_cache = None
         if activation == "relu" or (activation == "hidden" and layer < depth):
-            x, rectified = relu(x)
-        caches.append((f"{name}.{layer}", affine, rectified))
+            x, relu_cache = relu(x)
+        caches.append((f"{name}.{layer}", linear_cache, relu_cache))
     return x, caches
 
 
 def mlp_backward(dy: Array, caches: list, *, input_gradient: bool = True) -> tuple[dict[str, Array], Array | None]:
-    """(grads, dx), from the last layer to the first; dx is None unless `input_gradient`:
+    """(grads, dx), from the last layer to the first; dx is None unless `input_gradient`.
 
     δ_l = dH_l ⊙ φ'(S_l)    dW_l = H_{l−1}ᵀ δ_l    db_l = δ_lᵀ 1    dH_{l−1} = δ_l W_lᵀ
     """
     grads = {}
-    for name, affine, rectified in reversed(caches):
-        if rectified is not None:
-            dy = relu_backward(dy, rectified)
-        wanted = input_gradient or affine is not caches[0][1]
-        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, affine, input_gradient=wanted)
+    for name, linear_cache, relu_cache in reversed(caches):
+        if relu_cache is not None:
+            dy = relu_backward(dy, relu_cache)
+        needed = input_gradient or linear_cache is not caches[0][1]
+        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, linear_cache, input_gradient=needed)
     return grads, dy

@@ -1,4 +1,4 @@
-"""Which pretrainer a modality gets: the convolution network for images and sounds, the dense one for vectors."""
+"""Which pretrainer a modality gets: the convolution pretrainer for images and sounds, the other one for vectors."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from .feature_pretrainer import (
 
 
 class Pretrainer(NamedTuple):
-    """A pretrainer's functions with their architecture."""
+    """The three functions of a pretrainer, and its architecture."""
 
     init: Callable
     forward: Callable

@@ -3,8 +3,10 @@
 from . import fused
 from .batch_norm import batch_norm, batch_norm_backward
 from .conv import conv, conv_backward
+from .cross_entropy import cross_entropy, cross_entropy_backward
 from .dropout import dropout, dropout_backward
 from .frobenius import frobenius, frobenius_backward
+from .labels import multi_hot
 from .linear import linear, linear_backward
 from .max_pool import max_pool, max_pool_backward
 from .relu import leaky_relu, leaky_relu_backward, relu, relu_backward
@@ -16,6 +18,8 @@ __all__ = [
     "batch_norm_backward",
     "conv",
     "conv_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
     "dropout",
     "dropout_backward",
     "frobenius",
@@ -27,6 +31,7 @@ __all__ = [
     "linear_backward",
     "max_pool",
     "max_pool_backward",
+    "multi_hot",
     "relu",
     "relu_backward",
     "sigmoid_cross_entropy",

@@ -17,7 +17,7 @@ class ConvCache(NamedTuple):
 
 
 def im2col(x: Array, k: int) -> Array:
-    """The k × k neighbourhood of each pixel as a row: (N, H, W, C) -> (N·H·W, k·k·C); zeros beyond the border."""
+    """The k × k neighbourhood of each pixel as a row, with zeros beyond the border: (N, H, W, C) -> (N·H·W, k·k·C)."""
     xp = get_xp(x)
     n, h, w, c = x.shape
     padded = xp.zeros((n, h + k - 1, w + k - 1, c), dtype=x.dtype)
@@ -30,7 +30,7 @@ def im2col(x: Array, k: int) -> Array:
 
 
 def col2im(columns: Array, shape: tuple[int, ...], k: int) -> Array:
-    """The transpose of `im2col`: each entry is added to the pixel it was read from, (N·H·W, k·k·C) -> (N, H, W, C)."""
+    """The transpose of `im2col`: adds each entry to the pixel that it was read from, (N·H·W, k·k·C) -> (N, H, W, C)."""
     xp = get_xp(columns)
     n, h, w, c = shape
     columns = columns.reshape(n, h, w, k, k, c)
@@ -42,19 +42,20 @@ def col2im(columns: Array, shape: tuple[int, ...], k: int) -> Array:
 
 
 def conv(x: Array, w: Array, b: Array) -> tuple[Array, ConvCache]:
-    """y[n, p, q] = Σ_ij x[n, p + i − k//2, q + j − k//2] w[i, j] + b  (cross-correlation, as every framework has it).
+    """y[n, p, q] = Σ_ij x[n, p + i − k//2, q + j − k//2] w[i, j] + b,  a cross-correlation, as in every framework.
 
-    Written as one product: y = im2col(x) w' + 1 bᵀ with w' = w as a (k·k·C, D) matrix.
+    As one product of matrices: y = im2col(x) w' + 1 bᵀ, where w' is w as a (k·k·C, D) matrix. The columns are kept for
+    the backward: k·k times the numbers of x.
     """
     k, d = w.shape[0], w.shape[-1]
     columns = im2col(x, k)
     y = columns @ w.reshape(-1, d)
-    y += b
+    y += b  # in place: the product is a new array, no argument
     return y.reshape(*x.shape[:3], d), ConvCache(columns, w, x.shape)
 
 
 def conv_backward(dy: Array, cache: ConvCache, *, input_gradient: bool = True) -> tuple[Array | None, Array, Array]:
-    """(dx, dw, db); dx is None without `input_gradient` (nobody needs the gradient of an image).
+    """(dx, dw, db); dx is None without `input_gradient` (the gradient of an image is not needed).
 
     y = im2col(x) w' + 1 bᵀ is an affine map of the columns, and im2col is linear in x, so
         dw' = im2col(x)ᵀ dy      db = dyᵀ 1      dx = im2colᵀ(dy w'ᵀ) = col2im(dy w'ᵀ)

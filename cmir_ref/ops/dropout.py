@@ -1,4 +1,4 @@
-"""Inverted dropout, any shape; the mask is an argument, so nothing random happens here."""
+"""Inverted dropout for arrays of any shape. The mask is an argument: nothing random happens here."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ class DropoutCache(NamedTuple):
 
 
 def dropout(x: Array, mask: Array, rate: float) -> tuple[Array, DropoutCache]:
-    """y = x ⊙ mask / (1 − rate): `mask` is true where a unit is kept, which happens with probability 1 − rate.
+    """y = x ⊙ mask / (1 − rate): `mask` is true where a unit is kept, which has the probability 1 − rate.
 
-    Dividing here keeps E[y] = x, so that nothing has to be rescaled at inference. Source: Srivastava et al. 2014.
+    The division keeps E[y] = x, so that inference does not have to rescale anything. Source: Srivastava et al. 2014.
     """
     return x * mask * (1 / (1 - rate)), DropoutCache(mask, rate)
 

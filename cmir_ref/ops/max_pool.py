@@ -15,14 +15,14 @@ class MaxPoolCache(NamedTuple):
 
 
 def _tap(x: Array, tap: int, f: int) -> Array:
-    """A view of the pixels at place `tap` (row-major) of every window."""
+    """A view of one pixel of every window: that at the position `tap`, counted row by row."""
     h, w = x.shape[1] // f * f, x.shape[2] // f * f
     i, j = divmod(tap, f)
     return x[:, i:h:f, j:w:f]
 
 
 def max_pool(x: Array, factor: int) -> tuple[Array, MaxPoolCache]:
-    """y = the largest value of each window; among equals the first in row-major order wins."""
+    """y = the largest value of each window; of equal values the first wins, counted row by row."""
     xp = get_xp(x)
     y = _tap(x, 0, factor)
     winner = xp.zeros(y.shape, dtype="uint8" if factor <= 16 else "uint32")
@@ -35,7 +35,7 @@ def max_pool(x: Array, factor: int) -> tuple[Array, MaxPoolCache]:
 
 
 def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
-    """dx: each window passes its gradient to its winner, 0 to the rest.
+    """dx: the winner of a window gets the gradient of that window, all its other pixels get 0.
 
     Near x the winner is constant, y = x[winner], so ∂y/∂x is 1 at the winner and 0 elsewhere.
     """

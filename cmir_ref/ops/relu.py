@@ -1,4 +1,4 @@
-"""The rectifier and its leaky sibling, element by element, any shape."""
+"""The rectifier (ReLU) and the leaky rectifier, element by element, for arrays of any shape."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ def leaky_relu(x: Array, slope: float = 0.01) -> tuple[Array, ReluCache]:
 
 
 def leaky_relu_backward(dy: Array, cache: ReluCache) -> Array:
-    """dx = dy where x > 0, slope · dy elsewhere (at the kink x = 0: the slope)."""
+    """dx = dy where x > 0, slope · dy elsewhere; at the kink x = 0 the derivative is the slope."""
     xp = get_xp(dy)
     return xp.where(cache.positive, dy, cache.slope * dy)
 
@@ -30,5 +30,5 @@ def relu(x: Array) -> tuple[Array, ReluCache]:
 
 
 def relu_backward(dy: Array, cache: ReluCache) -> Array:
-    """dx = dy where x > 0, 0 elsewhere (relu'(0) = 0)."""
+    """dx = dy where x > 0, 0 elsewhere; at the kink relu'(0) = 0."""
     return dy * cache.positive

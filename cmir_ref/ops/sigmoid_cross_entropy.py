@@ -1,4 +1,4 @@
-"""Sigmoid (multi-label) cross entropy: K independent yes/no questions a sample.
+"""Sigmoid (multi-label) cross entropy: K independent yes/no questions about each sample.
 
 N samples, K labels: logits u (N, K); targets y (N, K) in [0, 1], or integer (N,) for one-hot.
 """
@@ -6,7 +6,8 @@ N samples, K labels: logits u (N, K); targets y (N, K) in [0, 1], or integer (N,
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
-from .softmax_cross_entropy import _scale
+from .labels import multi_hot
+from .sums import reduction_factor
 
 
 class SigmoidCache(NamedTuple):
@@ -18,21 +19,20 @@ class SigmoidCache(NamedTuple):
 def sigmoid_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") -> tuple[Array, SigmoidCache]:
     """L = −Σ_nk y log σ(u) + (1 − y) log(1 − σ(u)), divided by N·K where `reduction` is "mean".
 
-    Computed as max(u, 0) − u y + log(1 + e^{−|u|}), which overflows nowhere.
+    It is computed as max(u, 0) − u y + log(1 + e^{−|u|}), which never overflows.
     """
     xp = get_xp(u, targets)
-    dtype = u.real.dtype
-    y = (targets[:, None] == xp.arange(u.shape[1])).astype(dtype) if targets.ndim == 1 else targets.astype(dtype)
+    y = multi_hot(targets, u.shape[1], u.real.dtype)
     positive = u.real > 0
     small = xp.exp(xp.where(positive, -u, u))  # e^{−|u|} ≤ 1
     loss = xp.where(positive, u, 0) - u * y + xp.log1p(small)
     p = xp.where(positive, 1, small) / (1 + small)
-    scale = _scale(reduction, u.size)
+    scale = reduction_factor(reduction, u.size)
     return loss.sum() * scale, SigmoidCache(p, y, scale)
 
 
 def sigmoid_cross_entropy_backward(dloss: Array, cache: SigmoidCache) -> Array:
-    """du = dloss (σ(u) − y), over N·K for the mean.
+    """du = dloss (σ(u) − y), divided by N·K for the mean.
 
     d/du log(1 + e^u) = σ(u), and the loss is log(1 + e^u) − u y.
     """

@@ -6,6 +6,8 @@ N samples, K classes: logits u (N, K); targets integer (N,), or one-hot, multi-h
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .labels import multi_hot
+from .sums import reduction_factor
 
 
 class SoftmaxCache(NamedTuple):
@@ -17,13 +19,10 @@ class SoftmaxCache(NamedTuple):
 def target_distribution(targets: Array, like: Array) -> Array:
     """Targets as rows that sum to 1 (or to 0 where a sample has no label), in the shape and dtype of `like` (N, K).
 
-    A multi-hot row is divided by its number of labels: mass 1 spread evenly over them.
+    A multi-hot row is divided by its number of labels, so that each of them weighs the same.
     """
     xp = get_xp(like, targets)
-    dtype = like.real.dtype
-    if targets.ndim == 1:
-        return (targets[:, None] == xp.arange(like.shape[1])).astype(dtype)
-    y = targets.astype(dtype)
+    y = multi_hot(targets, like.shape[1], like.real.dtype)
     mass = y.sum(axis=1, keepdims=True)
     return y / xp.where(mass > 0, mass, 1)
 
@@ -31,29 +30,22 @@ def target_distribution(targets: Array, like: Array) -> Array:
 def softmax_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") -> tuple[Array, SoftmaxCache]:
     """L = Σ_n Σ_k y_nk (log Σ_j e^{u_nj} − u_nk), divided by N where `reduction` is "mean".
 
-    The row maximum is subtracted first, which changes nothing in the sum and keeps e^u finite at any u.
+    The maximum of its row is subtracted from every logit first. That changes nothing in L and keeps e^u finite.
     """
     xp = get_xp(u, targets)
     y = target_distribution(targets, u)
     shifted = u - u.real.max(axis=1, keepdims=True)
     exp = xp.exp(shifted)
     total = exp.sum(axis=1, keepdims=True)
-    scale = _scale(reduction, u.shape[0])
+    scale = reduction_factor(reduction, u.shape[0])
     loss = (y * (xp.log(total) - shifted)).sum() * scale
     return loss, SoftmaxCache(exp / total, y, scale)
 
 
 def softmax_cross_entropy_backward(dloss: Array, cache: SoftmaxCache) -> Array:
-    """du = dloss (p Σ_k y_k − y), over N for the mean; p = softmax(u).
+    """du = dloss (p Σ_k y_k − y), divided by N for the mean; p = softmax(u).
 
     ∂/∂u_j log Σ_i e^{u_i} = p_j, so ∂L/∂u_j = Σ_k y_k p_j − y_j; Σ_k y_k is 1, or 0 for a sample without label.
     """
     p, y, scale = cache
     return (p * y.sum(axis=1, keepdims=True) - y) * (dloss * scale)
-
-
-def _scale(reduction: str, n: int) -> float:
-    """The factor of a sum over n terms."""
-    if reduction not in ("sum", "mean"):
-        raise ValueError(f"reduction is {reduction!r}; it is one of sum, mean")
-    return 1 / max(n, 1) if reduction == "mean" else 1.0

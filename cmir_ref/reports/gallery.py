@@ -13,21 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import Modality, read_image, read_query
+from ..data import data_in_words, protocol_of, read_image, read_query
 from ..errors import InputError
-from .pages import environment
+from ..records import Modality, Run
+from .pages import direction_names, environment
 
 SIDE = 96  # pixels of a thumbnail at most
 LARGEST_SOUND = 2**19  # bytes of a recording that is put into a page
 SOUNDS = {".flac": "audio/flac", ".wav": "audio/wav", ".ogg": "audio/ogg"}
 MAGMA = ("000004", "180f3d", "440f76", "721f81", "9e2f7f", "cd4071", "f1605d", "fd9668", "feca8d", "fcfdbf")
-
-
-class Example(NamedTuple):
-    """A query and what it found: samples with `modality` ("a" or "b"), `id`, `path`, `labels` and `distance`."""
-
-    query: Any
-    hits: tuple[Any, ...]
 
 
 class Picture(NamedTuple):
@@ -51,28 +45,48 @@ class Card(NamedTuple):
 
 
 def gallery_page(
-    title: str, note: str, examples: Mapping[str, Sequence[Example]], modalities: Sequence[Modality]
+    title: str, note: str, examples: Mapping[str, Sequence[Any]], modalities: Mapping[str, Modality]
 ) -> str:
-    """The page as text: a section for each title of `examples`. `modalities` are those of the run, a and b."""
+    """The page as text: a section for each title of `examples`. `modalities` are those of the run, by letter.
+
+    An example has a `query` and its `hits`: samples with `modality` (a letter), `id`, `path` and `labels`, a hit also
+    with its `distance`.
+    """
     rows = cards(examples, modalities)
     return environment().get_template("gallery.html").render(title=title, note=note, sections=rows)
 
 
+def examples_page(run: Run, examples: Mapping[str, Sequence[Any]], gallery: str) -> str:
+    """The page of what some queries of a run find in its part `gallery`; `examples` are by direction."""
+    names = direction_names(run, examples)
+    data = data_in_words(run.config, run.dataset.note)
+    note = f"{data} · protocol {protocol_of(run.config)} · gallery: {gallery} part"
+    title = f"Run {run.path.name if run.path else run.config.scenario}: what some queries find"
+    return gallery_page(title, note, {names[d]: rows for d, rows in examples.items()}, run.dataset.modalities)
+
+
+def search_page(run: Run, query: str | Path, example: Any) -> str:
+    """The page that shows a query from outside and what was found for it."""
+    name = run.path.name if run.path else run.config.scenario
+    note = f"{data_in_words(run.config, run.dataset.note)} · run {name}"
+    return gallery_page(f"Nearest to {Path(query).name}", note, {"": [example]}, run.dataset.modalities)
+
+
 def cards(
-    examples: Mapping[str, Sequence[Example]], modalities: Sequence[Modality]
+    examples: Mapping[str, Sequence[Any]], modalities: Mapping[str, Modality]
 ) -> dict[str, list[tuple[Card, list[Card]]]]:
     """The cards of each section's rows; each file is read once."""
     seen: dict[tuple, tuple] = {}
 
     def card(sample: Any, wanted: tuple[str, ...] | None) -> Card:
-        modality = modalities["ab".index(sample.modality)]
+        modality = modalities[sample.modality]
         key = sample.modality, sample.path
         if sample.path is None or key not in seen:
             seen[key] = look(modality, sample.path)
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
         right = any(shared for _, shared in labels) if wanted else None
         name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
-        return Card(modality.name, name, labels, *seen[key], right, sample.distance)
+        return Card(modality.name, name, labels, *seen[key], right, getattr(sample, "distance", 0.0))
 
     return {
         title: [(card(e.query, None), [card(hit, e.query.labels) for hit in e.hits]) for e in rows]

@@ -34,9 +34,10 @@ def worst(results: Iterable[Result]) -> dict[str, float]:
 def coverage(check: Check) -> str:
     """The paper's equation that a check covers, or the name of the function."""
     module, _, name = check.covers.rpartition(".")
-    numbers = [e.number for e in EQUATIONS if e.function == check.covers]
+    rows = [e for e in EQUATIONS if e.number.isdigit()]
+    numbers = [e.number for e in rows if e.function == check.covers]
     if ".eq" in module:  # a part of an equation
-        numbers += [e.number for e in EQUATIONS if e.function.startswith(f"{module}.")]
+        numbers += [e.number for e in rows if e.function.startswith(f"{module}.")]
     return f"eq. {numbers[0]}" if numbers else name
 
 
@@ -78,7 +79,7 @@ def failures(row: CheckResult) -> Iterator[str]:
 
 
 def as_json(results: list[tuple[str, Result]]) -> dict:
-    """DESIGN's shape; an error that is not a number is null."""
+    """The JSON of `gradcheck`: `worst` by method and the list `checks`; an error that is not a number is null."""
     details = [{"name": n, "input": r.input, "method": r.method, "error": _finite(r.error)} for n, r in results]
     return {"worst": {m: _finite(e) for m, e in worst(r for _, r in results).items()}, "checks": details}
 

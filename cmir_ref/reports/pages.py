@@ -1,9 +1,10 @@
-"""What all pages share: the templates, how a file is written, how a direction is called."""
+"""What all pages share: the templates, and how a direction is called."""
 
-import os
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
-from typing import Any
+
+from ..contract import DIRECTIONS
+from ..records import Run
 
 
 @cache
@@ -22,20 +23,10 @@ def environment():
     return found
 
 
-def write_page(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, whole or not at all, and returns `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def direction_names(run: Any) -> dict[str, str]:
-    """`a->b` to "pan → mul", for each of the six directions."""
-    a, b = (m.name for m in run.embeddings.modalities)
-    words = {"a": a, "b": b, "ab": f"{a} or {b}"}
-    directions = ("a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab")
-    return {name: " → ".join(words[part] for part in name.split("->")) for name in directions}
+def direction_names(run: Run, directions: Iterable[str] = DIRECTIONS) -> dict[str, str]:
+    """ "a->b" to "pan → mul", "a->ab" to "pan → pan or mul"."""
+    modalities = run.dataset.modalities
+    return {
+        direction: " → ".join(" or ".join(modalities[m].name for m in side) for side in direction.split("->"))
+        for direction in directions
+    }

@@ -1,47 +1,77 @@
-"""The page of one run: settings, loss curves by term, the metric table with chance, the collapse line."""
+"""The page of one run: what it is worth, how it learned, what some queries find, and its settings."""
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .pages import direction_names, environment, write_page
+from ..files import write_whole
+from ..records import Run
+from .gallery import cards
+from .pages import direction_names, environment
 from .plots import losses, precision_by_class, scores
 
 
-def write_report(run: Any, result: dict[str, Any]) -> Path:
-    """Writes `report.html` into the run's folder and returns its path. `result` is what `evaluate(run)` returned."""
-    return write_page(run.path / "report.html", render(run, result))
+def write_report(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any]] | None = None) -> Path:
+    """Writes `report.html` into the run's folder and returns its path.
+
+    `result` is what `evaluate(run)` returned, `examples` what some queries of each direction find.
+    """
+    return write_whole(run.path / "report.html", render(run, result, examples))
 
 
-def render(run: Any, result: dict[str, Any]) -> str:
+def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any]] | None = None) -> str:
     """The page as text: one self-contained file, no script, nothing loaded from elsewhere."""
-    names = {name: f"{m.name} ({name})" for name, m in zip("ab", run.embeddings.modalities, strict=True)}
-    directions = direction_names(run)
-    cross = {directions[d]: result["directions"][d]["per_class"] for d in ("a->b", "b->a")}
-    stages, weights = stage_lines(run), loss_weights(run)
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            result=result,
-            tied=result["collapsed"] and all(m["map"] == m["chance"] for m in result["directions"].values()),
-            settings=flat(run.config.model_dump()),
-            curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
-            kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
-            stage_titles={
-                "stage1.a": f"Stage 1, {names['a']}",
-                "stage1.b": f"Stage 1, {names['b']}",
-                "stage2": "Stage 2",
-            },
-            classes=precision_by_class(cross),
-            names=names,
-            directions=directions,
-            gallery="gallery.html" if run.path else None,
-            title=f"CMIR-NET run: {run.path.name if run.path else run.config.scenario}",
-        )
+    modalities = run.dataset.modalities
+    names = {m: f"{modality.name} ({m})" for m, modality in modalities.items()}
+    directions = direction_names(run, result["directions"])
+    cross = {directions[d]: result["directions"][d]["per_class"] for d in ("a->b", "b->a") if d in directions}
+    stages, weights = stage_lines(run), run.config.loss_weights
+    pages = environment()
+    facts = pages.select_template([f"facts/{run.config.system}.html", "facts/default.html"])
+    return pages.get_template("report.html").render(
+        result=result,
+        state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
+        tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
+        facts=facts.render(result=result, names=names),
+        settings=dotted_settings(run.config.model_dump()),
+        curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
+        kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
+        stage_titles={stage: stage_title(stage, names) for stage in stages},
+        classes=precision_by_class(cross) if cross else None,
+        counts={part: " + ".join(map(str, rows)) for part, rows in result["split"].items()},
+        names=names,
+        directions=directions,
+        sections=cards({directions[d]: rows for d, rows in (examples or {}).items()}, modalities),
+        title=f"Run {run.path.name if run.path else run.config.scenario}",
     )
 
 
-def stage_lines(run: Any) -> dict[str, list[dict]]:
+def stage_title(stage: str, names: Mapping[str, str]) -> str:
+    """ "stage1.a" as "Stage 1, pan (a)"."""
+    head, _, letter = stage.partition(".")
+    title = re.sub(r"(?<=[a-z])(?=\d)", " ", head).capitalize()
+    return f"{title}, {names[letter]}" if letter else title
+
+
+def state_sentence(result: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """What `state` means in this run: which kind of collapse it is, if any."""
+    dead, norms = result.get("dead_units", {}), result.get("weight_norms", {})
+    state = result["state"].capitalize()
+    if result["state"] == "alive":
+        return f"Alive: embeddings spread {result['scale']:.3g} around their mean."
+    points = result.get("one_point") or list(names)
+    smallest = min((norm for name, norm in norms.items() if any(f"_{m}." in name for m in points)), default=None)
+    if smallest is not None and smallest < 1e-3:
+        return f"{state}: the encoder weights shrank to zero (smallest ‖w‖ = {smallest:.1e})."
+    sentence = f"{state}: every embedding of {' and '.join(names[m] for m in points)} is the same"
+    if smallest is None or not dead:
+        return f"{sentence}."
+    share = " and ".join(f"{dead[m]:.0%}" for m in points)
+    return f"{sentence} although the weights live (smallest ‖w‖ = {smallest:.2g}); {share} of its units never vary."
+
+
+def stage_lines(run: Run) -> dict[str, list[dict]]:
     """The lines of metrics.jsonl by stage."""
     stages = {}
     for line in run.history:
@@ -49,18 +79,9 @@ def stage_lines(run: Any) -> dict[str, list[dict]]:
     return stages
 
 
-def loss_weights(run: Any) -> dict[str, float]:
-    """What each part of the two stages' losses is multiplied by, where it is not 1."""
-    settings = run.config
-    return settings.weights.model_dump() | {
-        "orthogonality": settings.orthogonality.weight,
-        "head_decay": settings.head_decay,
-    }
-
-
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings with dotted names."""
     rows = {}
     for name, value in settings.items():
-        rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        rows |= dotted_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return rows

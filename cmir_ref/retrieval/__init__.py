@@ -7,11 +7,13 @@ from .metrics import (
     chance,
     evaluate_direction,
     mean_precision_at_tens,
+    measure_direction,
     precision_at_k,
     relevance,
-    tie_groups,
 )
-from .neighbours import nearest
+from .neighbours import nearest, nearest_by
+from .recall import first_rank, recall_at_k
+from .ties import tie_groups
 
 __all__ = [
     "Space",
@@ -20,11 +22,15 @@ __all__ = [
     "collapse",
     "distance_of",
     "evaluate_direction",
+    "first_rank",
     "levels",
     "mean_precision_at_tens",
+    "measure_direction",
     "nearest",
+    "nearest_by",
     "precision_at_k",
     "prepare",
+    "recall_at_k",
     "relevance",
     "squared_distances",
     "tie_groups",

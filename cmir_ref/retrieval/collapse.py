@@ -1,35 +1,51 @@
-"""Has the common space shrunk to a point?"""
+"""Is the common space alive, or has it shrunk to a point?"""
+
+from string import ascii_lowercase
 
 from ..backend import Array, get_xp
 from ..errors import InputError
 from .distances import embeddings
 
+STATES = ("alive", "half collapsed", "collapsed", "diverged")  # the last: training ended without finite embeddings
 
-def collapse(v_a: Array, v_b: Array) -> dict:
-    """Spread of the embeddings `v_a` (N_a, D) and `v_b` (N_b, D), taken together about their common mean v̄.
 
-    `collapsed`        max‖v − v̄‖ ≤ 1e-6 · max(1, ‖v̄‖)
-    `scale`            mean ‖v − v̄‖; `scale_a`, `scale_b`: of one modality, about its own mean
-    `effective_rank`   participation ratio (Σλ)² / Σλ² of the covariance's eigenvalues, between 1 and D; 0 for a
-                       collapsed set, of which only rounding is left
+def collapse(*v: Array) -> dict:
+    """State and spread of the embeddings `v` (N_m, D) of two or more modalities.
 
-    Raises `InputError` for embeddings that are not finite or not (N, D) with one D. Source: DESIGN 6.
+    A set of embeddings is one point where max‖v − v̄‖ ≤ 1e-6 · max(1, ‖v̄‖), v̄ its mean.
+
+    `state`            "collapsed" where all together, or each modality for itself, are one point; "half collapsed"
+                       where some modality is; else "alive"
+    `one_point`        letters of the modalities that are one point
+    `scale`            mean ‖v − v̄‖ over all; `scale_a`, `scale_b`, …: of one modality, about its own mean
+    `effective_rank`   participation ratio (Σλ)² / Σλ² of the covariance's eigenvalues, between 1 and D; 0 for a set
+                       that is one point, of which only rounding is left
+
+    Raises `InputError` for embeddings that are not finite or not (N, D) with one D.
     """
-    xp = get_xp(v_a, v_b)
-    v_a, v_b = embeddings(v_a, "v_a"), embeddings(v_b, "v_b")
-    if v_a.shape[1] != v_b.shape[1]:
-        raise InputError(f"v_a has {v_a.shape[1]} dimensions and v_b {v_b.shape[1]}: they must agree")
-    v = xp.concatenate([v_a, v_b])
-    mean = v.mean(axis=0)
-    radius = _radii(v)
-    collapsed = float(radius.max()) <= 1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))
+    xp = get_xp(*v)
+    v = {m: embeddings(v_m, f"v_{m}") for m, v_m in zip(ascii_lowercase, v, strict=False)}
+    widths = {v_m.shape[1] for v_m in v.values()}
+    if len(widths) > 1:
+        sizes = " and ".join(f"v_{m} {v_m.shape[1]}" for m, v_m in v.items())
+        raise InputError(f"{sizes} dimensions: they must agree")
+    everything = xp.concatenate(list(v.values()))
+    points = [m for m, v_m in v.items() if is_one_point(v_m)]
+    together = is_one_point(everything)
     return {
-        "collapsed": collapsed,
-        "scale": float(radius.mean()),
-        "scale_a": float(_radii(v_a).mean()),
-        "scale_b": float(_radii(v_b).mean()),
-        "effective_rank": 0.0 if collapsed else _participation(v - mean),
+        "state": "collapsed" if together or len(points) == len(v) else "half collapsed" if points else "alive",
+        "one_point": points,
+        "scale": float(_radii(everything).mean()),
+        **{f"scale_{m}": float(_radii(v_m).mean()) for m, v_m in v.items()},
+        "effective_rank": 0.0 if together else _participation(everything - everything.mean(axis=0)),
     }
+
+
+def is_one_point(v: Array) -> bool:
+    """max‖v − v̄‖ ≤ 1e-6 · max(1, ‖v̄‖) for embeddings v (N, D)."""
+    xp = get_xp(v)
+    mean = v.mean(axis=0)
+    return float(_radii(v).max()) <= 1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))
 
 
 def _radii(v: Array) -> Array:

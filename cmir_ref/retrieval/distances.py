@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from ..parallel import cores, each
+from ..parallel import cores, map_threads
 
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
@@ -149,7 +149,7 @@ def squared_distances(query: Array, gallery: Array) -> Array:
 
     ‖q − g‖², rounded to multiples of 1e-7 · max‖v‖² (the largest norm of queries and gallery): equal multiples are
     ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For
-    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit. Source: DESIGN 6.
+    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
     """
     space = prepare(query, gallery)
     return levels(space) * space.unit * space.scale * space.scale
@@ -193,7 +193,7 @@ def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None)
 def each_block(work: Callable[[slice], None], parts: list[slice], xp) -> None:
     """Calls `work` on every part, which writes its own rows of the results: in threads where arrays are NumPy's."""
     if xp.__name__ == "numpy":
-        each(work, parts)
+        map_threads(work, parts)
     else:
         for part in parts:
             work(part)

@@ -5,87 +5,18 @@ Q queries, G gallery items, C classes. `distances` is (Q, G), floats or integers
 neither ranked nor counted. Per-query results are NaN where a query has no relevant item: there is nothing to average.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+
+import numpy as np
 
 from ..backend import Array, get_xp, to_host
 from ..errors import InputError
 from .distances import blocks, each_block, exclusions, levels, prepare
 from .neighbours import put_last, smallest
+from .recall import rank_of_groups, recall_of_groups
+from .ties import TieGroups, check_pairs, tie_groups
 
 BYTES = 64  # of a (query, item) pair at the peak: level, relevance, sorted copy, running counts
-
-
-class TieGroups(NamedTuple):
-    """The groups of tied items that hold a relevant one, of all rankings of a block, flat and in order of rank."""
-
-    row: Array  # the query
-    above: Array  # items ranked before the group
-    size: Array  # items in it
-    relevant_above: Array
-    relevant: Array
-    total: Array  # (Q,) relevant items of each query
-    items: Array  # (Q,) gallery items of each query: G, less the excluded one
-
-
-def tie_groups(distances: Array, relevant: Array, exclude: Array | None = None) -> TieGroups:
-    """The rankings by `distances`, as groups of equal distance: all that tie-aware metrics need, from one sort.
-
-    Raises `InputError` for shapes that differ and distances that are not finite. Integers are exact to ±2⁶¹.
-    """
-    xp = get_xp(distances, relevant)
-    _check_pairs(distances, relevant)
-    queries, items = distances.shape
-    exclude = exclusions(exclude, queries, items, xp)
-    tied, hit = _sorted(distances, relevant.astype(bool), exclude)
-    edge = xp.flatnonzero(tied[1:] != tied[:-1])  # of all rankings one behind another: runs of ties, first and last
-    start, end = edge[0::2], edge[1::2]
-    found = xp.flatnonzero(hit)
-    first, last = found.copy(), found.copy()
-    inside = xp.flatnonzero(tied[found] | tied[found + 1])
-    run = xp.searchsorted(start, found[inside], side="right") - 1
-    first[inside], last[inside] = start[run], end[run]
-    new = xp.flatnonzero(xp.diff(first, prepend=-1))  # the first relevant item of each group
-    row, above = first[new] // items, first[new] % items
-    total = hit.sum(axis=1)
-    before = new - (xp.cumsum(total) - total)[row]
-    usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)
-    size = last[new] - first[new] + 1
-    return TieGroups(row, above, size, before, xp.diff(xp.append(new, len(found))), total, usable)
-
-
-def _check_pairs(distances: Array, relevant: Array) -> None:
-    xp = get_xp(distances, relevant)
-    if distances.ndim != 2 or distances.shape != relevant.shape or 0 in distances.shape:
-        raise InputError(f"distances {distances.shape} and relevant {relevant.shape}: expected both (Q, G), not empty")
-    if distances.dtype.kind not in "iu" and not bool(xp.isfinite(distances).all()):
-        raise InputError("distances: not all of them are finite")
-
-
-def _sorted(distances: Array, relevant: Array, exclude: Array | None) -> tuple[Array, Array]:
-    """Each row in ascending order of distance, an excluded item last: which items tie with the one before, of all rows
-    one behind another and with a False after them (Q·G + 1,), and which are relevant (Q, G)."""
-    xp = get_xp(distances, relevant)
-    tied = xp.zeros(distances.size + 1, dtype=bool)
-    same = tied[:-1].reshape(distances.shape)[:, 1:]
-    row = None if exclude is None else xp.flatnonzero(exclude >= 0)
-    if distances.dtype.kind in "iu":  # a sort of values: relevance rides in the lowest bit
-        low, high = int(distances.min()), int(distances.max())
-        packed = distances.astype("int32" if max(-low, high) < 2**29 else "int64") << 1
-        packed |= ~relevant
-        if row is not None:
-            packed[row, exclude[row]] = 2 * high + 3  # odd: not relevant
-        packed.sort(axis=1)
-        hit = (packed & 1) == 0
-        packed |= 1
-        xp.equal(packed[:, 1:], packed[:, :-1], out=same)
-        return tied, hit
-    if row is not None:
-        distances, relevant = distances.copy(), relevant.copy()
-        distances[row, exclude[row]], relevant[row, exclude[row]] = xp.inf, False
-    order = xp.argsort(distances, axis=1)
-    value = xp.take_along_axis(distances, order, axis=1)
-    xp.equal(value[:, 1:], value[:, :-1], out=same)
-    return tied, xp.take_along_axis(relevant, order, axis=1)
 
 
 def average_precision(distances: Array, relevant: Array, exclude: Array | None = None) -> Array:
@@ -161,9 +92,9 @@ def mean_precision_at_tens(
     _check_tens(cutoffs, ties)
     if ties == "expected":
         return _mean_of_tens(tie_groups(distances, relevant, exclude), cutoffs)
-    _check_pairs(distances, relevant)
-    rank = xp.unique(distances, return_inverse=True)[1].reshape(distances.shape)  # integers of the same order
-    return _mean_of_tens_by_index(rank, relevant.astype(bool), cutoffs, exclusions(exclude, *distances.shape, xp))
+    check_pairs(distances, relevant)
+    excluded = exclusions(exclude, *distances.shape, xp)
+    return _mean_of_tens_by_index(whole_numbers(distances), relevant.astype(bool), cutoffs, excluded)
 
 
 def _check_tens(cutoffs: int, ties: str) -> None:
@@ -199,7 +130,7 @@ def chance(relevant: Array, items: Array | int) -> tuple[Array, Array]:
     """Expected average precision and precision, (Q,) each, of a random order of `items` of which `relevant` (Q,) are.
 
     AP = (r−1)/(n−1) + (1 − (r−1)/(n−1)) · H_n/n, precision r/n: the whole gallery is one tie. (AP is above r/n, the
-    prevalence, the more so the rarer the relevant items.) Source: DESIGN 6.
+    prevalence, the more so the rarer the relevant items.)
     """
     xp = get_xp(relevant)
     items = xp.maximum(xp.broadcast_to(xp.asarray(items), relevant.shape), 1)
@@ -215,11 +146,11 @@ def relevance(query_labels: Array, gallery_labels: Array) -> Array:
     Raises `InputError` for other shapes or values, for two C that differ, and for a class outside 0 … C−1 in a mix.
     """
     check_labels(query_labels, gallery_labels)
-    return _relevance(query_labels, gallery_labels)
+    return relevance_of_checked(query_labels, gallery_labels)
 
 
-def _relevance(query: Array, gallery: Array) -> Array:
-    """`relevance` of labels that have been checked."""
+def relevance_of_checked(query: Array, gallery: Array) -> Array:
+    """`relevance` of labels that `check_labels` has passed."""
     xp = get_xp(query, gallery)
     if query.ndim == 1 and gallery.ndim == 1:
         return query[:, None] == gallery[None, :]
@@ -272,57 +203,104 @@ def evaluate_direction(
                               several labels counts in each of its classes
 
     Metrics are None where no query could be averaged. `exclude` (Q,) is each query's own index in the gallery (−1:
-    none), for a uni-modal or mixed gallery. One pass in blocks of about `memory_mb` MiB of queries, which do not change
-    the result. Raises `InputError` for embeddings that are not finite and shapes or labels that do not fit.
+    none), for a uni-modal or mixed gallery. Raises `InputError` for embeddings that are not finite and shapes or labels
+    that do not fit.
     """
     xp = get_xp(query, gallery)
     space = prepare(query, gallery, distance)
     query_labels, gallery_labels = xp.asarray(query_labels), xp.asarray(gallery_labels)
     check_labels(query_labels, gallery_labels)
-    _check_tens(cutoffs, ties)
     queries, items = len(query), len(gallery)
     if (len(query_labels), len(gallery_labels)) != (queries, items):
         raise InputError(
             f"{queries} queries and {items} gallery items, but {len(query_labels)} and {len(gallery_labels)} labels"
         )
+    return measure_direction(
+        lambda rows: levels(space, rows),
+        lambda rows: relevance_of_checked(query_labels[rows], gallery_labels),
+        queries,
+        items,
+        xp=xp,
+        exclude=exclude,
+        query_labels=query_labels,
+        label_names=label_names,
+        ks=ks,
+        cutoffs=cutoffs,
+        ties=ties,
+        memory_mb=memory_mb,
+    )
+
+
+def measure_direction(
+    distances: Callable[[slice], Array],
+    relevant: Callable[[slice], Array],
+    queries: int,
+    items: int,
+    *,
+    xp,
+    exclude: Array | None = None,
+    query_labels: Array | None = None,
+    label_names: list[str] | None = None,
+    ks: tuple[int, ...] = (10, 50),
+    recall_at: tuple[int, ...] = (),
+    cutoffs: int = 5,
+    ties: str = "index",
+    memory_mb: float = 512,
+) -> dict:
+    """The same from any distances and any relevance: `distances(rows)` and `relevant(rows)` give (B, G) of the queries
+    `rows`, smaller is nearer and equal is tied.
+
+    With `query_labels` there is `per_class`. With `recall_at` there are besides
+    `r@K`                     mean `recall_at_k` for K in `recall_at`
+    `median_rank`             median of `first_rank`: how far down the first relevant item stands, from 1
+    One pass in blocks of about `memory_mb` MiB of queries, which do not change the result.
+    """
+    _check_tens(cutoffs, ties)
     exclude = exclusions(exclude, queries, items, xp)
     names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens", "chance", "chance_precision"]
-    found = xp.empty((len(names), queries))
+    names += [f"r@{k}" for k in recall_at] + (["rank"] if recall_at else [])
+    figures = xp.empty((len(names), queries))
 
     def measure(rows):
-        own = None if exclude is None else exclude[rows]
-        level, relevant = levels(space, rows), _relevance(query_labels[rows], gallery_labels)
-        groups = tie_groups(level, relevant, own)
-        tens = (
-            _mean_of_tens(groups, cutoffs)
-            if ties == "expected"
-            else _mean_of_tens_by_index(level, relevant, cutoffs, own)
-        )
-        precisions = [_precision(groups, k) for k in ks]
-        found[:, rows] = xp.stack([_average_precision(groups), *precisions, tens, *chance(groups.total, groups.items)])
+        excluded = None if exclude is None else exclude[rows]
+        distance, hits = distances(rows), relevant(rows)
+        groups = tie_groups(distance, hits, excluded)
+        if ties == "expected":
+            tens = _mean_of_tens(groups, cutoffs)
+        else:
+            tens = _mean_of_tens_by_index(whole_numbers(distance), hits, cutoffs, excluded)
+        rows_of_figures = [_average_precision(groups), *(_precision(groups, k) for k in ks), tens]
+        rows_of_figures += [*chance(groups.total, groups.items), *(recall_of_groups(groups, k) for k in recall_at)]
+        figures[:, rows] = xp.stack(rows_of_figures + ([rank_of_groups(groups)] if recall_at else []))
 
     each_block(measure, blocks(queries, items * BYTES, memory_mb), xp)
-    averaged = xp.isfinite(found[0])
-    found, averaged, query_labels = map(to_host, (found, averaged, query_labels))  # once, not for each figure
-    return {
-        **_means(names, found, averaged),
-        "without_relevant": int((~averaged).sum()),
-        "per_class": {
-            name: _means(names[: 1 + len(ks)], found, chosen)
-            for name, chosen in _classes(query_labels, averaged, label_names)
-        },
-    }
+    averaged = xp.isfinite(figures[0])
+    figures, averaged = to_host(figures), to_host(averaged)  # once, not for each figure
+    result = {**_means(names, figures, averaged), "without_relevant": int((~averaged).sum())}
+    if recall_at:
+        ranks = figures[names.index("rank")][averaged]
+        result["median_rank"] = float(np.median(ranks)) if len(ranks) else None
+        del result["rank"]
+    if query_labels is not None:
+        classes = _classes(to_host(query_labels), averaged, label_names)
+        result["per_class"] = {name: _means(names[: 1 + len(ks)], figures, mask) for name, mask in classes}
+    return result
 
 
-def _means(names: list[str], found: Array, chosen: Array) -> dict:
-    """Each row of `found` (M, Q) averaged over the `chosen` queries (Q,), under its name, and their number."""
-    xp = get_xp(found, chosen)
-    picked = found[:, xp.flatnonzero(chosen)]
-    count = picked.shape[1]
-    return {
-        **{name: float(row.mean()) if count else None for name, row in zip(names, picked, strict=False)},
-        "queries": count,
-    }
+def whole_numbers(distances: Array) -> Array:
+    """Integers of the same order and the same ties as `distances` (Q, G); integers stay as they are."""
+    if distances.dtype.kind in "iu":
+        return distances
+    return get_xp(distances).unique(distances, return_inverse=True)[1].reshape(distances.shape)
+
+
+def _means(names: list[str], figures: Array, mask: Array) -> dict:
+    """Each row of `figures` (M, Q) averaged over the queries of `mask` (Q,), under its name, and their number."""
+    xp = get_xp(figures, mask)
+    some = figures[:, xp.flatnonzero(mask)]
+    count = some.shape[1]
+    means = {name: float(row.mean()) if count else None for name, row in zip(names, some, strict=False)}
+    return {**means, "queries": count}
 
 
 def _classes(labels: Array, averaged: Array, label_names: list[str] | None) -> list[tuple[str, Array]]:

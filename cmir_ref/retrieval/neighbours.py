@@ -1,6 +1,7 @@
 """The k nearest items of a gallery, exactly, in bounded memory, on all cores."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 from ..backend import Array, get_xp
@@ -16,7 +17,7 @@ from .distances import (
     prepare,
     with_factors,
 )
-from .faiss_index import find
+from .faiss_index import find_candidates
 from .sieve import BYTES as SIEVED
 from .sieve import QUERIES, TILE, candidates, sieve
 
@@ -48,14 +49,10 @@ def nearest(
     Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` and `find` do.
     """
     xp = get_xp(query, gallery)
-    if k < 1:
-        raise InputError(f"k: expected at least 1, got {k}")
     space = prepare(query, gallery, distance, whole=False)
     queries, items = query.shape[0], gallery.shape[0]
     exclude = exclusions(exclude, queries, items, xp)
-    k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
-    if k == 0:
-        raise InputError("gallery: its only item is excluded, nothing is left to find")
+    k = cut_to_gallery(k, items, exclude)
     if index is None:
         found, level = _exact(space, k, exclude, memory_mb)
     else:
@@ -65,7 +62,7 @@ def nearest(
 
 def _by_index(space: Space, index: str, k: int, exclude: Array | None, memory_mb: float) -> tuple[Array, Array]:
     """Items and levels, (Q, k) each, from the candidates of a faiss index; where these are in doubt, exactly."""
-    item, sure = find(space, index, k + (exclude is not None))
+    item, sure = find_candidates(space, index, k + (exclude is not None))
     xp = get_xp(item)
     found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
 
@@ -127,6 +124,46 @@ def _of_few(space: Space, rows: slice, k: int, exclude: Array | None, row: Array
     first = xp.searchsorted(row, xp.arange(rows.stop - rows.start))
     chosen = first[:, None] + xp.arange(k)
     return item[chosen], level[chosen]
+
+
+def nearest_by(
+    distances: Callable[[slice], Array],
+    queries: int,
+    items: int,
+    k: int,
+    *,
+    xp,
+    exclude: Array | None = None,
+    memory_mb: float = 512,
+) -> tuple[Array, Array]:
+    """`nearest` for distances that are not those of two vectors: `distances(rows)` gives (B, G) of the queries `rows`.
+
+    Indices and distances, (Q, k) each, by a look at every pair, in blocks of about `memory_mb` MiB; ties in the order
+    of the gallery. Raises `InputError` as `nearest` does, and for distances that are not finite.
+    """
+    exclude = exclusions(exclude, queries, items, xp)
+    k = cut_to_gallery(k, items, exclude)
+    index, value = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k))
+    for rows in blocks(queries, items * BYTES, memory_mb):
+        block = distances(rows).astype("float64")
+        if not bool(xp.isfinite(block).all()):
+            raise InputError("distances: not all of them are finite")
+        if exclude is not None:
+            row = xp.flatnonzero(exclude[rows] >= 0)
+            block[row, exclude[rows][row]] = xp.inf
+        index[rows] = xp.argsort(block, axis=1, kind="stable")[:, :k]
+        value[rows] = xp.take_along_axis(block, index[rows], axis=1)
+    return index, value
+
+
+def cut_to_gallery(k: int, items: int, exclude: Array | None) -> int:
+    """`k`, or what the gallery has where that is less, the excluded item left out. Raises `InputError` for 0."""
+    if k < 1:
+        raise InputError(f"k: expected at least 1, got {k}")
+    k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
+    if k == 0:
+        raise InputError("gallery: its only item is excluded, nothing is left to find")
+    return k
 
 
 def put_last(level: Array, exclude: Array) -> None:

@@ -1,12 +1,20 @@
-"""Adam over one flat vector of parameters, and the learning-rate schedules."""
+"""Adam over one flat vector of parameters, and the schedules of its learning rate."""
 
 import math
 
 from ..backend import Array, get_xp
-from ..kernels import adam_step
+from ..kernels import adam_step_kernel
+from ..ops.fused.adam import adam_step_by_chunks
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-CHUNK = 2**16  # of the vector at a time: what the passes below share stays in the processor's cache
+
+
+def adam_step(theta: Array, g: Array, m: Array, v: Array, *, decay, lr, rate, epsilon, share_m, share_v) -> None:
+    """One step, in place, for arrays of any library; `adam` says what the numbers are."""
+    theta -= lr * (decay * theta)
+    m += share_m * (g - m)
+    v += share_v * (g * g - v)
+    theta -= rate * (m / (get_xp(v).sqrt(v) + epsilon))
 
 
 def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, decay: Array | float = 0.0) -> None:
@@ -14,38 +22,26 @@ def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, de
 
         m ← β₁m + (1 − β₁)g        v ← β₂v + (1 − β₂)g²
         θ ← θ − lr (m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε) + decay θ)
-    computed as m/(√v + ε √(1 − β₂ᵗ)) times lr √(1 − β₂ᵗ)/(1 − β₁ᵗ), which is the same.
+
+    `adam_step` is these lines, with m/(√v + ε √(1 − β₂ᵗ)) times lr √(1 − β₂ᵗ)/(1 − β₁ᵗ) for the first part of the last
+    one, which is the same. NumPy's arrays take it by chunks, CuPy's by one kernel; both do the same to every entry.
     Sources: Kingma & Ba 2015, algorithm 1; the decoupled `decay` Loshchilov & Hutter 2019.
     """
-    xp = get_xp(theta, grad)
-    rate, root = lr / (1 - BETA1**t), math.sqrt(1 - BETA2**t)
-    if xp.__name__ == "cupy":
-        shares = {"share_m": 1 - BETA1, "share_v": 1 - BETA2}
-        adam_step(theta, grad, m, v, decay=decay, lr=lr, rate=rate * root, epsilon=EPSILON * root, **shares)
-        return
-    size = CHUNK if xp.__name__ == "numpy" else len(theta)
-    decayed = xp.ndim(decay) > 0 or decay != 0
-    work = xp.empty_like(theta[:size])
-    for start in range(0, len(theta), size):
-        part = slice(start, start + size)
-        p, g, m_p, v_p = theta[part], grad[part], m[part], v[part]
-        s = work[: len(p)]
-        if decayed:
-            xp.multiply(p, decay[part] if xp.ndim(decay) else decay, out=s)
-            s *= lr
-            p -= s
-        xp.subtract(g, m_p, out=s)
-        s *= 1 - BETA1
-        m_p += s
-        xp.multiply(g, g, out=s)
-        s -= v_p
-        s *= 1 - BETA2
-        v_p += s
-        xp.sqrt(v_p, out=s)
-        s += EPSILON * root
-        xp.divide(m_p, s, out=s)
-        s *= rate * root
-        p -= s
+    library = get_xp(theta, grad).__name__
+    step = adam_step_by_chunks if library == "numpy" else adam_step_kernel if library == "cupy" else adam_step
+    root = math.sqrt(1 - BETA2**t)
+    step(
+        theta,
+        grad,
+        m,
+        v,
+        decay=decay,
+        lr=lr,
+        rate=lr / (1 - BETA1**t) * root,
+        epsilon=EPSILON * root,
+        share_m=1 - BETA1,
+        share_v=1 - BETA2,
+    )
 
 
 def learning_rate(step: int, steps: int, lr: float, schedule: str = "constant", warmup: float = 0.0) -> float:

@@ -2,11 +2,10 @@
 
 config.toml           all settings, with the versions that ran
 metrics.jsonl         one line an epoch, written before the checkpoint and cut to it on resuming
-checkpoint.safetensors  finished stages, normalisers, and the whole state of the current one
+checkpoint.safetensors  finished stages, what was fitted to data, and the whole state of the current stage
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping
@@ -18,18 +17,18 @@ import numpy as np
 
 from .. import params as storage
 from ..backend import to_device
-from ..config import Config, load_config, to_toml
+from ..config import SharedSettings, load_run_settings, to_toml
 from ..errors import InputError
+from ..files import remove_leftovers, write_whole
 from ..packages import installed
-from ..params import Params
-from .inputs import Normaliser
+from ..params import Params, below
 from .loop import Epoch, State, by_name, new_state, train_epochs
 
 
 class Folder:
     """The files of a run in the making. Without a path everything stays in memory."""
 
-    def __init__(self, path: Path | None, config: Config, data: str = ""):
+    def __init__(self, path: Path | None, config: SharedSettings, data: str = ""):
         self.path, self.config, self.data = path, config, data
         self.tensors: dict[str, np.ndarray] = {}  # what finished stages leave: best parameters, buffers, normalisers
         self.current: tuple[str, State] | None = None
@@ -37,7 +36,7 @@ class Folder:
         self.seconds, self.started = 0.0, time.perf_counter()  # of training, over all sittings, up to the last save
 
     @classmethod
-    def open(cls, out: str | Path | None, config: Config, resume: bool, data: str = "") -> "Folder":
+    def open(cls, out: str | Path | None, config: SharedSettings, resume: bool, data: str = "") -> "Folder":
         """A new folder, or the one to go on with; `data` is the fingerprint of samples, labels and split."""
         if out is None:
             return cls(None, config)
@@ -53,23 +52,24 @@ class Folder:
         if self.path is not None and not (self.path / "config.toml").exists():
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                write_text(self.path / "config.toml", _versions() + to_toml(self.config))
+                write_whole(self.path / "config.toml", _versions() + to_toml(self.config))
             except OSError as error:
                 raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --out") from error
 
     @classmethod
-    def _reopen(cls, path: Path, config: Config, data: str) -> "Folder":
-        if path.is_dir() and all(file.suffix == ".tmp" for file in path.iterdir()):
+    def _reopen(cls, path: Path, config: SharedSettings, data: str) -> "Folder":
+        remove_leftovers(path)
+        if path.is_dir() and not any(path.iterdir()):
             return cls(path, config, data)  # killed before the settings were written
-        before = load_config(path / "config.toml")
+        before = load_run_settings(path / "config.toml")
         if before != config:
-            differs = next(k for k, value in config if value != getattr(before, k))
+            differs = next(k for k, value in config if value != getattr(before, k, None))
             raise InputError(
                 f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
             )
         folder = cls(path, config, data)
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
-            write_text(path / "metrics.jsonl", "")
+            write_whole(path / "metrics.jsonl", "")
             return folder
         tensors, metadata = read_checkpoint(path)
         if metadata["data"] != data:
@@ -80,17 +80,14 @@ class Folder:
         folder.seconds = float(metadata["seconds"])
         folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
-            folder.current = metadata["stage"], _unpack(below("current", tensors), json.loads(metadata["state"]))
+            folder.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
         folder.history = read_history(path)[: int(metadata["lines"])]
-        write_text(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
+        write_whole(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
         return folder
 
-    def normaliser(self, name: str, fit) -> Normaliser:
-        """The normaliser `name`: the one saved, or a new one."""
-        if f"{name}/mean" not in self.tensors:
-            fitted = fit()
-            self.tensors |= {f"{name}/mean": fitted.mean, f"{name}/std": fitted.std}
-        return Normaliser(self.tensors[f"{name}/mean"], self.tensors[f"{name}/std"])
+    def has_begun(self, stage: str) -> bool:
+        """Whether `stage` is done, or has an epoch behind it: then what was fitted for it is here."""
+        return f"{stage}/done" in self.tensors or (self.current is not None and self.current[0] == stage)
 
     def fit(self, task, init, xp, watch) -> tuple[dict, dict]:
         """Trains `task`, or goes on with it, or skips it where it is done: (params, buffers) of its best epoch."""
@@ -115,8 +112,8 @@ class Folder:
             self.tensors[f"{task.name}/done"] = np.array([best.best_epoch])
             self.current = None
             self._save()
-        own = below(task.name, self.tensors)
-        return tuple({k: to_device(v, xp) for k, v in below(kind, own).items()} for kind in ("params", "buffers"))
+        best = below(task.name, self.tensors, "/")
+        return tuple({k: to_device(v, xp) for k, v in below(kind, best, "/").items()} for kind in ("params", "buffers"))
 
     def _log(self, epoch: Epoch) -> None:
         self.history.append(epoch._asdict())
@@ -141,7 +138,7 @@ class Folder:
             "data": self.data,
             "seconds": repr(self.seconds),
         }
-        storage.save(self.path / "checkpoint.safetensors", tensors, metadata)
+        storage.save_tensors(self.path / "checkpoint.safetensors", tensors, metadata)
 
 
 def _moved(field: Any, xp) -> Any:
@@ -165,27 +162,19 @@ def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
     params = ("params", "buffers", "best_params", "best_buffers")
-    return State(**{name: by_name(below(name, tensors)) for name in params}, m=tensors["m"], v=tensors["v"], **scalars)
+    return State(
+        **{name: by_name(below(name, tensors, "/")) for name in params}, m=tensors["m"], v=tensors["v"], **scalars
+    )
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a run's checkpoint; raises `InputError` where it is missing, damaged or something else."""
-    tensors, metadata = storage.load(path / "checkpoint.safetensors")
+    tensors, metadata = storage.load_tensors(path / "checkpoint.safetensors")
     if not {"stage", "state", "lines", "data", "seconds"} <= metadata.keys():
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
+    if not any("/front_" in name for name in tensors):  # earlier versions wrote "latent." without any pretrainer beside
+        tensors = {name.replace("/latent.", "/"): array for name, array in tensors.items()}
     return tensors, metadata
-
-
-def below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors below `prefix/`, without it."""
-    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole: to a temporary name, then renamed."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _versions() -> str:

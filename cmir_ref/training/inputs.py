@@ -88,6 +88,27 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 
+class Source(NamedTuple):
+    """One modality as a stage reads it."""
+
+    x: Any  # (N, …) the data set's own array, perhaps memory-mapped; or `OnDevice`
+    labels: np.ndarray
+    kind: str
+    normalise: Callable[[Array], Array]
+
+    def on(self, xp) -> "Source":
+        """The same source, whose samples are read as arrays of `xp`; labels stay on the host."""
+        moved = isinstance(self.normalise, Normaliser) and xp is not np
+        normalise = Normaliser(*(to_device(part, xp) for part in self.normalise)) if moved else self.normalise
+        return self._replace(x=on_device(self.x, xp), normalise=normalise)
+
+    def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> Array:
+        """Normalised samples, augmented where a generator is given: images turned, sounds shifted."""
+        x = self.x[index]
+        x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
+        return AUGMENTATIONS[self.kind](x, augmented) if augmented is not None and self.kind in AUGMENTATIONS else x
+
+
 def random_symmetry(images: Array, rng: np.random.Generator) -> Array:
     """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
     xp, views = get_xp(images), symmetries(images.shape)

@@ -1,6 +1,8 @@
-"""The loop that both stages share: epochs of Adam steps, running statistics, validation, the best epoch kept.
+"""The training loop of all stages: epochs of Adam steps, running statistics, validation, and the best epoch is kept.
 
-All that changes is a `State`; everything else is a function of (seed, purpose, epoch), so a loop that starts from a
+`train_epochs` is the loop over epochs, `one_epoch` that over batches; a `Task` says what is trained.
+
+All that changes is a `State`. Everything else is a function of (seed, purpose, epoch), so a loop that starts from a
 saved state goes where an uninterrupted one would have gone, bit for bit.
 """
 
@@ -36,17 +38,37 @@ class State(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What one stage trains."""
+    """What a stage trains: the loop asks it for batches, for gradients, and for a score after each epoch.
+
+    Linear regression, for example, in batches of ten rows:
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((20, 3))
+    >>> y = x @ [[1.0], [2.0], [3.0]]
+    >>> def gradients(params, buffers, batch, epoch, step):
+    ...     error = x[batch] @ params["w"] - y[batch]
+    ...     return {"loss": (error * error).mean()}, {"w": 2 * x[batch].T @ error / error.size}, {}
+    >>> def validate(params, buffers):
+    ...     return {"score": -np.abs(x @ params["w"] - y).max()}
+    >>> schedule = Schedule(epochs=100, lr=0.1)
+    >>> task = Task("regression", schedule, 2, lambda epoch: np.arange(20).reshape(2, 10), gradients, validate)
+    >>> state = train_epochs(task, new_state({"w": np.zeros((3, 1))}, {}))
+    >>> state.best_params["w"].round(2).tolist()
+    [[1.0], [2.0], [3.0]]
+    """
 
     name: str
     schedule: Schedule
     steps_per_epoch: int
-    batches: Callable[[int], Iterable[Any]]  # epoch -> batches
-    gradients: Callable[
-        ..., tuple[dict, dict, dict]
-    ]  # (params, buffers, batch, epoch, step) -> parts, grads, statistics
-    validate: Callable[[Mapping, Mapping], dict[str, float]]  # (params, buffers) -> figures, "score" among them
-    groups: tuple[tuple[str, ...], ...] = ((),)  # parameter prefixes updated in turn; () is all at once
+    batches: Callable[[int], Iterable[Any]]  # epoch -> its batches, whatever `gradients` takes
+    # (params, buffers, batch, epoch, step) -> "loss" and its parts, gradients by parameter, batch statistics by buffer
+    gradients: Callable[..., tuple[dict, dict, dict]]
+    # (params, buffers) -> figures, "score" among them: the higher the better
+    validate: Callable[[Mapping, Mapping], dict[str, float]]
+    # Algorithm 1: in each step first the parameters move whose names begin with the first prefixes, then those with the
+    # second, and so on, each time by a new gradient; without prefixes all parameters move at once
+    alternating: tuple[tuple[str, ...], ...] = ()
+    lr_setting: str = "lr"  # the setting to make smaller where the loss diverges, by its name
 
 
 class Epoch(NamedTuple):
@@ -63,7 +85,7 @@ class Epoch(NamedTuple):
 
 
 def by_name(arrays: Mapping[str, Array]) -> Params:
-    """`Params` in the order of their names: the order in which a file returns them is its own."""
+    """`Params` in the order of their names: a file returns them in an order of its own."""
     return Params(dict(sorted(arrays.items())))
 
 
@@ -75,13 +97,21 @@ def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> Stat
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc keep what a step frees for the next one; elsewhere nothing happens.
+    """Lets glibc keep the memory that a step frees for the next step; with another C library nothing happens.
 
-    It gives memory back to the kernel, which then clears every page of the next step: a quarter of the time of a small
-    one. Freeing one large block raises the size from which it does so to twice the block's (mallopt(3),
-    M_MMAP_THRESHOLD; 32 MiB is the most that counts). The block is never written to, so it takes no memory.
+    By default glibc gives large blocks back to the kernel, which then has to clear every page of the next step: a
+    quarter of the time of a small step. Freeing one large block raises the size from which glibc does so to twice that
+    of the block (mallopt(3), M_MMAP_THRESHOLD; 32 MiB is the most that counts). The block is never written to, so it
+    takes no memory.
     """
     np.empty(31 * 2**20, np.uint8)
+
+
+class Optimiser(NamedTuple):
+    """What the steps of a task have in common."""
+
+    turns: list[Array | None]  # the entries of the flat vector that move, turn by turn; None stands for all of them
+    decay: Array | float
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small products: waking more threads costs more than it gives
@@ -90,71 +120,83 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
 
     `on_step(done, steps, parts)` follows each batch (without parts where they are on a device),
     `on_epoch(state, Epoch)` each epoch (it saves and logs).
-    Raises `FloatingPointError` when the loss is no longer finite, naming stage, epoch and step.
+    Raises `FloatingPointError` when the loss is no longer finite, naming stage, epoch and setting.
     """
     keep_freed_memory()
-    schedule = task.schedule
-    masks = [_mask(state.params, group) for group in task.groups]
-    decay = _decay(state.params, schedule.weight_decay)
-    here = get_xp(state.params.flat) is np
-    total_steps = schedule.epochs * task.steps_per_epoch
+    schedule, optimiser = task.schedule, make_optimiser(task, state.params)
     while state.epoch < schedule.epochs:
-        epoch, started, sums, done = state.epoch, time.perf_counter(), {}, 0
-        params, buffers, m, v = state.params, state.buffers, state.m, state.v
-        for batch in ahead(task.batches(epoch)):
-            step = epoch * task.steps_per_epoch + done
-            lr = learning_rate(step, total_steps, schedule.lr, schedule.schedule, schedule.warmup)
-            for mask in masks:
-                parts, grads, statistics = task.gradients(params, buffers, batch, epoch, done)
-                grad = flatten(grads, params)
-                if mask is None:
-                    adam(params.flat, grad, m, v, step + 1, lr, decay=decay)
-                else:
-                    _adam_of_some(mask, params.flat, grad, m, v, step + 1, lr, decay)
-            for name, value in statistics.items():
-                buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value
-            done += 1
-            if on_step:  # a loss on a device is read once an epoch: the host must not wait for each step
-                on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items() if here})
-        means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
-        if not (np.isfinite(means["loss"]) and bool(get_xp(params.flat).isfinite(params.flat).all())):
-            raise FloatingPointError(
-                f"{task.name}, epoch {epoch + 1}: the loss is {means['loss']} and weights may no longer be finite; "
-                f"try a smaller {task.name[:6]}.lr"
-            )
-        for vector in (params.flat, m):  # what belongs to dead units fades; processors are slow on subnormal numbers
-            vector *= abs(vector) > FADED
-        validation = task.validate(params, buffers)
+        started = time.perf_counter()
+        parts, lr = one_epoch(task, state, optimiser, on_step)
+        validation = task.validate(state.params, state.buffers)
         best = schedule.keep == "last" or validation["score"] >= state.best_score
-        state = state._replace(epoch=epoch + 1)
+        state = state._replace(epoch=state.epoch + 1)
         if best:
             state = state._replace(
-                best_params=Params(params),
-                best_buffers=Params(buffers),
+                best_params=Params(state.params),
+                best_buffers=Params(state.buffers),
                 best_score=validation["score"],
-                best_epoch=epoch + 1,
+                best_epoch=state.epoch,
             )
         if on_epoch:
             seconds = time.perf_counter() - started
-            on_epoch(state, Epoch(task.name, epoch + 1, schedule.epochs, means, validation, lr, seconds, best))
+            on_epoch(state, Epoch(task.name, state.epoch, schedule.epochs, parts, validation, lr, seconds, best))
     return state
 
 
-def _mask(params: Params, prefixes: tuple[str, ...]) -> Array | None:
-    """Where in the flat vector the parameters with these prefixes lie; None for all of them."""
-    if not prefixes:
-        return None
-    own = np.concatenate([np.full(array.size, name.startswith(prefixes)) for name, array in params.items()])
-    return to_device(np.flatnonzero(own), get_xp(params.flat))
+def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> tuple[dict[str, float], float]:
+    """All steps of epoch `state.epoch`, written into the parameters, the moments and the buffers of `state`.
+
+    Returns the loss and its parts, each a mean over the batches, and the last learning rate.
+    """
+    schedule, params, buffers = task.schedule, state.params, state.buffers
+    on_host = get_xp(params.flat) is np
+    sums, done = {}, 0
+    for batch in ahead(task.batches(state.epoch)):
+        step = state.epoch * task.steps_per_epoch + done
+        steps = schedule.epochs * task.steps_per_epoch
+        lr = learning_rate(step, steps, schedule.lr, schedule.schedule, schedule.warmup)
+        for entries in optimiser.turns:
+            parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)
+            _adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)
+        for name, value in statistics.items():
+            buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + value
+        done += 1
+        if on_step:  # a loss on a device is read once an epoch: the host must not wait for each step
+            on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items() if on_host})
+    means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
+    if not (np.isfinite(means["loss"]) and bool(get_xp(params.flat).isfinite(params.flat).all())):
+        raise FloatingPointError(
+            f"{task.name}, epoch {state.epoch + 1}: the loss is {means['loss']} and weights may no longer be finite; "
+            f"try a smaller {task.lr_setting}"
+        )
+    for vector in (params.flat, state.m):  # what belongs to dead units fades; processors are slow on subnormal numbers
+        vector *= abs(vector) > FADED
+    return means, lr
 
 
-def _adam_of_some(mask, theta, grad, m, v, t, lr, decay) -> None:
-    """Adam on the entries `mask` alone; the others keep their values and moments."""
-    own = [array[mask] for array in (theta, m, v)]
-    adam(own[0], grad[mask], own[1], own[2], t, lr, decay=decay[mask] if hasattr(decay, "shape") else decay)
-    theta[mask], m[mask], v[mask] = own
+def make_optimiser(task: Task, params: Params) -> Optimiser:
+    """Which entries move in which turn, and the weight decay of each entry."""
+    turns = [_entries(params, prefixes) for prefixes in task.alternating] or [None]
+    return Optimiser(turns, _decay(params, task.schedule.weight_decay))
+
+
+def _entries(params: Params, prefixes: tuple[str, ...]) -> Array:
+    """Where in the flat vector the parameters with these prefixes are."""
+    moves = np.concatenate([np.full(array.size, name.startswith(prefixes)) for name, array in params.items()])
+    return to_device(np.flatnonzero(moves), get_xp(params.flat))
+
+
+def _adam(entries: Array | None, state: State, grad: Array, t: int, lr: float, decay: Array | float) -> None:
+    """Adam on these entries alone, or on all: the others keep their values and moments."""
+    theta, m, v = state.params.flat, state.m, state.v
+    if entries is None:
+        adam(theta, grad, m, v, t, lr, decay=decay)
+        return
+    part = [array[entries] for array in (theta, m, v)]  # copies, which go back below
+    adam(part[0], grad[entries], part[1], part[2], t, lr, decay=decay[entries] if hasattr(decay, "shape") else decay)
+    theta[entries], m[entries], v[entries] = part
 
 
 def _decay(params: Params, decay: float) -> Array | float:

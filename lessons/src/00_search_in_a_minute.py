@@ -23,21 +23,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cmir_ref import evaluate, load_config, load_data, train
-from cmir_ref.cmirnet.stages import Source, embed
-from cmir_ref.data import Dataset, Modality, log_mel_patch, read_image, samples_dir
+from cmir_ref.cmirnet.system import encode
+from cmir_ref.data import log_mel_patch, read_image, samples_dir
+from cmir_ref.ranking import names_of_label
+from cmir_ref.records import Dataset, Modality
 from cmir_ref.reports.gallery import stretch
 from cmir_ref.reports.lesson import begin, numbers, pictures, show, sound
 from cmir_ref.retrieval import evaluate_direction, nearest
-from cmir_ref.runs import label_names, rows_of, stage2_of
-from cmir_ref.search import stage1_features
-from cmir_ref.training.inputs import Normaliser
 
 begin()
 EVERY_TILE = np.arange(40)
 tiles = load_data(load_config("demo-pan-mul", ["dataset=dsrsid"]), samples_dir())
-pan, mul = (np.asarray(m.x[EVERY_TILE]) for m in tiles.modalities)
+pan, mul = (np.asarray(m.x[EVERY_TILE]) for m in tiles.modalities.values())
 classes = tiles.label_names
-kind_of_tile = tiles.modalities[0].labels
+kind_of_tile = tiles.modalities["a"].labels
 
 
 def visible(x):
@@ -102,9 +101,9 @@ def modality(name, x, labels):
     return Modality(name, "features", measure(x), labels, tuple(map(str, range(len(x)))), None, labels)
 
 
-seen = [modality("pan", pan_patches[learn], kind[learn]), modality("mul", mul_patches[learn], kind[learn])]
-new = [modality("pan", pan_patches[archive], kind[archive]), modality("mul", mul_patches[archive], kind[archive])]
-for m in seen:
+sensors = {"a": ("pan", pan_patches), "b": ("mul", mul_patches)}  # the package names modalities by letters
+seen = {m: modality(name, x[learn], kind[learn]) for m, (name, x) in sensors.items()}
+for m in seen.values():
     print(f"{m.name}: {len(m.x)} patches to learn from, {m.x.shape[1]} measurements each")
 
 # %% [markdown]
@@ -116,8 +115,8 @@ for m in seen:
 # %%
 shrunk = ["stage1.epochs=20", "stage2.epochs=20", "stage1.lr=0.01", "stage2.lr=0.005", "test_share=0.05"]
 config = load_config("demo-pan-mul", ["dataset=dsrsid", *shrunk])
-pairs = np.stack([np.arange(len(seen[0].x))] * 2, axis=1)  # PAN patch k and MUL patch k show the same place
-run = train(config, Dataset(tuple(seen), classes, pairs))
+pairs = np.stack([np.arange(len(seen["a"].x))] * 2, axis=1)  # PAN patch k and MUL patch k show the same place
+run = train(config, Dataset(seen, classes, pairs))
 
 for stage, what in {"stage1.a": "PAN alone", "stage1.b": "MUL alone", "stage2": "shared space"}.items():
     losses = [line["parts"]["loss"] for line in run.history if line["stage"] == stage]
@@ -131,16 +130,12 @@ for stage, what in {"stage1.a": "PAN alone", "stage1.b": "MUL alone", "stage2": 
 
 
 # %%
-def place(run, name, m):
-    """Points (N, d_v) in the shared space of samples that training never saw; `name` is "a" (PAN) or "b" (MUL)."""
-    z = stage1_features(run, name, m)
-    scale = Normaliser(run.tensors[f"features.{name}/mean"], run.tensors[f"features.{name}/std"])
-    network, params, buffers = stage2_of(run)
-    source = Source(z, m.labels, "features", scale)
-    return embed(network, params, buffers, "ab".index(name), source, np.arange(len(z)))
+def place(run, m, x):
+    """Points (N, d_v) in the shared space of measurements that training never saw; `m` is "a" (PAN) or "b" (MUL)."""
+    return encode(run, m, x)["v"]
 
 
-v_pan, v_mul = place(run, "a", new[0]), place(run, "b", new[1])
+v_pan, v_mul = place(run, "a", measure(pan_patches[archive])), place(run, "b", measure(mul_patches[archive]))
 truth = kind[archive]
 found = evaluate_direction(v_pan, truth, v_mul, truth)
 print(f"PAN asks, {len(v_mul)} MUL patches answer: precision at 10 is {found['p@10']:.2f}")
@@ -229,7 +224,7 @@ shrunk += ["stage1.keep=last", "stage2.keep=last"]  # too few images to choose a
 config = load_config("demo-image-speech", ["dataset=ucmerced", "gallery=all", "stage2.feature_dropout=0", *shrunk])
 root = os.environ.get("CMIR_DATA") or samples_dir()
 data = load_data(config, root)
-images, words = data.modalities
+images, words = data.modalities["a"], data.modalities["b"]
 few = np.concatenate([np.flatnonzero(images.groups == g)[:10] for g in np.unique(images.groups)])  # at most 10 a place
 photos = np.asarray(images.x[few])
 
@@ -248,7 +243,7 @@ images = images._replace(
     groups=images.groups[few],
 )
 words = words._replace(kind="features", x=measure_sounds(words.x))
-heard = train(config, Dataset((images, words), data.label_names, None))
+heard = train(config, Dataset({"a": images, "b": words}, data.label_names, None))
 scores = evaluate(heard)["directions"]["b->a"]
 print(f"{len(photos)} images ({'UC Merced' if 'CMIR_DATA' in os.environ else 'simulated'}), {len(words.x)} recordings")
 print(f"a word asks: precision at 10 is {scores['p@10']:.2f}, by chance {scores['chance_precision']:.2f}")
@@ -257,7 +252,7 @@ print(f"a word asks: precision at 10 is {scores['p@10']:.2f}, by chance {scores[
 # The voices that ask were never heard in training; the archive is all images, also those that the network learned from. Listen to one. (Sounds play once the notebook runs.)
 
 # %%
-unheard = rows_of(heard, 1, "test")
+unheard = heard.parts.test["b"]
 said = {data.label_names[words.labels[i]]: i for i in unheard}  # one recording of each word
 word = "ship"
 
@@ -272,14 +267,14 @@ def listen(path):
 sound(listen(words.paths[said[word]]))
 
 # %% tags=["folded"]
-v_images, v_words = heard.embeddings.v
+v_images, v_words = heard.encoded["a"]["v"], heard.encoded["b"]["v"]
 
 
 def draw_word(chosen, k=4):
     """The k images nearest to each word."""
     answers, _ = nearest(v_words[[said[w] for w in chosen]], v_images, k)
     titles = [
-        [f"{'✓' if w in label_names(heard, images.labels[i]) else '✗'} {images.groups[i][:12]}" for i in row]
+        [f"{'✓' if w in names_of_label(heard, images.labels[i]) else '✗'} {images.groups[i][:12]}" for i in row]
         for w, row in zip(chosen, answers, strict=True)
     ]
     for w, line in zip(chosen, titles, strict=True):
@@ -305,10 +300,10 @@ def ask(path, picture, bars, k=30):
     """Which words (or labels of images) are most frequent among the k points nearest to a file."""
     is_sound = str(path).lower().endswith((".wav", ".flac", ".ogg"))
     x = log_mel_patch(path) if is_sound else read_image(path, 64)
-    own, others, points = (words, images, v_images) if is_sound else (images, words, v_words)
-    v = place(heard, "b" if is_sound else "a", own._replace(x=(measure_sounds if is_sound else measure)(x[None])))
+    others, points = (images, v_images) if is_sound else (words, v_words)
+    v = place(heard, "b" if is_sound else "a", (measure_sounds if is_sound else measure)(x[None]))
     hits = nearest(v, points, k)[0][0]
-    names = np.concatenate([label_names(heard, others.labels[i]) for i in hits])
+    names = np.concatenate([names_of_label(heard, others.labels[i]) for i in hits])
     names, counts = np.unique(names, return_counts=True)
     most = np.argsort(counts)[-4:]
     picture.imshow(x[..., 0].T[::-1] if is_sound else coarse(x))
@@ -318,7 +313,7 @@ def ask(path, picture, bars, k=30):
     bars.set(xlabel=f"of {k} nearest", ylabel="label")
 
 
-unseen = {images.groups[i]: images.paths[i] for i in rows_of(heard, 0, "test")}
+unseen = {images.groups[i]: images.paths[i] for i in heard.parts.test["a"]}
 mine = [unseen["forest"], unseen["harbor"], words.paths[said["grass"]]]
 
 figure, panels = plt.subplots(1, 2 * len(mine), figsize=(2.6 * len(mine), 1.4), width_ratios=[1, 1.4] * len(mine))
@@ -360,4 +355,4 @@ numbers(
 # ## Next
 #
 # [01 · Three ways to measure a slope](01_three_slopes.ipynb): the first step towards knowing how all this is trained. In the package:
-# [`two_stages.py`](../cmir_ref/two_stages.py) has `train`, [`runs.py`](../cmir_ref/runs.py) `evaluate`, [`search.py`](../cmir_ref/search.py) `retrieve`, [`retrieval/neighbours.py`](../cmir_ref/retrieval/neighbours.py) the search.
+# [`runs.py`](../cmir_ref/runs.py) has `train` and `evaluate`, [`search.py`](../cmir_ref/search.py) `retrieve`, [`retrieval/neighbours.py`](../cmir_ref/retrieval/neighbours.py) the search.

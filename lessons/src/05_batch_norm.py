@@ -13,7 +13,7 @@
 # **What does batch normalisation do in training, to one query alone, and when its statistics never move?**
 #
 # Behind a convolution some channels are large and some small, and this changes with every step of training. *Batch normalisation* (Ioffe & Szegedy, 2015) brings each channel to mean 0 and
-# variance 1, then lets the network choose a scale γ and a shift β of its own. It has one formula, but three forms, which differ in *whose* mean and variance they take. The figure
+# variance 1, then lets the network choose a scale γ and a shift β of its own. It has one formula, but three modes, which differ in *whose* mean and variance they take. The figure
 # shows all three on the same numbers: three channels of a first convolution on 21 tiles. In the code that was released with the paper, the rightmost one runs.
 
 # %% tags=["folded"]
@@ -23,14 +23,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cmir_ref.data import read_image, samples_dir
-from cmir_ref.data.locate import find
+from cmir_ref.data.locate import find_file
 from cmir_ref.ops.batch_norm import batch_norm
 from cmir_ref.ops.conv import conv
 from cmir_ref.ops.relu import leaky_relu
 from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
-folder = find(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
+folder = find_file(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
 tiles = np.stack([read_image(sorted(c.glob("*.tif"))[0], 32) for c in sorted(folder.iterdir()) if c.is_dir()]) / 255
 rng = np.random.default_rng(5)
 
@@ -47,9 +47,9 @@ before = features(tiles, (2, 6, 4), seed=6)
 running_mean, running_var = before[::2].mean(axis=(0, 1, 2)), before[::2].var(axis=(0, 1, 2))
 views = {
     "before": before,
-    "train": batch_norm(before, ones, zeros, form="train")[0],
-    "inference": batch_norm(before, ones, zeros, running_mean, running_var, form="inference")[0],
-    "frozen": batch_norm(before, ones, zeros, form="frozen")[0],
+    "train": batch_norm(before, ones, zeros, mode="train")[0],
+    "inference": batch_norm(before, ones, zeros, running_mean, running_var, mode="inference")[0],
+    "frozen": batch_norm(before, ones, zeros, mode="frozen")[0],
 }
 figure, panels = plt.subplots(1, 4, figsize=(8.4, 2.3), sharey=True)
 for axes, (name, values) in zip(panels, views.items(), strict=True):
@@ -65,13 +65,13 @@ show(
 )
 
 # %% [markdown]
-# ## One formula, three forms
+# ## One formula, three modes
 #
 # For each channel, with $M$ values in it (all samples, all pixels),
 #
 # $$y_m = \gamma\,\hat x_m + \beta, \qquad \hat x_m = s\,(x_m - \mu), \qquad s = \frac{1}{\sqrt{\sigma^2 + \varepsilon}},\qquad \varepsilon = 0.001 .$$
 #
-# | form | μ and σ² | when | depend on $x$? |
+# | mode | μ and σ² | when | depend on $x$? |
 # |---|---|---|---|
 # | train | of this very batch | while training | yes: every sample moves them |
 # | inference | running averages of earlier batches | validation, embedding, search | no |
@@ -83,10 +83,10 @@ show(
 x = rng.normal(size=(6, 3)) * (0.5, 1, 4) + (1, 0, -3)  # 6 values in each of 3 channels
 gamma, beta = rng.normal(size=3), rng.normal(size=3)
 mean, var = rng.normal(size=3), rng.uniform(0.5, 2, size=3)
-for form, m, v in (("train", x.mean(axis=0), x.var(axis=0)), ("inference", mean, var), ("frozen", 0, 1)):
-    y, _ = batch_norm(x, gamma, beta, mean, var, form=form)
+for mode, m, v in (("train", x.mean(axis=0), x.var(axis=0)), ("inference", mean, var), ("frozen", 0, 1)):
+    y, _ = batch_norm(x, gamma, beta, mean, var, mode=mode)
     formula = gamma * (x - m) / np.sqrt(v + 0.001) + beta
-    print(f"{form:10} mean {y.mean(axis=0).round(2)}  standard deviation {y.std(axis=0).round(2)}")
+    print(f"{mode:10} mean {y.mean(axis=0).round(2)}  standard deviation {y.std(axis=0).round(2)}")
     assert np.allclose(y, formula, rtol=1e-12)
 print(f"{'asked for':10} mean {beta.round(2)}  standard deviation {abs(gamma).round(2)}")
 
@@ -99,7 +99,7 @@ print(f"{'asked for':10} mean {beta.round(2)}  standard deviation {abs(gamma).ro
 from cmir_ref.ops.linear import linear
 
 w, b = rng.normal(size=(3, 4)), rng.normal(size=4)
-frozen = batch_norm(x, gamma, beta, form="frozen")[0]
+frozen = batch_norm(x, gamma, beta, mode="frozen")[0]
 assert np.allclose(frozen, gamma * x / np.sqrt(1.001) + beta, rtol=1e-14)
 
 two_layers = linear(frozen, w, b)[0]
@@ -113,12 +113,12 @@ assert np.allclose(two_layers, one_layer, rtol=1e-12)
 
 
 # %%
-def scales(form, gain):
+def scales(mode, gain):
     """Standard deviation of the activations before and after each of three blocks conv → leaky ReLU → norm."""
     h = (tiles - tiles.mean()) / tiles.std()
     found = [h.std()]
     for seed in range(3):
-        h = batch_norm(features(h, gain * np.ones(16), seed), np.ones(16), np.zeros(16), form=form)[0]
+        h = batch_norm(features(h, gain * np.ones(16), seed), np.ones(16), np.zeros(16), mode=mode)[0]
         found.append(h.std())
     return found
 
@@ -138,7 +138,7 @@ show(
 # %% [markdown]
 # ## The way back, in chunks
 #
-# The train form is the hard one: $x_m$ acts on $y_m$ directly, and on *every* $y$ through μ and σ². Do not differentiate it at once. Cut it into steps so small that each has a one-line derivative,
+# The train mode is the hard one: $x_m$ acts on $y_m$ directly, and on *every* $y$ through μ and σ². Do not differentiate it at once. Cut it into steps so small that each has a one-line derivative,
 # and walk back over them:
 #
 # | there | back |
@@ -207,8 +207,8 @@ assert max(errors.values()) < 1e-12
 
 # %% tags=["exercise"]
 def one_line(dx_hat, x_hat, s):
-    """dx (M, C) of the train form, for the gradient dx_hat = γ dy."""
-    return s * dx_hat  # yours: this is the inference form, which holds μ and σ² fixed
+    """dx (M, C) of the train mode, for the gradient dx_hat = γ dy."""
+    return s * dx_hat  # yours: this is the inference mode, which holds μ and σ² fixed
 
 
 # %% tags=["solution"]
@@ -237,12 +237,12 @@ from cmir_ref.ops.batch_norm import batch_norm_backward
 
 print(inspect.getsource(batch_norm_backward).split('"""')[-1])
 found = check_gradient(batch_norm, batch_norm_backward, [x, gamma, beta])
-for form in ("inference", "frozen"):
+for mode in ("inference", "frozen"):
     found += check_gradient(
-        lambda x, g, b, form=form: batch_norm(x, g, b, mean, var, form=form), batch_norm_backward, [x, gamma, beta]
+        lambda x, g, b, mode=mode: batch_norm(x, g, b, mean, var, mode=mode), batch_norm_backward, [x, gamma, beta]
     )
 error_of_batch_norm = max(r.error for r in found if r.method == "complex-step")
-print(f"three forms against the complex step: {error_of_batch_norm:.0e}")
+print(f"three modes against the complex step: {error_of_batch_norm:.0e}")
 print(f"the mean of dx: {np.abs(d['x'].mean(axis=0)).max():.0e}")
 remains = (d["x"] * x_hat).sum(axis=0) / (s * (d["x_hat"] * x_hat).sum(axis=0))
 print(f"what remains of the share along x̂: {remains.round(6)} (three channels)")
@@ -255,18 +255,18 @@ assert np.allclose(remains, 0.001 * s * s, rtol=1e-9)
 
 # %%
 jacobians = {}
-for form in ("train", "inference"):
+for mode in ("train", "inference"):
     columns = []
     for j in range(M):
         z = x[:, :1].astype(complex)
         z[j] += 1e-30j
-        columns.append(batch_norm(z, ones[:1], zeros[:1], mean[:1], var[:1], form=form)[0].imag.ravel() / 1e-30)
-    jacobians[form] = np.stack(columns, axis=1)
+        columns.append(batch_norm(z, ones[:1], zeros[:1], mean[:1], var[:1], mode=mode)[0].imag.ravel() / 1e-30)
+    jacobians[mode] = np.stack(columns, axis=1)
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
-for axes, (form, matrix) in zip(panels, jacobians.items(), strict=True):
+for axes, (mode, matrix) in zip(panels, jacobians.items(), strict=True):
     limit = np.abs(matrix).max()
     axes.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
-    axes.set(title=form, xlabel="x of sample", ylabel="y of sample")
+    axes.set(title=mode, xlabel="x of sample", ylabel="y of sample")
     for (i, j), value in np.ndenumerate(matrix):
         if value:
             dark = abs(value) > 0.6 * limit
@@ -281,7 +281,7 @@ show(
 # ## One query, alone
 #
 # The left picture is a problem for a search. A query comes alone; its embedding must not depend on who else asks at the same time. Take a small network, linear → leaky ReLU → norm → linear, with two outputs so
-# that an embedding is a point. Embed **one and the same query** in forty different batches, once with the train form, once with the inference form. Change the batch sizes.
+# that an embedding is a point. Embed **one and the same query** in forty different batches, once with the train mode, once with the inference mode. Change the batch sizes.
 
 # %%
 crowd = rng.normal(size=(400, 8)) @ rng.normal(size=(8, 8))
@@ -291,15 +291,15 @@ running = hidden.mean(axis=0), hidden.var(axis=0)
 query = crowd[:1]
 
 
-def embed(batch, form):
+def embed(batch, mode):
     h = leaky_relu(batch @ w1, 0.01)[0]
-    return batch_norm(h, np.ones(6), np.zeros(6), *running, form=form)[0] @ w2
+    return batch_norm(h, np.ones(6), np.zeros(6), *running, mode=mode)[0] @ w2
 
 
-def in_company(size, form, draws=40):
+def in_company(size, mode, draws=40):
     """The query's embedding in `draws` batches of `size`, the query first."""
     company = np.random.default_rng(size)
-    return np.stack([embed(np.concatenate([query, company.choice(crowd, size - 1)]), form)[0] for _ in range(draws)])
+    return np.stack([embed(np.concatenate([query, company.choice(crowd, size - 1)]), mode)[0] for _ in range(draws)])
 
 
 figure, panels = plt.subplots(1, 4, figsize=(8.6, 2.4), sharex=True, sharey=True)
@@ -318,15 +318,15 @@ show(
 # erasure is not complete, but the dependence remains.) Hence the rule, which is a test in this package: alone or in a batch of 64, inference gives the same embedding.
 
 # %%
-alone = {form: embed(query, form) for form in ("train", "inference")}
+alone = {mode: embed(query, mode) for mode in ("train", "inference")}
 batch = np.concatenate([query, crowd[1:64]])
-moved = {form: float(np.abs(embed(batch, form)[:1] - alone[form]).max()) for form in alone}
-for form, distance in moved.items():
-    print(f"{form:10} the query moves by {distance:.1e} when 63 others come")
+moved = {mode: float(np.abs(embed(batch, mode)[:1] - alone[mode]).max()) for mode in alone}
+for mode, distance in moved.items():
+    print(f"{mode:10} the query moves by {distance:.1e} when 63 others come")
 assert not alone["train"].any() and moved["inference"] < 1e-12 < moved["train"]
 
 # %% [markdown]
-# Where do the running averages come from? From the train form, which hands its μ and σ² out in its cache; the training loop mixes them in, $\text{average} \leftarrow 0.9\,\text{average} + 0.1\,\text{batch}$. They are *buffers*: saved with
+# Where do the running averages come from? From the train mode, which hands its μ and σ² out in its cache; the training loop mixes them in, $\text{average} \leftarrow 0.9\,\text{average} + 0.1\,\text{batch}$. They are *buffers*: saved with
 # the network, never trained. A layer that never does this keeps 0 and 1, which is how the released code came to run frozen.
 
 # %%
@@ -355,11 +355,11 @@ from cmir_ref.ops.linear import linear_backward
 from cmir_ref.ops.relu import leaky_relu_backward
 
 
-def bias_gradient(form, kink):
+def bias_gradient(mode, kink):
     weights, bias = np.random.default_rng(8).normal(size=(3, 4)), np.random.default_rng(9).normal(size=4)
     u, first = linear(x, weights, bias)
     a, second = leaky_relu(u, 0.01) if kink else (u, None)
-    y, third = batch_norm(a, np.ones(4), np.zeros(4), form=form)
+    y, third = batch_norm(a, np.ones(4), np.zeros(4), mode=mode)
     da, _, _ = batch_norm_backward(np.random.default_rng(7).normal(size=y.shape), third)
     return linear_backward(leaky_relu_backward(da, second) if kink else da, first)[2]
 
@@ -393,7 +393,7 @@ a = leaky_relu(u, 0.01)[0]
 last = max_pool(batch_norm(a, g, shift)[0], 4)[0]
 sign = np.sign(g)
 pooled = leaky_relu(sign * max_pool(sign * u, 4)[0], 0.01)[0]
-first = batch_norm(pooled, g, shift, a.mean(axis=(0, 1, 2)), a.var(axis=(0, 1, 2)), form="inference")[0]
+first = batch_norm(pooled, g, shift, a.mean(axis=(0, 1, 2)), a.var(axis=(0, 1, 2)), mode="inference")[0]
 fused = conv_act_norm_pool(pixels, kernel, bias, g, shift, factor=4)[0]
 print(f"pool first against pool last: {np.abs(first - last).max():.0e}")
 print(f"conv_act_norm_pool against the four operations: {np.abs(fused - last).max():.0e}")
@@ -442,7 +442,7 @@ numbers(
 # ## What you learned
 #
 # A batch norm in training ties all samples of a batch together, and its gradient loses its mean and its share along x̂. For a search it must run on running averages, or a query's embedding depends on its
-# company. The released code ran neither form, but a scale and a shift that were called batch norm.
+# company. The released code ran neither mode, but a scale and a shift that were called batch norm.
 #
 # ## Next
 #

@@ -69,10 +69,12 @@ from cmir_ref.gradcheck import check_gradient, complex_step
 from cmir_ref.ops.frobenius import frobenius, frobenius_backward
 
 A = rng.normal(size=(4, 3))
-for norm, by_hand in (("squared", 2 * A), ("unsquared", A / np.sqrt((A * A).sum()))):
-    measured = complex_step(lambda arrays, norm=norm: frobenius(arrays[0], norm=norm)[0], [A], 0)
-    package = frobenius_backward(1.0, frobenius(A, norm=norm)[1])
-    print(f"{norm:10} by hand {np.abs(by_hand - measured).max():.0e}   package {np.abs(package - measured).max():.0e}")
+for squared, by_hand in ((True, 2 * A), (False, A / np.sqrt((A * A).sum()))):
+    measured = complex_step(lambda arrays, squared=squared: frobenius(arrays[0], squared=squared)[0], [A], 0)
+    package = frobenius_backward(1.0, frobenius(A, squared=squared)[1])
+    print(
+        f"{'squared' if squared else 'unsquared':10} by hand {np.abs(by_hand - measured).max():.0e}   package {np.abs(package - measured).max():.0e}"
+    )
     assert np.allclose(by_hand, measured, rtol=1e-13) and np.allclose(package, measured, rtol=1e-13)
 
 # %% [markdown]
@@ -358,7 +360,7 @@ for i, pool in ((1, 2), (2, 2), (3, 4)):
     step = conv(step, params[f"conv.{i}.w"], params[f"conv.{i}.b"])[0]
     step = leaky_relu(max_pool(step, pool)[0], 0.01)[0]
     own = [params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"]]
-    step = batch_norm(step, *own, form="inference")[0]
+    step = batch_norm(step, *own, mode="inference")[0]
     print(f"behind block {i}: {step.shape}")
 z = relu(linear(step.reshape(2, -1), params["fc.w"], params["fc.b"])[0])[0]
 out, _ = mul.forward(params, tiles, arch=mul.arch, mode="inference", buffers=buffers)
@@ -412,7 +414,7 @@ from cmir_ref.data import load_dsrsid, samples_dir
 from cmir_ref.params import Params, flatten
 from cmir_ref.training.adam import adam
 
-sensor = load_dsrsid(samples_dir()).modalities[1]
+sensor = load_dsrsid(samples_dir()).modalities["b"]
 images, classes = sensor.x[np.arange(40)].astype(float), sensor.labels
 images = (images - images.mean(axis=(0, 1, 2))) / images.std(axis=(0, 1, 2))
 train, held_out = np.arange(40) < 24, np.arange(40) >= 24

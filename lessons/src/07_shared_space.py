@@ -125,20 +125,18 @@ errors = [
 # %%
 from cmir_ref.cmirnet.eq2_alignment import alignment, alignment_backward
 
-released = lambda v: alignment(*v, norm="unsquared")[0]  # noqa: E731
-by_package = alignment_backward(1.0, alignment(v_a, v_b, norm="unsquared")[1])
+released = lambda v: alignment(*v, squared=False)[0]  # noqa: E731
+by_package = alignment_backward(1.0, alignment(v_a, v_b, squared=False)[1])
 errors.append(judged("unsquared: d / |d|", by_package[0], released, [v_a, v_b], 0))
 
 print("\ngap of the pairs    |dV_a| squared    |dV_a| unsquared")
 for gap in (1.0, 1e-3, 1e-6):
     near = v_a + gap * (v_b - v_a)
-    sizes = [
-        np.linalg.norm(alignment_backward(1.0, alignment(v_a, near, norm=n)[1])[0]) for n in ("squared", "unsquared")
-    ]
+    sizes = [np.linalg.norm(alignment_backward(1.0, alignment(v_a, near, squared=s)[1])[0]) for s in (True, False)]
     print(f"{gap:16g} {sizes[0]:17.2e} {sizes[1]:19.2f}")
 with np.errstate(invalid="ignore"):
     literal = (v_a - v_a) / np.sqrt(l2(v_a, v_a))
-at_equality = alignment_backward(1.0, alignment(v_a, v_a, norm="unsquared")[1])[0]
+at_equality = alignment_backward(1.0, alignment(v_a, v_a, squared=False)[1])[0]
 print(f"\nat equality, the formula: {literal[0]}   the package: {at_equality[0]}")
 assert np.isnan(literal).all() and not at_equality.any()
 
@@ -148,19 +146,19 @@ assert np.isnan(literal).all() and not at_equality.any()
 
 
 # %%
-def distances(reading, rate, steps=60):
+def distances(squared, rate, steps=60):
     """‖V_a − V_b‖ over steps of gradient descent on L2 alone."""
     a, b, found = v_a, v_b, []
     for _ in range(steps):
         found.append(np.sqrt(l2(a, b)))
-        da, db = alignment_backward(1.0, alignment(a, b, norm=reading)[1])
+        da, db = alignment_backward(1.0, alignment(a, b, squared=squared)[1])
         a, b = a - rate * da, b - rate * db
     return found
 
 
 def draw(axes, rate):
     for reading in ("squared", "unsquared"):
-        axes.semilogy(distances(reading, rate), label=reading)
+        axes.semilogy(distances(reading == "squared", rate), label=reading)
     axes.set(xlabel="step", ylabel="‖V_a − V_b‖", title=f"rate {rate}", ylim=(1e-12, 30))
 
 
@@ -612,7 +610,7 @@ numbers(
     ap_of_separate_heads=ap["separate"],
     what_cross_targets_keep_of_the_shared_part=kept["cross"][0],
     what_own_targets_keep_of_the_shared_part=kept["own"][0],
-    gap_left_by_the_unsquared_norm=distances("unsquared", 0.2)[-1],
+    gap_left_by_the_unsquared_norm=distances(False, 0.2)[-1],
 )
 
 # %% [markdown]

@@ -394,7 +394,7 @@ from cmir_ref.data import load_dsrsid, samples_dir
 from cmir_ref.reports.lesson import pictures
 
 scenes = load_dsrsid(samples_dir())
-pan, mul = [modality.x[np.arange(40)] / 1023.0 for modality in scenes.modalities]
+pan, mul = [modality.x[np.arange(40)] / 1023.0 for modality in scenes.modalities.values()]
 
 
 def bright(images):
@@ -430,7 +430,7 @@ def describe(images, distances):
     return np.concatenate(columns, axis=1)
 
 
-labels, scene = np.tile(scenes.modalities[0].labels, 4), np.tile(np.arange(40), 4)
+labels, scene = np.tile(scenes.modalities["a"].labels, 4), np.tile(np.arange(40), 4)
 known = scene // 8 < 3  # three scenes of each class to train on; all quarters of a scene stay together
 described = [describe(quarters(pan), (1, 2, 4, 8, 16, 32)), describe(quarters(mul), (1, 2, 4, 8))]
 described = [(f - f[known].mean(axis=0)) / f[known].std(axis=0) for f in described]
@@ -474,7 +474,7 @@ print(f"comparing Z across modalities: AP {by_features['map']:.2f}, chance {by_f
 # The loop from above, batches of 32 pairs, sixty passes (*epochs*) over 96 pairs. At three moments we keep the embeddings of the held-out quarters, and look at them in the plane in which the last ones differ most (*principal components*).
 
 # %%
-from cmir_ref.cmirnet.latent import encode
+from cmir_ref.cmirnet.latent import encoder
 
 net = Latent(d_v=16, encoder_depth=2, decoder_depth=2)
 
@@ -487,7 +487,7 @@ def batches(epochs, seed=0):
 
 
 def embed(params, chosen):
-    return [encode(params, m, z[chosen], arch=net)[0] for m, z in zip("ab", features, strict=True)]
+    return [encoder(params, m, z[chosen], arch=net)[0] for m, z in zip("ab", features, strict=True)]
 
 
 def average_precision(params, chosen):

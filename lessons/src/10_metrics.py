@@ -226,7 +226,7 @@ show(
     "An embedding that knows nothing. By index it scores 1 for the class stored first and exactly 0 for all others; the expected value is the same for all.",
 )
 assert by_index[0] == 1 and not by_index[1:].any() and np.ptp(by_expectation) < 1e-12
-print("seen as collapsed:", collapse(np.ones((5, 4)), np.ones((7, 4)))["collapsed"])
+print("its state:", collapse(np.ones((5, 4)), np.ones((7, 4)))["state"])
 
 # %% [markdown]
 # **About the paper.** Table 4 prints mAP 0 (the mean of AP over the queries) and P@10 0 for α = 0, and the text reads this as failure. No tie-aware score gives 0 to a constant embedding: that needs an exact

@@ -384,24 +384,22 @@ print("overlap 0, and each kind has 5 of its 20 scenes in the test part")
 # of place, recordings by voice, and normalisation is fitted on training samples only: the test part would leak through a mean as well.
 
 # %%
-from cmir_ref.cmirnet.stages import Source, embed, init_stage2, stage2_network, stage2_task
+from cmir_ref.cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
 from cmir_ref.config import load_config
-from cmir_ref.training.inputs import fit_normaliser
+from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
 
 EPOCHS = 40
-world = data.Dataset((images, speech), LABEL_NAMES, None)
+world = data.Dataset({"a": images, "b": speech}, LABEL_NAMES, None)
 parts = data.split(world, protocol="voices", test=0.3, validation=0.1, seed=0)
-for place, what in ((0, images.ids), (1, speech.groups)):
-    assert not set(np.asarray(what)[parts.train[place]]) & set(np.asarray(what)[parts.test[place]])
-z = see(images.x), hear(speech.x)
+for m, what in (("a", images.ids), ("b", speech.groups)):
+    assert not set(np.asarray(what)[parts.train[m]]) & set(np.asarray(what)[parts.test[m]])
+z = {"a": see(images.x), "b": hear(speech.x)}
+labels = {"a": images.labels, "b": speech.labels}
 config = load_config("demo-image-speech", [f"stage2.epochs={EPOCHS}", "stage2.keep=last", "stage2.feature_dropout=0"])
-sources = tuple(
-    Source(features, m.labels, "features", fit_normaliser(features, rows))
-    for features, m, rows in zip(z, world.modalities, parts.train, strict=True)
-)
-shapes = tuple(features.shape[1:] for features in z)
-network = stage2_network(config, shapes, (images.labels, speech.labels))
+sources = {m: Source(z[m], labels[m], "features", fit_normaliser(z[m], parts.train[m])) for m in z}
+shapes = {m: features.shape[1:] for m, features in z.items()}
+network = latent_settings(config, shapes, labels)
 
 
 def pairs_of_epoch(epoch):
@@ -417,25 +415,29 @@ print(f"{len(pairs_of_epoch(0))} pairs an epoch, loss {history[0]['loss']:.2f} -
 # %%
 from cmir_ref.retrieval import evaluate_direction, nearest
 
-v = [embed(network, state.params, {}, i, sources[i], np.arange(len(z[i]))) for i in (0, 1)]
-labels, test = (images.labels, speech.labels), parts.test
+v = {m: embed(network, state.params, {}, m, sources[m], np.arange(len(z[m]))) for m in z}
+test = parts.test
 print("direction           mAP    chance   P@10   queries")
-for name, i, j in (("image -> speech", 0, 1), ("speech -> image", 1, 0)):
+for name, i, j in (("image -> speech", "a", "b"), ("speech -> image", "b", "a")):
     r = evaluate_direction(v[i][test[i]], labels[i][test[i]], v[j][test[j]], labels[j][test[j]])
     print(f"{name:17} {r['map']:.3f}    {r['chance']:.3f}   {r['p@10']:.3f}   {r['queries']}")
     assert r["map"] > r["chance"] + 0.1
 
 # %% tags=["folded"]
 figure, right = plt.subplots(figsize=(4.4, 2.4))
-both = np.concatenate([v[i][test[i]] for i in (0, 1)])
+both = np.concatenate([v[m][test[m]] for m in v])
 axis = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:2].T
 for label, mark in zip(("airplane", "water", "court", "chaparral"), "os^D", strict=True):
     c = LABEL_NAMES.index(label)
     (line,) = right.plot(
-        *((v[1][test[1]][labels[1][test[1]] == c] - both.mean(axis=0)) @ axis).T, mark, ls="none", ms=5, label=label
+        *((v["b"][test["b"]][labels["b"][test["b"]] == c] - both.mean(axis=0)) @ axis).T,
+        mark,
+        ls="none",
+        ms=5,
+        label=label,
     )
     right.plot(
-        *((v[0][test[0]][labels[0][test[0]][:, c] > 0] - both.mean(axis=0)) @ axis).T,
+        *((v["a"][test["a"]][labels["a"][test["a"]][:, c] > 0] - both.mean(axis=0)) @ axis).T,
         mark,
         ls="none",
         ms=5,
@@ -456,11 +458,11 @@ show(
 
 # %%
 confusion, carried = np.zeros((17, 17)), np.zeros((17, 17))
-to_train = nearest(v[1][test[1]], v[1][parts.train[1]], 1)[0][:, 0]
-to_image = nearest(v[1][test[1]], v[0][test[0]], 5)[0]
-for row, heard_as, hits in zip(labels[1][test[1]], labels[1][parts.train[1]][to_train], to_image, strict=True):
+to_train = nearest(v["b"][test["b"]], v["b"][parts.train["b"]], 1)[0][:, 0]
+to_image = nearest(v["b"][test["b"]], v["a"][test["a"]], 5)[0]
+for row, heard_as, hits in zip(labels["b"][test["b"]], labels["b"][parts.train["b"]][to_train], to_image, strict=True):
     confusion[row, heard_as] += 1
-    carried[row] += labels[0][test[0]][hits].mean(axis=0)
+    carried[row] += labels["a"][test["a"]][hits].mean(axis=0)
 asked = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
 figure, panels = plt.subplots(1, 2, figsize=(6.4, 3), sharey=True)
 for axes, matrix, title, across in (
@@ -486,11 +488,11 @@ MY_RECORDING = None  # for example "/home/me/airplane.wav"
 
 query = (
     MY_RECORDING
-    or data.samples_dir() / "speech" / speech.ids[test[1][labels[1][test[1]] == LABEL_NAMES.index("airplane")][0]]
+    or data.samples_dir() / "speech" / speech.ids[test["b"][labels["b"][test["b"]] == LABEL_NAMES.index("airplane")][0]]
 )
-own = Source(hear(data.log_mel_patch(query)[None]), labels[1][:1], "features", sources[1].normalise)
-v_query = embed(network, state.params, {}, 1, own, np.array([0]))
-hits = test[0][nearest(v_query, v[0][test[0]], 4)[0][0]]
+own = Source(hear(data.log_mel_patch(query)[None]), labels["b"][:1], "features", sources["b"].normalise)
+v_query = embed(network, state.params, {}, "b", own, np.array([0]))
+hits = test["a"][nearest(v_query, v["a"][test["a"]], 4)[0][0]]
 show(
     pictures([[shown(i) for i in hits]], [["\n".join(words(images.labels[i])[:3]) for i in hits]], side=1.0),
     f"Answers to {'your recording' if MY_RECORDING else 'the word airplane in a voice that training never heard'}, nearest first, with up to three of each image's labels.",
@@ -501,12 +503,12 @@ play(query)
 # And the other way: an image as query, words as answers. Listen to the first.
 
 # %%
-harbour = test[0][images.groups[test[0]] == "harbor"][0]
-answers = test[1][nearest(v[0][[harbour]], v[1][test[1]], 12)[0][0]]
+harbour = test["a"][images.groups[test["a"]] == "harbor"][0]
+answers = test["b"][nearest(v["a"][[harbour]], v["b"][test["b"]], 12)[0][0]]
 show(
     pictures([[shown(harbour)]], [["query:\n" + ", ".join(words(images.labels[harbour]))]], side=1.2),
     "Its nearest words: "
-    + ", ".join(dict.fromkeys(LABEL_NAMES[c] for c in labels[1][answers]))
+    + ", ".join(dict.fromkeys(LABEL_NAMES[c] for c in labels["b"][answers]))
     + ". Below, the first of them.",
 )
 play(speech.paths[answers[0]])

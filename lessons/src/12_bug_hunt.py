@@ -115,7 +115,7 @@ def another_epsilon(dy, cache):
 
 def zero_by_zero(dy, cache):
     with np.errstate(all="ignore"):
-        return cache.x * (dy / cache.norm)
+        return cache.x * (dy / cache.root)
 
 
 # %% tags=["folded"]
@@ -132,7 +132,7 @@ def normed(n, c):
 
 
 def frozen(x, gamma, beta):
-    return batch_norm(x, gamma, beta, form="frozen")
+    return batch_norm(x, gamma, beta, mode="frozen")
 
 
 def cross_entropy(u):
@@ -144,7 +144,7 @@ def pool(x):
 
 
 def unsquared(x):
-    return frobenius(x, norm="unsquared")
+    return frobenius(x, squared=False)
 
 
 ONES = {"gamma": 1.0, "beta": 0.0}
@@ -198,7 +198,9 @@ def entries(pair, gate, measure=None, **how):
     """The worst relative error over all entries of all inputs, and whether it raises the alarm."""
     inputs, dy, grads = called(pair, **how)
     measure = measure or (lambda f, arrays, i: complex_step(f, arrays, i))
-    return max(relative_error(g, measure(scalar(pair, dy), inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > gate
+    return (
+        max(relative_error(g, measure(scalar(pair, dy), inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > gate
+    )
 
 
 def central(pair):
@@ -208,7 +210,9 @@ def central(pair):
         y, cache = pair.forward(*arrays)
         return (y * dy).sum(), winners(cache)
 
-    return max(relative_error(g, central_difference(both, inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > 1e-6
+    return (
+        max(relative_error(g, central_difference(both, inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > 1e-6
+    )
 
 
 def forward_difference(f, arrays, i, h=3e-3):

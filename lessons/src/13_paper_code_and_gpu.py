@@ -61,9 +61,9 @@ bundled = data.load_dsrsid(data.samples_dir())
 drawn = [land_cover(0, k, k % 8) for k in range(40, 160)]
 pan, mul = (
     np.concatenate([np.asarray(m.x[np.arange(40)]), np.stack([getattr(scene, m.name) for scene in drawn])])
-    for m in bundled.modalities
+    for m in bundled.modalities.values()
 )
-y = np.concatenate([bundled.modalities[0].labels, [scene.label for scene in drawn]]).astype(int)
+y = np.concatenate([bundled.modalities["a"].labels, [scene.label for scene in drawn]]).astype(int)
 
 
 def see(x):
@@ -103,20 +103,11 @@ print(
 # make of Z? The *effective rank* of the Gram matrix $Z^\top Z$ counts how many directions Z uses: 1 where all features are copies of one, 32 where all are their own.
 
 # %%
-from cmir_ref.cmirnet.stages import (
-    Source,
-    embed,
-    forward_all,
-    init_pretrainer,
-    init_stage2,
-    pretrainer,
-    stage1_task,
-    stage2_network,
-    stage2_task,
-)
+from cmir_ref.cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
+from cmir_ref.cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
 from cmir_ref.config import load_config
 from cmir_ref.retrieval import evaluate_direction
-from cmir_ref.training.inputs import fit_normaliser
+from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
 
 
@@ -127,7 +118,8 @@ def stage1(x, name, seed=0, **settings):
     source = Source(x, y, "features", fit_normaliser(x, train))
     task = stage1_task(config, name, source, train, validation)
     state = train_epochs(task, new_state(*init_pretrainer(config, name, x.shape[1:], 8)))
-    return forward_all(pretrainer(config, x.shape[1:]), state.params, state.buffers, source, np.arange(len(x))).z
+    network = pretrainer(config, x.shape[1:])
+    return apply_pretrainer(network, state.params, state.buffers, source, np.arange(len(x))).z
 
 
 def within(z, rows=test):
@@ -165,13 +157,13 @@ kernel = rng.normal(size=(3, 3, 4, 6)) * np.sqrt(2 / 36)
 s = conv(tiles, kernel, np.zeros(6))[0]
 
 
-def block(order, gamma, form):
+def block(order, gamma, mode):
     h = s
     for step in order.split("-"):
         h = {
             "pool": lambda h: max_pool(h, 2)[0],
             "act": lambda h: leaky_relu(h, 0.01)[0],
-            "norm": lambda h: batch_norm(h, gamma, 0 * gamma, form=form)[0],
+            "norm": lambda h: batch_norm(h, gamma, 0 * gamma, mode=mode)[0],
         }[step](h)
     return h
 
@@ -179,10 +171,10 @@ def block(order, gamma, form):
 print("γ          batch norm   text and code differ by   spread of the text's output")
 apart = {}
 for sign, gamma in (("all +1", np.ones(6)), ("half −1", np.array([1.0, -1, 1, -1, 1, -1]))):
-    for form in ("frozen", "train"):
-        text, code = block("pool-act-norm", gamma, form), block("act-norm-pool", gamma, form)
-        apart[sign, form] = np.abs(text - code).mean() / np.abs(text).mean()
-        print(f"{sign:10} {form:12} {apart[sign, form]:12.1%} {text.std():27.2f}")
+    for mode in ("frozen", "train"):
+        text, code = block("pool-act-norm", gamma, mode), block("act-norm-pool", gamma, mode)
+        apart[sign, mode] = np.abs(text - code).mean() / np.abs(text).mean()
+        print(f"{sign:10} {mode:12} {apart[sign, mode]:12.1%} {text.std():27.2f}")
 assert apart["all +1", "frozen"] < 1e-12
 
 # %% [markdown]
@@ -197,7 +189,8 @@ assert apart["all +1", "frozen"] < 1e-12
 SEEDS = (0, 1)
 weights = {"orthogonality.weight": 0.001}
 z_of = {
-    seed: tuple(stage1(x, name, seed, **weights) for x, name in zip(raw, ("pan", "mul"), strict=True)) for seed in SEEDS
+    seed: {m: stage1(x, name, seed, **weights) for m, x, name in zip("ab", raw, ("pan", "mul"), strict=True)}
+    for seed in SEEDS
 }
 pairs = np.stack([train, train], axis=1)
 
@@ -214,11 +207,12 @@ def stage2(seed=0, **settings):
         **settings,
     }
     config = load_config("demo-pan-mul", [f"{k}={v}" for k, v in changes.items()], seed=seed)
-    sources = tuple(Source(f, y, "features", fit_normaliser(f, train, "scale")) for f in z_of[seed])
-    network = stage2_network(config, ((32,), (32,)), (y, y))
-    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), (validation, validation))
-    state = train_epochs(task, new_state(*init_stage2(config, network, ((32,), (32,)), 8)))
-    return [embed(network, state.params, {}, i, sources[i], test) for i in (0, 1)]
+    sources = {m: Source(f, y, "features", fit_normaliser(f, train, "scale")) for m, f in z_of[seed].items()}
+    shapes = {"a": (32,), "b": (32,)}
+    network = latent_settings(config, shapes, {"a": y, "b": y})
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), {"a": validation, "b": validation})
+    state = train_epochs(task, new_state(*init_stage2(config, network, shapes, 8)))
+    return [embed(network, state.params, {}, m, sources[m], test) for m in "ab"]
 
 
 def score(v, **how):
@@ -365,7 +359,7 @@ show(
 from cmir_ref.ops.frobenius import frobenius, frobenius_backward
 
 difference = np.zeros((4, 3))
-value, cache = frobenius(difference, norm="unsquared")
+value, cache = frobenius(difference, squared=False)
 with np.errstate(invalid="ignore"):
     print("x / ‖x‖ at x = 0:  ", (difference / value)[0])
 print("the package's rule:", frobenius_backward(1.0, cache)[0], " (0 where the derivative does not exist)")
@@ -427,13 +421,14 @@ speech = data.Modality(
     None,
     np.array([p.stem for _, p in clips]),
 )
-world = data.Dataset((images, speech), LABEL_NAMES, None)
+world = data.Dataset({"a": images, "b": speech}, LABEL_NAMES, None)
 parts = data.split(world, protocol="voices", test=0.3, validation=0.1, seed=0)
 colour = (images.x.astype(int) // 64 * [16, 4, 1]).sum(axis=3)
 histogram = np.stack([np.bincount(c.ravel(), minlength=64) / c.size for c in colour])
 seen = np.concatenate([see(images.x), np.sqrt(histogram)], axis=1).astype(np.float32)
-features = seen, patches.reshape(-1, 12, 8, 16, 4).mean(axis=(2, 4)).reshape(len(patches), -1)
-labels, shapes = (images.labels, speech.labels), tuple(f.shape[1:] for f in features)
+heard = patches.reshape(-1, 12, 8, 16, 4).mean(axis=(2, 4)).reshape(len(patches), -1)
+features, labels = {"a": seen, "b": heard}, {"a": images.labels, "b": speech.labels}
+shapes = {m: f.shape[1:] for m, f in features.items()}
 
 
 # %%
@@ -442,18 +437,14 @@ def image_speech(seed=0, **settings):
     changes = {"stage2.epochs": 60, "stage2.keep": "last", "encoder_depth": 2, "decoder_depth": 1}
     changes |= {"stage2.feature_dropout": 0, **settings}
     config = load_config("demo-image-speech", [f"{k}={v}" for k, v in changes.items()], seed=seed)
-    sources = tuple(
-        Source(f, own, "features", fit_normaliser(f, rows))
-        for f, own, rows in zip(features, labels, parts.train, strict=True)
-    )
-    network = stage2_network(config, shapes, labels)
+    sources = {m: Source(f, labels[m], "features", fit_normaliser(f, parts.train[m])) for m, f in features.items()}
+    network = latent_settings(config, shapes, labels)
     drawn = lambda epoch: data.pairs_of(world, parts.train, np.random.default_rng([seed, epoch]))  # noqa: E731
     task = stage2_task(config, network, sources, drawn, len(drawn(0)), parts.validation)
     state = train_epochs(task, new_state(*init_stage2(config, network, shapes, 17)))
-    v = [embed(network, state.params, {}, i, sources[i], parts.test[i]) for i in (0, 1)]
-    found = [
-        evaluate_direction(v[i], labels[i][parts.test[i]], v[1 - i], labels[1 - i][parts.test[1 - i]]) for i in (0, 1)
-    ]
+    v = {m: embed(network, state.params, {}, m, sources[m], parts.test[m]) for m in "ab"}
+    truth = {m: labels[m][parts.test[m]] for m in "ab"}
+    found = [evaluate_direction(v[p], truth[p], v[q], truth[q]) for p, q in ("ab", "ba")]
     return [100 * f["map"] for f in found] + [100 * f["chance"] for f in found]
 
 
@@ -477,10 +468,10 @@ display(Markdown("\n".join(lines) + f"\n\nIn per cent, one seed; chance here {he
 #
 # ## The same text on a GPU
 #
-# But for the fast twins in `ops/fused`, no file in `ops`, `losses` or `models` imports NumPy. Each function asks its own arguments where they live, and computes there. That question is `get_xp`; here is what it answers, also for an array of a library that it has never seen.
+# But for the fast twins in `ops/fused`, no file in `ops` or `nets` and no `cmirnet/eq*.py` imports NumPy. Each function asks its own arguments where they live, and computes there. That question is `get_xp`; here is what it answers, also for an array of a library that it has never seen.
 
 # %%
-from cmir_ref.backend import GPUUnavailable, describe, get_xp, library, to_device, to_host
+from cmir_ref.backend import GPUUnavailable, describe_gpu, get_xp, library, to_device, to_host
 
 
 class Elsewhere:
@@ -545,7 +536,7 @@ except GPUUnavailable as reason:
         )
     )
 else:
-    print(describe(cupy)["cuda"])
+    print(describe_gpu(cupy)["cuda"])
     rows = {}
     for name, xp in (("NumPy", np), ("CuPy", cupy)):
         there = [to_device(a, xp) for a in (x, w, b)]
@@ -668,5 +659,5 @@ numbers(
 #
 # ## Next
 #
-# This was the last lesson; [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. In the package: [`config.py`](../cmir_ref/config.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
+# This was the last lesson; [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. In the package: [`cmirnet/settings.py`](../cmir_ref/cmirnet/settings.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
 # [`backend.py`](../cmir_ref/backend.py) is the whole of the dispatch.

@@ -8,7 +8,7 @@ import pytest
 
 from cmir_ref import cli
 from cmir_ref.bench import conv, data, latent, retrieval, suite
-from cmir_ref.bench.peers import Case, interleaved
+from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
 
 KEYS = ["name", "ours_ms", "other", "other_ms", "ratio", "peak_mb", "other_peak_mb"]
@@ -22,6 +22,7 @@ NAMES = [
     "retrieval/top10",
     "retrieval/ap",
 ]
+PEERS = suite.PEERS["cpu"]
 TINY = {case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80)]}
 
 
@@ -32,7 +33,9 @@ def installed(monkeypatch):
 
     def only(*peers):
         monkeypatch.setattr(
-            importlib.util, "find_spec", lambda n: (True if n in peers else None) if n in suite.PEERS else real(n)
+            importlib.util,
+            "find_spec",
+            lambda n: (True if n in peers else None) if n in PEERS else real(n),
         )
 
     return only
@@ -48,25 +51,28 @@ def call(monkeypatch, *words):
 
 
 def test_names(installed):
-    installed(*suite.PEERS)
-    assert [case.name for case in suite.chosen() if not case.name.startswith("data/")] == NAMES
-    assert [case.name for case in suite.chosen(["latent", "retrieval"])] == NAMES[5:]
-    assert [case.name for case in suite.chosen(against="faiss")] == ["retrieval/top10"]
+    installed(*PEERS)
+    every = suite.select_kinds([], "cpu", None)
+    assert [case.name for case in suite.select_cases(every) if not case.name.startswith("data/")] == NAMES
+    assert [case.name for case in suite.select_cases(["latent", "retrieval"])] == NAMES[5:]
+    assert [case.name for case in suite.select_cases(every, "faiss")] == ["retrieval/top10"]
 
 
 @pytest.mark.parametrize(
-    ("kinds", "against", "says"),
+    ("device", "kinds", "against", "says"),
     [
-        (["speed"], None, "one of conv, latent"),
-        ([], "jax", "one of torch, faiss, sklearn"),
-        (["data"], "faiss", "nothing in it is measured against faiss"),
-        (["retrieval"], None, r"faiss not installed; pip install 'cmir-ref\[bench\]'"),
+        ("cpu", ["epoch"], None, "epoch: not on cpu; there it is one of conv, latent"),
+        ("cpu", ["data"], "faiss", "nothing in it is measured against faiss"),
+        ("cpu", ["retrieval"], None, r"faiss not installed; pip install 'cmir-ref\[bench\]'"),
+        ("cuda", ["data"], None, "data: not on cuda; there it is one of numbers, calls"),
+        ("cuda", [], "faiss", "--against faiss: not on cuda; there it is one of torch"),
+        ("cuda", ["calls"], "torch", "nothing in it is measured against torch"),
     ],
 )
-def test_what_is_refused(installed, kinds, against, says):
+def test_what_is_refused(installed, device, kinds, against, says):
     installed("torch", "sklearn")
     with pytest.raises(InputError, match=says):
-        suite.chosen(kinds, against)
+        next(suite.run_bench(kinds, device=device, against=against))
 
 
 def test_a_missing_peer_is_one_line_and_status_2(installed, monkeypatch, capsys):
@@ -77,18 +83,18 @@ def test_a_missing_peer_is_one_line_and_status_2(installed, monkeypatch, capsys)
 
 @pytest.mark.parametrize("name", ["data/image", "data/stream/mul", "data/step/mul"])
 def test_data(name):
-    entry = interleaved(TINY[name], repeats=1)
+    entry = interleave(TINY[name], repeats=1)
     assert entry.ours_ms > 0 and entry.peak_mb > 10
 
 
 @pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap"])
 def test_peers_give_the_same_results(name):
     pytest.importorskip(TINY[name].peer)
-    assert interleaved(TINY[name], repeats=1).ratio > 0
+    assert interleave(TINY[name], repeats=1).ratio > 0
 
 
 def test_json_and_table(monkeypatch, capsys):
-    monkeypatch.setattr(suite, "chosen", lambda kinds, against: [TINY["data/stream/mul"], TINY["data/image"]])
+    monkeypatch.setattr(suite, "select_cases", lambda kinds, against: [TINY["data/stream/mul"], TINY["data/image"]])
     assert call(monkeypatch, "--json", "--repeats", "1") == 0
     entries = json.loads(capsys.readouterr().out)
     assert [list(entry) for entry in entries] == [KEYS, KEYS]
@@ -100,8 +106,8 @@ def test_json_and_table(monkeypatch, capsys):
 
 
 def test_results_that_differ_are_status_1(monkeypatch, capsys):
-    ours, other = (("cmir_ref.bench.data:step", {"net": "mul", "tiles": n, "at_hand": True}) for n in (80, 96))
-    monkeypatch.setattr(suite, "chosen", lambda kinds, against: [Case("toy", ours, "numpy", {"": other})])
+    ours, other = (("cmir_ref.bench.data:step_side", {"net": "mul", "tiles": n, "at_hand": True}) for n in (80, 96))
+    monkeypatch.setattr(suite, "select_cases", lambda kinds, against: [Case("toy", ours, "numpy", {"": other})])
     assert call(monkeypatch) == 1
     assert "toy: ours and numpy differ in loss" in capsys.readouterr().err
 

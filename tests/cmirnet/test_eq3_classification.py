@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmir_ref.cmirnet import classification
-from cmir_ref.cmirnet.eq3_classification import either
+from cmir_ref.cmirnet.eq3_classification import label_union
 
 
 def softmax_rows(u, y):
@@ -57,7 +57,7 @@ def test_a_concatenated_pair_has_the_labels_of_both(kind, seed, n):
 
 
 def test_the_union_of_integer_labels():
-    np.testing.assert_array_equal(either(np.array([0, 1]), np.array([0, 2]), 3), [[1, 0, 0], [0, 1, 1]])
+    np.testing.assert_array_equal(label_union(np.array([0, 1]), np.array([0, 2]), 3), [[1, 0, 0], [0, 1, 1]])
 
 
 def test_an_empty_modality_leaves_the_other_whole():

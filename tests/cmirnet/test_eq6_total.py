@@ -43,9 +43,9 @@ def drawn():
     return out, z, y, {n: rng.normal(size=(3, 2)) for n in ("w_a", "w_b")}, {"head": rng.normal(size=(3, 4))}
 
 
-def parts_of(out, z, y, regularised, heads, r):
-    """L₂ … L₅, R and the decay of the heads, each from its own function."""
-    both = {"norm": r.frobenius, "reduction": r.reduction}
+def parts_of(out, z, y, regularised, decayed, r):
+    """L₂ … L₅, R and the decay, each from its own function."""
+    both = {"squared": r.frobenius == "squared", "reduction": r.reduction}
     kinds = {"classifier": r.classifier, "kinds": r.label_losses}
     parts = {
         "alignment": alignment(out.v_a, out.v_b, **both)[0],
@@ -54,7 +54,7 @@ def parts_of(out, z, y, regularised, heads, r):
         "reconstruction": reconstruction(out.from_a, out.from_b, *z, target=r.decoder_target, **both)[0],
         "regulariser": sum(regulariser(w, r.alpha, reading=r.alpha_reading)[0] for w in regularised.values()),
     }
-    return parts | ({"head_decay": sum((w * w).sum() for w in heads.values())} if r.head_decay else {})
+    return parts | ({"head_decay": sum((w * w).sum() for w in decayed.values())} if r.head_decay else {})
 
 
 @pytest.mark.parametrize("readings", ALL, ids=str)
@@ -94,6 +94,11 @@ def test_a_weight_of_zero_drops_its_term_and_leaves_zeros(field):
         assert gradient.shape == part.shape
 
 
+def test_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="'nuclear'; it is one of squared, unsquared"):
+        total(*drawn(), WEIGHTS, Readings(frobenius="nuclear"))
+
+
 def test_without_any_term_there_is_nothing():
     value, cache = total(*drawn(), Weights(0, 0, 0, 0, 0), Readings())
     d = total_backward(1.0, cache)
@@ -102,9 +107,9 @@ def test_without_any_term_there_is_nothing():
 
 
 def test_each_gradient_is_its_terms_own_times_its_weight():
-    out, z, y, regularised, heads = drawn()
+    out, z, y, regularised, decayed = drawn()
     readings = Readings(head_decay=0.3, alpha=0.5, reduction="sum", target_gradient="flow")
-    d = total_backward(2.0, total(out, z, y, regularised, heads, WEIGHTS, readings)[1])
+    d = total_backward(2.0, total(out, z, y, regularised, decayed, WEIGHTS, readings)[1])
     gap = out.v_a - out.v_b
     np.testing.assert_allclose(d.output.v_a, 2 * (0.7 * 2 * gap + 0.4 * 2 * out.v_a), rtol=1e-12)
     np.testing.assert_allclose(d.output.v_b, 2 * (-0.7 * 2 * gap + 0.4 * 2 * out.v_b), rtol=1e-12)
@@ -114,7 +119,7 @@ def test_each_gradient_is_its_terms_own_times_its_weight():
     np.testing.assert_allclose((*d.output[4:], *d.z), rebuilt, rtol=1e-12)
     expected = {n: regulariser_backward(2 * 0.6, regulariser(w, 0.5)[1]) for n, w in regularised.items()}
     assert d.w.keys() == {*expected, "head"}
-    for name, dw in (expected | {"head": 2 * 0.3 * 2 * heads["head"]}).items():
+    for name, dw in (expected | {"head": 2 * 0.3 * 2 * decayed["head"]}).items():
         np.testing.assert_allclose(d.w[name], dw, rtol=1e-12)
 
 
@@ -129,18 +134,18 @@ def test_targets_get_a_gradient_only_where_it_flows():
 
 
 def test_a_concatenated_head_has_one_set_of_logits():
-    out, z, y, regularised, heads = drawn()
+    out, z, y, regularised, decayed = drawn()
     for weights in (WEIGHTS, WEIGHTS._replace(classification=0.0)):
         joined = out._replace(u_b=None)
-        _, cache = total(joined, z, y, regularised, heads, weights, Readings(classifier="concatenated"))
+        _, cache = total(joined, z, y, regularised, decayed, weights, Readings(classifier="concatenated"))
         d = total_backward(1.0, cache)
         assert d.output.u_b is None and np.any(d.output.u_a) == (weights.classification != 0)
 
 
 def test_float32_stays_float32():
     single = lambda arrays: type(arrays)(*(a.astype(np.float32) for a in arrays))  # noqa: E731
-    out, z, y, regularised, heads = drawn()
-    matrices = [{k: w.astype(np.float32) for k, w in part.items()} for part in (regularised, heads)]
+    out, z, y, regularised, decayed = drawn()
+    matrices = [{k: w.astype(np.float32) for k, w in part.items()} for part in (regularised, decayed)]
     for readings in ALL:
         z32 = tuple(z_m.astype(np.float32) for z_m in z)
         value, cache = total(single(out), z32, y, *matrices, WEIGHTS, readings)

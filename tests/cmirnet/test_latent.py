@@ -4,9 +4,9 @@ import pytest
 from cmir_ref.cmirnet import LatentOutput
 from cmir_ref.cmirnet.latent import (
     Latent,
-    encode,
-    head_matrices,
-    head_names,
+    classifier_names,
+    decayed_matrices,
+    encoder,
     init_latent,
     latent_network,
     latent_network_backward,
@@ -110,8 +110,8 @@ def test_a_query_alone_has_the_embedding_it_has_in_the_batch():
     arch, params, z, _ = drawn()
     out, _ = latent_network(params, z, arch=arch, mode="inference")
     for modality, z_m, v in (("a", z[0], out.v_a), ("b", z[1], out.v_b)):
-        np.testing.assert_array_equal(encode(params, modality, z_m, arch=arch)[0], v)
-        alone = encode(params, modality, z_m[3:4], arch=arch)[0][0]
+        np.testing.assert_array_equal(encoder(params, modality, z_m, arch=arch)[0], v)
+        alone = encoder(params, modality, z_m[3:4], arch=arch)[0][0]
         np.testing.assert_allclose(alone, v[3], rtol=1e-12, atol=1e-14)  # not bit for bit: another kernel of BLAS
 
 
@@ -127,7 +127,10 @@ def test_shapes_of_the_parameters():
     assert init_latent(arch._replace(classifier="concatenated"), (5, 7), 4, np.random.default_rng(0))[0][
         "classifier.w"
     ].shape == (6, 4)
-    assert (head_names("shared"), head_names("separate")) == (("classifier",), ("classifier_a", "classifier_b"))
+    assert (classifier_names("shared"), classifier_names("separate")) == (
+        ("classifier",),
+        ("classifier_a", "classifier_b"),
+    )
 
 
 def test_which_matrices_are_regularised_and_which_decay():
@@ -136,6 +139,6 @@ def test_which_matrices_are_regularised_and_which_decay():
     assert list(regularised_matrices(params, "all", 2)) == both
     assert list(regularised_matrices(params, "last", 2)) == both[1::2]
     decoders = {f"decoder_{m}.{i}.w" for m in ("ab", "ba") for i in (1, 2)}
-    assert head_matrices(params).keys() == decoders | {"classifier_a.w", "classifier_b.w"}
-    for name, w in (regularised_matrices(params, "all", 2) | head_matrices(params)).items():
+    assert decayed_matrices(params).keys() == decoders | {"classifier_a.w", "classifier_b.w"}
+    for name, w in (regularised_matrices(params, "all", 2) | decayed_matrices(params)).items():
         assert w is params[name]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref.cmirnet import stages
-from cmir_ref.cmirnet.end_to_end import under
 from cmir_ref.cmirnet.many_training import embed_many, init_many_network, many_network, many_task
+from cmir_ref.cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import evaluate_direction
+from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
 ROWS = np.arange(60)
@@ -42,23 +42,22 @@ def test_for_two_it_takes_the_steps_of_stage_2():
         senses(2),
     )
     network, ours, lines = trained(config, z, y)
-    shapes = tuple(z_m.shape[1:] for z_m in z)
-    two = stages.stage2_network(config, shapes, (y, y))
-    sources = tuple(stages.Source(z_m, y, "features", lambda x: x) for z_m in z)
+    sources = {m: Source(z_m, y, "features", lambda x: x) for m, z_m in zip("ab", z, strict=True)}
+    shapes = {m: source.x.shape[1:] for m, source in sources.items()}
+    two = latent_settings(config, shapes, dict.fromkeys("ab", y))
     pairs = np.stack([ROWS, ROWS], axis=1)
-    task = stages.stage2_task(config, two, sources, lambda epoch: pairs, len(pairs), (ROWS, ROWS))
+    task = stage2_task(config, two, sources, lambda epoch: pairs, len(pairs), dict.fromkeys("ab", ROWS))
     theirs_lines = []
-    state = new_state(*stages.init_stage2(config, two, shapes, 4))
+    state = new_state(*init_stage2(config, two, shapes, 4))
     theirs = train_epochs(task, state, on_epoch=lambda _, epoch: theirs_lines.append(epoch))
-    wanted = under("latent", theirs.params)
-    assert ours.params.keys() == wanted.keys()
-    for name, value in wanted.items():
+    assert ours.params.keys() == theirs.params.keys()
+    for name, value in theirs.params.items():
         np.testing.assert_array_equal(ours.params[name], value)
     assert [line.parts for line in lines] == [line.parts for line in theirs_lines]
     assert [line.validation for line in lines] == [line.validation for line in theirs_lines]
     v = embed_many(network, ours.params, z)
-    for place in (0, 1):
-        np.testing.assert_array_equal(v[place], stages.embed(two, theirs.params, {}, place, sources[place], ROWS))
+    for v_m, (m, source) in zip(v, sources.items(), strict=True):
+        np.testing.assert_array_equal(v_m, embed(two, theirs.params, {}, m, source, ROWS))
 
 
 def test_three_learn_to_find_each_other():

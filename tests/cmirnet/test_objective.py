@@ -3,7 +3,7 @@ import pytest
 from test_latent import HEADS, drawn
 
 from cmir_ref.cmirnet import Readings, Weights, total
-from cmir_ref.cmirnet.latent import head_matrices, latent_network, regularised_matrices
+from cmir_ref.cmirnet.latent import decayed_matrices, latent_network, regularised_matrices
 from cmir_ref.cmirnet.objective import objective, objective_backward
 
 WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
@@ -36,7 +36,7 @@ def test_equation_6_of_the_networks_output(classifier, layers):
     arch, _, z, _ = drawn(classifier=classifier)
     out, _ = latent_network(params, z, arch=arch, mode="train")
     regularised = regularised_matrices(params, layers, arch.encoder_depth)
-    expected, _ = total(out, z, LABELS, regularised, head_matrices(params), WEIGHTS, readings)
+    expected, _ = total(out, z, LABELS, regularised, decayed_matrices(params), WEIGHTS, readings)
     assert loss == expected
     assert cache.total.parts.keys() == {
         "alignment",

@@ -127,7 +127,7 @@ def make():
     class Make:
         @staticmethod
         def dataset(a, b, classes, pairing=None):
-            return Dataset((a, b), tuple(f"class{c}" for c in range(classes)), pairing)
+            return Dataset({"a": a, "b": b}, tuple(f"class{c}" for c in range(classes)), pairing)
 
     Make.modality, Make.picture = staticmethod(modality), staticmethod(picture)
     return Make

@@ -66,33 +66,33 @@ def test_another_process_may_be_first(folder, toy, monkeypatch):  # noqa: F811
 
 def test_pan_mul_of_scenes(toy, refused):  # noqa: F811
     dataset = load("pan-mul", None, dataset="scenes", count=64, seed=5)  # 64 is a side of MUL, too
-    pan, mul = dataset.modalities
+    pan, mul = dataset.modalities.values()
     assert (pan.x.shape, mul.x.shape, dataset.note) == ((64, 256, 256, 1), (64, 64, 64, 4), "simulated scenes")
     assert dataset.label_names == ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river",
                                    "water")  # fmt: skip
     assert np.bincount(pan.labels).tolist() == [8] * 8
     np.testing.assert_array_equal(pan.x[np.array([11])][0], toy.land_cover(5, 11, 3).pan)
-    assert [len(part[0]) for part in split(dataset, seed=0)] == [40, 8, 16]
+    assert [len(part["a"]) for part in split(dataset, seed=0)] == [40, 8, 16]
     with refused("class 'water' has no samples"):
         load("pan-mul", None, dataset="scenes", count=7)
     with refused("count 0"):
         load("pan-mul", None, dataset="scenes", count=0)
-    pairs = load("pan-mul", None, dataset="scenes", count=9).modalities[1]
+    pairs = load("pan-mul", None, dataset="scenes", count=9).modalities["b"]
     np.testing.assert_array_equal(read_query(pairs, pairs.paths[8])[0], pairs.x[8:9])
 
 
 def test_image_speech_of_scenes(toy, write_speech, refused, folder):  # noqa: F811
     dataset = load("image-speech", None, dataset="scenes", speech="bundled", count=8)
-    image, speech = dataset.modalities
+    image, speech = dataset.modalities.values()
     assert (image.x.shape, image.labels.shape, speech.x.shape) == ((8, 64, 64, 3), (8, 17), (255, 96, 64, 1))
     assert (dataset.label_names, dataset.pairing, dataset.note) == (LABEL_NAMES, None, "simulated scenes")
     np.testing.assert_array_equal(read_query(image, image.paths[3])[0], image.x[3:4])
     larger = load("image-speech", None, dataset="scenes", speech="bundled", count=8, image_size=128)
-    assert larger.modalities[0].x.shape == (8, 128, 128, 3)
+    assert larger.modalities["a"].x.shape == (8, 128, 128, 3)
     with refused("count 1", "no scene shows 'bare-soil'"):
         load("image-speech", None, dataset="scenes", speech="bundled", count=1)
     own = write_speech(labels=LABEL_NAMES)
-    sounds = load("image-speech", None, dataset="scenes", speech=own, count=8).modalities[1]
+    sounds = load("image-speech", None, dataset="scenes", speech=own, count=8).modalities["b"]
     np.testing.assert_array_equal(sounds.x, load_speech(own, LABEL_NAMES).x)
 
 
@@ -104,4 +104,4 @@ def test_missing_speech_is_said_before_scenes_are_made(folder, refused):
 
 def test_bundled_speech_with_real_images(write_ucmerced):
     root, *_ = write_ucmerced()
-    assert len(load("image-speech", root, dataset="ucmerced", speech="bundled").modalities[1].x) == 255
+    assert len(load("image-speech", root, dataset="ucmerced", speech="bundled").modalities["b"].x) == 255

@@ -17,7 +17,7 @@ ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (0, 3, 1, 2), (3, 0, 1, 2), (1, 2, 0, 3)]
 def test_any_axis_order(write_dsrsid, order, matlab):
     root, pan, mul, labels = write_dsrsid(order=order, matlab=matlab)
     dataset = check(load_dsrsid(root))
-    for modality, expected in zip(dataset.modalities, (pan, mul), strict=True):
+    for modality, expected in zip(dataset.modalities.values(), (pan, mul), strict=True):
         assert modality.x.shape == expected.shape
         assert modality.x.dtype == np.uint16
         np.testing.assert_array_equal(modality.x[:], expected)
@@ -29,7 +29,7 @@ def test_any_axis_order(write_dsrsid, order, matlab):
 def test_fields_in_a_group_and_a_band_axis_of_one(write_dsrsid):
     one = np.random.default_rng(0).integers(1, 9, (10, 1, 8, 12))
     root, *_ = write_dsrsid(group="dataset", matlab=False, PAN_IMAGES=one)
-    np.testing.assert_array_equal(load_dsrsid(root).modalities[0].x[:], one.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(load_dsrsid(root).modalities["a"].x[:], one.transpose(0, 2, 3, 1))
 
 
 @settings(max_examples=30, deadline=None)
@@ -44,7 +44,7 @@ def test_a_view_indexes_as_an_array(index, tmp_path_factory):
 
 def test_other_indices(write_dsrsid):
     root, _, mul, _ = write_dsrsid()
-    x = load_dsrsid(root).modalities[1].x
+    x = load_dsrsid(root).modalities["b"].x
     assert len(x) == 10
     np.testing.assert_array_equal(x[3], mul[3])
     np.testing.assert_array_equal(x[2:9:3], mul[2:9:3])
@@ -57,11 +57,11 @@ def test_ambiguous_axes_name_their_setting(write_dsrsid, refused):
     root, pan, mul, _ = write_dsrsid(n=8, pan=(8, 12))
     with refused("PAN_IMAGES", "sample_axis"):
         load_dsrsid(root)
-    np.testing.assert_array_equal(load_dsrsid(root, sample_axis=-1).modalities[0].x[:], pan)
+    np.testing.assert_array_equal(load_dsrsid(root, sample_axis=-1).modalities["a"].x[:], pan)
     root, pan, mul, _ = write_dsrsid(mul=(4, 5))
     with refused("MUL_IMAGES", "band_axis"):
         load_dsrsid(root)
-    np.testing.assert_array_equal(load_dsrsid(root, band_axis=0).modalities[1].x[:], mul)
+    np.testing.assert_array_equal(load_dsrsid(root, band_axis=0).modalities["b"].x[:], mul)
     with refused("band_axis 7"):
         load_dsrsid(root, band_axis=7)
 
@@ -88,7 +88,7 @@ def test_a_black_tile_is_named_when_it_is_read(write_dsrsid, refused):
     pan = np.ones((10, 8, 12), np.uint8)
     pan[6] = 0
     root, *_ = write_dsrsid(PAN_IMAGES=pan)
-    x = load_dsrsid(root).modalities[0].x
+    x = load_dsrsid(root).modalities["a"].x
     assert x[:6].all()
     with refused("DSRSID.mat", "sample 6", "PAN_IMAGES", "black"):
         x[np.array([9, 6, 2])]

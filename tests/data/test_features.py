@@ -20,7 +20,7 @@ def test_written_features_are_read_back(tmp_path):
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)  # nothing unfinished stays
     assert scipy.io.loadmat(tmp_path / "labels.mat")["LAND_COVER_TYPES"].ravel().tolist() == (labels + 1).tolist()
-    a, b = check(load_features(tmp_path)).modalities
+    a, b = check(load_features(tmp_path)).modalities.values()
     np.testing.assert_array_equal(a.x, pan)
     np.testing.assert_array_equal(b.x, mul)
     np.testing.assert_array_equal(a.labels, labels)
@@ -35,7 +35,7 @@ def test_features_in_matlab_73(tmp_path):
             file["features"] = pan.T if matlab else pan
             if matlab:
                 file["features"].attrs["MATLAB_class"] = np.bytes_("double")
-    for m in load_features(tmp_path).modalities:
+    for m in load_features(tmp_path).modalities.values():
         np.testing.assert_array_equal(m.x, pan.astype(np.float32))
 
 

@@ -31,13 +31,13 @@ def test_importing_is_light():
 
 def test_image_speech(released):
     dataset = load("image-speech", released, dataset="ucmerced", image_size=16)
-    image, speech = dataset.modalities
+    image, speech = dataset.modalities.values()
     assert (image.name, image.x.shape, image.labels.shape) == ("image", (9, 16, 16, 3), (9, 17))
     assert (speech.name, speech.x.shape) == ("speech", (51, 8))
     assert (dataset.label_names, dataset.pairing, dataset.note) == (LABEL_NAMES, None, "")
     splits = split(dataset, seed=0)
-    pairs = draw_pairs(image.labels, speech.labels, *splits.train, np.random.default_rng(0))
-    assert len(pairs) == image.labels[splits.train[0]].sum()
+    pairs = draw_pairs(image.labels, speech.labels, *splits.train.values(), np.random.default_rng(0))
+    assert len(pairs) == image.labels[splits.train["a"]].sum()
 
 
 def test_image_speech_with_recordings(released, write_speech, refused, make):
@@ -56,31 +56,31 @@ def test_image_speech_with_recordings(released, write_speech, refused, make):
         path.unlink()
     (folder / "buildings").rmdir()
     dataset = load("image-speech", images, dataset="folder", speech=str(folder), speech_voice="^(.)")
-    assert dataset.modalities[1].groups.tolist() == ["a", "b", "c"] * 2
+    assert dataset.modalities["b"].groups.tolist() == ["a", "b", "c"] * 2
     assert dataset.label_names == LABEL_NAMES[:2]
 
 
 def test_image_speech_with_released_features(released):
     write_features(released, scores=np.random.default_rng(0).random((2100, 6)))
-    assert load("image-speech", released, dataset="features").modalities[0].x.shape == (2100, 6)
+    assert load("image-speech", released, dataset="features").modalities["a"].x.shape == (2100, 6)
 
 
 def test_pan_mul_of_uc_merced(released):
     dataset = load("pan-mul", released, dataset="ucmerced", image_size=32)
-    pan, mul = dataset.modalities
+    pan, mul = dataset.modalities.values()
     assert (pan.x.shape, mul.x.shape) == ((9, 32, 32, 1), (9, 8, 8, 3))
     assert dataset.label_names == ("agricultural", "airplane", "forest")
     assert mul.labels.tolist() == np.repeat([0, 1, 2], 3).tolist()
     assert dataset.note == wald.NOTE
-    assert load("pan-mul", released, dataset="ucmerced").modalities[0].x.shape == (9, 256, 256, 1)
+    assert load("pan-mul", released, dataset="ucmerced").modalities["a"].x.shape == (9, 256, 256, 1)
 
 
 def test_pan_mul_of_other_data(write_dsrsid, tmp_path):
     root, _, mul, _ = write_dsrsid(mul=(4, 5))
-    loaded = load("pan-mul", root, dataset="dsrsid", band_axis=0).modalities[1]
+    loaded = load("pan-mul", root, dataset="dsrsid", band_axis=0).modalities["b"]
     np.testing.assert_array_equal(loaded.x[:], mul)
     write_features(tmp_path, pan=np.ones((8, 3)), mul=np.ones((8, 4)), labels=np.arange(8))
-    assert [m.x.shape for m in load("pan-mul", tmp_path, dataset="features").modalities] == [(8, 3), (8, 4)]
+    assert [m.x.shape for m in load("pan-mul", tmp_path, dataset="features").modalities.values()] == [(8, 3), (8, 4)]
 
 
 def test_what_is_refused(tmp_path, refused):
@@ -99,8 +99,8 @@ def test_what_is_refused(tmp_path, refused):
 
 
 def test_query_is_read_as_its_samples_were(released, write_speech):
-    image, speech = load("image-speech", released, dataset="ucmerced", image_size=16).modalities
-    for modality in (image, speech, *load("pan-mul", released, dataset="ucmerced", image_size=32).modalities):
+    image, speech = load("image-speech", released, dataset="ucmerced", image_size=16).modalities.values()
+    for modality in (image, speech, *load("pan-mul", released, dataset="ucmerced", image_size=32).modalities.values()):
         x, name = read_query(modality, modality.paths[4])
         np.testing.assert_array_equal(x, modality.x[np.array([4])])
         assert x.dtype == modality.x.dtype
@@ -113,7 +113,7 @@ def test_query_is_read_as_its_samples_were(released, write_speech):
 
 def test_query_of_stored_tiles(write_dsrsid, refused, tmp_path):
     root, *_ = write_dsrsid()
-    for modality in load("pan-mul", root, dataset="dsrsid").modalities:
+    for modality in load("pan-mul", root, dataset="dsrsid").modalities.values():
         x, name = read_query(modality, modality.paths[7])
         np.testing.assert_array_equal(x, modality.x[7:8])
         assert name == "DSRSID.mat:7"
@@ -122,7 +122,7 @@ def test_query_of_stored_tiles(write_dsrsid, refused, tmp_path):
 
 
 def test_query_of_a_grey_image(released, tmp_path, refused):
-    pan, mul = load("pan-mul", released, dataset="ucmerced", image_size=32).modalities
+    pan, mul = load("pan-mul", released, dataset="ucmerced", image_size=32).modalities.values()
     Image.fromarray(pan.x[1, :, :, 0]).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(read_query(pan, tmp_path / "grey.png")[0], pan.x[1:2])
     assert read_query(mul, tmp_path / "grey.png")[0].shape == (1, 8, 8, 3)
@@ -132,7 +132,7 @@ def test_query_of_a_grey_image(released, tmp_path, refused):
 
 
 def test_queries_that_are_refused(released, tmp_path, refused):
-    image, speech = load("image-speech", released, dataset="ucmerced", image_size=16).modalities
+    image, speech = load("image-speech", released, dataset="ucmerced", image_size=16).modalities.values()
     path = released / "speech.mat"
     with refused(f"{path}:51", "rows 0 to 50"):
         read_query(speech, f"{path}:51")
@@ -155,7 +155,7 @@ def test_queries_that_are_refused(released, tmp_path, refused):
 
 def test_query_among_unified_features(tmp_path):
     write_features(tmp_path, pan=np.ones((8, 3)), mul=np.ones((8, 3)), labels=np.arange(8))
-    pan, mul = load("pan-mul", tmp_path, dataset="features").modalities
+    pan, mul = load("pan-mul", tmp_path, dataset="features").modalities.values()
     write_features(tmp_path, unified=(np.full((2, 3), 5.0), np.full((2, 3), 6.0)))
     assert read_query(mul, tmp_path / "unified_features.mat:1")[0].tolist() == [[5, 5, 5]]
     assert read_query(pan, tmp_path / "unified_features.mat:1")[0].tolist() == [[6, 6, 6]]
@@ -166,7 +166,7 @@ def test_every_tile_is_read_once_in_blocks_and_none_is_kept(write_dsrsid, monkey
     read = []
     original = h5py.Dataset.__getitem__
     monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, key: read.append(self.name) or original(self, key))
-    x = load("pan-mul", root, dataset="dsrsid").modalities[1].x
+    x = load("pan-mul", root, dataset="dsrsid").modalities["b"].x
     assert set(read) == {"/LAND_COVER_TYPES", "/PAN_IMAGES", "/MUL_IMAGES"} and not isinstance(x, np.ndarray)
     before = len(read)
     x[np.array([1, 2])]
@@ -186,12 +186,12 @@ def test_a_black_tile_is_found_on_loading(write_dsrsid, refused):
 
 def test_real_image_speech(real_data):
     dataset = load("image-speech", real_data, dataset="ucmerced")
-    image, speech = dataset.modalities
+    image, speech = dataset.modalities.values()
     assert (image.x.shape, speech.x.shape) == ((2100, 64, 64, 3), (255, 128))
     assert np.unique(image.groups, return_counts=True)[1].tolist() == [100] * 21
     red, green, _ = image.x[image.groups == "beach"].mean((0, 1, 2))
     assert green > red  # bands are RGB
-    assert [len(part[0]) for part in split(dataset, seed=0)] == [1323, 147, 630]
+    assert [len(part["a"]) for part in split(dataset, seed=0)] == [1323, 147, 630]
     everything = np.arange(2100), np.arange(255)
     assert len(draw_pairs(image.labels, speech.labels, *everything, np.random.default_rng(0))) == 7004
 
@@ -201,7 +201,7 @@ def test_real_pan_mul(real_data, tmp_path):
     for c in ("airplane", "harbor"):  # a subset, to be quick
         (tmp_path / "Images" / c).symlink_to((real_data / "ucmerced" / "Images" / c).resolve())
     dataset = load("pan-mul", tmp_path, dataset="ucmerced")
-    pan, mul = dataset.modalities
+    pan, mul = dataset.modalities.values()
     assert (pan.x.shape, mul.x.shape) == ((200, 256, 256, 1), (200, 64, 64, 3))
     assert dataset.label_names == ("airplane", "harbor")
     blocks = pan.x[..., 0].reshape(200, 64, 4, 64, 4).mean(axis=(2, 4))

@@ -236,7 +236,7 @@ def test_whole_or_not_at_all(folder, toy, monkeypatch, refused):
 def test_labels_ids_and_groups_are_those_of_pan_and_mul(folder):
     """The real world once: nine scenes of each sense."""
     found = load_radar(9, seed=4)
-    pan, mul = load("pan-mul", None, dataset="scenes", count=9, seed=4).modalities
+    pan, mul = load("pan-mul", None, dataset="scenes", count=9, seed=4).modalities.values()
     assert (found.name, found.kind, found.paths) == ("radar", "image", None)
     for other in (pan, mul):
         assert found.ids == other.ids

@@ -57,7 +57,7 @@ def toy(monkeypatch):
 def test_land_cover_is_read_as_dsrsid(toy, tmp_path):
     assert write_samples("land-cover", tmp_path / "out", count=10, seed=3) == 10
     dataset = load_dsrsid(tmp_path / "out")
-    pan, mul = dataset.modalities
+    pan, mul = dataset.modalities.values()
     assert (pan.x.shape, mul.x.shape, pan.x.dtype) == ((10, 256, 256, 1), (10, 64, 64, 4), np.uint16)
     assert pan.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
     for k in (0, 9):
@@ -184,8 +184,8 @@ def test_the_bundled_sample():
     assert sum(f.stat().st_size for f in files) <= 20e6
     assert (folder / "README.md") in files
     dataset = load("pan-mul", folder, dataset="dsrsid")
-    assert np.bincount(dataset.modalities[0].labels, minlength=8).min() >= 3
-    image = load("image-speech", folder, dataset="ucmerced", speech="bundled").modalities[0]
+    assert np.bincount(dataset.modalities["a"].labels, minlength=8).min() >= 3
+    image = load("image-speech", folder, dataset="ucmerced", speech="bundled").modalities["a"]
     assert 75 <= len(image.x) <= 90
     ids = {Path(p).stem for p in (folder / "sketches").glob("*/*.png")}
     assert ids == set(image.ids)
@@ -199,7 +199,7 @@ def test_the_bundled_sample_is_what_the_generator_draws():
     from cmir_ref.data.world import land_cover, object_scene
 
     folder = samples_dir()
-    for m, part in zip(load_dsrsid(folder).modalities, ("pan", "mul"), strict=True):
+    for m, part in zip(load_dsrsid(folder).modalities.values(), ("pan", "mul"), strict=True):
         for k in (3, 9):
             drawn = getattr(land_cover(0, k, k % 8), part).astype(int)
             assert np.mean(np.abs(drawn - m.x[k : k + 1][0]) <= 2) > 0.999  # libraries may round otherwise

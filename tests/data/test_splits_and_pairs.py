@@ -9,8 +9,8 @@ from cmir_ref.data import Dataset, as_multi_hot, draw_pairs, given_pairs, pairs_
 from cmir_ref.errors import InputError
 
 
-def parts_of(splits, k):
-    return [part[k] for part in splits]
+def parts_of(splits, letter):
+    return [part[letter] for part in splits]
 
 
 def assert_shared_out(parts, n):
@@ -23,7 +23,7 @@ def test_proportions_of_uc_merced(make):
     groups = np.repeat([f"folder{k:02d}" for k in range(21)], 100)
     a = make.modality(np.ones((2100, 2), np.uint8), groups=groups)
     splits = split(make.dataset(a, make.modality([0, 1] * 3), 2), seed=0)
-    parts = parts_of(splits, 0)
+    parts = parts_of(splits, "a")
     assert_shared_out(parts, 2100)
     assert [len(p) for p in parts] == [63 * 21, 7 * 21, 30 * 21]
     for part, each in zip(parts, (63, 7, 30), strict=True):
@@ -42,11 +42,11 @@ def test_every_part_has_every_class(make, counts, test, validation, seed):
     m = make.modality(labels)
     names = tuple(map(str, range(len(counts))))
     n = len(labels)
-    splits = split(Dataset((m, m), names, np.stack([np.arange(n), np.arange(n)[::-1]], 1)), test=test,
+    splits = split(Dataset({"a": m, "b": m}, names, np.stack([np.arange(n), np.arange(n)[::-1]], 1)), test=test,
                    validation=validation, seed=seed)  # fmt: skip
-    parts = parts_of(splits, 0)
+    parts = parts_of(splits, "a")
     assert_shared_out(parts, n)
-    for a, b in splits:
+    for a, b in (part.values() for part in splits):
         assert set(labels[a]) == set(range(len(counts)))
         assert set(b) == set(n - 1 - a)  # partners stay together
 
@@ -55,7 +55,7 @@ def test_seeds(make):
     labels = np.arange(60) % 3
     dataset = make.dataset(make.modality(labels), make.modality(labels), 3)
     one, same, other = (split(dataset, protocol="recordings", seed=seed) for seed in (1, 1, 2))
-    for k in range(2):
+    for k in "ab":
         np.testing.assert_array_equal(one.test[k], same.test[k])
         assert not np.array_equal(one.test[k], other.test[k])
 
@@ -63,7 +63,7 @@ def test_seeds(make):
 def test_no_validation_part(make):
     a = make.modality([0, 0, 1, 1])
     splits = split(make.dataset(a, a, 2), validation=0, seed=0)
-    assert [len(p) for p in parts_of(splits, 0)] == [2, 0, 2]
+    assert [len(p) for p in parts_of(splits, "a")] == [2, 0, 2]
 
 
 def test_protocols_of_recordings(make):
@@ -71,11 +71,11 @@ def test_protocols_of_recordings(make):
     voices = np.tile([f"v{k}" for k in range(5)], 6)
     dataset = make.dataset(a, make.modality(labels, name="b", kind="sound", groups=voices), 2)
     for part in split(dataset, seed=0):
-        np.testing.assert_array_equal(part[1], np.arange(30))
-    recordings = parts_of(split(dataset, protocol="recordings", seed=0), 1)
+        np.testing.assert_array_equal(part["b"], np.arange(30))
+    recordings = parts_of(split(dataset, protocol="recordings", seed=0), "b")
     assert_shared_out(recordings, 30)
     assert [np.bincount(labels[p]).tolist() for p in recordings] == [[9, 9], [1, 1], [5, 5]]
-    by_voice = parts_of(split(dataset, protocol="voices", seed=0), 1)
+    by_voice = parts_of(split(dataset, protocol="voices", seed=0), "b")
     assert_shared_out(by_voice, 30)
     assert sum(len(set(voices[p])) for p in by_voice) == 5
     assert all(set(labels[p]) == {0, 1} for p in by_voice)
@@ -84,7 +84,7 @@ def test_protocols_of_recordings(make):
 def test_voices_without_a_validation_part(make):
     a, labels, voices = make.modality([0, 0, 1, 1]), np.tile([0, 1], 40), np.arange(80) % 7
     b = make.modality(labels, kind="sound", groups=voices.astype(str))
-    train, validation, test = parts_of(split(make.dataset(a, b, 2), protocol="voices", validation=0, seed=0), 1)
+    train, validation, test = parts_of(split(make.dataset(a, b, 2), protocol="voices", validation=0, seed=0), "b")
     assert len(validation) == 0
     assert_shared_out([train, test], 80)
 
@@ -92,7 +92,7 @@ def test_voices_without_a_validation_part(make):
 def test_voices_that_say_one_label_each(make):
     labels = np.repeat(np.arange(17), 15)
     b = make.modality(labels, kind="sound", groups=[f"v{k}" for k in range(255)])
-    parts = parts_of(split(make.dataset(make.modality(labels), b, 17), protocol="voices", seed=0), 1)
+    parts = parts_of(split(make.dataset(make.modality(labels), b, 17), protocol="voices", seed=0), "b")
     assert [np.bincount(labels[p]).tolist() for p in parts] == [[9] * 17, [1] * 17, [5] * 17]
 
 
@@ -102,12 +102,12 @@ def test_voices_never_cross(make, seed):
     random = np.random.default_rng(seed)
     labels, voices = random.integers(0, 4, 80), random.integers(0, 12, 80).astype(str)
     dataset = Dataset(
-        (make.modality(np.repeat(np.arange(4), 3)), make.modality(labels, kind="sound", groups=voices)),
+        {"a": make.modality(np.repeat(np.arange(4), 3)), "b": make.modality(labels, kind="sound", groups=voices)},
         tuple("abcd"),
         None,
     )
     try:
-        parts = parts_of(split(dataset, protocol="voices", seed=seed), 1)
+        parts = parts_of(split(dataset, protocol="voices", seed=seed), "b")
     except InputError as error:
         assert "use protocol recordings" in str(error)
         return
@@ -140,8 +140,8 @@ def test_several_partners_stay_on_one_side(make):
     a, b = make.modality([0, 0, 0, 0]), make.modality([0] * 8)
     pairing = np.stack([np.repeat(np.arange(4), 2), np.arange(8)], 1)
     splits = split(make.dataset(a, b, 1, pairing), seed=0)
-    assert_shared_out(parts_of(splits, 1), 8)
-    for i, j in splits:
+    assert_shared_out(parts_of(splits, "b"), 8)
+    for i, j in (part.values() for part in splits):
         np.testing.assert_array_equal(j // 2, np.repeat(i, 2))
 
 
@@ -181,6 +181,6 @@ def test_given_pairs(make):
     np.testing.assert_array_equal(given_pairs(pairing, np.array([0, 2]), np.array([0, 1, 2])), pairing[[0, 2]])
     np.testing.assert_array_equal(given_pairs(pairing, np.arange(3), np.array([0, 1])), pairing[1:])
     a = make.modality([0, 0, 0])
-    part, random = (np.array([1]), np.array([1])), np.random.default_rng(0)
+    part, random = {"a": np.array([1]), "b": np.array([1])}, np.random.default_rng(0)
     np.testing.assert_array_equal(pairs_of(make.dataset(a, a, 1, pairing), part, random), [[1, 1]])
     np.testing.assert_array_equal(pairs_of(make.dataset(a, a, 1), part, random), [[1, 1]])

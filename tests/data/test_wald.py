@@ -47,7 +47,7 @@ def test_pair(make, refused):
     x = np.stack([make.picture(16, 16, k) for k in range(4)])
     images = make.modality([0, 1, 0, 1], kind="image", x=x)
     dataset = check(wald.pair(images, ("class0", "class1")))
-    pan, mul = dataset.modalities
+    pan, mul = dataset.modalities.values()
     assert (pan.name, pan.x.shape, pan.x.dtype) == ("pan", (4, 16, 16, 1), np.uint8)
     assert (mul.name, mul.x.shape, mul.x.dtype) == ("mul", (4, 4, 4, 3), np.uint8)
     assert dataset.note == "simulated sensors on real imagery"

@@ -9,20 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from golden.stored import ROUNDED_ZERO
 
-from cmir_ref.cmirnet.stages import (
-    Source,
-    Stage2,
-    init_pretrainer,
-    init_stage2,
-    pretrainer,
-    stage1_task,
-    stage2_network,
-    stage2_task,
-)
-from cmir_ref.config import Config, load_config, preset_names
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.cmirnet.stage1 import init_pretrainer, pretrainer, stage1_task
+from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
+from cmir_ref.cmirnet.system import trains_stage1
+from cmir_ref.config import load_config, preset_names
 from cmir_ref.gradcheck import relative_error
-from cmir_ref.runs import trains_stage1
-from cmir_ref.training.inputs import fit_normaliser
+from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import Task, new_state, train_epochs
 
 EPOCHS, STEPS = 2, 5
@@ -35,8 +28,8 @@ CLASSES = {"pan-mul": 8, "image-speech": 17}
 class Trained(NamedTuple):
     """Ten steps, and what another implementation needs to take them too."""
 
-    config: Config
-    network: Any  # a Pretrainer, or Stage2
+    config: CmirnetSettings
+    network: Any  # a Pretrainer, or LatentSettings
     kind: str  # of stage 1's cross entropy
     task: Task
     params: dict[str, np.ndarray]  # before the first step
@@ -44,7 +37,7 @@ class Trained(NamedTuple):
     losses: list[dict[str, float]]  # of the same, "loss" and the terms
 
 
-def modalities(preset: str) -> tuple[Config, list[Source]]:
+def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
     """A preset's settings, cut to ten steps, and random data of the shapes that it trains on."""
     config = load_config(preset)
     small = {s: {"epochs": EPOCHS, "batch_size": size} for s, size in BATCH.items()}
@@ -59,17 +52,17 @@ def modalities(preset: str) -> tuple[Config, list[Source]]:
         hot[ROWS, labels] = 1
         heard = ((96, 64, 1), "sound") if config.speech == "bundled" else ((128,), "features")
         shapes = {"a": ((64, 64, 3), "image", hot), "b": (*heard, labels)}
-    sources = []
-    for shape, kind, y in shapes.values():
+    sources = {}
+    for m, (shape, kind, y) in shapes.items():
         x = random.uniform(0, 1, (len(ROWS), *shape))
-        sources.append(Source(x, y, kind, fit_normaliser(x, ROWS, config.normalise_inputs)))
+        sources[m] = Source(x, y, kind, fit_normaliser(x, ROWS, config.normalise_inputs))
     return config, sources
 
 
-def stage1(preset: str, place: int) -> Trained:
-    """Ten steps of the pretrainer of modality 0 (a) or 1 (b)."""
+def stage1(preset: str, letter: str) -> Trained:
+    """Ten steps of the pretrainer of modality a or b."""
     config, sources = modalities(preset)
-    name, source = f"stage1.{'ab'[place]}", sources[place]
+    name, source = f"stage1.{letter}", sources[letter]
     task = stage1_task(config, name, source, FIRST, FIRST)
     start = init_pretrainer(config, name, source.x.shape[1:], CLASSES[config.scenario])
     kind = config.stage1.label_loss
@@ -81,14 +74,14 @@ def stage2(preset: str) -> Trained:
     """Ten steps of the latent network, on random features where stage 1 would have made them."""
     config, sources = modalities(preset)
     random = np.random.default_rng(6)
-    for place, source in enumerate(sources):
-        if trains_stage1(config, source):
+    for m, source in sources.items():
+        if trains_stage1(config, source.kind):
             z = np.maximum(random.standard_normal((len(ROWS), config.d_z)), 0)
-            sources[place] = Source(z, source.labels, "features", fit_normaliser(z, ROWS, config.normalise_features))
-    shapes = tuple(source.x.shape[1:] for source in sources)
-    network: Stage2 = stage2_network(config, shapes, tuple(source.labels for source in sources))
+            sources[m] = Source(z, source.labels, "features", fit_normaliser(z, ROWS, config.normalise_features))
+    shapes = {m: source.x.shape[1:] for m, source in sources.items()}
+    network = latent_settings(config, shapes, {m: source.labels for m, source in sources.items()})
     pairs = np.stack([ROWS, ROWS], axis=1)
-    task = stage2_task(config, network, tuple(sources), lambda epoch: pairs, len(pairs), (ROWS, ROWS))
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), dict.fromkeys(sources, ROWS))
     return _train(config, network, "", task, *init_stage2(config, network, shapes, CLASSES[config.scenario]))
 
 
@@ -104,7 +97,7 @@ def _train(config, network, kind, task, params, buffers) -> Trained:
     watched = task._replace(gradients=gradients, validate=lambda params, buffers: {"score": 0.0})
     double, buffers = ({k: v.astype(np.float64) for k, v in arrays.items()} for arrays in (params, buffers))
     train_epochs(watched, new_state(double, buffers))
-    assert len(losses) == EPOCHS * STEPS * len(task.groups)
+    assert len(losses) == EPOCHS * STEPS * max(len(task.alternating), 1)
     return Trained(config, network, kind, task, double, batches, losses)
 
 
@@ -119,7 +112,7 @@ RUNS = {
 def run(name: str) -> Trained:
     """The ten steps that `RUNS` names."""
     preset, stage = RUNS[name]
-    return stage2(preset) if stage == "stage2" else stage1(preset, "ab".index(stage[-1]))
+    return stage2(preset) if stage == "stage2" else stage1(preset, stage[-1])
 
 
 def gate(run: Trained) -> float:

@@ -1,7 +1,7 @@
 """What `first_run.sh` asks beside the package's own commands; each part prints lines as it finds them.
 
 one           one kernel and one small training step, beside NumPy's: does anything run at all
-bench PART    a part of `cmir_ref.bench.gpu`
+bench KIND    entries of `cmir-ref bench --device cuda`, or `machine`: what they depend on
 launches      a step of each kind: kernels, waits, milliseconds of host, device and all, the dearest kernels
 seconds RUN   what a run's epochs took
 
@@ -19,11 +19,14 @@ import numpy as np
 
 from cmir_ref.backend import library, to_device, to_host
 from cmir_ref.bench import gpu
+from cmir_ref.bench.peers import relative_differences
 from cmir_ref.bench.steps import SHAPES, conv_step, latent_step
-from cmir_ref.kernels import adam_step, adam_step_plain
+from cmir_ref.bench.suite import entry_cells
+from cmir_ref.kernels import adam_step_kernel
+from cmir_ref.training.adam import adam_step
 
 TINY = gpu.Size((("mul", "paper"), ("mul", "released-frozen")), (3,), 2**16, 32, pairs=16, scenes=8, turns=2, seconds=0)
-SHORT = gpu.SIZE._replace(pairs=20_000, turns=3, seconds=0.3)
+SHORT = gpu.FULL_SIZE._replace(pairs=20_000, turns=3, seconds=0.3)
 WAITS = ("Synchronize", "cudaMemcpy", "cuMemcpy")  # what the host waits in; copies that wait for nothing end in Async
 
 
@@ -33,15 +36,16 @@ def one(xp) -> int:
     arrays = [random.random(1000) for _ in range(4)]
     settings = {"decay": 0.1, "lr": 1e-2, "rate": 1e-2, "epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
     there, here = ([to_device(a.copy(), to) for a in arrays] for to in (xp, np))
-    (adam_step if xp.__name__ == "cupy" else adam_step_plain)(*there, **settings)
-    adam_step_plain(*here, **settings)
+    (adam_step_kernel if xp.__name__ == "cupy" else adam_step)(*there, **settings)
+    adam_step(*here, **settings)
     worst["Adam's kernel"] = max(np.abs(to_host(a) - b).max() for a, b in zip(there, here, strict=True))
     for name, make in {
         "stage 1": partial(conv_step, SHAPES["mul"], "paper", 2),
         "stage 2": partial(latent_step, 8),
     }.items():
         there, here = (make(xp=to, dtype="float64").gradients() for to in (xp, np))
-        worst[name] = gpu.difference(*({k: to_host(v) for k, v in side.items()} for side in (there, here)))
+        errors = relative_differences(*({k: to_host(v) for k, v in side.items()} for side in (there, here)))
+        worst[name] = np.max(list(errors.values()))
         make(xp=xp).step()
     gpu.wait(xp)
     for name, value in worst.items():
@@ -49,12 +53,15 @@ def one(xp) -> int:
     return int(not max(worst.values()) <= gpu.SAME["float64"])
 
 
-def bench(xp, part: str, size: gpu.Size) -> int:
+def bench(xp, kind: str, size: gpu.Size) -> int:
     """1 where numbers differ from NumPy's; raises where they differ from PyTorch's."""
+    if kind == "machine":
+        print("\n".join(gpu.gpu_machine(xp)))
+        return 0
     status = 0
-    for row in gpu.report(xp, size, (part,)):
-        print(gpu.line(row), flush=True)
-        status |= row.note == gpu.DIFFERENT
+    for entry in gpu.gpu_entries([kind], size, xp):
+        print("  ".join(filter(None, entry_cells(entry))), flush=True)
+        status |= entry.same is False
     return int(status)
 
 
@@ -64,7 +71,7 @@ def launches(xp, size: gpu.Size) -> int:
     for batch in size.batches:
         for name, make in (kinds | {"latent": latent_step}).items():
             step = make(batch, xp=xp).step
-            time = gpu.timed({"ours": step}, xp, size._replace(turns=3, seconds=min(size.seconds, 0.2)))["ours"]
+            time = gpu.time_steps({"ours": step}, xp, size._replace(turns=3, seconds=min(size.seconds, 0.2)))["ours"]
             print(f"{name}/{batch}: {1e3 * time.whole:.2f} ms, of the host {1e3 * time.host:.2f} ms", flush=True)
             for text in profiled(step, xp):
                 print("    " + text, flush=True)

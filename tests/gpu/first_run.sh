@@ -48,7 +48,7 @@ fi
 step doctor 20 "$python" -m cmir_ref doctor
 step doctor 40 "$python" tests/gpu/first_run.py one $dry
 step tests 120 "$python" -m pytest -m gpu -q -n "${WORKERS:-8}" -p no:cacheprovider --durations=10 tests
-for part in "what is there:20" "same numbers:60" "cost of a call:20" "memory and products:30" "steps:120" "an epoch:60"; do
+for part in machine:20 numbers:60 calls:20 memory:30 conv:100 latent:30 epoch:60; do
     step bench "${part##*:}" "$python" tests/gpu/first_run.py bench "${part%%:*}" $dry
 done
 step launches 60 "$python" tests/gpu/first_run.py launches $dry

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("first_run.sh")
-PARTS = {"doctor": "stage 2: differs from NumPy's by 0.0e+00", "launches": "latent/3: ", "bench": "mul: stage 1, batch"}
+PARTS = {
+    "doctor": "stage 2: differs from NumPy's by 0.0e+00",
+    "launches": "latent/3: ",
+    "bench": "cuda/epoch/mul/stage 1 batch by batch",
+}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="timeout is Linux'")
@@ -18,6 +22,6 @@ def test_a_dry_run_on_numpy(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for name, said in PARTS.items():
         assert said in (tmp_path / "out" / f"{name}.log").read_text(), name
-    assert len((tmp_path / "out" / "steps.log").read_text().splitlines()) == 9
+    assert len((tmp_path / "out" / "steps.log").read_text().splitlines()) == 10
     failed = subprocess.run(["bash", SCRIPT, tmp_path / "two", "--dry"], env=told | {"PYTHON": "false"})
     assert failed.returncode == 1

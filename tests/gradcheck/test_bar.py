@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cmir_ref.gradcheck.progress import show_if_slow
+from cmir_ref.progress import show_if_slow
 
 
 class Terminal(io.StringIO):

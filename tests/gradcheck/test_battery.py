@@ -192,6 +192,19 @@ def test_nothing_is_written_to(check):
     assert bits(y, pair.backward(dy, cache)) == expected
 
 
+@EACH
+def test_no_gradient_shares_memory_with_the_upstream(check):
+    """Whoever adds to a gradient in place must not change the upstream gradient that others still read."""
+    pair = drawn(check)
+    y, cache = pair.forward(*pair.inputs.values())
+    dy = upstream(y)
+    grads = leaves(pair.backward(dy, cache))
+    assert grads
+    for d in leaves(dy):
+        for g in grads:
+            assert not np.shares_memory(g, d)
+
+
 @pytest.mark.parametrize("check", SHARED, ids=lambda check: check.name)
 def test_a_shared_weight_gets_the_gradients_of_both_its_uses(check):
     """op(x₁, w) and op(x₂, w), both forward before either backward: no cache may remember only the last call."""

@@ -91,7 +91,7 @@ BROKEN = {
     "mask drawn anew": (redrawn, lambda dy, mask: dy * mask, [X]),
     "batch norm forgets the mean": (
         ops.batch_norm,
-        lambda dy, cache: ops.batch_norm_backward(dy, cache._replace(form="inference")),
+        lambda dy, cache: ops.batch_norm_backward(dy, cache._replace(mode="inference")),
         [X, B, B + 1],
     ),
     "one of two outputs": (lambda x: ((x, 2 * x), None), lambda d, _: d[0], [X]),

@@ -12,14 +12,14 @@ from strategies import report
 
 from cmir_ref.checks import draw_targets, jitter, network_pair, raise_biases
 from cmir_ref.cmirnet import Readings, Weights, total
-from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward, prefixed
-from cmir_ref.cmirnet.latent import Latent, head_matrices, init_latent, latent_network, regularised_matrices
+from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward
+from cmir_ref.cmirnet.latent import Latent, decayed_matrices, init_latent, latent_network, regularised_matrices
 from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
 from cmir_ref.gradcheck import check_gradient, directional
 from cmir_ref.gradcheck.numeric import random_direction
+from cmir_ref.nets.conv_block import BLOCK_ORDERS
 from cmir_ref.nets.conv_pretrainer import (
-    BLOCK_ORDERS,
     ConvPretrainer,
     conv_pretrainer,
     conv_pretrainer_backward,
@@ -32,7 +32,7 @@ from cmir_ref.nets.feature_pretrainer import (
     init_feature_pretrainer,
 )
 from cmir_ref.nets.pretraining import Pretrainer
-from cmir_ref.params import Params, flatten
+from cmir_ref.params import Params, add_prefix, flatten
 from cmir_ref.training.adam import adam
 
 GATE = 1e-12
@@ -165,7 +165,7 @@ def test_a_stopped_gradient_is_that_of_fixed_targets(steps):
 
     def forward(p, z_a, z_b):
         out, cache = latent_network(p, (z_a, z_b), arch=arch, mode="train")
-        matrices = regularised_matrices(p, "all", arch.encoder_depth), head_matrices(p)
+        matrices = regularised_matrices(p, "all", arch.encoder_depth), decayed_matrices(p)
         loss, total_cache = total(out, fixed, y, *matrices, ALL, readings)
         return loss, (cache, total_cache)
 
@@ -253,12 +253,12 @@ def test_end_to_end(name, fronts, steps):
     arch, params, masks = latent(rng, n=4)
     masks |= {front: rng.random((4, F)) > 0.3 for front in ("front_a", "front_b")}
     chosen = conv_front(order, norm, fused=False), DENSE if fronts == "both" else None
-    params, buffers = prefixed("latent", params), {}
+    params, buffers = add_prefix("latent", params), {}
     for front, network, shape in zip(("front_a", "front_b"), chosen, ((4, 4, 1), (5,)), strict=True):
         if network is not None:
             own, running = network.init(network.arch, shape, F, K, rng)
-            params |= prefixed(front, jitter(rng, own))
-            buffers |= prefixed(front, {k: v + rng.uniform(0.1, 0.5, v.shape) for k, v in running.items()})
+            params |= add_prefix(front, jitter(rng, own))
+            buffers |= add_prefix(front, {k: v + rng.uniform(0.1, 0.5, v.shape) for k, v in running.items()})
     x = random_direction(rng, (4, 4, 4, 1)), random_direction(rng, (4, 5 if fronts == "both" else F))
     y = labels(rng, n=4)
     run = {"fronts": chosen, "mode": mode, "buffers": buffers, "masks": masks, "arch": arch}

@@ -113,7 +113,7 @@ def test_at_its_kinks_a_gradient_is_what_the_documentation_says():
     pool = partial(ops.max_pool, factor=2), ops.max_pool_backward
     first = [[3.0, 0], [0, 0]]
     np.testing.assert_array_equal(gradient(pool, np.ones((1, 2, 2, 1)), np.full((1, 1, 1, 1), 3.0))[0, :, :, 0], first)
-    norm = partial(ops.frobenius, norm="unsquared"), ops.frobenius_backward
+    norm = partial(ops.frobenius, squared=False), ops.frobenius_backward
     np.testing.assert_array_equal(gradient(norm, zero), zero)
     for reading, alpha in (("norm", 1.0), ("released", 1.0), ("released", np.sqrt(6.0))):
         pair = partial(losses.regulariser, alpha=alpha, reading=reading), losses.regulariser_backward

@@ -6,7 +6,7 @@ import scipy.linalg
 
 from cmir_ref.errors import InputError
 from cmir_ref.hashing.cca import cca
-from cmir_ref.hashing.codes import project
+from cmir_ref.hashing.codes import project_features
 
 
 def related(n=200, d_a=6, d_b=5, seed=0):
@@ -20,7 +20,7 @@ def related(n=200, d_a=6, d_b=5, seed=0):
 def test_embeddings_are_uncorrelated_and_pairs_of_them_correlated_as_it_says():
     x, y = related()
     found = cca(x, y, 4, ridge=0)
-    u, v = project(x, found.a), project(y, found.b)
+    u, v = project_features(x, found.a), project_features(y, found.b)
     together = np.cov(np.hstack([u, v]).T, bias=True)
     np.testing.assert_allclose(together[:4, :4], np.eye(4), atol=1e-12)
     np.testing.assert_allclose(together[4:, 4:], np.eye(4), atol=1e-12)
@@ -83,7 +83,7 @@ def test_the_correlations_of_scikit_learn():
     correlations = [np.corrcoef(u[:, k], v[:, k])[0, 1] for k in range(3)]
     found = cca(x, y, 3, ridge=0)
     np.testing.assert_allclose(found.correlations, correlations, rtol=1e-6)
-    ours = project(x, found.a)
+    ours = project_features(x, found.a)
     np.testing.assert_allclose([abs(np.corrcoef(ours[:, k], u[:, k])[0, 1]) for k in range(3)], 1, rtol=1e-6)
 
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from cmir_ref.errors import InputError
-from cmir_ref.hashing.codes import Projection, centred_signs, codes, label_rows, paired, project, signs, storage_bits
+from cmir_ref.hashing.codes import (
+    Projection,
+    centred_signs,
+    check_feature_pairs,
+    codes,
+    label_rows,
+    project_features,
+    signs,
+    storage_bits,
+)
 from cmir_ref.retrieval import evaluate_direction, levels, prepare
 
 MANY = pytest.mark.parametrize("bits", [1, 5, 16, 32, 64])
@@ -64,9 +73,9 @@ def test_a_code_has_two_values_and_the_dtype_of_what_it_is_a_code_of():
 def test_a_projection_is_centred_on_the_training_features():
     z, w = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0, 0.5], [2.0, -1.0]])
     found = Projection(np.array([2.0, 1.0]), w)
-    np.testing.assert_array_equal(project(z, found), [[1, -1.5], [-3, 2.5]])
+    np.testing.assert_array_equal(project_features(z, found), [[1, -1.5], [-3, 2.5]])
     np.testing.assert_array_equal(codes(z, found), [[1, -1], [-1, 1]])
-    assert project(z.astype(np.float32), found).dtype == np.float64
+    assert project_features(z.astype(np.float32), found).dtype == np.float64
 
 
 def test_signs_about_the_training_mean_split_what_no_sign_of_its_own_does():
@@ -93,13 +102,13 @@ X = np.ones((3, 2))
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: project(X, Projection(np.zeros(3), np.ones((3, 1)))), "z has 2 columns.*fitted to 3"),
-        (lambda: project(X[0], Projection(np.zeros(2), X.T)), "expected real features"),
-        (lambda: project(X * np.nan, Projection(np.zeros(2), X.T)), "not all features are finite"),
+        (lambda: project_features(X, Projection(np.zeros(3), np.ones((3, 1)))), "z has 2 columns.*fitted to 3"),
+        (lambda: project_features(X[0], Projection(np.zeros(2), X.T)), "expected real features"),
+        (lambda: project_features(X * np.nan, Projection(np.zeros(2), X.T)), "not all features are finite"),
         (lambda: centred_signs(X, np.zeros(3)), "mean: expected shape"),
         (lambda: storage_bits(X[:0]), "neither of them 0"),
         (lambda: storage_bits(X * 1j), "expected real features"),
-        (lambda: paired(X, X[:2]), "z_a has 3 rows and z_b 2"),
+        (lambda: check_feature_pairs(X, X[:2]), "z_a has 3 rows and z_b 2"),
         (lambda: label_rows(np.arange(4), 3), "labels: expected"),
         (lambda: label_rows(np.array([0.5, 1.0]), 2), "whole numbers from 0"),
         (lambda: label_rows(np.array([0, -1]), 2), "whole numbers from 0"),

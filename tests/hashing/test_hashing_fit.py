@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
+from cmir_ref import runs
 from cmir_ref.backend import generator
 from cmir_ref.errors import InputError
 from cmir_ref.hashing.baselines import class_probabilities
 from cmir_ref.hashing.cca import cca
-from cmir_ref.hashing.codes import centred_signs, codes, project, storage_bits
+from cmir_ref.hashing.codes import centred_signs, codes, project_features, storage_bits
 from cmir_ref.hashing.dcmh import hash_codes, init_hash_network
-from cmir_ref.hashing.fit import Settings, fit_dcmh, fit_sidhcnn
+from cmir_ref.hashing.fit import HashingSettings, fit_dcmh, fit_sidhcnn
 from cmir_ref.hashing.scm import scm_orthogonal, scm_sequential
 from cmir_ref.retrieval import evaluate_direction
 from cmir_ref.retrieval.translation import through_pairs
 from cmir_ref.training.inputs import epoch_batches
 
-SMALL = Settings(bits=4, hidden=6, gamma=0.7, eta=0.3, mu=0.6, epochs=2, batch_size=5, lr=0.01, seed=3)
+SMALL = HashingSettings(bits=4, hidden=6, gamma=0.7, eta=0.3, mu=0.6, epochs=2, batch_size=5, lr=0.01, seed=3)
 FITS = pytest.mark.parametrize("fit", [fit_dcmh, fit_sidhcnn])
 
 
 def vectors(n=240, seed=0):
     """Paired features of about unit scale, and their classes: (z_a, z_b, labels)."""
     data = worlds.features(n=n, paired=True, seed=seed)
-    a, b = ((m.x - m.x.mean(axis=0)) / m.x.std(axis=0) for m in data.modalities)
-    return a, b, data.modalities[0].labels
+    a, b = ((m.x - m.x.mean(axis=0)) / m.x.std(axis=0) for m in data.modalities.values())
+    return a, b, data.modalities["a"].labels
 
 
 class ByHand:
@@ -108,7 +108,7 @@ def test_every_setting_changes_the_result(fit):
     data = vectors(20)
     unread = {"mu"} if fit is fit_dcmh else set()
     expected = fit(*data, SMALL).a.flat
-    for name in Settings._fields:
+    for name in HashingSettings._fields:
         found = fit(*data, SMALL._replace(**{name: getattr(SMALL, name) * 2})).a.flat
         assert (found.shape == expected.shape and np.array_equal(found, expected)) == (name in unread), name
 
@@ -159,7 +159,7 @@ def linear(fit, read):
 
 
 def network(fit):
-    settings = Settings(bits=8, hidden=32, epochs=60, batch_size=32, lr=3e-3)
+    settings = HashingSettings(bits=8, hidden=32, epochs=60, batch_size=32, lr=3e-3)
     return linear(lambda a, b, y: fit(a, b, y, settings), lambda z, params: hash_codes(params, z))
 
 
@@ -179,7 +179,7 @@ METHODS = {  # name: (embeddings of the test pairs, bits of one)
     "SCM, sequential": (linear(lambda *x: scm_sequential(*x, 8), codes), 8),
     "DCMH": (network(fit_dcmh), 8),
     "SIDHCNN, reconstruction": (network(fit_sidhcnn), 8),
-    "CCA": (linear(lambda a, b, y: cca(a, b, 3), project), 96),
+    "CCA": (linear(lambda a, b, y: cca(a, b, 3), project_features), 96),
     "CCA, signs": (linear(lambda a, b, y: cca(a, b, 3), codes), 3),
     "neighbours in Z": (lambda a, b, y: (through_pairs(a[TEST], a[TRAIN], b[TRAIN]), b[TEST]), 256),
     "class probabilities": (probabilities, 128),
@@ -199,12 +199,12 @@ def test_retrieves_far_above_chance(method):
 
 def test_the_signs_of_cmir_nets_embeddings_retrieve_too():
     longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
-    run = two_stages.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
+    run = runs.train(worlds.config(*longer, "d_v=16"), worlds.features(n=120, paired=True))
     embedded, labels = [], []
     for m in "ab":
-        train, test = (runs.side(run, m, part) for part in ("train", "test"))
-        embedded.append(centred_signs(test[0], train[0].mean(axis=0)))
-        labels.append(test[1])
+        v, train, test = run.encoded[m]["v"], run.parts.train[m], run.parts.test[m]
+        embedded.append(centred_signs(v[test], v[train].mean(axis=0)))
+        labels.append(run.dataset.modalities[m].labels[test])
     found = evaluate_direction(embedded[0], labels[0], embedded[1], labels[1])
     assert found["map"] > found["chance"] + 0.4
     assert [storage_bits(v) for v in embedded] == [16, 16]

@@ -15,7 +15,7 @@ from cmir_ref.ops.fused.act_norm import ActNormCache
 from cmir_ref.ops.fused.moments import combine, moments
 
 MODULE = importlib.import_module("cmir_ref.ops.fused.act_norm")  # the package's attribute is the function
-FORMS = st.sampled_from(["train", "inference", "frozen"])
+MODES = st.sampled_from(["train", "inference", "frozen"])
 
 
 def drawn(seed, n, pixels, c, dtype, zeros=False):
@@ -29,30 +29,30 @@ def drawn(seed, n, pixels, c, dtype, zeros=False):
     return [array.astype(dtype) for array in arrays]
 
 
-def twins(x, gamma, beta, mean, var, dy, slope, form):
+def twins(x, gamma, beta, mean, var, dy, slope, mode):
     a, act_cache = leaky_relu(x, slope)
-    y, norm_cache = batch_norm(a, gamma, beta, mean, var, form=form)
+    y, norm_cache = batch_norm(a, gamma, beta, mean, var, mode=mode)
     da, *rest = batch_norm_backward(dy, norm_cache)
-    fused, cache = act_norm(x, gamma, beta, mean, var, slope=slope, form=form)
+    fused, cache = act_norm(x, gamma, beta, mean, var, slope=slope, mode=mode)
     plain = [y, norm_cache.mean, norm_cache.var, leaky_relu_backward(da, act_cache), *rest]
     return plain, [fused, cache.mean, cache.var, *act_norm_backward(dy, cache)], cache
 
 
 def test_one_percent_and_training_unless_given():
     x, gamma, beta, *_ = drawn(0, 3, (4,), 5, np.float64)
-    wanted = act_norm(x, gamma, beta, slope=0.01, form="train")
+    wanted = act_norm(x, gamma, beta, slope=0.01, mode="train")
     np.testing.assert_array_equal(act_norm(x, gamma, beta)[0], wanted[0])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(
     seed=st.integers(0, 2**32), n=st.integers(0, 9), pixels=st.sampled_from([(), (1,), (2, 3), (8, 8), (16, 5)]),
-    c=st.integers(1, 4), slope=st.sampled_from([0.01, 0.2, 1.0, 1.5]), form=FORMS, zeros=st.booleans(),
-    block=st.sampled_from([1, 200, MODULE.BLOCK]),
+    c=st.integers(1, 4), slope=st.sampled_from([0.01, 0.2, 1.0, 1.5]), mode=MODES, zeros=st.booleans(),
+    block=st.sampled_from([1, 200, MODULE.ACT_NORM_BYTES]),
 )  # fmt: skip
-def test_values_statistics_and_gradients(dtype, seed, n, pixels, c, slope, form, zeros, block):
-    with mock.patch.object(MODULE, "BLOCK", block):  # bytes: a sample at a time, a few, all
-        plain, fused, cache = twins(*drawn(seed, n, pixels, c, dtype, zeros), slope, form)
+def test_values_statistics_and_gradients(dtype, seed, n, pixels, c, slope, mode, zeros, block):
+    with mock.patch.object(MODULE, "ACT_NORM_BYTES", block):  # bytes: a sample at a time, a few, all
+        plain, fused, cache = twins(*drawn(seed, n, pixels, c, dtype, zeros), slope, mode)
     assert isinstance(cache, ActNormCache)
     tolerance = 1e-12 if dtype is np.float64 else 1e-4
     for ours, theirs in zip(fused, plain, strict=True):
@@ -69,8 +69,8 @@ def test_what_takes_the_plain_composition(dtype, slope):
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(ValueError, match="form is 'training'"):
-        act_norm(*drawn(0, 3, (2, 2), 3, np.float64)[:3], form="training")
+    with pytest.raises(ValueError, match="mode is 'training'"):
+        act_norm(*drawn(0, 3, (2, 2), 3, np.float64)[:3], mode="training")
 
 
 def test_statistics_far_from_zero():

@@ -31,7 +31,7 @@ def normalised(x, gamma, beta, mean, var):
 def test_train_uses_and_returns_the_statistics_of_the_batch(seed, shape):
     x, gamma, beta, mean, var = drawn(seed, shape)
     channels = [x[..., c].ravel().tolist() for c in range(shape[-1])]
-    y, cache = batch_norm(x, gamma, beta, mean, var, form="train")
+    y, cache = batch_norm(x, gamma, beta, mean, var, mode="train")
     own = [statistics.fmean(v) for v in channels], [statistics.pvariance(v) for v in channels]
     np.testing.assert_allclose(y, normalised(x, gamma, beta, *own), rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(cache.mean, own[0], rtol=1e-12, atol=1e-12)
@@ -41,7 +41,7 @@ def test_train_uses_and_returns_the_statistics_of_the_batch(seed, shape):
 @given(st.integers(0, 2**32), SHAPES)
 def test_inference_uses_the_running_statistics(seed, shape):
     x, gamma, beta, mean, var = drawn(seed, shape)
-    y, _ = batch_norm(x, gamma, beta, mean, var, form="inference")
+    y, _ = batch_norm(x, gamma, beta, mean, var, mode="inference")
     np.testing.assert_allclose(y, normalised(x, gamma, beta, mean, var), rtol=1e-12, atol=1e-12)
 
 
@@ -49,15 +49,15 @@ def test_inference_uses_the_running_statistics(seed, shape):
 def test_frozen_is_affine(seed, shape):
     x, gamma, beta, mean, var = drawn(seed, shape)
     for running in ((), (mean, var)):
-        y, _ = batch_norm(x, gamma, beta, *running, form="frozen")
+        y, _ = batch_norm(x, gamma, beta, *running, mode="frozen")
         np.testing.assert_allclose(y, gamma * x / math.sqrt(1.001) + beta, rtol=1e-12, atol=1e-12)
 
 
 def test_train_is_the_default_and_an_unknown_form_is_refused():
     x, gamma, beta, mean, var = drawn(0, (4, 2))
-    np.testing.assert_array_equal(batch_norm(x, gamma, beta)[0], batch_norm(x, gamma, beta, form="train")[0])
+    np.testing.assert_array_equal(batch_norm(x, gamma, beta)[0], batch_norm(x, gamma, beta, mode="train")[0])
     with pytest.raises(ValueError, match="train, inference, frozen"):
-        batch_norm(x, gamma, beta, mean, var, form="eval")
+        batch_norm(x, gamma, beta, mean, var, mode="eval")
 
 
 def test_a_channel_that_does_not_vary_stays_finite():
@@ -67,8 +67,8 @@ def test_a_channel_that_does_not_vary_stays_finite():
     assert np.isfinite(batch_norm_backward(np.ones((4, 2)), cache)[0]).all()
 
 
-@pytest.mark.parametrize("form", ["train", "inference", "frozen"])
-def test_float32_stays_float32(form):
+@pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
+def test_float32_stays_float32(mode):
     single = [a.astype(np.float32) for a in drawn(0, (2, 3, 3, 2))]
-    y, cache = batch_norm(*single, form=form)
+    y, cache = batch_norm(*single, mode=mode)
     assert [a.dtype for a in (y, *batch_norm_backward(y, cache))] == [np.float32] * 4

@@ -119,9 +119,9 @@ def test_the_gradient_of_an_image_can_be_left_out(dtype):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_in_one_block_is_not_swallowed(monkeypatch, threads):
     monkeypatch.setattr(parallel, "cores", lambda: threads)
-    second = parallel.blocks(12)[1].start
+    second = parallel.sample_blocks(12)[1].start
     with pytest.raises(ZeroDivisionError):
-        parallel.each_block(lambda block: 1 // (block.start - second), 12)
+        parallel.map_blocks(lambda block: 1 // (block.start - second), 12)
 
 
 def test_nothing_is_begun_after_an_error(monkeypatch):
@@ -138,7 +138,7 @@ def test_nothing_is_begun_after_an_error(monkeypatch):
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
         monkeypatch.setattr(parallel, "_pool", lambda: pool)
-        parallel.each(work, list(range(20)))
+        parallel.map_threads(work, list(range(20)))
     assert len(done) == 1
 
 
@@ -155,4 +155,4 @@ def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
         monkeypatch.setattr(parallel, "_pool", lambda: pool)
-        parallel.each(work, [0, 1])
+        parallel.map_threads(work, [0, 1])

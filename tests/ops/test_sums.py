@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cmir_ref.ops.sums import column_mean, column_sum
+from cmir_ref.ops.sums import column_mean, column_sum, reduction_factor
 
 
 @pytest.mark.parametrize("rows", [0, 1, 255, 511, 512, 513, 1000, 1537])
@@ -24,3 +24,10 @@ def test_float32_stays_accurate_over_a_million_rows():
     total = column_sum(x)
     assert total.dtype == np.float32
     assert total == pytest.approx(2**20 * float(x[0, 0]), rel=1e-4)  # in one stage: 1e-2
+
+
+def test_the_factor_of_a_sum_and_of_a_mean():
+    assert [reduction_factor("sum", n) for n in (0, 4)] == [1, 1]
+    assert [reduction_factor("mean", n) for n in (0, 1, 4)] == [1, 1, 0.25]
+    with pytest.raises(ValueError, match="reduction is 'max'; it is one of sum, mean"):
+        reduction_factor("max", 4)

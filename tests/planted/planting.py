@@ -28,6 +28,7 @@ BATTERY = {  # short names: "gradcheck:linear" is the first of these for the dec
     "upstream": "test_the_backward_is_linear_in_the_upstream",
     "replay": "test_a_replay_gives_the_same_bits",
     "purity": "test_nothing_is_written_to",
+    "memory": "test_no_gradient_shares_memory_with_the_upstream",
     "float32": "test_float32_gives_float32",
 }
 BROKEN = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "SyntaxError")  # a typo, not a bug

@@ -13,10 +13,22 @@ import worlds
 from PIL import Image
 from test_report import Page
 
-from cmir_ref import runs, search, two_stages
-from cmir_ref.data import Modality, samples_dir
+from cmir_ref import runs, search
+from cmir_ref.contract import DIRECTIONS
+from cmir_ref.data import Modality, load_data, samples_dir
+from cmir_ref.ranking import Example, examples, galleries
 from cmir_ref.reports import gallery
-from cmir_ref.reports.gallery import Example, cards, gallery_page, look, photographs, recording, spectrogram, stretch
+from cmir_ref.reports.gallery import (
+    cards,
+    examples_page,
+    gallery_page,
+    look,
+    photographs,
+    recording,
+    search_page,
+    spectrogram,
+    stretch,
+)
 
 
 class Sample(NamedTuple):
@@ -31,7 +43,7 @@ def record(name, kind, shape=(4,), dtype="float32"):
     return Modality(name, kind, np.empty((0, *shape), dtype), np.zeros(0, int), (), None, np.zeros(0))
 
 
-VECTORS = (record("first", "features"), record("second", "features"))
+VECTORS = {"a": record("first", "features"), "b": record("second", "features")}
 BUNDLED = str(samples_dir() / "DSRSID.mat")
 
 
@@ -70,7 +82,7 @@ def test_without_the_querys_labels_nothing_is_marked():
 def test_odd_names_are_only_text():
     odd = "<script>alert(\"1\")</script> & 'x' {{ 7 }}"
     example = Example(Sample("a", odd, odd, (odd,)), (Sample("b", odd, odd, (odd,)),))
-    modalities = record(odd, "image", (64, 64, 3), "uint8"), record("b", "sound", (96, 64, 1))
+    modalities = {"a": record(odd, "image", (64, 64, 3), "uint8"), "b": record("b", "sound", (96, 64, 1))}
     text = gallery_page(odd, odd, {odd: [example]}, modalities)
     assert "<script" not in text
     assert Page(text).text.count(odd) >= 8
@@ -141,11 +153,11 @@ def test_a_file_that_cannot_be_shown_leaves_a_card(kind, path):
     assert pictures == () and sound is None
     assert ("gone" in note) == path.startswith("gone") and note
     example = Example(Sample("a", "the-query", path, ("x",)), ())
-    assert "the-query" in gallery_page("t", "", {"": [example]}, (modality, modality))
+    assert "the-query" in gallery_page("t", "", {"": [example]}, dict.fromkeys("ab", modality))
 
 
 def test_rows_of_features_have_no_picture():
-    assert look(VECTORS[0], "speech.mat:17") == ((), None, "")
+    assert look(VECTORS["a"], "speech.mat:17") == ((), None, "")
     assert "no picture" in gallery_page("t", "", {"": [Example(Sample("a", "q", None, ()), ())]}, VECTORS)
 
 
@@ -159,12 +171,12 @@ def finished(tmp_path_factory):
     worlds.write_speech(root / "speech")
     given = ("stage1.epochs=1", "stage2.epochs=1", "speech=speech", "protocol=voices")
     config = worlds.config(*given)
-    return root, two_stages.train(config, runs.load_data(config, root), tmp_path_factory.mktemp("runs") / "run")
+    return root, runs.train(config, load_data(config, root), tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_examples_are_of_many_classes_and_the_same_from_one_side(finished):
     _, run = finished
-    by_direction = {d: search.examples(run, d, count=3, k=4) for d in runs.DIRECTIONS}
+    by_direction = {d: examples(run, d, count=3, k=4) for d in DIRECTIONS}
     for direction, found in by_direction.items():
         query, searched = direction.split("->")
         assert len(found) == 3 and all(len(e.hits) <= 4 and e.query.modality == query for e in found)
@@ -174,19 +186,18 @@ def test_examples_are_of_many_classes_and_the_same_from_one_side(finished):
         distances = [[h.distance for h in e.hits] for e in found]
         assert all(d == sorted(d) for d in distances)
         assert [e.query for e in found] == [e.query for e in by_direction[f"{query}->{query}"]]
-    assert len({e.query.labels for e in search.examples(run, "b->a", count=3)}) == 3
-    assert by_direction["a->b"] == search.examples(run, "a->b", count=3, k=4)
+    assert len({e.query.labels for e in examples(run, "b->a", count=3)}) == 3
+    assert by_direction["a->b"] == examples(run, "a->b", count=3, k=4)
 
 
-def test_a_run_writes_its_gallery(finished):
+def test_a_run_shows_what_queries_find_on_its_page(finished):
     _, run = finished
-    text = (run.path / "gallery.html").read_text()
+    text = (run.path / "report.html").read_text()
     page = Page(text)
-    assert "<script" not in text and all(link.startswith("data:") for link in page.links)
+    assert "<script" not in text and all(link.startswith(("data:", "#")) for link in page.links)
     assert "audio" in page.tags and "img" in page.tags
     for name in ("image → speech", "speech → image", "image → image or speech"):
         assert name in page.text
-    assert 'href="gallery.html"' in (run.path / "report.html").read_text()
     assert not [p for p in run.path.iterdir() if p.suffix == ".tmp"]
 
 
@@ -194,11 +205,10 @@ def test_a_run_whose_data_are_gone(finished, tmp_path):
     root, run = finished
     moved = shutil.move(root, tmp_path / "elsewhere")
     try:
-        text = search.write_gallery(runs.load_run(run.path)).read_text()
+        text = examples_page(run, galleries(runs.load_run(run.path)), "test")
     finally:
         shutil.move(moved, root)
     assert "the file is gone" in text and "<img" not in text and "forest" in text
-    search.write_gallery(run)
 
 
 def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
@@ -206,7 +216,7 @@ def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
     known = root / "Images" / "forest" / "forest00.tif"
     strange = shutil.copy(known, tmp_path / "strange.tif")
     for path, judged in ((known, True), (strange, False)):
-        page = search.retrieval_page(run, path, "a", search.retrieve(run, path, "b", 5))
+        page = search_page(run, path, search.search_example(run, path, "a", search.retrieve(run, path, "b", 5)))
         assert ("card right" in page or "card wrong" in page) is judged
         assert Page(page).text.count("b" * 0 + path.name if hasattr(path, "name") else "strange.tif") >= 1
     json.dumps([hit._asdict() for hit in search.retrieve(run, known, "b", 5)])

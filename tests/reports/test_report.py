@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
+from cmir_ref import runs
 from cmir_ref.reports.plots import losses, precision_by_class, scores
-from cmir_ref.reports.report import flat, render, write_report
+from cmir_ref.reports.report import dotted_settings, render, state_sentence, write_report
 
 VOID = {"meta", "br", "img"}
 
@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
 @cache
 def trained(*changes):
-    return two_stages.train(worlds.config(*changes), worlds.features())
+    return runs.train(worlds.config(*changes), worlds.features())
 
 
 def page_of(run, result=None) -> Page:
@@ -54,15 +54,15 @@ def page_of(run, result=None) -> Page:
 def test_settings_metrics_and_split_are_on_the_page():
     run = trained()
     result, page = runs.evaluate(run), page_of(run)
-    for name, value in flat(run.config.model_dump()).items():
+    for name, value in dotted_settings(run.config.model_dump()).items():
         assert f"{name}{value}" in page.text.replace(" ", "") or f"{name} {value}" in page.text, name
     for text in ("a → b", "b → a", "a → a", "b → b", "a → a or b", "b → a or b"):
         assert f" {text}" in page.text
     for m in result["directions"].values():
         assert all(f"{m[name]:.3f}" in page.text for name in ("map", "chance", "p@10", "p@50", "chance_precision"))
     assert "protocol: paper" in page.text and "gallery: test" in page.text and "made up" in page.text
-    assert f"{len(run.embeddings.parts['train'][0])} + 24 training" in page.text
-    assert result["verdict"][1:] in page.text and "Alive" in page.text
+    assert f"{len(run.parts.train['a'])} + 24 training" in page.text
+    assert state_sentence(result, {"a": "a", "b": "b"}) in page.text and "Alive" in page.text
     assert all(f"{norm:.4g}" in page.text for norm in result["weight_norms"].values())
     assert "no VGG-16" in page.text and "dense pretrainer on 10 vectors" in page.text
 
@@ -113,10 +113,10 @@ def test_short_and_long_runs(epochs):
 def test_odd_strings_are_only_text():
     odd = '<script>alert("1")</script> & $x^ "quoted" \'s'
     run = trained()
-    e = run.embeddings
     names = (odd, r"$\oops$", "class_2", "Ω wide & <b>")
-    e = e._replace(note=odd, label_names=names, modalities=tuple(m._replace(name=odd) for m in e.modalities))
-    run = run._replace(embeddings=e, config=run.config.model_copy(update={"speech": odd}))
+    modalities = {m: modality._replace(name=odd) for m, modality in run.dataset.modalities.items()}
+    dataset = run.dataset._replace(note=odd, label_names=names, modalities=modalities)
+    run = run._replace(dataset=dataset, config=run.config.model_copy(update={"speech": odd}))
     text = render(run, runs.evaluate(run))
     assert "<script" not in text and "<b>" not in text
     page = Page(text)
@@ -126,9 +126,9 @@ def test_odd_strings_are_only_text():
 def test_queries_without_relevant_items_everywhere():
     """All metrics are None: dashes in the table, and a figure without bars."""
     run = trained()
-    e = run.embeddings
-    blank = tuple(m._replace(labels=np.zeros((len(m.labels), 4), np.uint8)) for m in e.modalities)
-    run = run._replace(embeddings=e._replace(modalities=blank))
+    nothing = {m: np.zeros((len(modality.ids), 4), np.uint8) for m, modality in run.dataset.modalities.items()}
+    blank = {m: modality._replace(labels=nothing[m]) for m, modality in run.dataset.modalities.items()}
+    run = run._replace(dataset=run.dataset._replace(modalities=blank))
     result = runs.evaluate(run)
     assert result["directions"]["a->b"]["map"] is None and result["directions"]["a->b"]["without_relevant"] == 20
     page = page_of(run, result)
@@ -137,22 +137,22 @@ def test_queries_without_relevant_items_everywhere():
 
 
 def test_the_table_of_the_command_line_bears_them_too(capsys):
-    from cmir_ref.cli import show
+    from cmir_ref.reports.terminal import show_evaluation
 
     run = trained()
     result = runs.evaluate(run)
     empty = dict.fromkeys(("map", "chance", "p@10", "p@50", "mean_precision_at_tens"))
     result["directions"]["a->a"] |= empty | {"queries": 0}
-    show(result, as_json=False)
+    show_evaluation(result, as_json=False)
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a->a"))
     assert row.split() == ["a->a", "–", "–", "–", "–", "–", "0"]
-    show(result, as_json=True)
+    show_evaluation(result, as_json=True)
     assert '"map": null' in capsys.readouterr().out
 
 
 def test_a_sound_or_image_run_says_what_its_features_are():
     data = worlds.pictures(18)
-    run = two_stages.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), data)
+    run = runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), data)
     assert "image: convolution pretrainer on 64 × 64 × 3 image; b: dense pretrainer on 8 vectors" in page_of(run).text
 
 
@@ -161,7 +161,7 @@ def test_the_page_is_written_whole(tmp_path):
     path = write_report(run, runs.evaluate(run))
     assert path == tmp_path / "report.html" and [p.name for p in tmp_path.iterdir()] == ["report.html"]
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert f"CMIR-NET run: {tmp_path.name}" in path.read_text(encoding="utf-8")
+    assert f"Run {tmp_path.name}" in path.read_text(encoding="utf-8")
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------

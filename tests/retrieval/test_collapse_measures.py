@@ -10,7 +10,7 @@ from cmir_ref.retrieval import collapse
 def test_a_point_is_collapsed_and_has_no_rank():
     for value in (0.0, 0.1, 1e5):
         got = collapse(np.full((5, 3), value), np.full((4, 3), value))
-        assert got["collapsed"] is True
+        assert got["state"] == "collapsed"
         assert got["effective_rank"] == 0
         assert got["scale"] == pytest.approx(0, abs=1e-9)
 
@@ -18,18 +18,18 @@ def test_a_point_is_collapsed_and_has_no_rank():
 def test_the_threshold_is_relative_to_the_mean_and_absolute_below_one():
     d = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     for centre, size in ((0, 1e-6), (0.5, 1e-6), (1e4, 1e4 * np.sqrt(2) * 1e-6)):
-        assert collapse(centre + 0.99 * size * d, centre + 0 * d)["collapsed"]
-        assert not collapse(centre + 1.01 * size * d, centre + 0 * d)["collapsed"]
+        assert collapse(centre + 0.99 * size * d, centre + 0 * d)["state"] == "collapsed"
+        assert collapse(centre + 1.01 * size * d, centre + 0 * d)["state"] != "collapsed"
 
 
 def test_the_threshold_itself_is_collapsed():
     v = np.array([[1e-6], [-1e-6]])
-    assert collapse(v, v)["collapsed"]
+    assert collapse(v, v)["state"] == "collapsed"
 
 
 def test_a_point_off_the_diagonal_is_collapsed():
     point = np.array([[0.0, 10.0, -3.0]] * 4)
-    assert collapse(point, point)["collapsed"]
+    assert collapse(point, point)["state"] == "collapsed"
     assert collapse(np.add(point, [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]), point)["scale_a"] == 1
 
 
@@ -37,12 +37,12 @@ def test_one_outlier_is_enough_not_to_be_collapsed():
     v = np.zeros((1000, 2))
     w = v.copy()
     w[3] = 1e-3
-    assert not collapse(v, w)["collapsed"]
+    assert collapse(v, w)["state"] != "collapsed"
 
 
-def test_two_modalities_at_two_points_are_not_collapsed_but_each_of_them_is():
+def test_two_modalities_at_two_points_are_collapsed_though_their_union_has_a_rank():
     got = collapse(np.zeros((4, 3)), np.ones((4, 3)))
-    assert not got["collapsed"]
+    assert (got["state"], got["one_point"]) == ("collapsed", ["a", "b"])
     assert got["scale_a"] == got["scale_b"] == 0
     assert got["scale"] == pytest.approx(np.sqrt(3) / 2)
     assert got["effective_rank"] == pytest.approx(1)
@@ -75,3 +75,10 @@ def test_bad_embeddings_are_refused():
             collapse(*pair)
     with pytest.raises(InputError, match="agree"):
         collapse(np.ones((2, 2)), np.ones((2, 3)))
+
+
+def test_one_modality_at_a_point_is_half_a_collapse():
+    v = np.random.default_rng(0).normal(size=(20, 3))
+    assert collapse(v, np.ones((4, 3)))["state"] == "half collapsed"
+    assert collapse(np.ones((4, 3)), v, v)["one_point"] == ["a"]
+    assert collapse(v, v + 1)["state"] == "alive"

@@ -432,7 +432,7 @@ def test_bad_input_is_refused_in_one_line():
 
 # --- the real labels -----------------------------------------------------------------------------------------------
 def test_the_zeros_of_table_4_on_the_real_label_matrix():
-    """spec.md D.3: prevalence is 19.6 % both ways; a collapsed space scores 0 by the MATLAB, chance by our metrics."""
+    """Prevalence is 19.6 % both ways; a collapsed space scores 0 by the MATLAB, chance by our metrics."""
     if "CMIR_DATA" not in os.environ:
         pytest.skip("CMIR_DATA is not set: the real LandUse_multilabels.mat is not at hand")
     from scipy.io import loadmat

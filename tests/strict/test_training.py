@@ -11,7 +11,9 @@ import worlds
 from strict.moves import assert_same, moved, silence
 from strict.standin import Refused, no_traffic
 
-from cmir_ref.cmirnet.stages import Source, init_pretrainer, init_stage2, stage1_task, stage2_network, stage2_task
+from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
+from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
+from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
 N, STEPS, CLASSES = 6, 3, 4
@@ -52,11 +54,12 @@ def stage1(shape, *changes):
 def stage2(*changes):
     """The same of stage 2; images enter where the pretrainers are trained along."""
     config = worlds.config(*SMALL, f"stage2.batch_size={N}", *changes)
-    shapes = (SHAPES["mul"], SHAPES["vector"]) if config.stages == "end-to-end" else ((10,), (10,))
-    sources = source(shapes[0], True, 0), source(shapes[1], False, 1)
-    network, rows = stage2_network(config, shapes, tuple(s.labels for s in sources)), np.arange(N * STEPS)
+    front = {"a": SHAPES["mul"], "b": SHAPES["vector"]}
+    shapes = front if config.stages == "end-to-end" else dict.fromkeys("ab", (10,))
+    sources = {"a": source(shapes["a"], True, 0), "b": source(shapes["b"], False, 1)}
+    network, rows = latent_settings(config, shapes, {m: s.labels for m, s in sources.items()}), np.arange(N * STEPS)
     pairs = np.stack([rows, rows], axis=1)
-    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), (rows, rows))
+    task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), dict.fromkeys("ab", rows))
     return task, *init_stage2(config, network, shapes, CLASSES)
 
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from cmir_ref.training.adam import adam, learning_rate
+from cmir_ref.ops.fused.adam import CHUNK, adam_step_by_chunks
+from cmir_ref.training.adam import adam, adam_step, learning_rate
 
 
 def textbook(theta, grads, lr, decay=None):
@@ -22,6 +23,14 @@ def textbook(theta, grads, lr, decay=None):
     return theta
 
 
+@pytest.fixture(params=["plain", "by chunks"])
+def step(request, monkeypatch):
+    """`adam` of NumPy's arrays takes the plain step, or that by chunks, as it does."""
+    if request.param == "plain":
+        monkeypatch.setattr("cmir_ref.training.adam.adam_step_by_chunks", adam_step)
+
+
+@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("decay", [None, [0.0, 0.1, 0.0, 0.3, 1.0]])
 def test_ten_steps_are_the_textbook_s(decay):
     random = np.random.default_rng(0)
@@ -39,6 +48,24 @@ def test_bias_correction_makes_the_first_step_as_long_as_the_rate():
     np.testing.assert_allclose(theta, [-0.1, 0.1, -0.1], rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("decay", [0.0, 0.3, "array"])
+@pytest.mark.parametrize("size", [0, 3, 2 * CHUNK + 1])
+def test_chunks_change_no_bit(size, decay, dtype):
+    random = np.random.default_rng(0)
+    theta, g, m, v = random.standard_normal((4, size)).astype(dtype)
+    numbers = {"decay": random.random(size).astype(dtype) if decay == "array" else decay, "lr": 1e-2, "rate": 3e-3}
+    numbers |= {"epsilon": 1e-8, "share_m": 0.1, "share_v": 1e-3}
+    plain, chunks = ([theta.copy(), g.copy(), m.copy(), v * v] for _ in range(2))
+    for _ in range(2):
+        adam_step(*plain, **numbers)
+        adam_step_by_chunks(*chunks, **numbers)
+    for one, other in zip(plain, chunks, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(chunks[1], g)
+
+
+@pytest.mark.usefixtures("step")
 def test_a_step_is_in_place_leaves_the_gradient_and_keeps_the_dtype():
     theta, grad, m, v = (np.full(4, x, np.float32) for x in (1, 0.5, 0, 0))
     before = theta

@@ -8,9 +8,10 @@ import worlds
 from strict.standin import DeviceArray, traffic
 from strict.standin import xp as strict
 
-from cmir_ref import backend, runs, search, two_stages
+from cmir_ref import backend, runs, search
 from cmir_ref.backend import get_xp, to_host
-from cmir_ref.cmirnet import stages
+from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
+from cmir_ref.data import load_data
 from cmir_ref.training import inputs
 from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
 from cmir_ref.training.loop import new_state, train_epochs
@@ -22,9 +23,9 @@ SHORT = ("stage1.epochs=1", "stage2.epochs=2")
 @pytest.fixture(autouse=True)
 def cuda_is_the_stand_in(monkeypatch):
     """`device="cuda"` computes on the stand-in; what it counts starts anew."""
-    for module in (two_stages, runs, search):
+    for module in (runs, search):
         monkeypatch.setattr(module, "library", lambda device: strict if device == "cuda" else np)
-    monkeypatch.setattr(two_stages, "write_report", lambda run, result: None)
+    monkeypatch.setattr(runs, "write_report", lambda run, result, examples: None)
     traffic.uploads.clear()
     traffic.waits.clear()
 
@@ -40,8 +41,9 @@ def assert_same(run, other):
     for name, array in other.tensors.items():
         assert isinstance(run.tensors[name], np.ndarray), name
         assert run.tensors[name].tobytes() == array.tobytes(), name
-    for v, w in zip(run.embeddings.v, other.embeddings.v, strict=True):
-        assert isinstance(v, np.ndarray) and v.tobytes() == w.tobytes()
+    for m, encoded in other.encoded.items():
+        v = run.encoded[m]["v"]
+        assert isinstance(v, np.ndarray) and v.tobytes() == encoded["v"].tobytes()
     without = [[{k: v for k, v in line.items() if k != "seconds"} for line in r.history] for r in (run, other)]
     assert without[0] == without[1]
 
@@ -52,21 +54,21 @@ def assert_same(run, other):
 @pytest.mark.parametrize("changes", [(), ("stages=joint",), ("stages=end-to-end", "update=alternating")])
 def test_a_run_on_a_device_is_the_run_on_the_host(changes):
     config, data = worlds.config(*PICTURES, *SHORT, *changes), worlds.pictures(12)
-    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
     assert traffic.uploads["asarray"] > 0
 
 
 def test_sounds_are_shifted_there_as_here():
     data = worlds.features(n=12)
     sound = np.random.default_rng(0).normal(size=(12, 96, 64, 1)).astype(np.float32)
-    data = data._replace(modalities=(data.modalities[0]._replace(kind="sound", x=sound), data.modalities[1]))
+    data = data._replace(modalities=data.modalities | {"a": data.modalities["a"]._replace(kind="sound", x=sound)})
     config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1")
-    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
 def test_a_run_too_large_for_the_device_is_the_same(too_large):
     config, data = worlds.config(*PICTURES, *SHORT), worlds.pictures(12)
-    assert_same(two_stages.train(config, data, device="cuda"), two_stages.train(config, data))
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
 @pytest.mark.parametrize("first, then", [("cuda", "cpu"), ("cpu", "cuda")])
@@ -74,20 +76,20 @@ def test_a_run_too_large_for_the_device_is_the_same(too_large):
 def test_a_run_goes_on_on_another_device(tmp_path, first, then, stage):
     config, data = worlds.config(), worlds.features()
     with pytest.raises(worlds.Stop):
-        two_stages.train(config, data, tmp_path / "run", device=first, watch=worlds.Interrupt(stage, 1))
-    resumed = two_stages.train(config, data, tmp_path / "run", resume=True, device=then)
-    assert_same(resumed, two_stages.train(config, data))
+        runs.train(config, data, tmp_path / "run", device=first, watch=worlds.Interrupt(stage, 1))
+    resumed = runs.train(config, data, tmp_path / "run", resume=True, device=then)
+    assert_same(resumed, runs.train(config, data))
 
 
 def test_evaluation_and_retrieval_on_a_device(tmp_path):
     root = worlds.write_released(tmp_path / "data")
     config = worlds.config(*PICTURES, "stage1.epochs=1", "stage2.epochs=1", "d_z=16")
-    run = two_stages.train(config, runs.load_data(config, root), tmp_path / "run")
+    run = runs.train(config, load_data(config, root), tmp_path / "run")
     traffic.uploads.clear()
     assert runs.evaluate(run, device="cuda") == runs.evaluate(run)
     assert runs.evaluate(run, "all", device="cuda") == runs.evaluate(run, "all")
     assert traffic.uploads["asarray"] > 0
-    for query in (run.embeddings.modalities[0].paths[0], f"{root / 'speech.mat'}:17"):
+    for query in (run.dataset.modalities["a"].paths[0], f"{root / 'speech.mat'}:17"):
         traffic.uploads.clear()
         assert search.retrieve(run, query, "all", 7, device="cuda") == search.retrieve(run, query, "all", 7)
         assert traffic.uploads["asarray"] > 0
@@ -98,10 +100,10 @@ def test_evaluation_and_retrieval_on_a_device(tmp_path):
 
 def task_of(config, data, xp):
     """Stage 1 of the first modality, and its first state, on `xp`."""
-    m, rows = data.modalities[0], np.arange(len(data.modalities[0].x))
-    source = stages.Source(m.x, m.labels, m.kind, fit_normaliser(m.x, rows)).on(xp)
-    task = stages.stage1_task(config, "stage1.a", source, rows, rows[:4], xp)
-    params, buffers = stages.init_pretrainer(config, "stage1.a", m.x.shape[1:], len(data.label_names))
+    m, rows = data.modalities["a"], np.arange(len(data.modalities["a"].x))
+    source = inputs.Source(m.x, m.labels, m.kind, fit_normaliser(m.x, rows)).on(xp)
+    task = stage1_task(config, "stage1.a", source, rows, rows[:4], xp)
+    params, buffers = init_pretrainer(config, "stage1.a", m.x.shape[1:], len(data.label_names))
     return task, new_state(*({k: backend.to_device(v, xp) for k, v in part.items()} for part in (params, buffers)))
 
 
@@ -166,7 +168,7 @@ def test_on_the_host_nothing_is_placed():
     assert on_device(x, np) is x
     there = on_device(x, strict)
     assert on_device(there, strict) is there
-    source = stages.Source(x, np.arange(3), "features", fit_normaliser(x, np.arange(3)))
+    source = inputs.Source(x, np.arange(3), "features", fit_normaliser(x, np.arange(3)))
     assert source.on(np) == source
     assert isinstance(source.on(strict).on(strict).read(np.arange(2)), DeviceArray)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
+from cmir_ref import runs
+from cmir_ref.data import split
 from cmir_ref.training.inputs import (
     ahead,
     epoch_batches,
@@ -44,21 +45,21 @@ def test_constants_stay_finite():
 
 def test_normalisers_of_a_run_see_the_training_part_alone():
     data, config = worlds.features(), worlds.config("normalise_features=standardise", "protocol=recordings")
-    parts = runs.split(data, protocol="recordings", test=0.3, validation=0.2, seed=0)
+    parts = split(data, protocol="recordings", test=0.3, validation=0.2, seed=0)
 
     def normalisers(data):
-        tensors = two_stages.train(config, data).tensors
+        tensors = runs.train(config, data).tensors
         return {
             k: v for k, v in tensors.items() if k.startswith(("input.", "features.")) and k.endswith(("mean", "std"))
         }
 
     def changed(part):
-        modalities = []
-        for m, rows in zip(data.modalities, getattr(parts, part), strict=True):
-            x = m.x.copy()
+        modalities = {}
+        for m, rows in getattr(parts, part).items():
+            x = data.modalities[m].x.copy()
             x[rows] += 100
-            modalities.append(m._replace(x=x))
-        return normalisers(data._replace(modalities=tuple(modalities)))
+            modalities[m] = data.modalities[m]._replace(x=x)
+        return normalisers(data._replace(modalities=modalities))
 
     original, other, training = normalisers(data), changed("test"), changed("train")
     assert sorted(original) == sorted(

@@ -1,5 +1,6 @@
 """The loop on a problem small enough to follow by hand."""
 
+import doctest
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from cmir_ref.config import Schedule
-from cmir_ref.training.loop import MOMENTUM, Task, new_state, train_epochs
+from cmir_ref.training import loop
+from cmir_ref.training.loop import MOMENTUM, Task, make_optimiser, new_state, one_epoch, train_epochs
 
 
 class World(NamedTuple):
@@ -16,7 +18,7 @@ class World(NamedTuple):
     seen: list
     scores: list
     infinite_at: int | None = None
-    groups: tuple = ((),)
+    alternating: tuple = ()
     steps: int = 1
     settings: dict = {}  # noqa: RUF012 - never changed
 
@@ -36,19 +38,36 @@ class World(NamedTuple):
             return {"score": self.scores[min(len(self.scores) - 1, self.seen[-1][1])], "w": float(params["w"][0, 0])}
 
         schedule = Schedule(**{"epochs": epochs, "lr": 0.1, "schedule": "constant"} | self.settings)
-        return Task(name, schedule, self.steps, lambda epoch: range(self.steps), gradients, validate, self.groups)
+        setting = f"{name.partition('.')[0]}.lr"
+        batches = lambda epoch: range(self.steps)  # noqa: E731
+        return Task(name, schedule, self.steps, batches, gradients, validate, self.alternating, setting)
 
 
 def start():
     return new_state({"w": np.ones((3, 2)), "b": np.ones(2)}, {"mean": np.zeros(2)})
 
 
-def places(params):
+def entries_of(params):
     """Where in the flat vector each parameter lies."""
     numbers = np.arange(params.flat.size)
     start = params.flat.__array_interface__["data"][0]
     offset = {name: (a.__array_interface__["data"][0] - start) // params.flat.itemsize for name, a in params.items()}
     return {name: numbers[offset[name] : offset[name] + a.size] for name, a in params.items()}
+
+
+def test_the_example_of_a_task_is_true():
+    results = doctest.testmod(loop)
+    assert results.attempted >= 9 and results.failed == 0
+
+
+def test_one_epoch_writes_into_its_state():
+    task, state = World([], [0.5], steps=3).task(), start()
+    before = state.params.flat.copy(), state.m.copy(), state.buffers["mean"].copy()
+    means, lr = one_epoch(task, state, make_optimiser(task, state.params))
+    assert means.keys() == {"loss", "half"} and lr == 0.1 and state.epoch == 0
+    for old, new in zip(before, (state.params.flat, state.m, state.buffers["mean"]), strict=True):
+        assert not np.array_equal(old, new)
+    np.testing.assert_array_equal(state.best_params.flat, before[0])
 
 
 def test_the_loss_goes_down_and_the_epochs_tell_it():
@@ -109,14 +128,14 @@ def test_decay_acts_on_matrices_alone():
     np.testing.assert_allclose(ends[0]["w"] - ends[1]["w"], 0.1 * 0.7 * np.ones((3, 2)), rtol=1e-5)
 
 
-def test_groups_move_in_turn():
+def test_parameters_move_in_turn():
     seen = []
-    task = World(seen, [0.5], groups=(("w",), ("b",)), steps=2).task(epochs=1)
+    task = World(seen, [0.5], alternating=(("w",), ("b",)), steps=2).task(epochs=1)
     state = train_epochs(task, start())
     points = [flat for flat, *_ in seen] + [state.params.flat]
     moved = [b != a for a, b in pairwise(points)]
-    own = {name: np.isin(np.arange(8), place) for name, place in places(state.params).items()}
-    np.testing.assert_array_equal(moved, [own["w"], own["b"]] * 2)
+    part = {name: np.isin(np.arange(8), entries) for name, entries in entries_of(state.params).items()}
+    np.testing.assert_array_equal(moved, [part["w"], part["b"]] * 2)
     assert [step for _, _, step, _ in seen] == [0, 0, 1, 1]
     together = train_epochs(World([], [0.5], steps=2).task(epochs=1), start())
     assert not np.array_equal(together.params.flat, state.params.flat)
@@ -128,9 +147,9 @@ def test_the_steps_of_adam_are_counted_over_all_epochs():
     np.testing.assert_array_equal(ends[0].flat, ends[1].flat)
 
 
-def test_each_group_has_moments_of_its_own():
-    """One group of everything moves as no group does: with the moments of all steps before."""
-    ends = [train_epochs(World([], [0.5], groups=groups).task(epochs=5), start()) for groups in ((("w", "b"),), ((),))]
+def test_each_turn_has_the_moments_of_its_parameters():
+    """One turn for everything moves it as no turns do: with the moments of all steps before."""
+    ends = [train_epochs(World([], [0.5], alternating=a).task(epochs=5), start()) for a in ((("w", "b"),), ())]
     np.testing.assert_array_equal(ends[0].params.flat, ends[1].params.flat)
     np.testing.assert_array_equal(ends[0].m, ends[1].m)
     np.testing.assert_array_equal(ends[0].v, ends[1].v)

@@ -16,8 +16,8 @@ import numpy as np
 from ...backend import generator
 from ...errors import InputError
 from ...parallel import cores
+from ...progress import track
 from ..dsrsid import LABEL_NAMES as LAND_COVER
-from ..progress import track
 from . import land, sensors
 from .objects import ObjectScene, object_scene
 

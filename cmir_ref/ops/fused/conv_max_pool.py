@@ -1,6 +1,6 @@
 """Convolution and max-pooling in one: `max_pool(conv(x, w, b), factor)` without the full-size feature map.
 
-N samples, H × W pixels, C channels in, D out, k × k kernel, f × f windows.
+N samples, H × W pixels, C channels in, D channels out, k × k kernel, f × f windows.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ...backend import Array
-from ...parallel import each_block
+from ...parallel import map_blocks
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
-from .moments import channel_sum, wide
+from .moments import channel_sum, widen
 from .tiles import Tiles
 
 
@@ -23,8 +23,8 @@ class ConvMaxPoolCache(NamedTuple):
     factor: int
 
 
-def fits(x: Array, w: Array, b: Array, factor: int) -> bool:
-    """Whether the fast path takes these arrays."""
+def can_tile(x: Array, w: Array, b: Array, factor: int) -> bool:
+    """Whether the fast path computes with these arrays: NumPy's, float32 or float64, of one dtype, and f < 16."""
     numbers = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.char in "fd"
     return numbers and factor < 16 and min(x.shape[1:3]) >= factor
 
@@ -32,34 +32,40 @@ def fits(x: Array, w: Array, b: Array, factor: int) -> bool:
 def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tuple]:
     """y = max_pool(conv(x, w, b), factor): (N, H, W, C) -> (N, H//f, W//f, D).
 
-    A tile's product comes as one plane for each place in the window, and pooling is their element-wise maximum, while
-    they are in the cache; only it and the winner's place are kept. The bias follows: max(u) + b = max(u + b).
-    The plain composition itself for arrays other than NumPy's float32 and float64, and for factors beyond 15.
+    The convolution of a tile is computed as f·f planes, one for each position in the window, and pooling is the maximum
+    over the planes while they are in the cache of the processor. Only that maximum and the position of the winner are
+    kept. The bias is added last: max(u) + b = max(u + b).
+    Where `can_tile` says no, this is the plain composition.
     """
-    if not fits(x, w, b, factor):
+    if not can_tile(x, w, b, factor):
         y, conv_cache = conv(x, w, b)
         y, pool_cache = max_pool(y, factor)
         return y, (conv_cache, pool_cache)
-    y, winner = pooled(x, w, factor)
+    y, winner = empty_pooled(x, w, factor)
 
     def work(block):
-        pool(x, w, factor, block, y, winner)
-        pixels, shift = wide(y[block], b)
+        write_conv_max_pool(x, w, factor, block, y, winner)
+        pixels, shift = widen(y[block], b)
         pixels += shift
 
-    each_block(work, len(x))
+    map_blocks(work, len(x))
     return y, ConvMaxPoolCache(x, w, winner, factor)
 
 
-def pooled(x: np.ndarray, w: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Room for the pooled values and their winners' places."""
+def empty_pooled(x: np.ndarray, w: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two empty arrays (N, H//f, W//f, D): for the pooled values, and for the positions of the winners."""
     n, h, width, _ = x.shape
     y = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
     return y, np.empty(y.shape, dtype=np.uint8)
 
 
-def pool(x, w, factor, block: slice, y, winner, look: Callable[[np.ndarray], None] | None = None) -> None:
-    """Writes max_pool(conv(x, w)), without bias, of the samples `block`; `look` may use up the planes of each tile."""
+def write_conv_max_pool(
+    x, w, factor, block: slice, y, winner, use_up: Callable[[np.ndarray], None] | None = None
+) -> None:
+    """Writes max_pool(conv(x, w)), without bias, of the samples `block` into `y` and `winner`.
+
+    `use_up` gets the planes of each tile after that, and may overwrite them.
+    """
     tiles = Tiles(x.shape[1:], w, factor)
     tiles.start_forward()
     for stack in tiles.stacks(block):
@@ -67,8 +73,8 @@ def pool(x, w, factor, block: slice, y, winner, look: Callable[[np.ndarray], Non
         for rows in tiles.rows:
             planes = tiles.planes(rows)
             tiles.pool(planes, y[stack, rows], winner[stack, rows])
-            if look:
-                look(planes)
+            if use_up:
+                use_up(planes)
 
 
 def conv_max_pool_backward(
@@ -76,7 +82,8 @@ def conv_max_pool_backward(
 ) -> tuple[Array | None, Array, Array]:
     """(dx, dw, db): dy goes to the winners, then through the convolution, tile by tile.
 
-    Each block of samples has its own part of dw, summed in order, so the number of threads changes nothing.
+    Each block of samples has its own part of dw. The parts are added in order, so that the number of threads changes
+    nothing.
     """
     if not isinstance(cache, ConvMaxPoolCache):
         return conv_backward(max_pool_backward(dy, cache[1]), cache[0], input_gradient=input_gradient)
@@ -97,10 +104,10 @@ def conv_max_pool_backward(
                     tiles.add_dx(dpadded, rows, full)
             if input_gradient:
                 dx[stack] = tiles.inner(dpadded)
-        return dw, channel_sum(wide(dy[block])[0], w.shape[-1])
+        return dw, channel_sum(widen(dy[block])[0], w.shape[-1])
 
     dw, db = np.zeros_like(w), np.zeros_like(w, shape=w.shape[-1:])
-    for part_w, part_b in each_block(work, len(x)):
+    for part_w, part_b in map_blocks(work, len(x)):
         dw += part_w
         db += part_b
     return dx, dw, db

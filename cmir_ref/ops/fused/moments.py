@@ -14,7 +14,7 @@ class Moments(NamedTuple):
     m2: np.ndarray
 
 
-def wide(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
+def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
     """x as (rows, g·C) with g ≤ 64 pixels side by side, and each (C,) vector repeated g times.
 
     NumPy's loop runs along the last axis, and a few dozen channels are too short for it.
@@ -24,16 +24,16 @@ def wide(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def channel_sum(x: np.ndarray, c: int) -> np.ndarray:
-    """Σ over all but the channels of x as `wide` gives it: (rows, g·C) -> (C,), float64."""
+    """Σ over all but the channels of x as `widen` gives it: (rows, g·C) -> (C,), float64."""
     return x.sum(axis=0).reshape(-1, c).sum(axis=0, dtype=np.float64)
 
 
 def moments(x: np.ndarray) -> Moments:
-    """Two passes: Σ (x − s) and Σ (x − s)² with s the mean as far as x's dtype holds it, so that nothing cancels."""
+    """Two passes: Σ (x − s) and Σ (x − s)², where s is the mean in the dtype of x, so that nothing cancels."""
     c = x.shape[-1]
     n = x.size // c
-    s = channel_sum(wide(x)[0], c) / n
-    rows, s_wide = wide(x, s)
+    s = channel_sum(widen(x)[0], c) / n
+    rows, s_wide = widen(x, s)
     centred = rows - s_wide
     first = channel_sum(centred, c)
     np.multiply(centred, centred, out=centred)

@@ -1,37 +1,9 @@
-"""What a data set is: modalities with labels, and which of their samples belong together."""
-
-from typing import Any, NamedTuple
+"""What must be true of a data set before anything is trained on it."""
 
 import numpy as np
 
 from ..errors import InputError
-
-
-class Modality(NamedTuple):
-    """One sensor's or sense's samples.
-
-    `x` answers `len`, `.shape`, `.dtype` and `x[int array] -> ndarray`: images (N, H, W, C) in their stored dtype,
-    features (N, D) float32, sounds log-mel patches (N, 96, 64, 1) float32. `labels` are integers (N,) or multi-hot
-    uint8 (N, C). A path is a real file, or `file.mat:17` for row 17, counted from 0. `groups` (N,) names the voice or
-    the scene class that each sample belongs to.
-    """
-
-    name: str
-    kind: str  # "image", "features" or "sound"
-    x: Any
-    labels: np.ndarray
-    ids: tuple[str, ...]
-    paths: tuple[str, ...] | None
-    groups: np.ndarray
-
-
-class Dataset(NamedTuple):
-    """Modalities that share label names. `pairing` (P, 2) holds sample numbers of the first two, or is None."""
-
-    modalities: tuple[Modality, ...]
-    label_names: tuple[str, ...]
-    pairing: np.ndarray | None
-    note: str = ""
+from ..records import Dataset, Modality
 
 
 def as_multi_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -57,18 +29,19 @@ def check(dataset: Dataset) -> Dataset:
     at least one modality, and in an unpaired set each class of the first modality in all others, or no pair could be
     drawn. Images that are entirely black are refused where they are read.
     """
-    hot = [_check_modality(m, dataset.label_names) for m in dataset.modalities]
+    hot = {letter: _check_modality(m, dataset.label_names) for letter, m in dataset.modalities.items()}
     if dataset.pairing is not None:
         _check_pairing(dataset, hot)
-    present = np.array([h.any(axis=0) for h in hot])
+    present = {letter: h.any(axis=0) for letter, h in hot.items()}
     for c, name in enumerate(dataset.label_names):
-        if not present[:, c].any():
+        having = [letter for letter in present if present[letter][c]]
+        if not having:
             raise InputError(f"class {name!r} has no samples: add some, or leave the class out")
-        if dataset.pairing is None and present[0, c] and not present[:, c].all():
-            without = dataset.modalities[int(np.argmin(present[:, c]))].name
+        lacking = [dataset.modalities[letter].name for letter in present if letter not in having]
+        if dataset.pairing is None and "a" in having and lacking:
             raise InputError(
-                f"class {name!r} has no samples in {without}, but {dataset.modalities[0].name} samples carry it: "
-                f"add some to {without}"
+                f"class {name!r} has no samples in {lacking[0]}, but {dataset.modalities['a'].name} samples carry it: "
+                f"add some to {lacking[0]}"
             )
     return dataset
 
@@ -93,15 +66,18 @@ def _check_modality(m: Modality, label_names: tuple[str, ...]) -> np.ndarray:
         raise InputError(f"{m.name}: {error}") from None
 
 
-def _check_pairing(dataset: Dataset, hot: list[np.ndarray]) -> None:
-    """Raise `InputError` unless the pairing joins samples that exist, share a label, and come in equal numbers."""
-    a, b = dataset.modalities[:2]
-    if len(a.x) != len(b.x):
-        raise InputError(f"{a.name} has {len(a.x)} samples and {b.name} {len(b.x)}: a paired set needs equal counts")
+def _check_pairing(dataset: Dataset, hot: dict[str, np.ndarray]) -> None:
+    """Raises `InputError` unless the pairing joins samples that exist and share a label, and leaves none out."""
+    a, b = dataset.modalities["a"], dataset.modalities["b"]
     i, j = np.asarray(dataset.pairing).T
     if min(i.min(), j.min()) < 0 or i.max() >= len(a.x) or j.max() >= len(b.x):
         raise InputError(f"the pairing of {a.name} and {b.name} names a sample that does not exist")
-    apart = ~(hot[0][i] & hot[1][j]).any(axis=1) & (hot[0][i].any(axis=1) | hot[1][j].any(axis=1))
+    for m, rows in ((a, i), (b, j)):
+        alone = np.setdiff1d(np.arange(len(m.x)), rows)
+        if alone.size:
+            raise InputError(f"{m.ids[alone[0]]} ({m.name}) has no partner; in a paired set every sample needs one")
+    hot_a, hot_b = hot["a"][i], hot["b"][j]
+    apart = ~(hot_a & hot_b).any(axis=1) & (hot_a.any(axis=1) | hot_b.any(axis=1))
     if apart.any():
         k = int(np.argmax(apart))
         raise InputError(f"{a.ids[i[k]]} ({a.name}) and {b.ids[j[k]]} ({b.name}) are paired but share no label")

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from cmir_ref.reports.progress import Watch
+from cmir_ref.progress import Watch
 from cmir_ref.training.loop import Epoch
 
 LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "alignment": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)
@@ -21,27 +21,36 @@ def test_a_line_an_epoch_without_a_terminal(capsys):
     assert " ".join(captured.err.split()) == line
 
 
-def watched(steps, epochs, done=0):
-    """The bar's place after each step of whole epochs."""
+def test_lines_come_when_the_first_stage_begins(capsys):
+    with Watch(["alpha = 1.0 (preset: 0.5)", "a = [1]"]) as watch:
+        assert capsys.readouterr().err == ""
+        watch.on_step("stage1.a", 12)
+        assert capsys.readouterr().err == "alpha = 1.0 (preset: 0.5)\na = [1]\n"
+        watch.on_step("stage2", 12)
+    assert capsys.readouterr().err == ""
+
+
+def bar_positions(steps, epochs, done=0):
+    """(steps that the bar shows as done, all steps) after each step of whole epochs."""
     watch = Watch()
     watch.console = Console(file=io.StringIO())
-    step, places = watch.on_step("stage2", epochs, done), []
+    step, positions = watch.on_step("stage2", epochs, done), []
     for _ in range(done, epochs):
         for k in range(1, steps + 1):
             step(k, steps, {"loss": 1.0})
             (bar,) = watch.progress.tasks
-            places.append((bar.completed, bar.total))
-    return places
+            positions.append((bar.completed, bar.total))
+    return positions
 
 
 def test_the_bar_counts_the_steps_of_all_epochs():
-    assert watched(3, 2) == [(k, 6) for k in range(1, 7)]
+    assert bar_positions(3, 2) == [(k, 6) for k in range(1, 7)]
 
 
 def test_the_bar_moves_where_an_epoch_is_one_step():
-    assert watched(1, 4) == [(k, 4) for k in range(1, 5)]
+    assert bar_positions(1, 4) == [(k, 4) for k in range(1, 5)]
 
 
 def test_the_bar_starts_where_a_resumed_run_does():
-    assert watched(2, 4, done=2) == [(k, 8) for k in range(5, 9)]
-    assert watched(1, 4, done=3) == [(4, 4)]
+    assert bar_positions(2, 4, done=2) == [(k, 8) for k in range(5, 9)]
+    assert bar_positions(1, 4, done=3) == [(4, 4)]

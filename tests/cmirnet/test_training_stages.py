@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
-from cmir_ref.cmirnet import stages
+from cmir_ref import runs
+from cmir_ref.cmirnet import stage1, system
+from cmir_ref.cmirnet import stage2 as stage2_module
 from cmir_ref.data import pairs_of
+from cmir_ref.training.inputs import Source, symmetries
 from cmir_ref.training.loop import MOMENTUM, new_state, train_epochs
 
 
@@ -17,15 +19,16 @@ def identity(x):
 
 
 def sources(data):
-    return tuple(stages.Source(m.x, m.labels, m.kind, identity) for m in data.modalities)
+    return {m: Source(modality.x, modality.labels, modality.kind, identity) for m, modality in data.modalities.items()}
 
 
 def stage2(config, data, pairs, rows):
     """(task, state) of stage 2 straight on the data's vectors."""
-    shapes = tuple(m.x.shape[1:] for m in data.modalities)
-    network = stages.stage2_network(config, shapes, tuple(m.labels for m in data.modalities))
-    task = stages.stage2_task(config, network, sources(data), pairs, len(pairs(0)), rows)
-    return task, new_state(*stages.init_stage2(config, network, shapes, len(data.label_names)))
+    shapes = {m: modality.x.shape[1:] for m, modality in data.modalities.items()}
+    labels = {m: modality.labels for m, modality in data.modalities.items()}
+    network = stage2_module.latent_settings(config, shapes, labels)
+    task = stage2_module.stage2_task(config, network, sources(data), pairs, len(pairs(0)), dict.fromkeys("ab", rows))
+    return task, new_state(*stage2_module.init_stage2(config, network, shapes, len(data.label_names)))
 
 
 def losses_of(task, state):
@@ -44,7 +47,7 @@ def test_stage_2_overfits_one_batch():
         "weights.feature_norm=0",
         "weights.alignment=0.1",
     )
-    lines = losses_of(*stage2(config, data, lambda epoch: np.stack([rows, rows], axis=1), (rows, rows)))
+    lines = losses_of(*stage2(config, data, lambda epoch: np.stack([rows, rows], axis=1), rows))
     assert lines[-1]["loss"] < 0.03 * lines[0]["loss"]
     assert lines[-1]["classification"] < 0.1 < 1 < lines[0]["classification"]
 
@@ -53,7 +56,7 @@ def test_stage_2_overfits_one_batch():
 @pytest.mark.parametrize("paired", [False, True])
 def test_every_loss_goes_down(multi, paired):
     longer = [f"{stage}.{change}" for stage in ("stage1", "stage2") for change in ("epochs=60", "lr=0.02")]
-    run = two_stages.train(worlds.config(*longer), worlds.features(multi=multi, paired=paired))
+    run = runs.train(worlds.config(*longer), worlds.features(multi=multi, paired=paired))
     for stage, part in (("stage1.a", "ce"), ("stage1.b", "ce"), ("stage2", "loss")):
         lines = [line["parts"] for line in run.history if line["stage"] == stage]
         assert lines[-1]["loss"] < 0.9 * lines[0]["loss"], stage
@@ -66,8 +69,8 @@ def moves(update, classifier="shared"):
     """The names of the parameters that each Adam step of one stage-2 batch changed."""
     data = worlds.features(paired=True)
     config = worlds.config(f"update={update}", f"classifier={classifier}", "stages=end-to-end", "stage2.epochs=1")
-    rows = np.arange(len(data.modalities[0].x))
-    task, state = stage2(config, data, lambda epoch: np.stack([rows[:16]] * 2, axis=1), (rows, rows))
+    rows = np.arange(len(data.modalities["a"].x))
+    task, state = stage2(config, data, lambda epoch: np.stack([rows[:16]] * 2, axis=1), rows)
     seen = []
 
     def watched(params, *rest):
@@ -107,9 +110,8 @@ def test_together_moves_everything_at_once():
 @pytest.mark.parametrize(("setting", "trained"), [("separate", False), ("joint", True), ("end-to-end", True)])
 def test_which_fronts_are_trained_along(setting, trained):
     data = worlds.features()
-    shapes, labels = zip(*((m.x.shape[1:], m.labels) for m in data.modalities), strict=True)
-    fronts = stages.stage2_network(worlds.config(f"stages={setting}"), shapes, labels).fronts
-    assert [front is not None for front in fronts] == [trained, trained]
+    fronts = system.network_of(worlds.config(f"stages={setting}"), data).fronts
+    assert list(fronts) == (["a", "b"] if trained else [])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_which_fronts_are_trained_along(setting, trained):
 )
 def test_the_cross_entropy_of_a_modality(setting, kinds):
     integers = np.array([2, 0])
-    assert [stages.label_kind(setting, labels) for labels in (integers, np.eye(3)[integers])] == kinds
+    assert [stage1.label_kind(setting, labels) for labels in (integers, np.eye(3)[integers])] == kinds
 
 
 def test_pairs_are_drawn_anew_each_epoch(monkeypatch):
@@ -128,25 +130,25 @@ def test_pairs_are_drawn_anew_each_epoch(monkeypatch):
         drawn.append(pairs_of(*args))
         return drawn[-1]
 
-    monkeypatch.setattr(two_stages, "pairs_of", watched)
+    monkeypatch.setattr(system, "pairs_of", watched)
     data = worlds.features(multi=True)
-    two_stages.train(worlds.config("stage2.epochs=3"), data)
+    runs.train(worlds.config("stage2.epochs=3"), data)
     first, *epochs = drawn  # the first only counts them
     assert len(epochs) == 3 and {len(pairs) for pairs in epochs} == {len(first)}
     partners = [pairs[np.lexsort(pairs.T[::-1])][:, 1] for pairs in epochs]
     assert not np.array_equal(partners[0], partners[1]) and not np.array_equal(partners[1], partners[2])
-    a, b = data.modalities
+    a, b = data.modalities.values()
     for pairs in epochs:
         assert a.labels[pairs[:, 0], b.labels[pairs[:, 1]]].all()
 
 
 def test_running_statistics_of_a_convolution_pretrainer():
     data = worlds.pictures(12)
-    source = sources(data)[0]._replace(normalise=lambda x: x.astype(np.float32) / 255)
+    source = sources(data)["a"]._replace(normalise=lambda x: x.astype(np.float32) / 255)
     config = worlds.config("stage1.epochs=1", "stage1.batch_size=12", "stage1.dropout=0")
     rows = np.arange(12)
-    task = stages.stage1_task(config, "stage1.a", source, rows, rows)
-    state = new_state(*stages.init_pretrainer(config, "stage1.a", (64, 64, 3), 3))
+    task = stage1.stage1_task(config, "stage1.a", source, rows, rows)
+    state = new_state(*stage1.init_pretrainer(config, "stage1.a", (64, 64, 3), 3))
     (batch,) = task.batches(0)
     _, grads, statistics = task.gradients(state.params, state.buffers, batch, 0, 0)
     assert statistics.keys() == state.buffers.keys() and not grads.keys() & state.buffers.keys()
@@ -160,30 +162,30 @@ def test_running_statistics_of_a_convolution_pretrainer():
 def test_only_images_are_augmented():
     generator = np.random.default_rng(0)
     for data, changes in ((worlds.pictures(12), True), (worlds.features(), False)):
-        source = sources(data)[0]
+        source = sources(data)["a"]
         assert np.array_equal(source.read(np.arange(12), generator), source.read(np.arange(12))) != changes
 
 
 def test_averaged_views_do_not_depend_on_the_way_up():
     data, config, rows = worlds.pictures(12), worlds.config(), np.arange(12)
-    source = sources(data)[0]._replace(normalise=lambda x: x.astype(np.float32) / 255)
+    source = sources(data)["a"]._replace(normalise=lambda x: x.astype(np.float32) / 255)
     turned = source._replace(x=np.rot90(source.x, axes=(1, 2))[:, ::-1])
-    network = stages.pretrainer(config, (64, 64, 3))
-    weights = stages.init_pretrainer(config, "stage1.a", (64, 64, 3), 3)
+    network = stage1.pretrainer(config, (64, 64, 3))
+    weights = stage1.init_pretrainer(config, "stage1.a", (64, 64, 3), 3)
 
     def features(source, **how):
-        return stages.forward_all(network, *weights, source, rows, **how).z
+        return stage1.apply_pretrainer(network, *weights, source, rows, **how).z
 
     average = features(source, average_views=True)
     np.testing.assert_allclose(average, features(turned, average_views=True), atol=1e-5)
-    views = [features(source._replace(x=view(source.x))) for view in stages.symmetries(source.x.shape)]
+    views = [features(source._replace(x=view(source.x))) for view in symmetries(source.x.shape)]
     np.testing.assert_allclose(average, np.mean(views, axis=0), rtol=1e-4, atol=1e-5)
     assert not np.allclose(features(source), features(turned), atol=1e-3)
 
 
 def test_dropout_of_stage_1_is_drawn_anew():
     data = worlds.features()
-    task = stages.stage1_task(worlds.config("stage1.dropout=0.2"), "stage1.a", sources(data)[0], *[np.arange(60)] * 2)
+    task = stage1.stage1_task(worlds.config("stage1.dropout=0.2"), "stage1.a", sources(data)["a"], *[np.arange(60)] * 2)
     masks = [np.concatenate([mask for _, _, mask in task.batches(epoch)]) for epoch in (0, 1, 0)]
     np.testing.assert_array_equal(masks[0], masks[2])
     assert not np.array_equal(masks[0], masks[1])
@@ -194,7 +196,7 @@ def test_dropout_of_stage_2_is_drawn_anew():
     rows = np.arange(60)
     config = worlds.config("latent_dropout=both", "stages=end-to-end", "stage1.dropout=0.2")
     pairs = np.stack([rows, rows], axis=1)
-    task, _ = stage2(config, worlds.features(paired=True), lambda epoch: pairs, (rows, rows))
+    task, _ = stage2(config, worlds.features(paired=True), lambda epoch: pairs, rows)
     epochs = [list(task.batches(epoch)) for epoch in (0, 1, 0)]
     for name in ("a", "b", "front_a", "front_b"):
         first, second, again = (np.concatenate([keep[name] for _, _, keep in batches]) for batches in epochs)
@@ -208,24 +210,24 @@ def test_dropout_of_stage_2_is_drawn_anew():
 @pytest.mark.parametrize("labels", [np.array([1, 0]), np.array([[0, 1, 1], [1, 0, 0]])])
 def test_classification_scores(labels):
     logits = np.array([[0.0, 5, 1], [3, 9, 1]])
-    found = stages.classification_scores(logits, labels)
+    found = stage1.classification_scores(logits, labels)
     assert found == {"score": pytest.approx(0.75), "top1": 0.5}
 
 
 def test_samples_without_a_label_are_not_scored():
     logits, labels = np.array([[0.0, 5], [3, 9]]), np.array([[0, 1], [0, 0]])
-    assert stages.classification_scores(logits, labels) == {"score": 1.0, "top1": 1.0}
-    assert stages.classification_scores(logits, 0 * labels) == {"score": 0.0, "top1": 0.0}
+    assert stage1.classification_scores(logits, labels) == {"score": 1.0, "top1": 1.0}
+    assert stage1.classification_scores(logits, 0 * labels) == {"score": 0.0, "top1": 0.0}
 
 
 def test_validation_survives_queries_without_relevant_items():
     data = worlds.features(multi=True)
-    a, b = data.modalities
+    a, b = data.modalities.values()
     labels = a.labels.copy()
     rows = np.arange(5)
     labels[rows] = 0
-    data = data._replace(modalities=(a._replace(labels=labels), b))
-    task, state = stage2(worlds.config(), data, lambda epoch: np.stack([np.arange(10, 20)] * 2, axis=1), (rows, rows))
+    data = data._replace(modalities={"a": a._replace(labels=labels), "b": b})
+    task, state = stage2(worlds.config(), data, lambda epoch: np.stack([np.arange(10, 20)] * 2, axis=1), rows)
     scores = task.validate(state.params, state.buffers)
     assert scores["score"] == 0.0
 
@@ -233,19 +235,19 @@ def test_validation_survives_queries_without_relevant_items():
 def test_a_run_that_diverges_says_where(tmp_path):
     huge = worlds.config("stage2.lr=1e30", "weights.feature_norm=1")
     with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
-        two_stages.train(huge, worlds.features())
+        runs.train(huge, worlds.features())
 
 
 def test_dropped_features_are_input_and_target_and_are_drawn_anew():
     data, rows = worlds.features(paired=True, n=12), np.arange(12)
     config = worlds.config("stage2.feature_dropout=0.25", "stage2.batch_size=12")
     pairs = np.stack([rows, rows], axis=1)
-    task, _ = stage2(config, data, lambda epoch: pairs, (rows, rows))
+    task, _ = stage2(config, data, lambda epoch: pairs, rows)
     (first, _, _), *_ = task.batches(0)
     (again, _, _), *_ = task.batches(0)
     (later, _, _), *_ = task.batches(1)
     for m, x in enumerate(first):
         assert 0.1 < (x == 0).mean() < 0.4
-        whole = data.modalities[m].x
+        whole = data.modalities["ab"[m]].x
         assert np.array_equal(x, again[m]) and not np.array_equal(x == 0, later[m] == 0)
         assert all(any(np.allclose(row[row != 0], own[row != 0] / 0.75, atol=1e-6) for own in whole) for row in x)

@@ -1,0 +1,103 @@
+"""CMIR-NET's settings, on top of those that every system has.
+
+A comment that names "paper" or "code" marks a setting on which the paper and its released code disagree.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ..config import Schedule, SettingsTable, SharedSettings
+
+
+class OrthogonalitySettings(SettingsTable):
+    """The second term of eq. 1."""
+
+    target: Literal["identity", "ones", "off"] = "identity"  # ones: the literal text; off: code
+    weight: float = Field(1.0, ge=0)  # of that term; 0 leaves it out
+    scaled: bool = False  # ‖ZᵀZ/N − I‖² instead of ‖ZᵀZ − I‖²
+    before_relu: bool = False  # on Z before its ReLU
+
+
+class WeightSettings(SettingsTable):
+    """The weights of eq. 6, each named after the term that it multiplies."""
+
+    alignment: float = Field(1.0, ge=0)  # λ₁, of L₂
+    classification: float = Field(1.0, ge=0)  # λ₂, of L₃
+    feature_norm: float = Field(1.0, ge=0)  # λ₃, of L₄
+    reconstruction: float = Field(1.0, ge=0)  # λ₄, of L₅
+    regulariser: float = Field(1.0, ge=0)  # λ₅, of R
+
+
+class Stage1Schedule(Schedule):
+    """The pretrainers."""
+
+    augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
+    average_views: bool = False  # features are the mean over those flips and turns
+    dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
+    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as label_loss, in eq. 1
+    hidden: tuple[
+        Annotated[int, Field(ge=1)], ...
+    ] = ()  # widths between ready-made vectors and Z: 512 for 4096 → 512 → 128
+
+
+class Stage2Schedule(Schedule):
+    """The latent network."""
+
+    feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
+
+
+class CmirnetSettings(SharedSettings):
+    """Every setting of a run of CMIR-NET."""
+
+    scenario: Literal["pan-mul", "image-speech"]  # a is PAN and b MUL, or a is the image and b speech
+
+    d_z: int = Field(128, ge=1)  # width of the features Z
+    d_v: int = Field(64, ge=1)  # width of the embeddings V; paper and code: 64 for pan-mul, 128 for image-speech
+    normalise_inputs: Literal["standardise", "centre", "none"] = "standardise"  # none: code
+    normalise_features: Literal["standardise", "scale", "none"] = "none"  # of Z, before stage 2
+    bias_init: Literal["zero", "xavier"] = "zero"  # xavier: code
+
+    block_order: Literal["conv-pool-act-norm", "conv-act-norm-pool"] = "conv-pool-act-norm"  # paper, code
+    batch_norm: Literal["train", "frozen"] = "train"  # frozen: code
+    fused: bool = True  # the fast twins of ops/fused; False: the plain operations, same values
+    orthogonality: OrthogonalitySettings = OrthogonalitySettings()
+
+    encoder_depth: int = Field(3, ge=1)  # paper 3, code 1
+    decoder_depth: int = Field(3, ge=1)  # paper 3, code 1
+    encoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # relu: paper and code; hidden: V is linear
+    decoder_activation: Literal["relu", "hidden", "linear"] = "relu"  # likewise
+    latent_dropout: Literal["none", "a", "b", "both"] = "none"  # code: a (PAN) for pan-mul, b (speech) for image-speech
+    classifier: Literal["shared", "concatenated", "separate"] = "shared"  # separate: code
+    label_loss: Literal["softmax", "sigmoid", "by-modality"] = "softmax"  # by-modality: sigmoid where multi-label
+    head_decay: float = Field(0.0, ge=0)  # of ‖w‖² of classifier and decoders; not in paper or code
+
+    weights: WeightSettings = WeightSettings()
+    reduction: Literal["sum", "mean"] = "mean"  # of L₂, L₄, L₅ over the pairs of a batch; sum: as printed
+    decoder_target: Literal["cross", "own"] = "cross"  # own: speech code
+    target_gradient: Literal["stop", "flow"] = "stop"  # whether Z learns as a decoder's target; flow: speech code
+    frobenius: Literal["squared", "unsquared"] = "squared"  # unsquared: code
+    alpha: float = Field(0.0, ge=0)  # of eq. 7; paper: 0 for DSRSID, 1 for UC Merced
+    alpha_reading: Literal["elementwise", "norm", "released"] = "norm"  # elementwise: paper; released: code; norm: ours
+    regularized_layers: Literal["all", "last"] = "all"  # encoder matrices that enter R; last: code
+
+    stages: Literal["separate", "joint", "end-to-end"] = "separate"  # joint: speech code; end-to-end: ablation
+    update: Literal["together", "alternating"] = "together"  # alternating: Algorithm 1
+    stage1: Stage1Schedule = Stage1Schedule()
+    stage2: Stage2Schedule = Stage2Schedule()
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The weights of eq. 1 and eq. 6."""
+        return self.weights.model_dump() | {
+            "orthogonality": self.orthogonality.weight,
+            "head_decay": self.head_decay,
+        }
+
+    @model_validator(mode="after")
+    def _fit_together(self):
+        if self.scenario == "pan-mul" and self.image_size != 256:
+            raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
+        if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
+            raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
+        return self

@@ -1,0 +1,118 @@
+"""Stage 1 as a task of the training loop: the pretrainer of one modality learns to classify (eq. 1)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..backend import Array, generator, to_device
+from ..nets.head import PretrainerOutput
+from ..nets.pretraining import Pretrainer, choose_pretrainer
+from ..retrieval import average_precision, relevance
+from ..training.inputs import Source, epoch_batches, steps_per_epoch, symmetries
+from ..training.loop import Task
+from .pretraining_objective import pretraining_objective, pretraining_objective_backward
+from .settings import CmirnetSettings
+
+BLOCK = 64  # samples at a time where nothing is learned
+
+
+def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...]) -> Pretrainer:
+    """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes."""
+    return choose_pretrainer(
+        shape,
+        block_order=settings.block_order,
+        batch_norm=settings.batch_norm,
+        dropout=settings.stage1.dropout,
+        hidden=settings.stage1.hidden,
+        fused=settings.fused,
+    )
+
+
+def init_pretrainer(settings: CmirnetSettings, name: str, shape: tuple[int, ...], classes: int) -> tuple[dict, dict]:
+    """(params, buffers) of a pretrainer before training; `name` is the purpose of its random draws."""
+    network = pretrainer(settings, shape)
+    rng = generator(settings.seed, f"{name}/init")
+    return network.init(network.arch, shape, settings.d_z, classes, rng, settings.bias_init)
+
+
+def label_kind(label_loss: str, labels: np.ndarray) -> str:
+    """The cross entropy of a modality's labels: "by-modality" is sigmoid for multi-hot labels, softmax for integers."""
+    if label_loss == "by-modality":
+        return "sigmoid" if labels.ndim == 2 else "softmax"
+    return label_loss
+
+
+def stage1_task(
+    settings: CmirnetSettings, name: str, source: Source, train: np.ndarray, validation: np.ndarray, xp=np
+) -> Task:
+    """The task of one modality's pretrainer; `train` and `validation` are sample numbers in `source`."""
+    network, schedule = pretrainer(settings, source.x.shape[1:]), settings.stage1
+    orthogonality = settings.orthogonality.model_dump()
+    kind = label_kind(schedule.label_loss, source.labels)
+    source = source.on(xp)
+
+    def batches(epoch):
+        views = generator(settings.seed, f"{name}/augment", epoch) if schedule.augment else None
+        masks = generator(settings.seed, f"{name}/dropout", epoch)
+        for index in epoch_batches(train, schedule.batch_size, settings.seed, name, epoch):
+            mask = masks.random((len(index), settings.d_z)) >= schedule.dropout
+            yield source.read(index, views), *(to_device(part, xp) for part in (source.labels[index], mask))
+
+    def gradients(params, buffers, batch, epoch, step):
+        x, y, mask = batch
+        loss, cache = pretraining_objective(
+            params, x, y, network=network, buffers=buffers, masks={"z": mask}, kind=kind, **orthogonality
+        )
+        grads, _ = pretraining_objective_backward(1.0, cache)
+        return {"loss": loss} | cache.loss.parts, grads, getattr(cache.front, "statistics", {})
+
+    def validate(params, buffers):
+        out = apply_pretrainer(network, params, buffers, source, validation, xp)
+        return classification_scores(out.logits, to_device(source.labels[validation], xp))
+
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task(name, schedule, steps, batches, gradients, validate, lr_setting="stage1.lr")
+
+
+def apply_pretrainer(
+    network: Pretrainer,
+    params: Mapping[str, Array],
+    buffers: Mapping[str, Array],
+    source: Source,
+    index: np.ndarray,
+    xp=np,
+    on_step=None,
+    *,
+    average_views: bool = False,
+) -> PretrainerOutput:
+    """A pretrainer's outputs for the samples `index`, in inference mode, as arrays of `xp`.
+
+    With `average_views`, those of an image are the mean over its symmetries.
+    """
+    source, blocks = source.on(xp), []
+    for start in range(0, len(index), BLOCK):
+        x = source.read(index[start : start + BLOCK])
+        views = symmetries(x.shape) if average_views and source.kind == "image" else [lambda images: images]
+        outs = []
+        for view in views:
+            turned = xp.ascontiguousarray(view(x))
+            out, _ = network.forward(params, turned, arch=network.arch, mode="inference", buffers=buffers)
+            outs.append(out)
+        blocks.append([sum(parts) / len(views) for parts in zip(*outs, strict=True)])
+        if on_step:
+            on_step(min(start + BLOCK, len(index)), len(index), {})
+    return PretrainerOutput(*(xp.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def classification_scores(logits: Array, labels: Array) -> dict[str, float]:
+    """How well logits (N, K) rank the right labels: `score`, average precision over the K labels of each sample, and
+    `top1`, the share of samples whose highest logit is a right one. Both need no threshold and take any kind of label.
+    """
+    logits, labels = to_device(logits, np), to_device(labels, np)
+    right = relevance(labels, np.arange(logits.shape[1]))
+    labelled = right.any(axis=1)
+    if not labelled.any():
+        return {"score": 0.0, "top1": 0.0}
+    top1 = right[np.arange(len(right)), logits.argmax(axis=1)]
+    precision = average_precision(-logits[labelled].astype(np.float64), right[labelled])
+    return {"score": float(precision.mean()), "top1": float(top1[labelled].mean())}

@@ -1,0 +1,224 @@
+"""The scenarios: which data sets each knows, one function that loads them, and what is said of them.
+
+Everything that depends on the name of a scenario stands here.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..progress import track
+from ..records import Dataset, Modality, Splits
+from . import ucmerced, wald
+from .cache import cached_scenes
+from .dsrsid import load_dsrsid
+from .features import load_features, load_scores
+from .folder import load_folder
+from .locate import data_folder, find_file
+from .samples import samples_dir
+from .speech import load_speech
+from .speech_features import load_speech_features
+from .splits import split
+from .validation import check
+
+SIMULATED = "simulated scenes"  # the note of what is drawn, not recorded
+
+
+class Request(NamedTuple):
+    """Which data are wanted: the settings of the same names, and `root`, the folder below which files are found."""
+
+    root: str | Path | None
+    dataset: str
+    speech: str | Path = "speech-features"
+    image_size: int | None = None
+    speech_voice: str | None = None
+    progress: bool = False
+    sample_axis: int | None = None
+    band_axis: int | None = None
+    count: int | None = None
+    seed: int = 0
+
+
+class Scenario(NamedTuple):
+    """What is known of a scenario before its data are read. `settings` are those of a run."""
+
+    load: Callable[[Request], Dataset]
+    datasets: tuple[str, ...]
+    count: int  # scenes of the simulated world unless told
+    kinds: Callable[[Any], dict[str, str]]  # settings -> the kind of each modality, by letter
+    protocol: Callable[[Any], str]  # settings -> what protocol "auto" stands for
+    sources: Callable[[Any], str]  # settings -> the data sets in words
+    made_here: Callable[[Any], bool]  # settings -> whether all data are simulated or bundled, so that no file is needed
+    titles: dict[str, str]  # of the modalities, in tables
+
+
+def load_pan_mul(request: Request) -> Dataset:
+    """PAN and MUL, paired: simulated `scenes`, `dsrsid`, the released code's `features`, or images through sensors.
+
+    The images of `ucmerced` or of a `folder` are seen by simulated sensors (Wald's protocol); `image_size` is then
+    PAN's side, 256 unless told, and MUL's is a quarter of it.
+    """
+    if request.dataset == "scenes":
+        folder = cached_scenes("land-cover", request.count, seed=request.seed, progress=request.progress)
+        return check(load_dsrsid(folder, sample_axis=0, band_axis=1)._replace(note=SIMULATED))
+    root = data_folder(request.root)
+    if request.dataset == "dsrsid":
+        tiles = load_dsrsid(root, sample_axis=request.sample_axis, band_axis=request.band_axis)
+        return read_through(check(tiles), request.progress)
+    if request.dataset == "features":
+        return check(load_features(root))
+    images, names = load_image_modality(root, request.dataset, request.image_size or 256, "class", request.progress)
+    return check(wald.pair(images, names, progress=request.progress))
+
+
+def load_image_speech(request: Request) -> Dataset:
+    """Images and spoken words, unpaired: the images of `ucmerced` (17 labels), a `folder`, `scenes` or `features`.
+
+    `image_size` is their side, 64 unless told. `speech` is the released `speech-features` below the root, `speech` (the
+    folder of that name below the root), `bundled` (the recordings that come with the package) or the path of a folder
+    of recordings; `speech_voice` is the regular expression whose group 1 is the voice.
+    """
+    size = request.image_size or 64
+    if request.dataset == "scenes":
+        sounds = load_spoken_labels(request, ucmerced.LABEL_NAMES)  # what it lacks is said before anything is drawn
+        folder = cached_scenes("objects", request.count, seed=request.seed, progress=request.progress)
+        images = ucmerced.load_images(folder, size=size, progress=request.progress)
+        for c in np.flatnonzero(~images.labels.any(axis=0))[:1]:
+            raise InputError(f"count {request.count}: no scene shows {ucmerced.LABEL_NAMES[c]!r}; ask for more")
+        return check(Dataset({"a": images, "b": sounds}, ucmerced.LABEL_NAMES, None, SIMULATED))
+    root = data_folder(request.root)
+    images, names = load_image_modality(root, request.dataset, size, "multi", request.progress)
+    return check(Dataset({"a": images, "b": load_spoken_labels(request._replace(root=root), names)}, names, None))
+
+
+SCENARIOS = {
+    "pan-mul": Scenario(
+        load=load_pan_mul,
+        datasets=("scenes", "dsrsid", "ucmerced", "folder", "features"),
+        count=4000,
+        kinds=lambda settings: dict.fromkeys("ab", "features" if settings.dataset == "features" else "image"),
+        protocol=lambda settings: "paper",
+        sources=lambda settings: settings.dataset,
+        made_here=lambda settings: settings.dataset == "scenes",
+        titles={"a": "PAN", "b": "MUL"},
+    ),
+    "image-speech": Scenario(
+        load=load_image_speech,
+        datasets=("scenes", "ucmerced", "folder", "features"),
+        count=2100,
+        kinds=lambda settings: {
+            "a": "features" if settings.dataset == "features" else "image",
+            "b": "features" if settings.speech == "speech-features" else "sound",
+        },
+        # the released speech features say nothing of voices, so that none can be held out
+        protocol=lambda settings: "paper" if settings.speech == "speech-features" else "voices",
+        sources=lambda settings: f"{settings.dataset} and {settings.speech}",
+        made_here=lambda settings: settings.dataset == "scenes" and settings.speech == "bundled",
+        titles={"a": "image", "b": "speech"},
+    ),
+}
+
+
+def load(scenario: str, root: str | Path | None, *, dataset: str, **wanted: Any) -> Dataset:
+    """The data set of a scenario, read from the files below `root` and checked; `wanted` are fields of `Request`.
+
+    Neither the simulated `scenes` (`count` of them, of the world `seed`, made on first use) nor `bundled` speech needs
+    a `root`. Raises `InputError` for anything unknown, missing or wrong.
+    """
+    if scenario not in SCENARIOS:
+        raise InputError(f"scenario: {scenario!r} is unknown; use {', '.join(SCENARIOS)}")
+    known = SCENARIOS[scenario]
+    if dataset not in known.datasets:
+        raise InputError(f"dataset: {dataset!r} is unknown for {scenario}; use {', '.join(known.datasets)}")
+    request = Request(root, dataset, **wanted)
+    size = request.image_size
+    if size is not None and (size < 4 or size % 4):
+        raise InputError(f"image_size: {size} is not a positive multiple of 4")
+    return known.load(request._replace(count=known.count if request.count is None else request.count))
+
+
+def load_data(settings: Any, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
+    """The data set that `settings` name, found below `root` (default: the folder that CMIR_DATA names).
+
+    Raises `InputError` for missing, damaged or contradictory files.
+    """
+    return load(
+        settings.scenario,
+        root or os.environ.get("CMIR_DATA"),
+        dataset=settings.dataset,
+        speech=settings.speech,
+        image_size=settings.image_size,
+        speech_voice=settings.speech_voice,
+        progress=progress,
+        sample_axis=settings.sample_axis,
+        band_axis=settings.band_axis,
+        count=settings.scenes,
+        seed=settings.scenes_seed,
+    )
+
+
+def split_data(settings: Any, data: Dataset) -> Splits:
+    """The split that the settings ask for; the same serves all stages."""
+    return split(
+        data,
+        protocol=protocol_of(settings),
+        test=settings.test_share,
+        validation=settings.validation_share,
+        seed=settings.seed,
+    )
+
+
+def protocol_of(settings: Any) -> str:
+    """The setting `protocol`, with "auto" resolved."""
+    return SCENARIOS[settings.scenario].protocol(settings) if settings.protocol == "auto" else settings.protocol
+
+
+def data_in_words(settings: Any, note: str) -> str:
+    """What a run saw: its data sets, and whether a sensor was simulated."""
+    sources = SCENARIOS[settings.scenario].sources(settings)
+    return f"{sources}, {note}" if note else sources
+
+
+def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> Dataset:
+    """`dataset` itself once every sample has been read: a damaged, black or non-finite one is an `InputError` now, not
+    hours into the training."""
+    modalities = dataset.modalities.values()
+    total = sum(-(-len(m.x) // block) for m in modalities)
+    blocks = ((m, start) for m in modalities for start in range(0, len(m.x), block))
+    for m, start in track(blocks, total, "checking", progress):
+        if not np.isfinite(m.x[start : start + block]).all():
+            raise InputError(f"{m.name}: NaN or infinity among samples {start} to {start + block - 1}")
+    return dataset
+
+
+def load_image_modality(
+    root: Path, dataset: str, size: int, labels: str, progress: bool
+) -> tuple[Modality, tuple[str, ...]]:
+    """The image modality of a data set and its label names: of the folders there are, where labels are folders."""
+    if dataset == "folder":
+        return load_folder(root, size=size, progress=progress)
+    if dataset == "features":
+        return load_scores(root), ucmerced.LABEL_NAMES
+    images = ucmerced.load_images(root, size=size, labels=labels, progress=progress)
+    if labels == "multi":
+        return images, ucmerced.LABEL_NAMES
+    present, renumbered = np.unique(images.labels, return_inverse=True)
+    return images._replace(labels=renumbered), tuple(ucmerced.CLASS_NAMES[c] for c in present)
+
+
+def load_spoken_labels(request: Request, label_names: tuple[str, ...]) -> Modality:
+    """The recordings, or features of recordings, in which these labels are spoken."""
+    speech = str(request.speech)
+    if speech == "speech-features":
+        if label_names != ucmerced.LABEL_NAMES:
+            raise InputError("speech: speech-features speak UC Merced's 17 labels only; give a folder of recordings")
+        return load_speech_features(request.root)
+    if speech == "bundled":
+        folder = samples_dir() / "speech"
+    else:
+        folder = find_file(request.root, "speech") if speech == "speech" else Path(speech)
+    return load_speech(folder, label_names, voice_pattern=request.speech_voice, progress=request.progress)

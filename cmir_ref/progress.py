@@ -1,0 +1,100 @@
+"""Progress on standard error: a bar for what takes a while, and one a stage of a training run, with the loss parts."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+
+def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
+    """Yield `items`; with `show`, a bar on standard error tells how many of `total` are done, and goes when all are."""
+    if not show:
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    yield from bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
+
+
+def show_if_slow(items: Iterable, total: int, *, after: float = 2.0) -> Iterator:
+    """Yields `items`; on a terminal, once they have taken `after` seconds, a bar on standard error counts them."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    start, task = time.monotonic(), None
+    bar = Progress(console=Console(stderr=True), transient=True)
+    try:
+        for count, item in enumerate(items):
+            if task is not None:
+                bar.update(task, completed=count)
+            elif time.monotonic() - start >= after:
+                bar.start()
+                task = bar.add_task("entries", total=total, completed=count)
+            yield item
+    finally:
+        if task is not None:
+            bar.stop()
+
+
+class Watch:
+    """Follows a run; use as a context manager. On a terminal a live bar, elsewhere a line an epoch.
+
+    `lines` are printed when the first stage begins: by then the input has proved good.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()):
+        from rich import progress as rich
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+        columns = (
+            rich.TextColumn("{task.description:<12}"),
+            rich.BarColumn(bar_width=24),
+            rich.MofNCompleteColumn(),
+            rich.TextColumn("{task.fields[text]}"),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+        )
+        self.progress = rich.Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self.bars: dict[str, int] = {}
+        self.lines = list(lines)
+
+    def __enter__(self) -> "Watch":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.progress.stop()
+
+    def on_step(self, name: str, epochs: int = 1, done_epochs: int = 0):
+        """The callback (done, steps, parts) of one stage; `done_epochs` are behind it already."""
+        while self.lines:
+            self.print(self.lines.pop(0))
+        bar = self.bars.setdefault(name, self.progress.add_task(name, text="", total=None))
+        state = {"before": done_epochs, "last": 0}
+
+        def step(done: int, steps: int, parts: dict) -> None:
+            if done <= state["last"]:
+                state["before"] += 1
+            state["last"] = done
+            text = "  ".join(f"{k} {float(v):.3g}" for k, v in parts.items())
+            self.progress.update(bar, completed=state["before"] * steps + done, total=epochs * steps, text=text)
+
+        return step
+
+    def on_epoch(self, epoch) -> None:
+        """A line for logs, where there is no terminal to draw on."""
+        if self.progress.disable:
+            parts = "  ".join(f"{k} {v:.4g}" for k, v in epoch.parts.items())
+            scores = "  ".join(f"{k} {v:.3f}" for k, v in epoch.validation.items())
+            best = "  best" if epoch.best else ""
+            where = f"{epoch.stage} {epoch.epoch}/{epoch.epochs}"
+            line = f"{where}  {parts}  | validation {scores}{best}  {epoch.seconds:.1f} s"
+            self.print(line)
+
+    def print(self, line: str) -> None:
+        """A line on standard error, above the bars."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,134 @@
+"""What is near what in a run: its samples as queries and galleries, ranked by the run's system."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .backend import generator, to_device, to_host
+from .config import SharedSettings
+from .contract import System
+from .records import Items, Run
+from .retrieval import nearest, nearest_by
+from .retrieval.relevant_items import labels_of
+from .systems import SYSTEMS
+
+
+def system_of(settings: SharedSettings) -> System:
+    """The system that the settings name."""
+    return SYSTEMS[settings.system]
+
+
+def items_of(run: Run, letters: str, part: str) -> Items:
+    """The samples of a part ("train", "validation", "test", "all") of the modalities `letters`: "a", or "ab"."""
+    counts = {m: len(run.dataset.modalities[m].ids) for m in letters}
+    rows = {m: np.arange(counts[m]) if part == "all" else getattr(run.parts, part)[m] for m in letters}
+    return Items(rows, {m: {name: a[rows[m]] for name, a in run.encoded[m].items()} for m in letters})
+
+
+def positions(query: Items, gallery: Items) -> np.ndarray:
+    """Where each query stands in the gallery (Q,), −1 where it does not: a query never finds itself."""
+    column = {key: i for i, key in enumerate(gallery.samples())}
+    return np.array([column.get(key, -1) for key in query.samples()])
+
+
+def rank(
+    run: Run, query: Items, gallery: Items, k: int, *, exclude: np.ndarray | None = None, xp: Any = np
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` nearest items of the gallery for each query: positions in it and distances, (Q, k) each, on the host."""
+    system = system_of(run.config)
+    exclude = None if exclude is None else to_device(exclude, xp)
+    if system.vectors is not None:
+        v, gallery_v = (to_device(system.vectors(items), xp) for items in (query, gallery))
+        index, distances = nearest(v, gallery_v, k, exclude=exclude, distance=run.config.distance)
+    else:
+        of_rows = system.distances(run, query, gallery, xp)
+        index, distances = nearest_by(of_rows, len(query), len(gallery), k, exclude=exclude, xp=xp)
+    return to_host(index), to_host(distances)
+
+
+class Sample(NamedTuple):
+    """A sample of a run, or a query from outside, as it is shown."""
+
+    modality: str  # its letter
+    id: str
+    path: str | None
+    labels: tuple[str, ...]
+
+
+class Hit(NamedTuple):
+    """One search result."""
+
+    rank: int
+    modality: str  # its letter
+    id: str
+    path: str | None
+    labels: tuple[str, ...]
+    distance: float
+
+
+def sample_of(run: Run, m: str, row: int) -> Sample:
+    """Sample number `row` of modality m."""
+    modality = run.dataset.modalities[m]
+    path = None if modality.paths is None else modality.paths[row]
+    return Sample(m, modality.ids[row], path, names_of_label(run, modality.labels[row]))
+
+
+def names_of_label(run: Run, label: Any) -> tuple[str, ...]:
+    """The names of one sample's label, integer or multi-hot."""
+    names = run.dataset.label_names
+    return tuple(names[i] for i in np.flatnonzero(label)) if np.ndim(label) else (names[int(label)],)
+
+
+def hits(run: Run, gallery: Items, positions: np.ndarray, distances: np.ndarray) -> list[Hit]:
+    """The search results at these positions of the gallery, nearest first."""
+    keys = gallery.samples()
+    samples = [sample_of(run, *keys[i]) for i in positions]
+    return [
+        Hit(rank, *sample, float(distance))
+        for rank, (sample, distance) in enumerate(zip(samples, distances, strict=True), start=1)
+    ]
+
+
+class Example(NamedTuple):
+    """A query and what it finds."""
+
+    query: Sample
+    hits: tuple[Hit, ...]
+
+
+def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: str | None = None) -> list[Example]:
+    """`count` queries of the test part, of as many classes as there are, each with its `k` nearest results.
+
+    The same queries for all directions that start from one modality.
+    """
+    letter, letters = direction.split("->")
+    test = items_of(run, letter, "test")
+    order = np.array(one_of_each_class(run, letter, labels_of(run.dataset, test))[:count])
+    rows = {letter: test.rows[letter][order]}
+    query = Items(rows, {letter: {name: a[order] for name, a in test.encoded[letter].items()}})
+    searched = items_of(run, letters, gallery or run.config.gallery)
+    exclude = positions(query, searched)
+    if len(searched) < 2 and (exclude >= 0).any():
+        return []
+    index, distances = rank(run, query, searched, k, exclude=exclude)
+    samples = [sample_of(run, letter, row) for row in rows[letter]]
+    return [
+        Example(sample, tuple(hits(run, searched, *found)))
+        for sample, *found in zip(samples, index, distances, strict=True)
+    ]
+
+
+def galleries(run: Run, *, count: int = 4, gallery: str | None = None) -> dict[str, list[Example]]:
+    """Examples of every direction that the run's system has, by the direction's name."""
+    return {d: examples(run, d, count=count, gallery=gallery) for d in system_of(run.config).directions}
+
+
+def one_of_each_class(run: Run, letter: str, labels: np.ndarray) -> list[int]:
+    """Rows of `labels` in an order that goes round the classes."""
+    rng = generator(run.config.seed, "gallery", list(run.dataset.modalities).index(letter))
+    hot = labels if labels.ndim == 2 else labels[:, None] == np.arange(len(run.dataset.label_names))
+    rows = rng.permutation(len(labels)).tolist()
+    order = []
+    for c in rng.permutation(hot.shape[1]).tolist():
+        order += [r for r in rows if hot[r, c] and r not in order][:1]
+    return order + [r for r in rows if r not in order]

@@ -1,0 +1,181 @@
+"""What the commands print: tables, evaluations, presets with their settings, the results of gradient checks."""
+
+import json
+import re
+import shutil
+import sys
+import textwrap
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..config import load_config, preset_names, to_toml
+from ..errors import InputError
+from ..settings_text import Setting, list_settings
+from .report import dotted_settings, state_sentence
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; words stand on the left, figures on the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    numeric = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(header))]
+    for row in (header, *rows):
+        cells = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
+    """Prints what `evaluate(run)` returned, as a table or as JSON."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
+    rows = [
+        (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
+        for name, m in result["directions"].items()
+    ]
+    print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
+    print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
+    print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))
+
+
+# ---- presets and settings -------------------------------------------------------------------------------------------
+
+
+def preset_text(name: str) -> str:
+    """The TOML text of a preset that comes with the package, with its comments."""
+    return (files(__name__.partition(".")[0]) / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def first_sentences() -> dict[str, str]:
+    """Preset -> the first sentence of the comment that it begins with."""
+    return {name: first_sentence(preset_text(name)) for name in preset_names()}
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of the comment at the head of a TOML text."""
+    head = re.match(r"(#[^\n]*\n)*", text)[0]
+    words = " ".join(line.lstrip("# ") for line in head.splitlines())
+    return re.match(r".*?\.(?= |$)|.*", words)[0]
+
+
+def list_presets() -> str:
+    """A table: a line for each preset."""
+    lines = first_sentences()
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {sentence}" for name, sentence in lines.items())
+
+
+def describe_preset(name: str, width: int | None = None) -> str:
+    """The text of a preset, then in comments every setting that it leaves at its default; it is TOML as a whole.
+
+    Lines of the second part have at most `width` characters, by default as many as the terminal has.
+    """
+    text, width = preset_text(name), min(width or shutil.get_terminal_size((100, 0)).columns, 120)
+    given = dotted_settings(tomllib.loads(text))
+    settings = [s for s in list_settings(type(load_config(name))) if s.name not in given]
+    defaults = toml_values(load_config(name))
+    head = "# ---- at their default; `--set NAME=VALUE` changes one for a run ----"
+    lines = [line for s in settings for line in describe_setting(s, defaults.get(s.name, ""), width)]
+    return "\n".join([text.rstrip(), "", head, *lines])
+
+
+def describe_setting(setting: Setting, default: str, width: int) -> list[str]:
+    """`# name = default`, and behind it what it may be and its comment, in as many lines as `width` asks for."""
+    first = f"# {setting.name} = {default}" if default else f"# {setting.name} is not set"
+    about = f"({setting.values.replace('`', '')}) {setting.comment}"
+    lines = textwrap.wrap(f"{first:<36}  {about}", width, subsequent_indent=f"#{'':<37}", break_on_hyphens=False)
+    return [line.rstrip() for line in lines]
+
+
+def toml_values(config: Any) -> dict[str, str]:
+    """Setting, by its dotted name -> its value as TOML; those that are None are left out."""
+    values, table = {}, ""
+    for line in to_toml(config).splitlines():
+        if line.startswith("["):
+            table = line.strip("[]") + "."
+        elif line:
+            name, _, value = line.partition(" = ")
+            values[table + name] = value
+    return values
+
+
+def changed_settings(preset: str | Path, overrides: Sequence[str], config: Any) -> list[str]:
+    """A line for each `key=value` of `overrides`: what it is in `config`, and what the preset has.
+
+    "weights.reconstruction = 0.1 (preset: 0.001)". A key that names a table gives a line for each setting that changed.
+    """
+    try:
+        before = toml_values(load_config(preset))
+    except InputError:  # a file that is complete with the overrides only
+        before = {}
+    after, lines = toml_values(config), {}
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        for name, value in after.items():
+            in_table = name.startswith(f"{key}.") and value != before.get(name)
+            if name == key or in_table:
+                lines[name] = f"{name} = {value} (preset: {before.get(name, 'not set')})"
+    return list(lines.values())
+
+
+# ---- gradient checks ------------------------------------------------------------------------------------------------
+
+
+def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
+    """Prints the table of the package's checks, or of those with one of `names` in their name; whether all pass."""
+    from .. import checks
+    from ..progress import track
+    from . import gradients
+
+    selected = list(checks.select(names))
+    if not selected:
+        raise InputError(f"{' '.join(names)}: no such check; names are {', '.join(c.name for c in checks.CHECKS)}")
+    if plot is not None:
+        plotted = selected if names else [c for c in selected if c.name in gradients.SHOWN]
+        gradients.plot_format(plot, len(plotted))
+        gradients.write_plot(plot, checks.step_curves(plotted, seed=seed))
+        print(f"plot: {plot}", file=sys.stderr)
+    rows = list(track(checks.run_all(selected, seed=seed), len(selected), "gradients", sys.stderr.isatty()))
+    results = [(row.check.name, r) for row in rows for r in row.results]
+    if as_json:
+        print(json.dumps(gradients.as_json(results), indent=2))
+    else:
+        fits = shutil.get_terminal_size((100, 0)).columns >= 100
+        columns = slice(None if fits else -1)  # a narrow terminal has no room for what a check covers
+        print_table(gradients.HEADER[columns], [line[columns] for line in gradients.table(rows)])
+        print(gradients.summary(rows))
+    for row in rows:
+        for line in gradients.failures(row):
+            print(f"wrong: {line}", file=sys.stderr)
+    return not any(row.wrong for row in rows)
+
+
+def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
+    """Prints the report on the pair `module` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
+    from ..gradcheck import judge, load_pair
+    from ..gradcheck.step_sizes import step_errors
+    from ..progress import show_if_slow
+    from . import gradients
+
+    pair = load_pair(module, shapes, seed)
+    judgement = judge(pair, seed=seed, progress=show_if_slow)
+    if as_json:
+        errors = gradients.as_json([(pair.name, r) for r in judgement.results])
+        diagnosis = [gradients.finding_json(f) for f in (*judgement.findings, *judgement.undecided)]
+        print(json.dumps(errors | {"diagnosis": diagnosis}, indent=2))
+    else:
+        for line in gradients.pair_report(pair, judgement, module, shapes, seed):
+            print(line)
+    if plot is not None:
+        try:
+            curves = step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)
+            gradients.write_plot(plot, {pair.name: curves})
+            print(f"plot: {plot}", file=sys.stderr)
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            print(f"no plot: {error}", file=sys.stderr)  # the report above says more
+    return judgement.status

@@ -1,0 +1,6 @@
+"""The systems by name. A paper's folder is added here, and nowhere else."""
+
+from .cmirnet.system import SYSTEM as CMIRNET
+from .contract import System
+
+SYSTEMS: dict[str, System] = {"cmirnet": CMIRNET}

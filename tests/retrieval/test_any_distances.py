@@ -1,0 +1,110 @@
+"""Metrics and nearest items from distances that are given block by block, and what is relevant in a run."""
+
+import numpy as np
+import pytest
+
+from cmir_ref.errors import InputError
+from cmir_ref.records import Dataset, Items, Modality, Run, Splits
+from cmir_ref.retrieval import evaluate_direction, first_rank, measure_direction, nearest_by, recall_at_k, relevance
+from cmir_ref.retrieval.relevant_items import labels_of, paired, shared_label
+
+
+def table(seed=0, queries=30, items=40):
+    """(distances with ties, relevance, labels of the queries)."""
+    rng = np.random.default_rng(seed)
+    labels, others = rng.integers(0, 4, queries), rng.integers(0, 4, items)
+    distances = np.round(rng.normal(size=(queries, items)) + 2 * (labels[:, None] != others), 1)
+    return distances, relevance(labels, others), labels
+
+
+def test_measures_of_vectors_and_of_their_distances_are_the_same():
+    rng = np.random.default_rng(1)
+    v, w = rng.integers(0, 3, (20, 4)).astype(float), rng.integers(0, 3, (25, 4)).astype(float)
+    y, z = rng.integers(0, 3, 20), rng.integers(0, 3, 25)
+    squared = ((v[:, None] - w[None]) ** 2).sum(axis=2)  # whole numbers: they tie where the levels do
+    expected = evaluate_direction(v, y, w, z)
+    got = measure_direction(
+        lambda rows: squared[rows], lambda rows: relevance(y[rows], z), 20, 25, xp=np, query_labels=y
+    )
+    assert got == expected
+
+
+def test_recalls_and_the_median_rank_stand_beside_the_others():
+    distances, relevant, _ = table()
+    got = measure_direction(lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, xp=np, recall_at=(1, 5))
+    assert got["r@1"] == pytest.approx(recall_at_k(distances, relevant, 1).mean())
+    assert got["r@5"] == pytest.approx(recall_at_k(distances, relevant, 5).mean())
+    assert got["median_rank"] == pytest.approx(np.median(first_rank(distances, relevant)))
+    assert "rank" not in got and "per_class" not in got
+
+
+def test_blocks_do_not_change_the_result():
+    distances, relevant, labels = table(2)
+
+    def measured(memory_mb):
+        return measure_direction(
+            lambda rows: distances[rows],
+            lambda rows: relevant[rows],
+            *(30, 40),
+            xp=np,
+            exclude=np.arange(30),
+            query_labels=labels,
+            recall_at=(1, 3),
+            memory_mb=memory_mb,
+        )
+
+    assert measured(1e-6) == measured(0.02) == measured(512)
+
+
+@pytest.mark.parametrize("exclude", [None, np.arange(30)])
+@pytest.mark.parametrize("memory_mb", [1e-6, 512])
+def test_nearest_by_is_a_stable_sort(exclude, memory_mb):
+    distances, _, _ = table(3)
+    index, value = nearest_by(lambda rows: distances[rows], 30, 40, 7, xp=np, exclude=exclude, memory_mb=memory_mb)
+    for q in range(30):
+        order = [i for i in np.argsort(distances[q], kind="stable") if exclude is None or i != exclude[q]][:7]
+        assert index[q].tolist() == order and value[q].tolist() == distances[q, order].tolist()
+
+
+def test_nearest_by_refuses_what_nearest_refuses():
+    with pytest.raises(InputError, match="k: expected at least 1, got 0"):
+        nearest_by(lambda rows: np.ones((1, 2)), 1, 2, 0, xp=np)
+    with pytest.raises(InputError, match="nothing is left to find"):
+        nearest_by(lambda rows: np.ones((1, 1)), 1, 1, 3, xp=np, exclude=np.array([0]))
+    with pytest.raises(InputError, match="not all of them are finite"):
+        nearest_by(lambda rows: np.full((1, 2), np.nan), 1, 2, 1, xp=np)
+    assert nearest_by(lambda rows: np.ones((1, 2)), 1, 2, 9, xp=np)[0].tolist() == [[0, 1]]
+
+
+def run_of(labels_a, labels_b, pairing=None, classes=3):
+    def modality(name, labels):
+        n = len(labels)
+        ids = tuple(f"{name}{k}" for k in range(n))
+        return Modality(name, "features", np.empty((0, 2)), np.asarray(labels), ids, None, np.array(["g"] * n))
+
+    names = tuple(f"class{c}" for c in range(classes))
+    dataset = Dataset({"a": modality("a", labels_a), "b": modality("b", labels_b)}, names, pairing)
+    return Run(None, None, {}, {}, dataset, Splits({}, {}, {}), [], 0.0)
+
+
+def items(**rows):
+    rows = {m: np.array(numbers) for m, numbers in rows.items()}
+    return Items(rows, {m: {} for m in rows})
+
+
+def test_labels_of_two_kinds_become_multi_hot():
+    run = run_of([0, 2], [[1, 1, 0], [0, 0, 1]])
+    assert labels_of(run.dataset, items(a=[1, 0])).tolist() == [2, 0]
+    assert labels_of(run.dataset, items(a=[1], b=[0])).tolist() == [[0, 0, 1], [1, 1, 0]]
+    relevant = shared_label(run, items(a=[0, 1]), items(a=[0, 1], b=[0, 1]))
+    assert relevant(slice(0, 2)).tolist() == [[True, False, True, False], [False, True, False, True]]
+    assert relevant(slice(1, 2)).tolist() == [[False, True, False, True]]
+
+
+def test_partners_are_relevant_in_both_directions_and_others_are_not():
+    run = run_of([0, 1], [0, 0, 1], np.array([[0, 0], [0, 1], [1, 2]]))
+    forth = paired(run, items(a=[1, 0]), items(b=[2, 1, 0]))
+    assert forth(slice(0, 2)).tolist() == [[True, False, False], [False, True, True]]
+    back = paired(run, items(b=[0, 2]), items(a=[0, 1]))
+    assert back(slice(0, 2)).tolist() == [[True, False], [False, True]]
+    assert not paired(run, items(a=[0]), items(a=[0, 1]))(slice(0, 1)).any()
