@@ -373,8 +373,10 @@ def penalty_missing(e: Evidence) -> str | None:
     """The gradient of a penalty λΣ|x| is missing, or wrong: one number times the sign of x."""
     if not follows_sign(e):
         return None
-    size = np.abs(e.measured - e.ours).max()
-    return f"a term is missing, or wrong: {size:.3g} times the sign of {e.input}, as of a penalty of Σ|{e.input}|"
+    weight = ""
+    if e.dy is not None and e.dy.size == 1 and e.dy.any():
+        weight = f" with λ = {np.abs((e.measured - e.ours) / e.dy).max():.3g}"
+    return f"a term is missing, or wrong: a multiple of the sign of {e.input}, as of a penalty λΣ|{e.input}|{weight}"
 
 
 def term_missing(e: Evidence) -> str | None:

@@ -40,6 +40,7 @@ BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
     "smaller than the rounding of the outputs"
 )
+UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 LAST_BITS = 1e-12  # two calls that differ by less, relative to the largest entry, sum in another order
 SEEN = 2  # a derivative is seen where it is so many times as large as what a gradient may be off by
 
@@ -135,21 +136,31 @@ def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray],
 
 
 def describe(finding: Finding) -> Iterator[str]:
-    """Which entry is wrong, by how much, and what it looks like."""
-    if finding.measured is not None:
-        ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"
-        entry = f"[{', '.join(map(str, finding.entry))}]" if finding.entry else ""
-        yield (
-            f"{finding.input}{entry}: {finding.ours:.6g}, measured {finding.measured:.6g}{ratio}; "
-            f"{finding.off} of {finding.entries} entries are off"
-        )
+    """Which entry is wrong, by how much, and what it looks like; or what cannot be judged, and why."""
+    name = finding.input + (f"[{', '.join(map(str, finding.entry))}]" if finding.entry else "")
+    if finding.kind == UNDECIDED:
+        yield f"{name}: {finding.ours:.6g}, and nothing measured to compare it with"
+    elif finding.measured is not None:
+        ours, measured = (f"{x:.{_digits(finding)}g}" for x in (finding.ours, finding.measured))
+        ratio = "" if finding.ratio is None else f" ({_times(finding.ratio)} times)"
+        yield f"{name}: {ours}, measured {measured}{ratio}; {finding.off} of {finding.entries} entries are off"
     else:
         yield "the pair as a whole" if finding.input == "all" else finding.input
     named = finding.kind and finding.kind != UNDECIDED
     yield f"  looks like: {finding.sentence}" if named else f"  {finding.sentence}"
 
 
-UNDECIDED = "not judged"
+def _digits(finding: Finding) -> int:
+    """How many digits show that two numbers differ, at least 6."""
+    enough = (n for n in range(6, 17) if f"{finding.ours:.{n}g}" != f"{finding.measured:.{n}g}")
+    return next(enough, 17)
+
+
+def _times(ratio: float) -> str:
+    """A ratio in words: "2.5", or "1 + 3e-07" where it is so near to 1."""
+    if ratio == 1 or abs(ratio - 1) > 1e-3:
+        return f"{ratio:.4g}"
+    return f"1 {'+' if ratio > 1 else '−'} {abs(ratio - 1):.1g}"
 
 
 def _whole(kind: str | None, sentence: str) -> Finding:

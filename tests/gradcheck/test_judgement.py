@@ -51,7 +51,7 @@ def test_a_penalty_of_any_weight_counts(penalty, data, weight):
 def test_a_forgotten_penalty_is_named():
     forward = lambda w: ((w * w).sum() + 1e-6 * np.abs(w).sum(), w)  # noqa: E731
     (finding,) = judged(forward, lambda dy, w: 2 * dy * w, {"w": X}).findings
-    assert finding.kind == "missing term" and "times the sign of w, as of a penalty of Σ|w|" in finding.sentence
+    assert finding.kind == "missing term" and "sign of w, as of a penalty λΣ|w| with λ = 1e-06" in finding.sentence
 
 
 # ---- small numbers, and large beside small --------------------------------------------------------------------------
