@@ -9,28 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .check import (
-    Comparison,
+from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps
+from .diagnose import Evidence, diagnose
+from .module import bind_by_name, call_or_refuse
+from .numeric import random_direction
+from .slopes import Slope
+from .trial import (
     NotAPair,
     Pair,
-    Result,
     Trial,
     WrittenInto,
     attempt,
-    compare_complex,
-    compare_directions,
-    compare_slopes,
     flat_arrays,
-    gaps,
     gradient_of,
     map_parts,
     one_hot,
     parts,
 )
-from .diagnose import Evidence, diagnose
-from .module import bind_by_name, call_or_refuse
-from .numeric import random_direction
-from .slopes import Slope
 
 NOT_SAFE = (
     "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
