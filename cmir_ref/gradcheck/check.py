@@ -10,15 +10,15 @@ from .slopes import Slope
 from .trial import Trial, attempt, gradient_of, one_hot, rounding_of
 
 METHODS = ("complex-step", "central-difference", "directional")
-CLOSE = 1e-13  # a relative difference that is rounding, whatever the function
-TWO_POINTS = 1e-8  # so far, relative to the largest entry, two points are trusted; beyond it a slope is measured
+CLOSE = 1e-13  # the relative difference of two equal numbers: it needs no second look
+TWO_POINTS = 1e-8  # likewise for a central difference of two points, relative to the largest entry
 
 
 class Result(NamedTuple):
     """One comparison: how far `backward` is from the measured derivative of `f` with respect to one input.
 
-    Differences that the measurement's own error explains do not count, nor does a gradient between the two slopes of a
-    kink: `right` is whether nothing else is left.
+    Two differences do not count: those that the error of the measurement explains, and those at a kink where the
+    gradient lies between the two slopes. Where no other difference is left, the gradient is `right`.
     """
 
     input: str
@@ -36,8 +36,8 @@ class Result(NamedTuple):
 def relative_error(a: np.ndarray, b: np.ndarray, *, floor: float = 0.0) -> tuple[float, tuple[int, ...]]:
     """(max|a − b| / max(max|a|, max|b|), the index of the largest difference). A NaN is an infinite error.
 
-    Where neither array is larger than `floor`, the error is max|a − b|: whoever knows the size of what is compared can
-    say below which size it is a rounded zero.
+    Where no entry is larger than `floor`, the error is max|a − b|. It is for callers who know the size of what they
+    compare: below the floor both arrays are rounded zeros.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
@@ -76,9 +76,9 @@ def check_gradient(
         complex-step, central-difference   every entry of every input, float64
         directional                        ⟨dx, d⟩ against the derivative along d, all inputs at once, `draws` times
 
-    Each entry is judged by its own size. Where it differs, the difference is compared with the error of the
-    measurement, which is estimated: a gradient that is nothing but rounding is right, and so is any between the slopes
-    above and below a kink.
+    Each entry is judged by its own size. Where an entry differs, the error of the measurement is estimated, and the
+    difference is compared with it. So a gradient that is nothing but rounding is right, and at a kink each number
+    between the slope above and the slope below is right.
 
     Whole numbers and booleans reach `f` as they are where their gradient is None (labels, a mask), else as float64.
 
@@ -112,12 +112,12 @@ class Comparison(NamedTuple):
     """A gradient beside a measured one, entry by entry."""
 
     result: Result
-    measured: np.ndarray  # with ours in place of what is right, but not to be measured better
+    measured: np.ndarray  # the measured gradient; ours where ours is right and cannot be measured better
     off: np.ndarray  # True where ours is wrong
     kinks: np.ndarray  # True where the slopes above and below differ
 
     def excuse(self, ours: np.ndarray, entries: np.ndarray) -> "Comparison":
-        """The comparison with some entries taken for right, which another method has shown to be so."""
+        """The comparison after another method has shown that some entries are right."""
         measured, off = np.where(entries, ours, self.measured), self.off & ~entries
         error, worst = relative_error(ours, measured)
         result = self.result._replace(
@@ -132,20 +132,20 @@ def compare_complex(trial: Trial, i: int, stepped: np.ndarray, *, stop: bool = F
     finite = np.isfinite(ours) & np.isfinite(stepped)
     clear = finite & (gaps(ours, stepped) <= CLOSE * np.maximum(np.abs(ours), np.abs(stepped)))
 
-    def settle(index):
+    def look_again(index):
         slope = trial.slope_of_entry(i, index)
         between = slope.kink and slope.admits(ours[index])
         right = between or rounding_explains(trial, i, index, stepped[index], slope)
         other = slope.nearest(ours[index]) if slope.kink else stepped[index]
-        return Settled(right, ours[index] if right else other, slope.kink)
+        return SecondLook(right, ours[index] if right else other, slope.kink)
 
-    return _compare(trial, i, "complex-step", stepped, ~clear, settle, stop=stop)
+    return _compare(trial, i, "complex-step", stepped, ~clear, look_again, stop=stop)
 
 
 def compare_two_points(trial: Trial, i: int, *, stop: bool = False) -> Comparison:
     """The backward's gradient of input i beside central differences of two points.
 
-    Where those two are not near enough, a slope with an estimated error takes their place.
+    Where the two are not near enough to each other, a slope with an estimated error replaces the central difference.
     """
     shrunk: list = []
     central = central_difference(trial.scalar_and_winners, trial.inputs, i, shrunk=shrunk)
@@ -166,7 +166,7 @@ def compare_slopes(trial: Trial, i: int) -> Comparison:
 def compare_directions(
     trial: Trial, kinks: Mapping[int, np.ndarray], *, seed: int = 0, draws: int = 5
 ) -> Iterable[Result]:
-    """⟨dx, d⟩ beside the derivative along d for `draws` random directions d over all inputs, entries at kinks apart."""
+    """⟨dx, d⟩ beside the derivative along d, for `draws` random directions d over all entries that are not `kinks`."""
     rng = np.random.default_rng([seed, 1])
     for _ in range(draws):
         d = [
@@ -193,10 +193,11 @@ def _along(trial: Trial, wanted: Iterable[int], d: Sequence[np.ndarray]) -> tupl
 
 
 def rounding_explains(trial: Trial, i: int, index: tuple[int, ...], stepped: float, slope: Slope) -> bool:
-    """Whether the difference of a gradient and the complex step is rounding, and no mistake.
+    """Whether the gap between a gradient and the complex step is rounding, and not a mistake.
 
-    A mistake is the same at a point nearby. Rounding is not, and is no larger than that of the function. Only rounding
-    as of 1 − p for p near 1 is the same nearby: it is small beside the gradient elsewhere.
+    A mistake makes the same gap at a point nearby. Rounding makes another gap at each point, and none that is larger
+    than the rounding of the function. One kind of rounding stays: 1 − p for p near 1 has lost its digits everywhere
+    nearby. Its gap is as small as the rounding of the gradient elsewhere.
     """
     direction = one_hot(trial.inputs[i].shape, index)
     gap = float(gradient_of(trial, i)[index] - stepped)
@@ -212,26 +213,26 @@ def _stays(gap: float, others: Sequence[float]) -> bool:
     return all(abs(other - gap) <= 0.1 * abs(gap) for other in others)
 
 
-class Settled(NamedTuple):
-    """What a second look at an entry says."""
+class SecondLook(NamedTuple):
+    """What is known of an entry after it was measured with more care."""
 
     right: bool
-    measured: float  # what is to be compared with: the gradient itself where it is right and cannot be measured better
+    measured: float  # as in `Comparison`
     kink: bool
 
 
-def _by_slope(trial: Trial, i: int) -> Callable[[tuple[int, ...]], Settled]:
+def _by_slope(trial: Trial, i: int) -> Callable[[tuple[int, ...]], SecondLook]:
     """A second look by a slope with an estimated error."""
     ours = gradient_of(trial, i)
 
-    def settle(index):
+    def look_again(index):
         slope = trial.slope_of_entry(i, index)
         right = slope.admits(ours[index])
         exact = slope.reach <= 1e-3 * max(abs(slope.value), abs(ours[index]))
         other = slope.nearest(ours[index]) if slope.kink else slope.value
-        return Settled(right, ours[index] if right and not exact else other, slope.kink)
+        return SecondLook(right, ours[index] if right and not exact else other, slope.kink)
 
-    return settle
+    return look_again
 
 
 def _compare(
@@ -240,7 +241,7 @@ def _compare(
     method: str,
     measured: np.ndarray,
     doubtful: np.ndarray,
-    settle: Callable[[tuple[int, ...]], Settled],
+    look_again: Callable[[tuple[int, ...]], SecondLook],
     *,
     stop: bool = False,
     shrunk: int = 0,
@@ -251,7 +252,7 @@ def _compare(
     for flat_index in np.argsort(-gaps(ours, measured), axis=None, kind="stable"):
         index = tuple(int(k) for k in np.unravel_index(flat_index, ours.shape))
         if doubtful[index]:
-            right, measured[index], kinks[index] = settle(index)
+            right, measured[index], kinks[index] = look_again(index)
             off[index] = not right
             if stop and not right:
                 break

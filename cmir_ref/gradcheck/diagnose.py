@@ -1,7 +1,8 @@
-"""What kind of mistake looks like this? A table of pure functions, asked in order, from a wrong gradient to a sentence.
+"""What kind of mistake is it? A table of pure functions that are asked in order, from a wrong gradient to a sentence.
 
-Each takes the `Evidence` about one input and answers with a sentence, or None where its kind does not fit. "Fits" means
-equality to rounding after the mistake is undone: a guess is never named.
+Each function knows one kind of mistake. It takes the `Evidence` about one input, undoes the mistake, and compares with
+the measured gradient. Where the two are equal to rounding it answers with a sentence, else with None. Nothing is
+guessed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,13 +27,13 @@ class Evidence(NamedTuple):
     measured: Array
     y: Array | None = None  # the forward's output, where it is one array
     answer: Callable[[Callable], Array | None] = lambda change: None  # the backward's gradient for another dy
-    others: Mapping[str, Array] = MappingProxyType({})  # the other inputs …
-    ours_of: Mapping[str, Array] = MappingProxyType({})  # … the backward's gradients for them …
-    measured_of: Mapping[str, Array] = MappingProxyType({})  # … and the measured ones
-    remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # measured at another value of an input
-    close: float = 1e-9  # the relative error to which a measured gradient can be trusted
-    error: float = 0.0  # … and the largest estimated error of one of its entries
-    wrong: Array | None = None  # the entries that are off, where this is known
+    others: Mapping[str, Array] = MappingProxyType({})  # the other inputs by name
+    ours_of: Mapping[str, Array] = MappingProxyType({})  # the backward's gradients for them
+    measured_of: Mapping[str, Array] = MappingProxyType({})  # the measured gradients for them
+    remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # x's, at another value of an input
+    close: float = 1e-9  # the relative error of two numbers that are equal
+    error: float = 0.0  # the largest estimated error of an entry of `measured`
+    wrong: Array | None = None  # True where an entry is wrong; where it is not given, `off` finds out
     dy: Array | None = None  # the upstream of y
 
     def same(self, a: Array | None, b: Array) -> bool:
@@ -43,9 +44,10 @@ class Evidence(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """Differences that may be rounding of the largest entry, as where an entry should be 0.
+        """The largest difference that can be rounding of the largest entry, as where an entry should be 0.
 
-        0 where entries are off by less: then the sizes differ so much that each has to be looked at by itself.
+        It is 0 where a wrong entry is off by less. Then the entries differ so much in size that each needs its own
+        comparison.
         """
         rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
         if self.ours.shape == self.measured.shape and (self.off & (gaps(self.ours, self.measured) <= rounding)).any():
@@ -75,7 +77,7 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
 # ---- shapes ---------------------------------------------------------------------------------------------------------
 
 
-def transposed(e: Evidence) -> str | None:
+def transpose(e: Evidence) -> str | None:
     """The right numbers with the axes in another order, square or not."""
     for order in permutations(range(e.ours.ndim)):
         if list(order) != sorted(order) and e.same(e.ours.transpose(order), e.measured):
@@ -84,7 +86,7 @@ def transposed(e: Evidence) -> str | None:
     return None
 
 
-def exchanged(e: Evidence) -> str | None:
+def exchange(e: Evidence) -> str | None:
     """The right numbers for another input, and the other way round."""
     for name, measured in e.measured_of.items():
         if e.same(e.ours, measured) and name in e.ours_of and e.same(e.ours_of[name], e.measured):
@@ -92,7 +94,7 @@ def exchanged(e: Evidence) -> str | None:
     return None
 
 
-def of_another_input(e: Evidence) -> str | None:
+def gradient_of_another(e: Evidence) -> str | None:
     """The right numbers for another input."""
     for name, measured in e.measured_of.items():
         if e.same(e.ours, measured):
@@ -100,12 +102,12 @@ def of_another_input(e: Evidence) -> str | None:
     return None
 
 
-def sum_missing(e: Evidence) -> str | None:
-    """The forward broadcast the input, and the backward did not sum over the axes along which it did."""
+def missing_sum(e: Evidence) -> str | None:
+    """The forward broadcasts the input along some axes, and the backward does not sum over them."""
     for axes in subsets(e.ours.ndim):
         total = e.ours.sum(axes)
         if total.size == e.x.size and e.same(total.reshape(e.x.shape), e.measured):
-            return f"the sum over {named(axes)} is missing: the forward broadcasts {e.input} along it"
+            return f"the sum over {axes_text(axes)} is missing: the forward broadcasts {e.input} along it"
     return None
 
 
@@ -114,20 +116,20 @@ def sum_too_much(e: Evidence) -> str | None:
     for axes in subsets(e.x.ndim):
         total = e.measured.sum(axes)
         if total.size == e.ours.size and e.same(e.ours.reshape(total.shape), total):
-            return f"summed over {named(axes)}, which {e.input} has"
+            return f"summed over {axes_text(axes)}, which {e.input} has"
     return None
 
 
-def spread_missing(e: Evidence) -> str | None:
-    """The forward sums the input, and the backward did not hand the numbers to all that was summed."""
+def missing_spread(e: Evidence) -> str | None:
+    """The forward sums over axes of the input, and the backward does not repeat the numbers along them."""
     for axes in subsets(e.x.ndim):
         shape = tuple(1 if a in axes else n for a, n in enumerate(e.x.shape))
         if e.ours.size == np.prod(shape) and e.same(np.broadcast_to(e.ours.reshape(shape), e.x.shape), e.measured):
-            return f"the right numbers, once: each entry along {named(axes)} of {e.input} gets them (np.broadcast_to)"
+            return f"the right numbers, but once: repeat them along {axes_text(axes)} of {e.input} (np.broadcast_to)"
     return None
 
 
-def reshaped(e: Evidence) -> str | None:
+def reshape(e: Evidence) -> str | None:
     """The right numbers in the right order, in another shape."""
     if e.ours.size == e.x.size and e.same(e.ours.reshape(e.x.shape), e.measured):
         return f"the right numbers in shape {e.ours.shape}: {e.input} has shape {e.x.shape}"
@@ -145,7 +147,7 @@ def not_finite(e: Evidence) -> str | None:
     return None
 
 
-def independent(e: Evidence) -> str | None:
+def no_dependence(e: Evidence) -> str | None:
     """A gradient for something that the output does not depend on."""
     if np.abs(e.measured).max() <= max(e.error, 1e-12 * np.abs(e.ours).max()):
         return f"the output does not depend on {e.input}: its gradient is 0"
@@ -157,14 +159,14 @@ def zero(e: Evidence) -> str | None:
     return f"only zeros: the path to {e.input} is missing" if not e.ours.any() else None
 
 
-def upstream_ignored(e: Evidence) -> str | None:
+def missing_upstream(e: Evidence) -> str | None:
     """The answer to 2·dy is that to dy."""
     if e.same(e.answer(twice), e.ours):
         return "the upstream dy is ignored: 2·dy gives the same gradient as dy; multiply by dy"
     return None
 
 
-def upstream_twice(e: Evidence) -> str | None:
+def doubled_upstream(e: Evidence) -> str | None:
     """The answer to 2·dy is four times that to dy."""
     if e.same(e.answer(twice), 4 * e.ours):
         return "the upstream dy enters twice: 2·dy gives four times the gradient of dy"
@@ -172,12 +174,11 @@ def upstream_twice(e: Evidence) -> str | None:
 
 
 def float32(e: Evidence) -> str | None:
-    """Off by rounding, but by float32's."""
+    """Off by the rounding of float32."""
     error = relative_error(e.ours, e.measured)[0]
     signs = np.sign(e.ours - e.measured)[e.off]
-    scatter = e.off.sum() >= 2 and signs.min() < signs.max()  # rounding goes both ways, a wrong constant does not
-    scatter = scatter and not follows_sign(e)
-    if 1e-10 < error < 1e-6 and (e.ours.dtype == np.float32 or scatter):
+    both_ways = e.off.sum() >= 2 and signs.min() < signs.max() and not follows_sign(e)  # as rounding, not as a constant
+    if 1e-10 < error < 1e-6 and (e.ours.dtype == np.float32 or both_ways):
         which = (
             "the gradient's dtype is float32" if e.ours.dtype == np.float32 else "a float32 array or constant inside"
         )
@@ -191,7 +192,7 @@ def sign(e: Evidence) -> str | None:
 
 
 def constant_factor(e: Evidence) -> str | None:
-    """c times the derivative; an N, a C or an N·C is named after its axes."""
+    """c times the derivative. Where c is the length of axes, as N, C or N·C, the sentence says which."""
     c = float((e.ours * e.measured).sum() / (e.measured * e.measured).sum())
     if not e.same(e.ours, c * e.measured):
         return None
@@ -218,11 +219,11 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
     lengths: dict[str, tuple[int, str]] = {}  # "N = 4" of y says no more than "N = 4" of x
     for name, shape in shapes(e).items():
         for n, symbol, axes in products(shape):
-            lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {named(axes)} of {name}"))
-    if places := " or ".join(place for n, place in lengths.values() if near(n)):
-        yield f"the 1/n of a mean is missing ({places})"
-    if places := " or ".join(place for n, place in lengths.values() if near(1 / n)):
-        yield f"divided by n too often, a mean where the forward sums ({places})"
+            lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {axes_text(axes)} of {name}"))
+    if texts := " or ".join(text for n, text in lengths.values() if near(n)):
+        yield f"the 1/n of a mean is missing ({texts})"
+    if texts := " or ".join(text for n, text in lengths.values() if near(1 / n)):
+        yield f"divided by n too often, a mean where the forward sums ({texts})"
 
 
 def shapes(e: Evidence) -> dict[str, tuple[int, ...]]:
@@ -233,17 +234,17 @@ def shapes(e: Evidence) -> dict[str, tuple[int, ...]]:
 def products(shape: tuple[int, ...]) -> Iterator[tuple[int, str, tuple[int, ...]]]:
     """(n, its symbol, its axes) for each axis of an array, and for the first set of axes with each other product."""
     symbols = {len(shape) - 1: "C"} | {0: "N"} if len(shape) > 1 else {}
-    found = set()
+    seen = set()
     for axes in subsets(len(shape)):
         n = int(np.prod([shape[a] for a in axes]))
-        if n > 1 and (len(axes) == 1 or n not in found):
+        if n > 1 and (len(axes) == 1 or n not in seen):
             symbol = "·".join(symbols.get(a, "n" if len(shape) == 1 else f"n{a}") for a in axes)
             yield n, symbol, axes
-        found.add(n)
+        seen.add(n)
 
 
-def shifted(e: Evidence) -> str | None:
-    """The right numbers one place further, along one axis or two."""
+def shift(e: Evidence) -> str | None:
+    """The right numbers, moved by one along one axis or two."""
     for axes in (a for a in subsets(e.ours.ndim) if len(a) <= 2 and all(e.ours.shape[k] > 2 for k in a)):
         for steps in product((1, -1), repeat=len(axes)):
             here, there = [slice(None)] * e.ours.ndim, [slice(None)] * e.ours.ndim
@@ -252,23 +253,23 @@ def shifted(e: Evidence) -> str | None:
                 here[axis], there[axis] = ends[::step]
             ours, measured = e.ours[tuple(here)], e.measured[tuple(there)]
             if e.same(ours, measured) and not e.same(ours, e.measured[tuple(here)]):
-                return f"the right numbers, shifted by one along {named(axes)} (the padding's offset?)"
+                return f"the right numbers, shifted by one along {axes_text(axes)} (the padding's offset?)"
     return None
 
 
 def other_axis(e: Evidence) -> str | None:
-    """A sum over the wrong axis, of dy or of another input's gradient: in a square the shape does not tell."""
+    """A sum of dy, or of another input's gradient, over the wrong axis: in a square the shape is the same."""
     for a in (*([] if e.dy is None else [e.dy]), *e.measured_of.values()):
         sums = {axes: total for axes in subsets(a.ndim) if (total := a.sum(axes)).size == e.x.size}
         for wrong, right in permutations(sums, 2):
             if e.same(sums[wrong].reshape(e.x.shape), e.ours) and e.same(sums[right].reshape(e.x.shape), e.measured):
-                return f"summed over {named(wrong)} instead of {named(right)}"
+                return f"summed over {axes_text(wrong)} instead of {axes_text(right)}"
     return None
 
 
 def missing_factor(e: Evidence) -> str | None:
     """ours · a = measured, or ours = measured · a, for an array a of the forward: another input, x, or y."""
-    for name, a in arrays(e):
+    for name, a in multipliers(e):
         if e.same(e.ours * a, e.measured):
             return f"the factor {name} is missing"
         if e.same(e.ours, e.measured * a):
@@ -276,15 +277,15 @@ def missing_factor(e: Evidence) -> str | None:
     return None
 
 
-def flipped(e: Evidence) -> str | None:
+def flip(e: Evidence) -> str | None:
     """The right numbers, reversed along axes."""
     for axes in subsets(e.ours.ndim):
         if e.same(np.flip(e.ours, axes), e.measured):
-            return f"the right numbers, flipped along {named(axes)} (convolution or correlation?)"
+            return f"the right numbers, flipped along {axes_text(axes)} (convolution or correlation?)"
     return None
 
 
-def other_transposed(e: Evidence) -> str | None:
+def transpose_of_another(e: Evidence) -> str | None:
     """The derivative as it would be if another input, a square matrix, were transposed."""
     for name, w in e.others.items():
         if w.ndim >= 2 and w.shape[-1] == w.shape[-2] and explains(e, name, w.swapaxes(-1, -2)):
@@ -292,12 +293,13 @@ def other_transposed(e: Evidence) -> str | None:
     return None
 
 
-def other_flipped(e: Evidence) -> str | None:
+def flip_of_another(e: Evidence) -> str | None:
     """The derivative as it would be if another input, a kernel, were flipped."""
     for name, w in e.others.items():
         for axes in subsets(min(w.ndim, 4)):
             if all(w.shape[a] > 1 for a in axes) and explains(e, name, np.flip(w, axes)):
-                return f"this is the derivative for {name} flipped along {named(axes)}: the kernel's flip is missing"
+                along = f"flipped along {axes_text(axes)}"
+                return f"this is the derivative for {name} {along}: the kernel's flip is missing"
     return None
 
 
@@ -310,7 +312,10 @@ def explains(e: Evidence, name: str, value: Array) -> bool:
 
 
 def half_of_two(e: Evidence) -> str | None:
-    """y is symmetric in two uses of x, as xᵀx is, and one of the two parts is missing: the other is that of dyᵀ."""
+    """x enters y twice in the same way, as in xᵀx, and one of the two parts of its gradient is missing.
+
+    The missing part is what the backward answers to dyᵀ.
+    """
     if e.y is None or e.y.ndim != 2 or e.y.shape[0] != e.y.shape[1] or (other := e.answer(np.transpose)) is None:
         return None
     if other.shape == e.ours.shape and e.same(e.ours + other, e.measured):
@@ -318,22 +323,22 @@ def half_of_two(e: Evidence) -> str | None:
     return None
 
 
-def mask_missing(e: Evidence) -> str | None:
-    """Ours is nonzero where the derivative is 0, and right elsewhere."""
+def missing_mask(e: Evidence) -> str | None:
+    """Ours is not 0 where the derivative is 0, and right elsewhere."""
     blocked = np.abs(e.measured) <= e.rounding
     if (e.off & ~blocked).any():
         return None
     return f"a mask is missing: {e.off.sum()} of {e.off.size} entries should be 0, the others are right{where(e)}"
 
 
-def mask_turned(e: Evidence) -> str | None:
-    """Ours is nonzero exactly where the derivative is 0."""
+def reversed_mask(e: Evidence) -> str | None:
+    """Ours is not 0 exactly where the derivative is 0."""
     if (e.ours == 0).any() and ((e.ours == 0) == (np.abs(e.measured) > e.rounding)).all():
         return "the mask is turned round: nonzero exactly where the derivative is 0"
     return None
 
 
-def entries_dropped(e: Evidence) -> str | None:
+def dropped_entries(e: Evidence) -> str | None:
     """Ours is 0 where the derivative is not, and right elsewhere."""
     if (e.ours[e.off] != 0).any():
         return None
@@ -354,8 +359,8 @@ def branch(e: Evidence) -> str | None:
     return f"a factor {c:.6g} on {e.off.sum()} of {e.off.size} entries, the others are right: one branch{where(e)}"
 
 
-def permuted(e: Evidence) -> str | None:
-    """The right numbers at the wrong places."""
+def permutation(e: Evidence) -> str | None:
+    """The right numbers in another order."""
     if e.ours.size > 1 and e.same(np.sort(e.ours, None), np.sort(e.measured, None)):
         return f"the right numbers, {e.off.sum()} of {e.off.size} of them at wrong places (an index, a reshape)"
     return None
@@ -369,8 +374,8 @@ def follows_sign(e: Evidence) -> bool:
     return e.x.size > 2 and bool(size) and bool((gaps(missing, size * signs) <= 1e-3 * abs(size)).all())
 
 
-def penalty_missing(e: Evidence) -> str | None:
-    """The gradient of a penalty λΣ|x| is missing, or wrong: one number times the sign of x."""
+def missing_penalty(e: Evidence) -> str | None:
+    """What is missing is one number times the sign of x: the gradient of a penalty λΣ|x|."""
     if not follows_sign(e):
         return None
     weight = ""
@@ -379,12 +384,12 @@ def penalty_missing(e: Evidence) -> str | None:
     return f"a term is missing, or wrong: a multiple of the sign of {e.input}, as of a penalty λΣ|{e.input}|{weight}"
 
 
-def term_missing(e: Evidence) -> str | None:
+def missing_term(e: Evidence) -> str | None:
     """What is missing has a simple form along some axes: a constant, a multiple of x, of y, of another input."""
     missing = np.where(e.off, e.measured - e.ours, 0)
     tolerance = min(e.close * np.abs(e.measured).max() + e.rounding, 1e-3 * np.abs(missing).max())
     one = ("a constant", np.ones(e.x.shape))
-    candidates = [(f"a multiple of {name}", a) for name, a in arrays(e) if a.shape == e.x.shape]
+    candidates = [(f"a multiple of {name}", a) for name, a in multipliers(e) if a.shape == e.x.shape]
     simple = [one, *candidates]
     for basis in chain(combinations(simple, 1), combinations(simple, 2)):
         for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
@@ -393,7 +398,7 @@ def term_missing(e: Evidence) -> str | None:
                 if len(axes) == e.x.ndim > 1:
                     return f"a term is missing, or wrong: {words}, the same for all entries"
                 path = PATHS.get(words.replace(f"of {e.input}", "of x"), "")
-                return f"a term is missing, or wrong: {words} along {named(axes)}{path}"
+                return f"a term is missing, or wrong: {words} along {axes_text(axes)}{path}"
     return None
 
 
@@ -412,11 +417,11 @@ def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: 
     if n < len(basis) + 2:
         return False
     target, *columns = (a.reshape(-1, n) for a in fibres)
-    left = 0.0
+    rest = 0.0
     for row in range(len(target)):
         b = np.stack([c[row] for c in columns], axis=1)
-        left = max(left, np.abs(target[row] - b @ np.linalg.lstsq(b, target[row], rcond=None)[0]).max())
-    return bool(left <= tolerance)
+        rest = max(rest, np.abs(target[row] - b @ np.linalg.lstsq(b, target[row], rcond=None)[0]).max())
+    return bool(rest <= tolerance)
 
 
 def not_linear(e: Evidence) -> str | None:
@@ -427,45 +432,45 @@ def not_linear(e: Evidence) -> str | None:
     return None
 
 
-# The order is from the surest to the vaguest: a kind that fits to rounding only where it is true stands before one that
-# fits more gradients. With x + b, dy is the gradient of x, but given to b it lacks a sum: the sum is asked first.
+# The first kind that fits is named, so the order goes from the special to the general. An example: in x + b, dy is the
+# gradient of x. Where the backward gives it to b, a sum is missing, and this is asked before "the gradient of x".
 KINDS_OF_SHAPES = (
-    ("swapped", exchanged),
-    ("transpose", transposed),
-    ("missing sum", sum_missing),
+    ("swapped", exchange),
+    ("transpose", transpose),
+    ("missing sum", missing_sum),
     ("sum too much", sum_too_much),
-    ("missing broadcast", spread_missing),
-    ("swapped", of_another_input),
-    ("reshape", reshaped),
+    ("missing broadcast", missing_spread),
+    ("swapped", gradient_of_another),
+    ("reshape", reshape),
 )
-# Likewise. First what makes every later question meaningless (NaN, zeros, no dy), then what holds for all entries, then
-# what holds for some of them; a missing term and "not linear" stand last, for they fit nearly everything.
+# Here too. First come mistakes that make the other questions meaningless (NaN, zeros, dy ignored), then those of all
+# entries, then those of some entries; a missing term and "not linear" come last, because nearly everything fits them.
 KINDS_OF_VALUES = (
     ("not finite", not_finite),
-    ("no dependence", independent),
+    ("no dependence", no_dependence),
     ("zero", zero),
-    ("upstream ignored", upstream_ignored),
-    ("upstream twice", upstream_twice),
+    ("upstream ignored", missing_upstream),
+    ("upstream twice", doubled_upstream),
     ("float32", float32),
     ("sign", sign),
     ("factor", constant_factor),
-    ("transpose", transposed),
-    ("swapped", exchanged),
-    ("swapped", of_another_input),
+    ("transpose", transpose),
+    ("swapped", exchange),
+    ("swapped", gradient_of_another),
     ("wrong axis", other_axis),
-    ("flip", flipped),
-    ("shift", shifted),
+    ("flip", flip),
+    ("shift", shift),
     ("missing factor", missing_factor),
     ("half of a shared input", half_of_two),
-    ("missing mask", mask_missing),
-    ("mask turned round", mask_turned),
-    ("entries dropped", entries_dropped),
+    ("missing mask", missing_mask),
+    ("mask turned round", reversed_mask),
+    ("entries dropped", dropped_entries),
     ("branch", branch),
-    ("permutation", permuted),
-    ("transpose", other_transposed),
-    ("flip", other_flipped),
-    ("missing term", penalty_missing),
-    ("missing term", term_missing),
+    ("permutation", permutation),
+    ("transpose", transpose_of_another),
+    ("flip", flip_of_another),
+    ("missing term", missing_penalty),
+    ("missing term", missing_term),
     ("not linear", not_linear),
 )
 
@@ -483,15 +488,14 @@ def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
     return chain.from_iterable(combinations(range(ndim), n) for n in range(1, ndim + 1))
 
 
-def named(axes: tuple[int, ...]) -> str:
+def axes_text(axes: tuple[int, ...]) -> str:
     """(0,) -> "axis 0"; (0, 1) -> "axes 0, 1"."""
     return f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
 
 
-def arrays(e: Evidence) -> Iterator[tuple[str, Array]]:
+def multipliers(e: Evidence) -> Iterator[tuple[str, Array]]:
     """The forward's arrays that can multiply x's gradient: x itself, y, the other inputs."""
-    found = {e.input: e.x} | ({} if e.y is None else {"y": e.y}) | e.others
-    for name, a in found.items():
+    for name, a in ({e.input: e.x} | ({} if e.y is None else {"y": e.y}) | e.others).items():
         fits = a.ndim <= e.x.ndim and all(m in (1, n) for m, n in zip(a.shape[::-1], e.x.shape[::-1], strict=False))
         if fits and a.size > 1:
             yield name, a
@@ -505,7 +509,7 @@ def where(e: Evidence) -> str:
     for words, region in (("x < 0", e.x < 0), ("x > 0", e.x > 0)):
         if np.array_equal(off, region):
             return f"; they are those with {words.replace('x', e.input)}"
-    for axis, places in enumerate(np.nonzero(off)):
-        if off.shape[axis] > 1 and len(set(places)) == 1:
-            return f"; all at index {places[0]} of axis {axis}"
+    for axis, indices in enumerate(np.nonzero(off)):
+        if off.shape[axis] > 1 and len(set(indices)) == 1:
+            return f"; all at index {indices[0]} of axis {axis}"
     return ""

@@ -36,8 +36,8 @@ BLIND = (
     "smaller than the rounding of the outputs"
 )
 UNDECIDED = "not judged"  # the kind of a finding that is no mistake
-LAST_BITS = 1e-12  # two calls that differ by less, relative to the largest entry, sum in another order
-SEEN = 2  # a derivative is seen where it is so many times as large as what a gradient may be off by
+LAST_BITS = 1e-12  # a difference of two calls, relative to the largest entry, that sums in another order can make
+SEEN = 2  # finite differences see a derivative that is at least so many times their reach
 
 
 class Finding(NamedTuple):
@@ -59,15 +59,12 @@ class Finding(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The comparisons, what is wrong, what should be known, and what nothing can be said about.
-
-    The gradient is right where nothing is wrong and nothing undecided.
-    """
+    """What came of a pair. The gradient is right where nothing is wrong and nothing is undecided."""
 
     results: list[Result]
-    findings: list[Finding]
-    notes: list[str]
-    undecided: list[Finding]
+    findings: list[Finding]  # what is wrong
+    notes: list[str]  # what a reader should know
+    undecided: list[Finding]  # what cannot be judged
 
     @property
     def status(self) -> int:
@@ -88,12 +85,13 @@ class Measured(NamedTuple):
 
 
 def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None = None) -> Judgement:
-    """Every entry of every input by complex step and finite differences, five random directions, and a diagnosis.
+    """Checks every entry of every input by complex step and by finite differences, and says what is wrong.
 
-    The finite differences estimate their own error. Where the complex step differs by more, the forward loses the
-    imaginary part, and the finite differences judge alone. What they cannot see is not judged.
-    `progress(entries, total)` passes the entries on while they are measured. Raises `InputError` where the functions
-    raise or do not keep to the protocol.
+    The finite differences estimate their own error. Where the complex step differs from them by more than that, the
+    forward loses the imaginary part, and the finite differences judge alone. What they cannot see is undecided.
+
+    `progress(entries, total)` is an iterator that passes the entries on, as a progress bar does. Raises `InputError`
+    where the functions raise or do not keep to the protocol.
     """
     forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
     try:
@@ -167,7 +165,7 @@ def _whole(kind: str | None, sentence: str) -> Finding:
 
 
 def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
-    """(a mistake where the pair is no function of its arguments, so that nothing can be measured; what to know)."""
+    """(a mistake that leaves nothing to measure, as a random forward; notes)."""
     notes = []
     if not np.isfinite(flat_arrays(trial.y)).all():
         raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
@@ -234,9 +232,10 @@ def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
 
 
 def _contradicted(trial: Trial, i: int, m: Measured) -> bool:
-    """Whether the complex step is not what finite differences see, at an entry without a kink.
+    """Whether the complex step differs from what finite differences see, at any entry without a kink.
 
-    What is as small as the rounding of the gradient elsewhere is not seen: exp(−45) beside 1 does not move a sum.
+    Differences that are as small as the rounding of the gradient elsewhere do not count: 1 + exp(−45) is 1 for finite
+    differences, and not for the complex step.
     """
     return any(
         np.isfinite(slope.error)
@@ -258,7 +257,9 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         comparisons[i] = by_slopes = compare_slopes(trial, i)
         if safe:
             exact = compare_complex(trial, i, measured[i].stepped)
-            outside = by_slopes.off & by_slopes.kinks  # of a kink's two slopes, of which the complex step sees but one
+            outside = (
+                by_slopes.off & by_slopes.kinks
+            )  # not between the slopes of a kink; the complex step sees one only
             comparisons[i] = exact._replace(
                 off=exact.off | outside, measured=np.where(outside, by_slopes.measured, exact.measured)
             )
@@ -287,7 +288,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
 
 
 def _some_are_seen(measured: dict[int, Measured]) -> bool:
-    """Whether finite differences see the complex step's derivative anywhere, or nothing that they could see."""
+    """Whether finite differences see the derivative at any entry, or no entry changes the outputs."""
     slopes = [(m.stepped[index], slope) for m in measured.values() for index, slope in m.slopes.items()]
     seen = any(slope.kink or (step and abs(step) >= SEEN * slope.reach) for step, slope in slopes)
     return seen or all(slope.reach == 0 for _, slope in slopes)
@@ -298,9 +299,10 @@ def _open_entries(
 ) -> dict[int, list[tuple[int, ...]]]:
     """The entries of each input that cannot be judged.
 
-    Where the complex step is safe it judges, unless finite differences see nothing at all: then it must agree with the
-    gradient in numbers that are not 0. Where it is not, an entry is open if there are no values on both sides of it, or
-    if its gradient is no rounding and smaller than what can be seen.
+    If the complex step is safe, it judges. But where finite differences see no derivative at all, nothing confirms that
+    it is safe: then only its agreement with a gradient that is not 0 counts.
+    If it is not safe, an entry is open where the function has no values on both sides, or where the gradient is smaller
+    than what finite differences see, and is not rounding.
     """
     everything = {i: list(measured[i].slopes) for i in comparisons}
     if safe:
@@ -312,7 +314,7 @@ def _open_entries(
             i: comparison.off & ~np.isfinite(measured[i].array("error")) for i, comparison in comparisons.items()
         }
         return {i: list(zip(*np.nonzero(edge), strict=True)) for i, edge in at_an_edge.items() if edge.any()}
-    open_entries, judged, hidden = {}, False, False
+    open_entries, some_seen, some_hidden = {}, False, False
     for i in comparisons:
         ours = gradient_of(trial, i)
         for index, slope in measured[i].slopes.items():
@@ -320,13 +322,13 @@ def _open_entries(
             if not np.isfinite(slope.error) or (not seen and slope.reach and not _is_rounding(trial, i, index)):
                 open_entries.setdefault(i, []).append(index)
             else:
-                judged = judged or seen
-                hidden = hidden or slope.reach > 0
-    return open_entries if judged or not hidden else everything
+                some_seen = some_seen or seen
+                some_hidden = some_hidden or slope.reach > 0
+    return open_entries if some_seen or not some_hidden else everything
 
 
 def _is_rounding(trial: Trial, i: int, index: tuple[int, ...]) -> bool:
-    """Whether a gradient is 0, or another number at each point nearby."""
+    """Whether a gradient is 0, or changes from point to point nearby."""
     ours = float(gradient_of(trial, i)[index])
     return ours == 0 or any(abs(t.grads[i][index] - ours) > 0.1 * abs(ours) for t in trial.nearby)
 
@@ -365,9 +367,9 @@ def _sides(slope: Slope) -> str:
 
 
 def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
-    """A mistake at ties that no entry shows alone: each of several winners gets the gradient of all.
+    """A mistake at ties that no single entry shows: each of several winners gets the whole gradient.
 
-    Moved together, entries that tie have one slope, and their gradients add up to it.
+    If entries that tie move together, the output has one slope, and their gradients must add up to it.
     """
     ours, x = gradient_of(trial, i), trial.inputs[i]
     groups: dict[bytes, list[tuple[int, ...]]] = {}
@@ -401,7 +403,7 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
                 there = replace(trial, inputs=arrays, _slopes={}, _measured={})
                 slopes = [there.slope_of_entry(i, index).value for index in np.ndindex(x.shape)]
                 return np.reshape(slopes, x.shape)
-            terms = ours * direction  # one evaluation sorts out most guesses before every entry is measured
+            terms = ours * direction  # one evaluation rules out most guesses, before every entry is measured
             if abs(trial.complex_slope(i, direction, arrays) - terms.sum()) > 1e-6 * np.abs(terms).sum():
                 return None
             steps = [trial.complex_slope(i, one_hot(x.shape, index), arrays) for index in np.ndindex(x.shape)]
@@ -453,7 +455,7 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
 
 
 def _closeness(ours: np.ndarray, comparison: Comparison | None, resolution: float) -> float:
-    """To which relative error a diagnosis has to fit: far better than the gradient itself does."""
+    """The relative error that a diagnosis may leave: far smaller than that of the gradient."""
     if comparison is None:
         return resolution
     size = np.maximum(np.abs(ours), np.abs(comparison.measured))
@@ -463,7 +465,7 @@ def _closeness(ours: np.ndarray, comparison: Comparison | None, resolution: floa
 
 
 def _resolution(m: Measured) -> float:
-    """To which relative error finite differences see the largest entries of an input."""
+    """The relative error of finite differences at the largest entries of an input."""
     size = np.abs(m.array("value")).max(initial=0)
     return float(np.clip(4 * max(_errors(m), default=0) / size, 1e-9, 1e-2)) if size else 1e-9
 

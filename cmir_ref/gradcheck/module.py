@@ -39,7 +39,7 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
     who = f"{path}: {'--input' if shapes else f'{name}_inputs'}"
-    return Pair(*bind_by_name(forward, backward, _named_inputs(given, forward, who), who), name)
+    return Pair(*bind_by_name(forward, backward, _inputs_by_name(given, forward, who), who), name)
 
 
 def bind_by_name(
@@ -47,9 +47,9 @@ def bind_by_name(
 ) -> tuple[Callable, Callable, dict[str, np.ndarray]]:
     """(the forward over positional arrays, the backward, the inputs in the order of the forward's parameters).
 
-    An array goes to the parameter of its name, in whatever order they are given; where no name is a parameter, names
-    are labels and the order counts. Raises `InputError` where one name is a parameter and another is not, and where a
-    parameter gets nothing.
+    Each array goes to the parameter of its name, so the order of `inputs` does not matter. Where no name is that of a
+    parameter, names are only labels, and the order matters. Raises `InputError` where one name is that of a parameter
+    and another is not, and where a parameter gets nothing.
     """
     try:
         parameters = inspect.signature(forward).parameters
@@ -67,8 +67,8 @@ def bind_by_name(
     if missing:
         raise InputError(f"{who}: nothing for {missing[0]}, a parameter of {forward.__name__}")
     by_keyword = set(others) if inspect.Parameter.VAR_KEYWORD in kinds else set()
-    for place, name in enumerate(bound):  # by position as long as no parameter is left out
-        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or names[place] != name:
+    for position, name in enumerate(bound):  # by position as long as no parameter is left out
+        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or names[position] != name:
             by_keyword.add(name)
     order = [*bound, *others]
 
@@ -112,7 +112,7 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split("x")))
 
 
-def _named_inputs(given: Any, forward: Callable, who: str) -> dict[str, np.ndarray]:
+def _inputs_by_name(given: Any, forward: Callable, who: str) -> dict[str, np.ndarray]:
     """Inputs by name: those of a dict, or the forward's own parameters."""
     if not isinstance(given, dict):
         given = list(given) if isinstance(given, tuple | list) else [given]

@@ -13,14 +13,14 @@ Scalar = Callable[[list[np.ndarray]], complex]
 COMPLEX_STEP = 1e-40
 CENTRAL_STEP = 6e-6  # about ε^(1/3): rounding error ε/h and truncation error h² meet there
 WIDE_STEP = 1e-3  # about ε^(1/5), likewise for h⁴
-ROUNDING = 1e-8  # the share of rounding that a central difference may have
+ROUNDING = 1e-8  # how much of a central difference may be rounding
 
 
 def complex_step(f: Scalar, inputs: Sequence[np.ndarray], which: int) -> np.ndarray:
     """∂f/∂x by f(x + ih) = f(x) + ih f'(x) + O(h²): Im f(x + ih)/h, with no difference to cancel digits.
 
-    Exact to rounding for every entry of `inputs[which]`, provided that f is analytic: it takes squares as x·x and
-    asks `.real` in comparisons. Source: Squire & Trapp 1998.
+    Exact to rounding for every entry of `inputs[which]` where f is analytic: it computes squares as x·x and compares
+    `.real` only. Source: Squire & Trapp 1998.
     """
     arrays = [np.array(x, dtype=complex) for x in inputs]
     gradient = np.zeros(arrays[which].shape)
@@ -40,27 +40,27 @@ def central_difference(
 ) -> np.ndarray:
     """∂f/∂x by (f(x + h) − f(x − h))/2h, h = step · max(1, |x|), for every entry of `inputs[which]`.
 
-    `f` returns its value and its winners (`winners`): where x ± h lies beyond a kink, that is, where another unit is
-    switched on or another pixel wins a pool, h shrinks tenfold until none has changed, and NaN is the answer where
-    that never happens. `shrunk`, a list, receives the indices where h had to shrink.
+    `f` returns its value and its winners (`winners`). If they change between x and x ± h, a kink lies between: another
+    unit is switched on, or another pixel wins a pool. Then h shrinks tenfold until they stay. If they never stay, the
+    answer is NaN. `shrunk`, a list, receives the indices where h had to shrink.
 
-    The rounding of f alone makes an error of ε|f|/h. Where that is no longer small beside the largest entry, the four
-    points of (8(f(x + h) − f(x − h)) − (f(x + 2h) − f(x − 2h)))/12h, whose own error is only h⁴, allow a wider h.
+    The rounding of f makes an error of ε|f|/h. Where this is not small beside the largest entry, a wider h is needed:
+    four points, (8(f(x + h) − f(x − h)) − (f(x + 2h) − f(x − 2h)))/12h, have an error of h⁴ only.
     """
     arrays = [np.array(x, dtype=float) for x in inputs]
     value, here = f(arrays)
     gradient = np.full(arrays[which].shape, np.nan)
 
-    def around(index, h, places):
-        """f at x + places · h, or None where a winner changes there."""
+    def around(index, h, multiples):
+        """f at x + h times each of `multiples`, or None where a winner changes."""
         x, values = arrays[which][index], []
-        for place in places:
-            arrays[which][index] = x + place * h
-            found, there = f(arrays)
+        for multiple in multiples:
+            arrays[which][index] = x + multiple * h
+            moved, there = f(arrays)
             arrays[which][index] = x
             if there != here:
                 return None
-            values.append(found)
+            values.append(moved)
         return values
 
     for index in np.ndindex(gradient.shape):
@@ -83,7 +83,7 @@ def central_difference(
 
 
 def winners(cache: Any) -> bytes:
-    """The masks and indices in a cache (arrays of bool or unsigned integers) as bytes that can be compared."""
+    """The masks and indices in a cache, that is, its arrays of booleans or unsigned integers, as bytes to compare."""
     if isinstance(cache, np.ndarray):
         return cache.tobytes() if cache.dtype.kind in "bu" else b""
     if isinstance(cache, dict):
@@ -94,11 +94,11 @@ def winners(cache: Any) -> bytes:
 
 
 def directional(f: Scalar, inputs: Sequence[np.ndarray], directions: Sequence[np.ndarray]) -> float:
-    """⟨∇f, d⟩ over all inputs at once, by complex step: one evaluation however many entries there are."""
+    """⟨∇f, d⟩ over all inputs at once, by complex step: one evaluation, whatever the number of entries."""
     arrays = [np.asarray(x) + 1j * COMPLEX_STEP * d for x, d in zip(inputs, directions, strict=True)]
     return float(np.imag(f(arrays)) / COMPLEX_STEP)
 
 
 def random_direction(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """±(0.1 … 1): every entry is large enough for a mistake in it to show."""
+    """Random entries ±(0.1 … 1): each is large enough to show a mistake."""
     return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.1, 1, shape)

@@ -7,13 +7,14 @@ is ⟨y, dy⟩ for a given vector dy, with respect to one entry x of one of the 
     J(h) = (y(x + h) − 2y(x) + y(x − h)) / h       = jump  + c₁h  + c₃h³ + …        for each output
 
 The jump is the slope above x less the slope below x: 0 where an output is smooth, and not 0 where x lies on a kink.
-Both are measured for steps h of which each is a quarter of the last, and extrapolated to h = 0 (Richardson, Ridders).
-The estimated error is the sum of two parts:
+Both are measured for a row of steps h, each a quarter of the step before, and extrapolated to h = 0 (Richardson,
+Ridders). The estimated error is the sum of two parts:
 
     truncation   what the last extrapolation changed
     rounding     2 Σ |dy| noise / h, over the outputs that depend on x; the noise is measured, and at least ε|y|
 
-A gradient may be off by twice this error, and by ½ Σ |dy| |jump|: that holds the slope above and the slope below.
+A gradient passes if it is off by at most twice this error and half the jump, ½ Σ |dy| |jump|. So both slopes of a kink
+pass, and all that lies between them.
 """
 
 import warnings
@@ -45,7 +46,7 @@ class Slope(NamedTuple):
         return 2 * self.error + self.jump / 2
 
     def nearest(self, gradient: float) -> float:
-        """The slope, or the one of a kink's two that is nearer to a gradient, or what lies between."""
+        """What is nearest to a gradient among the slopes of a kink and all between them."""
         return float(np.clip(gradient, self.value - self.jump / 2, self.value + self.jump / 2))
 
     def admits(self, gradient: float) -> bool:
@@ -61,16 +62,15 @@ def slopes_of(
 ) -> Callable[[np.ndarray], Slope]:
     """A function from a direction in `inputs[which]` to the slope of ⟨y, dy⟩ along it.
 
-    From wide steps to narrow ones the estimate with the smallest reach is kept. A narrower step that contradicts it
-    takes its place, for the wide steps passed over something small. The search ends where rounding alone reaches
-    as far.
+    The steps go from wide to narrow, and the estimate with the smallest reach is kept. A narrower step that contradicts
+    it replaces it: then the wide steps went past something small. The search ends where rounding alone has this reach.
     """
     x = np.asarray(inputs[which], dtype=float)
     size = float(np.abs(x).max(initial=0))
     enough = size / 100 or np.inf  # the search does not end before the step is small beside the input
 
     def evaluate(point: np.ndarray) -> np.ndarray | None:
-        """y with `point` in place of x; None where there is no value: a wide step may leave the function's domain."""
+        """y at `point` instead of x; None where there is no value: a wide step may leave the function's domain."""
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -124,9 +124,9 @@ class Estimate(NamedTuple):
 
 
 def extrapolate(value: float | np.ndarray, last: Sequence[Estimate], factor: float) -> list[Estimate]:
-    """The next row of a table of extrapolations to h = 0: `value` was measured with a step of a `RATIO`th of the last.
+    """The next row of a table of extrapolations to h = 0, for a `value` whose step is a `RATIO`th of the last row's.
 
-    `factor` is by how much that divides the first term of the error; each further term falls `RATIO`² times as much.
+    That divides the first term of the error by `factor`, and each further term by `RATIO`² more.
     """
     row = [Estimate(value, np.inf)]
     for before in last[: COLUMNS - 1]:
@@ -149,9 +149,9 @@ def estimates(
 def measure_noise(evaluate: Callable[[np.ndarray], np.ndarray | None], x: np.ndarray) -> np.ndarray | float:
     """The standard deviation of the rounding error of each output near x; 0 where the function has no values there.
 
-    On a short straight line the fourth differences of nine values leave nothing but noise, and that of variance σ² has
-    fourth differences of variance 70σ². The line begins beside x, so that a kink at x is not taken for noise. Source:
-    Moré & Wild 2011, "Estimating computational noise".
+    Nine values lie on a short straight line. Their fourth differences are nothing but noise: noise of variance σ² has
+    fourth differences of variance 70σ². The line begins beside x, so that a kink at x is not taken for noise.
+    Source: Moré & Wild 2011, "Estimating computational noise".
     """
     rng, variance = np.random.default_rng(0), 0.0
     for _ in range(3):

@@ -32,7 +32,7 @@ class NotAPair(ValueError):
 
 @dataclass(eq=False)
 class Trial:
-    """A pair that was called once: what every comparison starts from. No answer shares memory with another one."""
+    """A pair that was called once. Its answers are copied: no later call changes them."""
 
     f: Callable
     f_backward: Callable
@@ -75,8 +75,8 @@ class Trial:
 
     def complex_slope(self, i: int, direction: np.ndarray, arrays: Sequence[np.ndarray] | None = None) -> float:
         """The derivative along `direction` in input i by complex step, at `arrays` or at the inputs."""
-        ways = [direction if j == i else np.zeros(x.shape) for j, x in enumerate(self.inputs)]
-        return directional(self.scalar, self.inputs if arrays is None else arrays, ways)
+        directions = [direction if j == i else np.zeros(x.shape) for j, x in enumerate(self.inputs)]
+        return directional(self.scalar, self.inputs if arrays is None else arrays, directions)
 
     def slope(self, i: int, direction: np.ndarray) -> Slope:
         """The derivative along `direction` in input i by finite differences, with its estimated error."""
@@ -93,11 +93,11 @@ class Trial:
 
     @cached_property
     def rounding(self) -> float:
-        """The size of a gradient that is nothing but rounding, for inputs of the size of 1."""
+        """How large a gradient can be that is nothing but rounding, for inputs of the size of 1."""
         return 8 * EPS * float(np.abs(flat_arrays(self.dy)) @ np.abs(flat_arrays(self.y)))
 
     def rounding_elsewhere(self, i: int, index: tuple[int, ...]) -> float:
-        """The rounding of one entry's gradient at other points of the size of the inputs."""
+        """How much rounding the gradient of one entry has at the points `elsewhere`."""
         direction = one_hot(self.inputs[i].shape, index)
         with np.errstate(all="ignore"):
             slopes = [self.complex_slope(i, direction, arrays) for arrays in self.elsewhere]
@@ -105,7 +105,7 @@ class Trial:
 
     @cached_property
     def nearby(self) -> "list[Trial]":
-        """The pair called at four points close to its inputs, with upstreams close to its own."""
+        """The pair called at four points close to its inputs, with upstreams close to dy."""
         rng = np.random.default_rng(4)
         return [self._beside(lambda x: x * (1 + NEARBY * random_direction(rng, np.shape(x)))) for _ in range(4)]
 
@@ -119,7 +119,7 @@ class Trial:
 
     @cached_property
     def elsewhere(self) -> list[list[np.ndarray]]:
-        """Three points nearer to 0, by up to a factor of 10, 100 and 1000; signs stay, and no entry is 0."""
+        """Three points nearer to 0, by a factor of up to 10, 100 and 1000. Signs stay, and no entry is 0."""
         rng, points = np.random.default_rng(5), []
         for shrink in (1.0, 0.1, 0.01):
             arrays = list(self.inputs)
@@ -221,7 +221,7 @@ def flat_arrays(y: Any) -> np.ndarray:
 
 
 def copy_gradients(grads: Any) -> list:
-    """The backward's answer as a list of its own arrays, which a later call cannot change."""
+    """The backward's answer as a list of copies, which a later call cannot change."""
     grads = list(grads) if isinstance(grads, tuple | list) else [grads]
     return [gradient.copy() if isinstance(gradient, np.ndarray) else gradient for gradient in grads]
 
@@ -234,5 +234,5 @@ def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
 
 
 def rounding_of(slopes: Sequence[float]) -> float:
-    """The rounding of derivatives of the size of `slopes`."""
+    """How much rounding derivatives of the size of `slopes` have."""
     return 16 * EPS * max((abs(slope) for slope in slopes if np.isfinite(slope)), default=0.0)

@@ -21,35 +21,35 @@ def seen(ours, measured=M, x=X, **more):
 
 
 CASES = {  # evidence for each kind, by the function that has to recognise it
-    d.transposed: seen(M.T),
-    d.exchanged: seen(X, measured_of={"w": X}, ours_of={"w": M}),
-    d.of_another_input: seen(X, measured_of={"w": X}, ours_of={"w": X}),
-    d.sum_missing: seen(np.stack([M / 2, M / 2])),
+    d.transpose: seen(M.T),
+    d.exchange: seen(X, measured_of={"w": X}, ours_of={"w": M}),
+    d.gradient_of_another: seen(X, measured_of={"w": X}, ours_of={"w": X}),
+    d.missing_sum: seen(np.stack([M / 2, M / 2])),
     d.sum_too_much: seen(M.sum(axis=0)),
-    d.spread_missing: seen(M[0], np.broadcast_to(M[0], M.shape)),
-    d.reshaped: seen(M.reshape(2, 6)),
+    d.missing_spread: seen(M[0], np.broadcast_to(M[0], M.shape)),
+    d.reshape: seen(M.reshape(2, 6)),
     d.not_finite: seen(np.where(X > 0, M, np.nan)),
-    d.independent: seen(M, 0 * M),
+    d.no_dependence: seen(M, 0 * M),
     d.zero: seen(0 * M),
-    d.upstream_ignored: seen(X, answer=lambda change: X),
-    d.upstream_twice: seen(X, answer=lambda change: 4 * X),
+    d.missing_upstream: seen(X, answer=lambda change: X),
+    d.doubled_upstream: seen(X, answer=lambda change: 4 * X),
     d.float32: seen(M.astype(np.float32)),
     d.sign: seen(-M),
     d.constant_factor: seen(0.3 * M),
     d.other_axis: seen(W.sum(axis=1), W.sum(axis=0), X[0], dy=W),
-    d.flipped: seen(M[::-1]),
-    d.shifted: seen(np.concatenate([M[1:], X[:1] / 100])),
+    d.flip: seen(M[::-1]),
+    d.shift: seen(np.concatenate([M[1:], X[:1] / 100])),
     d.missing_factor: seen(M / W[0], others={"gamma": W[0]}),
     d.half_of_two: seen(X, y=W, answer=lambda change: M - X if change is np.transpose else change(X)),
-    d.mask_missing: seen(M, MASKED),
-    d.mask_turned: seen(M * (X <= 0), MASKED),
-    d.entries_dropped: seen(MASKED),
+    d.missing_mask: seen(M, MASKED),
+    d.reversed_mask: seen(M * (X <= 0), MASKED),
+    d.dropped_entries: seen(MASKED),
     d.branch: seen(np.where(X > 0, M, 5 * M)),
-    d.permuted: seen(M.ravel()[RNG.permutation(12)].reshape(4, 3)),
-    d.other_transposed: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W.T) else M),
-    d.other_flipped: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W[:, ::-1]) else M),
-    d.penalty_missing: seen(M, M + 0.3 * np.sign(X)),
-    d.term_missing: seen(M + W[:1]),
+    d.permutation: seen(M.ravel()[RNG.permutation(12)].reshape(4, 3)),
+    d.transpose_of_another: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W.T) else M),
+    d.flip_of_another: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W[:, ::-1]) else M),
+    d.missing_penalty: seen(M, M + 0.3 * np.sign(X)),
+    d.missing_term: seen(M + W[:1]),
     d.not_linear: seen(X, answer=lambda change: 3 * X),
 }
 KINDS = (*d.KINDS_OF_SHAPES, *d.KINDS_OF_VALUES)
@@ -74,7 +74,15 @@ def test_random_numbers_are_of_no_kind(look):
     assert kind is None and sentence.startswith("no known kind")
 
 
-NOT_BY_SIZE = {d.not_finite, d.independent, d.zero, d.upstream_ignored, d.upstream_twice, d.not_linear, d.mask_turned}
+NOT_BY_SIZE = {
+    d.not_finite,
+    d.no_dependence,
+    d.zero,
+    d.missing_upstream,
+    d.doubled_upstream,
+    d.not_linear,
+    d.reversed_mask,
+}
 
 
 @pytest.mark.parametrize("look", [look for look in CASES if look not in NOT_BY_SIZE], ids=lambda look: look.__name__)
@@ -134,12 +142,12 @@ def test_one_number_is_no_proof_of_a_factor():
 )
 def test_the_form_of_a_missing_term(term, words):
     x, measured = RNG.normal(size=(2, 8, 3))
-    assert words in d.term_missing(Evidence("x", x, measured - term(x), measured, others={"v": x**3}))
+    assert words in d.missing_term(Evidence("x", x, measured - term(x), measured, others={"v": x**3}))
 
 
 def test_a_short_axis_proves_no_term():
     x, m = X[:2], M[:2]
-    assert d.term_missing(Evidence("x", x, m - np.array([[1.0, 2.0, 4.0]]), m)) is None
+    assert d.missing_term(Evidence("x", x, m - np.array([[1.0, 2.0, 4.0]]), m)) is None
 
 
 @pytest.mark.parametrize(
