@@ -52,8 +52,8 @@ class CheckResult(NamedTuple):
 def regimes(check: Check) -> dict[str, dict[str, int]]:
     """The sizes to draw with by name: all different, all equal (a missing transpose), all one, and an empty batch."""
     empty = {name: 0 for name in check.sizes if name in "nm"}
-    found = {"different": {}, "square": dict.fromkeys(check.sizes, 4), "one": dict.fromkeys(check.sizes, 1)}
-    return found | ({"empty": empty} if empty else {})
+    sizes = {"different": {}, "square": dict.fromkeys(check.sizes, 4), "one": dict.fromkeys(check.sizes, 1)}
+    return sizes | ({"empty": empty} if empty else {})
 
 
 def draw(check: Check, *, seed: int = 0, **sizes: int) -> Pair:

@@ -257,11 +257,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         comparisons[i] = by_slopes = compare_slopes(trial, i)
         if safe:
             exact = compare_complex(trial, i, measured[i].stepped)
-            outside = (
-                by_slopes.off & by_slopes.kinks
-            )  # not between the slopes of a kink; the complex step sees one only
+            # a gradient that is not between the slopes of a kink is wrong, though the complex step sees but one of them
+            outside = by_slopes.off & by_slopes.kinks
             comparisons[i] = exact._replace(
-                off=exact.off | outside, measured=np.where(outside, by_slopes.measured, exact.measured)
+                off=np.array(exact.off | outside), measured=np.where(outside, by_slopes.measured, exact.measured)
             )
             results.append(exact.result._replace(right=not comparisons[i].off.any()))
             by_slopes = by_slopes.excuse(gradient_of(trial, i), by_slopes.off & ~comparisons[i].off)
@@ -313,7 +312,7 @@ def _open_entries(
         at_an_edge = {
             i: comparison.off & ~np.isfinite(measured[i].array("error")) for i, comparison in comparisons.items()
         }
-        return {i: list(zip(*np.nonzero(edge), strict=True)) for i, edge in at_an_edge.items() if edge.any()}
+        return {i: [tuple(map(int, k)) for k in np.argwhere(edge)] for i, edge in at_an_edge.items() if edge.any()}
     open_entries, some_seen, some_hidden = {}, False, False
     for i in comparisons:
         ours = gradient_of(trial, i)

@@ -25,10 +25,10 @@ HEADER = ("check", "entries", "complex", "central", "direct.", "", "s", "covers"
 
 def worst(results: Iterable[Result]) -> dict[str, float]:
     """The largest error by method."""
-    found: dict[str, float] = {}
+    errors: dict[str, float] = {}
     for r in results:
-        found[r.method] = max(found.get(r.method, 0.0), r.error)
-    return found
+        errors[r.method] = max(errors.get(r.method, 0.0), r.error)
+    return errors
 
 
 def coverage(check: Check) -> str:
@@ -113,17 +113,17 @@ def pair_table(judgement: Judgement) -> list[tuple[str, ...]]:
 def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str], seed: int) -> Iterator[str]:
     """The lines about a pair: what was compared, what is wrong and looks like what, the call that shows it again."""
     width = max((len(line[0]) for line in pair_table(judgement)), default=0)
-    for name, method, count, error, verdict_ in pair_table(judgement):
+    for name, method, count, error, verdict in pair_table(judgement):
         unit = "directions" if method == "directional" else "entries"
-        yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict_}"
+        yield f"{name:<{width}}  {method:<18}  {count:>4} {unit:<10}  {error:>7}  {verdict}"
     for note in judgement.notes:
-        yield _wrapped(f"note: {note}")
+        yield _wrap(f"note: {note}")
     if not judgement.status:
         yield f"{pair.name}_backward is the derivative of {pair.name}"
         return
     for finding in (*judgement.findings, *judgement.undecided):
         yield ""
-        yield from map(_wrapped, describe(finding))
+        yield from map(_wrap, describe(finding))
     inputs = "".join(f" --input {shape}" for shape in shapes)
     yield ""
     yield f"again: cmir-ref gradcheck --module {shlex.quote(where)}{inputs} --seed {seed}"
@@ -133,7 +133,7 @@ def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str],
     yield f"           check_gradient(pair.forward, pair.backward, list(pair.inputs.values()), seed={seed})"
 
 
-def _wrapped(line: str) -> str:
+def _wrap(line: str) -> str:
     return textwrap.fill(line, 90, subsequent_indent="    ")
 
 
@@ -161,28 +161,27 @@ def plot_format(path: Path, curves: int = 1) -> str:
 def write_plot(path: Path, curves: dict[str, Curves]) -> None:
     """The figure as a PNG or SVG file; it is drawn whole before the file is opened."""
     form = plot_format(path, len(curves))
-    import matplotlib.pyplot as plt
+    from matplotlib import style
 
-    figure = steps_figure(curves)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=form, dpi=110, bbox_inches="tight", metadata={"Date": None} if form == "svg" else {})
-    plt.close(figure)
+    picture = io.BytesIO()
+    with style.context("default"):  # whatever a reader's matplotlibrc says
+        metadata = {"Date": None} if form == "svg" else {}
+        steps_figure(curves).savefig(picture, format=form, dpi=110, bbox_inches="tight", metadata=metadata)
     try:
-        path.write_bytes(drawn.getvalue())
+        path.write_bytes(picture.getvalue())
     except OSError as error:
         raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from error
 
 
 def steps_figure(curves: dict[str, Curves]):
-    """Error against step on logarithmic axes; steps that only the complex step can take have a panel of their own."""
-    import matplotlib
+    """Error against step on logarithmic axes; a panel at the side has the steps that only the complex step can take.
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    The figure has its own canvas: pyplot and its backend are left as they are.
+    """
+    from matplotlib.figure import Figure
 
-    figure, (far, near) = plt.subplots(
-        1, 2, figsize=(8.4, 4.6), sharey=True, gridspec_kw={"width_ratios": (1, 3.4), "wspace": 0.04}
-    )
+    figure = Figure(figsize=(8.4, 4.6))
+    far, near = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1, 3.4), "wspace": 0.04})
     floor = 2.0**-54  # an error of exactly 0 is drawn here
     for i, (name, (central, stepped)) in enumerate(curves.items()):
         look = {"color": COLOURS[i], "ls": STYLES[i % len(STYLES)]}
@@ -208,15 +207,15 @@ def steps_figure(curves: dict[str, Curves]):
 
 
 def _explain(axes, curves: dict[str, Curves]) -> None:
-    """The methods by name, the minimum of the V and its reason; no V where the backward is wrong."""
+    """Writes what the curves show: the methods, and why the V has a minimum; a wrong backward has no V."""
     words = {"fontsize": 9, "color": "#333"}
     if any(not curve.central[1].min() < 1e-5 for curve in curves.values()):
         axes.text(1e-8, 1e-8, "no V: the backward's mistake is\nlarger than the steps' errors", ha="center", **words)
         return
     axes.text(5e-16, 2e-9, "central difference (markers):\nrounding grows as ε/h", va="top", **words)
     flat = all(curve.complex[1][-1] < 1e-12 for curve in curves.values())
-    said = "nothing cancels" if flat else "the imaginary part is lost"
-    axes.text(5e-16, 1e-17, f"complex step (thick): {said}", va="top", **words)
+    why = "nothing cancels" if flat else "the imaginary part is lost"
+    axes.text(5e-16, 1e-17, f"complex step (thick): {why}", va="top", **words)
     if all(curve.central[1][0] > 1e-6 for curve in curves.values()):  # a linear function has no truncation error
         best = (2.0**-52) ** (1 / 3)
         axes.axvline(best, ymax=0.88, color="#666", lw=0.9, ls=":")

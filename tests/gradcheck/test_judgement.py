@@ -1,10 +1,13 @@
 """What `judge` says of pairs that a fixed tolerance judges wrongly: right, wrong, or open."""
 
+import json
+
 import numpy as np
 import pytest
 
 from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
 from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE, UNDECIDED
+from cmir_ref.reports.gradients import finding_json
 
 RNG = np.random.default_rng(1)
 X, B, V = RNG.normal(size=(4, 3)), RNG.normal(size=3), RNG.normal(size=6)
@@ -166,6 +169,9 @@ def test_at_the_edge_of_a_domain_an_entry_is_open():
     with np.errstate(invalid="ignore"):
         judgement = judged(lambda x: (np.sqrt(x), x), finite, {"x": x})
         assert judgement.status == OPEN and judgement.undecided[0].entry == (0,)
+        assert json.dumps(finding_json(judgement.undecided[0]))
+        scalar = judged(lambda x: (np.sqrt(x), x), finite, {"x": np.array(0.0)})
+        assert scalar.status == OPEN and scalar.undecided[0].entry == ()
         assert judged(lambda x: (np.sqrt(x), x), finite, {"x": x[1:]}).status == RIGHT
 
 
