@@ -107,7 +107,7 @@ def _cause(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")
 
 
-def describe(xp) -> dict[str, str]:
+def describe_gpu(xp) -> dict[str, str]:
     """Name, memory, driver and CUDA of the GPU that a working CuPy computes on."""
     runtime = xp.cuda.runtime
     properties, memory = runtime.getDeviceProperties(0), runtime.memGetInfo()

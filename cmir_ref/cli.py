@@ -15,8 +15,7 @@ from .bench.suite import BENCH_KINDS, PEERS, TURNS
 from .config import preset_names
 from .data.samples import KINDS
 from .errors import InputError
-from .replicate.run import EXPERIMENTS
-from .replicate.worlds import SCALES
+from .replicate import EXPERIMENTS, SCALES
 
 app = typer.Typer(
     name="cmir-ref",
@@ -381,6 +380,12 @@ def command_replicate(
         "runs/replicate"
     ),
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one a core).")] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask cluster (extra `cluster`).")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Put the headline into this Markdown file.")
+    ] = None,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
@@ -389,14 +394,19 @@ def command_replicate(
     Writes them, next to what the paper printed, as replication.html, .md and .csv.
     """
     from concurrent.futures.process import BrokenProcessPool
+    from contextlib import ExitStack
 
     from .progress import track
     from .replicate import run as replication
+    from .replicate.cluster import connect
     from .replicate.lab import Lab
+    from .reports.replication import experiment_json, plain_tables
     from .reports.terminal import print_table
 
     check_device(device)
-    experiments, worlds = replication.chosen(names or []), replication.scale_of(scale)
+    if cluster is not None and jobs is not None:
+        raise InputError("--jobs are processes of this machine; a --cluster has its own workers")
+    chosen, worlds = replication.select_experiments(names or []), replication.scale_of(scale)
     root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
@@ -406,18 +416,21 @@ def command_replicate(
         return track(cells, total, name, terminal)
 
     try:
-        with Lab(out, worlds, seeds=seeds, root=root, device=device, jobs=jobs, watch=watch) as lab:
-            sections = replication.replicate(experiments, lab)
+        with ExitStack() as stack:
+            executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
+            workplace = {"root": root, "device": device, "jobs": workers, "executor": executor}
+            lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
+            experiments = replication.replicate(chosen, lab, write)
     except KeyboardInterrupt:
         note(f"\ninterrupted; the same command goes on with what is done ({out})")
         sys.exit(130)
     except BrokenProcessPool:
         end("a process was killed (no memory left? fewer --jobs); the same command goes on", 1)
     if as_json:
-        print(json.dumps([replication.as_json(section) for section in sections], indent=2))
+        print(json.dumps([experiment_json(experiment) for experiment in experiments], indent=2))
     else:
-        for section in sections:
-            for title, header, rows in replication.plain(section):
+        for experiment in experiments:
+            for title, header, rows in plain_tables(experiment):
                 print(f"\n{title}")
                 print_table(header, rows)
         print()

@@ -3,8 +3,8 @@
 import platform
 from pathlib import Path
 
-from .backend import GPUUnavailable, describe, library
-from .data.locate import find
+from .backend import GPUUnavailable, describe_gpu, library
+from .data.locate import find_file
 from .errors import InputError
 from .packages import installed
 from .parallel import cores
@@ -41,13 +41,13 @@ def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
     for pool in threadpool_info():
         machine[pool.get("internal_api", pool["user_api"])] = f"{pool.get('version')}, {pool['num_threads']} threads"
     try:
-        gpu = describe(library("cuda"))
+        gpu = describe_gpu(library("cuda"))
     except GPUUnavailable as error:
         gpu = {"cuda": str(error).removeprefix("device cuda: ")}
     data_sets = {}
     for name, files in DATA_SETS.items():
         try:
-            data_sets[name] = ", ".join(str(find(root, file)) for file in files)
+            data_sets[name] = ", ".join(str(find_file(root, file)) for file in files)
         except InputError as error:
             data_sets[name] = f"not found: {error}"
     return {"packages": packages, "machine": machine, "gpu": gpu, "data": data_sets}

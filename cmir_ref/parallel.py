@@ -47,7 +47,7 @@ def sample_blocks(samples: int, size: int | None = None) -> list[slice]:
     return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
 
 
-def map_parts(work: Callable, parts: list) -> list:
+def map_threads(work: Callable, parts: list) -> list:
     """[work(part) for part in parts], in this thread and as many others as there are more cores.
 
     Results come in the order of the parts: sums over them do not depend on the number of threads. After an error no
@@ -78,7 +78,7 @@ def map_parts(work: Callable, parts: list) -> list:
 
 def map_blocks(work: Callable, samples: int, size: int | None = None) -> list:
     """[work(block) for block in sample_blocks(samples, size)], in threads."""
-    return map_parts(work, sample_blocks(samples, size))
+    return map_threads(work, sample_blocks(samples, size))
 
 
 def begin_worker() -> None:

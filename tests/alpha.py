@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmir_ref.cmirnet import Readings, Weights
-from cmir_ref.cmirnet.latent import Latent, encode, init_latent
+from cmir_ref.cmirnet.latent import Latent, encoder, init_latent
 from cmir_ref.cmirnet.objective import objective, objective_backward
 from cmir_ref.params import Params, flatten
 from cmir_ref.retrieval import average_precision, collapse, evaluate_direction
@@ -364,7 +364,7 @@ def trained(weights, alpha, reading="norm", activation="relu", depth=3, seeds=(0
         m, v = np.zeros_like(params.flat), np.zeros_like(params.flat)
         for t in range(1, steps + 1):
             adam(params.flat, flatten(evaluate(p, params)[1], params), m, v, t, 0.005)
-        v_a, v_b = (encode(params, name, x[90:], arch=arch)[0] for name, x in zip("ab", z, strict=True))
+        v_a, v_b = (encoder(params, name, x[90:], arch=arch)[0] for name, x in zip("ab", z, strict=True))
         both = [evaluate_direction(one, y[90:], other, y[90:]) for one, other in ((v_a, v_b), (v_b, v_a))]
         at = collapse(v_a, v_b)
         found.append((np.mean([d["map"] for d in both]), max(at["scale_a"], at["scale_b"]), both[0]["chance"]))

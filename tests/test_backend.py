@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmir_ref import backend
-from cmir_ref.backend import GPUUnavailable, describe, free_memory, get_xp, library, pinned, to_device, to_host
+from cmir_ref.backend import GPUUnavailable, describe_gpu, free_memory, get_xp, library, pinned, to_device, to_host
 
 
 class Elsewhere:
@@ -194,7 +194,7 @@ def cupy(monkeypatch):
 
 
 def test_a_gpu_described(cupy):
-    assert describe(cupy) == {
+    assert describe_gpu(cupy) == {
         "cuda": "NVIDIA H200, compute capability 9.0",
         "memory": "8.0 GiB, 3.0 GiB free",
         "CUDA": "driver 13.0, libraries 12.9",

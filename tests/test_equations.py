@@ -78,6 +78,6 @@ def test_the_lesson_names_it(equation):
     assert equation.number.replace("Fig.", "Figure") in source
 
 
-@pytest.mark.parametrize("lesson", {e.lesson for e in EQUATIONS})
+@pytest.mark.parametrize("lesson", sorted({e.lesson for e in EQUATIONS}))
 def test_notebook_exists(lesson):
     assert (ROOT / "lessons" / f"{lesson}.ipynb").exists()

@@ -160,3 +160,66 @@ def test_heavy_imports_happen_where_they_are_used(heavy):
         if name.split(".")[0] == heavy
     ]
     assert at_top == []
+
+
+def public_definitions():
+    """(name, file) of every public function and class at the top of a file."""
+    for path, tree in SOURCES.items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, path
+
+
+def test_no_public_name_stands_twice():
+    """`cases` of the benchmarks and `main` of programs are what each of them is called."""
+    places = {}
+    for name, path in public_definitions():
+        places.setdefault(name, []).append(str(path))
+    assert {n: p for n, p in places.items() if len(p) > 1 and n not in ("cases", "main")} == {}
+
+
+def test_imports_are_relative_and_of_public_names():
+    absolute, private = [], []
+    for path, tree in SOURCES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                if not node.level and (node.module or "").split(".")[0] == "cmir_ref":
+                    absolute.append(f"{path}: {node.module}")
+                if node.level:
+                    private += [f"{path}: {alias.name}" for alias in node.names if alias.name.startswith("_")]
+    assert absolute == private == []
+
+
+SCENARIOS_AND_SYSTEMS = {"pan-mul", "image-speech", "photo-sketch", "image-text", "cmirnet", "attention", "amfmn"}
+DECIDES = {"systems.py", "data/scenarios.py"}  # where such a name may decide; and the folder of a paper
+PAPERS = {"cmirnet", "attention", "amfmn"}
+
+
+def conditions(tree):
+    """Every expression that decides: of `if`, `while`, a conditional expression, a comprehension, a `match`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.IfExp | ast.While):
+            yield node.test
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.match_case):
+            yield node.pattern
+
+
+def named_in_conditions(tree):
+    """The scenarios and systems that conditions name."""
+    constants = [n.value for test in conditions(tree) for n in ast.walk(test) if isinstance(n, ast.Constant)]
+    return {value for value in constants if isinstance(value, str)} & SCENARIOS_AND_SYSTEMS
+
+
+def test_no_scenario_and_no_system_decides_outside_its_place():
+    assert named_in_conditions(ast.parse('y = 1 if x == "pan-mul" else 0\n[z for z in s if z in ("amfmn",)]')) == {
+        "pan-mul",
+        "amfmn",
+    }
+    wrong = {
+        str(path): names
+        for path, tree in SOURCES.items()
+        if path.as_posix() not in DECIDES and path.parts[0] not in PAPERS and (names := named_in_conditions(tree))
+    }
+    assert wrong == {}

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import describe, library, to_device, to_host
+from ..backend import describe_gpu, library, to_device, to_host
 from ..cmirnet.stage1 import init_pretrainer, stage1_task
 from ..cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from ..config import load_config
@@ -448,7 +448,7 @@ def gpu_machine(xp=None) -> list[str]:
     """What the figures depend on, a line each: GPU, versions, peaks by its clocks, compiled kernels."""
     xp, torch = xp or gpu_library(), torch_or_none()
     bandwidth, arithmetic = peaks(xp)
-    facts = describe(xp) if xp.__name__ == "cupy" else {}
+    facts = describe_gpu(xp) if xp.__name__ == "cupy" else {}
     facts |= {"numpy": np.__version__, xp.__name__: getattr(xp, "__version__", "")}
     facts["torch"] = torch.__version__ if torch else "not here, or sees no GPU: nothing to compare with"
     facts["peak bandwidth"] = "unknown" if bandwidth is None else f"{bandwidth / 1e9:.4g} GB/s, by its clocks"

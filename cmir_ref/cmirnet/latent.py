@@ -87,7 +87,7 @@ def decayed_matrices(params: Mapping[str, Array]) -> dict[str, Array]:
     return {k: w for k, w in params.items() if k.endswith(".w") and k.startswith(("classifier", "decoder"))}
 
 
-def encode(params: Mapping[str, Array], modality: str, z: Array, *, arch: Latent) -> tuple[Array, list]:
+def encoder(params: Mapping[str, Array], modality: str, z: Array, *, arch: Latent) -> tuple[Array, list]:
     """z (n, D) -> v (n, d_v) by the encoder of `modality` ("a", "b" …): what retrieval uses."""
     return mlp(params, f"encoder_{modality}", z, depth=arch.encoder_depth, activation=arch.encoder_activation)
 
@@ -118,11 +118,11 @@ def latent_network(
 
 def _embed(params, modality, z, arch, mode, masks):
     """(v, cache of the encoder, cache of dropout or None)."""
-    v, encoder = encode(params, modality, z, arch=arch)
+    v, encoder_cache = encoder(params, modality, z, arch=arch)
     if mode == "train" and arch.latent_dropout in (modality, "both"):
         v, dropout_cache = dropout(v, masks[modality], arch.dropout)
-        return v, encoder, dropout_cache
-    return v, encoder, None
+        return v, encoder_cache, dropout_cache
+    return v, encoder_cache, None
 
 
 def _classify(params, v_a, v_b, classifier):

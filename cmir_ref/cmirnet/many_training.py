@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..retrieval import evaluate_direction
 from ..training.inputs import epoch_batches, steps_per_epoch, thinned
 from ..training.loop import Task
-from .latent import encode, init_latent, letters
+from .latent import encoder, init_latent, letters
 from .many import many_objective, many_objective_backward
 from .settings import CmirnetSettings
 from .stage2 import LatentSettings, latent_settings
@@ -82,7 +82,7 @@ def many_task(
 
 def _embedded(network: LatentSettings, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[Array]:
     """V of every modality, where the features are."""
-    return [encode(params, m, z_m, arch=network.arch)[0] for m, z_m in zip(letters(len(z)), z, strict=True)]
+    return [encoder(params, m, z_m, arch=network.arch)[0] for m, z_m in zip(letters(len(z)), z, strict=True)]
 
 
 def embed_many(network: LatentSettings, params: Mapping[str, Array], z: tuple[Array, ...]) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from ..training.inputs import Source, epoch_batches, steps_per_epoch, thinned
 from ..training.loop import Task
 from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
-from .latent import Latent, encode, init_latent
+from .latent import Latent, encoder, init_latent
 from .objective import objective, objective_backward
 from .settings import CmirnetSettings
 from .stage1 import apply_pretrainer, init_pretrainer, label_kind, pretrainer
@@ -173,9 +173,9 @@ def embed(
 ) -> Array:
     """V (n, d_v) of the samples `index` of the modality `letter`, in inference mode, as an array of `xp`."""
     if letter not in network.fronts:
-        return encode(params, letter, source.on(xp).read(index), arch=network.arch)[0]
+        return encoder(params, letter, source.on(xp).read(index), arch=network.arch)[0]
     front, name = network.fronts[letter], f"front_{letter}"
     out = apply_pretrainer(
         front, below(name, params), below(name, buffers), source, index, xp, average_views=average_views
     )
-    return encode(below("latent", params), letter, out.z, arch=network.arch)[0]
+    return encoder(below("latent", params), letter, out.z, arch=network.arch)[0]

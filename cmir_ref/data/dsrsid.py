@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality
-from .locate import find
+from .locate import find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
@@ -67,7 +67,7 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     axes in the file's order, as h5py shows it, negative from the end. Raises `InputError` for a file that is missing or
     not HDF5, missing fields, labels outside 1 … 8, counts that differ, and axes that remain ambiguous.
     """
-    path = find(root, FILE)
+    path = find_file(root, FILE)
     x = open_tiles(path, sample_axis=sample_axis, band_axis=band_axis)
     with _open(path) as file:
         labels = _labels(file, path)

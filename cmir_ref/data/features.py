@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import whole_file
 from ..records import Dataset, Modality
 from .dsrsid import LABEL_NAMES
-from .locate import find
+from .locate import find_file
 from .mat import read_field
 from .ucmerced import CLASS_NAMES, load_multilabels
 
@@ -29,7 +29,7 @@ def load_features(root: str | Path) -> Dataset:
 
     Raises `InputError` for a missing or unreadable file, counts that differ and labels out of range.
     """
-    path = find(root, "labels.mat")
+    path = find_file(root, "labels.mat")
     raw = read_field(path, "LAND_COVER_TYPES").ravel()
     wrong = ~np.isin(raw, np.arange(1, len(LABEL_NAMES) + 1))
     if wrong.any():
@@ -83,7 +83,7 @@ def write_features(folder: str | Path, *, pan=None, mul=None, labels=None, score
 
 def _modality(root, name: str, file: str, labels: np.ndarray, names: tuple[str, ...]) -> Modality:
     """The features of `file`.mat as a modality, one row for each label."""
-    path = find(root, f"{file}.mat")
+    path = find_file(root, f"{file}.mat")
     x = read_field(path, FIELDS[file][0])
     if x.ndim != 2 or len(x) != len(labels):
         raise InputError(f"{path}: {' × '.join(map(str, x.shape))} features for {len(labels)} labels; one row for each")

@@ -14,7 +14,7 @@ def data_folder(root: str | Path | None) -> Path:
     return Path(root)
 
 
-def find(root: str | Path | None, name: str) -> Path:
+def find_file(root: str | Path | None, name: str) -> Path:
     """The one file or folder called `name` at most three levels below `root` (or `root` itself, if called so).
 
     Raises `InputError` where there is none, and where there are two: the message names both paths.

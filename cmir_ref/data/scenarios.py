@@ -18,7 +18,7 @@ from .cache import cached_scenes
 from .dsrsid import load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
-from .locate import data_folder, find
+from .locate import data_folder, find_file
 from .samples import samples_dir
 from .speech import load_speech
 from .speech_features import load_speech_features
@@ -71,7 +71,7 @@ def load_pan_mul(request: Request) -> Dataset:
         return read_through(check(tiles), request.progress)
     if request.dataset == "features":
         return check(load_features(root))
-    images, names = load_images(root, request.dataset, request.image_size or 256, "class", request.progress)
+    images, names = load_image_modality(root, request.dataset, request.image_size or 256, "class", request.progress)
     return check(wald.pair(images, names, progress=request.progress))
 
 
@@ -91,7 +91,7 @@ def load_image_speech(request: Request) -> Dataset:
             raise InputError(f"count {request.count}: no scene shows {ucmerced.LABEL_NAMES[c]!r}; ask for more")
         return check(Dataset({"a": images, "b": sounds}, ucmerced.LABEL_NAMES, None, SIMULATED))
     root = data_folder(request.root)
-    images, names = load_images(root, request.dataset, size, "multi", request.progress)
+    images, names = load_image_modality(root, request.dataset, size, "multi", request.progress)
     return check(Dataset({"a": images, "b": load_spoken_labels(request._replace(root=root), names)}, names, None))
 
 
@@ -195,7 +195,9 @@ def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> D
     return dataset
 
 
-def load_images(root: Path, dataset: str, size: int, labels: str, progress: bool) -> tuple[Modality, tuple[str, ...]]:
+def load_image_modality(
+    root: Path, dataset: str, size: int, labels: str, progress: bool
+) -> tuple[Modality, tuple[str, ...]]:
     """The image modality of a data set and its label names: of the folders there are, where labels are folders."""
     if dataset == "folder":
         return load_folder(root, size=size, progress=progress)
@@ -218,5 +220,5 @@ def load_spoken_labels(request: Request, label_names: tuple[str, ...]) -> Modali
     if speech == "bundled":
         folder = samples_dir() / "speech"
     else:
-        folder = find(request.root, "speech") if speech == "speech" else Path(speech)
+        folder = find_file(request.root, "speech") if speech == "speech" else Path(speech)
     return load_speech(folder, label_names, voice_pattern=request.speech_voice, progress=request.progress)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Modality
-from .locate import find
+from .locate import find_file
 from .mat import read_field
 from .ucmerced import LABEL_NAMES
 
@@ -17,7 +17,7 @@ def load_speech_features(root: str | Path, *, name: str = "speech") -> Modality:
     Who speaks is not recorded, so `groups` is empty text. Raises `InputError` for shapes that do not fit and for a row
     of splab.mat that is not one-hot.
     """
-    path, label_path = find(root, "speech.mat"), find(root, "splab.mat")
+    path, label_path = find_file(root, "speech.mat"), find_file(root, "splab.mat")
     x, hot = read_field(path, "features"), read_field(label_path, "splab")
     if x.ndim != 2 or hot.shape != (len(x), len(LABEL_NAMES)):
         raise InputError(

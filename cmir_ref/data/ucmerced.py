@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from .images import read_images
-from .locate import find, subfolders
+from .locate import find_file, subfolders
 from .mat import read_field
 
 LABEL_NAMES = (
@@ -36,7 +36,7 @@ def load_images(
     """
     if labels not in ("multi", "class"):
         raise InputError(f"labels: {labels!r} is unknown; use multi (17 labels) or class (21 folders)")
-    paths, classes, columns = _list_images(find(root, "Images"))
+    paths, classes, columns = _list_images(find_file(root, "Images"))
     label = load_multilabels(root)[columns] if labels == "multi" else classes
     return Modality(
         name, "image", read_images(paths, size, progress=progress), label,
@@ -46,7 +46,7 @@ def load_images(
 
 def load_multilabels(root: str | Path) -> np.ndarray:
     """LandUse_multilabels.mat as multi-hot uint8 (2100, 17): row 100 · class + NN of the image `<class>NN.tif`."""
-    path = find(root, "LandUse_multilabels.mat")
+    path = find_file(root, "LandUse_multilabels.mat")
     table = read_field(path, "labels")
     if table.shape != (17, 2100) or not np.isin(table, (0, 1)).all():
         raise InputError(f"{path}: labels must be 0 or 1 in a 17 × 2100 table, got shape {table.shape}")

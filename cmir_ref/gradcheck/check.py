@@ -103,8 +103,8 @@ class Trial:
     def slope(self, i: int, direction: np.ndarray) -> Slope:
         """The derivative along `direction` in input i by finite differences, with its estimated error."""
         if i not in self._slopes:
-            outputs = lambda arrays: flat(self.call(arrays)[0])  # noqa: E731
-            self._slopes[i] = slopes_of(outputs, flat(self.dy), self.inputs, i)
+            outputs = lambda arrays: flat_arrays(self.call(arrays)[0])  # noqa: E731
+            self._slopes[i] = slopes_of(outputs, flat_arrays(self.dy), self.inputs, i)
         return self._slopes[i](direction)
 
     def slope_of_entry(self, i: int, index: tuple[int, ...]) -> Slope:
@@ -116,7 +116,7 @@ class Trial:
     @cached_property
     def rounding(self) -> float:
         """The size of a gradient that is nothing but rounding, for inputs of the size of 1."""
-        return 8 * EPS * float(np.abs(flat(self.dy)) @ np.abs(flat(self.y)))
+        return 8 * EPS * float(np.abs(flat_arrays(self.dy)) @ np.abs(flat_arrays(self.y)))
 
     @cached_property
     def nearby(self) -> list[tuple[list[np.ndarray], list]]:
@@ -446,7 +446,7 @@ def map_parts(function: Callable, y: Any) -> Any:
     return type(y)(*answers) if hasattr(y, "_fields") else tuple(answers)
 
 
-def flat(y: Any) -> np.ndarray:
+def flat_arrays(y: Any) -> np.ndarray:
     """All numbers of an output in one vector."""
     return np.concatenate([np.ravel(part) for part in parts(y)])
 

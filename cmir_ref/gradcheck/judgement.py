@@ -20,7 +20,7 @@ from .check import (
     compare_complex,
     compare_directions,
     compare_slopes,
-    flat,
+    flat_arrays,
     gaps,
     gradient_of,
     map_parts,
@@ -163,7 +163,7 @@ def _whole(kind: str | None, sentence: str) -> Finding:
 def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
     """(a mistake where the pair is no function of its arguments, so that nothing can be measured; what to know)."""
     notes = []
-    if not np.isfinite(flat(trial.y)).all():
+    if not np.isfinite(flat_arrays(trial.y)).all():
         raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
     change = max(_change(parts(trial.y), parts(trial.call(trial.inputs)[0])) for _ in range(4))
     if change > LAST_BITS:
@@ -354,7 +354,9 @@ def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
     groups: dict[bytes, list[tuple[int, ...]]] = {}
     for index in (index for index, slope in m.slopes.items() if slope.kink):
         moved = [a + 1e-3 * one_hot(x.shape, index) if j == i else a for j, a in enumerate(trial.inputs)]
-        outputs = flat(trial.call(moved)[0]) != flat(trial.y)  # those that win and those that lose change the same ones
+        outputs = flat_arrays(trial.call(moved)[0]) != flat_arrays(
+            trial.y
+        )  # those that win and those that lose change the same ones
         groups.setdefault(outputs.tobytes(), []).append(index)
     for group in (group for group in groups.values() if len(group) > 1):
         together = sum(one_hot(x.shape, index) for index in group)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from .codes import Projection, check_pairs
+from .codes import Projection, check_feature_pairs
 
 RIDGE = 1e-6  # of the mean variance, on the diagonal: features may be dead or linearly dependent
 
@@ -66,7 +66,7 @@ def cca(z_a: Array, z_b: Array, dimensions: int, *, ridge: float = RIDGE) -> Cca
     features that are not finite, not paired, constant or (without a ridge) dependent, and for more dimensions than
     there are features.
     """
-    z_a, z_b = check_pairs(z_a, z_b)
+    z_a, z_b = check_feature_pairs(z_a, z_b)
     check_width(dimensions, z_a, z_b)
     a, b = whiten(z_a, "z_a", ridge), whiten(z_b, "z_b", ridge)
     u, values, v = largest_directions(a.p.T @ b.p / len(z_a), dimensions)

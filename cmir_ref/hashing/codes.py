@@ -75,7 +75,7 @@ def check_features(z: Array, name: str) -> Array:
     return z
 
 
-def check_pairs(z_a: Array, z_b: Array) -> tuple[Array, Array]:
+def check_feature_pairs(z_a: Array, z_b: Array) -> tuple[Array, Array]:
     """Both as float64; raises `InputError` as `check_features` does, and where they differ in their number of rows."""
     z_a, z_b = check_features(z_a, "z_a"), check_features(z_b, "z_b")
     if len(z_a) != len(z_b):

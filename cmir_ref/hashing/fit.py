@@ -17,7 +17,7 @@ from ..params import Params, flatten
 from ..retrieval import relevance
 from ..training.adam import adam, learning_rate
 from ..training.inputs import epoch_batches, steps_per_epoch
-from .codes import check_pairs, label_rows
+from .codes import check_feature_pairs, label_rows
 from .dcmh import dcmh, dcmh_backward, init_hash_network, relaxed_codes, shared_codes
 from .sidhcnn import sidhcnn, sidhcnn_backward
 
@@ -129,7 +129,7 @@ def _fit(z_a: Array, z_b: Array, labels: Array, settings: HashingSettings, epoch
         least = "0 or more" if name in ("gamma", "eta", "mu", "seed") else "positive"
         if value < 0 or (value == 0 and least == "positive"):
             raise InputError(f"{name} is {value}: it has to be {least}")
-    z_a, z_b = (z.astype("float32") for z in check_pairs(z_a, z_b))
+    z_a, z_b = (z.astype("float32") for z in check_feature_pairs(z_a, z_b))
     hot = label_rows(labels, len(z_a))
     rows, steps = np.arange(len(z_a)), settings.epochs * steps_per_epoch(len(z_a), settings.batch_size)
     a, b = Learner("a", z_a, settings, steps), Learner("b", z_b, settings, steps)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from .cca import RIDGE, WhiteFeatures, check_width, largest_directions, whiten
-from .codes import Projection, check_pairs, label_rows, signs
+from .codes import Projection, check_feature_pairs, label_rows, signs
 
 
 class Scm(NamedTuple):
@@ -74,7 +74,7 @@ def _whiten_pairs(
     z_a: Array, z_b: Array, labels: Array, bits: int, ridge: float
 ) -> tuple[WhiteFeatures, WhiteFeatures, Array, Array]:
     """Both modalities whitened, with p_aᵀL̃ and p_bᵀL̃."""
-    z_a, z_b = check_pairs(z_a, z_b)
+    z_a, z_b = check_feature_pairs(z_a, z_b)
     check_width(bits, z_a, z_b)
     rows = label_rows(labels, len(z_a))
     xp = get_xp(rows)

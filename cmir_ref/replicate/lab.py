@@ -3,90 +3,92 @@
 A cell is a function of this package, settings and options; its result is JSON under a digest of the three. What is
 there is not computed again, so an interrupted replication goes on where it was. Stage 1, by far the longest part, is
 kept by itself and shared by all cells whose settings differ in stage 2 alone.
+
+Workers compute and return; the lab alone writes into its folder. So a worker needs no disk in common with it: the
+processes of this machine, or any other `concurrent.futures.Executor`.
 """
 
 import hashlib
+import io
 import json
 import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from functools import lru_cache, partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from .. import runs, two_stages
+from .. import runs
 from ..backend import library
-from ..config import Config, load_config, to_toml
-from ..data import Dataset, Splits
+from ..config import SharedSettings, load_config, to_toml
+from ..contract import Stage
+from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..nets.head import PretrainerOutput
-from ..packages import installed
+from ..files import write_whole
+from ..packages import installed, origin
 from ..parallel import begin_worker, cores
-from ..training.folder import Folder, write_text
+from ..records import Dataset, Run, Splits
+from ..systems import SYSTEMS
+from ..training.folder import Folder
 from .worlds import REAL, Scale
 
 VERSION = 1  # raise it whenever a cell would come out differently (by more than the order of a sum)
-STAGE2_ONLY = (
-    *("d_v", "distance", "gallery", "normalise_features", "stage2"),
-    *("encoder_depth", "decoder_depth", "encoder_activation", "decoder_activation", "latent_dropout"),
-    *("classifier", "label_loss", "head_decay", "weights", "reduction", "decoder_target", "target_gradient"),
-    *("frobenius", "alpha", "alpha_reading", "regularized_layers", "update"),
-)  # settings that a pretrainer does not see
-SPEECH_ONLY = ("speech", "speech_voice", "protocol")  # … and these not that of images
 
 
 class Work(NamedTuple):
     """What the function of a cell is given, besides its options."""
 
-    config: Config
+    config: SharedSettings
     data: Dataset
     parts: Splits
-    outputs: tuple[PretrainerOutput | None, PretrainerOutput | None]  # of stage 1, for all samples
+    made: dict[str, np.ndarray]  # of all samples, by every stage but the last: "z.a", "logits.a", …
     device: str = "cpu"
 
     @property
-    def z(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Stage 1's features (N, d_z) of both modalities; None where the settings train no stage 1."""
-        return tuple(o and o.z for o in self.outputs)
+    def z(self) -> dict[str, np.ndarray]:
+        """Stage 1's features (N, d_z) of the modalities that have a stage 1."""
+        return {m: self.made[f"z.{m}"] for m in self.data.modalities if f"z.{m}" in self.made}
 
 
 class Cell(NamedTuple):
-    """`function(work, **options)`, to be computed under `config`: its result is a dict that JSON can hold."""
+    """`function(work, **options)`, to be computed under `config`: its result is a dict that JSON can hold.
+
+    Where loss or embeddings are no longer finite the function raises `FloatingPointError`: the result is then
+    {"failed": why}.
+    """
 
     function: Callable[..., dict]
-    config: Config
+    config: SharedSettings
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
 def space(work: Work) -> dict:
-    """Stage 2 on the features of stage 1: what `cmir-ref train` reports, and the same of the validation part.
-
-    Where loss or embeddings are no longer finite, {"failed": why}.
-    """
-    try:
-        run = shared_space(work)
-    except FloatingPointError as error:
-        return {"failed": str(error)}
-    found = runs.evaluate(run, device=work.device)
+    """Stage 2 on the features of stage 1: what `cmir-ref train` reports, and the same of the validation part."""
+    run = shared_space(work)
+    test = runs.evaluate(run, device=work.device)
     validation = runs.evaluate(run, "validation", queries="validation", device=work.device)["directions"]
-    return found | {"validation": {d: m["map"] for d, m in validation.items()}, "epochs": kept_epochs(run)}
+    return test | {"validation": {d: m["map"] for d, m in validation.items()}, "epochs": kept_epochs(run)}
 
 
-def shared_space(work: Work) -> runs.Run:
-    """The trained space, on no disk."""
-    folder = Folder.open(None, work.config, False)
-    return two_stages.stage2(work.config, work.data, work.parts, work.z, folder, library(work.device))
+def shared_space(work: Work, config: SharedSettings | None = None, made: dict | None = None) -> Run:
+    """The run of the last stage under the cell's settings, or others, on no disk."""
+    config, made = config or work.config, work.made if made is None else made
+    folder, stage = Folder.open(None, config, False), runs.stages_of(config, work.data)[-1]
+    last = runs.train_stage(stage, config, work.data, work.parts, made, folder, library(work.device))
+    return runs.finished_run(config, work.data, work.parts, last, folder)
 
 
-def kept_epochs(run: runs.Run) -> dict[str, int]:
+def kept_epochs(run: Run) -> dict[str, int]:
     """The epoch of each stage that validated best."""
     return {line["stage"]: line["epoch"] for line in run.history if line["best"]}
 
@@ -96,12 +98,14 @@ class Missing(InputError):
 
 
 class Lab:
-    """Where cells are computed: a folder, a scale, seeds, `root` with the real data if there are any, processes.
+    """Where cells are computed: a folder, a scale, seeds, `root` with the real data if there are any, workers.
 
-    `watch` wraps each group of jobs, (jobs, how many, name), to show its progress. Raises `InputError` for a `root`
-    that is not there and an `out` that cannot be written.
+    Workers are `jobs` processes of this machine, or those of `executor`, which get what they need with each job and may
+    be on other machines (where real data are read, they lie below the same `root` there). `watch` wraps each group of
+    jobs, (what is done, how many jobs, name), to show its progress. Raises `InputError` for a `root` that is not there
+    and an `out` that cannot be written.
 
-    With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `seconds` say which
+    With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `read` say which
     settings of each world, and which cells, were asked for since they were last cleared.
     """
 
@@ -114,15 +118,17 @@ class Lab:
         root: str | Path | None = None,
         device: str = "cpu",
         jobs: int | None = None,
+        executor: Executor | None = None,
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
         self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
-        self.root, self._said = str(data_folder(root).resolve()) if root else None, root
+        self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
         self.jobs = jobs or (cores() if device == "cpu" else 1)
-        self.watch, self._pool = watch or (lambda items, total, name: items), None
+        self.watch = watch or (lambda items, total, name: items)
+        self._executor, self._processes = executor, None
         self.compute = True
-        self.asked: dict[str, list[Config]] = {}
-        self.seconds: dict[Path, float] = {}  # of one core, without stage 1
+        self.asked: dict[str, list[SharedSettings]] = {}
+        self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
             for folder in ("cells", "features"):
                 (self.out / folder).mkdir(parents=True, exist_ok=True)
@@ -133,10 +139,10 @@ class Lab:
         return self
 
     def __exit__(self, *_) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.shutdown(wait=True, cancel_futures=True)
 
-    def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> Config:
+    def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> SharedSettings:
         """The settings of a run in a world of this scale: "" is the default reading, or "paper" or "released"."""
         preset, overrides = self.scale.preset(world, reading)
         config = load_config(preset, overrides, seed=seed, **settings)
@@ -145,9 +151,8 @@ class Lab:
 
     def command(self, experiment: str) -> str:
         """What computes an experiment as it is computed here."""
-        data = f" --data {shlex.quote(str(self._said))}" if self._said else ""
-        given = f"--scale {self.scale.name} --seeds {len(self.seeds)}{data}"
-        return f"cmir-ref replicate {experiment} {given}"
+        data = f" --data {shlex.quote(str(self._data_option))}" if self._data_option else ""
+        return f"cmir-ref replicate {experiment} --scale {self.scale.name} --seeds {len(self.seeds)}{data}"
 
     @property
     def few(self) -> range:
@@ -172,141 +177,171 @@ class Lab:
 
     def run(self, cells: Sequence[Cell], name: str = "cells") -> list[dict]:
         """The results of `cells`, in their order; what is missing is computed, stage 1 first."""
-        missing = list({self._path(cell): cell for cell in cells if not self._path(cell).exists()}.values())
+        missing = {path: cell for cell in cells if not (path := self._path(cell)).exists()}
         if missing and not self.compute:
             raise Missing(f"{name}: {len(missing)} of its {len(cells)} results are not there yet")
-        places = {self._features(c, p): (c, p) for c in missing for p in (0, 1) if trains(c.config)}
-        stage1 = {path: job for path, job in places.items() if not path.exists()}
-        longest_first = sorted(stage1.items(), key=lambda job: job[1][1])  # a, PAN or images, before b
-        self._all(learn, [(c.config, p, path, self.root, self.device) for path, (c, p) in longest_first], "stage 1")
-        paths = [(self._features(c, 0), self._features(c, 1)) if trains(c.config) else (None, None) for c in missing]
-        jobs = [(c, f, self._path(c), self.root, self.device) for c, f in zip(missing, paths, strict=True)]
-        self._all(compute, jobs, name)
+        kept = {
+            self._made(cell.config, s): (s.name, cell) for cell in missing.values() for s in kept_stages(cell.config)
+        }
+        by_stage = sorted(kept.items(), key=lambda item: item[1][0])  # a's before b's: PAN and images take longest
+        jobs = {path: partial(self._stage_job, path, *item) for path, item in by_stage if not path.exists()}
+        self._compute(learn, jobs, "stage 1")
+        self._compute(compute, {path: partial(self._cell_job, cell) for path, cell in missing.items()}, name)
         return [self._result(self._path(cell)) for cell in cells]
 
-    def _result(self, path: Path) -> dict:
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-            self.seconds[path] = said.get("seconds", 0.0)
-            return said["result"]
-        except (OSError, ValueError, LookupError, AttributeError) as error:
-            raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
-
-    def spaces(self, configs: Sequence[Config], name: str = "cells") -> list[dict]:
+    def spaces(self, configs: Sequence[SharedSettings], name: str = "cells") -> list[dict]:
         """`space` of each configuration."""
         return self.run([Cell(space, config) for config in configs], name)
 
-    def _all(self, function: Callable, jobs: list[tuple], name: str) -> None:
-        """`function(*job)` for every job, in worker processes, the first to be done first."""
-        if not jobs:
-            return
-        if self.jobs == 1:
-            for job in self.watch(jobs, len(jobs), name):
-                function(*job)
-            return
-        if self._pool is None:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.jobs, context, _begin, (context.Value("i", 0), self.jobs))
-        waiting = [self._pool.submit(function, *job) for job in jobs]
+    def _result(self, path: Path) -> dict:
         try:
-            for done in self.watch(as_completed(waiting), len(jobs), name):
-                done.result()
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self.read[path] = {name: kept[name] for name in ("seconds", "origin")}
+            return kept["result"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{path}: not a readable result; remove it, then it is computed again") from error
+
+    def _stage_job(self, path: Path, stage: str, cell: Cell) -> tuple:
+        """The arguments of `learn`; only a process of this machine keeps its checkpoint in the lab's folder."""
+        return cell.config, stage, None if self._executor else path.with_suffix(""), self.root, self.device
+
+    def _cell_job(self, cell: Cell) -> tuple:
+        """The arguments of `compute`: with them goes what earlier stages made."""
+        made = {k: a for s in kept_stages(cell.config) for k, a in _arrays(self._made(cell.config, s)).items()}
+        return cell, made, self.root, self.device
+
+    def _compute(self, function: Callable, jobs: dict[Path, Callable[[], tuple]], name: str) -> None:
+        """Writes `function(*job())` to the path of each of `jobs`, as they are done."""
+        if jobs:
+            for path, content in self.watch(self._done(function, jobs), len(jobs), name):
+                write_whole(path, content)
+
+    def _done(self, function: Callable, jobs: dict[Path, Callable[[], tuple]]) -> Iterator[tuple[Path, bytes]]:
+        """(path, `function(*job())`) of each of `jobs` as it is done; the first are begun first.
+
+        No more than two jobs a worker wait at a time: features are read when their turn is near.
+        """
+        if self.jobs == 1 and self._executor is None:
+            yield from ((path, function(*job())) for path, job in jobs.items())
+            return
+        executor, still, running = self._workers(), iter(jobs.items()), {}
+        try:
+            while True:
+                for path, job in islice(still, 2 * self.jobs - len(running)):
+                    running[executor.submit(function, *job())] = path
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
         finally:
-            for future in waiting:
+            for future in running:
                 future.cancel()
+
+    def _workers(self) -> Executor:
+        """The given executor, or processes of this machine, begun when they are first needed."""
+        if self._executor is None and self._processes is None:
+            context = get_context("spawn")
+            self._processes = ProcessPoolExecutor(self.jobs, context, _begin, (context.Value("i", 0), self.jobs))
+        return self._executor or self._processes
 
     def _path(self, cell: Cell) -> Path:
         name = f"{cell.function.__module__.rpartition('.')[2]}.{cell.function.__name__}"
-        said = [name, to_toml(cell.config), cell.options, self._where(cell.config)]
-        return self.out / "cells" / f"{name}-{digest(said)}.json"
+        key = [name, to_toml(cell.config), cell.options, self._where(cell.config)]
+        return self.out / "cells" / f"{name}-{digest(key)}.json"
 
-    def _features(self, cell: Cell, place: int) -> Path:
-        said = [seen_by_stage1(cell.config, place), self._where(cell.config)]
-        return self.out / "features" / f"{'ab'[place]}-{digest(said)}.npz"
+    def _made(self, config: SharedSettings, stage: Stage) -> Path:
+        """Where it is kept what a stage makes: under the settings that it sees."""
+        key = [stage.name, settings_seen(config, stage).model_dump(), self._where(config)]
+        return self.out / "features" / f"{stage.name}-{digest(key)}.npz"
 
-    def _where(self, config: Config) -> str | None:
+    def _where(self, config: SharedSettings) -> str | None:
         """The folder with the data, for what is not simulated."""
-        simulated = config.dataset == "scenes" and (config.scenario == "pan-mul" or config.speech == "bundled")
-        return None if simulated else self.root
+        return None if SCENARIOS[config.scenario].made_here(config) else self.root
 
 
-def digest(said: Any) -> str:
-    """A name for what was said, the same in every process."""
-    return hashlib.sha256(json.dumps([VERSION, said], sort_keys=True).encode()).hexdigest()[:16]
+def run_groups(
+    lab: Lab, function: Callable[..., dict], groups: Mapping[Any, Sequence[SharedSettings]], name: str, **options: Any
+) -> dict[Any, list[dict]]:
+    """{key: results of `function` for each of its settings}, all computed in one go."""
+    results = iter(lab.run([Cell(function, c, options) for group in groups.values() for c in group], name))
+    return {key: [next(results) for _ in group] for key, group in groups.items()}
 
 
-def trains(config: Config) -> bool:
-    """Whether stage 1 is a stage of its own, at least for one modality."""
-    return config.stages != "end-to-end"
+def digest(key: Any) -> str:
+    """A short name for `key`, the same in every process."""
+    return hashlib.sha256(json.dumps([VERSION, key], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def seen_by_stage1(config: Config, place: int) -> dict[str, Any]:
-    """The settings that the pretrainer of modality `place` depends on."""
-    unseen = {*STAGE2_ONLY, *(SPEECH_ONLY if config.scenario == "image-speech" and place == 0 else ())}
-    return {name: value for name, value in config.model_dump().items() if name not in unseen}
+def kept_stages(config: SharedSettings) -> list[Stage]:
+    """The stages whose work is kept for other cells: all but the last. None of them reads what another made."""
+    return SYSTEMS[config.system].stages(config, SCENARIOS[config.scenario].kinds(config))[:-1]
 
 
-def stage1_config(config: Config, place: int) -> Config:
-    """`config` with all else at its default."""
-    return Config(**seen_by_stage1(config, place))
+def settings_seen(config: SharedSettings, stage: Stage) -> SharedSettings:
+    """`config` with all that the stage does not depend on at its default."""
+    return type(config)(**{name: value for name, value in config.model_dump().items() if name in stage.sees})
 
 
-# ---- in the worker processes ----------------------------------------------------------------------------------------
+# ---- in the workers --------------------------------------------------------------------------------------------------
 
 
 def _begin(started: Any, jobs: int) -> None:
-    """A worker keeps to its share of the cores: work on blocks of samples would else start a thread on each.
-
-    What it had begun when it was interrupted is left to the next start.
+    """A process of this machine keeps to its share of the cores: work on blocks of samples would else start a thread on
+    each. What it had begun when it was interrupted is left to the next start.
     """
     begin_worker()
     if hasattr(os, "sched_setaffinity"):
         with started.get_lock():
-            place, started.value = started.value, started.value + 1
+            number, started.value = started.value, started.value + 1
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[place % len(allowed) :: jobs])
+        os.sched_setaffinity(0, allowed[number % len(allowed) :: jobs])
 
 
-def learn(config: Config, place: int, path: Path, root: str | None, device: str) -> None:
-    """Stage 1 of modality `place`: outputs for all samples in `path`; its checkpoint stands beside until then."""
+def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str | None, device: str) -> bytes:
+    """What the stage `name` makes of all samples, and its seconds, as the content of an .npz file.
+
+    It goes on from `checkpoint`, a folder, and leaves one there; without it an interrupted stage begins again.
+    """
     data = _data(_where_from(config), root)
-    parts, folder = runs.parts_of(config, data), path.with_suffix("")
-    about = two_stages.fingerprint(data, parts, (place,))
-    own = Folder.open(folder, stage1_config(config, place), folder.exists(), about)
-    out = two_stages.stage1(config, data, parts, place, own, library(device))
-    arrays = {} if out is None else {"z": out.z, "logits": out.logits, "s": out.s}
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, seconds=own.seconds, **arrays)
-    os.replace(temporary, path)
+    parts, stage = split_data(config, data), next(s for s in runs.stages_of(config, data) if s.name == name)
+    resume, about = checkpoint is not None and checkpoint.exists(), runs.fingerprint(data, parts, name[-1])
+    folder = Folder.open(checkpoint, settings_seen(config, stage), resume, about)
+    made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
+    file = io.BytesIO()
+    np.savez(file, seconds=folder.seconds, **made)
+    return file.getvalue()
 
 
-def compute(cell: Cell, features: tuple[Path | None, Path | None], path: Path, root: str | None, device: str) -> None:
-    """The result of a cell, in `path`."""
+@threadpool_limits.wrap(limits=1, user_api="blas")  # a sum does not depend on where the cell is computed
+def compute(cell: Cell, made: dict[str, np.ndarray], root: str | None, device: str) -> bytes:
+    """A cell's settings, options, result and seconds, as JSON."""
     data = _data(_where_from(cell.config), root)
-    outputs = tuple(None if f is None else _outputs(f) for f in features)
-    work = Work(cell.config, data, runs.parts_of(cell.config, data), outputs, device)
+    work = Work(cell.config, data, split_data(cell.config, data), made, device)
     started = time.process_time()
-    result = cell.function(work, **cell.options)
+    try:
+        result = cell.function(work, **cell.options)
+    except FloatingPointError as error:
+        result = {"failed": str(error)}
     seconds = time.process_time() - started
-    said = {"settings": to_toml(cell.config), "options": cell.options, "result": result, "seconds": seconds}
-    write_text(path, json.dumps(said))
+    about = {"settings": to_toml(cell.config), "options": cell.options, "seconds": seconds, "origin": origin()}
+    return json.dumps(about | {"result": result}).encode()
 
 
-def _outputs(path: Path) -> PretrainerOutput | None:
+@lru_cache(maxsize=4)  # cells that follow each other share them
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return PretrainerOutput(file["logits"], file["z"], file["s"]) if "z" in file else None
+            return {name: file[name] for name in file.files if name != "seconds"}
     except (OSError, ValueError, LookupError, BadZipFile) as error:
         raise InputError(f"{path}: not readable features; remove it, then they are computed again") from error
 
 
-def _where_from(config: Config) -> Config:
+def _where_from(config: SharedSettings) -> SharedSettings:
     """`config` with all that does not say which data are read at its default."""
-    told = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
-    return Config(**{name: getattr(config, name) for name in (*told, "sample_axis", "band_axis")})
+    names = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
+    return type(config)(**{name: getattr(config, name) for name in (*names, "sample_axis", "band_axis")})
 
 
 @lru_cache(maxsize=2)
-def _data(config: Config, root: str | None) -> Dataset:
-    return runs.load_data(config, root)
+def _data(config: SharedSettings, root: str | None) -> Dataset:
+    return load_data(config, root)

@@ -8,7 +8,7 @@ authors' speech features, all heard in training: both need the user's copy.
 
 from typing import NamedTuple
 
-SCENARIOS = {
+WORLD_SCENARIOS = {
     "tiles": "pan-mul",
     "few-tiles": "pan-mul",
     "places": "image-speech",
@@ -36,7 +36,7 @@ class Scale(NamedTuple):
 
     def preset(self, world: str, reading: str = "") -> tuple[str, tuple[str, ...]]:
         """(preset, settings that are changed) of a reading, "" the default, "paper" or "released", in a world."""
-        w, scenario = self.worlds[world], SCENARIOS[world]
+        w, scenario = self.worlds[world], WORLD_SCENARIOS[world]
         if not reading:
             return scenario, (*w.data, *w.default)
         return f"{scenario}_{reading}", (*w.data, *w.authors)
@@ -62,17 +62,11 @@ SMALL = Scale(
         "places": World(
             "630 simulated aerial images, 15 voices",
             _SIMULATED_PLACES,
-            (
-                "stage1.epochs=20",
-                "stage1.batch_size=32",
-                "stage2.epochs=100",
-                "stage2.lr=0.003",
-            ),
+            ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100", "stage2.lr=0.003"),
             ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100"),
         ),
         "real": World(
-            "UC Merced's 2100 images, 15 voices, some of them held out",
-            ("dataset=ucmerced", "speech=bundled"),
+            "UC Merced's 2100 images, 15 voices, some of them held out", ("dataset=ucmerced", "speech=bundled")
         ),
         "released": World(
             "UC Merced's 2100 images, the released speech features, all heard in training",
@@ -92,4 +86,4 @@ FULL = Scale(
     },
     "DSRSID and UC Merced from the user's copy, the presets' own lengths of training.",
 )
-SCALES = {scale.name: scale for scale in (SMALL, FULL)}
+SCALE_BY_NAME = {scale.name: scale for scale in (SMALL, FULL)}

@@ -14,7 +14,7 @@ STYLES = ("-", "--", "-.", ":")
 
 def losses(lines: list[dict], weights: dict[str, float]) -> str:
     """One stage: its loss and each weighted part against the epoch. `lines` are those of metrics.jsonl."""
-    figure, axes = _axes(4.8, 3.2)
+    figure, axes = new_axes(4.8, 3.2)
     series = {}
     for name in lines[-1]["parts"]:
         weight = weights.get(name, 1.0)
@@ -28,7 +28,7 @@ def losses(lines: list[dict], weights: dict[str, float]) -> str:
 
 def scores(lines: list[dict]) -> str:
     """One stage: its validation scores against the epoch, with a line at the epoch that was kept."""
-    figure, axes = _axes(4.8, 3.2)
+    figure, axes = new_axes(4.8, 3.2)
     epochs = [line["epoch"] for line in lines]
     kept = max((line["epoch"] for line in lines if line["best"]), default=epochs[-1])
     axes.axvline(kept, color="grey", lw=0.8)
@@ -40,7 +40,7 @@ def scores(lines: list[dict]) -> str:
 def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
     """The paper's Fig. 3: precision at 50 of each class, one group of bars a class, one bar a direction."""
     names = sorted({name for classes in per_class.values() for name in classes})
-    figure, axes = _axes(max(6.0, 0.5 * len(names) + 1.5), 3.0)
+    figure, axes = new_axes(max(6.0, 0.5 * len(names) + 1.5), 3.0)
     width = 0.8 / max(len(per_class), 1)
     for i, (direction, classes) in enumerate(per_class.items()):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
@@ -48,7 +48,7 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
     axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
-    _plain(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))
+    show_dollars(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))
     return svg(figure)
 
 
@@ -57,7 +57,7 @@ def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities
 
     `colours` gives each sample of a and of b the number of its name in `names`, or −1 for one that is not drawn.
     """
-    figure, panels = _axes(9.6, 4.9, columns=len(spaces))
+    figure, panels = new_axes(9.6, 4.9, columns=len(spaces))
     for axes, (title, (points, share)) in zip(panels, spaces.items(), strict=True):
         for place, (p, of) in enumerate(zip(points, colours, strict=True)):
             for c in range(len(names)):
@@ -85,13 +85,13 @@ def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities
             for c, n in enumerate(names)
         ),
     ]
-    _plain(figure.legend(handles=keys, frameon=False, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95)))
+    show_dollars(figure.legend(handles=keys, frameon=False, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95)))
     return svg(figure)
 
 
 def gram(matrices: dict[str, Any]) -> str:
     """Matrices ZᵀZ/N side by side, each in units of its diagonal's mean."""
-    figure, panels = _axes(8.4, 3.7, columns=len(matrices))
+    figure, panels = new_axes(8.4, 3.7, columns=len(matrices))
     for axes, (title, g) in zip(panels, matrices.items(), strict=True):
         shown = axes.imshow(abs(g) / max(g.diagonal().mean(), 1e-12), cmap="magma_r", vmin=0, vmax=1)
         axes.set_title(title, fontsize=11)
@@ -103,7 +103,7 @@ def gram(matrices: dict[str, Any]) -> str:
 
 def norms(series: dict[str, list[float]]) -> str:
     """The mean norm of V against the epoch, on a logarithmic axis."""
-    figure, axes = _axes(6.4, 3.4)
+    figure, axes = new_axes(6.4, 3.4)
     _draw(axes, list(range(len(next(iter(series.values()))))), series)
     axes.set(yscale="log", ylabel="mean ‖v‖ of the test part")
     return svg(figure)
@@ -119,13 +119,14 @@ def svg(figure) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _plain(legend) -> None:
-    """A "$" in a legend is only a "$"."""
+def show_dollars(legend) -> None:
+    """Makes matplotlib write a "$" of a legend as it is, where it would begin a formula."""
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
-def _axes(width: float, height: float, columns: int = 1):
+def new_axes(width: float, height: float, columns: int = 1):
+    """(figure, axes) of matplotlib, in inches; a row of axes where there are several columns."""
     import matplotlib
 
     matplotlib.use("Agg")

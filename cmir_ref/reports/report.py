@@ -34,7 +34,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
         tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
         facts=facts.render(result=result, names=names),
-        settings=flat(run.config.model_dump()),
+        settings=dotted_settings(run.config.model_dump()),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
         stage_titles={stage: stage_title(stage, names) for stage in stages},
@@ -79,9 +79,9 @@ def stage_lines(run: Run) -> dict[str, list[dict]]:
     return stages
 
 
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings with dotted names."""
     rows = {}
     for name, value in settings.items():
-        rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        rows |= dotted_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return rows

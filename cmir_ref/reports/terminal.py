@@ -14,7 +14,7 @@ from typing import Any
 from ..config import load_config, preset_names, to_toml
 from ..errors import InputError
 from ..settings_text import Setting, list_settings
-from .report import flat, state_sentence
+from .report import dotted_settings, state_sentence
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -74,7 +74,7 @@ def describe_preset(name: str, width: int | None = None) -> str:
     Lines of the second part have at most `width` characters, by default as many as the terminal has.
     """
     text, width = preset_text(name), min(width or shutil.get_terminal_size((100, 0)).columns, 120)
-    given = flat(tomllib.loads(text))
+    given = dotted_settings(tomllib.loads(text))
     settings = [s for s in list_settings(type(load_config(name))) if s.name not in given]
     defaults = toml_values(load_config(name))
     head = "# ---- at their default; `--set NAME=VALUE` changes one for a run ----"

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from ..parallel import cores, map_parts
+from ..parallel import cores, map_threads
 
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
@@ -193,7 +193,7 @@ def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None)
 def each_block(work: Callable[[slice], None], parts: list[slice], xp) -> None:
     """Calls `work` on every part, which writes its own rows of the results: in threads where arrays are NumPy's."""
     if xp.__name__ == "numpy":
-        map_parts(work, parts)
+        map_threads(work, parts)
     else:
         for part in parts:
             work(part)

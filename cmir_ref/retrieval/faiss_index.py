@@ -9,7 +9,7 @@ from .distances import Space
 SPARE = 16  # candidates beyond the k-th: room for rounding and ties
 
 
-def find(space: Space, description: str, k: int) -> tuple[np.ndarray, np.ndarray]:
+def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray, np.ndarray]:
     """(items (Q, k + some), sure (Q,)): the nearest to each query by the index that faiss' `index_factory` builds.
 
     With the exact index, "Flat", a query is sure where its k nearest are among its items whatever float32 rounded: its

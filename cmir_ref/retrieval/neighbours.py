@@ -17,7 +17,7 @@ from .distances import (
     prepare,
     with_factors,
 )
-from .faiss_index import find
+from .faiss_index import find_candidates
 from .sieve import BYTES as SIEVED
 from .sieve import QUERIES, TILE, candidates, sieve
 
@@ -62,7 +62,7 @@ def nearest(
 
 def _by_index(space: Space, index: str, k: int, exclude: Array | None, memory_mb: float) -> tuple[Array, Array]:
     """Items and levels, (Q, k) each, from the candidates of a faiss index; where these are in doubt, exactly."""
-    item, sure = find(space, index, k + (exclude is not None))
+    item, sure = find_candidates(space, index, k + (exclude is not None))
     xp = get_xp(item)
     found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
 

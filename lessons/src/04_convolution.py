@@ -23,11 +23,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cmir_ref.data import read_image, samples_dir
-from cmir_ref.data.locate import find
+from cmir_ref.data.locate import find_file
 from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
-images = find(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
+images = find_file(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
 tile = read_image(images / "storagetanks" / "storagetanks00.tif", 64, bands=1)[..., 0] / 255
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 

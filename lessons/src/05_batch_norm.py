@@ -23,14 +23,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cmir_ref.data import read_image, samples_dir
-from cmir_ref.data.locate import find
+from cmir_ref.data.locate import find_file
 from cmir_ref.ops.batch_norm import batch_norm
 from cmir_ref.ops.conv import conv
 from cmir_ref.ops.relu import leaky_relu
 from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
-folder = find(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
+folder = find_file(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
 tiles = np.stack([read_image(sorted(c.glob("*.tif"))[0], 32) for c in sorted(folder.iterdir()) if c.is_dir()]) / 255
 rng = np.random.default_rng(5)
 

@@ -477,7 +477,7 @@ print(f"comparing Z across modalities: AP {by_features['map']:.2f}, chance {by_f
 # The loop from above, batches of 32 pairs, sixty passes (*epochs*) over 96 pairs. At three moments we keep the embeddings of the held-out quarters, and look at them in the plane in which the last ones differ most (*principal components*).
 
 # %%
-from cmir_ref.cmirnet.latent import encode
+from cmir_ref.cmirnet.latent import encoder
 
 net = Latent(d_v=16, encoder_depth=2, decoder_depth=2)
 
@@ -490,7 +490,7 @@ def batches(epochs, seed=0):
 
 
 def embed(params, chosen):
-    return [encode(params, m, z[chosen], arch=net)[0] for m, z in zip("ab", features, strict=True)]
+    return [encoder(params, m, z[chosen], arch=net)[0] for m, z in zip("ab", features, strict=True)]
 
 
 def average_precision(params, chosen):

@@ -471,7 +471,7 @@ display(Markdown("\n".join(lines) + f"\n\nIn per cent, one seed; chance here {he
 # But for the fast twins in `ops/fused`, no file in `ops` or `nets` and no `cmirnet/eq*.py` imports NumPy. Each function asks its own arguments where they live, and computes there. That question is `get_xp`; here is what it answers, also for an array of a library that it has never seen.
 
 # %%
-from cmir_ref.backend import GPUUnavailable, describe, get_xp, library, to_device, to_host
+from cmir_ref.backend import GPUUnavailable, describe_gpu, get_xp, library, to_device, to_host
 
 
 class Elsewhere:
@@ -536,7 +536,7 @@ except GPUUnavailable as reason:
         )
     )
 else:
-    print(describe(cupy)["cuda"])
+    print(describe_gpu(cupy)["cuda"])
     rows = {}
     for name, xp in (("NumPy", np), ("CuPy", cupy)):
         there = [to_device(a, xp) for a in (x, w, b)]

@@ -6,7 +6,7 @@ from cmir_ref.cmirnet.latent import (
     Latent,
     classifier_names,
     decayed_matrices,
-    encode,
+    encoder,
     init_latent,
     latent_network,
     latent_network_backward,
@@ -110,8 +110,8 @@ def test_a_query_alone_has_the_embedding_it_has_in_the_batch():
     arch, params, z, _ = drawn()
     out, _ = latent_network(params, z, arch=arch, mode="inference")
     for modality, z_m, v in (("a", z[0], out.v_a), ("b", z[1], out.v_b)):
-        np.testing.assert_array_equal(encode(params, modality, z_m, arch=arch)[0], v)
-        alone = encode(params, modality, z_m[3:4], arch=arch)[0][0]
+        np.testing.assert_array_equal(encoder(params, modality, z_m, arch=arch)[0], v)
+        alone = encoder(params, modality, z_m[3:4], arch=arch)[0][0]
         np.testing.assert_allclose(alone, v[3], rtol=1e-12, atol=1e-14)  # not bit for bit: another kernel of BLAS
 
 

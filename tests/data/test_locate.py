@@ -2,23 +2,23 @@
 
 import pytest
 
-from cmir_ref.data.locate import find
+from cmir_ref.data.locate import find_file
 
 
 @pytest.mark.parametrize("inside", [".", "x", "x/y"])
 def test_three_levels(inside, tmp_path, refused):
     (tmp_path / inside).mkdir(parents=True, exist_ok=True)
     (tmp_path / inside / "speech.mat").touch()
-    assert find(tmp_path, "speech.mat") == tmp_path / inside / "speech.mat"
+    assert find_file(tmp_path, "speech.mat") == tmp_path / inside / "speech.mat"
     with refused(tmp_path, "splab.mat", "three levels"):
-        find(tmp_path, "splab.mat")
+        find_file(tmp_path, "splab.mat")
 
 
 def test_deeper_is_not_found(tmp_path, refused):
     (tmp_path / "x/y/z").mkdir(parents=True)
     (tmp_path / "x/y/z/speech.mat").touch()
     with refused("no speech.mat"):
-        find(tmp_path, "speech.mat")
+        find_file(tmp_path, "speech.mat")
 
 
 def test_two_candidates(tmp_path, refused):
@@ -26,23 +26,23 @@ def test_two_candidates(tmp_path, refused):
         (tmp_path / sub).mkdir()
         (tmp_path / sub / "speech.mat").touch()
     with refused(tmp_path / "x/speech.mat", tmp_path / "y/speech.mat"):
-        find(tmp_path, "speech.mat")
+        find_file(tmp_path, "speech.mat")
 
 
 def test_a_link_is_no_second_candidate(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x/speech.mat").touch()
     (tmp_path / "speech.mat").symlink_to("x/speech.mat")
-    assert find(tmp_path, "speech.mat").name == "speech.mat"
+    assert find_file(tmp_path, "speech.mat").name == "speech.mat"
 
 
 def test_the_folder_itself(tmp_path):
     (tmp_path / "Images").mkdir()
-    assert find(tmp_path / "Images", "Images") == tmp_path / "Images"
+    assert find_file(tmp_path / "Images", "Images") == tmp_path / "Images"
 
 
 def test_no_folder(tmp_path, refused):
     with refused("--data DIR", "CMIR_DATA"):
-        find(None, "speech.mat")
+        find_file(None, "speech.mat")
     with refused("nowhere", "no such folder"):
-        find(tmp_path / "nowhere", "speech.mat")
+        find_file(tmp_path / "nowhere", "speech.mat")

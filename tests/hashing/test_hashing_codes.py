@@ -9,7 +9,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.hashing.codes import (
     Projection,
     centred_signs,
-    check_pairs,
+    check_feature_pairs,
     codes,
     label_rows,
     project_features,
@@ -108,7 +108,7 @@ X = np.ones((3, 2))
         (lambda: centred_signs(X, np.zeros(3)), "mean: expected shape"),
         (lambda: storage_bits(X[:0]), "neither of them 0"),
         (lambda: storage_bits(X * 1j), "expected real features"),
-        (lambda: check_pairs(X, X[:2]), "z_a has 3 rows and z_b 2"),
+        (lambda: check_feature_pairs(X, X[:2]), "z_a has 3 rows and z_b 2"),
         (lambda: label_rows(np.arange(4), 3), "labels: expected"),
         (lambda: label_rows(np.array([0.5, 1.0]), 2), "whole numbers from 0"),
         (lambda: label_rows(np.array([0, -1]), 2), "whole numbers from 0"),

@@ -24,7 +24,7 @@ FITS = pytest.mark.parametrize("fit", [fit_dcmh, fit_sidhcnn])
 def vectors(n=240, seed=0):
     """Paired features of about unit scale, and their classes: (z_a, z_b, labels)."""
     data = worlds.features(n=n, paired=True, seed=seed)
-    a, b = ((m.x - m.x.mean(axis=0)) / m.x.std(axis=0) for m in data.modalities)
+    a, b = ((m.x - m.x.mean(axis=0)) / m.x.std(axis=0) for m in data.modalities.values())
     return a, b, data.modalities["a"].labels
 
 

@@ -138,7 +138,7 @@ def test_nothing_is_begun_after_an_error(monkeypatch):
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
         monkeypatch.setattr(parallel, "_pool", lambda: pool)
-        parallel.map_parts(work, list(range(20)))
+        parallel.map_threads(work, list(range(20)))
     assert len(done) == 1
 
 
@@ -155,4 +155,4 @@ def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
         monkeypatch.setattr(parallel, "_pool", lambda: pool)
-        parallel.map_parts(work, [0, 1])
+        parallel.map_threads(work, [0, 1])

@@ -101,7 +101,7 @@ def relu(old: str, new: str, killer: str = KILLER) -> Bug:
     [
         (relu("no such text", "x"), "occurs 0 times, not once"),
         (relu("positive = x.real > 0", "positive = x.real > 1"), "occurs 2 times, not once"),
-        (relu("where x > 0, 0 elsewhere (relu'(0) = 0)", "a comment"), "survives"),
+        (relu("where x > 0, 0 elsewhere; at the kink relu'(0) = 0", "a comment"), "survives"),
         (relu("x * positive, ", "x  *  positive, "), "means the same"),
         (relu("x * positive", "y * positive"), "the code does not run: NameError"),
         (relu("x * positive", "x + positive", "ops/test_relu.py::test_no"), "no such test"),

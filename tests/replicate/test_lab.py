@@ -1,17 +1,23 @@
 """Cells are computed once, stage 1 is shared, and what was interrupted goes on."""
 
+import io
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import worlds
 
-from cmir_ref import runs, two_stages
-from cmir_ref.config import Config, load_config
+from cmir_ref import load_data, runs
+from cmir_ref.config import load_config
+from cmir_ref.data import scenarios
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
-from cmir_ref.replicate.lab import SPEECH_ONLY, STAGE2_ONLY, Cell, Lab, Work, space, stage1_config
-from cmir_ref.replicate.worlds import SCALES, SCENARIOS
+from cmir_ref.replicate.cluster import connect
+from cmir_ref.replicate.lab import Cell, Lab, Work, kept_stages, settings_seen, space
+from cmir_ref.replicate.worlds import SCALE_BY_NAME, WORLD_SCENARIOS
 
 calls = []
 
@@ -19,7 +25,7 @@ calls = []
 def counted(work: Work, add: int = 0) -> dict:
     """A cell function that says how often it was called."""
     calls.append(add)
-    return {"rows": len(work.z[0]), "width": work.z[0].shape[1], "add": add}
+    return {"rows": len(work.z["a"]), "width": work.z["a"].shape[1], "add": add}
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +42,14 @@ def lab(folder, root):
 
 def test_a_cell_is_computed_once_and_stage_1_is_shared(lab, folder, monkeypatch):
     learned = []
-    monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job)))
+    monkeypatch.setattr(labs, "learn", lambda *job, learn=labs.learn: (learned.append(job[1]), learn(*job))[1])
     cells = [Cell(counted, lab.config("places", 0, d_v=d), {"add": k}) for d in (8, 16) for k in (1, 2)]
     first = lab.run(cells)
     assert [r["add"] for r in first] == [1, 2, 1, 2] and first[0]["rows"] == 63 and first[0]["width"] == 128
-    assert learned == [0, 1], "one pretrainer a modality for all four cells"
+    assert learned == ["stage1.a", "stage1.b"], "one pretrainer a modality for all four cells"
     assert lab.run(cells[::-1]) == first[::-1] and len(calls) == 4
     lab.run([Cell(counted, lab.config("places", 1, d_v=8))])
-    assert learned == [0, 1, 0, 1], "another seed is another split"
+    assert learned == ["stage1.a", "stage1.b"] * 2, "another seed is another split"
 
 
 def test_the_same_cell_twice_is_one(lab):
@@ -54,7 +60,7 @@ def test_the_same_cell_twice_is_one(lab):
 def test_a_cell_gives_what_train_gives(lab, root):
     config = lab.config("places", 0, d_v=8)
     found = lab.spaces([config])[0]
-    run = two_stages.train(config, runs.load_data(config, root))
+    run = runs.train(config, load_data(config, root))
     expected = runs.evaluate(run)
     assert found["directions"] == expected["directions"] and found["effective_rank"] == expected["effective_rank"]
     validation = runs.evaluate(run, "validation", queries="validation")["directions"]
@@ -68,6 +74,64 @@ def test_two_processes_give_the_same(lab, root, tmp_path):
     here = lab.spaces(configs)
     for one, two in zip(here, there, strict=True):
         assert one["directions"] == two["directions"] and one["validation"] == two["validation"]
+
+
+@pytest.fixture
+def start_cluster():
+    """`start_cluster(workers, threads, processes)`: a Dask cluster on this machine and the address of its scheduler."""
+    distributed = pytest.importorskip("distributed", reason="extra `cluster` is not installed")
+    with ExitStack() as stack:
+
+        def start(workers=2, threads=1, processes=True):
+            about = {"n_workers": workers, "threads_per_worker": threads, "processes": processes}
+            return stack.enter_context(distributed.LocalCluster(**about, dashboard_address=None)).scheduler_address
+
+        yield start
+
+
+def test_a_dask_cluster_gives_the_same_bit_for_bit(lab, root, tmp_path, start_cluster):
+    """Two workers, processes of their own; the lab's folder is filled from what they return."""
+    configs = [lab.config("places", seed, d_v=d) for seed in (0, 1) for d in (4, 8)]
+    here = lab.spaces(configs)
+    with ExitStack() as stack:
+        executor, jobs = stack.enter_context(connect(start_cluster()))
+        other = stack.enter_context(Lab(tmp_path, worlds.SCALE, root=root, jobs=jobs, executor=executor))
+        there = other.spaces(configs)
+    assert jobs == 2 and list(map(without_seconds, there)) == list(map(without_seconds, here))
+    features = [{path.name: arrays(path) for path in (out / "features").glob("*.npz")} for out in (lab.out, tmp_path)]
+    assert len(features[1]) == 4 and all(features[0][name] == content for name, content in features[1].items())
+
+
+def without_seconds(result):
+    return {name: value for name, value in result.items() if name != "seconds"}
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return {name: file[name].tobytes() for name in file.files if name != "seconds"}
+
+
+def test_any_executor_works_and_leaves_no_checkpoint(lab, root, tmp_path):
+    config = lab.config("places", 0, d_v=8)
+    with ThreadPoolExecutor(1) as executor, Lab(tmp_path, worlds.SCALE, root=root, executor=executor) as other:
+        (there,) = other.spaces([config])
+    assert without_seconds(there) == without_seconds(lab.spaces([config])[0])
+    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npz"] * 2
+
+
+@pytest.mark.parametrize(("workers", "threads", "says"), [(0, 1, "no workers"), (1, 2, "--nthreads 1")])
+def test_a_cluster_that_cannot_work_is_refused(start_cluster, workers, threads, says):
+    address = start_cluster(workers, threads, processes=False)
+    with pytest.raises(InputError, match=says), connect(address):
+        pass
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line(start_cluster):
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        address = start_cluster(workers=1)
+    with pytest.raises(InputError, match="lost while it worked"), connect(address) as (executor, _):
+        executor.submit(os._exit, 1).result()
 
 
 def test_what_was_interrupted_goes_on(lab):
@@ -86,16 +150,16 @@ def test_what_was_interrupted_goes_on(lab):
     assert calls == [0, 1], "what was done before the interruption is kept"
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, place):
+@pytest.mark.parametrize("name", ["stage1.a", "stage1.b"])
+def test_stage_1_goes_on_from_its_checkpoint(lab, root, tmp_path, name):
     config = lab.config("places", 0)
-    straight, halfway = tmp_path / "straight.npz", tmp_path / "halfway.npz"
-    labs.learn(config, place, straight, str(root), "cpu")
-    labs.learn(config, place, halfway, str(root), "cpu")
-    halfway.unlink()  # killed after the last epoch, before the features were written
-    labs.learn(config, place, halfway, str(root), "cpu")
-    with np.load(straight) as one, np.load(halfway) as two:
-        assert all(np.array_equal(one[name], two[name]) for name in ("z", "logits", "s"))
+    straight = labs.learn(config, name, None, str(root), "cpu")
+    labs.learn(config, name, tmp_path / "stage", str(root), "cpu")  # killed after the last epoch, before it was kept
+    halfway = labs.learn(config, name, tmp_path / "stage", str(root), "cpu")
+    with np.load(io.BytesIO(straight)) as one, np.load(io.BytesIO(halfway)) as two:
+        assert one["seconds"] != two["seconds"], "the second call trained nothing"
+        assert {f"{kind}.{name[-1]}" for kind in ("z", "logits", "s")} <= set(one.files)
+        assert all(np.array_equal(one[key], two[key]) for key in one.files if key != "seconds")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -106,49 +170,49 @@ def test_a_run_that_diverges_is_a_result(lab, epochs):
     assert found.keys() == {"failed"} and "no longer" in found["failed"] and "stage2.lr" in found["failed"]
 
 
-def test_every_setting_is_seen_by_stage_1_or_not():
-    base = load_config("image-speech")
-    other = load_config("image-speech_released")
-    for name in Config.model_fields:
-        if getattr(base, name) == getattr(other, name):
-            continue
+def test_stages_are_kept_under_the_settings_that_they_see():
+    base, other = load_config("image-speech"), load_config("image-speech_released", ("stages=separate",))
+    stages = kept_stages(base)
+    assert [stage.name for stage in stages] == ["stage1.a", "stage1.b"]
+    differ = [name for name in type(base).model_fields if getattr(base, name) != getattr(other, name)]
+    assert {"weights", "alpha_reading", "stage1", "d_v"} <= set(differ)
+    for name in differ:
         changed = base.model_copy(update={name: getattr(other, name)})
-        for place in (0, 1):
-            same = stage1_config(changed, place) == stage1_config(base, place)
-            unseen = name in STAGE2_ONLY or (place == 0 and name in SPEECH_ONLY)
-            assert same == unseen, name
+        for stage in stages:
+            assert (settings_seen(changed, stage) == settings_seen(base, stage)) == (name not in stage.sees), name
+    assert "speech" in stages[1].sees - stages[0].sees and not {"weights", "alpha", "stage2"} & stages[1].sees
 
 
 def test_worlds_and_scales():
-    for scale in SCALES.values():
-        assert scale.worlds.keys() == SCENARIOS.keys()
+    for scale in SCALE_BY_NAME.values():
+        assert scale.worlds.keys() == WORLD_SCENARIOS.keys()
         for world in scale.worlds:
             for reading in ("", "paper", "released"):
                 preset, changes = scale.preset(world, reading)
-                assert load_config(preset, changes).scenario == SCENARIOS[world]
+                assert load_config(preset, changes).scenario == WORLD_SCENARIOS[world]
 
 
 def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
     asked = []
-    monkeypatch.setattr(runs, "load", lambda *about, **settings: asked.append((about, settings)))
+    monkeypatch.setattr(scenarios, "load", lambda *about, **settings: asked.append((about, settings)))
     every = ("scenes=9", "scenes_seed=3", "speech=bundled", "speech_voice=(.*)", "sample_axis=1", "band_axis=2")
     odd = load_config("image-speech", ("dataset=scenes", "image_size=128", *every))
-    for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALES.values() for w in scale.worlds)):
-        runs.load_data(config, "data")
-        runs.load_data(labs._where_from(config), "data")
+    for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALE_BY_NAME.values() for w in scale.worlds)):
+        load_data(config, "data")
+        load_data(labs._where_from(config), "data")
         assert asked[-1] == asked[-2]
 
 
 def test_where_the_data_are_matters_to_real_worlds_alone(tmp_path):
     (tmp_path / "data").mkdir()
-    here, there = (Lab(tmp_path, SCALES["small"], root=folder) for folder in (tmp_path, tmp_path / "data"))
+    here, there = (Lab(tmp_path, SCALE_BY_NAME["small"], root=folder) for folder in (tmp_path, tmp_path / "data"))
     for world in here.worlds:
         same = here._path(Cell(space, here.config(world, 0))) == there._path(Cell(space, there.config(world, 0)))
         assert same == (world in ("tiles", "few-tiles", "places"))
 
 
 def test_real_worlds_need_a_folder(tmp_path):
-    small = SCALES["small"]
+    small = SCALE_BY_NAME["small"]
     assert Lab(tmp_path, small).worlds == ["tiles", "few-tiles", "places"]
     assert Lab(tmp_path, small, root=tmp_path).worlds == [*small.worlds]
 
@@ -170,5 +234,6 @@ def test_cells_are_readable_files(lab):
     lab.run([Cell(space, config)])
     kept = json.loads(lab._path(Cell(space, config)).read_text(encoding="utf-8"))
     assert (
-        kept.keys() == {"settings", "options", "result", "seconds"} and 'scenario = "image-speech"' in kept["settings"]
+        kept.keys() == {"settings", "options", "result", "seconds", "origin"}
+        and 'scenario = "image-speech"' in kept["settings"]
     )

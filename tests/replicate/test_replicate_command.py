@@ -2,19 +2,21 @@
 
 import csv
 import json
+import socket
 import sys
+import time
 from importlib import import_module, reload
 from types import ModuleType
 
 import pytest
 import worlds
 
-from cmir_ref import cli
+from cmir_ref import cli, replicate
+from cmir_ref.replicate import EXPERIMENTS, SCALES, run, tables
 from cmir_ref.replicate import lab as labs
-from cmir_ref.replicate import run, tables
 from cmir_ref.replicate.lab import Cell
-from cmir_ref.replicate.worlds import Scale, World
-from cmir_ref.reports.replication import Line, Score, Section, Table, Verdict
+from cmir_ref.replicate.worlds import SCALE_BY_NAME, Scale, World
+from cmir_ref.reports.replication import ClaimJudgement, Experiment, Line, Score, Table
 
 TINY = Scale("tiny", {"places": World("Made up.", tuple(worlds.overrides("stages=end-to-end")))}, "For tests.")
 computed = []
@@ -27,25 +29,18 @@ def cell(work, place):
 
 
 def experiment(name, cells):
-    """A section of as many cells, one row each."""
+    """An experiment of as many cells, one row each."""
 
     def of(lab):
         config = lab.config("places", 0)
-        found = lab.run([Cell(cell, config, {"place": k}) for k in cells], name)
+        results = lab.run([Cell(cell, config, {"place": k}) for k in cells], name)
+        command = tables.train_command(config)
         lines = tuple(
-            Line(
-                (str(k),),
-                "50.00",
-                Score((r["figure"],)),
-                Score((0.5,)),
-                Score((0.1,)),
-                (),
-                tables.train_command(config),
-            )
-            for k, r in zip(cells, found, strict=True)
+            Line((str(k),), {"p": Score((r["figure"],)), "map": Score((0.5,))}, "50.00", command=command)
+            for k, r in zip(cells, results, strict=True)
         )
-        verdict = Verdict("4.1", "it is so", "reproduced", "0.5")
-        return Section(name, f"Part {name}", "Made up.", (Table("Rows", ("place",), lines),), verdicts=(verdict,))
+        judgement = ClaimJudgement("4.1", "it is so", "reproduced", "number: above 0", "0.5", "0.5")
+        return Experiment(name, {"rows": Table(("place",), {"p": "P", "map": "AP"}, lines)}, (), (judgement,))
 
     return of
 
@@ -59,8 +54,10 @@ def small(monkeypatch):
         setattr(module, name, experiment(name, cells))
         monkeypatch.setitem(sys.modules, f"cmir_ref.replicate.cmirnet.{name}", module)
     monkeypatch.setattr(run, "EXPERIMENTS", ("one", "two"))
-    monkeypatch.setattr(run, "SCALES", {"small": TINY})
-    monkeypatch.setattr(labs.runs, "load_data", lambda config, root: worlds.features())
+    monkeypatch.setattr(run, "SCALE_BY_NAME", {"small": TINY})
+    monkeypatch.setattr(run, "render_text", lambda name, facts: f"# Part {name}\n\n{facts['worlds']['places']}")
+    monkeypatch.setattr(replicate, "EXPERIMENTS", ("one", "two"))
+    monkeypatch.setattr(labs, "load_data", lambda config, root: worlds.features())
     monkeypatch.delenv("CMIR_DATA", raising=False)
     labs._data.cache_clear()
     reload(cli)  # its types list the experiments
@@ -74,8 +71,8 @@ def small(monkeypatch):
 def call(monkeypatch, capsys, tmp_path):
     """`call("one", …)`: (exit status, standard output, standard error) of the command, in one process."""
 
-    def replicate(*words, out=tmp_path / "out"):
-        monkeypatch.setattr(sys, "argv", ["cmir-ref", "replicate", *words, "--out", str(out), "--jobs", "1"])
+    def replicate(*words, out=tmp_path / "out", jobs=("--jobs", "1")):
+        monkeypatch.setattr(sys, "argv", ["cmir-ref", "replicate", *words, "--out", str(out), *jobs])
         try:
             cli.main()
             status = 0
@@ -94,9 +91,10 @@ def parts(tmp_path):
     return {row["experiment"] for row in csv.DictReader(page(tmp_path, "replication.csv").splitlines())}
 
 
-def test_every_experiment_is_there(monkeypatch):
+def test_every_experiment_and_scale_is_there(monkeypatch):
     monkeypatch.undo()
-    assert all(callable(getattr(import_module(f"cmir_ref.replicate.cmirnet.{name}"), name)) for name in run.EXPERIMENTS)
+    assert all(callable(getattr(import_module(f"cmir_ref.replicate.cmirnet.{name}"), name)) for name in EXPERIMENTS)
+    assert run.EXPERIMENTS == EXPERIMENTS and tuple(SCALE_BY_NAME) == SCALES
 
 
 @pytest.mark.parametrize(
@@ -106,6 +104,7 @@ def test_every_experiment_is_there(monkeypatch):
         (("one", "--scale", "huge"), ("--scale", "huge", "small")),
         (("one", "--device", "tpu"), ("--device", "tpu")),
         (("one", "--data", "no/such/folder"), ("no/such/folder",)),
+        (("one", "--cluster", "tcp://127.0.0.1:9"), ("--jobs", "--cluster")),
     ],
 )
 def test_what_is_refused_before_anything_is_written(call, tmp_path, words, says):
@@ -120,6 +119,16 @@ def test_an_out_that_cannot_be_written(call, tmp_path):
     assert status == 2 and str(tmp_path / "file" / "out") in err and len(err.splitlines()) == 1 and computed == []
 
 
+def test_a_cluster_that_does_not_answer_is_refused_within_ten_seconds(call, tmp_path):
+    pytest.importorskip("distributed", reason="extra `cluster` is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        status, out, err = call("one", "--cluster", address, jobs=())
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1 and address in err
+    assert time.monotonic() - started < 10 and not (tmp_path / "out").exists()
+
+
 def test_a_page_that_cannot_be_written(call, tmp_path):
     (tmp_path / "out" / "replication.html").mkdir(parents=True)
     status, _, err = call("one")
@@ -129,18 +138,18 @@ def test_a_page_that_cannot_be_written(call, tmp_path):
 def test_tables_on_the_terminal(call, tmp_path):
     status, out, err = call("one")
     lines = [line.split() for line in out.splitlines()]
-    assert status == 0 and ["3", "50.00", "0.300", "−20.00", "0.500", "0.100"] in lines
-    assert "Part one: Rows" in out and "reproduced" in out and str(tmp_path / "out" / "replication.html") in err
+    assert status == 0 and ["3", "50.00", "0.300", "−20.00", "0.500"] in lines
+    assert "Part one: rows" in out and "reproduced" in out and str(tmp_path / "out" / "replication.html") in err
 
 
 def test_json(call):
     status, out, _ = call("one", "two", "--json", "--seeds", "2")
     one, two = json.loads(out)
     assert status == 0 and (one["name"], two["name"]) == ("one", "two")
-    row = one["tables"][0]["rows"][3]
-    assert row["about"] == ["3"] and row["tens"] == {"mean": 0.3, "sd": None, "values": [0.3]}
+    row = one["tables"]["rows"]["lines"][3]
+    assert row["about"] == ["3"] and row["scores"]["p"] == {"mean": 0.3, "sd": None, "values": [0.3]}
     assert row["printed"] == "50.00" and row["command"].startswith("cmir-ref train image-speech")
-    assert one["verdicts"][0]["verdict"] == "reproduced" and 'scenario = "image-speech"' in one["settings"]["places"]
+    assert one["claims"][0]["outcome"] == "reproduced" and 'scenario = "image-speech"' in one["settings"]["places"]
     assert one["command"] == "cmir-ref replicate one --scale tiny --seeds 2"
 
 
@@ -199,5 +208,5 @@ def test_a_damaged_result_is_named_and_computed_again_once_removed(call, tmp_pat
 
 def test_settings_say_what_was_varied():
     configs = [worlds.config(f"d_v={d}", f"seed={seed}") for d in (6, 8) for seed in (0, 1)]
-    said = run.settings_of(configs)
-    assert said.startswith("# seed: 0, 1\n# d_v: 6, 8\n") and "d_v = 6" in said and said.count("#") == 2
+    text = run.settings_text(configs)
+    assert text.startswith("# seed: 0, 1\n# d_v: 6, 8\n") and "d_v = 6" in text and text.count("#") == 2

@@ -11,7 +11,7 @@ import worlds
 
 from cmir_ref import runs
 from cmir_ref.reports.plots import losses, precision_by_class, scores
-from cmir_ref.reports.report import flat, render, state_sentence, write_report
+from cmir_ref.reports.report import dotted_settings, render, state_sentence, write_report
 
 VOID = {"meta", "br", "img"}
 
@@ -54,7 +54,7 @@ def page_of(run, result=None) -> Page:
 def test_settings_metrics_and_split_are_on_the_page():
     run = trained()
     result, page = runs.evaluate(run), page_of(run)
-    for name, value in flat(run.config.model_dump()).items():
+    for name, value in dotted_settings(run.config.model_dump()).items():
         assert f"{name}{value}" in page.text.replace(" ", "") or f"{name} {value}" in page.text, name
     for text in ("a → b", "b → a", "a → a", "b → b", "a → a or b", "b → a or b"):
         assert f" {text}" in page.text

@@ -9,7 +9,7 @@ from test_neighbours import LARGE
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import nearest, prepare
-from cmir_ref.retrieval.faiss_index import find
+from cmir_ref.retrieval.faiss_index import find_candidates
 
 needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed")
 
@@ -70,9 +70,9 @@ def test_a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding(step, e
     """Both errors and a level are 2 · 68 · 2⁻²³ · (1 + 3)² + 9e-7 = 2.60e-4; the last is 16 steps behind the k-th."""
     space = prepare(*shells(step))
     for k in (1, 5):
-        item, sure = find(space, "Flat", k)
+        item, sure = find_candidates(space, "Flat", k)
         assert item.shape == (4, k + 16) and sure.tolist() == [expected] * 4
-    assert find(space, "Flat", 44)[1].all(), "all items are candidates"
+    assert find_candidates(space, "Flat", 44)[1].all(), "all items are candidates"
 
 
 @needs_faiss

@@ -6,9 +6,9 @@ from strict.moves import assert_same, moved
 
 from cmir_ref.hashing.baselines import class_probabilities
 from cmir_ref.hashing.cca import cca
-from cmir_ref.hashing.codes import centred_signs, project, storage_bits
+from cmir_ref.hashing.codes import centred_signs, project_features, storage_bits
 from cmir_ref.hashing.dcmh import hash_codes
-from cmir_ref.hashing.fit import Settings, fit_dcmh, fit_sidhcnn
+from cmir_ref.hashing.fit import HashingSettings, fit_dcmh, fit_sidhcnn
 from cmir_ref.hashing.scm import scm_orthogonal, scm_sequential
 from cmir_ref.retrieval.translation import through_pairs
 
@@ -23,14 +23,14 @@ LINEAR["sequential"] = lambda *x: scm_sequential(*x, 5)
 def test_linear_methods(method, xp):
     def products(a, b, y):  # a pair of directions may be turned round
         found = LINEAR[method](a, b, y)
-        return project(a, found.a) @ project(b, found.b).T, found[2]
+        return project_features(a, found.a) @ project_features(b, found.b).T, found[2]
 
     assert_same(xp, products(*moved((Z_A, Z_B, LABELS), xp.asarray)), products(Z_A, Z_B, LABELS))
 
 
 @pytest.mark.parametrize("fit", [fit_dcmh, fit_sidhcnn])
 def test_networks(fit, xp):
-    settings = Settings(bits=4, hidden=6, epochs=2, batch_size=10)
+    settings = HashingSettings(bits=4, hidden=6, epochs=2, batch_size=10)
     expected, found = fit(Z_A, Z_B, LABELS, settings), fit(*moved((Z_A, Z_B, LABELS), xp.asarray), settings)
     assert found.losses == pytest.approx(expected.losses, rel=1e-5)
     assert_same(xp, hash_codes(found.b, xp.asarray(Z_B)), hash_codes(expected.b, Z_B))

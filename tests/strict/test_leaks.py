@@ -34,7 +34,7 @@ LEAKS = [
     ("no such name", "ops/max_pool.py", "y if factor > 1 else y.copy()", "xp.block([y])", "max_pool(image, 2)"),
     ("index", "ops/labels.py", "xp.arange(classes)", "xp.arange(labels.max() + 1)", "multi_hot(y, 5)"),
     ("host index", "cmirnet/latent.py", "return mlp(params", "z = z[list(range(len(z)))]\n    return mlp(params",
-     "encode({'encoder_a.1.w': w, 'encoder_a.1.b': b}, 'a', z, arch=Latent(encoder_depth=1))"),
+     "encoder({'encoder_a.1.w': w, 'encoder_a.1.b': b}, 'a', z, arch=Latent(encoder_depth=1))"),
     ("wait", "cmirnet/eq1_pretraining.py", "return ce + weight * o, ", "return float(ce) + weight * float(o), ",
      "pretraining_loss(z, z, y)"),
     ("wait", "cmirnet/eq7_regulariser.py", "gap = norm - alpha", "gap = norm.item() - alpha", "regulariser(w, 0.5)"),

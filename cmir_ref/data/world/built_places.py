@@ -4,7 +4,7 @@ from math import pi
 
 import numpy as np
 
-from .layout import REACH, bare_patches, extra, line, path_along, scatter_trees, strip, traffic
+from .layout import REACH, bare_patches, extra, line_up, path_along, scatter_trees, strip, traffic
 from .plot import Plot
 from .textures import SIZE, box, fractal, ramp, turn
 from .things import building, bush, car, house, mobile_home, pier, ship, tank
@@ -229,7 +229,7 @@ def storagetanks(p: Plot) -> None:
         taken.append((x, y, radius * 1.25))
     pipe = p.surface("concrete", "white", 0.9)
     for _ in range(p.count(1, 3) if number > 1 else 0):
-        line(p, pitch * (p.pick(-0.5, 0.5) + p.uniform(-0.1, 0.1)), pipe, 1.2, p.chance(0.5))
+        line_up(p, pitch * (p.pick(-0.5, 0.5) + p.uniform(-0.1, 0.1)), pipe, 1.2, p.chance(0.5))
     if extra(p, "buildings", 0.6):
         for _ in range(40):
             x, y = p.uniform(15, 241), p.uniform(15, 241)

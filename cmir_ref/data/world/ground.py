@@ -98,7 +98,7 @@ def tree_row(g: Ground, start: np.ndarray, stop: np.ndarray) -> None:
     trees(g, points[((points > -4) & (points < SIZE + 4)).all(axis=1)], 1.5, 3.2)
 
 
-def house(g: Ground, at, along: float, across: float, height: float, turned: float = 0.0, roof=None) -> None:
+def roof(g: Ground, at, along: float, across: float, height: float, turned: float = 0.0, roof=None) -> None:
     """A house with a pitched roof, `at` in the grid's coordinates; sizes in pixels."""
     canvas, angle = g.canvas, g.angle + turned
     if roof is None:

@@ -5,12 +5,12 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from .ground import HALF, REACH, Ground, house, road, tree_row, trees
+from .ground import HALF, REACH, Ground, road, roof, tree_row, trees
 from .materials import ROOFS, WATERS, mixture, spectrum, vegetation
 from .textures import SIZE, box, cells, coordinates, curve, cuts, fractal, grain, ramp, streaks, turn
 
 
-def forest(g: Ground, mask: np.ndarray | None = None) -> None:
+def paint_forest(g: Ground, mask: np.ndarray | None = None) -> None:
     """Crowns of many trees on hills, with clearings and tracks; only where `mask` is, if there is one."""
     rng = g.rng
     spacing = g.uniform(3.2, 8.5)
@@ -82,7 +82,7 @@ def farmland(g: Ground) -> None:
         canvas.line(g.place([[-REACH, v], [REACH, v + 20]]), g.uniform(1.2, 3), ditch)
     if rng.random() < 0.4:
         for _ in range(int(rng.integers(1, 5))):
-            house(g, rng.uniform(-110, 110, 2), g.uniform(4, 8), g.uniform(3, 5), g.uniform(2, 4))
+            roof(g, rng.uniform(-110, 110, 2), g.uniform(4, 8), g.uniform(3, 5), g.uniform(2, 4))
     g.flush()
     g.colour *= 1 + 0.07 * fractal(rng, 60, 5, 0.7)
 
@@ -132,7 +132,7 @@ def aquafarm(g: Ground) -> None:
             lane = canvas.surface(g.pick(mixture(rng, WATERS), spectrum(rng, "gravel"), spectrum(rng, "asphalt")))
             canvas.line(g.place([[where, -REACH], [where, REACH]]), 1.2 * gap, lane)
         if rng.random() < 0.25:
-            house(g, (left, g.uniform(-100, 100)), g.uniform(4, 8), 3.5, 2, roof=spectrum(rng, g.pick(*ROOFS), 0.2))
+            roof(g, (left, g.uniform(-100, 100)), g.uniform(4, 8), 3.5, 2, roof=spectrum(rng, g.pick(*ROOFS), 0.2))
     if rng.random() < 0.3:
         tree_row(g, np.array([columns[2], -REACH]), np.array([columns[2], REACH]))
     g.flush()
@@ -187,7 +187,7 @@ def water(g: Ground) -> None:
         if kind < 0.2:
             forest_mask = ramp(shore, 4, 8)
             g.blend(ramp(shore, -1, 1), spectrum(rng, g.pick("sand", "soil", "gravel"), 0.2))
-            forest(g, forest_mask)
+            paint_forest(g, forest_mask)
         else:
             g.blend(ramp(shore, -1, 1), g.pick(spectrum(rng, "sand", 0.2), g.soil))
             g.blend(ramp(shore, 3, 12), g.grass()[:, None, None] * (1 + 0.15 * fractal(rng, 14, 4)))
@@ -205,7 +205,7 @@ def water(g: Ground) -> None:
     g.flush()
 
 
-def river(g: Ground) -> None:
+def paint_river(g: Ground) -> None:
     """A river winds through the scene between its banks: bars of sand, trees, fields, sometimes a bridge."""
     rng = g.rng
     kind = rng.random()
@@ -216,7 +216,7 @@ def river(g: Ground) -> None:
         g.blend(ramp(fractal(rng, 50, 4), 0, 1), g.soil)
     elif kind < 0.85:
         g.fill(g.soil)
-        forest(g)
+        paint_forest(g)
     else:
         low_building(g)
     u, v = coordinates(g.uniform(0, 2 * pi))
@@ -234,7 +234,7 @@ def river(g: Ground) -> None:
     g.blend(ramp(bar - bank, -1, 1), g.pick(spectrum(rng, "sand", 0.2), g.soil, spectrum(rng, "gravel", 0.2)))
     if rng.random() < 0.6:
         belt = ramp(g.uniform(10, 30) - bank, -3, 3) * ramp(bank - bar, -1, 2)
-        forest(g, belt * ramp(fractal(rng, 30, 3), -0.6, 0.2))
+        paint_forest(g, belt * ramp(fractal(rng, 30, 3), -0.6, 0.2))
     water_colour = mixture(rng, WATERS, 0.2)
     wet = ramp(-bank, -0.8, 0.8)
     flow = 1 + 0.06 * fractal(rng, 30, 4) + 0.03 * grain(rng, 1)
@@ -287,7 +287,7 @@ def low_building(g: Ground) -> None:
         roof = roofs[int(rng.integers(len(roofs)))] * np.float32(g.uniform(0.8, 1.2))
         angle = pi / 2 if turned and rng.random() < 0.5 else g.uniform(-0.06, 0.06)
         at = (u + g.uniform(-0.5, 0.5), v + g.uniform(-0.7, 0.7))
-        house(g, at, along * size, across * g.uniform(0.85, 1.1), g.uniform(2, 4), angle, roof)
+        roof(g, at, along * size, across * g.uniform(0.85, 1.1), g.uniform(2, 4), angle, roof)
     g.flush()
 
 
@@ -366,7 +366,7 @@ def cloud(g: Ground) -> None:
     if kind < 0.3:
         farmland(g)
     elif kind < 0.55:
-        forest(g)
+        paint_forest(g)
     elif kind < 0.75:
         _sea(g)
     elif kind < 0.9:
@@ -395,4 +395,4 @@ def _mirrored(index: np.ndarray) -> np.ndarray:
     return np.minimum(index, 2 * SIZE - 2 - index)
 
 
-PAINTERS = (aquafarm, cloud, forest, high_building, low_building, farmland, river, water)
+PAINTERS = (aquafarm, cloud, paint_forest, high_building, low_building, farmland, paint_river, water)

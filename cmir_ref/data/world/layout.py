@@ -28,7 +28,7 @@ def dashes(p: Plot, v: float, surface: int, *, dash=10.0, gap=20.0, wide=1.0, ac
         p.canvas.line(p.place(ends[:, ::-1] if across else ends), wide, surface)
 
 
-def line(p: Plot, v: float, surface: int, wide: float = 1.0, across: bool = False) -> None:
+def line_up(p: Plot, v: float, surface: int, wide: float = 1.0, across: bool = False) -> None:
     """A full line along u at `v` (or across it)."""
     ends = np.array([[-REACH, v], [REACH, v]])
     p.canvas.line(p.place(ends[:, ::-1] if across else ends), wide, surface)

@@ -4,7 +4,7 @@ from math import pi
 
 import numpy as np
 
-from .layout import REACH, dashes, extra, line, paint, scatter_trees, strip, traffic
+from .layout import REACH, dashes, extra, line_up, paint, scatter_trees, strip, traffic
 from .plot import Plot
 from .textures import SIZE, box, fractal, grain, ramp, streaks
 from .things import airplane, building, car, tree
@@ -17,12 +17,12 @@ def airplane_place(p: Plot) -> None:
         seam = p.canvas.surface(p.colour[:, 128, 128] * 0.88, 0.03)
         step = p.uniform(18, 40)
         for k in np.arange(-REACH, REACH, step).tolist():
-            line(p, k, seam, 0.5)
-            line(p, k, seam, 0.5, across=True)
+            line_up(p, k, seam, 0.5)
+            line_up(p, k, seam, 0.5, across=True)
     if extra(p, "grass", 0.2):
         p.zone(ramp(p.v, 88, 89), "grass", "grass")
     guide = paint(p, "yellow")
-    line(p, p.uniform(-60, 60), guide, 0.9, across=True)
+    line_up(p, p.uniform(-60, 60), guide, 0.9, across=True)
     taken: list = []
     if extra(p, "buildings", 0.3):
         at = p.place([[p.uniform(-40, 40), -118]])[0]
@@ -86,8 +86,8 @@ def _carriageways(p: Plot, middle: float, *, cars: float = 0.95, across: bool = 
     moving = extra(p, "cars", cars)
     for s in (-1, 1):
         inner = middle + s * (median / 2 + shoulder)
-        line(p, inner, yellow, 0.9, across)
-        line(p, inner + s * lanes * lane, white, 0.9, across)
+        line_up(p, inner, yellow, 0.9, across)
+        line_up(p, inner + s * lanes * lane, white, 0.9, across)
         for k in range(lanes):
             if k:
                 dashes(p, inner + s * k * lane, white, across=across)
@@ -111,11 +111,11 @@ def overpass(p: Plot) -> None:
     p.canvas.polygon(deck, p.surface(kind, name, 1.05), raised=True)
     rail = p.surface("concrete", "white", 1.0)
     for s in (-1, 1):
-        line(p, at + s * (wide / 2 - 1), rail, 2)
+        line_up(p, at + s * (wide / 2 - 1), rail, 2)
     p.mark("pavement", name, (deck, True))
     lanes = max(2, int(wide / 2 / 13))
     white, yellow = paint(p), paint(p, "yellow")
-    line(p, at, yellow, 1.4)
+    line_up(p, at, yellow, 1.4)
     for s in (-1, 1):
         for k in range(lanes // 2 + 1):
             v = at + s * (6.5 + 13 * k)
@@ -252,7 +252,7 @@ def runway(p: Plot) -> None:
     white, yellow = paint(p), paint(p, "yellow")
     outlines = []
     for s in (-1, 1):
-        line(p, s * (half - 4), white, 2.2)
+        line_up(p, s * (half - 4), white, 2.2)
         for u in np.arange(-REACH + p.uniform(0, 60), REACH, 62).tolist():  # chevrons of the shoulder
             p.canvas.line(p.place([[u, s * (half + 3)], [u + 14, s * shoulder]]), 1.4, yellow)
 

@@ -6,23 +6,24 @@ settings of its stage 2 one at a time.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean as mean
+from itertools import product
 
 from ... import runs
-from ...cmirnet import published
-from ...cmirnet.stages import classification_scores
-from ...config import Config
-from ...reports.replication import Figure, Line, Score, Section, Table, Verdict
+from ...cmirnet.published import TABLE1, TABLE3
+from ...cmirnet.stage1 import classification_scores
+from ...config import SharedSettings
+from ...data import protocol_of
+from ...reports.replication import Experiment, Figure, Line, Score, Table
 from ...reports.replication_plots import bars
-from ..lab import STAGE2_ONLY, Cell, Lab, Work, kept_epochs, shared_space
-from ..tables import line, score, words
-from .table3 import CROSS, DIRECTIONS, outcome
-from .table4 import pooled, state
+from ..claims import Numbers, judge_claims
+from ..lab import Lab, Work, kept_epochs, kept_stages, run_groups, shared_space
+from ..tables import CROSS, DIRECTIONS, METRICS, TENS, mean_score, score, table_row, train_command, words
+from .table4 import STATE, state_texts
 
 WORLDS = ("few-tiles", "places")
 READINGS = {"the paper's text": "paper", "the released code": "released", "the default": ""}
 PAPER, DEFAULT = "the paper's text", "the default"
-PRINTED = {"few-tiles": published.TABLE1[64], "places": published.TABLE3[128]}
+PRINTED = {"few-tiles": TABLE1[64], "places": TABLE3[128]}
 STAGE1, STAGE2 = "the default's stage 1", "the default's stage 2"
 CHANGES = {  # of the paper's stage 2, on the default's stage 1: which settings are as the default has them
     f"{STAGE1}, and eq. 7": ("alpha", "alpha_reading"),
@@ -37,227 +38,134 @@ CHANGES = {  # of the paper's stage 2, on the default's stage 1: which settings 
     f"{STAGE1}, and learning rate": ("stage2.lr", "stage2.schedule", "stage2.warmup"),
 }
 STEPS = (PAPER, STAGE2, STAGE1, *CHANGES, DEFAULT)
-SPACE = ("state", "effective rank", "stage 1 ranks labels at")
-ALIVE = 0.5  # of the way from chance to the default: so much counts as working
-LITTLE = 0.01  # of average precision: nothing to explain
-MOST = 0.5  # of the way to the default: so much counts as explaining the difference
+OWN_WAY = {"tens in its way": "measured its own way: mean P@10…50", "map in its way": "and average precision"}
+LABELS = {"labels a": "stage 1 ranks labels at: a", "labels b": "b"}
+SPACE = {name: STATE[name] for name in ("state", "rank")} | LABELS
+
+Rows = Mapping[tuple[str, str], Sequence[dict]]  # {(world, reading or step): results over the seeds}
 
 
-def readings(lab: Lab) -> Section:
+def readings(lab: Lab) -> Experiment:
     """The three readings at the lab's scale, in both scenarios."""
     worlds = [w for w in WORLDS if w in lab.worlds]
-    configs = {(w, n, s): reading(lab, w, READINGS[n], s) for w in worlds for n in READINGS for s in lab.few}
+    configs = {(w, n): [reading_config(lab, w, READINGS[n], s) for s in lab.few] for w in worlds for n in READINGS}
     for w in worlds:
-        for s in lab.few:
-            configs |= {(w, n, s): c for n, c in between(configs[w, PAPER, s], configs[w, DEFAULT, s]).items()}
-    cells = [Cell(twice, config) for config in configs.values()]
-    found = dict(zip(configs, lab.run(cells, "readings"), strict=True))
-    said = {w: lab.scale.worlds[w].words for w in worlds}
+        pairs = zip(configs[w, PAPER], configs[w, DEFAULT], strict=True)
+        steps = [steps_between(paper, default) for paper, default in pairs]
+        configs |= {(w, n): [one[n] for one in steps] for n in steps[0]}
+    rows = run_groups(lab, measure_reading, configs, "readings")
+    commands = {key: train_command(asked_alike(group[0])) for key, group in configs.items()}
 
-    def rows(world: str, name: str, seeds: Sequence[int]) -> tuple[Line, ...]:
-        results = [found[world, name, s] for s in seeds]
-        return tuple(row(world, name, m, results, configs[world, name, 0]) for m in DIRECTIONS)
+    def row(w, n, m):
+        return line_of(w, n, m, rows[w, n], commands[w, n])
 
-    lines = {(w, n): rows(w, n, lab.few) for w in worlds for n in READINGS}
-    path = {(w, n): rows(w, n, lab.few)[: len(CROSS)] for w in worlds for n in STEPS}
-    return Section(
+    head, tables = ("reading", "direction"), {}
+    for w in worlds:
+        alike, steps = product([w], READINGS, DIRECTIONS), product([w], STEPS, CROSS)
+        tables[w] = Table(head, METRICS | OWN_WAY | SPACE, tuple(row(*key) for key in alike))
+        tables[f"{w}, steps"] = Table(head, METRICS | SPACE, tuple(row(*key)._replace(printed="–") for key in steps))
+    return Experiment(
         "readings",
-        "The paper's text, the released code, and the default",
-        "Each reading is a preset, trained from the pixels on. All three are asked the same here: the same samples and "
-        "split, queries and gallery of the test part, Euclidean distance; no test voice is heard in training (both "
-        "authors' readings would hear all). The released code's own way, which searches training samples too and by "
-        "another distance, stands beside. Both authors' readings train as many epochs, in batches as large, as the "
-        "default does here; the paper: 400 epochs in batches of 64, on far more samples. Where they fail, it is in so "
-        "short a training. "
-        f"Seeds: the first {len(lab.few)}.",
-        tables=(
-            *(
-                Table(
-                    f"{w}: {said[w]}",
-                    ("reading", "direction"),
-                    tuple(r for n in READINGS for r in lines[w, n]),
-                    ("measured its own way: mean P@10…50", "and average precision", *SPACE),
-                )
-                for w in worlds
-            ),
-            *(
-                Table(
-                    f"{w}: from the paper's text towards the default",
-                    ("reading", "direction"),
-                    tuple(r._replace(printed="–", more=r.more[2:]) for n in STEPS for r in path[w, n]),
-                    SPACE,
-                    "The paper's reading with one stage exchanged for the default's; then, on the default's stage 1, "
-                    "one setting of stage 2 at a time.",
-                )
-                for w in worlds
-            ),
-        ),
-        figures=tuple(drawing(w, {n: path[w, n] for n in STEPS}) for w in worlds),
-        remarks=tuple(
-            text
-            for w in worlds
-            for text in (
-                matters(w, {n: ap(path[w, n]) for n in STEPS}),
-                own_way(w, [found[w, "the released code", s] for s in lab.few]),
-                f"{w}, settings in which the paper's text and the default differ: {differences(configs, w)}.",
-            )
-        ),
-        verdicts=tuple(works(name, {w: lines[w, name] for w in worlds}, lines) for name in READINGS if name != DEFAULT),
+        tables,
+        tuple(bars_of_readings(w, rows) for w in worlds),
+        judge_claims("readings", text=share_of_way(rows, PAPER), code=share_of_way(rows, "the released code")),
+        {"used": worlds, "ways": {w: shares_of_way({n: precision(rows[w, n]) for n in STEPS}) for w in worlds}},
     )
 
 
-def reading(lab: Lab, world: str, name: str, seed: int) -> Config:
+def reading_config(lab: Lab, world: str, name: str, seed: int) -> SharedSettings:
     """A reading's settings, on the default's split."""
     default = lab.config(world, seed)
     if not name:
         return default
     split = {"test_share": default.test_share, "validation_share": default.validation_share}
-    return lab.config(world, seed, name, **split, protocol=runs.protocol_of(default))
+    return lab.config(world, seed, name, **split, protocol=protocol_of(default))
 
 
-def between(paper: Config, default: Config) -> dict[str, Config]:
+def steps_between(paper: SharedSettings, default: SharedSettings) -> dict[str, SharedSettings]:
     """The steps between the paper's reading and the default."""
-    start = towards(default, paper, STAGE2_ONLY)
-    single = {n: towards(start, default, names) for n, names in CHANGES.items()}
-    return {STAGE2: towards(paper, default, STAGE2_ONLY), STAGE1: start} | single
+    seen = frozenset().union(*(stage.sees for config in (paper, default) for stage in kept_stages(config)))
+    of_stage2 = [name for name in type(default).model_fields if name not in seen]
+    start = replace_settings(default, paper, of_stage2)
+    single = {n: replace_settings(start, default, names) for n, names in CHANGES.items()}
+    return {STAGE2: replace_settings(paper, default, of_stage2), STAGE1: start} | single
 
 
-def towards(config: Config, other: Config, names: Sequence[str]) -> Config:
+def replace_settings(config: SharedSettings, other: SharedSettings, names: Sequence[str]) -> SharedSettings:
     """`config` with the settings `names` ("weights.regulariser" is one of a table) as `other` has them."""
     changed, values = config.model_dump(), other.model_dump()
     for name in names:
         table, _, key = name.partition(".")
         changed[table] = changed[table] | {key: values[table][key]} if key else values[table]
-    return Config(**changed)
+    return type(config)(**changed)
 
 
-def twice(work: Work) -> dict:
+def measure_reading(work: Work) -> dict:
     """A space measured in the same way for all readings, and in its own (`own`), and how stage 1 ranks labels.
 
     {"failed": why} stands for the space where it diverged.
     """
-    ranked = {"stage1": [labels_found(work, place) for place in (0, 1)]}
+    ranks = {"stage1": [label_precision(work, m) for m in "ab"]}
     try:
         run = shared_space(work)
     except FloatingPointError as error:
-        return ranked | {"failed": str(error)}
+        return ranks | {"failed": str(error)}
     alike = run._replace(config=asked_alike(run.config))
     own = runs.evaluate(run, device=work.device)["directions"]
-    return runs.evaluate(alike, device=work.device) | ranked | {"own": own, "epochs": kept_epochs(run)}
+    return runs.evaluate(alike, device=work.device) | ranks | {"own": own, "epochs": kept_epochs(run)}
 
 
-def asked_alike(config: Config) -> Config:
+def asked_alike(config: SharedSettings) -> SharedSettings:
     """`config` with the default's gallery and distance, which no training sees where the last epoch is kept."""
     return config.model_copy(update={"gallery": "test", "distance": "euclidean"})
 
 
-def labels_found(work: Work, place: int) -> float | None:
-    """Average precision with which the pretrainer of a modality ranks the labels of its test samples."""
-    out, rows = work.outputs[place], work.parts.test[place]
-    if out is None:
+def label_precision(work: Work, m: str) -> float | None:
+    """Average precision with which the pretrainer of modality m ranks the labels of its test samples."""
+    logits, rows = work.made.get(f"logits.{m}"), work.parts.test[m]
+    if logits is None:
         return None
-    return classification_scores(out.logits[rows], work.data.modalities[place].labels[rows])["score"]
+    return classification_scores(logits[rows], work.data.modalities[m].labels[rows])["score"]
 
 
-def row(world: str, name: str, direction: str, results: Sequence[dict], config: Config) -> Line:
-    """The row of a reading or a change, with its own measurement and the state of its space."""
+def line_of(world: str, name: str, direction: str, results: Sequence[dict], command: str) -> Line:
+    """The row of a reading or a step, with its own measurement and the state of its space."""
     own = [{"directions": r["own"]} if "own" in r else r for r in results]
-    what, _, rank, _ = state(results)
-    ranked = " and ".join(str(Score(tuple(r["stage1"][place] for r in results))) for place in (0, 1))
-    return line(
-        (name, words(direction, world)),
-        results,
-        direction,
-        paper=PRINTED[world].get(direction),
-        config=asked_alike(config),
-        more=(str(score(own, direction, "mean_precision_at_tens")), str(score(own, direction)), what, rank, ranked),
-    )
+    ranks = {f"labels {m}": Score(tuple(r["stage1"][i] for r in results)) for i, m in enumerate("ab")}
+    more = {"tens in its way": score(own, direction, TENS), "map in its way": score(own, direction)} | ranks
+    about, printed = (name, words(direction, world)), PRINTED[world].get(direction)
+    return table_row(about, results, direction, printed, command=command, **more, **state_texts(results))
 
 
-def ap(rows: Sequence[Line]) -> float:
-    """Average precision, mean of both cross-modal directions; chance where all runs diverged."""
-    there = [r.ap.mean for r in rows[: len(CROSS)] if r.ap.mean is not None]
-    return mean(there) if there else chance(rows)
-
-
-def chance(rows: Sequence[Line]) -> float:
+def chance_of_rows(results: Sequence[dict]) -> float:
     """Chance of both cross-modal directions; 0 where no run ended."""
-    return mean(r.chance.mean or 0.0 for r in rows[: len(CROSS)])
+    return mean_score(results, metric="chance").mean or 0.0
 
 
-def matters(world: str, found: Mapping[str, float]) -> str:
-    """Which stage, and which setting of stage 2, separate the paper's reading from the default."""
-    paper, start, default = (found[n] for n in (PAPER, STAGE1, DEFAULT))
-    text = f"{world}, average precision, mean of both cross-modal directions: the paper's text {paper:.3f}"
-    text += f", with {STAGE2} {found[STAGE2]:.3f}, with {STAGE1} {start:.3f}, the default {default:.3f}. "
-    if default <= paper:
-        return text + "The paper's text is not below the default here: nothing is to be explained."
-    stages = {n: (found[n] - paper) / (default - paper) for n in (STAGE1, STAGE2)}
-    text += "; ".join(f"{n} alone goes {share:.0%} of the way" for n, share in stages.items()) + ". "
-    if default - start < LITTLE:
-        return text + "Nothing is left for single settings of stage 2."
-    single = {n.removeprefix(f"{STAGE1}, and "): (found[n] - start) / (default - start) for n in CHANGES}
-    best = max(single, key=single.get)
-    said = ", ".join(f"{n} {share:.0%}" for n, share in single.items())
-    which = f"{best} matters most" if single[best] >= MOST else "no single setting explains the rest"
-    return text + f"Of what is left on the default's stage 1, {which}: {said}."
+def precision(results: Sequence[dict]) -> float:
+    """Average precision, mean of both cross-modal directions; chance where all runs diverged."""
+    ap = mean_score(results).mean
+    return chance_of_rows(results) if ap is None else ap
 
 
-def own_way(world: str, results: Sequence[dict]) -> str:
-    """What the released code's gallery and distance change."""
-    ended = [r for r in results if "own" in r]
-    if not ended:
-        return f"{world}: the released code's reading diverged in every run."
-    texts = [
-        f"{words(m, world)} {mean(r['own'][m]['map'] for r in ended):.3f} against "
-        f"{mean(r['directions'][m]['map'] for r in ended):.3f}"
-        for m in CROSS
-    ]
-    return (
-        f"{world}: searched as the released code does, among all samples and by its distance, its reading has an "
-        f"average precision of {', '.join(texts)} on the test part alone."
-    )
+def shares_of_way(ap: Mapping[str, float]) -> dict[str, float]:
+    """Of the way from the paper's reading to the default, the share that each step goes; none where it is no way up."""
+    way = ap[DEFAULT] - ap[PAPER]
+    return {step: (ap[step] - ap[PAPER]) / way for step in STEPS[1:-1]} if way > 0 else {}
 
 
-def differences(configs: Mapping[tuple, Config], world: str) -> str:
-    """All settings in which two readings differ: "d_v 128 → 64"."""
-    before, after = (configs[world, n, 0].model_dump() for n in (PAPER, DEFAULT))
-    texts = []
-    for name, value in after.items():
-        if isinstance(value, dict):
-            texts += [f"{name}.{k} {before[name][k]} → {v}" for k, v in value.items() if v != before[name][k]]
-        elif value != before[name] and name != "protocol":  # "auto" is the same there
-            texts.append(f"{name} {before[name]} → {value}")
-    return ", ".join(texts)
+def share_of_way(rows: Rows, name: str) -> Numbers:
+    """How far a reading comes from chance to the default, by world; None where the default is at chance itself."""
+    ways = {w: (chance_of_rows(rows[w, DEFAULT]), precision(rows[w, DEFAULT])) for w, _ in rows}
+    return {
+        (w,): (precision(rows[w, name]) - low) / (high - low) if high > low else None for w, (low, high) in ways.items()
+    }
 
 
-def works(name: str, rows: Mapping[str, Sequence[Line]], lines: Mapping[tuple[str, str], Sequence[Line]]) -> Verdict:
-    """A reading works where it comes at least `ALIVE` of the way from chance to the default."""
-    limit = {w: chance(lines[w, DEFAULT]) + ALIVE * (ap(lines[w, DEFAULT]) - chance(lines[w, DEFAULT])) for w in rows}
-    return Verdict(
-        "4.1, 4.2",
-        f"{name}, trained as briefly as here, gives a space in which both modalities find each other",
-        outcome({(w,): ap(r) >= limit[w] for w, r in rows.items()}, ("the world",)),
-        "average precision, mean of both cross-modal directions: "
-        + "; ".join(
-            f"{w} {ap(r):.3f} ({r[0].more[2]}; default {ap(lines[w, DEFAULT]):.3f}, "
-            f"chance {chance(lines[w, DEFAULT]):.3f})"
-            for w, r in rows.items()
-        )
-        + f" (rule: at least {ALIVE:.0%} of the way from chance to the default)",
-    )
-
-
-def drawing(world: str, rows: Mapping[str, Sequence[Line]]) -> Figure:
+def bars_of_readings(world: str, rows: Rows) -> Figure:
     """Bars from the paper's text to the default."""
-    there = {n: r for n, r in rows.items() if any(x.chance.mean for x in r)}
-    return bars(
-        f"readings-{world}",
-        f"{world}: average precision, mean of both cross-modal directions, from the paper's text to the default.",
-        {
-            "average precision": {n: pooled(r) for n, r in rows.items()},
-            "chance": {n: Score((chance(r),)) for n, r in there.items()},
-        },
-        y="average precision",
-        marks="chance",
-    )
+    series = {
+        "average precision": {n: mean_score(rows[world, n]) for n in STEPS},
+        "chance": {n: mean_score(rows[world, n], metric="chance") for n in STEPS},
+    }
+    return bars(f"readings-{world}", series, y="average precision", marks="chance")

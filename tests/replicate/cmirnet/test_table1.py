@@ -4,9 +4,9 @@ import pytest
 
 from cmir_ref.config import load_config
 from cmir_ref.replicate.cmirnet import table1
-from cmir_ref.replicate.tables import words
+from cmir_ref.replicate.lab import Cell, space
+from cmir_ref.replicate.tables import mean_score, words
 from cmir_ref.replicate.worlds import SMALL
-from cmir_ref.reports.replication import Score
 
 
 class Lab:
@@ -21,10 +21,11 @@ class Lab:
         assert world == "tiles"
         return load_config(*self.scale.preset(world), seed=seed, **settings)
 
-    def spaces(self, configs, name):
-        return [self.found(c.d_v, c.weights.regulariser, c.seed) for c in configs]
+    def run(self, cells, name):
+        assert all(cell.function is space for cell in cells)
+        return [self.result(c.config.d_v, c.config.weights.regulariser, c.config.seed) for c in cells]
 
-    def found(self, d, r, seed):
+    def result(self, d, r, seed):
         value = self.ap[d] + 0.01 * seed
         metrics = {"map": value, "mean_precision_at_tens": value, "chance": 0.13}
         validation = 0.9 if r == self.best else 0.8
@@ -35,24 +36,23 @@ class Lab:
 
 
 def test_rows_are_those_of_the_chosen_lambda():
-    section = table1.table1(Lab({16: 0.7, 32: 0.8, 64: 0.9}))
-    lines = section.tables[0].lines
-    assert len(lines) == 12 and {row.more for row in lines} == {("0.03",)}
-    assert lines[0].about == ("16", words("a->b", "tiles")) and lines[0].printed == "95.52 / 97.10"
-    assert lines[-1].ap.values == (0.9, 0.91) and "--set weights.regulariser=0.03" in lines[-1].command
+    (table,) = table1.table1(Lab({16: 0.7, 32: 0.8, 64: 0.9})).tables.values()
+    assert len(table.lines) == 12 and {row.texts["weight"] for row in table.lines} == {"0.03"}
+    assert table.lines[0].about == ("16", words("a->b", "tiles")) and table.lines[0].printed == "95.52 / 97.10"
+    last = table.lines[-1]
+    assert last.scores["map"].values == (0.9, 0.91) and "--set weights.regulariser=0.03" in last.command
 
 
 @pytest.mark.parametrize(
-    ("ap", "verdict"),
+    ("ap", "outcome"),
     [({16: 0.7, 32: 0.8, 64: 0.9}, "reproduced"), ({16: 0.7, 32: 0.9, 64: 0.9}, "not reproduced")],
 )
-def test_the_best_width_has_to_lead(ap, verdict):
-    best, unimodal = table1.table1(Lab(ap)).verdicts
-    assert best.verdict == verdict and unimodal.verdict == "reproduced"
+def test_the_best_width_has_to_lead(ap, outcome):
+    best, unimodal = table1.table1(Lab(ap)).judgements
+    assert best.outcome == outcome and unimodal.outcome == "reproduced"
 
 
 def test_the_mean_over_directions_is_taken_seed_by_seed():
-    lines = table1.table1(Lab({16: 0.5, 32: 0.6, 64: 0.7}, seeds=3)).tables[0].lines
-    assert table1.over(lines, 32, table1.UNIMODAL).values == pytest.approx((0.6, 0.61, 0.62))
-    broken = tuple(row._replace(ap=Score((None, 0.5, 0.5))) for row in lines)
-    assert table1.over(broken, 32, table1.UNIMODAL).values == (None, 0.5, 0.5)
+    rows = Lab({32: 0.6}, seeds=3).run([Cell(space, load_config("pan-mul", ("d_v=32",), seed=s)) for s in range(3)], "")
+    assert mean_score(rows, table1.UNIMODAL).values == pytest.approx((0.6, 0.61, 0.62))
+    assert mean_score([{"failed": "nan"}, *rows[1:]]).values == pytest.approx((None, 0.61, 0.62))

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...cmirnet.eq6_total import Readings, Weights
-from ...cmirnet.latent import Latent
-from ...cmirnet.objective import objective, objective_backward
+from .eq6_total import Readings, Weights
+from .latent import Latent
+from .objective import objective, objective_backward
 
 
 def pulls(

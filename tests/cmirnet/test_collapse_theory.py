@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmir_ref.cmirnet import Readings, Weights
-from cmir_ref.replicate.cmirnet.phase_theory import certain_from, minimum_from, pulls
+from cmir_ref.cmirnet.collapse_theory import certain_from, minimum_from, pulls
 
 SEED = st.integers(0, 2**32 - 1)
 
