@@ -297,11 +297,11 @@ def command_gradcheck(
     if module is None and shapes:
         raise InputError("--input belongs to --module")
     if module is not None:
-        right = check_own_pair(module, shapes or [], plot, seed, as_json)
+        status = check_own_pair(module, shapes or [], plot, seed, as_json)
     else:
-        right = check_declarations(names or [], plot, seed, as_json)
-    if not right:
-        sys.exit(1)
+        status = int(not check_declarations(names or [], plot, seed, as_json))
+    if status:
+        sys.exit(status)
 
 
 @app.command("samples")

@@ -1,5 +1,7 @@
 """Progress on standard error: a bar for what takes a while, and one a stage of a training run, with the loss parts."""
 
+import sys
+import time
 from collections.abc import Iterable, Iterator
 
 
@@ -12,6 +14,29 @@ def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
     from rich.progress import track as bar
 
     yield from bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
+
+
+def show_if_slow(items: Iterable, total: int, *, after: float = 2.0) -> Iterator:
+    """Yields `items`; on a terminal, once they have taken `after` seconds, a bar on standard error counts them."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    start, task = time.monotonic(), None
+    bar = Progress(console=Console(stderr=True), transient=True)
+    try:
+        for count, item in enumerate(items):
+            if task is not None:
+                bar.update(task, completed=count)
+            elif time.monotonic() - start >= after:
+                bar.start()
+                task = bar.add_task("entries", total=total, completed=count)
+            yield item
+    finally:
+        if task is not None:
+            bar.stop()
 
 
 class Watch:

@@ -297,6 +297,26 @@ def test_gradcheck_of_ones_own_pair_answers_in_json(call, mine):
         assert result.status == 1 and ": NaN" not in result.out and "Infinity" not in result.out
 
 
+HIDDEN = """
+def hidden(x):
+    return 1e9 + 1e-9 * abs(x.real).sum(), x
+
+def hidden_backward(dy, x):
+    return -1e-9 * dy * (x > 0)
+"""
+
+
+def test_gradcheck_of_what_cannot_be_judged_is_neither_right_nor_wrong(call, tmp_path):
+    (tmp_path / "hidden.py").write_text(HIDDEN)
+    words = "--module", f"{tmp_path / 'hidden.py'}:hidden", "--input", "3"
+    result = call("gradcheck", *words)
+    assert result.status == 2 and result.err == ""
+    assert "not judged" in result.out and "3 of 3 entries cannot be judged" in " ".join(result.out.split())
+    assert "is the derivative" not in result.out and "again: cmir-ref gradcheck" in result.out
+    result = call("gradcheck", *words, "--json")
+    assert result.status == 2 and [f["kind"] for f in json.loads(result.out)["diagnosis"]] == ["not judged"]
+
+
 @pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_gradcheck_draws_error_against_step(call, mine, tmp_path, suffix, begins):
     for words in (("eq7/norm",), mine("2 * x * w * dy")):

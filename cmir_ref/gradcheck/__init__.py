@@ -5,10 +5,11 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
     print(result.input, result.method, result.error)
 """
 
-from .check import METHODS, Pair, Result, check_gradient, relative_error
+from .check import METHODS, Result, check_gradient, relative_error
 from .judgement import Finding, Judgement, explain, judge
 from .module import load_pair
 from .numeric import central_difference, complex_step, directional
+from .trial import Pair
 
 __all__ = [
     "METHODS",

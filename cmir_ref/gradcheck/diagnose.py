@@ -84,14 +84,19 @@ def transposed(e: Evidence) -> str | None:
     return None
 
 
+def exchanged(e: Evidence) -> str | None:
+    """The right numbers for another input, and the other way round."""
+    for name, measured in e.measured_of.items():
+        if e.same(e.ours, measured) and name in e.ours_of and e.same(e.ours_of[name], e.measured):
+            return f"this is the gradient of {name}, and the other way round: the two are swapped"
+    return None
+
+
 def of_another_input(e: Evidence) -> str | None:
     """The right numbers for another input."""
     for name, measured in e.measured_of.items():
         if e.same(e.ours, measured):
-            both = name in e.ours_of and e.same(e.ours_of[name], e.measured)
-            return f"this is the gradient of {name}" + (
-                ", and the other way round: the two are swapped" if both else ""
-            )
+            return f"this is the gradient of {name}"
     return None
 
 
@@ -110,6 +115,15 @@ def sum_too_much(e: Evidence) -> str | None:
         total = e.measured.sum(axes)
         if total.size == e.ours.size and e.same(e.ours.reshape(total.shape), total):
             return f"summed over {named(axes)}, which {e.input} has"
+    return None
+
+
+def spread_missing(e: Evidence) -> str | None:
+    """The forward sums the input, and the backward did not hand the numbers to all that was summed."""
+    for axes in subsets(e.x.ndim):
+        shape = tuple(1 if a in axes else n for a, n in enumerate(e.x.shape))
+        if e.ours.size == np.prod(shape) and e.same(np.broadcast_to(e.ours.reshape(shape), e.x.shape), e.measured):
+            return f"the right numbers, once: each entry along {named(axes)} of {e.input} gets them (np.broadcast_to)"
     return None
 
 
@@ -162,6 +176,7 @@ def float32(e: Evidence) -> str | None:
     error = relative_error(e.ours, e.measured)[0]
     signs = np.sign(e.ours - e.measured)[e.off]
     scatter = e.off.sum() >= 2 and signs.min() < signs.max()  # rounding goes both ways, a wrong constant does not
+    scatter = scatter and not follows_sign(e)
     if 1e-10 < error < 1e-6 and (e.ours.dtype == np.float32 or scatter):
         which = (
             "the gradient's dtype is float32" if e.ours.dtype == np.float32 else "a float32 array or constant inside"
@@ -184,7 +199,8 @@ def constant_factor(e: Evidence) -> str | None:
     if not meaning and (np.abs(e.measured) > e.rounding).sum() < 2:
         return None  # a single number is always some multiple of another
     signed = "the sign is wrong, and there is a " if c < 0 else ""
-    return f"{signed}factor {abs(c):.6g} on every entry" + (f": {meaning}" if meaning else "")
+    factor = f"{abs(c):.6g}" if abs(abs(c) - 1) > 1e-4 else f"1 {'+' if abs(c) > 1 else '−'} {abs(abs(c) - 1):.2g}"
+    return f"{signed}factor {factor} on every entry" + (f": {meaning}" if meaning else "")
 
 
 def meanings(c: float, e: Evidence) -> Iterator[str]:
@@ -237,6 +253,16 @@ def shifted(e: Evidence) -> str | None:
             ours, measured = e.ours[tuple(here)], e.measured[tuple(there)]
             if e.same(ours, measured) and not e.same(ours, e.measured[tuple(here)]):
                 return f"the right numbers, shifted by one along {named(axes)} (the padding's offset?)"
+    return None
+
+
+def other_axis(e: Evidence) -> str | None:
+    """A sum over the wrong axis, of dy or of another input's gradient: in a square the shape does not tell."""
+    for a in (*([] if e.dy is None else [e.dy]), *e.measured_of.values()):
+        sums = {axes: total for axes in subsets(a.ndim) if (total := a.sum(axes)).size == e.x.size}
+        for wrong, right in permutations(sums, 2):
+            if e.same(sums[wrong].reshape(e.x.shape), e.ours) and e.same(sums[right].reshape(e.x.shape), e.measured):
+                return f"summed over {named(wrong)} instead of {named(right)}"
     return None
 
 
@@ -321,12 +347,11 @@ def branch(e: Evidence) -> str | None:
     """One constant factor on some entries, the others right."""
     if e.off.all() or e.off.sum() < 2 or not e.measured[e.off].all():
         return None
-    ratio = e.ours[e.off] / e.measured[e.off]
-    if not e.same(ratio, np.full(ratio.shape, ratio[0])):
+    ours, measured = e.ours[e.off], e.measured[e.off]
+    c = float((ours * measured).sum() / (measured * measured).sum())
+    if not e.same(ours, c * measured):
         return None
-    return (
-        f"a factor {ratio[0]:.6g} on {e.off.sum()} of {e.off.size} entries, the others are right: one branch{where(e)}"
-    )
+    return f"a factor {c:.6g} on {e.off.sum()} of {e.off.size} entries, the others are right: one branch{where(e)}"
 
 
 def permuted(e: Evidence) -> str | None:
@@ -334,6 +359,24 @@ def permuted(e: Evidence) -> str | None:
     if e.ours.size > 1 and e.same(np.sort(e.ours, None), np.sort(e.measured, None)):
         return f"the right numbers, {e.off.sum()} of {e.off.size} of them at wrong places (an index, a reshape)"
     return None
+
+
+def follows_sign(e: Evidence) -> bool:
+    """Whether what is missing is one number times the sign of x."""
+    missing = e.measured - e.ours
+    signs = np.sign(e.x)
+    size = float((missing * signs).sum() / max((signs * signs).sum(), 1))
+    return e.x.size > 2 and bool(size) and bool((gaps(missing, size * signs) <= 1e-3 * abs(size)).all())
+
+
+def penalty_missing(e: Evidence) -> str | None:
+    """The gradient of a penalty λΣ|x| is missing, or wrong: one number times the sign of x."""
+    if not follows_sign(e):
+        return None
+    weight = ""
+    if e.dy is not None and e.dy.size == 1 and e.dy.any():
+        weight = f" with λ = {np.abs((e.measured - e.ours) / e.dy).max():.3g}"
+    return f"a term is missing, or wrong: a multiple of the sign of {e.input}, as of a penalty λΣ|{e.input}|{weight}"
 
 
 def term_missing(e: Evidence) -> str | None:
@@ -384,13 +427,19 @@ def not_linear(e: Evidence) -> str | None:
     return None
 
 
+# The order is from the surest to the vaguest: a kind that fits to rounding only where it is true stands before one that
+# fits more gradients. With x + b, dy is the gradient of x, but given to b it lacks a sum: the sum is asked first.
 KINDS_OF_SHAPES = (
+    ("swapped", exchanged),
     ("transpose", transposed),
-    ("swapped", of_another_input),
     ("missing sum", sum_missing),
     ("sum too much", sum_too_much),
+    ("missing broadcast", spread_missing),
+    ("swapped", of_another_input),
     ("reshape", reshaped),
 )
+# Likewise. First what makes every later question meaningless (NaN, zeros, no dy), then what holds for all entries, then
+# what holds for some of them; a missing term and "not linear" stand last, for they fit nearly everything.
 KINDS_OF_VALUES = (
     ("not finite", not_finite),
     ("no dependence", independent),
@@ -401,7 +450,9 @@ KINDS_OF_VALUES = (
     ("sign", sign),
     ("factor", constant_factor),
     ("transpose", transposed),
+    ("swapped", exchanged),
     ("swapped", of_another_input),
+    ("wrong axis", other_axis),
     ("flip", flipped),
     ("shift", shifted),
     ("missing factor", missing_factor),
@@ -413,6 +464,7 @@ KINDS_OF_VALUES = (
     ("permutation", permuted),
     ("transpose", other_transposed),
     ("flip", other_flipped),
+    ("missing term", penalty_missing),
     ("missing term", term_missing),
     ("not linear", not_linear),
 )

@@ -9,28 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .check import (
-    Comparison,
+from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps
+from .diagnose import Evidence, diagnose
+from .module import bind_by_name, call_or_refuse
+from .numeric import random_direction
+from .slopes import Slope
+from .trial import (
     NotAPair,
     Pair,
-    Result,
     Trial,
     WrittenInto,
     attempt,
-    compare_complex,
-    compare_directions,
-    compare_slopes,
     flat_arrays,
-    gaps,
     gradient_of,
     map_parts,
     one_hot,
     parts,
 )
-from .diagnose import Evidence, diagnose
-from .module import bind_by_name, call_or_refuse
-from .numeric import random_direction
-from .slopes import Slope
 
 NOT_SAFE = (
     "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
@@ -40,6 +35,7 @@ BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
     "smaller than the rounding of the outputs"
 )
+UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 LAST_BITS = 1e-12  # two calls that differ by less, relative to the largest entry, sum in another order
 SEEN = 2  # a derivative is seen where it is so many times as large as what a gradient may be off by
 
@@ -120,7 +116,7 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
     notes += [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
     measured = _measure(trial, progress or (lambda entries, total: entries))
-    safe = all(m.stepped is not None and not _contradicted(m) for m in measured.values())
+    safe = all(m.stepped is not None and not _contradicted(trial, i, m) for i, m in measured.items())
     notes += [] if safe else [NOT_SAFE]
     return _judge_entries(trial, measured, safe, notes, seed)
 
@@ -135,21 +131,31 @@ def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray],
 
 
 def describe(finding: Finding) -> Iterator[str]:
-    """Which entry is wrong, by how much, and what it looks like."""
-    if finding.measured is not None:
-        ratio = "" if finding.ratio is None else f" ({finding.ratio:.4g} times)"
-        entry = f"[{', '.join(map(str, finding.entry))}]" if finding.entry else ""
-        yield (
-            f"{finding.input}{entry}: {finding.ours:.6g}, measured {finding.measured:.6g}{ratio}; "
-            f"{finding.off} of {finding.entries} entries are off"
-        )
+    """Which entry is wrong, by how much, and what it looks like; or what cannot be judged, and why."""
+    name = finding.input + (f"[{', '.join(map(str, finding.entry))}]" if finding.entry else "")
+    if finding.kind == UNDECIDED:
+        yield f"{name}: {finding.ours:.6g}, and nothing measured to compare it with"
+    elif finding.measured is not None:
+        ours, measured = (f"{x:.{_digits(finding)}g}" for x in (finding.ours, finding.measured))
+        ratio = "" if finding.ratio is None else f" ({_times(finding.ratio)} times)"
+        yield f"{name}: {ours}, measured {measured}{ratio}; {finding.off} of {finding.entries} entries are off"
     else:
         yield "the pair as a whole" if finding.input == "all" else finding.input
     named = finding.kind and finding.kind != UNDECIDED
     yield f"  looks like: {finding.sentence}" if named else f"  {finding.sentence}"
 
 
-UNDECIDED = "not judged"
+def _digits(finding: Finding) -> int:
+    """How many digits show that two numbers differ, at least 6."""
+    enough = (n for n in range(6, 17) if f"{finding.ours:.{n}g}" != f"{finding.measured:.{n}g}")
+    return next(enough, 17)
+
+
+def _times(ratio: float) -> str:
+    """A ratio in words: "2.5", or "1 + 3e-07" where it is so near to 1."""
+    if ratio == 1 or abs(ratio - 1) > 1e-3:
+        return f"{ratio:.4g}"
+    return f"1 {'+' if ratio > 1 else '−'} {abs(ratio - 1):.1g}"
 
 
 def _whole(kind: str | None, sentence: str) -> Finding:
@@ -227,10 +233,16 @@ def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
         return np.nan
 
 
-def _contradicted(m: Measured) -> bool:
-    """Whether the complex step is not what finite differences see, at an entry without a kink."""
+def _contradicted(trial: Trial, i: int, m: Measured) -> bool:
+    """Whether the complex step is not what finite differences see, at an entry without a kink.
+
+    What is as small as the rounding of the gradient elsewhere is not seen: exp(−45) beside 1 does not move a sum.
+    """
     return any(
-        np.isfinite(slope.error) and not slope.kink and not slope.admits(m.stepped[index])
+        np.isfinite(slope.error)
+        and not slope.kink
+        and not slope.admits(m.stepped[index])
+        and abs(slope.value - m.stepped[index]) > trial.rounding_elsewhere(i, index)
         for index, slope in m.slopes.items()
     )
 
@@ -246,14 +258,16 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         comparisons[i] = by_slopes = compare_slopes(trial, i)
         if safe:
             exact = compare_complex(trial, i, measured[i].stepped)
-            outside = by_slopes.off & by_slopes.kinks  # of the slopes of a kink: there the complex step sees but one
+            outside = by_slopes.off & by_slopes.kinks  # of a kink's two slopes, of which the complex step sees but one
             comparisons[i] = exact._replace(
                 off=exact.off | outside, measured=np.where(outside, by_slopes.measured, exact.measured)
             )
-            results.append(exact.result)
+            results.append(exact.result._replace(right=not comparisons[i].off.any()))
+            by_slopes = by_slopes.excuse(gradient_of(trial, i), by_slopes.off & ~comparisons[i].off)
         results.append(by_slopes.result)
     if safe and len(fits) == len(measured):
-        results += compare_directions(trial, {i: measured[i].array("kink") for i in measured}, seed=seed)
+        rough = {i: m.array("kink") | ~np.isfinite(m.array("error")) for i, m in measured.items()}
+        results += compare_directions(trial, rough, seed=seed)
     undecided = []
     for i, entries in _open_entries(trial, measured, comparisons, safe).items():
         undecided.append(_undecided(trial, i, measured[i], entries, safe))
@@ -275,7 +289,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
 def _some_are_seen(measured: dict[int, Measured]) -> bool:
     """Whether finite differences see the complex step's derivative anywhere, or nothing that they could see."""
     slopes = [(m.stepped[index], slope) for m in measured.values() for index, slope in m.slopes.items()]
-    seen = any(step and abs(step) >= SEEN * slope.reach for step, slope in slopes)
+    seen = any(slope.kink or (step and abs(step) >= SEEN * slope.reach) for step, slope in slopes)
     return seen or all(slope.reach == 0 for _, slope in slopes)
 
 
@@ -292,7 +306,12 @@ def _open_entries(
     if safe:
         agree = any((gradient_of(trial, i) != 0).any() for i in comparisons)
         right = agree and not any(comparison.off.any() for comparison in comparisons.values())
-        return {} if right or _some_are_seen(measured) else everything
+        if not right and not _some_are_seen(measured):
+            return everything
+        at_an_edge = {
+            i: comparison.off & ~np.isfinite(measured[i].array("error")) for i, comparison in comparisons.items()
+        }
+        return {i: list(zip(*np.nonzero(edge), strict=True)) for i, edge in at_an_edge.items() if edge.any()}
     open_entries, judged, hidden = {}, False, False
     for i in comparisons:
         ours = gradient_of(trial, i)
@@ -309,7 +328,7 @@ def _open_entries(
 def _is_rounding(trial: Trial, i: int, index: tuple[int, ...]) -> bool:
     """Whether a gradient is 0, or another number at each point nearby."""
     ours = float(gradient_of(trial, i)[index])
-    return ours == 0 or any(abs(grads[i][index] - ours) > 0.1 * abs(ours) for _, grads in trial.nearby)
+    return ours == 0 or any(abs(t.grads[i][index] - ours) > 0.1 * abs(ours) for t in trial.nearby)
 
 
 def _undecided(trial: Trial, i: int, m: Measured, entries: list[tuple[int, ...]], safe: bool) -> Finding:
@@ -354,10 +373,8 @@ def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
     groups: dict[bytes, list[tuple[int, ...]]] = {}
     for index in (index for index, slope in m.slopes.items() if slope.kink):
         moved = [a + 1e-3 * one_hot(x.shape, index) if j == i else a for j, a in enumerate(trial.inputs)]
-        outputs = flat_arrays(trial.call(moved)[0]) != flat_arrays(
-            trial.y
-        )  # those that win and those that lose change the same ones
-        groups.setdefault(outputs.tobytes(), []).append(index)
+        change = flat_arrays(trial.call(moved)[0]) != flat_arrays(trial.y)  # entries that tie change the same outputs
+        groups.setdefault(change.tobytes(), []).append(index)
     for group in (group for group in groups.values() if len(group) > 1):
         together = sum(one_hot(x.shape, index) for index in group)
         slope, total = trial.slope(i, together), float((ours * together).sum())
@@ -409,7 +426,7 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
         ours_of={names[j]: gradient_of(trial, j) for j in measured if j != i},
         measured_of={names[j]: derivative[j] for j in measured if j != i},
         remeasure=remeasure,
-        close=1e-9 if safe else _resolution(measured[i]),
+        close=_closeness(ours, comparison, 1e-9 if safe else _resolution(measured[i])),
         error=0.0 if safe else max(_errors(measured[i]), default=0.0),
         dy=None if isinstance(trial.y, tuple) else np.asarray(trial.dy),
         wrong=None if comparison is None else comparison.off,
@@ -433,6 +450,16 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
         kind,
         sentence,
     )
+
+
+def _closeness(ours: np.ndarray, comparison: Comparison | None, resolution: float) -> float:
+    """To which relative error a diagnosis has to fit: far better than the gradient itself does."""
+    if comparison is None:
+        return resolution
+    size = np.maximum(np.abs(ours), np.abs(comparison.measured))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mistakes = (gaps(ours, comparison.measured) / size)[comparison.off]
+    return float(min(resolution, mistakes.max() / 100))
 
 
 def _resolution(m: Measured) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .check import Pair
 from .numeric import random_direction
+from .trial import Pair
 
 VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
@@ -38,7 +38,7 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
         given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng)
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
-    who = f"{path}: {name}_inputs"
+    who = f"{path}: {'--input' if shapes else f'{name}_inputs'}"
     return Pair(*bind_by_name(forward, backward, _named_inputs(given, forward, who), who), name)
 
 

@@ -27,6 +27,7 @@ Outputs = Callable[[Sequence[np.ndarray]], np.ndarray]
 EPS = float(np.finfo(float).eps)
 RATIO = 4.0  # of a step to the next
 COLUMNS = 6  # how many steps are extrapolated together, at most
+FAR = 1e6  # so many widest steps away, an output that depends on x has moved by more than its rounding
 NOISE_STEP = 1e-9  # of each entry: the function is straight over so short a way, and what is left is noise
 
 
@@ -42,6 +43,10 @@ class Slope(NamedTuple):
     def reach(self) -> float:
         """How far a gradient may be from the value."""
         return 2 * self.error + self.jump / 2
+
+    def nearest(self, gradient: float) -> float:
+        """The slope, or the one of a kink's two that is nearer to a gradient, or what lies between."""
+        return float(np.clip(gradient, self.value - self.jump / 2, self.value + self.jump / 2))
 
     def admits(self, gradient: float) -> bool:
         """Whether a gradient can be the derivative, or one between the two slopes of a kink."""
@@ -80,6 +85,8 @@ def slopes_of(
     def slope_along(direction: np.ndarray) -> Slope:
         h, best = max(1.0, size) / 8, UNKNOWN
         depends = np.zeros(y.shape, dtype=bool)
+        for far in (evaluate(x + FAR * h * direction), evaluate(x - FAR * h * direction)):
+            depends |= far != y if far is not None else False
         slopes, jumps, kinks = [], [], []  # the last rows of the two tables, and the jumps that are certain
         while h > 1e-17 * (size or 1.0):
             up, down = x + h * direction, x - h * direction

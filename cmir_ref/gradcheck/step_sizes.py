@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import attempt, gradient_of
 from .numeric import random_direction
+from .trial import attempt, gradient_of
 
 CENTRAL_STEPS = 10.0 ** np.arange(-1, -15.1, -0.25)
 COMPLEX_STEPS = 10.0 ** np.concatenate([np.arange(-1, -20, -0.5), np.arange(-20, -200.1, -5)])

@@ -94,6 +94,7 @@ def _finite(x: float | None) -> float | None:
 def pair_table(judgement: Judgement) -> list[tuple[str, ...]]:
     """Input, method, entries, worst error, verdict; the directional draws in one line."""
     undecided = {finding.input for finding in judgement.undecided}
+    undecided |= {"all"} if undecided and not judgement.findings else set()
     groups: dict[tuple[str, str], list[Result]] = {}
     for r in judgement.results:
         groups.setdefault((r.input, r.method), []).append(r)

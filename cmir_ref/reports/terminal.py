@@ -153,17 +153,19 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
     return not any(row.wrong for row in rows)
 
 
-def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
-    """Prints the report on the pair `module` (PATH.py:NAME) of a reader; whether its gradient is right."""
+def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
+    """Prints the report on the pair `module` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
     from ..gradcheck import judge, load_pair
     from ..gradcheck.step_sizes import step_errors
+    from ..progress import show_if_slow
     from . import gradients
 
     pair = load_pair(module, shapes, seed)
-    judgement = judge(pair, seed=seed)
+    judgement = judge(pair, seed=seed, progress=show_if_slow)
     if as_json:
         errors = gradients.as_json([(pair.name, r) for r in judgement.results])
-        print(json.dumps(errors | {"diagnosis": [gradients.finding_json(f) for f in judgement.findings]}, indent=2))
+        diagnosis = [gradients.finding_json(f) for f in (*judgement.findings, *judgement.undecided)]
+        print(json.dumps(errors | {"diagnosis": diagnosis}, indent=2))
     else:
         for line in gradients.pair_report(pair, judgement, module, shapes, seed):
             print(line)
@@ -176,4 +178,4 @@ def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int,
             if isinstance(error, InputError):
                 raise
             print(f"no plot: {error}", file=sys.stderr)  # the report above says more
-    return not judgement.findings
+    return judgement.status

@@ -22,9 +22,11 @@ def seen(ours, measured=M, x=X, **more):
 
 CASES = {  # evidence for each kind, by the function that has to recognise it
     d.transposed: seen(M.T),
-    d.of_another_input: seen(X, measured_of={"w": X}, ours_of={"w": M}),
+    d.exchanged: seen(X, measured_of={"w": X}, ours_of={"w": M}),
+    d.of_another_input: seen(X, measured_of={"w": X}, ours_of={"w": X}),
     d.sum_missing: seen(np.stack([M / 2, M / 2])),
     d.sum_too_much: seen(M.sum(axis=0)),
+    d.spread_missing: seen(M[0], np.broadcast_to(M[0], M.shape)),
     d.reshaped: seen(M.reshape(2, 6)),
     d.not_finite: seen(np.where(X > 0, M, np.nan)),
     d.independent: seen(M, 0 * M),
@@ -34,6 +36,7 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.float32: seen(M.astype(np.float32)),
     d.sign: seen(-M),
     d.constant_factor: seen(0.3 * M),
+    d.other_axis: seen(W.sum(axis=1), W.sum(axis=0), X[0], dy=W),
     d.flipped: seen(M[::-1]),
     d.shifted: seen(np.concatenate([M[1:], X[:1] / 100])),
     d.missing_factor: seen(M / W[0], others={"gamma": W[0]}),
@@ -45,6 +48,7 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.permuted: seen(M.ravel()[RNG.permutation(12)].reshape(4, 3)),
     d.other_transposed: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W.T) else M),
     d.other_flipped: seen(X, others={"w": W}, remeasure=lambda n, v: X if np.array_equal(v, W[:, ::-1]) else M),
+    d.penalty_missing: seen(M, M + 0.3 * np.sign(X)),
     d.term_missing: seen(M + W[:1]),
     d.not_linear: seen(X, answer=lambda change: 3 * X),
 }
@@ -144,6 +148,30 @@ def test_a_short_axis_proves_no_term():
 )
 def test_where_the_wrong_entries_are(off, words):
     assert words in d.where(seen(M + off))
+
+
+MIXED = 10.0 ** np.array([[0, -14, -3], [-1, -2, -15], [0, -5, -14], [-4, 0, -1]])  # sizes of gradients
+ROUNDING = 1e-17 * np.sign(W[[0, 1, 2, 0]])  # of the large entries, and more than 1e-4 of the small ones
+
+
+@pytest.mark.parametrize(
+    ("ours", "kind"),
+    [
+        (2 * MIXED * M, "factor"),
+        (-MIXED * M, "sign"),
+        (np.where(X > 0, 1, 5) * MIXED * M, "branch"),
+        (np.where(X > 0, MIXED, 0) * M, "entries dropped"),
+    ],
+)
+def test_a_kind_among_gradients_of_very_different_size(ours, kind):
+    """Rounding in the small entries is no mistake, and does not hide what the others have in common."""
+    assert diagnose(seen(np.where(ours, ours + ROUNDING, 0), MIXED * M))[0] == kind
+
+
+def test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries():
+    sizes = np.where(X > 0, 1e12, 1e-6)
+    kind, sentence = diagnose(seen(sizes * M * np.where(X > 0, 1, 3), sizes * M, wrong=X < 0))
+    assert kind == "branch" and f"a factor 3 on {(X < 0).sum()} of 12 entries" in sentence and "x < 0" in sentence
 
 
 def test_where_is_silent_without_a_pattern():

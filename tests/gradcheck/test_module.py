@@ -291,6 +291,56 @@ def test_shapes_draw_inputs_away_from_kinks_by_seed(write):
     assert judge(pair).findings == []
 
 
+NAMED = """
+def f(q, k, v, scale=2.0, *, shift):
+    return scale * q @ k.T + v + shift, (q, k)
+
+def f_inputs(rng):
+    return {{{order}}}
+
+def f_backward(dy, cache):
+    q, k = cache
+    return {answer}
+"""
+SHAPES = {
+    "q": "rng.normal(size=(3, 4))",
+    "k": "rng.normal(size=(3, 4))",
+    "v": "rng.normal(size=(3, 3))",
+    "shift": "rng.normal(size=3)",
+}
+
+
+@pytest.mark.parametrize("order", [["q", "k", "v", "shift"], ["shift", "v", "k", "q"], ["k", "shift", "q", "v"]])
+def test_inputs_by_name_go_to_the_parameters_of_that_name(write, order):
+    named = ", ".join(f'"{name}": {SHAPES[name]}' for name in order)
+    right = "2 * dy @ k, 2 * dy.T @ q, dy, dy.sum(axis=0)"
+    pair = load_pair(write(NAMED.format(order=named, answer=right)))
+    assert list(pair.inputs) == ["q", "k", "v", "shift"] and judge(pair).status == 0
+    wrong = judge(load_pair(write(NAMED.format(order=named, answer=right.replace("dy.T @ q", "dy @ q"))))).findings
+    assert [finding.input for finding in wrong] == ["k"]
+
+
+def test_names_that_are_no_parameters_are_labels(write):
+    text = one("x * x", "2 * x * dy").replace("def f(x):", "def f(*arrays):\n    (x,) = arrays")
+    assert list(load_pair(write(text)).inputs) == ["x"] and judge(load_pair(write(text))).status == 0
+    text = (
+        affine("dx, dw, db")
+        .replace("return [", "return dict(zip(['pixels', 'kernel', 'bias'], [")
+        .replace("m})]", "m})]))")
+    )
+    text = text.replace("size=5)]", "size=5)]))")
+    pair = load_pair(write(text))
+    assert list(pair.inputs) == ["pixels", "kernel", "bias"] and judge(pair).status == 0
+
+
+def test_explain_takes_names_in_any_order():
+    product = lambda x, w: (x @ w, (x, w))  # noqa: E731
+    backward = lambda dy, cache: (dy @ cache[1].T, cache[0].T @ dy)  # noqa: E731
+    arrays = {"w": np.arange(6.0).reshape(3, 2), "x": np.ones((2, 3))}
+    assert explain(product, backward, arrays) == ""
+    assert explain(product, lambda dy, cache: (dy @ cache[1].T, 2 * cache[0].T @ dy), arrays).startswith("w[")
+
+
 def test_a_scalar_input(write):
     pair = load_pair(write(one("x * x", "2 * x * dy")), ["scalar"])
     assert pair.inputs["x"].shape == () and judge(pair).findings == []
@@ -333,6 +383,15 @@ BAD = {  # the file, and words of the one line
     "no cache": (one("x", "dy").replace("x, x", "x"), ["f: the function returns (y, cache), not an array"]),
     "three results": (one("x", "dy").replace("x, x", "x, x, x"), ["(y, cache), not a tuple of 3"]),
     "y is text": (one("'text'", "dy"), ["y is made of real numbers, not str"]),
+    "a name too many": (
+        one("x", "dy").replace('{"x"', '{"scale": 1.0, "x"'),
+        ["scale is no parameter of f; it takes x"],
+    ),
+    "a name too few": (
+        affine("dx, dw, db").replace("return [", "return {'b': ").split(", rng.normal(size=(3")[0]
+        + "}\n\ndef f_backward(dy, cache): pass\n",
+        ["nothing for x, a parameter of f"],
+    ),
     "y is not finite": (one("x * np.inf", "dy"), ["y is not finite"]),
 }
 

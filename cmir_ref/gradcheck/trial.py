@@ -1,0 +1,238 @@
+"""A pair that was called once: what every comparison starts from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .numeric import directional, random_direction, winners
+from .slopes import EPS, Slope, slopes_of
+
+NEARBY = 1e-6  # how far from its inputs a pair is called again, relative to each entry
+
+
+class Pair(NamedTuple):
+    """A function and its backward over positional arrays, and inputs by name at which they can be checked."""
+
+    forward: Callable
+    backward: Callable
+    inputs: dict[str, np.ndarray]
+    name: str = "f"
+
+
+class WrittenInto(ValueError):
+    """A function or its backward changed one of its arguments."""
+
+
+class NotAPair(ValueError):
+    """The function does not keep to the protocol y, cache = f(…)."""
+
+
+@dataclass(eq=False)
+class Trial:
+    """A pair that was called once: what every comparison starts from. No answer shares memory with another one."""
+
+    f: Callable
+    f_backward: Callable
+    inputs: list[np.ndarray]
+    names: list[str]
+    held: set[int]  # labels, masks, indices: passed on as they are, never differentiated
+    y: Any
+    cache: Any
+    dy: Any  # the random upstream
+    grads: list  # the backward's answer, one for each input, not judged yet
+    _slopes: dict[int, Callable[[np.ndarray], Slope]] = field(default_factory=dict)
+    _measured: dict[tuple, Slope] = field(default_factory=dict)
+
+    def upstream(self, y: Any) -> Any:
+        """⟨y, dy⟩: the scalar that is differentiated."""
+        return sum((p * d).sum() for p, d in zip(parts(y), parts(self.dy), strict=True))
+
+    def call(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Any]:
+        """f at `arrays`, with whatever is not differentiated left as it was given."""
+        y, cache = self.f(*(self.inputs[i] if i in self.held else x for i, x in enumerate(arrays)))
+        return map_parts(np.array, y), cache
+
+    def call_backward(self, dy: Any, cache: Any) -> list:
+        """The gradients for the upstream `dy`, one for each input."""
+        return copy_gradients(self.f_backward(dy, cache))
+
+    def scalar(self, arrays: Sequence[np.ndarray]) -> Any:
+        """⟨f(arrays), dy⟩."""
+        return self.upstream(self.call(arrays)[0])
+
+    def scalar_and_winners(self, arrays: Sequence[np.ndarray]) -> tuple[Any, bytes]:
+        """⟨f(arrays), dy⟩ and the masks and indices in the cache."""
+        y, cache = self.call(arrays)
+        return self.upstream(y), winners(cache)
+
+    @property
+    def differentiated(self) -> list[int]:
+        """The inputs for which the backward gives a gradient."""
+        return [i for i, gradient in enumerate(self.grads) if gradient is not None]
+
+    def complex_slope(self, i: int, direction: np.ndarray, arrays: Sequence[np.ndarray] | None = None) -> float:
+        """The derivative along `direction` in input i by complex step, at `arrays` or at the inputs."""
+        ways = [direction if j == i else np.zeros(x.shape) for j, x in enumerate(self.inputs)]
+        return directional(self.scalar, self.inputs if arrays is None else arrays, ways)
+
+    def slope(self, i: int, direction: np.ndarray) -> Slope:
+        """The derivative along `direction` in input i by finite differences, with its estimated error."""
+        if i not in self._slopes:
+            outputs = lambda arrays: flat_arrays(self.call(arrays)[0])  # noqa: E731
+            self._slopes[i] = slopes_of(outputs, flat_arrays(self.dy), self.inputs, i)
+        return self._slopes[i](direction)
+
+    def slope_of_entry(self, i: int, index: tuple[int, ...]) -> Slope:
+        """The derivative with respect to one entry of input i by finite differences; measured once."""
+        if (i, index) not in self._measured:
+            self._measured[i, index] = self.slope(i, one_hot(self.inputs[i].shape, index))
+        return self._measured[i, index]
+
+    @cached_property
+    def rounding(self) -> float:
+        """The size of a gradient that is nothing but rounding, for inputs of the size of 1."""
+        return 8 * EPS * float(np.abs(flat_arrays(self.dy)) @ np.abs(flat_arrays(self.y)))
+
+    def rounding_elsewhere(self, i: int, index: tuple[int, ...]) -> float:
+        """The rounding of one entry's gradient at other points of the size of the inputs."""
+        direction = one_hot(self.inputs[i].shape, index)
+        with np.errstate(all="ignore"):
+            slopes = [self.complex_slope(i, direction, arrays) for arrays in self.elsewhere]
+        return rounding_of(slopes)
+
+    @cached_property
+    def nearby(self) -> "list[Trial]":
+        """The pair called at four points close to its inputs, with upstreams close to its own."""
+        rng = np.random.default_rng(4)
+        return [self._beside(lambda x: x * (1 + NEARBY * random_direction(rng, np.shape(x)))) for _ in range(4)]
+
+    def _beside(self, move: Callable[[np.ndarray], np.ndarray]) -> "Trial":
+        arrays = [x if i in self.held else move(x) for i, x in enumerate(self.inputs)]
+        y, cache = self.call(arrays)
+        dy = map_parts(move, self.dy)
+        return Trial(
+            self.f, self.f_backward, arrays, self.names, self.held, y, cache, dy, self.call_backward(dy, cache)
+        )
+
+    @cached_property
+    def elsewhere(self) -> list[list[np.ndarray]]:
+        """Three points nearer to 0, by up to a factor of 10, 100 and 1000; signs stay, and no entry is 0."""
+        rng, points = np.random.default_rng(5), []
+        for shrink in (1.0, 0.1, 0.01):
+            arrays = list(self.inputs)
+            for i, x in enumerate(self.inputs):
+                if i not in self.held and x.size:
+                    usual = np.copysign(np.abs(x).mean() or 1.0, x.mean())
+                    arrays[i] = np.where(x == 0, usual, x) * rng.uniform(0.1, 1, x.shape) * shrink
+            points.append(arrays)
+        return points
+
+
+def attempt(
+    f: Callable, f_backward: Callable, inputs: Sequence, *, names: Sequence[str] | None = None, seed: int = 0
+) -> Trial:
+    """Calls the pair once, with a random upstream. Raises as `check_gradient`, shapes of gradients apart.
+
+    Whole numbers and booleans are passed on as they are where the backward answers None for them (labels, masks,
+    indices), and as float64 where it gives a gradient.
+    """
+    inputs = [_real(x, i) for i, x in enumerate(inputs)]
+    names = list(names or (f"input {i}" for i in range(len(inputs))))
+    discrete = {i for i, x in enumerate(inputs) if x.dtype.kind in "biu"}
+    trial = _call(f, f_backward, inputs, names, discrete, seed)
+    held = {i for i in discrete if trial.grads[i] is None}
+    if held != discrete:
+        inputs = [x if i in held else x.astype(float) for i, x in enumerate(inputs)]
+        trial = _call(f, f_backward, inputs, names, held, seed)
+    return trial
+
+
+def gradient_of(trial: Trial, i: int) -> np.ndarray:
+    """The backward's gradient for input i as an array; `ValueError` where it is not made of real numbers."""
+    ours = np.asarray(trial.grads[i])
+    if ours.dtype.kind not in "fiub":
+        kind = "complex numbers" if ours.dtype.kind == "c" else type(trial.grads[i]).__name__
+        raise ValueError(f"{trial.names[i]}: the gradient is an array of real numbers, not {kind}")
+    return ours
+
+
+def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], held: set[int], seed: int) -> Trial:
+    """The pair called once; an argument that it changed is an error."""
+    rng = np.random.default_rng([seed, 3])  # not `seed`: inputs drawn from it would be the upstream themselves
+    given = [x.copy() for x in inputs]
+    answer = f(*inputs)
+    if not (isinstance(answer, tuple | list) and len(answer) == 2):
+        raise NotAPair(f"the function returns (y, cache), not {_describe(answer)}")
+    for part in parts(answer[0]):
+        if np.asarray(part).dtype.kind not in "fiub":
+            raise NotAPair(f"the function's y is made of real numbers, not {_describe(part)}")
+    y, cache = map_parts(np.array, answer[0]), answer[1]
+    _unchanged("the forward function", names, inputs, given)
+    dy = map_parts(lambda part: random_direction(rng, np.shape(part)), y)
+    before = map_parts(np.copy, dy)
+    grads = f_backward(dy, cache)
+    _unchanged("the backward function", names, inputs, given)
+    _unchanged("the backward function", ["dy"] * len(parts(dy)), parts(dy), parts(before))
+    grads = copy_gradients(grads)
+    if len(grads) != len(inputs):
+        raise ValueError(f"the backward function returns {len(grads)} gradients for {len(inputs)} inputs")
+    return Trial(f, f_backward, inputs, names, held, y, cache, dy, grads)
+
+
+def _unchanged(who: str, names: Sequence[str], now: Sequence, then: Sequence) -> None:
+    for name, a, b in zip(names, now, then, strict=True):
+        if not np.array_equal(a, b, equal_nan=True):
+            raise WrittenInto(f"{name} was written into by {who}: arguments are left alone")
+
+
+def _real(x: Any, i: int) -> np.ndarray:
+    """An input as it is checked: float64, or whole numbers and booleans as they are."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise ValueError(f"input {i} is an array of real numbers, not {_describe(x)}")
+    return x.astype(float) if x.dtype.kind == "f" else x
+
+
+def _describe(x: Any) -> str:
+    if isinstance(x, tuple | list):
+        return f"a {type(x).__name__} of {len(x)}"
+    return f"an array of shape {x.shape} and dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+
+
+def parts(y: Any) -> list:
+    """The arrays of an output; None parts are left out."""
+    return [part for part in y if part is not None] if isinstance(y, tuple) else [y]
+
+
+def map_parts(function: Callable, y: Any) -> Any:
+    """`function` on each array of an output, in the output's own (named) tuple."""
+    if not isinstance(y, tuple):
+        return function(y)
+    answers = [None if part is None else function(part) for part in y]
+    return type(y)(*answers) if hasattr(y, "_fields") else tuple(answers)
+
+
+def flat_arrays(y: Any) -> np.ndarray:
+    """All numbers of an output in one vector."""
+    return np.concatenate([np.ravel(part) for part in parts(y)])
+
+
+def copy_gradients(grads: Any) -> list:
+    """The backward's answer as a list of its own arrays, which a later call cannot change."""
+    grads = list(grads) if isinstance(grads, tuple | list) else [grads]
+    return [gradient.copy() if isinstance(gradient, np.ndarray) else gradient for gradient in grads]
+
+
+def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
+    """1 at one index, 0 elsewhere."""
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction
+
+
+def rounding_of(slopes: Sequence[float]) -> float:
+    """The rounding of derivatives of the size of `slopes`."""
+    return 16 * EPS * max((abs(slope) for slope in slopes if np.isfinite(slope)), default=0.0)

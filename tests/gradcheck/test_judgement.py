@@ -1,0 +1,362 @@
+"""What `judge` says of pairs that a fixed tolerance judges wrongly: right, wrong, or open."""
+
+import numpy as np
+import pytest
+
+from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
+from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE, UNDECIDED
+
+RNG = np.random.default_rng(1)
+X, B, V = RNG.normal(size=(4, 3)), RNG.normal(size=3), RNG.normal(size=6)
+RIGHT, WRONG, OPEN = 0, 1, 2
+
+
+def judged(f, f_backward, inputs, seed=0):
+    return judge(Pair(f, f_backward, inputs), seed=seed)
+
+
+def kinds(judgement):
+    return {finding.input: finding.kind for finding in judgement.findings}
+
+
+# ---- penalties that the complex step loses --------------------------------------------------------------------------
+
+PENALTIES = {  # what loses the imaginary part, and its derivative
+    "Σ|w|": (lambda w: np.abs(w).sum(), np.sign),
+    "Σ√(|w| + 1)": (lambda w: np.sqrt(np.abs(w) + 1).sum(), lambda w: 0.5 * np.sign(w) / np.sqrt(np.abs(w) + 1)),
+    "norms of rows": (
+        lambda w: np.linalg.norm(w, axis=1).sum(), lambda w: w / np.linalg.norm(w, axis=1, keepdims=True),
+    ),
+    "variance": (lambda w: np.var(w), lambda w: 2 * (w - w.mean()) / w.size),
+}  # fmt: skip
+DATA = {  # the term beside it, and its derivative
+    "squares": (lambda w: (w * w).sum(), lambda w: 2 * w),
+    "a softplus": (lambda w: np.log1p(np.exp(3 * w)).sum(), lambda w: 3 / (1 + np.exp(-3 * w))),
+    "squares a thousand times as large": (lambda w: 1e3 * (w * w).sum(), lambda w: 2e3 * w),
+}
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-4, 1e-6, 1e-8])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_penalty_of_any_weight_counts(penalty, data, weight):
+    (g, dg), (f, df) = PENALTIES[penalty], DATA[data]
+    forward = lambda w: (f(w) + weight * g(w), w)  # noqa: E731
+    right = judged(forward, lambda dy, w: dy * (df(w) + weight * dg(w)), {"w": X})
+    assert right.status == RIGHT and right.notes == [NOT_SAFE]
+    assert judged(forward, lambda dy, w: dy * df(w), {"w": X}).status == WRONG
+    assert judged(forward, lambda dy, w: dy * (df(w) - weight * dg(w)), {"w": X}).status == WRONG
+
+
+def test_a_forgotten_penalty_is_named():
+    forward = lambda w: ((w * w).sum() + 1e-6 * np.abs(w).sum(), w)  # noqa: E731
+    (finding,) = judged(forward, lambda dy, w: 2 * dy * w, {"w": X}).findings
+    assert finding.kind == "missing term" and "sign of w, as of a penalty λΣ|w| with λ = 1e-06" in finding.sentence
+
+
+# ---- small numbers, and large beside small --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-10, 1e-20, 1e-60])
+@pytest.mark.parametrize("outputs", ["vector", "sum"])
+def test_gradients_are_judged_in_any_unit(unit, outputs):
+    total = (lambda y: y) if outputs == "vector" else np.sum
+    forward = lambda x: (unit * total(x * x * x), x)  # noqa: E731
+    for factor, status in ((3, RIGHT), (-3, WRONG), (3.0001, WRONG), (0, WRONG)):
+        judgement = judged(forward, lambda dy, x, c=factor: c * unit * dy * x * x, {"x": V})
+        assert judgement.status == status, factor
+        results = check_gradient(forward, lambda dy, x, c=factor: c * unit * dy * x * x, [V], names=["x"])
+        assert all(r.right for r in results) == (status == RIGHT)
+    assert kinds(judged(forward, lambda dy, x: -3 * unit * dy * x * x, {"x": V})) == {"x": "sign"}
+
+
+LARGE_AND_SMALL = np.array([3e6, -2e-4, 5e5, 1e-3])
+
+
+@pytest.mark.parametrize("outputs", ["vector", "sum"])
+def test_a_mistake_in_small_entries_shows_beside_large_ones(outputs):
+    total = (lambda y: y) if outputs == "vector" else np.sum
+    forward = lambda x: (total(x * x), x)  # noqa: E731
+    assert judged(forward, lambda dy, x: 2 * dy * x, {"x": LARGE_AND_SMALL}).status == RIGHT
+    for factor in (-1, 0, 1.001):
+        backward = lambda dy, x, c=factor: 2 * dy * x * np.where(np.abs(x) < 1, c, 1)  # noqa: E731
+        (finding,) = judged(forward, backward, {"x": LARGE_AND_SMALL}).findings
+        assert (finding.off, finding.entries) == (2, 4)
+        assert not all(r.right for r in check_gradient(forward, backward, [LARGE_AND_SMALL]))
+
+
+def test_a_mistake_in_a_small_input_shows_beside_a_large_one():
+    forward = lambda a, b: ((a * a).sum() + (b * b).sum(), (a, b))  # noqa: E731
+    inputs = {"a": 1e5 * V, "b": 1e-4 * V}
+    assert judged(forward, lambda dy, c: (2 * dy * c[0], 2 * dy * c[1]), inputs).status == RIGHT
+    assert kinds(judged(forward, lambda dy, c: (2 * dy * c[0], -2 * dy * c[1]), inputs)) == {"b": "sign"}
+
+
+def normalise(variance):
+    """Batch normalisation of x + b."""
+
+    def forward(x, b):
+        d = x + b - (x + b).mean(axis=0)
+        s = np.sqrt(variance(d) + 1e-5)
+        return d / s, (d / s, s)
+
+    def dx(dy, cache):
+        h, s = cache
+        return (dy - dy.mean(axis=0) - h * (dy * h).mean(axis=0)) / s
+
+    return forward, dx
+
+
+@pytest.mark.parametrize("variance", [lambda d: (d * d).mean(axis=0), lambda d: np.var(d, axis=0)], ids=["d²", "var"])
+def test_what_is_nothing_but_rounding_is_right(variance):
+    """The gradient of a bias before a batch normalisation is 0, and computed it is what is left of numbers like 1."""
+    forward, dx = normalise(variance)
+    inputs = {"x": X, "b": B}
+    assert judged(forward, lambda dy, cache: (dx(dy, cache), dx(dy, cache).sum(axis=0)), inputs).status == RIGHT
+    assert judged(forward, lambda dy, cache: (dx(dy, cache), np.zeros(3)), inputs).status == RIGHT
+    wrong = judged(forward, lambda dy, cache: (dx(dy, cache), dy.sum(axis=0)), inputs)
+    assert kinds(wrong) == {"b": "no dependence"}
+
+
+def test_a_saturated_softmax_is_right():
+    def forward(u):
+        e = np.exp(u - u.real.max())
+        return np.log(e.sum()) + u.real.max() - u[0], e / e.sum()
+
+    def backward(dy, p):
+        return dy * (p - [1, 0, 0])
+
+    assert judged(forward, backward, {"u": np.array([41.0, 0.0, 2.0])}).status == RIGHT
+    assert judged(forward, backward, {"u": np.array([3.0, 0.0, 2.0])}).status == RIGHT
+    assert judged(forward, lambda dy, p: dy * p, {"u": np.array([3.0, 0.0, 2.0])}).status == WRONG
+
+
+# ---- what cannot be judged ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1, -1, 0])
+def test_what_the_rounding_of_the_forward_hides_is_open(factor):
+    forward = lambda x: (3e7 + 1e-10 * np.abs(x).sum(), x)  # noqa: E731
+    judgement = judged(forward, lambda dy, x: factor * 1e-10 * dy * np.sign(x), {"x": V})
+    assert judgement.status == OPEN and judgement.findings == []
+    (finding,) = judgement.undecided
+    assert (finding.kind, finding.off, finding.entries) == (UNDECIDED, 6, 6) and "cannot be judged" in finding.sentence
+    assert explain(forward, lambda dy, x: factor * 1e-10 * dy * np.sign(x), {"x": V}) != ""
+
+
+def test_hidden_from_finite_differences_alone_the_complex_step_has_to_agree():
+    forward = lambda x: (3e7 + 1e-10 * (x * x).sum(), x)  # noqa: E731
+    right = judged(forward, lambda dy, x: 2e-10 * dy * x, {"x": V})
+    assert right.status == RIGHT and right.notes == [BLIND]
+    assert judged(forward, lambda dy, x: -2e-10 * dy * x, {"x": V}).status == OPEN
+    assert judged(forward, lambda dy, x: 0 * x, {"x": V}).status == OPEN
+
+
+def test_entries_that_are_hidden_by_others_are_open():
+    x = np.array([1e9, -3.0e-6, 2e-6])
+    judgement = judged(lambda x: ((np.abs(x) ** 2).sum(), x), lambda dy, x: 2 * dy * x, {"x": x})
+    assert judgement.status == OPEN and judgement.undecided[0].off == 2
+    wrong = judged(lambda x: ((np.abs(x) ** 2).sum(), x), lambda dy, x: -2 * dy * x, {"x": x})
+    assert wrong.status == WRONG
+
+
+def test_at_the_edge_of_a_domain_an_entry_is_open():
+    x = np.array([0.0, 0.25, 4.0])
+    finite = lambda dy, x: dy / np.sqrt(np.maximum(x, 1e-30)) / 2  # noqa: E731
+    with np.errstate(invalid="ignore"):
+        judgement = judged(lambda x: (np.sqrt(x), x), finite, {"x": x})
+        assert judgement.status == OPEN and judgement.undecided[0].entry == (0,)
+        assert judged(lambda x: (np.sqrt(x), x), finite, {"x": x[1:]}).status == RIGHT
+
+
+def test_a_constant_has_the_gradient_0():
+    for f in (lambda x: (0 * x, x), lambda x: (0 * np.abs(x), x), lambda x: (np.full(3, 7.0), x)):
+        assert judged(f, lambda dy, x: 0 * x, {"x": V}).status == RIGHT
+        assert judged(f, lambda dy, x: 0 * x + 1e-9, {"x": V}).status == WRONG
+    f = lambda x, unused: (np.abs(x), x)  # noqa: E731
+    zeros = {"x": V, "unused": V}
+    assert judged(f, lambda dy, x: (dy * np.sign(x), np.zeros(6)), zeros).status == RIGHT
+    assert kinds(judged(f, lambda dy, x: (dy * np.sign(x), dy), zeros)) == {"unused": "no dependence"}
+
+
+# ---- kinks and ties -------------------------------------------------------------------------------------------------
+
+ZEROS = np.maximum(RNG.normal(size=(3, 4)), 0)  # as a rectifier gives them
+TIED = np.array([[0.0, 0, 0, -1], [2, 1, 2, 0], [3, 1, 2, 0]])
+
+
+def row_maximum(x):
+    return x.max(axis=1), x
+
+
+def to_the_first(dy, x):
+    return dy[:, None] * (np.arange(4) == x.argmax(axis=1)[:, None])
+
+
+def to_all(dy, x):
+    return dy[:, None] * (x == x.max(axis=1, keepdims=True))
+
+
+def shared(dy, x):
+    winners = x == x.max(axis=1, keepdims=True)
+    return dy[:, None] * winners / winners.sum(axis=1, keepdims=True)
+
+
+AT_KINKS = {
+    "max(x, 0), 0 at 0": (lambda x: (np.maximum(x, 0), x), lambda dy, x: dy * (x > 0), ZEROS),
+    "max(x, 0), 1 at 0": (lambda x: (np.maximum(x, 0), x), lambda dy, x: dy * (x >= 0), ZEROS),
+    "max(x, 0), nothing but zeros": (lambda x: (np.maximum(x, 0), x), lambda dy, x: 0.5 * dy, 0 * ZEROS),
+    "where, 1 at 0": (lambda x: (np.where(x.real > 0, x, 0), x), lambda dy, x: dy * (x >= 0), ZEROS),
+    "min(x, 2)": (lambda x: (np.minimum(x, 2), x), lambda dy, x: dy * (x <= 2), TIED),
+    "abs": (lambda x: (np.abs(x), x), lambda dy, x: dy * np.sign(x), TIED),
+    "clip": (lambda x: (np.clip(x, 0, 1), x), lambda dy, x: dy * ((x > 0) & (x < 1)), TIED),
+    "norm of zeros": (lambda x: (np.sqrt((x * x).sum()), x), lambda dy, x: 0 * x, 0 * ZEROS),
+    "hinge": (lambda x: (np.maximum(0, 2 - x).sum(), x), lambda dy, x: -dy * (x < 2), TIED),
+    "maximum, the first wins": (row_maximum, to_the_first, TIED),
+    "maximum, winners share": (row_maximum, shared, TIED),
+    "maximum, no ties": (row_maximum, to_all, RNG.normal(size=(3, 4))),
+    "sum of maxima": (
+        lambda x: (x.max(axis=1).sum(), x), lambda dy, x: to_the_first(np.full(3, dy), x), TIED,
+    ),
+    "sorted": (
+        lambda x: (np.sort(x, axis=1), np.argsort(np.argsort(x, axis=1, kind="stable"), axis=1, kind="stable")),
+        lambda dy, ranks: np.take_along_axis(dy, ranks, axis=1), TIED,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_at_a_kink_any_gradient_between_the_slopes_is_right(name):
+    f, f_backward, x = AT_KINKS[name]
+    judgement = judged(f, f_backward, {"x": x})
+    assert judgement.status == RIGHT, judgement
+    assert all(r.right for r in judgement.results)
+    named = [note for note in judgement.notes if "kink" in note]
+    assert len(named) == (name != "maximum, no ties") and all(note.startswith("x[") for note in named)
+
+
+NOT_AT_KINKS = {
+    "max(x, 0), twice": (lambda x: (np.maximum(x, 0), x), lambda dy, x: 2 * dy * (x >= 0), ZEROS, "factor"),
+    "max(x, 0), sign": (lambda x: (np.maximum(x, 0), x), lambda dy, x: -dy * (x > 0), ZEROS, "sign"),
+    "max(x, 0), 2 at 0": (lambda x: (np.maximum(x, 0), x), lambda dy, x: dy * (1 + (x == 0)), ZEROS, "kink"),
+    "maximum, to each winner": (row_maximum, to_all, TIED, "ties"),
+    "sum of maxima, to each winner": (
+        lambda x: (x.max(axis=1).sum(), x), lambda dy, x: to_all(np.full(3, dy), x), TIED, "ties",
+    ),
+    "abs, never written": (lambda x: (np.abs(x), x), lambda dy, x: 0 * x, TIED, "zero"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_AT_KINKS)
+def test_beside_kinks_mistakes_are_found_and_named(name):
+    f, f_backward, x, kind = NOT_AT_KINKS[name]
+    judgement = judged(f, f_backward, {"x": x})
+    assert judgement.status == WRONG and kinds(judgement) == {"x": kind}
+
+
+# ---- what a pair does with its arrays and its luck ------------------------------------------------------------------
+
+
+class Workspace:
+    """A pair whose answers are always the same arrays, or views of them."""
+
+    def __init__(self, factor=1.0, view=False):
+        self.factor, self.y, self.dx, self.view = factor, np.empty((5, 3)), np.empty((5, 3)), view
+
+    def forward(self, x):
+        if x.dtype != self.y.dtype:
+            return np.sin(x), x
+        y = self.y[:4] if self.view else self.y
+        return np.sin(x, out=y), x
+
+    def backward(self, dy, x):
+        dx = self.dx[:4] if self.view else self.dx
+        np.multiply(self.factor * np.cos(x), dy, out=dx)
+        return dx
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_answers_that_are_one_array_again_and_again(view):
+    x = X if view else RNG.normal(size=(5, 3))
+    right, half = Workspace(view=view), Workspace(0.5, view)
+    assert judged(right.forward, right.backward, {"x": x}).status == RIGHT
+    judgement = judged(half.forward, half.backward, {"x": x})
+    assert kinds(judgement) == {"x": "factor"} and judgement.findings[0].ratio == pytest.approx(0.5)
+    assert all(r.right for r in check_gradient(right.forward, right.backward, [x]))
+
+
+def test_a_gradient_that_is_the_upstream_itself():
+    assert judged(lambda x: (x + 0, None), lambda dy, _: dy, {"x": X}).status == RIGHT
+
+
+def test_a_backward_that_adds_to_what_it_keeps_is_found():
+    kept = np.zeros(X.shape)
+
+    def backward(dy, x):
+        nonlocal kept
+        kept += 2 * x * dy
+        return kept
+
+    assert kinds(judged(lambda x: (x * x, x), backward, {"x": X})) == {"all": "written in place"}
+
+
+def test_sums_in_another_order_are_told_from_a_random_mask():
+    def total(x):
+        return (x * x).ravel()[RNG.permutation(x.size)].sum() + np.sin(x).ravel()[RNG.permutation(x.size)].sum(), x
+
+    x = RNG.normal(size=(20, 15))
+    judgement = judged(total, lambda dy, x: dy * (2 * x + np.cos(x)), {"x": x})
+    assert judgement.status == RIGHT and "in the last bits" in judgement.notes[0]
+    assert judged(total, lambda dy, x: dy * (2 * x - np.cos(x)), {"x": x}).status == WRONG
+    jitter = lambda x: x * (1 + 1e-16 * RNG.normal(size=x.shape))  # noqa: E731
+    assert judged(lambda x: (x * x, x), lambda dy, x: jitter(2 * dy * x), {"x": x}).status == RIGHT
+
+
+@pytest.mark.parametrize("spread", [1e-9, 1e-3])
+def test_a_random_forward_is_found_however_small_its_noise(spread):
+    f = lambda x: (x * (1 + spread * RNG.normal(size=x.shape)), None)  # noqa: E731
+    assert kinds(judged(f, lambda dy, _: dy, {"x": X})) == {"all": "random forward"}
+    rare = lambda x: (x * (RNG.random(x.shape) > 0.05), None)  # noqa: E731
+    assert kinds(judged(rare, lambda dy, _: dy, {"x": RNG.normal(size=(9, 8))})) == {"all": "random forward"}
+
+
+# ---- broadcasting ---------------------------------------------------------------------------------------------------
+
+
+def plus(x, b):
+    return x + b, None
+
+
+BROADCAST = {  # the shape of b, the gradients, the input that is wrong and the kind
+    "dy for a bias": ((3,), lambda dy: (dy, dy), {"b": "missing sum"}),
+    "dy for a row": ((1, 3), lambda dy: (dy, dy), {"b": "missing sum"}),
+    "dy for a column": ((4, 1), lambda dy: (dy, dy), {"b": "missing sum"}),
+    "dy for a number": ((), lambda dy: (dy, dy), {"b": "missing sum"}),
+    "one of two sums": ((), lambda dy: (dy, dy.sum(axis=0)), {"b": "missing sum"}),
+    "exchanged": ((3,), lambda dy: (dy.sum(axis=0), dy), {"x": "swapped", "b": "swapped"}),
+    "both summed": ((3,), lambda dy: (dy.sum(axis=0), dy.sum(axis=0)), {"x": "sum too much"}),
+    "a mean": ((3,), lambda dy: (dy, dy.mean(axis=0)), {"b": "factor"}),
+    "the sign": ((3,), lambda dy: (dy, -dy.sum(axis=0)), {"b": "sign"}),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_the_gradient_of_what_is_broadcast(name):
+    shape, grads, wrong = BROADCAST[name]
+    assert kinds(judged(plus, lambda dy, _: grads(dy), {"x": X, "b": np.full(shape, 0.7)})) == wrong
+
+
+def test_a_sum_over_the_wrong_axis_of_a_square():
+    square, w = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3))
+    (finding,) = judged(plus, lambda dy, _: (dy, dy.sum(axis=1)), {"x": square, "b": B}).findings
+    assert finding.kind == "wrong axis" and finding.sentence == "summed over axis 1 instead of axis 0"
+    affine = lambda x, w, b: (x @ w + b, (x, w))  # noqa: E731
+    backward = lambda dy, cache: (dy @ cache[1].T, cache[0].T @ dy, dy.sum(axis=1))  # noqa: E731
+    assert kinds(judged(affine, backward, {"x": square, "w": w, "b": B})) == {"b": "wrong axis"}
+
+
+@pytest.mark.parametrize(("axis", "n"), [(0, 3), (1, 4)])
+def test_a_gradient_that_is_not_handed_to_all_that_was_summed(axis, n):
+    f = lambda x, b: (x.sum(axis=axis) + b, None)  # noqa: E731
+    (finding,) = judged(f, lambda dy, _: (dy, dy), {"x": X, "b": RNG.normal(size=n)}).findings
+    assert (finding.input, finding.kind) == ("x", "missing broadcast") and f"axis {axis} of x" in finding.sentence
