@@ -99,8 +99,11 @@ parts = {
     "reconstruction": reconstruction(out.from_a, out.from_b, *Z, reduction="mean")[0],
     "regulariser": sum(regulariser(matrix, 1.0)[0] for matrix in w.values()),
 }
+SYMBOLS = dict(zip(parts, ("L2", "L3", "L4", "L5", "R"), strict=True))  # the paper's; the package has names
 for name, value in parts.items():
-    print(f"λ = {getattr(lam, name):3.1f}   {name:2}  {value:8.4f}   the package's log says {cache.parts[name]:8.4f}")
+    print(
+        f"λ = {getattr(lam, name):3.1f}   {SYMBOLS[name]:2}  {name:14}  {value:8.4f}   the package's log says {cache.parts[name]:8.4f}"
+    )
 assert np.isclose(loss, sum(getattr(lam, name) * value for name, value in parts.items()), rtol=1e-14)
 
 # %%
@@ -326,8 +329,8 @@ batch = (*Z, y)
 LIGHT = Weights(0.1, 1.0, 0.01, 0.1, 0.001)
 fitted, log = train(drawn(3), [batch] * 1500, LIGHT, readings, arch)
 figure, axes = plt.subplots(figsize=(4.8, 2.3))
-for name in ("loss", "alignment", "classification", "feature_norm", "reconstruction", "regulariser"):
-    axes.semilogy([max(entry[name], 1e-6) for entry in log], label=name if name == "loss" else name.upper())
+for name in ("loss", *SYMBOLS):
+    axes.semilogy([max(entry[name], 1e-6) for entry in log], label=SYMBOLS.get(name, name))
 axes.set(xlabel="step", ylabel="part, before its λ", title="16 pairs of noise, by heart", ylim=(1e-2, 3000))
 axes.legend(ncols=3, fontsize=8, loc="upper right")
 show(
@@ -336,7 +339,7 @@ show(
 )
 first, last = log[0], log[-1]
 for name in first:
-    print(f"{name:5} {first[name]:7.3f} → {last[name]:7.3f}")
+    print(f"{SYMBOLS.get(name, name):5} {first[name]:7.3f} → {last[name]:7.3f}")
 assert last["classification"] < 0.05 < first["classification"]
 
 # %% [markdown]
@@ -537,8 +540,8 @@ show(
 
 # %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.1))
-for name in ("alignment", "classification", "feature_norm", "reconstruction", "regulariser"):
-    left.semilogy(np.mean(np.reshape([entry[name] for entry in log], (-1, 3)), axis=1), label=name.upper())
+for name, symbol in SYMBOLS.items():
+    left.semilogy(np.mean(np.reshape([entry[name] for entry in log], (-1, 3)), axis=1), label=symbol)
 left.set(xlabel="epoch", ylabel="part, mean of the epoch", title="the parts", ylim=(0.05, 3000))
 left.legend(fontsize=7, ncols=2)
 for values, label in zip(np.array(history).T, ("trained on", "held out"), strict=True):
@@ -576,7 +579,7 @@ for (i, j), value in np.ndenumerate(table):
     axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if value < 0.4 else "black")
 axes.set(xticks=range(5), xticklabels=[f"× {f:g}" for f in FACTORS], yticks=range(5))
 axes.set(
-    yticklabels=[f"{t.upper()}, λ = {getattr(LIGHT, t):g}" for t in swept],
+    yticklabels=[f"{SYMBOLS[t]}, λ = {getattr(LIGHT, t):g}" for t in swept],
     xlabel="factor on this λ",
     ylabel="term",
     title="held-out AP, others held",

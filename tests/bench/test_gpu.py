@@ -52,10 +52,13 @@ def test_an_epoch_of_generated_pairs(monkeypatch):
     assert names == [f"cuda/epoch/{m}/{way}" for m in ("PAN", "MUL") for way in ways] + ["cuda/epoch/stage 2"]
 
 
-def test_steps_against_pytorch(monkeypatch):
+def test_steps_against_pytorch(monkeypatch, request):
     """Both give the same gradients, or an error says where they differ; here PyTorch computes on the CPU."""
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(gpu, "torch_or_none", lambda: torch)
+    dtype = torch.get_default_dtype()  # float64 where the oracles were imported before
+    torch.set_default_dtype(torch.float32)
+    request.addfinalizer(lambda: torch.set_default_dtype(dtype))
     entries = list(gpu.gpu_entries(["conv", "latent"], SMALL, np))
     assert [entry.name for entry in entries] == [
         "cuda/conv/mul/paper/3",
@@ -138,10 +141,10 @@ def test_json_is_an_array_of_entries(call):
 
 
 def test_numbers_that_differ_are_status_1(call, monkeypatch):
-    right = gpu.adam_step_plain
+    right = gpu.adam_step
     monkeypatch.setattr(
         gpu,
-        "adam_step_plain",
+        "adam_step",
         lambda theta, **rest: right(theta, **rest) or np.add(theta, 0.1 * rng.random(len(theta)), theta),
     )
     rng = np.random.default_rng(0)

@@ -284,10 +284,10 @@ def low_building(g: Ground) -> None:
         trees(g, spots, 1.0, 2.6)
     for u, v in inside:
         size = g.uniform(0.75, 1.2)
-        roof = roofs[int(rng.integers(len(roofs)))] * np.float32(g.uniform(0.8, 1.2))
+        colour = roofs[int(rng.integers(len(roofs)))] * np.float32(g.uniform(0.8, 1.2))
         angle = pi / 2 if turned and rng.random() < 0.5 else g.uniform(-0.06, 0.06)
         at = (u + g.uniform(-0.5, 0.5), v + g.uniform(-0.7, 0.7))
-        roof(g, at, along * size, across * g.uniform(0.85, 1.1), g.uniform(2, 4), angle, roof)
+        roof(g, at, along * size, across * g.uniform(0.85, 1.1), g.uniform(2, 4), angle, colour)
     g.flush()
 
 
