@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from strategies import small
 
+from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
 from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE, UNDECIDED
 from cmir_ref.reports.gradients import finding_json
@@ -428,3 +430,25 @@ def test_a_gradient_that_is_not_handed_to_all_that_was_summed(axis, n):
     f = lambda x, b: (x.sum(axis=axis) + b, None)  # noqa: E731
     (finding,) = judged(f, lambda dy, _: (dy, dy), {"x": X, "b": RNG.normal(size=n)}).findings
     assert (finding.input, finding.kind) == ("x", "missing broadcast") and f"axis {axis} of x" in finding.sentence
+
+
+# ---- the package's own pairs ----------------------------------------------------------------------------------------
+
+
+def turn_one_sign(grads, seed):
+    """The gradients with the sign of one entry turned, one that is not small beside the others of its array."""
+    grads = list(grads) if isinstance(grads, tuple | list) else [grads]
+    large = [i for i, g in enumerate(grads) if g is not None and np.abs(g).max(initial=0) > 1e-6]
+    i = large[seed % len(large)]
+    changed = np.array(grads[i])
+    changed[np.unravel_index(np.abs(changed).argmax(), changed.shape)] *= -1
+    return [*grads[:i], changed, *grads[i + 1 :]]
+
+
+@pytest.mark.parametrize("check", [c for c in CHECKS if not c.network], ids=lambda check: check.name)
+def test_declared_pairs_are_right_and_one_turned_sign_is_wrong(check):
+    for seed in range(2):
+        pair = draw(check, seed=seed, **small(check))
+        assert judge(pair, seed=seed).status == RIGHT
+        wrong = pair._replace(backward=lambda dy, cache, p=pair, s=seed: turn_one_sign(p.backward(dy, cache), s))
+        assert judge(wrong, seed=seed).status == WRONG
