@@ -57,7 +57,7 @@ def main() -> None:
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except UsageError as error:
-        end(error.format_message(), 2)
+        end(error.format_message().replace("Value error, ", ""), 2)  # words that Typer puts before a list of choices
     except (InputError, GPUUnavailable) as error:
         end(error, 2)
     except FloatingPointError as error:

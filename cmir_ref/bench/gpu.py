@@ -256,6 +256,7 @@ def time_and_memory(sides: dict[str, Callable[[int], Step]], batch: int, xp, tor
     """(times, MiB of device memory) of each side."""
     steps, memory = {}, {}
     for key, make in sides.items():
+        release(xp, torch)  # or a side takes, uncounted, what another kept in reserve
         before = reserved_mb(xp, torch)
         step = make(batch)
         step.step()

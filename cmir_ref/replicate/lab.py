@@ -338,8 +338,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _where_from(config: SharedSettings) -> SharedSettings:
     """`config` with all that does not say which data are read at its default."""
-    names = ("scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size")
-    return type(config)(**{name: getattr(config, name) for name in (*names, "sample_axis", "band_axis")})
+    names = ["scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice"]
+    names += ["image_size", "sample_axis", "band_axis"]
+    return type(config)(**{name: getattr(config, name) for name in names})
 
 
 @lru_cache(maxsize=2)

@@ -52,10 +52,7 @@ def replicate(names: Sequence[str], lab: Lab, write: str | Path | None = None) -
                     absent[other] = f"not run: {lab.command(other)}"
                 except InputError as error:
                     absent[other] = f"not shown: {error}"
-        try:
-            write_pages(lab.out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
-        except OSError as error:
-            raise InputError(f"{error.filename or lab.out}: cannot be written ({error.strerror})") from error
+        write_pages(lab.out, [done[e] for e in EXPERIMENTS if e in done], lab.about(), absent)
     if write is not None:
         insert_experiment(write, done["headline"])
     return [done[name] for name in names]

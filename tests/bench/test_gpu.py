@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,22 @@ def test_no_room_is_said_and_nothing_claimed(monkeypatch):
     first, _, latent = gpu.gpu_entries(["conv", "latent"], SMALL, np)
     assert first.ours_ms is None and first.note == "out of memory (allocating 9 bytes)" and latent.ours_ms > 0
     assert suite.entry_cells(first) == ("cuda/conv/mul/paper/3", *[""] * 6, "out of memory (allocating 9 bytes)")
+
+
+def test_the_memory_of_a_side_is_not_what_another_left_in_reserve(monkeypatch):
+    used, reserved = [], [0.0]  # a caching allocator: a block that is free stays reserved until it is given back
+
+    def make(mb):
+        def step():
+            reserved[0] = max(reserved[0], sum(used) + mb)
+
+        return lambda batch: (used.append(1), SimpleNamespace(step=step))[1]
+
+    monkeypatch.setattr(gpu, "reserved_mb", lambda xp, torch: reserved[0])
+    monkeypatch.setattr(gpu, "release", lambda xp, torch: reserved.__setitem__(0, float(sum(used))))
+    sides = {"ours": make(30), "first": make(20), "second": make(20)}
+    _, memory = gpu.time_and_memory(sides, 8, np, None, Size((), (), 1, 1, turns=1, seconds=0))
+    assert memory == {"ours": 31, "first": 21, "second": 21}
 
 
 def test_what_a_step_needs_at_the_least():

@@ -100,12 +100,12 @@ def profiled(step, xp):
     waits = [name for name in host if any(w in name for w in WAITS) and not name.endswith("Async")]
     yield (
         f"{sum(count[name] for name in kernels)} kernels, {sum(count[name] for name in device)} with copies; "
-        f"the device was busy for {sum(device.values()) / 1e3:.2f} ms; waits: {sum(count[n] for n in waits) - 1}"
+        f"the device was busy for {sum(device.values()) / 1e3:.2f} ms; waits: {sum(count[n] for n in waits) - 2}"
     )
     for name in sorted(device, key=device.get, reverse=True)[:12]:
         yield f"{device[name] / 1e3:8.3f} ms {count[name]:4d} × {name[:90]}"
     for name in sorted(waits, key=host.get, reverse=True)[:3]:
-        yield f"{host[name] / 1e3:8.3f} ms {count[name]:4d} × {name} (the host; one is the profiler's end)"
+        yield f"{host[name] / 1e3:8.3f} ms {count[name]:4d} × {name} (the host; two come after the step)"
 
 
 def seconds(run: Path) -> int:

@@ -259,11 +259,8 @@ def compare_longer(longer: Rows, rows: Rows) -> dict:
     """What twice as many epochs change: number of cells, of average precision the most and the mean, and of states."""
     pairs = [(cell_at(rows[key], c["lambda5"]), c) for key, row in longer.items() for c in row["cells"]]
     changes = [abs((precision_of_cell(a) or 0.0) - (precision_of_cell(b) or 0.0)) for a, b in pairs]
-    states = [
-        f"{STATES[mark_of_state(a)]} → {STATES[mark_of_state(b)]}"
-        for a, b in pairs
-        if mark_of_state(a) != mark_of_state(b)
-    ]
+    marks = [(mark_of_state(a), mark_of_state(b)) for a, b in pairs]
+    states = [f"{STATES[a]} → {STATES[b]}" for a, b in marks if a != b]
     return {"cells": len(pairs), "most": max(changes), "mean": fmean(changes), "states": states}
 
 

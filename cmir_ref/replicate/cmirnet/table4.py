@@ -88,7 +88,7 @@ def settings_of_row(lab: Lab, world: str, setting: str, alpha: int, seed: int) -
 def last_epoch(work: Work) -> dict:
     """`space` without its validation part, and the validation score of every epoch instead."""
     run = shared_space(work)
-    scores = [table_row["validation"]["score"] for table_row in run.history if table_row["stage"] == "stage2"]
+    scores = [line["validation"]["score"] for line in run.history if line["stage"] == "stage2"]
     return runs.evaluate(run, device=work.device) | {"scores": scores}
 
 
