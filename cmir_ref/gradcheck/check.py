@@ -87,10 +87,10 @@ def check_gradient(
     argument was written into.
     """
     trial = attempt(f, f_backward, inputs, names=names, seed=seed)
-    if not trial.differentiated:
+    if not trial.with_gradient:
         raise ValueError("the backward function returns no gradient at all")
     results, kinks = [], {}
-    for i in trial.differentiated:
+    for i in trial.with_gradient:
         ours = gradient_of(trial, i)
         if ours.shape != trial.inputs[i].shape:
             raise ValueError(

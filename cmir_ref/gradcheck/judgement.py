@@ -96,7 +96,7 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
     try:
         trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
-        for i in trial.differentiated:
+        for i in trial.with_gradient:
             gradient_of(trial, i)
     except InputError:
         raise
@@ -106,7 +106,7 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
         raise InputError(f"{pair.name}: {error}") from error
     except ValueError as error:
         return Judgement([], [_whole("no gradient", str(error))], [], [])
-    if not trial.differentiated:
+    if not trial.with_gradient:
         return Judgement([], [_whole("no gradient", "the backward returns None for every input")], [], [])
     irregular, notes = _regularity(trial)
     if irregular:
@@ -114,7 +114,7 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
     notes += [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
     measured = _measure(trial, progress or (lambda entries, total: entries))
-    safe = all(m.stepped is not None and not _contradicted(trial, i, m) for i, m in measured.items())
+    safe = all(m.stepped is not None and not _contradicts(trial, i, m) for i, m in measured.items())
     notes += [] if safe else [NOT_SAFE]
     return _judge_entries(trial, measured, safe, notes, seed)
 
@@ -209,16 +209,16 @@ def _change(first: list, second: list) -> float:
 
 def _measure(trial: Trial, progress: Callable[..., Iterable]) -> dict[int, Measured]:
     """Both methods at every entry of every input that has a gradient."""
-    entries = [(i, index) for i in trial.differentiated for index in np.ndindex(trial.inputs[i].shape)]
-    slopes = {i: {} for i in trial.differentiated}
-    stepped = {i: np.full(trial.inputs[i].shape, np.nan) for i in trial.differentiated}
+    entries = [(i, index) for i in trial.with_gradient for index in np.ndindex(trial.inputs[i].shape)]
+    slopes = {i: {} for i in trial.with_gradient}
+    stepped = {i: np.full(trial.inputs[i].shape, np.nan) for i in trial.with_gradient}
     for i, index in progress(entries, len(entries)):
         slopes[i][index] = trial.slope_of_entry(i, index)
         if stepped[i] is not None:
             stepped[i][index] = _complex_step(trial, i, index)
             if not np.isfinite(stepped[i][index]):
                 stepped[i] = None
-    return {i: Measured(trial.inputs[i].shape, stepped[i], slopes[i]) for i in trial.differentiated}
+    return {i: Measured(trial.inputs[i].shape, stepped[i], slopes[i]) for i in trial.with_gradient}
 
 
 def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
@@ -231,7 +231,7 @@ def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
         return np.nan
 
 
-def _contradicted(trial: Trial, i: int, m: Measured) -> bool:
+def _contradicts(trial: Trial, i: int, m: Measured) -> bool:
     """Whether the complex step differs from what finite differences see, at any entry without a kink.
 
     Differences that are as small as the rounding of the gradient elsewhere do not count: 1 + exp(−45) is 1 for finite
@@ -270,7 +270,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         results += compare_directions(trial, rough, seed=seed)
     undecided = []
     for i, entries in _open_entries(trial, measured, comparisons, safe).items():
-        undecided.append(_undecided(trial, i, measured[i], entries, safe))
+        undecided.append(_undecided_finding(trial, i, measured[i], entries, safe))
         comparisons[i].off[tuple(np.transpose(entries))] = False
     if safe and not undecided and not _some_are_seen(measured):
         notes.append(BLIND)
@@ -332,7 +332,7 @@ def _is_rounding(trial: Trial, i: int, index: tuple[int, ...]) -> bool:
     return ours == 0 or any(abs(t.grads[i][index] - ours) > 0.1 * abs(ours) for t in trial.nearby)
 
 
-def _undecided(trial: Trial, i: int, m: Measured, entries: list[tuple[int, ...]], safe: bool) -> Finding:
+def _undecided_finding(trial: Trial, i: int, m: Measured, entries: list[tuple[int, ...]], safe: bool) -> Finding:
     """Why entries of an input cannot be judged."""
     size, worst = trial.inputs[i].size, max(entries, key=lambda index: m.slopes[index].reach)
     slope, ours = m.slopes[worst], float(gradient_of(trial, i)[worst])

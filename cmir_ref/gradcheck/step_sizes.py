@@ -28,7 +28,7 @@ def step_errors(f: Callable, f_backward: Callable, inputs: Sequence, *, seed: in
     The truth is the hand-derived gradient; error = |a − b| / Σ|∇f · d|, as in `check_gradient`.
     """
     trial = attempt(f, f_backward, inputs, seed=seed)
-    wanted = trial.differentiated
+    wanted = trial.with_gradient
     if any(gradient_of(trial, i).shape != trial.inputs[i].shape for i in wanted):
         raise ValueError("a gradient has another shape than its input")
     rng = np.random.default_rng([seed, 2])

@@ -69,7 +69,7 @@ class Trial:
         return self.upstream(y), winners(cache)
 
     @property
-    def differentiated(self) -> list[int]:
+    def with_gradient(self) -> list[int]:
         """The inputs for which the backward gives a gradient."""
         return [i for i, gradient in enumerate(self.grads) if gradient is not None]
 
@@ -176,19 +176,19 @@ def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], hel
         if np.asarray(part).dtype.kind not in "fiub":
             raise NotAPair(f"the function's y is made of real numbers, not {_describe(part)}")
     y, cache = map_parts(np.array, answer[0]), answer[1]
-    _unchanged("the forward function", names, inputs, given)
+    _refuse_changes("the forward function", names, inputs, given)
     dy = map_parts(lambda part: random_direction(rng, np.shape(part)), y)
     before = map_parts(np.copy, dy)
     grads = f_backward(dy, cache)
-    _unchanged("the backward function", names, inputs, given)
-    _unchanged("the backward function", ["dy"] * len(parts(dy)), parts(dy), parts(before))
+    _refuse_changes("the backward function", names, inputs, given)
+    _refuse_changes("the backward function", ["dy"] * len(parts(dy)), parts(dy), parts(before))
     grads = copy_gradients(grads)
     if len(grads) != len(inputs):
         raise ValueError(f"the backward function returns {len(grads)} gradients for {len(inputs)} inputs")
     return Trial(f, f_backward, inputs, names, held, y, cache, dy, grads)
 
 
-def _unchanged(who: str, names: Sequence[str], now: Sequence, then: Sequence) -> None:
+def _refuse_changes(who: str, names: Sequence[str], now: Sequence, then: Sequence) -> None:
     for name, a, b in zip(names, now, then, strict=True):
         if not np.array_equal(a, b, equal_nan=True):
             raise WrittenInto(f"{name} was written into by {who}: arguments are left alone")
