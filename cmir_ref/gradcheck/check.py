@@ -134,10 +134,10 @@ def compare_complex(trial: Trial, i: int, stepped: np.ndarray, *, stop: bool = F
 
     def look_again(index):
         slope = trial.slope_of_entry(i, index)
-        between = slope.kink and slope.admits(ours[index])
-        right = between or rounding_explains(trial, i, index, stepped[index], slope)
-        other = slope.nearest(ours[index]) if slope.kink else stepped[index]
-        return SecondLook(right, ours[index] if right else other, slope.kink)
+        if slope.kink:
+            return _at_kink(trial, i, index, slope)
+        right = rounding_explains(trial, i, index, stepped[index], slope)
+        return SecondLook(right, (ours if right else stepped)[index], False)
 
     return _compare(trial, i, "complex-step", stepped, ~clear, look_again, stop=stop)
 
@@ -179,7 +179,7 @@ def compare_directions(
         right = gap <= CLOSE * size
         if not right:
             others = [terms.sum() - measured for terms, measured in (_along(t, kinks, d) for t in trial.nearby)]
-            elsewhere = [directional(trial.scalar, arrays, d) for arrays in trial.elsewhere]
+            elsewhere = [directional(trial.scalar, arrays, d) for i in kinks for arrays in trial.elsewhere(i)]
             stays = _stays(ours - measured, others)
             right = gap <= (rounding_of(elsewhere) if stays else trial.rounding)
         error = 0.0 if gap == 0 or (right and gap > CLOSE * size) else gap / size
@@ -221,16 +221,33 @@ class SecondLook(NamedTuple):
     kink: bool
 
 
+def _at_kink(trial: Trial, i: int, index: tuple[int, ...], slope: Slope) -> SecondLook:
+    """A gradient on a kink is right between the two slopes.
+
+    Where several kinks meet, as of many rectified units at 0, each unit may take 0 for its slope, and their sum need
+    not lie between. Then it is enough that the gradient is right beside the kinks. Beside one kink alone the gradient
+    is one of the two slopes.
+    """
+    ours = float(gradient_of(trial, i)[index])
+    right = slope.admits(ours)
+    if not right and np.isfinite(ours):
+        beside = [float(t.grads[i][index]) for t in trial.off_kinks]
+        several = any(abs(abs(g - slope.value) - slope.jump / 2) > 1e-2 * slope.jump for g in beside)
+        right = several and all(t.slope_of_entry(i, index).admits(t.grads[i][index]) for t in trial.off_kinks[:4])
+    return SecondLook(right, ours if right else slope.nearest(ours), True)
+
+
 def _by_slope(trial: Trial, i: int) -> Callable[[tuple[int, ...]], SecondLook]:
     """A second look by a slope with an estimated error."""
     ours = gradient_of(trial, i)
 
     def look_again(index):
         slope = trial.slope_of_entry(i, index)
+        if slope.kink:
+            return _at_kink(trial, i, index, slope)
         right = slope.admits(ours[index])
         exact = slope.reach <= 1e-3 * max(abs(slope.value), abs(ours[index]))
-        other = slope.nearest(ours[index]) if slope.kink else slope.value
-        return SecondLook(right, ours[index] if right and not exact else other, slope.kink)
+        return SecondLook(right, ours[index] if right and not exact else slope.value, False)
 
     return look_again
 

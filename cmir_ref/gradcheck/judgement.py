@@ -290,7 +290,7 @@ def _some_are_seen(measured: dict[int, Measured]) -> bool:
     """Whether finite differences see the derivative at any entry, or no entry changes the outputs."""
     slopes = [(m.stepped[index], slope) for m in measured.values() for index, slope in m.slopes.items()]
     seen = any(slope.kink or (step and abs(step) >= SEEN * slope.reach) for step, slope in slopes)
-    return seen or all(slope.reach == 0 for _, slope in slopes)
+    return seen or all(slope.still or slope.reach == 0 for _, slope in slopes)
 
 
 def _open_entries(
@@ -322,7 +322,7 @@ def _open_entries(
                 open_entries.setdefault(i, []).append(index)
             else:
                 some_seen = some_seen or seen
-                some_hidden = some_hidden or slope.reach > 0
+                some_hidden = some_hidden or (slope.reach > 0 and not slope.still)
     return open_entries if some_seen or not some_hidden else everything
 
 

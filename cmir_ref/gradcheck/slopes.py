@@ -30,6 +30,7 @@ RATIO = 4.0  # of a step to the next
 COLUMNS = 6  # how many steps are extrapolated together, at most
 FAR = 1e6  # so many widest steps away, an output that depends on x has moved by more than its rounding
 NOISE_STEP = 1e-9  # of each entry: the function is straight over so short a way, and what is left is noise
+LONGER_STEPS = (1e-6, 1e-3, 1.0)
 
 
 class Slope(NamedTuple):
@@ -39,6 +40,7 @@ class Slope(NamedTuple):
     error: float  # of truncation and rounding, estimated
     jump: float = 0.0  # Σ |dy| |jump|
     kink: bool = False  # the jump is larger than its own error
+    still: bool = False  # no output moves, however far the step
 
     @property
     def reach(self) -> float:
@@ -79,14 +81,15 @@ def slopes_of(
                 return None
         return y if np.isfinite(y).all() else None
 
-    y, noise = outputs(inputs), measure_noise(evaluate, x)
-    noise = np.maximum(noise, EPS * np.abs(y))
+    y = outputs(inputs)
+    noise = np.maximum(measure_noise(evaluate, x, y), EPS * np.abs(y))
 
     def slope_along(direction: np.ndarray) -> Slope:
         h, best = max(1.0, size) / 8, UNKNOWN
         depends = np.zeros(y.shape, dtype=bool)
         for far in (evaluate(x + FAR * h * direction), evaluate(x - FAR * h * direction)):
             depends |= far != y if far is not None else False
+        unseen = np.abs(dy) * noise / (FAR * h)  # what an output that does not move may still have for a slope
         slopes, jumps, kinks = [], [], []  # the last rows of the two tables, and the jumps that are certain
         while h > 1e-17 * (size or 1.0):
             up, down = x + h * direction, x - h * direction
@@ -98,9 +101,12 @@ def slopes_of(
             up, down = np.abs(up - x).max(), np.abs(down - x).max()  # the steps that were taken, after rounding
             if not (up and down):
                 break
-            depends |= (above != y) | (below != y)
+            moves = (above != y) | (below != y)
+            if not moves.any() and best.reach <= 1e-3 * abs(best.value):
+                break  # a change that wider steps have measured is lost in the rounding of something like 1 + x
+            depends |= moves
             noise_there = np.maximum(noise, EPS * np.maximum(np.abs(above), np.abs(below)))
-            rounding = 2 * float(np.abs(dy) @ np.where(depends, noise_there, 0)) / h
+            rounding = 2 * float(np.where(depends, np.abs(dy) * noise_there / h, unseen).sum())
             slopes = extrapolate(float(dy @ (above - below)) / (up + down), slopes, RATIO**2)
             jumps = extrapolate((above - y) / up - (y - below) / down, jumps, RATIO)
             for slope in estimates(dy, slopes, jumps, rounding):
@@ -111,7 +117,8 @@ def slopes_of(
             if best is not UNKNOWN and h <= enough and 2 * rounding >= best.reach:
                 break
             h /= RATIO
-        return best._replace(kink=any(abs(jump - best.jump) < 0.1 * best.jump for jump in kinks))
+        kink = any(abs(jump - best.jump) < 0.1 * best.jump for jump in kinks)
+        return best._replace(kink=kink, still=best is not UNKNOWN and not depends.any())
 
     return slope_along
 
@@ -146,17 +153,27 @@ def estimates(
         yield Slope(slope.value, error, size, size > 10 * unsure)
 
 
-def measure_noise(evaluate: Callable[[np.ndarray], np.ndarray | None], x: np.ndarray) -> np.ndarray | float:
+def measure_noise(evaluate: Callable[[np.ndarray], np.ndarray | None], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The standard deviation of the rounding error of each output near x; 0 where the function has no values there.
 
     Nine values lie on a short straight line. Their fourth differences are nothing but noise: noise of variance σ² has
     fourth differences of variance 70σ². The line begins beside x, so that a kink at x is not taken for noise.
     Source: Moré & Wild 2011, "Estimating computational noise".
+
+    An output may not move at all on so short a line, as log(1 + x) for a small x. Then a longer line is taken, if what
+    is left on it is as small as the rounding of numbers like 1.
     """
-    rng, variance = np.random.default_rng(0), 0.0
-    for _ in range(3):
-        way = NOISE_STEP * (np.abs(x) if x.any() else 1.0) * rng.uniform(-1, 1, x.shape)
+    rng, size = np.random.default_rng(0), np.abs(x) if x.any() else 1.0
+
+    def noise_on_a_line(step):
+        way = step * size * rng.uniform(-1, 1, x.shape)
         values = [evaluate(x + k * way) for k in range(1, 10)]
-        if all(value is not None for value in values):
-            variance = np.maximum(variance, (np.diff(values, 4, axis=0) ** 2).mean(axis=0) / 70)
-    return np.sqrt(variance)
+        if any(value is None for value in values):
+            return 0.0
+        return np.sqrt((np.diff(values, 4, axis=0) ** 2).mean(axis=0) / 70)
+
+    noise = np.max([noise_on_a_line(step) + 0 * y for step in 3 * [NOISE_STEP]], axis=0)
+    for step in LONGER_STEPS if (noise == 0).any() else ():
+        longer = noise_on_a_line(step)
+        noise = np.where((noise == 0) & (longer <= 64 * EPS * np.maximum(1.0, np.abs(y))), longer, noise)
+    return noise

@@ -100,7 +100,7 @@ class Trial:
         """How much rounding the gradient of one entry has at the points `elsewhere`."""
         direction = one_hot(self.inputs[i].shape, index)
         with np.errstate(all="ignore"):
-            slopes = [self.complex_slope(i, direction, arrays) for arrays in self.elsewhere]
+            slopes = [self.complex_slope(i, direction, arrays) for arrays in self.elsewhere(i)]
         return rounding_of(slopes)
 
     @cached_property
@@ -118,16 +118,22 @@ class Trial:
         )
 
     @cached_property
-    def elsewhere(self) -> list[list[np.ndarray]]:
-        """Three points nearer to 0, by a factor of up to 10, 100 and 1000. Signs stay, and no entry is 0."""
-        rng, points = np.random.default_rng(5), []
+    def off_kinks(self) -> "list[Trial]":
+        """The pair called at 16 points close to its inputs, at which an entry has left the kink that it was on."""
+        rng = np.random.default_rng(6)
+        return [
+            self._beside(lambda x: x + NEARBY * usual_size(x) * random_direction(rng, np.shape(x))) for _ in range(16)
+        ]
+
+    def elsewhere(self, i: int) -> list[list[np.ndarray]]:
+        """Three points with input i nearer to 0, by a factor of up to 10, 100 and 1000, and three with all inputs.
+
+        Signs stay, and no entry is 0.
+        """
+        rng, points = np.random.default_rng([5, i]), []
         for shrink in (1.0, 0.1, 0.01):
-            arrays = list(self.inputs)
-            for i, x in enumerate(self.inputs):
-                if i not in self.held and x.size:
-                    usual = np.copysign(np.abs(x).mean() or 1.0, x.mean())
-                    arrays[i] = np.where(x == 0, usual, x) * rng.uniform(0.1, 1, x.shape) * shrink
-            points.append(arrays)
+            nearer = [x if j in self.held else _shrink(x, shrink, rng) for j, x in enumerate(self.inputs)]
+            points += [nearer, [nearer[j] if j == i else x for j, x in enumerate(self.inputs)]]
         return points
 
 
@@ -231,6 +237,17 @@ def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
     direction = np.zeros(shape)
     direction[index] = 1.0
     return direction
+
+
+def _shrink(x: np.ndarray, factor: float, rng: np.random.Generator) -> np.ndarray:
+    """x times up to `factor`, with 0 replaced by an entry of the usual size."""
+    usual = np.copysign(usual_size(x), x.mean() if x.size else 0.0)
+    return np.where(x == 0, usual, x) * rng.uniform(0.1, 1, x.shape) * factor
+
+
+def usual_size(x: np.ndarray) -> float:
+    """The mean size of the entries, 1 where all are 0."""
+    return float(np.abs(x).mean() if np.size(x) else 0.0) or 1.0
 
 
 def rounding_of(slopes: Sequence[float]) -> float:

@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from strategies import small
 
+from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
 from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE, UNDECIDED
 from cmir_ref.reports.gradients import finding_json
@@ -12,6 +14,7 @@ from cmir_ref.reports.gradients import finding_json
 RNG = np.random.default_rng(1)
 X, B, V = RNG.normal(size=(4, 3)), RNG.normal(size=3), RNG.normal(size=6)
 RIGHT, WRONG, OPEN = 0, 1, 2
+TWO = ("complex-step", "central-difference")
 
 
 def judged(f, f_backward, inputs, seed=0):
@@ -121,6 +124,36 @@ def test_what_is_nothing_but_rounding_is_right(variance):
     assert kinds(wrong) == {"b": "no dependence"}
 
 
+def test_what_one_plus_something_small_has_lost_is_no_mistake():
+    """log det(aaᵀ + 1) for a like 1e-7: the output is rounding, and its derivative is not."""
+    forward = lambda a: (np.log(np.linalg.det(a @ a.T + np.eye(3))), a)  # noqa: E731
+    for seed in range(3):
+        a = 1e-7 * np.random.default_rng(seed).normal(size=(3, 3))
+        for factor, status in ((2, RIGHT), (-2, WRONG)):
+            backward = lambda dy, a, c=factor: c * dy * np.linalg.inv(a @ a.T + np.eye(3)) @ a  # noqa: E731
+            assert judged(forward, backward, {"a": a}).status == status
+
+
+def test_a_saturated_attention_is_right():
+    def forward(q, k, v):
+        e = np.exp(q @ k.T - (q @ k.T).real.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return p @ v, (q, k, v, p)
+
+    def backward(dy, cache):
+        q, k, v, p = cache
+        dp = dy @ v.T
+        ds = p * (dp - (dp * p).sum(axis=1, keepdims=True))
+        return ds @ k, ds.T @ q, p.T @ dy
+
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        inputs = {"q": 30 * rng.normal(size=(3, 4)), "k": rng.normal(size=(5, 4)), "v": rng.normal(size=(5, 2))}
+        assert judged(forward, backward, inputs, seed).status == RIGHT
+        wrong = judged(forward, lambda dy, cache: (*backward(dy, cache)[:2], -backward(dy, cache)[2]), inputs, seed)
+        assert wrong.status == WRONG
+
+
 def test_a_saturated_softmax_is_right():
     def forward(u):
         e = np.exp(u - u.real.max())
@@ -179,6 +212,8 @@ def test_a_constant_has_the_gradient_0():
     for f in (lambda x: (0 * x, x), lambda x: (0 * np.abs(x), x), lambda x: (np.full(3, 7.0), x)):
         assert judged(f, lambda dy, x: 0 * x, {"x": V}).status == RIGHT
         assert judged(f, lambda dy, x: 0 * x + 1e-9, {"x": V}).status == WRONG
+    hinges = lambda x: (np.maximum(0, np.abs(x) - 9).sum(), x)  # noqa: E731
+    assert judged(hinges, lambda dy, x: 0 * x, {"x": V}).status == RIGHT
     f = lambda x, unused: (np.abs(x), x)  # noqa: E731
     zeros = {"x": V, "unused": V}
     assert judged(f, lambda dy, x: (dy * np.sign(x), np.zeros(6)), zeros).status == RIGHT
@@ -239,6 +274,35 @@ def test_at_a_kink_any_gradient_between_the_slopes_is_right(name):
     assert all(r.right for r in judgement.results)
     named = [note for note in judgement.notes if "kink" in note]
     assert len(named) == (name != "maximum, no ties") and all(note.startswith("x[") for note in named)
+
+
+def rectified(x, w, v):
+    h = x @ w
+    return (np.maximum(h, 0) @ v).sum(), (x, w, v, h)
+
+
+def rectified_backward(at_0):
+    def backward(dy, cache):
+        x, w, v, h = cache
+        dh = dy * v.sum(axis=1) * ((h > 0) + at_0 * (h == 0))
+        return dh @ w.T, x.T @ dh, dy * np.maximum(h, 0).sum(axis=0)[:, None] * np.ones_like(v)
+
+    return backward
+
+
+@pytest.mark.parametrize("at_0", [0, 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_where_several_kinks_meet_a_gradient_that_is_right_beside_them_is_right(at_0, seed):
+    """A sample of zeros: all units of the layer are at their kinks, and no slope of their sum is 0."""
+    rng = np.random.default_rng(seed)
+    x = np.maximum(rng.normal(size=(4, 3)), 0)
+    x[1] = 0
+    inputs = {"x": x, "w": rng.normal(size=(3, 6)), "v": rng.normal(size=(6, 2))}
+    judgement = judged(rectified, rectified_backward(at_0), inputs)
+    assert judgement.status == RIGHT and any(note.startswith("x[1, 0] and") for note in judgement.notes)
+    assert all(r.right for r in check_gradient(rectified, rectified_backward(at_0), list(inputs.values()), methods=TWO))
+    wrong = judged(rectified, lambda dy, cache: [2 * g for g in rectified_backward(at_0)(dy, cache)], inputs)
+    assert kinds(wrong) == {"x": None, "w": "factor", "v": "factor"}  # at its kinks x has no factor
 
 
 NOT_AT_KINKS = {
@@ -366,3 +430,28 @@ def test_a_gradient_that_is_not_handed_to_all_that_was_summed(axis, n):
     f = lambda x, b: (x.sum(axis=axis) + b, None)  # noqa: E731
     (finding,) = judged(f, lambda dy, _: (dy, dy), {"x": X, "b": RNG.normal(size=n)}).findings
     assert (finding.input, finding.kind) == ("x", "missing broadcast") and f"axis {axis} of x" in finding.sentence
+
+
+# ---- the package's own pairs ----------------------------------------------------------------------------------------
+
+
+def turn_one_sign(grads, seed):
+    """The gradients with the sign of one entry turned, one that is not small beside the others of its array."""
+    grads = list(grads) if isinstance(grads, tuple | list) else [grads]
+    large = [i for i, g in enumerate(grads) if g is not None and np.abs(g).max(initial=0) > 1e-6]
+    i = large[seed % len(large)]
+    changed = np.array(grads[i])
+    changed[np.unravel_index(np.abs(changed).argmax(), changed.shape)] *= -1
+    return [*grads[:i], changed, *grads[i + 1 :]]
+
+
+PLAIN = [c for c in CHECKS if not c.network and not c.name.startswith("fused/")]
+
+
+@pytest.mark.parametrize("check", PLAIN, ids=lambda check: check.name)
+def test_declared_pairs_are_right_and_one_turned_sign_is_wrong(check):
+    for seed in range(2):
+        pair = draw(check, seed=seed, **small(check))
+        assert judge(pair, seed=seed).status == RIGHT
+        wrong = pair._replace(backward=lambda dy, cache, p=pair, s=seed: turn_one_sign(p.backward(dy, cache), s))
+        assert judge(wrong, seed=seed).status == WRONG
