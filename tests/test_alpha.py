@@ -267,7 +267,7 @@ def test_so_the_scale_shrinks_while_the_head_grows_and_the_ranking_hardly_moves(
     early, late = alpha.scale_drift()
     assert late["v"] < 0.9 * early["v"] and late["w"] < 0.9 * early["w"] and late["head"] > 1.5 * early["head"]
     assert late["map"] == pytest.approx(early["map"], abs=0.03) and late["map"] > late["chance"] + 0.05
-    assert not late["collapsed"]
+    assert late["state"] == "alive"
 
 
 @given(SEED, positive(1e-6, 1e6))
