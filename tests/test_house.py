@@ -108,8 +108,24 @@ def test_cupy_is_imported_in_two_files():
     assert "backend.py" in users and users <= {"backend.py", "kernels.py"}
 
 
+def holds_a_pair(tree):
+    """Whether a file has a function with its gradient beside it: `f` and `f_backward`."""
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return any(f"{name}_backward" in names for name in names)
+
+
+CALCULUS = {path: tree for path, tree in SOURCES.items() if path.parts[0] == "ops" or holds_a_pair(tree)}
+
+
+def test_the_calculus_is_where_the_papers_are():
+    files = {path.as_posix() for path in CALCULUS}
+    equations = {path.as_posix() for path in SOURCES if path.parts[0] == "cmirnet" and path.name.startswith("eq")}
+    assert len(equations) == 7 and equations < files
+    assert {"cmirnet/objective.py", "nets/conv_block.py", "hashing/dcmh.py", "ops/conv.py"} < files
+
+
 def test_the_calculus_names_no_array_library():
-    for path, tree in within("ops", "losses").items():
+    for path, tree in CALCULUS.items():
         if "fused" not in path.parts:
             found = {name.split(".")[0] for name in imports(path, tree)} & {"numpy", "scipy", "cupy"}
             assert not found, f"{path} imports {found}"
@@ -117,7 +133,7 @@ def test_the_calculus_names_no_array_library():
 
 def test_the_calculus_is_safe_for_complex_steps():
     forbidden = {"abs", "absolute", "fabs", "norm", "vdot", "var", "std"}
-    found = {str(path): calls(tree) & forbidden for path, tree in within("ops", "losses").items()}
+    found = {str(path): calls(tree) & forbidden for path, tree in CALCULUS.items()}
     assert {path: names for path, names in found.items() if names} == {}
     assert calls(ast.parse("np.linalg.norm(x); abs(x); x.var()")) == {"norm", "abs", "var"}
 
