@@ -6,39 +6,40 @@ best; σ its largest singular value.
 """
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
-import numpy as np
-
+from ..backend import Array, get_xp
 from .eq6_total import Readings, Weights
 from .latent import Latent
 from .objective import objective, objective_backward
 
 
 def pulls(
-    params: Mapping[str, np.ndarray],
-    z: tuple[np.ndarray, np.ndarray],
-    y: tuple[np.ndarray, np.ndarray],
+    params: Mapping[str, Array],
+    z: tuple[Array, Array],
+    y: tuple[Array, Array],
     *,
     arch: Latent,
     weights: Weights,
     readings: Readings,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """{modality: G (D, d_v)}: the gradient of L2 … L5 in the product of a linear encoder's matrices, at product 0.
 
     G = (Z − z̄)ᵀ ∂L/∂V. Taking the mean out of Z is what biases at their best do: they make the sum of ∂L/∂V over the
     samples 0, and at V = const a constant more or less in ∂L/∂V is all that they change.
     """
+    xp = get_xp(*z)
     still = {name: value for name, value in params.items() if not name.startswith("encoder")}
     for m, z_m in zip("ab", z, strict=True):
-        still[f"encoder_{m}.1.w"] = np.zeros((z_m.shape[1], arch.d_v), z_m.dtype)
-        still[f"encoder_{m}.1.b"] = np.zeros(arch.d_v, z_m.dtype)
+        still[f"encoder_{m}.1.w"] = xp.zeros((z_m.shape[1], arch.d_v), z_m.dtype)
+        still[f"encoder_{m}.1.b"] = xp.zeros(arch.d_v, z_m.dtype)
     flat = arch._replace(encoder_depth=1, encoder_activation="linear")
     _, kept = objective(
         still, z, y, arch=flat, weights=weights._replace(regulariser=0.0), readings=readings, mode="inference"
     )
     grads, _ = objective_backward(1.0, kept)
     return {
-        m: grads[f"encoder_{m}.1.w"] - np.outer(z_m.mean(axis=0), grads[f"encoder_{m}.1.b"])
+        m: grads[f"encoder_{m}.1.w"] - xp.outer(z_m.mean(axis=0), grads[f"encoder_{m}.1.b"])
         for m, z_m in zip("ab", z, strict=True)
     }
 
@@ -51,7 +52,7 @@ def minimum_from(depth: int, reading: str, pull: tuple[float, float]) -> float:
         released  D = 1: ‖G‖_F                              D ≥ 2: 0, always
     """
     if reading == "norm":
-        return {1: np.inf, 2: pull[0] / 2}.get(depth, 0.0)
+        return {1: inf, 2: pull[0] / 2}.get(depth, 0.0)
     return pull[1] if depth == 1 else 0.0
 
 
@@ -64,5 +65,5 @@ def certain_from(depth: int, reading: str, pull: tuple[float, float], norms: Seq
     and the smaller s, the more so (D ≥ 2). It is two thirds of the radius within which L is above L(w = 0) (D = 3).
     """
     if reading == "norm":
-        return np.inf if depth == 1 else pull[0] / 2 * (np.square(norms).sum() / depth) ** (depth / 2 - 1)
-    return pull[1] if depth == 1 else pull[0] * (np.sum(norms) / depth) ** (depth - 1)
+        return inf if depth == 1 else pull[0] / 2 * (sum(n * n for n in norms) / depth) ** (depth / 2 - 1)
+    return pull[1] if depth == 1 else pull[0] * (sum(norms) / depth) ** (depth - 1)
