@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
+from ..ops.labels import multi_hot
 from ..records import Dataset, Modality
 
 
@@ -15,11 +16,9 @@ def as_multi_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     if labels.ndim == 2:
         if labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
             raise InputError(f"multi-hot labels must be 0 or 1 in {classes} columns, got shape {labels.shape}")
-        return labels.astype(np.uint8)
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
+    elif (wrong := np.flatnonzero((labels < 0) | (labels >= classes))).size:
         raise InputError(f"label {labels[wrong[0]]} of sample {wrong[0]} is out of range: 0 to {classes - 1}")
-    return (labels[:, None] == np.arange(classes)).astype(np.uint8)
+    return multi_hot(labels, classes)
 
 
 def check(dataset: Dataset) -> Dataset:
