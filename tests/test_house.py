@@ -103,6 +103,24 @@ def test_imports_go_down_only():
     assert upward == []
 
 
+def outward(path, tree):
+    """The parts of the package, other than a file's own, that the file imports from."""
+    parts = {name.split(".")[1] for name in imports(path, tree) if name.startswith(".")}
+    return parts & PARTS - {part(path)}
+
+
+def test_the_calculus_imports_nothing_but_calculus():
+    """A loss or a network knows no data, no training and no retrieval; an equation nothing but operations."""
+    for path, tree in CALCULUS.items():
+        if path.parts[0] != "ops":  # which `test_imports_go_down_only` covers
+            allowed = {"ops", "nets", "backend", "params", "errors"}
+            if path.name.startswith("eq"):
+                allowed = {"ops", "backend"}
+                inside = {n.split(".")[2] for n in imports(path, tree) if n.startswith(f".{path.parts[0]}.")}
+                assert all(name.startswith("eq") for name in inside), path
+            assert outward(path, tree) <= allowed, path
+
+
 def test_cupy_is_imported_in_two_files():
     users = {str(path) for path, tree in SOURCES.items() if any(n.split(".")[0] == "cupy" for n in imports(path, tree))}
     assert "backend.py" in users and users <= {"backend.py", "kernels.py"}

@@ -18,7 +18,7 @@ import weave  # noqa: E402
 
 SOURCES = weave.sources()
 REFRESH = "refresh it: python lessons/weave.py"
-CALCULUS = ("cmir_ref.ops", "cmir_ref.nets", "cmir_ref.cmirnet")
+CALCULUS = ("cmir_ref.ops", "cmir_ref.nets", "cmir_ref.cmirnet", "cmir_ref.hashing")
 TRAINING = ("cmir_ref.cmirnet.stage1", "cmir_ref.cmirnet.stage2")  # tasks of the loop: no derivative is in them
 each = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 
