@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import scipy.io
+import soundfile
 
 from cmir_ref.data import load_speech, load_speech_features, log_mel_patch
 from cmir_ref.data.speech import log_mel
 from cmir_ref.data.ucmerced import LABEL_NAMES
-
-pytest.importorskip("librosa")
-soundfile = pytest.importorskip("soundfile")
 
 SILENCE = np.float32(np.log(0.01))
 

@@ -4,13 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from cmir_ref.data import load_speech, samples_dir
 from cmir_ref.data.ucmerced import LABEL_NAMES
 from cmir_ref.data.voices import VOICES, record, speak, write_voices
-
-pytest.importorskip("librosa")
-soundfile = pytest.importorskip("soundfile")
 
 
 @pytest.fixture(scope="module")

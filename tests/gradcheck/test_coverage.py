@@ -77,6 +77,79 @@ def test_a_backward_without_its_forward_is_noticed(tmp_path):
     assert read_pairs(tmp_path) == (set(), {"gate.gate"})
 
 
+HELPERS = {  # public functions without a backward of their own, and why
+    "cmirnet.eq3_classification": {"label_union": "of labels, which have no gradient"},
+    "cmirnet.latent": {
+        "classifier_names": "chooses names",
+        "decayed_matrices": "chooses parameters",
+        "encoder": "an mlp by name, for retrieval",
+        "letters": "chooses names",
+        "regularised_matrices": "chooses parameters",
+    },
+    "cmirnet.many": {"names_of_pair": "chooses names"},
+    "hashing.dcmh": {
+        "hash_codes": "a sign has no gradient",
+        "relaxed_codes": "an mlp by name",
+        "shared_codes": "a sign has no gradient",
+    },
+    "nets.conv_pretrainer": {"pools_for": "chooses numbers"},
+    "nets.pretraining": {"choose_pretrainer": "chooses functions"},
+    "ops.conv": {
+        "im2col": "linear; its transpose is col2im (test_conv)",
+        "col2im": "linear; its transpose is im2col (test_conv)",
+    },
+    "ops.fused.act_norm": {
+        "given_statistics": "mean and variance that no gradient goes through",
+        "leaky_relu_derivative": "a derivative, part of act_norm_backward",
+        "write_affine": "part of act_norm, into a given array",
+        "write_leaky_relu": "part of act_norm, into a given array",
+    },
+    "ops.fused.adam": {"adam_step_by_chunks": "a step of the optimiser (tests/training/test_adam.py)"},
+    "ops.fused.conv_max_pool": {
+        "can_tile": "a question",
+        "empty_pooled": "makes room",
+        "write_conv_max_pool": "part of two pairs, a block of samples at a time",
+    },
+    "ops.fused.moments": {
+        "channel_sum": "a sum, part of other operations (test_act_norm)",
+        "combine": "statistics, part of other operations (test_act_norm)",
+        "moments": "statistics, part of other operations (test_act_norm)",
+        "widen": "reshapes",
+    },
+    "ops.labels": {"multi_hot": "of labels, which have no gradient"},
+    "ops.softmax_cross_entropy": {"target_distribution": "of labels, which have no gradient"},
+    "ops.sums": {
+        "column_mean": "a mean, part of other operations (test_sums)",
+        "column_sum": "a sum, part of other operations (test_sums)",
+        "reduction_factor": "a number",
+    },
+}
+
+
+def lone_functions(root):
+    """{module: public functions that belong to no pair and draw no parameters}, of operations, networks and losses."""
+    pairs, _ = read_pairs(root)
+    with_pairs, lone = {pair.rpartition(".")[0] for pair in pairs}, {}
+    for path in sorted(root.rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        if module in with_pairs or module.split(".")[0] in ("ops", "nets"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+            names = {n for n in names if not n.startswith(("_", "init_")) and not n.endswith("_backward")}
+            lone[module] = {name for name in names if f"{module}.{name}" not in pairs}
+    return {module: names for module, names in lone.items() if names}
+
+
+def test_every_other_public_function_is_a_known_helper():
+    assert lone_functions(ROOT) == {module: names.keys() for module, names in HELPERS.items()}
+
+
+def test_a_function_whose_gradient_was_forgotten_is_noticed(tmp_path):
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops" / "gate.py").write_text("def gate(z):\n    pass\n\n\ndef init_gate(rng):\n    pass\n", "utf-8")
+    assert lone_functions(tmp_path) == {"ops.gate": {"gate"}}
+
+
 NO_GRADIENT = ("test_labels.py",)  # labels have none
 TESTS_OF_OPERATIONS = sorted(
     path for path in (Path(__file__).parents[1] / "ops").glob("test_*.py") if path.name not in NO_GRADIENT

@@ -5,11 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
-
-nbformat = pytest.importorskip("nbformat")
-for package in ("jupytext", "nbclient", "ipykernel"):  # what runs the notebooks
-    pytest.importorskip(package)
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 sys.path.insert(0, str(LESSONS))
