@@ -23,9 +23,9 @@ Made from the comments in the source: `python -m cmir_ref.settings_text > docs/s
 A run has all of these. A preset (`cmir-ref presets`) sets some, and `--set key=value` changes them for one run, as in
 `--set alpha=0 --set weights.regulariser=1`. An unknown key or value is an error that names the nearest one.
 
-A comment with the word "paper" or "code" marks a setting on which the paper and its released code disagree; what each
-of them says is in [paper_and_code.md](paper_and_code.md). A default is what holds where a preset says nothing. It is no
-advice: what works best is in the presets without a suffix, with the reason behind each line.
+A comment with the word "paper" or "code" says what the paper or its released code does; where they differ, both are in
+[paper_and_code.md](paper_and_code.md). A default is what holds where a preset says nothing. It is no advice: what works
+best is in the presets without a suffix, with reasons behind their lines.
 """
 SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))  # bounds as pydantic keeps them
 

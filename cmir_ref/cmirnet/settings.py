@@ -1,6 +1,6 @@
 """CMIR-NET's settings, on top of those that every system has.
 
-A comment that names "paper" or "code" marks a setting on which the paper and its released code disagree.
+A comment that names "paper" or "code" says what the paper or its released code does.
 """
 
 from typing import Annotated, Literal

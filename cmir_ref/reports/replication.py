@@ -177,7 +177,8 @@ GUIDE = (
     ("Data", "Each part says on what it was measured. Where that is not what the paper used, absolute figures need not "
      "agree; the order of rows and the distances between them can be compared."),
     ("Printed", "The paper's figure in per cent, as it stands there: its “mAP”, and behind a stroke its precision at "
-     "10. By the released code that “mAP” is no average precision, but the mean of the precisions at 10, 20, …, 50."),
+     "10. By the released code that “mAP” is no average precision, but the mean of the precisions at 10, 20, …, 50 "
+     "(PAN–MUL) or …, 100 (speech)."),
     ("Ours", "“Mean P@10…50” is ours in that metric, from 0 to 1, and “difference” is ours less the printed figure, in "
      "points of per cent. Precision at k cannot exceed the number of relevant items over k: in a small gallery even a "
      "perfect order stays below 1. Average precision is the usual one, over the full ranking, ties at their expected "
