@@ -165,7 +165,7 @@ def command_train(
     except KeyboardInterrupt:
         note(f"\ninterrupted; go on with the same command and --resume ({out})")
         sys.exit(130)
-    show_evaluation(runs.evaluate(run), as_json)
+    show_evaluation(runs.evaluate(run, device=device), as_json)
     note(f"report: {out / 'report.html'}")
 
 

@@ -118,7 +118,7 @@ def _validated(values: dict, source: str) -> SharedSettings:
     from .systems import SYSTEMS
 
     system = values.get("system", SharedSettings.model_fields["system"].default)
-    if system not in SYSTEMS:
+    if not isinstance(system, str) or system not in SYSTEMS:
         raise InputError(f"{source}: system {system!r} is unknown{_hint(str(system), list(SYSTEMS))}")
     settings = SYSTEMS[system].settings
     try:
@@ -180,8 +180,10 @@ def _hint(name: str, known: list[str]) -> str:
 
 def with_new_names(values: dict) -> dict:
     """Settings of a run folder, which an earlier version may have written, under the names of today."""
-    weights = {NEW_NAMES.get(name, name): value for name, value in values.get("weights", {}).items()}
-    return values | {"weights": weights} if weights else values
+    weights = values.get("weights")
+    if not isinstance(weights, dict):
+        return values
+    return values | {"weights": {NEW_NAMES.get(name, name): value for name, value in weights.items()}}
 
 
 def _first_problem(error: ValidationError, settings: type[SharedSettings]) -> str:

@@ -59,7 +59,6 @@ class Watch:
             rich.TimeRemainingColumn(),
         )
         self.progress = rich.Progress(*columns, console=self.console, disable=not self.console.is_terminal)
-        self.bars: dict[str, int] = {}
         self.lines = list(lines)
 
     def __enter__(self) -> "Watch":
@@ -73,7 +72,7 @@ class Watch:
         """The callback (done, steps, parts) of one stage; `done_epochs` are behind it already."""
         while self.lines:
             self.print(self.lines.pop(0))
-        bar = self.bars.setdefault(name, self.progress.add_task(name, text="", total=None))
+        bar = self.progress.add_task(name, text="", total=None)
         state = {"before": done_epochs, "last": 0}
 
         def step(done: int, steps: int, parts: dict) -> None:

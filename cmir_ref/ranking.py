@@ -7,7 +7,9 @@ import numpy as np
 from .backend import generator, to_device, to_host
 from .config import SharedSettings
 from .contract import System
-from .records import Items, Run
+from .errors import InputError
+from .ops.labels import multi_hot
+from .records import PARTS, Items, Run
 from .retrieval import nearest, nearest_by
 from .retrieval.relevant_items import labels_of
 from .systems import SYSTEMS
@@ -18,8 +20,22 @@ def system_of(settings: SharedSettings) -> System:
     return SYSTEMS[settings.system]
 
 
+def check_letters(run: Run, letters: str) -> None:
+    """Raises `InputError` for a letter that is no modality of the run."""
+    wrong = [m for m in letters if m not in run.dataset.modalities]
+    if wrong or not letters:
+        known = ", ".join(f"{m} ({modality.name})" for m, modality in run.dataset.modalities.items())
+        raise InputError(f"{letters or 'no letter'}: no modality of this run; it has {known}")
+
+
 def items_of(run: Run, letters: str, part: str) -> Items:
-    """The samples of a part ("train", "validation", "test", "all") of the modalities `letters`: "a", or "ab"."""
+    """The samples of a part ("train", "validation", "test", "all") of the modalities `letters`: "a", or "ab".
+
+    Raises `InputError` for a part or a letter that the run does not have.
+    """
+    check_letters(run, letters)
+    if part not in (*PARTS, "all"):
+        raise InputError(f"{part}: no part of a run; it is one of {', '.join(PARTS)}, all")
     counts = {m: len(run.dataset.modalities[m].ids) for m in letters}
     rows = {m: np.arange(counts[m]) if part == "all" else getattr(run.parts, part)[m] for m in letters}
     return Items(rows, {m: {name: a[rows[m]] for name, a in run.encoded[m].items()} for m in letters})
@@ -126,7 +142,7 @@ def galleries(run: Run, *, count: int = 4, gallery: str | None = None) -> dict[s
 def one_of_each_class(run: Run, letter: str, labels: np.ndarray) -> list[int]:
     """Rows of `labels` in an order that goes round the classes."""
     rng = generator(run.config.seed, "gallery", list(run.dataset.modalities).index(letter))
-    hot = labels if labels.ndim == 2 else labels[:, None] == np.arange(len(run.dataset.label_names))
+    hot = multi_hot(labels, len(run.dataset.label_names))
     rows = rng.permutation(len(labels)).tolist()
     order = []
     for c in rng.permutation(hot.shape[1]).tolist():

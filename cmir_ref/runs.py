@@ -45,7 +45,7 @@ def train(
     """All stages of the system on `data`; with `out`, the run folder is written and kept whole after every epoch.
 
     `resume` goes on from `out`'s checkpoint and ends bit for bit where an uninterrupted run ends (on the CPU).
-    `watch` (see `reports.progress`) is told of every step and epoch. What each stage makes of the samples, such as
+    `watch` (a `progress.Watch`) is told of every step and epoch. What each stage makes of the samples, such as
     stage 1's features, is put into `made`, where that is given. Raises `InputError` for an `out` that exists
     without `resume`, or whose settings differ, and `FloatingPointError` where a loss or an embedding is not finite.
     """
@@ -57,7 +57,7 @@ def train(
     run = finished_run(config, data, parts, last, folder)
     if folder.path is not None:
         write_embeddings(folder.path / "embeddings.npz", run)
-        write_report(run, evaluate(run), galleries(run))
+        write_report(run, evaluate(run, device=device), galleries(run))
     return run
 
 

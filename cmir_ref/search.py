@@ -6,8 +6,9 @@ import numpy as np
 
 from .backend import library
 from .data import read_query
+from .data.mat import split_row
 from .errors import InputError
-from .ranking import Example, Hit, Sample, hits, items_of, rank, sample_of, system_of
+from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
 from .records import Items, Run
 
 
@@ -40,6 +41,7 @@ def retrieve(
 
 def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[dict, str]:
     """(what is stored of a sample, id) of a file read as `modality` was: the same as within a batch."""
+    check_letters(run, modality)
     x, name = read_query(run.dataset.modalities[modality], query)
     return system_of(run.config).encode(run, modality, x, library(device)), name
 
@@ -58,7 +60,7 @@ def without_file(run: Run, items: Items, modality: str, query: str | Path) -> It
 
 def guess_modality(run: Run, query: str | Path) -> str:
     """The letter of the modality that a file belongs to, by its kind; the first where several would do."""
-    suffix = Path(str(query).rsplit(":", 1)[0]).suffix.lower()
+    suffix = Path(split_row(query)[0]).suffix.lower()
     kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if suffix == ".mat" and kind not in kinds.values():

@@ -2,8 +2,10 @@
 
 import io
 
+import worlds
 from rich.console import Console
 
+from cmir_ref import runs
 from cmir_ref.progress import Watch
 from cmir_ref.training.loop import Epoch
 
@@ -54,3 +56,12 @@ def test_the_bar_moves_where_an_epoch_is_one_step():
 def test_the_bar_starts_where_a_resumed_run_does():
     assert bar_positions(2, 4, done=2) == [(k, 8) for k in range(5, 9)]
     assert bar_positions(1, 4, done=3) == [(4, 4)]
+
+
+def test_the_bar_of_all_samples_is_full_when_they_are_made():
+    watch = Watch()
+    watch.console = Console(file=io.StringIO())
+    runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), worlds.features(), watch=watch)
+    bars = {task.description: (task.completed, task.total) for task in watch.progress.tasks}
+    assert {"stage1.a, all samples", "stage1.b, all samples", "stage2, all samples"} < bars.keys()
+    assert all(done == total for done, total in bars.values()), bars

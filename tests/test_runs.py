@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import worlds
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from cmir_ref import params, runs, search
@@ -205,6 +207,25 @@ def test_paths_hold_wherever_the_run_is_read(tmp_path, monkeypatch, no_report):
 def test_a_query_of_an_unknown_kind(released):
     with pytest.raises(InputError, match=r"a\.wav: looks like sound, but this run holds image \(a\) and features"):
         search.retrieve(released[2], "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda run: runs.evaluate(run, "x"), "x: no part of a run; it is one of train, validation, test, all"),
+        (lambda run: runs.evaluate(run, queries="y"), "y: no part of a run"),
+        (lambda run: search.retrieve(run, run.dataset.modalities["a"].paths[0], "c"), r"c: no modality .* has a \("),
+        (lambda run: search.retrieve(run, "a.tif", modality="c"), "c: no modality of this run"),
+    ],
+)
+def test_a_part_or_a_letter_that_a_run_does_not_have(released, ask, words):
+    with pytest.raises(InputError, match=words):
+        ask(released[2])
+
+
+def test_a_colon_in_a_file_name_is_no_row(released):
+    with pytest.raises(InputError, match="looks like sound"):  # and not like an image, of which this run has some
+        search.guess_modality(released[2], "rec 12:30.wav")
 
 
 def test_images_and_recordings(tmp_path):
@@ -406,6 +427,41 @@ def wait_until(condition, process, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
+
+
+OLD_NAMES = {
+    "alignment": "l2",
+    "classification": "l3",
+    "feature_norm": "l4",
+    "reconstruction": "l5",
+    "regulariser": "r",
+}
+
+
+def test_a_run_that_an_earlier_version_wrote_is_read(copy):
+    """Weights had numbers for names, and the tensors of stage 2 began with "latent."."""
+    run = runs.load_run(copy)
+    head, weights, tail = re.split(r"(?<=\[weights\]\n)([^\[]*)", (copy / "config.toml").read_text())
+    for name, old in OLD_NAMES.items():
+        weights = weights.replace(f"{name} = ", f"{old} = ")
+    (copy / "config.toml").write_text(head + weights + tail)
+    assert {line.split(" = ")[0] for line in weights.split("\n") if line} == set(OLD_NAMES.values())
+    with safe_open(copy / "checkpoint.safetensors", "np") as file:
+        metadata = file.metadata()
+    tensors = load_file(copy / "checkpoint.safetensors")
+    tensors = {re.sub("^(stage2/(params|buffers)/)", r"\1latent.", name): array for name, array in tensors.items()}
+    assert any("/latent.encoder_a" in name for name in tensors)
+    save_file(tensors, copy / "checkpoint.safetensors", metadata)
+    old = runs.load_run(copy)
+    assert old.config == run.config and old.tensors.keys() == run.tensors.keys()
+    assert runs.evaluate(old) == runs.evaluate(run)
+
+
+def test_weights_that_are_no_table_are_refused(copy):
+    text = (copy / "config.toml").read_text()
+    (copy / "config.toml").write_text("weights = 3\n" + re.sub(r"\[weights\]\n[^\[]*", "", text))
+    with pytest.raises(InputError, match=r"config\.toml: weights: "):
+        runs.load_run(copy)
 
 
 # ---- missing and damaged files --------------------------------------------------------------------------------------

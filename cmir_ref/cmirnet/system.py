@@ -145,10 +145,12 @@ def make_embeddings(
 ) -> dict[str, np.ndarray]:
     """V (N, d_v) of every modality; raises `FloatingPointError` where it is not finite."""
     network, views = network_of(settings, data), settings.stage1.average_views
-    v = {
-        f"v.{m}": to_host(embed(network, params, buffers, m, source, np.arange(len(source.x)), xp, average_views=views))
-        for m, source in stage2_sources(data, made).items()
-    }
+    sources, v = stage2_sources(data, made), {}
+    for m, source in sources.items():
+        rows = np.arange(len(source.x))
+        v[f"v.{m}"] = to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))
+        if on_step:
+            on_step(len(v), len(sources), {})
     if not all(np.isfinite(array).all() for array in v.values()):  # the last step can leave weights that overflow
         raise FloatingPointError("stage2: the embeddings are no longer finite; try a smaller stage2.lr")
     return v

@@ -1,4 +1,4 @@
-"""A stack of fully connected layers: the encoders and decoders of the latent network.
+"""A stack of fully connected layers, each perhaps followed by a ReLU.
 
 Parameters `{name}.1.w`, `{name}.1.b`, `{name}.2.w`, … ; x (N, C), y (N, D).
 """

@@ -304,8 +304,8 @@ def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str 
     """
     data = _data(_where_from(config), root)
     parts, stage = split_data(config, data), next(s for s in runs.stages_of(config, data) if s.name == name)
-    resume, about = checkpoint is not None and checkpoint.exists(), runs.fingerprint(data, parts, name[-1])
-    folder = Folder.open(checkpoint, settings_seen(config, stage), resume, about)
+    resume, letters = checkpoint is not None and checkpoint.exists(), name.partition(".")[2]  # none: all of them
+    folder = Folder.open(checkpoint, settings_seen(config, stage), resume, runs.fingerprint(data, parts, letters))
     made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
     file = io.BytesIO()
     np.savez(file, seconds=folder.seconds, **made)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ops.labels import multi_hot
 from ..records import Run
 from . import plots
 from .gallery import cards
@@ -101,6 +102,6 @@ def choose_colours(labels: Sequence[np.ndarray]) -> Colours:
         alone = ~first[first[:, c] > 0][:, classes].any(axis=1)
         if len(classes) < MANY_LABELS and alone.mean() > 0.6:
             classes.append(int(c))
-    hot = [y if y.ndim == 2 else y[:, None] == np.arange(first.shape[1]) for y in labels]
+    hot = [multi_hot(y, first.shape[1]) for y in labels]
     of = [np.where(y[:, classes].sum(axis=1) == 1, y[:, classes].argmax(axis=1), -1) for y in hot]
     return Colours(classes, of)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data import data_in_words, protocol_of, read_image, read_query
+from ..data.mat import split_row
 from ..errors import InputError
 from ..records import Modality, Run
 from .pages import direction_names, environment
@@ -107,8 +108,8 @@ def look(modality: Modality, path: str | None) -> tuple[tuple[Picture, ...], str
         x, _ = read_query(modality, path)
         return photographs(x[0]), None, ""
     except InputError as error:
-        missing = not Path(str(path).rpartition(":")[0] or path).exists() and not Path(path).exists()
-        return (), None, "the file is gone" if missing else f"cannot be shown: {error}"
+        gone = not Path(split_row(path)[0]).exists() and not Path(path).exists()
+        return (), None, "the file is gone" if gone else f"cannot be shown: {error}"
 
 
 def photographs(x: np.ndarray) -> tuple[Picture, ...]:

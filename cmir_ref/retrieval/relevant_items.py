@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, to_device
+from ..ops.labels import multi_hot
 from ..records import Dataset, Items, Run
 from .metrics import check_labels, relevance_of_checked
 
@@ -14,8 +15,7 @@ def labels_of(dataset: Dataset, items: Items) -> np.ndarray:
     """The labels of items of one or several modalities: integers (N,), or multi-hot (N, C) where one has them so."""
     labels = [dataset.modalities[m].labels[rows] for m, rows in items.rows.items()]
     if len({y.ndim for y in labels}) > 1:
-        classes = np.arange(len(dataset.label_names))
-        labels = [y if y.ndim == 2 else (y[:, None] == classes).astype(np.uint8) for y in labels]
+        labels = [multi_hot(y, len(dataset.label_names)) for y in labels]
     return np.concatenate(labels)
 
 

@@ -17,8 +17,6 @@ TILE = 128 * GROUP  # columns of a product: with 128 queries it stays in the pro
 QUERIES = 128
 GATHERED = 2**22  # numbers of the groups that are computed again at once: 16 MiB
 BYTES = 2  # of a (query, item) pair at the peak: a group's minimum, and what is known of at most a 64th of all pairs
-GATHERED = 2**22  # numbers of the groups that are computed again at once: 16 MiB
-BYTES = 2  # of a (query, item) pair at the peak: a group's minimum, and what is known of at most a 64th of all pairs
 
 
 class Sieve(NamedTuple):

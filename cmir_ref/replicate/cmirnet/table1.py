@@ -46,9 +46,7 @@ def table1(lab: Lab) -> Experiment:
     )
 
 
-def spaces_of_table1(
-    lab: Lab, widths: tuple[int, ...] = WIDTHS
-) -> tuple[dict[tuple, list[SharedSettings]], dict[tuple, list[dict]]]:
+def spaces_of_table1(lab: Lab, widths: tuple[int, ...] = WIDTHS) -> tuple[Configs, dict[tuple, list[dict]]]:
     """(settings, {the same: results}) of all spaces that λ5 is chosen from."""
     keys = [(d, r) for d in widths for r in LAMBDA5]
     configs = {(d, r): [lab.config("tiles", s, d_v=d, weights={"regulariser": r}) for s in lab.seeds] for d, r in keys}
