@@ -25,7 +25,7 @@ from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of
 from .training.folder import Folder, read_checkpoint, read_history
 
-RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", *PARTS)  # names in embeddings.npz
+RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span", *PARTS)  # in embeddings.npz
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -153,6 +153,7 @@ def write_embeddings(path: Path, run: Run) -> None:
         known |= {"name": np.array(modality.name), "kind": np.array(modality.kind)}
         known |= {"paths": np.array([str(p) for p in modality.paths])} if modality.paths is not None else {}
         known |= {"texts": np.array(modality.texts)} if modality.texts is not None else {}
+        known |= {"span": np.array(modality.span)} if modality.span is not None else {}
         known |= {part: rows[m] for part, rows in run.parts._asdict().items()}
         arrays |= {f"{name}_{m}": value for name, value in (run.encoded[m] | known).items()}
     with whole_file(path) as file:
@@ -179,6 +180,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
                 paths=tuple(known["paths"].tolist()) if "paths" in known else None,
                 groups=known["groups"],
                 texts=tuple(known["texts"].tolist()) if "texts" in known else None,
+                span=tuple(known["span"].tolist()) if "span" in known else None,
             )
             for m, known in by_letter.items()
         }
