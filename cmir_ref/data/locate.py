@@ -48,7 +48,8 @@ def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int
 
 def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
     """What a report says of `count` files that are no `kind`: nothing where there are none."""
-    return (f"{count} {'file' if count == 1 else 'files'} that are no {kind} passed over",) if count else ()
+    of = "1 file" if count == 1 else f"{count} files"
+    return (f"{of} passed over as no {kind}",) if count else ()
 
 
 def subfolders(folder: Path) -> list[Path]:

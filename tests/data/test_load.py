@@ -138,7 +138,7 @@ def test_files_that_are_no_images_are_passed_over_and_said(tmp_path, refused, ma
     (tmp_path / "b" / "folder.png").mkdir()
     data = load("pan-mul", tmp_path, dataset="folder", image_size=64)
     assert data.modalities["a"].x.shape == (6, 64, 64, 1)
-    assert data.note == f"{wald.NOTE}; {len(names) + 1} files that are no images passed over"
+    assert data.note == f"{wald.NOTE}; {len(names) + 1} files passed over as no images"
     (tmp_path / "a" / "n.png").write_bytes(b"%PDF-1.4")
     with refused("n.png", "not an image"):
         load("pan-mul", tmp_path, dataset="folder", image_size=64)

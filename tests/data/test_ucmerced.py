@@ -60,7 +60,7 @@ def test_endings_in_any_case_and_files_that_are_no_images(write_ucmerced, refuse
     for name in ("notes.txt", "map.pdf", "Thumbs.db", ".hidden"):
         (folder / name).write_text("no image")
     images = load_images(root, size=32)
-    assert len(images.x) == len(pictures) and images.remarks == ("2 files that are no images passed over",)
+    assert len(images.x) == len(pictures) and images.remarks == ("2 files passed over as no images",)
     (folder / "forest03.tif").write_bytes((folder / "forest03.Tiff").read_bytes())
     with refused("forest03.tif", "forest03.Tiff", "keep one"):
         load_images(root)
