@@ -204,6 +204,17 @@ def test_speech_features(tmp_path, refused):
         load_speech_features(tmp_path)
 
 
+@pytest.mark.parametrize("mark", [-1, np.nan, 0.3, 2, np.inf])
+@pytest.mark.parametrize("rows", [slice(None), slice(4, 5)])
+def test_other_marks_than_one_are_not_one_hot(tmp_path, refused, mark, rows):
+    """Neither where all labels are marked so nor in one row, which is named."""
+    hot = np.repeat(np.eye(17), 2, axis=0)
+    hot[rows] = np.where(hot[rows] == 1, mark, 0)
+    write_features(tmp_path, np.ones((34, 8)), hot)
+    with refused("splab.mat", f"row {rows.start or 0} is not one-hot"):
+        load_speech_features(tmp_path)
+
+
 def test_real_speech_features(real_data):
     m = load_speech_features(real_data)
     assert m.x.shape == (255, 128)
