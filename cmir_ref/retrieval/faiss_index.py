@@ -25,8 +25,7 @@ def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray,
         import faiss
     except ImportError as error:
         raise InputError("index: faiss is not installed; pip install 'cmir-ref[faiss]'") from error
-    centre = space.gallery.mean(axis=0)
-    q, g = space.query - centre, space.gallery - centre
+    q, g = space.query - space.centre, space.gallery - space.centre
     items, dims = g.shape
     try:
         index = faiss.index_factory(dims, description)
@@ -38,6 +37,6 @@ def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray,
     found, item = index.search(q.astype("float32"), min(items, k + SPARE))
     if description != "Flat":
         return item, (item >= 0).all(axis=1)
-    longest = np.sqrt((q * q).sum(axis=1)) + np.sqrt((g * g).sum(axis=1).max())
+    longest = space.query_length + space.gallery_length.max()
     gap = 2 * (dims + 4) * 2.0**-23 * longest * longest + space.unit
     return item, (found[:, -1] > found[:, k - 1] + gap) | (item.shape[1] == items)
