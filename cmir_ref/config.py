@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
+from .text import read_text
 
 
 class SettingsTable(BaseModel):
@@ -130,14 +131,16 @@ def _validated(values: dict, source: str) -> SharedSettings:
 def _parsed(text: str, source: str) -> dict:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise InputError(f"{source}: not valid TOML: nested too deeply") from error
+    except ValueError as error:  # tomllib's own, and those of numbers and dates that Python does not hold
         raise InputError(f"{source}: not valid TOML: {error}") from error
 
 
 def _read(preset: str | Path) -> tuple[str, str]:
     if str(preset).endswith(".toml"):
         try:
-            return Path(preset).read_text(encoding="utf-8"), str(preset)
+            return read_text(preset), str(preset)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{preset}: not a readable settings file ({error.__class__.__name__})") from error
     if str(preset) not in preset_names():

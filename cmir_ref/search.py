@@ -7,6 +7,7 @@ import numpy as np
 from .backend import library
 from .data import read_query
 from .data.mat import split_row
+from .data.speech import SUFFIXES as SOUNDS
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
 from .records import Items, Run
@@ -61,7 +62,7 @@ def without_file(run: Run, items: Items, modality: str, query: str | Path) -> It
 def guess_modality(run: Run, query: str | Path) -> str:
     """The letter of the modality that a file belongs to, by its kind; the first where several would do."""
     suffix = Path(split_row(query)[0]).suffix.lower()
-    kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
+    kind = "sound" if suffix in SOUNDS else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if suffix == ".mat" and kind not in kinds.values():
         kind = "image"  # a tile of DSRSID.mat

@@ -26,7 +26,8 @@ LAYERS = [  # imports go down only; within a line anything goes
 ASIDE = {
     "params": {"backend", "files"},
     "gradcheck": {"backend"},
-    "config": {"systems"},  # which validates a preset: asked for by name, when one is loaded
+    "text": set(),
+    "config": {"systems", "text"},  # the first validates a preset: asked for by name, when one is loaded
     "contract": set(),
     "files": set(),
     "records": set(),

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality
+from .hdf5 import check_filters, open_hdf5
 from .locate import find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
 FIELDS = {"pan": "PAN_IMAGES", "mul": "MUL_IMAGES"}
 LABELS = "LAND_COVER_TYPES"
+MOST_LABELS = 10**7  # beyond that a file is damaged
 
 
 class StoredImages:
@@ -54,7 +56,7 @@ class StoredImages:
         where[self._order[0]] = slice(start, stop)
         try:
             block = self._stored[tuple(where)]
-        except OSError as error:
+        except Exception as error:  # HDF5's own, or memory for a block of a size that cannot be
             raise InputError(f"{self._stored.file.filename}: {self._stored.name} is damaged or truncated") from error
         return block.transpose(self._order).reshape(stop - start, *self.shape[1:])
 
@@ -69,7 +71,7 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     """
     path = find_file(root, FILE)
     x = open_tiles(path, sample_axis=sample_axis, band_axis=band_axis)
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         labels = _labels(file, path)
     n = len(labels)
     ids, paths = tuple(map(str, range(n))), tuple(f"{path}:{k}" for k in range(n))
@@ -82,11 +84,11 @@ def open_tiles(
     path: str | Path, *, sample_axis: int | None = None, band_axis: int | None = None
 ) -> dict[str, StoredImages]:
     """The lazy tiles "pan" and "mul" of one file; errors as in `load_dsrsid`."""
-    file = _open(path)  # stays open as long as the views live
+    file = open_hdf5(path)  # stays open as long as the views live
     try:
         n = len(_labels(file, path))
         return {name: _view(file, path, name, n, sample_axis, band_axis) for name in FIELDS}
-    except InputError:
+    except BaseException:
         file.close()
         raise
 
@@ -101,32 +103,34 @@ def _view(file, path: str | Path, name: str, n: int, sample_axis: int | None, ba
     return StoredImages(stored, order)
 
 
-def _open(path: str | Path):
-    """`path` as an open h5py file; raises `InputError` where it is none."""
-    import h5py
-
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file; a MATLAB v7.3 file is expected") from error
-
-
 def _field(file, path: str | Path, name: str):
     """The one dataset called `name`, at whatever depth of the file."""
     import h5py
 
     arrays = []
-    file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+    try:
+        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+    except Exception as error:  # a damaged file fails anywhere in its tree
+        raise InputError(f"{path}: damaged or truncated HDF5 file") from error
     found = [item for item in arrays if item.name.split("/")[-1] == name]
     if len(found) != 1:
         there = ", ".join(sorted(item.name for item in found or arrays)) or "none"
         raise InputError(f"{path}: {len(found)} fields called {name}, exactly one is needed; it has {there}")
+    if found[0].dtype.kind not in "biuf":
+        raise InputError(f"{path}: {name} holds {found[0].dtype}; expected numbers")
+    check_filters(found[0], path)
     return found[0]
 
 
 def _labels(file, path: str | Path) -> np.ndarray:
     """The labels of the file, 0 … 7 (N,)."""
-    raw = _field(file, path, LABELS)[()].ravel()
+    stored = _field(file, path, LABELS)
+    if not 0 < stored.size <= MOST_LABELS:
+        raise InputError(f"{path}: {LABELS} holds {stored.size} labels; expected one for each sample")
+    try:
+        raw = stored[()].ravel()
+    except OSError as error:
+        raise InputError(f"{path}: {LABELS} is damaged or truncated") from error
     wrong = ~np.isin(raw, np.arange(1, len(LABEL_NAMES) + 1))
     if wrong.any():
         first = int(np.argmax(wrong))

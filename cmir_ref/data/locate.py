@@ -1,8 +1,11 @@
 """Finding a data set's files by name."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
+
+LEFT = ("Thumbs.db", "desktop.ini")  # files that systems leave behind, beside hidden ones
 
 
 def data_folder(root: str | Path | None) -> Path:
@@ -31,6 +34,22 @@ def find_file(root: str | Path | None, name: str) -> Path:
             f"two candidates for {name}: {found[0]} and {found[1]}; give the folder that holds the right one"
         )
     return found[0]
+
+
+def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int]:
+    """The files of `folder` with one of these suffixes (lower case) in any case, by name; how many others there are.
+
+    Hidden files, which systems leave behind, and folders are neither.
+    """
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
+    fits = [path for path in files if path.suffix.lower() in suffixes]
+    return fits, len(files) - len(fits)
+
+
+def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
+    """What a report says of `count` files that are no `kind`: nothing where there are none."""
+    of = "1 file" if count == 1 else f"{count} files"
+    return (f"{of} passed over as no {kind}",) if count else ()
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .hdf5 import check_filters, open_hdf5
+
+MOST_BYTES = 2**34  # of one array: what is larger is damaged, or no feature matrix
 
 
 def read_mat(path: str | Path) -> dict[str, np.ndarray]:
@@ -21,12 +24,17 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: no such file")
     try:
         if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                fields = {
-                    k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in file.items() if hasattr(v, "shape")
-                }
+            with open_hdf5(path) as file:
+                arrays = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset) and v.dtype.kind in "biuf"}
+                for stored in arrays.values():
+                    check_filters(stored, path)
+                    if stored.nbytes > MOST_BYTES:
+                        raise InputError(f"{path}: {stored.name} is of {stored.nbytes:.1e} bytes; too large to be read")
+                fields = {k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in arrays.items()}
         else:
             fields = scipy.io.loadmat(path)
+    except InputError:
+        raise
     except Exception as error:  # SciPy meets a damaged file with many types of exception
         raise InputError(f"{path}: not a readable .mat file ({_first_line(error)})") from error
     return {k: v for k, v in fields.items() if isinstance(v, np.ndarray) and v.dtype.kind in "biuf"}

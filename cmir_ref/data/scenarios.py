@@ -138,7 +138,9 @@ def load(scenario: str, root: str | Path | None, *, dataset: str, **wanted: Any)
     size = request.image_size
     if size is not None and (size < 4 or size % 4):
         raise InputError(f"image_size: {size} is not a positive multiple of 4")
-    return known.load(request._replace(count=known.count if request.count is None else request.count))
+    dataset = known.load(request._replace(count=known.count if request.count is None else request.count))
+    remarks = [dataset.note, *(remark for modality in dataset.modalities.values() for remark in modality.remarks)]
+    return dataset._replace(note="; ".join(filter(None, dict.fromkeys(remarks))))  # modalities of one file share them
 
 
 def load_data(settings: Any, root: str | Path | None = None, *, progress: bool = False) -> Dataset:

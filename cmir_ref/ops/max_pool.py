@@ -6,6 +6,7 @@ x (N, H, W, C), y (N, H//f, W//f, C); rows and columns that fill no window are l
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_same_shape
 
 
 class MaxPoolCache(NamedTuple):
@@ -22,13 +23,16 @@ def _tap(x: Array, tap: int, f: int) -> Array:
 
 
 def max_pool(x: Array, factor: int) -> tuple[Array, MaxPoolCache]:
-    """y = the largest value of each window; of equal values the first wins, counted row by row."""
+    """y = the largest value of each window; of equal values the first wins, counted row by row.
+
+    A NaN counts as larger than all numbers: the pool of its window is NaN wherever in it the NaN stands.
+    """
     xp = get_xp(x)
     y = _tap(x, 0, factor)
     winner = xp.zeros(y.shape, dtype="uint8" if factor <= 16 else "uint32")
     for tap in range(1, factor * factor):
         candidate = _tap(x, tap, factor)
-        better = candidate.real > y.real
+        better = ~(candidate.real <= y.real) & (y.real == y.real)
         y = xp.where(better, candidate, y)
         winner = xp.where(better, tap, winner)
     return y if factor > 1 else y.copy(), MaxPoolCache(winner, factor, x.shape)
@@ -40,6 +44,7 @@ def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
     Near x the winner is constant, y = x[winner], so ∂y/∂x is 1 at the winner and 0 elsewhere.
     """
     xp = get_xp(dy)
+    check_same_shape(dy=dy, y=cache.winner)
     dx = xp.zeros(cache.shape, dtype=dy.dtype)
     for tap in range(cache.factor * cache.factor):
         _tap(dx, tap, cache.factor)[...] = xp.where(cache.winner == tap, dy, 0)

@@ -37,8 +37,10 @@ class Folder:
 
     @classmethod
     def open(cls, out: str | Path | None, config: SharedSettings, resume: bool, data: str = "") -> "Folder":
-        """A new folder, or the one to go on with; `data` is the fingerprint of samples, labels and split."""
+        """A new folder, or the one to go on with; `data` is the fingerprint of ids, labels, split and samples."""
         if out is None:
+            if resume:
+                raise InputError("nothing to resume: name the run folder with --out")
             return cls(None, config)
         path = Path(out)
         if resume:
@@ -61,6 +63,9 @@ class Folder:
         remove_leftovers(path)
         if path.is_dir() and not any(path.iterdir()):
             return cls(path, config, data)  # killed before the settings were written
+        if not (path / "config.toml").is_file():
+            what = "not a run folder, it has no config.toml" if path.exists() else "no such run folder"
+            raise InputError(f"{path}: {what}: nothing to resume; leave out --resume to begin")
         before = load_run_settings(path / "config.toml")
         if before != config:
             differs = next(k for k, value in config if value != getattr(before, k, None))
@@ -72,11 +77,10 @@ class Folder:
             write_whole(path / "metrics.jsonl", "")
             return folder
         tensors, metadata = read_checkpoint(path)
-        if metadata["data"] != data:
-            raise InputError(
-                f"{path}/checkpoint.safetensors: began with other samples, labels or another split; "
-                "resume with the data of the run"
-            )
+        if metadata["data"] not in (data, data.partition("-")[0]):  # earlier versions kept no digest of the samples
+            same = metadata["data"].partition("-")[0] == data.partition("-")[0]
+            other = "other pixels or numbers under the same names" if same else "other samples, labels or another split"
+            raise InputError(f"{path}/checkpoint.safetensors: began with {other}; resume with the data of the run")
         folder.seconds = float(metadata["seconds"])
         folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
@@ -185,7 +189,7 @@ def _versions() -> str:
 def read_history(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
     lines = []
-    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8") as file:
+    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8-sig", errors="replace") as file:
         for line in file:
             with suppress(json.JSONDecodeError):
                 lines.append(json.loads(line))

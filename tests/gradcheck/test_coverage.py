@@ -116,7 +116,8 @@ HELPERS = {  # public functions without a backward of their own, and why
         "moments": "statistics, part of other operations (test_act_norm)",
         "widen": "reshapes",
     },
-    "ops.labels": {"multi_hot": "of labels, which have no gradient"},
+    "ops.labels": dict.fromkeys(("check_targets", "multi_hot"), "of labels, which have no gradient"),
+    "ops.shapes": dict.fromkeys(("check_same_shape", "check_vectors"), "no value"),
     "ops.softmax_cross_entropy": {"target_distribution": "of labels, which have no gradient"},
     "ops.sums": {
         "column_mean": "a mean, part of other operations (test_sums)",
@@ -150,7 +151,7 @@ def test_a_function_whose_gradient_was_forgotten_is_noticed(tmp_path):
     assert lone_functions(tmp_path) == {"ops.gate": {"gate"}}
 
 
-NO_GRADIENT = ("test_labels.py",)  # labels have none
+NO_GRADIENT = ("test_labels.py", "test_not_finite.py", "test_shapes.py")  # labels have none, the others are of all
 TESTS_OF_OPERATIONS = sorted(
     path for path in (Path(__file__).parents[1] / "ops").glob("test_*.py") if path.name not in NO_GRADIENT
 )

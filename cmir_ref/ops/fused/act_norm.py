@@ -12,6 +12,7 @@ from ...backend import Array, get_xp
 from ...parallel import map_blocks
 from ..batch_norm import NORM_EPSILON, batch_norm, batch_norm_backward
 from ..relu import leaky_relu, leaky_relu_backward
+from ..shapes import check_vectors
 from ..sums import column_mean, column_sum
 from .moments import channel_sum, combine, moments, widen
 
@@ -65,6 +66,7 @@ def act_norm(
     x̂ is computed again from it. On a GPU a few kernels of `kernels.py` do the work, and x is kept. For all other arrays
     than float32 and float64, and for other slopes, this is the plain composition.
     """
+    check_vectors(x.shape[-1], gamma=gamma, beta=beta, mean=mean, var=var)
     if kernels.supported(x, gamma, beta):
         return _by_kernels(x, gamma, beta, mean, var, slope, mode)
     if not (isinstance(x, np.ndarray) and x.dtype == gamma.dtype == beta.dtype and x.dtype.char in "fd" and slope > 0):

@@ -22,6 +22,7 @@ from ..batch_norm import NORM_EPSILON, batch_norm, batch_norm_backward
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
 from ..relu import leaky_relu, leaky_relu_backward
+from ..shapes import check_vectors
 from .act_norm import (
     ActNormCache,
     act_norm,
@@ -73,6 +74,7 @@ def conv_act_norm_pool(
     value of the window is then the maximum), and in training where f does not divide H and W. Where two values of u
     differ but rounding makes them one after normalisation, the plain pool takes the first of them and this the larger.
     """
+    check_vectors(w.shape[-1], b=b, gamma=gamma, beta=beta, mean=mean, var=var)
     whole = mode != "train" or not (x.shape[1] % factor or x.shape[2] % factor)
     if not (can_tile(x, w, b, factor) and gamma.dtype == beta.dtype == x.dtype and slope > 0 and whole and gamma.all()):
         u, conv_cache = conv(x, w, b)

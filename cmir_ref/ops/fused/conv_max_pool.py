@@ -12,6 +12,7 @@ from ...backend import Array
 from ...parallel import map_blocks
 from ..conv import conv, conv_backward
 from ..max_pool import max_pool, max_pool_backward
+from ..shapes import check_vectors
 from .moments import channel_sum, widen
 from .tiles import Tiles
 
@@ -37,6 +38,7 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
     kept. The bias is added last: max(u) + b = max(u + b).
     Where `can_tile` says no, this is the plain composition.
     """
+    check_vectors(w.shape[-1], b=b)
     if not can_tile(x, w, b, factor):
         y, conv_cache = conv(x, w, b)
         y, pool_cache = max_pool(y, factor)
