@@ -134,6 +134,25 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, dtype):
             np.testing.assert_array_equal(one, two)
 
 
+def test_results_come_in_the_order_of_the_parts(monkeypatch):
+    """The first part ends last: it waits for all the others."""
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    rest, left = Event(), [1, 2, 3, 4]
+
+    def work(part):
+        if part == 0:
+            assert rest.wait(10)
+        else:
+            left.remove(part)
+            if not left:
+                rest.set()
+        return part
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
+        assert parallel.map_threads(work, [0, 1, 2, 3, 4]) == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_the_gradient_of_an_image_can_be_left_out(dtype):
     x, w, b, dy = drawn(0, 2, 6, 6, 1, 2, 3, 2, dtype)
