@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from memory import fresh_memory_is_nan
 from strategies import LAYOUTS, again, assert_close, report, small
 
 from cmir_ref.checks import CHECKS, draw, regimes, run, tolerance
@@ -171,6 +172,20 @@ def test_a_replay_gives_the_same_bits(check):
     again, _ = pair.forward(*pair.inputs.values())
     assert bits(pair.backward(dy, cache)) == first
     assert bits(again) == bits(y)
+
+
+@EACH
+def test_nothing_is_read_that_was_never_written(check):
+    """In fresh memory that is NaN, values and gradients have the same bits."""
+
+    def answers():
+        pair = drawn(check)
+        y, cache = pair.forward(*pair.inputs.values())
+        return bits(y, pair.backward(upstream(y), cache))
+
+    expected = answers()
+    with fresh_memory_is_nan():
+        assert answers() == expected
 
 
 @EACH
