@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from .images import read_images
-from .locate import data_folder, subfolders
+from .locate import data_folder, label_of, subfolders
 
 
 def load_folder(
@@ -32,7 +32,7 @@ def load_folder(
             raise InputError(f"{sub}: class folder without images; add some, or remove the folder")
         paths += files
         labels += [label] * len(files)
-    names = tuple(sub.name for sub in folders)
+    names = tuple(map(label_of, folders))
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     x = read_images(paths, size, progress=progress)
     return Modality(name, "image", x, np.array(labels), ids, tuple(map(str, paths)), np.array(names)[labels]), names

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 
 
@@ -56,6 +57,7 @@ def _opened(path: str | Path):
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         with Image.open(path) as file:
             yield file

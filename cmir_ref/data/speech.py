@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 from ..records import Modality
-from .locate import data_folder, subfolders
+from .locate import data_folder, label_of, subfolders
+from .sound_library import load_librosa
 
 RATE = 16000  # Hz
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
@@ -40,7 +42,7 @@ def load_speech(
     folder = data_folder(folder)
     paths: list[Path] = []
     for sub in subfolders(folder):
-        if sub.name not in label_names:
+        if label_of(sub) not in label_names:
             raise InputError(f"{sub}: unknown label; the labels are {', '.join(label_names)}")
         files = sorted(p for p in sub.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         if not files:
@@ -49,7 +51,7 @@ def load_speech(
     if not paths:
         raise InputError(f"{folder}: no label folders; expected <label>/<voice>.wav, .flac or .ogg")
     voices = _voices(paths, voice_pattern)
-    labels = np.array([list(label_names).index(path.parent.name) for path in paths])
+    labels = np.array([list(label_names).index(label_of(path.parent)) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices)
@@ -61,10 +63,10 @@ def log_mel_patch(path: str | Path) -> np.ndarray:
     Silence at both ends is trimmed; what remains is centred in 96 frames, padded with the value of silence or cut.
     Raises `InputError` for a file that is missing, unreadable, empty, silent, or shorter than 0.1 s once trimmed.
     """
-    import librosa
-
+    librosa = load_librosa()
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         with open(path, "rb") as file:
             sound, _ = librosa.load(file, sr=RATE, mono=True)
@@ -97,8 +99,7 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
 @cache
 def _mel_bands() -> np.ndarray:
     """Weights (257, 64) of the spectrum's bins in the mel bands."""
-    import librosa
-
+    librosa = load_librosa()
     return librosa.filters.mel(
         sr=RATE, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, htk=True, norm=None, dtype=np.float64
     ).T
