@@ -10,7 +10,7 @@ import numpy as np
 
 from .backend import Array, get_xp, to_host
 from .errors import InputError
-from .files import write_whole
+from .files import check_readable, write_whole
 
 
 class Params(Mapping[str, Array]):
@@ -98,6 +98,7 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a safetensors file; raises `InputError` where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
+    check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -17,7 +17,7 @@ from .config import SharedSettings, load_run_settings
 from .contract import Stage
 from .data import data_in_words, protocol_of, split_data
 from .errors import InputError
-from .files import whole_file
+from .files import check_readable, whole_file
 from .ranking import galleries, items_of, positions, system_of
 from .records import PARTS, Dataset, Modality, Run, Splits
 from .reports.report import write_report
@@ -47,19 +47,20 @@ def train(
     `resume` goes on from `out`'s checkpoint and ends bit for bit where an uninterrupted run ends (on the CPU).
     `watch` (a `progress.Watch`) is told of every step and epoch. What each stage makes of the samples, such as
     stage 1's features, is put into `made`, where that is given. Raises `InputError` for an `out` that exists without
-    `resume`, for one with `resume` that is no run, that has other settings or that began with other data, and
-    `FloatingPointError` where a loss or an embedding is not finite.
+    `resume`, for one with `resume` that is no run, that has other settings or that began with other data, for one in
+    which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
     xp, parts = library(device), split_data(config, data)
     about = "" if out is None else fingerprint(data, parts)
-    folder, made = Folder.open(out, config, resume, about), {} if made is None else made
-    for stage in stages_of(config, data):
-        last = train_stage(stage, config, data, parts, made, folder, xp, watch)
-        made |= last
-    run = finished_run(config, data, parts, last, folder)
-    if folder.path is not None:
-        write_embeddings(folder.path / "embeddings.npz", run)
-        write_report(run, evaluate(run, device=device), galleries(run))
+    made = {} if made is None else made
+    with Folder.open(out, config, resume, about) as folder:
+        for stage in stages_of(config, data):
+            last = train_stage(stage, config, data, parts, made, folder, xp, watch)
+            made |= last
+        run = finished_run(config, data, parts, last, folder)
+        if folder.path is not None:
+            write_embeddings(folder.path / "embeddings.npz", run)
+            write_report(run, evaluate(run, device=device), galleries(run))
     return run
 
 
@@ -118,7 +119,7 @@ def fingerprint(data: Dataset, parts: Splits, letters: str | None = None) -> str
     would leak test samples. The first is of ids, labels and split, the second of the samples themselves."""
     letters, digest = letters or "".join(data.modalities), hashlib.sha256()
     for m in letters:
-        digest.update("\n".join(data.modalities[m].ids).encode())
+        digest.update("\n".join(data.modalities[m].ids).encode("utf-8", "surrogateescape"))
         digest.update(np.ascontiguousarray(data.modalities[m].labels).tobytes())
     for part, rows in parts._asdict().items():
         for m in letters:
@@ -181,6 +182,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
 
     Raises `InputError` for a file that is missing or damaged.
     """
+    check_readable(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -1,5 +1,6 @@
 """Searching a run with a query from outside: a file, whatever its kind."""
 
+import mimetypes
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from .backend import library
 from .data import read_query
 from .data.mat import split_row
-from .data.speech import SUFFIXES as SOUNDS
+from .data.speech import SUFFIXES
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
 from .records import Items, Run
@@ -62,7 +63,7 @@ def without_file(run: Run, items: Items, modality: str, query: str | Path) -> It
 def guess_modality(run: Run, query: str | Path) -> str:
     """The letter of the modality that a file belongs to, by its kind; the first where several would do."""
     suffix = Path(split_row(query)[0]).suffix.lower()
-    kind = "sound" if suffix in SOUNDS else "features" if suffix == ".mat" else "image"
+    kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if suffix == ".mat" and kind not in kinds.values():
         kind = "image"  # a tile of DSRSID.mat
@@ -70,6 +71,12 @@ def guess_modality(run: Run, query: str | Path) -> str:
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
         raise InputError(f"{query}: looks like {kind}, but this run holds {held}; give --from")
     return next(m for m, known in kinds.items() if known == kind)
+
+
+def is_sound(suffix: str) -> bool:
+    """Whether a file with this suffix (lower case) holds sound, whether or not it can be read here."""
+    kind = mimetypes.guess_type(f"x{suffix}")[0] or ""
+    return suffix in SUFFIXES or kind.startswith("audio/")
 
 
 def search_example(run: Run, query: str | Path, modality: str, found: list[Hit]) -> Example:

@@ -93,7 +93,7 @@ def test_the_command_refuses_an_existing_folder(tmp_path):
 def stop(monkeypatch):
     """`stop(error)`: from now on the first training of a demo writes a file and ends with `error`."""
     monkeypatch.setattr(demo, "load_data", lambda *args, **settings: None)
-    monkeypatch.setattr(demo, "side_process", lambda: nullcontext(SimpleNamespace(submit=lambda *work: None)))
+    monkeypatch.setattr(demo, "worker_processes", lambda count: nullcontext(SimpleNamespace(submit=lambda *work: None)))
 
     def at_the_first_training(error):
         def train(config, data, out, **settings):

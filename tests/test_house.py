@@ -30,12 +30,14 @@ ASIDE = {
     "config": {"systems", "text"},  # the first validates a preset: asked for by name, when one is loaded
     "contract": set(),
     "files": set(),
+    "locks": set(),
+    "streams": set(),
     "records": set(),
     "equations": set(),
     "settings_text": {"config", "systems"},
     "errors": set(),
     "packages": set(),
-    "parallel": set(),
+    "parallel": {"progress"},
     "progress": set(),
 }
 

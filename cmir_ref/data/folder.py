@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from .images import image_suffixes, read_images
-from .locate import data_folder, say_passed_over, select_files, subfolders
+from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
 
 
 def load_folder(
@@ -30,7 +30,7 @@ def load_folder(
             raise InputError(f"{sub}: class folder without images; add some, or remove the folder")
         paths, others = paths + files, others + passed_over
         labels += [label] * len(files)
-    names = tuple(sub.name for sub in folders)
+    names = tuple(map(label_of, folders))
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     pictures, groups = read_images(paths, size, progress=progress), np.array(names)[labels]
     images = Modality(name, "image", pictures.x, np.array(labels), ids, tuple(map(str, paths)), groups)

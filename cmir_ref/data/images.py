@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
@@ -157,6 +158,7 @@ def _opened(path: str | Path):
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
         with open(path, "rb") as stream, Image.open(stream) as file:

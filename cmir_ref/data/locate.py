@@ -1,5 +1,7 @@
 """Finding a data set's files by name."""
 
+import os
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,9 +10,14 @@ from ..errors import InputError
 LEFT = ("Thumbs.db", "desktop.ini")  # files that systems leave behind, beside hidden ones
 
 
+def data_root(given: str | Path | None = None) -> str | Path | None:
+    """The folder that is searched for data: `given`, or CMIR_DATA; an empty text is none, not the current folder."""
+    return given or os.environ.get("CMIR_DATA") or None
+
+
 def data_folder(root: str | Path | None) -> Path:
     """`root` as an existing folder; raises `InputError` where none is given or it does not exist."""
-    if root is None:
+    if root is None or root == "":
         raise InputError("no data folder: give --data DIR or set the environment variable CMIR_DATA")
     if not Path(root).is_dir():
         raise InputError(f"{root}: no such folder; give the folder that holds the data sets")
@@ -55,3 +62,8 @@ def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
 def subfolders(folder: Path) -> list[Path]:
     """The folders directly below `folder` in the order of their names, hidden ones left out."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def label_of(folder: Path) -> str:
+    """The label that a folder's name is: accents composed, for file systems keep them in either form (NFC, NFD)."""
+    return unicodedata.normalize("NFC", folder.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from .hdf5 import check_filters, open_hdf5
 
 MOST_BYTES = 2**34  # of one array: what is larger is damaged, or no feature matrix
@@ -22,6 +23,7 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         if h5py.is_hdf5(path):
             with open_hdf5(path) as file:
@@ -50,7 +52,7 @@ def read_field(path: str | Path, name: str) -> np.ndarray:
 
 def split_row(path: str | Path) -> tuple[str, int | None]:
     """`file.mat:17` as ("file.mat", 17), any other path as (path, None). Rows are counted from 0."""
-    match = re.fullmatch(r"(.+\.mat):(\d+)", str(path))
+    match = re.fullmatch(r"(.+\.mat):(\d+)", str(path), re.IGNORECASE)
     return (match[1], int(match[2])) if match else (str(path), None)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_folder
+from ..progress import on_terminal
 from . import dsrsid, ucmerced
 
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, HDF5 schema 1.00, the simulated world of cmir_ref"
@@ -158,8 +159,8 @@ def main() -> None:
         sys.exit("usage: python -m cmir_ref.data.samples OUT")
     try:
         with whole_folder(sys.argv[1]) as out:
-            write_land_cover(out, BUNDLED["land-cover"], progress=True)
-            write_objects(out, BUNDLED["objects"], progress=True)
+            write_land_cover(out, BUNDLED["land-cover"], progress=on_terminal())
+            write_objects(out, BUNDLED["objects"], progress=on_terminal())
     except InputError as problem:
         sys.exit(f"error: {problem}")
 

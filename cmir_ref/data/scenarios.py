@@ -3,7 +3,6 @@
 Everything that depends on the name of a scenario stands here.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from .cache import cached_scenes
 from .dsrsid import load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
-from .locate import data_folder, find_file
+from .locate import data_folder, data_root, find_file
 from .samples import samples_dir
 from .speech import load_speech
 from .speech_features import load_speech_features
@@ -150,7 +149,7 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
     """
     return load(
         settings.scenario,
-        root or os.environ.get("CMIR_DATA"),
+        data_root(root),
         dataset=settings.dataset,
         speech=settings.speech,
         image_size=settings.image_size,

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 from ..records import Modality
-from .locate import data_folder, say_passed_over, select_files, subfolders
+from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
+from .sound_library import load_librosa
 
 RATE = 16000  # Hz
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
@@ -46,7 +48,7 @@ def load_speech(
     folder = data_folder(folder)
     paths, others = [], 0
     for sub in subfolders(folder):
-        if sub.name not in label_names:
+        if label_of(sub) not in label_names:
             raise InputError(f"{sub}: unknown label; the labels are {', '.join(label_names)}")
         files, passed_over = select_files(sub, SUFFIXES)
         if not files:
@@ -55,7 +57,7 @@ def load_speech(
     if not paths:
         raise InputError(f"{folder}: no label folders; expected <label>/<voice>.wav, .flac, .ogg or .mp3")
     voices = _voices(paths, voice_pattern)
-    labels = np.array([list(label_names).index(path.parent.name) for path in paths])
+    labels = np.array([list(label_names).index(label_of(path.parent)) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     remarks = say_passed_over(others, "recordings")
@@ -69,9 +71,7 @@ def log_mel_patch(path: str | Path) -> np.ndarray:
     loudest. Silence at both ends is trimmed; what remains is centred in 96 frames, padded with the value of silence or
     cut. Raises `InputError` for a file that is missing, unreadable, empty, silent, or shorter than 0.1 s once trimmed.
     """
-    import librosa
-
-    sound = read_sound(path)
+    librosa, sound = load_librosa(), read_sound(path)
     if np.abs(sound).max() < SILENT:
         raise InputError(f"{path}: the recording is silent")
     sound, _ = librosa.effects.trim(sound, top_db=TRIM_DB, frame_length=WINDOW, hop_length=HOP)
@@ -85,11 +85,11 @@ def read_sound(path: str | Path) -> np.ndarray:
 
     Raises `InputError` for a file that is missing, unreadable, empty, too long, or not finite.
     """
-    import librosa
     import soundfile
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
             rate, frames = file.samplerate, file.frames
@@ -100,7 +100,8 @@ def read_sound(path: str | Path) -> np.ndarray:
             raise InputError(f"{path}: the recording is empty")
         if not np.isfinite(channels).all():
             raise InputError(f"{path}: NaN or infinity among its samples; numbers must be finite")
-        return librosa.resample(one_channel(channels, max(1, rate * WINDOW // RATE)), orig_sr=rate, target_sr=RATE)
+        mono = one_channel(channels, max(1, rate * WINDOW // RATE))
+        return load_librosa().resample(mono, orig_sr=rate, target_sr=RATE)
     except InputError:
         raise
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
@@ -146,8 +147,7 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
 @cache
 def _mel_bands() -> np.ndarray:
     """Weights (257, 64) of the spectrum's bins in the mel bands."""
-    import librosa
-
+    librosa = load_librosa()
     return librosa.filters.mel(
         sr=RATE, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, htk=True, norm=None, dtype=np.float64
     ).T
