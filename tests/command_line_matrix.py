@@ -32,7 +32,9 @@ if "replicate" in sys.argv or "demo" in sys.argv:
     try:
         import worlds
         from cmir_ref import demo
+        from cmir_ref.replicate import run
         from cmir_ref.replicate.worlds import SCALE_BY_NAME
+        run.EXPERIMENTS = ("readings",)
         SCALE_BY_NAME["small"] = worlds.SCALE
         demo.demo.__kwdefaults__["side_epochs"] = 2
     except KeyboardInterrupt:
