@@ -71,8 +71,12 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:LENGTH]}-", dir=folder.parent))
         temporary.chmod(0o755)  # mkdtemp lets the owner alone read
         yield temporary
+        if folder.exists():
+            raise InputError(f"{folder}: exists already; another process has just made it")
         os.rename(temporary, folder)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "errno = " not in str(error):  # HDF5's way to say what an OSError says
+            raise
         raise cannot_be_written(folder, error) from error
     finally:
         if temporary:
@@ -97,10 +101,10 @@ def append_line(path: Path, line: str) -> None:
         raise cannot_be_written(path, error) from error
 
 
-def cannot_be_written(path: str | Path, error: OSError, advice: str = "") -> InputError:
+def cannot_be_written(path: str | Path, error: Exception, advice: str = "") -> InputError:
     """The error that names the file and the cause: a full disk, a quota, no permission, a disk that is only read."""
-    told_by_hdf5 = re.search("error message = '([^']+)'", str(error))
-    cause = told_by_hdf5[1] if told_by_hdf5 else error.strerror or error
+    told = re.search(r"error message = '([^']+)'|^\[+\(.*\[Errno \d+\] ([^:']+)", str(error), re.DOTALL)  # HDF5, shutil
+    cause = (told[1] or told[2]) if told else getattr(error, "strerror", None) or error
     return InputError(f"{path}: cannot be written ({cause}){advice}")
 
 

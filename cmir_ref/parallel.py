@@ -149,7 +149,9 @@ class InThisProcess(Executor):
 
 
 @contextmanager
-def worker_processes(count: int, begin: Callable = begin_worker, shared: Callable = tuple) -> Iterator[Executor]:
+def worker_processes(
+    count: int, begin: Callable = begin_worker, shared: Callable = lambda context: ()
+) -> Iterator[Executor]:
     """An executor of `count` processes, each of which begins with `begin(*shared(context))`.
 
     Where processes cannot be started (no shared memory, a limit on their number, a process that may have no children)

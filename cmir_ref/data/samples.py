@@ -1,5 +1,6 @@
 """The simulated world as files, in the real data sets' own formats: what a reader of those reads, it reads here too."""
 
+import io
 import json
 import shutil
 import sys
@@ -40,7 +41,7 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
     from . import world
 
     path = folder / dsrsid.FILE
-    with h5py.File(path, "w", userblock_size=512) as file:
+    with StoreForHDF5(path) as store, h5py.File(store, "w", userblock_size=512) as file:
 
         def create(modality: str, *shape: int):
             packed = {"chunks": (1, *shape), "compression": "gzip", "shuffle": True} if compress else {}
@@ -55,6 +56,41 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
             field.attrs["MATLAB_class"] = np.bytes_(kind)
     with open(path, "r+b") as file:  # the block that HDF5 leaves free: a text, the version, the byte order
         file.write(MATLAB_HEADER.ljust(124) + b"\x00\x02IM")
+
+
+class StoreForHDF5(io.FileIO):
+    """A new file that h5py writes into, in place of one of its own: HDF5 crashes the process where a disk is full.
+
+    To HDF5 each write succeeds. The first that did not is raised at the end of the context, as the `OSError` it was.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "x+")
+        self.failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Writes `content` as a whole."""
+        content = memoryview(content).cast("B")
+        try:
+            done = 0
+            while done < len(content) and not self.failure:
+                done += super().write(content[done:])
+        except OSError as error:
+            self.failure = error
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Makes the file as long as HDF5 wants it."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if self.failure:
+            raise self.failure
 
 
 def _label(k):
@@ -83,7 +119,9 @@ def write_objects(folder: Path, images: int, *, seed: int = 0, progress: bool = 
         place = Path(scene.scene_class) / f"{scene.scene_class}{column % A_CLASS:02d}"
         for kind in ("Images", "sketches"):
             (folder / kind / scene.scene_class).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene.rgb).save(folder / "Images" / f"{place}.tif", compression="jpeg", quality=85)
+        picture = io.BytesIO()  # libtiff itself would report a full disk in words of its own
+        Image.fromarray(scene.rgb).save(picture, "TIFF", compression="jpeg", quality=85)
+        (folder / "Images" / f"{place}.tif").write_bytes(picture.getvalue())
         Image.fromarray(scene.sketch).save(folder / "sketches" / f"{place}.png")
     scipy.io.savemat(folder / "LandUse_multilabels.mat", {"labels": table}, do_compression=True)
     captions.sort(key=lambda record: record["imgid"])

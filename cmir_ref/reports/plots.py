@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
 
+from ..files import name_bytes_spelled
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 CLASSES = (*COLOURS, "#8C6D1F", "#7F7F7F")
 STYLES = ("-", "--", "-.", ":")
@@ -64,7 +66,8 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
         values = [classes.get(name, {}).get("p@50") or 0.0 for name in names]
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
     axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
+    texts = map(name_bytes_spelled, names)
+    axes.set_xticks(range(len(names)), texts, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
     show_dollars(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))
     return svg(figure)
 
@@ -99,7 +102,7 @@ def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities
         lines.Line2D([], [], ls="", marker="o", color="#444", label=modalities[0]),
         lines.Line2D([], [], ls="", marker="^", mec="#444", mfc="none", label=modalities[1]),
         *(
-            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=n)
+            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=name_bytes_spelled(n))
             for c, n in enumerate(names)
         ),
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from ...backend import generator
 from ...errors import InputError
 from ...parallel import can_be_sent, cores, worker_processes
-from ...progress import track
+from ...progress import tell, track
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from . import land, sensors
 from .objects import ObjectScene, object_scene
@@ -55,7 +55,9 @@ def generate(function: Callable, items: Iterable, workers: int | None = None, pr
     """
     items = [item if isinstance(item, tuple) else (item,) for item in items]
     workers = min(cores(), -(-len(items) // _CHUNK)) if workers is None else workers
-    workers = workers if can_be_sent(function, *items[:1]) else 1
+    if workers > 1 and not can_be_sent(function, *items[:1]):
+        tell("all work is done by one process: the function belongs to the script that is running, not to a module")
+        workers = 1
     results = _in_processes(function, items, workers) if workers > 1 else (function(*item) for item in items)
     yield from track(results, len(items), "drawing scenes", progress)
 
