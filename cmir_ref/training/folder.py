@@ -88,7 +88,8 @@ class Folder:
     @classmethod
     def _reopen(cls, path: Path, config: SharedSettings, data: str) -> "Folder":
         if not path.is_dir():
-            raise InputError(f"{path}: no such run folder: nothing to resume; leave out --resume to begin")
+            what = "not a run folder, but a file" if path.exists() else "no such run folder"
+            raise InputError(f"{path}: {what}: nothing to resume; leave out --resume to begin")
         folder = cls(path, config, data)
         folder._hold()
         try:
