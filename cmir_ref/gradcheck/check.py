@@ -1,13 +1,14 @@
 """The check that a reader can point at a pair of their own."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .numeric import central_difference, complex_step, directional, random_direction
-from .slopes import Slope
-from .trial import Trial, attempt, flat_arrays, gradient_of, one_hot, rounding_of
+from .slopes import Slope, slopes_of
+from .trial import Trial, attempt, flat_arrays, gradient_of, one_hot, rounding_of, usual_size
 
 METHODS = ("complex-step", "central-difference", "directional")
 CLOSE = 1e-13  # the relative difference of two equal numbers: it needs no second look
@@ -80,6 +81,9 @@ def check_gradient(
     difference is compared with it. So a gradient that is nothing but rounding is right, and at a kink each number
     between the slope above and the slope below is right, as long as entries that tie do not get too much together.
 
+    A forward that is not complex-safe, as with np.abs, is judged by the central difference alone, every entry with an
+    estimated error: there are no results of the other two methods.
+
     Whole numbers and booleans reach `f` as they are where their gradient is None (labels, a mask), else as float64.
 
     Raises `ValueError` where the number or the shape of the gradients is not that of the inputs, where there is no
@@ -89,6 +93,8 @@ def check_gradient(
     trial = attempt(f, f_backward, inputs, names=names, seed=seed)
     if not trial.with_gradient:
         raise ValueError("the backward function returns no gradient at all")
+    if "central-difference" in methods and loses_imaginary_part(trial):
+        methods = ["slopes"]
     results, kinks = [], {}
     for i in trial.with_gradient:
         ours = gradient_of(trial, i)
@@ -101,6 +107,8 @@ def check_gradient(
             comparisons.append(compare_complex(trial, i, complex_step(trial.scalar, trial.inputs, i), stop=True))
         if "central-difference" in methods:
             comparisons.append(compare_two_points(trial, i, stop=True))
+        if "slopes" in methods:
+            comparisons.append(compare_slopes(trial, i))
         kinks[i] = np.any([comparison.kinks for comparison in comparisons] or [np.zeros(ours.shape)], axis=0)
         tied = tied_too_often(trial, i, [tuple(map(int, index)) for index in np.argwhere(kinks[i])])
         results += [
@@ -109,6 +117,31 @@ def check_gradient(
     if "directional" in methods:
         results += compare_directions(trial, kinks, seed=seed, draws=draws)
     return results
+
+
+def loses_imaginary_part(trial: Trial) -> bool:
+    """Whether the forward is not complex-safe: finite differences along one direction contradict the complex step.
+
+    The direction moves all entries of all inputs, each by its usual size. np.abs, np.linalg.norm, np.var or a cast to
+    float make such a forward, and one that takes no complex numbers is one.
+    """
+    rng = np.random.default_rng(7)
+    moving = [i not in trial.held for i in range(len(trial.inputs))]
+    d = [m * usual_size(x) * random_direction(rng, x.shape) for m, x in zip(moving, trial.inputs, strict=True)]
+
+    def outputs(t):
+        return flat_arrays(trial.call([x + t[0] * v for x, v in zip(trial.inputs, d, strict=True)])[0])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        try:
+            stepped = directional(trial.scalar, trial.inputs, d)
+            elsewhere = [directional(trial.scalar, a, d) for i in trial.with_gradient for a in trial.elsewhere(i)]
+        except (TypeError, ValueError):
+            return True
+    slope = slopes_of(outputs, flat_arrays(trial.dy), [np.zeros(())], 0)(np.ones(()))
+    seen = np.isfinite(slope.error) and np.isfinite(stepped)
+    return bool(seen and not slope.admits(stepped) and abs(slope.value - stepped) > rounding_of(elsewhere))
 
 
 class Comparison(NamedTuple):
