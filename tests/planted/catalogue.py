@@ -1598,3 +1598,26 @@ bugs(
      "regularized_layers, arch.decoder_depth)",
      "cmirnet/test_objective.py::test_the_regulariser_counts_the_encoder_s_layers_whatever_the_decoder_has"),
 )
+
+# diagnoses and verdicts on inputs of mixed size
+MIXED = "gradcheck/test_diagnose.py::test_a_kind_among_gradients_of_very_different_size"
+ZEROS = "gradcheck/test_diagnose.py::test_a_kind_where_some_entries_are_rounded_zeros"
+bugs(
+    "gradcheck/diagnose.py",
+    ("off-relative-to-each-entry", "return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)",
+     "return ~(gaps(self.ours, self.measured) <= self.close * size)", MIXED),
+    ("nothing-is-rounding", "            return 0.0\n        return float(rounding)",
+     "            return 0.0\n        return 0.0", MIXED),
+    ("rounding-of-the-largest-always", "            return 0.0\n        return float(rounding)",
+     "            return float(rounding)\n        return float(rounding)",
+     "gradcheck/test_diagnose.py::test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries"),
+    ("blocked-where-exactly-0", "blocked = np.abs(e.measured) <= e.rounding", "blocked = e.measured == 0", ZEROS),
+)
+bugs(
+    "gradcheck/check.py",
+    ("ties-get-it-all", "right=comparison.result.right and not tied)", "right=comparison.result.right)",
+     "gradcheck/test_hostile.py::test_by_the_function[max tie everyone]"),
+    ("complex-step-always-believed", "return bool(seen and not slope.admits(stepped)",
+     "return bool(not seen and not stepped",
+     "gradcheck/test_hostile.py::test_a_forward_that_loses_the_imaginary_part_is_judged_by_the_central_difference"),
+)
