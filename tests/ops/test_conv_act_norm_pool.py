@@ -92,7 +92,7 @@ def test_every_remainder_of_rows_samples_blocks_and_windows(factor, mode, tile, 
 
 @pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
 @pytest.mark.parametrize(("height", "width"), [(8, 6), (9, 6), (8, 7), (9, 7), (2, 3), (3, 2)])
-def test_in_training_the_fast_path_takes_windows_that_are_whole_in_height_and_width(height, width, mode):
+def test_windows_are_whole_in_height_and_width(height, width, mode):
     """Pixels that fill no window count in the statistics of a batch, and only the plain composition sees them."""
     inputs = drawn(0, 3, height, width, 2, 3, 3, 2)
     ours, cache = fused(*inputs, 2, mode)

@@ -1330,3 +1330,313 @@ bugs(
     ("rivers-under-houses", "self.buildings * level, self.trees * level", "self.buildings, self.trees",
      RADAR + "test_what_comes_later_levels_what_it_covers"),
 )
+
+# ---- mistakes that once survived: each is one of a kind -----------------------------------------------------------
+HELD_OUT = "test_held_out.py::test_test_samples_change_no_weight_no_normaliser_and_no_best_epoch"
+ITSELF = "test_ranking.py::test_of_labels_that_are_a_sample_s_own_nothing_is_relevant"
+EXAMPLES = "test_ranking.py::test_examples_and_rankings_hold_everything_but_the_query"
+A_FILE = "test_ranking.py::test_a_file_never_finds_itself"
+TEXTBOOK = "training/test_loop.py::test_any_settings_together_are_the_textbook_s"
+BESIDE = "test_settings.py::test_a_setting_acts_beside_any_other"
+REMAINDER = "ops/test_conv_max_pool.py::test_every_remainder_of_rows_samples_blocks_and_windows"
+REMAINDER_NORMED = "ops/test_conv_act_norm_pool.py::test_every_remainder_of_rows_samples_blocks_and_windows"
+BOTH_WAYS = "ops/test_conv_act_norm_pool.py::test_windows_are_whole_in_height_and_width"
+UNWRITTEN = "gradcheck/test_battery.py::test_nothing_is_read_that_was_never_written"
+SPLIT = "data/test_splits_and_pairs.py::test_voices_that_can_be_split_are_split"
+SHARED_OUT = "data/test_splits_and_pairs.py::test_voices_are_shared_out_as_asked"
+OF_SENSES = "replicate/cmirnet/test_senses.py::test_nothing_is_fitted_learned_or_kept_by_the_test_part"
+OF_COMPARATORS = "replicate/cmirnet/test_table2.py::test_nothing_is_learned_or_chosen_from_the_test_part"
+
+# the test part is seen
+bugs(
+    "cmirnet/system.py",
+    ("best-epoch-of-stage-2-by-the-test-part",
+     "len(pairs(0)), parts.validation, xp)",
+     "len(pairs(0)), parts.test, xp)",
+     HELD_OUT),
+    ("best-epoch-of-stage-1-by-the-test-part",
+     "parts.train[m], parts.validation[m], xp)",
+     "parts.train[m], parts.test[m], xp)",
+     HELD_OUT),
+    ("normalised-by-all-samples",
+     "data.modalities[m].x, parts.train[m], settings.normalise_inputs)",
+     "data.modalities[m].x, np.arange(len(data.modalities[m].x)), settings.normalise_inputs)",
+     HELD_OUT),
+    ("features-normalised-by-all-samples",
+     'made[f"z.{m}"], parts.train[m], how)',
+     'made[f"z.{m}"], np.arange(len(modality.x)), how)',
+     HELD_OUT),
+    ("pairs-of-the-test-part",
+     "pairs_of(data, parts.train, generator(settings.seed",
+     "pairs_of(data, parts.test, generator(settings.seed",
+     HELD_OUT),
+    ("normalised-by-all-samples-end-to-end",
+     "modality.x, parts.train[m], settings.normalise_inputs)",
+     "modality.x, np.arange(len(modality.x)), settings.normalise_inputs)",
+     HELD_OUT),
+    ("stage-1-learns-the-test-part",
+     "input_source(m, data, made), parts.train[m],",
+     "input_source(m, data, made), np.concatenate([parts.train[m], parts.test[m]]),",
+     HELD_OUT),
+)
+bugs(
+    "cmirnet/many_training.py",
+    ("best-epoch-of-many-by-all-the-rest",
+     "to_device(validation, xp)",
+     "to_device(np.delete(np.arange(len(y)), train), xp)",
+     "test_held_out.py::test_of_many_modalities"),
+)
+bugs(
+    "replicate/cmirnet/table2.py",
+    ("chosen-by-the-test-part",
+     'in results[v]["validation"].values()))',
+     'in (d["map"] for d in results[v]["directions"].values())))',
+     OF_COMPARATORS),
+    ("comparators-normalised-by-all-samples",
+     "fit_normaliser(x, rows)(x) for",
+     "fit_normaliser(x, np.arange(len(x)))(x) for",
+     OF_COMPARATORS),
+)
+bugs(
+    "replicate/cmirnet/senses.py",
+    ("senses-normalised-by-all-samples",
+     'fit_normaliser(made[f"z.{m}"], train, how)',
+     'fit_normaliser(made[f"z.{m}"], np.arange(len(made[f"z.{m}"])), how)',
+     OF_SENSES),
+    ("best-epoch-of-senses-by-the-test-part",
+     "features, y, train, validation, xp)",
+     "features, y, train, test, xp)",
+     OF_SENSES),
+)
+
+# a query finds itself
+bugs(
+    "ranking.py",
+    ("finds-itself-in-a-mixed-gallery",
+     "return np.array([column.get(key, -1) for key in query.samples()])",
+     "return np.array([column.get(key, -1) if len(gallery.rows) == 1 else -1 for key in query.samples()])",
+     ITSELF),
+    ("another-modality-s-row-is-left-out",
+     "column = {key: i for i, key in enumerate(gallery.samples())}\n    return "
+     "np.array([column.get(key, -1) for key in query.samples()])",
+     "column = {key[1]: i for i, key in enumerate(gallery.samples())}\n    return "
+     "np.array([column.get(key[1], -1) for key in query.samples()])",
+     ITSELF),
+    ("the-first-places-are-left-out",
+     "return np.array([column.get(key, -1) for key in query.samples()])",
+     "return np.array([i if key in column else -1 for i, key in enumerate(query.samples())])",
+     ITSELF),
+    ("examples-find-themselves",
+     "rank(run, query, searched, k, exclude=exclude)",
+     "rank(run, query, searched, k)",
+     EXAMPLES),
+    ("any-distance-finds-itself", "k, exclude=exclude, xp=xp)", "k, xp=xp)", EXAMPLES),
+)
+bugs(
+    "runs.py",
+    ("finds-itself-where-letters-differ",
+     "exclude=to_device(positions(query, gallery), xp),",
+     "exclude=to_device(positions(query, gallery), xp) if list(query.rows) == list(gallery.rows) else None,",
+     ITSELF),
+)
+bugs(
+    "records.py",
+    ("rows-of-b-counted-within-their-part",
+     "[(m, int(row)) for m, rows in self.rows.items() for row in rows]",
+     "[(m, int(row) if m == 'a' else i) for m, rows in self.rows.items() for i, row in enumerate(rows)]",
+     EXAMPLES),
+)
+bugs(
+    "search.py",
+    ("a-file-finds-itself-among-both",
+     "if paths is None or modality not in items.rows:",
+     "if paths is None or list(items.rows) != [modality]:",
+     A_FILE),
+    ("another-row-s-file-is-left-out",
+     "keep = np.array([paths[row] != path for row in items.rows[modality]], dtype=bool)",
+     "keep = np.array([paths[row] != path for row in range(len(items.rows[modality]))], dtype=bool)",
+     A_FILE),
+    ("a-link-finds-its-file",
+     "path = str(Path(query).resolve())\n    keep",
+     "path = str(Path(query).absolute())\n    keep",
+     "test_ranking.py::test_a_file_is_known_by_whatever_way"),
+)
+
+# settings that meet in one line
+bugs(
+    "training/loop.py",
+    ("decay-of-the-first-entries", "decay=decay[entries] if", "decay=decay[: len(part[0])] if", TEXTBOOK),
+    ("no-decay-in-turn",
+     "return Optimiser(turns, _decay(params, task.schedule.weight_decay))",
+     "return Optimiser(turns, _decay(params, task.schedule.weight_decay) if turns == [None] else 0.0)",
+     TEXTBOOK),
+    ("decay-in-the-first-turn-alone",
+     "_adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)",
+     "_adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay if entries is "
+     "optimiser.turns[0] else 0.0)",
+     TEXTBOOK),
+    ("gradient-of-the-first-entries",
+     "adam(part[0], grad[entries], part[1]",
+     "adam(part[0], grad[: len(part[0])], part[1]",
+     TEXTBOOK),
+    ("a-step-of-adam-for-each-turn",
+     "step + 1, lr, optimiser.decay)",
+     "step * len(optimiser.turns) + 1, lr, optimiser.decay)",
+     TEXTBOOK),
+    ("last-epoch-not-kept-in-turn",
+     'best = schedule.keep == "last" or validation',
+     'best = (schedule.keep == "last" and not task.alternating) or validation',
+     TEXTBOOK),
+)
+bugs(
+    "cmirnet/stage2.py",
+    ("dropout-with-a-shared-head-alone",
+     "latent_dropout=settings.latent_dropout,",
+     'latent_dropout=settings.latent_dropout if settings.classifier == "shared" else "none",',
+     BESIDE),
+    ("features-dropped-without-fronts-alone",
+     'rates = {m: schedule.feature_dropout if source.kind == "features" else 0',
+     'rates = {m: schedule.feature_dropout if source.kind == "features" and not fronts else 0',
+     BESIDE),
+    ("alpha-of-all-layers-alone",
+     "alpha=settings.alpha,",
+     'alpha=settings.alpha if settings.regularized_layers == "all" else 0.0,',
+     BESIDE),
+)
+bugs(
+    "cmirnet/stage1.py",
+    ("hidden-layers-of-standardised-inputs-alone",
+     "hidden=settings.stage1.hidden,",
+     "hidden=settings.stage1.hidden if settings.normalise_inputs == 'standardise' else (),",
+     BESIDE),
+)
+
+# little memory
+bugs(
+    "retrieval/neighbours.py",
+    ("exclusions-of-the-first-sub-block",
+     "None if own is None else own[part])",
+     "None if own is None else own[: part.stop - part.start])",
+     "retrieval/test_neighbours.py::test_little_memory_changes_nothing_in_large_galleries"),
+)
+
+# greedy choices
+bugs(
+    "data/splits.py",
+    ("only-the-rarest-label-is-counted-down", "lacking[part[v]] -= says[v]", "lacking[part[v], rarest] -= 1", SPLIT),
+    ("the-commonest-label-first",
+     "rarest = np.argmin(np.where(remaining > 0, remaining, len(says) + 1))",
+     "rarest = np.argmax(remaining)",
+     SHARED_OUT),
+    ("to-the-part-that-lacks-most-of-anything",
+     "np.argmax(lacking[:, rarest])",
+     "np.argmax(lacking.sum(axis=1))",
+     SPLIT),
+    ("the-same-order-again",
+     "rng.permutation(len(voices)))\n        missing",
+     "np.arange(len(voices)))\n        missing",
+     SPLIT),
+)
+
+# remainders
+bugs(
+    "ops/fused/tiles.py",
+    ("last-partial-tile-dropped",
+     "for r in range(0, self.down, self.height)]",
+     "for r in range(0, max(self.down - self.height, 0) + 1, self.height)]",
+     REMAINDER),
+    ("last-partial-stack-dropped",
+     "slice(i, min(i + self.samples, block.stop)) for i in range(block.start, block.stop, self.samples)",
+     "slice(i, min(i + self.samples, block.stop)) for i in range(block.start, max(block.stop - "
+     "self.samples + 1, block.start + 1), self.samples)",
+     REMAINDER),
+)
+bugs(
+    "parallel.py",
+    ("last-partial-block-dropped",
+     "for i in range(0, samples, size)]",
+     "for i in range(0, samples - samples % size or samples, size)]",
+     REMAINDER),
+)
+bugs(
+    "ops/fused/act_norm.py",
+    ("gradient-of-the-last-block-dropped",
+     "map_blocks(write_dx, len(a), _block_size(a))",
+     "map_blocks(write_dx, len(a) - len(a) % _block_size(a), _block_size(a))",
+     "ops/test_act_norm.py::test_values_statistics_and_gradients"),
+)
+bugs(
+    "ops/fused/conv_act_norm_pool.py",
+    ("last-sample-not-normalised",
+     "y[block]), len(x))\n    norm_cache",
+     "y[block]), max(len(x) - 1, 1))\n    norm_cache",
+     REMAINDER_NORMED),
+    ("whole-in-height-alone", "not (x.shape[1] % factor or x.shape[2] % factor)", "not x.shape[1] % factor", BOTH_WAYS),
+    ("whole-in-width-alone", "not (x.shape[1] % factor or x.shape[2] % factor)", "not x.shape[2] % factor", BOTH_WAYS),
+    ("whole-in-one-of-two",
+     "not (x.shape[1] % factor or x.shape[2] % factor)",
+     "not (x.shape[1] % factor and x.shape[2] % factor)",
+     BOTH_WAYS),
+)
+
+# killed by an assertion, not by chance
+bugs(
+    "ops/conv.py",
+    ("border-never-written",
+     "padded = xp.zeros((n, h + k - 1, w + k - 1, c), dtype=x.dtype)",
+     "padded = xp.empty((n, h + k - 1, w + k - 1, c), dtype=x.dtype)",
+     UNWRITTEN),
+)
+bugs(
+    "ops/max_pool.py",
+    ("losers-never-written", "dx = xp.zeros(cache.shape", "dx = xp.empty(cache.shape", UNWRITTEN),
+)
+bugs(
+    "ops/fused/tiles.py",
+    ("border-of-tiles-never-written", "        self.padded.fill(0)\n", "", UNWRITTEN),
+    ("border-of-spread-never-written", "self.full = np.zeros((", "self.full = np.empty((", UNWRITTEN),
+)
+bugs(
+    "ops/fused/conv_max_pool.py",
+    ("dw-never-written",
+     "dw, dpadded = np.zeros_like(w), tiles.empty()",
+     "dw, dpadded = np.empty_like(w), tiles.empty()",
+     UNWRITTEN),
+)
+bugs(
+    "parallel.py",
+    ("results-in-order-of-completion",
+     "results[i] = work(parts[i])",
+     "result = work(parts[i])\n                results[next(k for k, r in enumerate(results) if r is None)] = result",
+     "ops/test_conv_max_pool.py::test_results_come_in_the_order_of_the_parts"),
+)
+bugs(
+    "cmirnet/objective.py",
+    ("layers-of-the-decoder-regularised",
+     "regularized_layers, arch.encoder_depth)",
+     "regularized_layers, arch.decoder_depth)",
+     "cmirnet/test_objective.py::test_the_regulariser_counts_the_encoder_s_layers_whatever_the_decoder_has"),
+)
+
+# diagnoses and verdicts on inputs of mixed size
+MIXED = "gradcheck/test_diagnose.py::test_a_kind_among_gradients_of_very_different_size"
+ZEROS = "gradcheck/test_diagnose.py::test_a_kind_where_some_entries_are_rounded_zeros"
+bugs(
+    "gradcheck/diagnose.py",
+    ("off-relative-to-each-entry", "return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)",
+     "return ~(gaps(self.ours, self.measured) <= self.close * size)", MIXED),
+    ("nothing-is-rounding", "            return 0.0\n        return float(rounding)",
+     "            return 0.0\n        return 0.0", MIXED),
+    ("rounding-of-the-largest-always", "            return 0.0\n        return float(rounding)",
+     "            return float(rounding)\n        return float(rounding)",
+     "gradcheck/test_diagnose.py::test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries"),
+    ("blocked-where-exactly-0", "blocked = np.abs(e.measured) <= e.rounding", "blocked = e.measured == 0", ZEROS),
+)
+bugs(
+    "gradcheck/check.py",
+    ("ties-get-it-all", "right=comparison.result.right and not tied)", "right=comparison.result.right)",
+     "gradcheck/test_hostile.py::test_by_the_function[max tie everyone]"),
+    ("complex-step-always-believed", "return bool(seen and not slope.admits(stepped)",
+     "return bool(not seen and not stepped",
+     "gradcheck/test_hostile.py::test_a_forward_that_loses_the_imaginary_part_is_judged_by_the_central_difference"),
+)

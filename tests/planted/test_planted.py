@@ -4,6 +4,7 @@ import inspect
 import os
 import threading
 from collections import Counter
+from functools import cached_property
 from typing import Literal, get_args, get_origin
 
 import catalogue
@@ -143,6 +144,14 @@ def test_functions_methods_and_constants_are_exchanged(monkeypatch):
         def two(cls, number=2):
             return number
 
+        @property
+        def three(self):
+            return 3
+
+        @cached_property
+        def four(self):
+            return 4
+
     class Wrong:
         def one(self):
             return -1
@@ -151,9 +160,17 @@ def test_functions_methods_and_constants_are_exchanged(monkeypatch):
         def two(cls, number=-2):
             return number
 
+        @property
+        def three(self):
+            return -3
+
+        @cached_property
+        def four(self):
+            return -4
+
     kept = Right.two
     exchange("Right", Right, Wrong)
-    assert (Right().one(), kept()) == (-1, -2)
+    assert (Right().one(), kept(), Right().three, Right().four) == (-1, -2, -3, -4)
     table = catalogue.CATALOGUE
     monkeypatch.setattr(catalogue, "CATALOGUE", table)  # undone afterwards, here and where it was imported to
     monkeypatch.setitem(globals(), "CATALOGUE", table)
