@@ -8,16 +8,16 @@ def main() -> None:
     """Runs the command line; an interruption while it is still being loaded is one line, too."""
     try:
         from .cli import main as run
-        from .parallel import STOPS
-    except KeyboardInterrupt:
+
+        run()
+    except KeyboardInterrupt:  # while the command line is still being loaded, or has just ended
         if sys.stderr is not None:
             print("interrupted", file=sys.stderr)
         sys.exit(130)
-    try:
-        run()
     finally:
-        for number in STOPS:  # too late: the exit status is decided, and Python only tidies up
-            signal.signal(number, signal.SIG_IGN)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # too late: the exit status is decided, Python only tidies up
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 if __name__ == "__main__":

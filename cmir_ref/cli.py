@@ -64,16 +64,23 @@ def main() -> None:
     So does an interruption, with 130 (143 for a termination, 129 where the terminal is closed).
     """
     prepare_streams()
-    with stop_on_signals() as received:
-        status = run_command(sys.argv[1:] or ["--help"], received)
+    received: list[int] = []
+    try:
+        with stop_on_signals(received):
+            status = run_command(sys.argv[1:] or ["--help"])
+    except KeyboardInterrupt as error:
+        number = received[-1] if received else signal.SIGINT
+        line = "; ".join(["interrupted" if number == signal.SIGINT else "terminated", *map(str, error.args)])
+        tell(f"\n{line}" if on_terminal() else line)  # on a terminal ^C stands before it
+        status = 128 + number
     failure = finish_streams()
     if failure is not None:
         status = complain(f"standard output: cannot be written ({failure.strerror})", 2)
     sys.exit(status)
 
 
-def run_command(words: list[str], received: list[int]) -> int:
-    """The exit status of a command line; `received` are the signals that came meanwhile."""
+def run_command(words: list[str]) -> int:
+    """The exit status of a command line."""
     from concurrent.futures.process import BrokenProcessPool
 
     from .backend import GPUUnavailable
@@ -84,7 +91,7 @@ def run_command(words: list[str], received: list[int]) -> int:
             command.invoke(context)
         return 0
     except (typer.Exit, SystemExit) as end:
-        return getattr(end, "exit_code", 0) if isinstance(end, typer.Exit) else end.code
+        return end.exit_code if isinstance(end, typer.Exit) else end.code or 0
     except UsageError as error:
         return complain(error.format_message().replace("Value error, ", ""), 2)  # which Typer puts before choices
     except (InputError, GPUUnavailable) as error:
@@ -97,21 +104,15 @@ def run_command(words: list[str], received: list[int]) -> int:
         )
     except OSError as error:  # a full disk, a folder without permission
         return complain(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
-    except KeyboardInterrupt as error:
-        number = received[-1] if received else signal.SIGINT
-        what = "interrupted" if number == signal.SIGINT else "terminated"
-        line = "; ".join([what, *map(str, error.args)])
-        tell(f"\n{line}" if on_terminal() else line)  # on a terminal ^C stands before it
-        return 128 + number
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[list[int]]:
+def stop_on_signals(received: list[int]) -> Iterator[None]:
     """While the body runs an interruption, a termination and a closed terminal raise `KeyboardInterrupt`.
 
-    So what is half-written is removed. Yields the signals that came; those that are ignored (`nohup`) stay so.
+    So what is half-written is removed. The signals that come are put into `received`; what is ignored (`nohup`) stays
+    so.
     """
-    received: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         received.append(number)
@@ -124,7 +125,7 @@ def stop_on_signals() -> Iterator[list[int]]:
     for number in before:
         signal.signal(number, stop)
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
