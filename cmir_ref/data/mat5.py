@@ -62,17 +62,18 @@ def read_name(content: bytes, room: int, order: str) -> list[str]:
     `content` are its first bytes, `room` how many there are in all.
     """
     flags = element(content, 0, order)
-    if (
-        flags.kind == UINT32
-        and flags.size == 8
-        and content[flags.start : flags.end][0 if order == "<" else 3] == OPAQUE
-    ):
+    if flags.kind != UINT32 or flags.size != 8 or len(content) < flags.end:
+        raise ValueError("a variable without flags")
+    word = struct.unpack_from(order + "I", content, flags.start)[0]
+    if word & 0xFF == OPAQUE:
         return []
     dimensions = element(content, flags.end, order)
     name = element(content, dimensions.end, order)
     right = dimensions.kind == INT32 and dimensions.size % 4 == 0 and 8 <= dimensions.size <= 4 * 32
     if not right or name.kind not in TEXTS:
         raise ValueError("a variable without dimensions or name")
+    if len(content) < dimensions.end:
+        raise ValueError("cut off within a variable")
     shape = struct.unpack_from(f"{order}{dimensions.size // 4}i", content, dimensions.start)
     if word & 0xFF not in range(1, 19) or min(shape) < 0:
         raise ValueError(f"a variable of class {word & 0xFF} and shape {shape}")
