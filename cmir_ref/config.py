@@ -44,7 +44,7 @@ class SharedSettings(SettingsTable):
     dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, features, scenes
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
-    speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg}
+    speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg,mp3,…}
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told

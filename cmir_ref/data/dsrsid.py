@@ -109,12 +109,12 @@ def _field(file, path: str | Path, name: str):
 
     arrays = []
     try:
-        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(lambda at, item: arrays.append((f"/{at}", item)) if isinstance(item, h5py.Dataset) else None)
     except Exception as error:  # a damaged file fails anywhere in its tree
         raise InputError(f"{path}: damaged or truncated HDF5 file") from error
-    found = [item for item in arrays if item.name.split("/")[-1] == name]
+    found = [item for at, item in arrays if at.split("/")[-1] == name]
     if len(found) != 1:
-        there = ", ".join(sorted(item.name for item in found or arrays)) or "none"
+        there = ", ".join(sorted(at for at, item in arrays if not found or item in found)) or "none"
         raise InputError(f"{path}: {len(found)} fields called {name}, exactly one is needed; it has {there}")
     if found[0].dtype.kind not in "biuf":
         raise InputError(f"{path}: {name} holds {found[0].dtype}; expected numbers")

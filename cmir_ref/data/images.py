@@ -20,6 +20,7 @@ from ..files import check_readable
 from ..progress import track
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
+MOST_PIXELS, LONGEST_SIDE = 10**8, 10**5
 GREY = ("1", "L")
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
 ORIENTATION, BITS, PLANES = 274, 258, 284  # tags of TIFF, the first also of EXIF
@@ -162,14 +163,17 @@ def _opened(path: str | Path):
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
         with open(path, "rb") as stream, Image.open(stream) as file:
+            if math.prod(file.size) > MOST_PIXELS or max(file.size) > LONGEST_SIDE:
+                size = f"{file.size[0]} × {file.size[1]} pixels are too large"
+                limit = f"{MOST_PIXELS // 10**6} million, {LONGEST_SIDE} on a side"
+                raise InputError(f"{path}: {size}, the limit is {limit}; cut it into tiles")
             yield file
     except InputError:
         raise
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image that Pillow can read") from None
-    except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise InputError(f"{path}: too large, the limit is {most} million pixels; cut it into tiles") from None
+    except Image.DecompressionBombError as error:  # Pillow's own limit, about twice ours
+        raise InputError(f"{path}: too large, {_line(error)}; cut it into tiles") from None
     except MemoryError:
         raise InputError(f"{path}: too large for this machine's memory; cut it into tiles") from None
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
@@ -197,19 +201,18 @@ def _with_bands(file, bands: int, path: str | Path):
             raise InputError(f"{path}: {len(file.getbands())} bands; expected 4, as an RGBA or CMYK file")
         if is_deep(file):
             raise InputError(f"{path}: four bands of 16 bits; expected 8 bits")
-        channels = ImageOps.exif_transpose(file).split()
-        return Image.merge("CMYK", channels)  # resizing RGBA would weight colours by the fourth band
+        ImageOps.exif_transpose(file, in_place=True)
+        return Image.merge("CMYK", file.split())  # resizing RGBA would weight colours by the fourth band
     if bands not in (1, 3):
         raise InputError(f"{path}: an image file cannot hold the {bands} bands of these samples")
-    file.load()
-    image = ImageOps.exif_transpose(file)
-    wanted = "RGB" if bands == 3 else "L"
+    ImageOps.exif_transpose(file, in_place=True)
+    image, wanted = file, "RGB" if bands == 3 else "L"
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     elif image.mode not in (*GREY, *COLOUR):
         raise InputError(f"{path}: pixels of mode {image.mode}, which is not read; convert it to RGB or grey")
-    return image.convert(wanted)
+    return image if image.mode == wanted else image.convert(wanted)
 
 
 def _fit(image, size: int | None):

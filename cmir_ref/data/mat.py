@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import check_readable
 from .hdf5 import check_filters, open_hdf5
+from .mat5 import list_arrays
 
 MOST_BYTES = 2**34  # of one array: what is larger is damaged, or no feature matrix
 
@@ -20,6 +21,7 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
     """
     import h5py
     import scipy.io
+    from scipy.io.matlab import matfile_version
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
@@ -34,7 +36,9 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
                         raise InputError(f"{path}: {stored.name} is of {stored.nbytes:.1e} bytes; too large to be read")
                 fields = {k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in arrays.items()}
         else:
-            fields = scipy.io.loadmat(path)
+            with open(path, "rb") as file:
+                old = matfile_version(file)[0] == 0  # version 4, which holds nothing but matrices
+            fields = scipy.io.loadmat(path, variable_names=None if old else list_arrays(path))
     except InputError:
         raise
     except Exception as error:  # SciPy meets a damaged file with many types of exception

@@ -119,31 +119,30 @@ def levels(space: Space, rows: slice = slice(None)) -> Array:
         if space.kind == "released":
             out[:, part] = xp.rint(_released(query, space.gallery[part]) / space.unit)
         else:
-            length = space.query_length[rows], space.gallery_length[part]
-            out[:, part] = _euclidean(query, space.gallery[part], left @ space.right[:, part], space.unit, *length)
+            out[:, part] = _euclidean(space, rows, part, left @ space.right[:, part])
     return out
 
 
-def _euclidean(
-    query: Array, gallery: Array, product: Array, unit: float, query_length: Array, gallery_length: Array
-) -> Array:
+def _euclidean(space: Space, rows: slice, part: slice, product: Array) -> Array:
     """`product` (B, T) of squared distances in units, rounded as the direct sum over (q − g)² would round.
 
     Both are sums of D + 2 terms that add up to less than (‖q − c‖ + ‖g − c‖)², so they differ by less than
     (D + 8) 2⁻⁵¹ of that: next to nothing, but many levels of an item that is far beyond ν.
     """
-    xp = get_xp(query, gallery)
+    xp = get_xp(product)
+    query, gallery = space.query[rows], space.gallery[part]
     rounded = xp.rint(product)
     product -= rounded
-    error = (query.shape[1] + 8) * 2.0**-51 / unit
-    reach = float(query_length.max()) + float(gallery_length.max())
-    if error * reach * reach > 0.1:  # seldom: then pair by pair
-        reach = query_length[:, None] + gallery_length
-    doubtful = xp.flatnonzero(xp.abs(product) > 0.5 - error * reach * reach)
+    share = (query.shape[1] + 8) * 2.0**-51
+    error = share * space.highest
+    if error > 0.1:  # seldom: then pair by pair
+        reach = space.query_length[rows, None] + space.gallery_length[part]
+        error = reach * reach * (share / space.unit)
+    doubtful = xp.flatnonzero(xp.abs(product) > 0.5 - error)
     step = max(1, TILE // query.shape[1])
     for start in range(0, len(doubtful), step):
         i, j = xp.divmod(doubtful[start : start + step], gallery.shape[0])
-        rounded[i, j] = _direct(query[i] - gallery[j], unit)
+        rounded[i, j] = _direct(query[i] - gallery[j], space.unit)
     return rounded
 
 

@@ -207,7 +207,15 @@ def test_pages_after_the_first_are_said(tmp_path, make):
     np.testing.assert_array_equal(pictures.x[0], np.asarray(first))
 
 
-def test_limits_of_size_are_named(tmp_path, refused, monkeypatch, make):
+@pytest.mark.parametrize("limit", ["LONGEST_SIDE", "MOST_PIXELS"])
+def test_limits_of_size_are_named(tmp_path, refused, monkeypatch, make, limit):
+    Image.fromarray(make.picture(64, 48)).save(tmp_path / "a.png")
+    monkeypatch.setattr(f"cmir_ref.data.images.{limit}", 60)
+    with refused("a.png", "48 × 64 pixels are too large", "limit", "tiles"):
+        read_image(tmp_path / "a.png")
+
+
+def test_the_limit_of_pillow_is_named(tmp_path, refused, monkeypatch, make):
     Image.fromarray(make.picture(64, 64)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with refused("a.png", "too large", "limit"):
