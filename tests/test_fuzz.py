@@ -20,17 +20,17 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path):
 def test_a_fault_is_noticed(tmp_path, monkeypatch):
     """A reader that leaks an exception, one that hangs and one that ends its process."""
     source = fuzz.Path(fuzz.__file__).read_text(encoding="utf-8")
-    for wrong, says in (
-        ("raise KeyError('x')", "KeyError"),
-        ("import os; os.abort()", "crash"),
-        ("import time; time.sleep(60)", "more than"),
-        ("x = bytearray(b'1') * 1_100_000_000", "MB"),
+    for wrong, seconds, says in (
+        ("raise KeyError('x')", 60, "KeyError"),
+        ("import os; os.abort()", 60, "crash"),
+        ("import time; time.sleep(60)", 1, "more than"),
+        ("x = bytearray(b'1') * 1_100_000_000", 60, "MB"),
     ):
         changed = source.replace("        log_mel_patch(path)\n", f"        {wrong}\n")
         assert changed != source
         (tmp_path / "fuzz.py").write_text(changed, encoding="utf-8")
         monkeypatch.setattr(fuzz, "__file__", str(tmp_path / "fuzz.py"))
-        monkeypatch.setattr(fuzz, "SECONDS", 5)
+        monkeypatch.setattr(fuzz, "SECONDS", seconds)
         reader = fuzz.Reader([])
         assert says in reader.verdict("sound", tmp_path / "a.wav")
         reader.end()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality
-from .hdf5 import check_filters, open_hdf5
+from .hdf5 import check_filters, name_damage, open_hdf5
 from .locate import find_file
 
 FILE = "DSRSID.mat"
@@ -108,17 +108,16 @@ def _field(file, path: str | Path, name: str):
     import h5py
 
     arrays = []
-    try:
+    with name_damage(path):
         file.visititems(lambda at, item: arrays.append((f"/{at}", item)) if isinstance(item, h5py.Dataset) else None)
-    except Exception as error:  # a damaged file fails anywhere in its tree
-        raise InputError(f"{path}: damaged or truncated HDF5 file") from error
     found = [item for at, item in arrays if at.split("/")[-1] == name]
     if len(found) != 1:
         there = ", ".join(sorted(at for at, item in arrays if not found or item in found)) or "none"
         raise InputError(f"{path}: {len(found)} fields called {name}, exactly one is needed; it has {there}")
-    if found[0].dtype.kind not in "biuf":
-        raise InputError(f"{path}: {name} holds {found[0].dtype}; expected numbers")
-    check_filters(found[0], path)
+    with name_damage(path):
+        if found[0].dtype.kind not in "biuf":
+            raise InputError(f"{path}: {name} holds {found[0].dtype}; expected numbers")
+        check_filters(found[0], path)
     return found[0]
 
 
@@ -127,10 +126,8 @@ def _labels(file, path: str | Path) -> np.ndarray:
     stored = _field(file, path, LABELS)
     if not 0 < stored.size <= MOST_LABELS:
         raise InputError(f"{path}: {LABELS} holds {stored.size} labels; expected one for each sample")
-    try:
+    with name_damage(path):
         raw = stored[()].ravel()
-    except OSError as error:
-        raise InputError(f"{path}: {LABELS} is damaged or truncated") from error
     wrong = ~np.isin(raw, np.arange(1, len(LABEL_NAMES) + 1))
     if wrong.any():
         first = int(np.argmax(wrong))

@@ -1,5 +1,6 @@
 """HDF5 files, and what can be wrong with them in one line."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
@@ -27,6 +28,18 @@ def open_hdf5(path: str | Path):
         if "lock" in str(error):
             raise InputError(f"{path}: locked by another process that has it open; close it there") from error
         raise InputError(f"{path}: not a readable HDF5 file; a MATLAB v7.3 file is expected") from error
+
+
+@contextmanager
+def name_damage(path: str | Path):
+    """Whatever fails within is an `InputError` that names the file: h5py meets damage with any type of exception."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged or truncated HDF5 file ({line})") from error
 
 
 def check_filters(stored, path: str | Path) -> None:

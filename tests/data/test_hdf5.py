@@ -67,3 +67,16 @@ def test_links_that_lead_nowhere_are_no_fields(tmp_path, refused):
         file["other"] = h5py.ExternalLink("gone.h5", "/x")
         file["x"] = np.ones(3)
     np.testing.assert_array_equal(read_field(tmp_path / "x.mat", "x"), 1)
+
+
+def test_damage_of_any_kind_names_the_file(write_dsrsid, refused, monkeypatch):
+    """h5py finds a type of numbers that there is not only when it is asked for it, as a ValueError."""
+    folder = write_dsrsid()[0]
+    for error in (ValueError("Insufficient precision\nin available types"), KeyError("x"), OSError("cut")):
+
+        def fail(self, error=error):
+            raise error
+
+        monkeypatch.setattr(h5py.Dataset, "dtype", property(fail))
+        with refused("DSRSID.mat", "damaged or truncated"):
+            load_dsrsid(folder)
