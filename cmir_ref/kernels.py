@@ -359,7 +359,7 @@ PREAMBLE = "typedef {T} T; typedef {T} Cell; typedef const {T}* In; typedef {T}*
 def block_text(name: str) -> BlockText:
     """The kernel for blocks `name`."""
     text = BLOCKS[name]
-    if isinstance(text, BlockText):
+    if not hasattr(text, "left"):
         return text
     body = PRODUCT.replace("LEFT", text.left).replace("RIGHT", text.right).replace("STORE", text.store)
     return BlockText(text.parameters, body)
