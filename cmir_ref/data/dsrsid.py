@@ -16,6 +16,7 @@ FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
 FIELDS = {"pan": "PAN_IMAGES", "mul": "MUL_IMAGES"}
 LABELS = "LAND_COVER_TYPES"
+SIMULATED_MARK = b"the simulated world of cmir_ref"  # in the text that such a file begins with
 
 
 class StoredImages:
@@ -76,6 +77,12 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     groups = np.array(LABEL_NAMES)[labels]
     pan, mul = (Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
     return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
+
+
+def is_simulated(root: str | Path) -> bool:
+    """Whether DSRSID.mat below `root` says in its first block that it holds the simulated world."""
+    with open(find_file(root, FILE), "rb") as file:
+        return SIMULATED_MARK in file.read(124)
 
 
 def open_tiles(
