@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality
-from .locate import find_file
+from .locate import files_called, find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
@@ -83,6 +83,13 @@ def is_simulated(root: str | Path) -> bool:
     """Whether DSRSID.mat below `root` says in its first block that it holds the simulated world."""
     with open(find_file(root, FILE), "rb") as file:
         return SIMULATED_MARK in file.read(124)
+
+
+def origin_of(root: str | Path | None) -> str:
+    """Where DSRSID.mat below `root` comes from: "recorded", "simulated", or "absent" where there is none."""
+    if root is None or not files_called(Path(root), FILE):
+        return "absent"
+    return "simulated" if is_simulated(root) else "recorded"
 
 
 def open_tiles(

@@ -20,10 +20,7 @@ def find_file(root: str | Path | None, name: str) -> Path:
     Raises `InputError` where there is none, and where there are two: the message names both paths.
     """
     root = data_folder(root)
-    found = [root] if root.resolve().name == name else []
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        found += sorted(root.glob(pattern))
-    found = list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
+    found = files_called(root, name)
     if not found:
         raise InputError(f"{root}: no {name} at most three levels below; give the folder that holds it")
     if len(found) > 1:
@@ -31,6 +28,14 @@ def find_file(root: str | Path | None, name: str) -> Path:
             f"two candidates for {name}: {found[0]} and {found[1]}; give the folder that holds the right one"
         )
     return found[0]
+
+
+def files_called(root: Path, name: str) -> list[Path]:
+    """Files and folders called `name` at most three levels below `root`, or `root` itself, if called so."""
+    found = [root] if root.resolve().name == name else []
+    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        found += sorted(root.glob(pattern))
+    return list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
 
 
 def subfolders(folder: Path) -> list[Path]:
