@@ -44,6 +44,7 @@ Gallery = one_of("Gallery", ["test", "train", "all"])
 SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
 QueryModality = one_of("QueryModality", ["a", "b"])
 SampleKind = one_of("SampleKind", KINDS)
+SampleFormat = one_of("SampleFormat", ["dsrsid"])
 BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
 Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
 Experiment = one_of("Experiment", [*EXPERIMENTS, "all"])
@@ -366,6 +367,10 @@ def command_samples(
     kind: Annotated[SampleKind, typer.Argument(metavar="KIND", help="What is written.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
+    layout: Annotated[
+        SampleFormat | None,
+        typer.Option("--format", help="land-cover as one large file, drawn by all cores; goes on where it was killed."),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -375,7 +380,7 @@ def command_samples(
     """
     from .data import write_samples
 
-    written = write_samples(kind, out, count=count, seed=seed, progress=on_terminal())
+    written = write_samples(kind, out, count=count, seed=seed, progress=on_terminal(), layout=layout)
     if as_json:
         print(json.dumps({"kind": kind, "out": str(out), "count": written, "seed": seed}, indent=2))
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import kernels
 from .backend import Array, get_xp, to_host
 from .errors import InputError
 from .files import check_readable, write_whole
@@ -40,7 +41,10 @@ def flatten(grads: Mapping[str, Array], params: Params) -> Array:
     if grads.keys() != params.keys():
         odd = sorted(grads.keys() ^ params.keys())
         raise ValueError(f"gradients and parameters differ in their names: {', '.join(odd)}")
-    return get_xp(params.flat).concatenate([grads[name].ravel() for name in params])
+    parts = [grads[name].ravel() for name in params]
+    if parts and kernels.supported(*parts):
+        return kernels.concatenate_kernel(parts)
+    return get_xp(params.flat).concatenate(parts)
 
 
 def below(prefix: str, arrays: Mapping[str, Array], separator: str = ".") -> dict[str, Array]:

@@ -24,7 +24,7 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"backend", "kernels"},
 ]
 ASIDE = {
-    "params": {"backend", "files"},
+    "params": {"backend", "kernels", "files"},
     "gradcheck": {"backend"},
     "text": set(),
     "config": {"systems", "text"},  # the first validates a preset: asked for by name, when one is loaded

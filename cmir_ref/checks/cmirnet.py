@@ -6,6 +6,7 @@ from .. import cmirnet
 from ..backend import get_xp
 from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
+from ..cmirnet.fused_total import fused_total, fused_total_backward
 from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 from ..cmirnet.many import many_objective, many_objective_backward
 from ..cmirnet.objective import objective, objective_backward
@@ -170,22 +171,36 @@ EQ6_READINGS = {
         "head-decay": {"reading": "head-decay"},
     },
 )
-def _eq6(rng, reading, n, d, k, f, c):
+def _eq6(rng, reading, n, d, k, f, c, total=cmirnet.total, total_backward=cmirnet.total_backward):
     readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
     y = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
     shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
     inputs = draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
 
     def forward(*x):
-        return cmirnet.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
+        return total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
 
     def backward(dl, cache):
-        grads = cmirnet.total_backward(dl, cache)
+        grads = total_backward(dl, cache)
         dw = grads.w["w"]
         head = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros((c, k), dtype=dw.dtype)
         return [*grads.output, *grads.z, dw, head]
 
     return Pair(forward, backward, inputs)
+
+
+@declare(
+    "eq6/fused",
+    "cmirnet.fused_total.fused_total",
+    sizes={"n": 5, "d": 3, "k": 4, "f": 6, "c": 2},
+    variants={
+        "default": {"reading": "default"},
+        "released": {"reading": "released"},
+        "head-decay": {"reading": "head-decay"},
+    },
+)
+def _eq6_fused(rng, **arguments):
+    return _eq6(rng, total=fused_total, total_backward=fused_total_backward, **arguments)
 
 
 @declare(

@@ -8,7 +8,7 @@ from ..backend import Array, generator, to_device
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer, choose_pretrainer
 from ..retrieval import average_precision, relevance
-from ..training.inputs import Source, epoch_batches, steps_per_epoch, symmetries
+from ..training.inputs import Source, epoch_batches, keep_masks, send_parts, steps_per_epoch, symmetries
 from ..training.loop import Task
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward
 from .settings import CmirnetSettings
@@ -49,14 +49,17 @@ def stage1_task(
     network, schedule = pretrainer(settings, source.x.shape[1:]), settings.stage1
     orthogonality = settings.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
-    source = source.on(xp)
+    source, labels = source.on(xp), to_device(source.labels, xp)
 
     def batches(epoch):
+        order = list(epoch_batches(train, schedule.batch_size, settings.seed, name, epoch))
+        sizes = [len(rows) for rows in order]
         views = generator(settings.seed, f"{name}/augment", epoch) if schedule.augment else None
+        views = source.views(sizes, views, xp)
         masks = generator(settings.seed, f"{name}/dropout", epoch)
-        for index in epoch_batches(train, schedule.batch_size, settings.seed, name, epoch):
-            mask = masks.random((len(index), settings.d_z)) >= schedule.dropout
-            yield source.read(index, views), *(to_device(part, xp) for part in (source.labels[index], mask))
+        masks = keep_masks(masks, sizes, [(settings.d_z, schedule.dropout)], xp)
+        for rows, view, (mask,) in zip(send_parts(order, xp), views, masks, strict=True):
+            yield source.read(rows, view), labels[rows.there], mask
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, mask = batch

@@ -11,13 +11,14 @@ import numpy as np
 from ..errors import InputError
 from ..records import Dataset, Modality
 from .hdf5 import check_filters, name_damage, open_hdf5
-from .locate import find_file
+from .locate import files_called, find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
 FIELDS = {"pan": "PAN_IMAGES", "mul": "MUL_IMAGES"}
 LABELS = "LAND_COVER_TYPES"
 MOST_LABELS = 10**7  # beyond that a file is damaged
+SIMULATED_MARK = b"the simulated world of cmir_ref"  # in the text that such a file begins with
 
 
 class StoredImages:
@@ -78,6 +79,19 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     groups = np.array(LABEL_NAMES)[labels]
     pan, mul = (Modality(name, "image", x[name], labels, ids, paths, groups) for name in FIELDS)
     return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
+
+
+def is_simulated(root: str | Path) -> bool:
+    """Whether DSRSID.mat below `root` says in its first block that it holds the simulated world."""
+    with open(find_file(root, FILE), "rb") as file:
+        return SIMULATED_MARK in file.read(124)
+
+
+def origin_of(root: str | Path | None) -> str:
+    """Where DSRSID.mat below `root` comes from: "recorded", "simulated", or "absent" where there is none."""
+    if root is None or not files_called(Path(root), FILE):
+        return "absent"
+    return "simulated" if is_simulated(root) else "recorded"
 
 
 def open_tiles(

@@ -30,10 +30,7 @@ def find_file(root: str | Path | None, name: str) -> Path:
     Raises `InputError` where there is none, and where there are two: the message names both paths.
     """
     root = data_folder(root)
-    found = [root] if root.resolve().name == name else []
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        found += sorted(root.glob(pattern))
-    found = list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
+    found = files_called(root, name)
     if not found:
         raise InputError(f"{root}: no {name} at most three levels below; give the folder that holds it")
     if len(found) > 1:
@@ -57,6 +54,14 @@ def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
     """What a report says of `count` files that are no `kind`: nothing where there are none."""
     of = "1 file" if count == 1 else f"{count} files"
     return (f"{of} passed over as no {kind}",) if count else ()
+
+
+def files_called(root: Path, name: str) -> list[Path]:
+    """Files and folders called `name` at most three levels below `root`, or `root` itself, if called so."""
+    found = [root] if root.resolve().name == name else []
+    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        found += sorted(root.glob(pattern))
+    return list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..files import whole_folder
 from ..progress import on_terminal
 from . import dsrsid, ucmerced
+from .large import HEADER, write_large_land_cover
 
-MATLAB_HEADER = b"MATLAB 7.3 MAT-file, HDF5 schema 1.00, the simulated world of cmir_ref"
 A_CLASS = 100  # images that UC Merced's layout has room for in a class
 BUNDLED = {"land-cover": 40, "objects": 84}  # pairs and scenes in data_samples
 SPLITS = ("train",) * 8 + ("val", "test")  # of UCM-Captions: 80, 10 and 10 % of each class
@@ -55,7 +55,7 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
         for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
             field.attrs["MATLAB_class"] = np.bytes_(kind)
     with open(path, "r+b") as file:  # the block that HDF5 leaves free: a text, the version, the byte order
-        file.write(MATLAB_HEADER.ljust(124) + b"\x00\x02IM")
+        file.write(HEADER.ljust(124) + b"\x00\x02IM")
 
 
 class StoreForHDF5(io.FileIO):
@@ -165,13 +165,20 @@ def write_speech(folder: Path) -> None:
 
 
 def write_samples(
-    kind: str, folder: str | Path, *, count: int | None = None, seed: int = 0, progress: bool = False
+    kind: str,
+    folder: str | Path,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+    layout: str | None = None,
 ) -> int:
     """`count` samples of `kind` in a new `folder`, whole or not at all; how many there are is returned.
 
     `land-cover` (DSRSID.mat, 80 pairs unless told), `objects` (UC Merced's layout, 84 scenes unless told) or `speech`
-    (the 255 bundled clips). Raises `InputError` for an unknown kind, a folder that exists or cannot be written, a count
-    below 1 or too large, and a count of speech.
+    (the 255 bundled clips). The `layout` "dsrsid" of land-cover is one uncompressed file drawn by all cores, which goes
+    on where it was killed (`write_large_land_cover`). Raises `InputError` for an unknown kind, a folder that exists or
+    cannot be written, a count below 1 or too large, a count of speech, and another layout.
     """
     if kind not in KINDS:
         raise InputError(f"{kind}: no such kind of samples; it is one of {', '.join(KINDS)}")
@@ -179,6 +186,11 @@ def write_samples(
         raise InputError("speech: the clips are 17 labels in 15 voices; leave out the count")
     if count is not None and count < 1:
         raise InputError(f"count {count}: at least 1 is needed")
+    if layout is not None and (kind, layout) != ("land-cover", "dsrsid"):
+        raise InputError(f"{kind}: has no format {layout}; dsrsid is one of land-cover")
+    if layout == "dsrsid":
+        write_large_land_cover(folder, count or USUAL_PAIRS, seed=seed, progress=progress)
+        return count or USUAL_PAIRS
     with whole_folder(folder) as out:
         if kind == "speech":
             write_speech(out)
@@ -188,7 +200,8 @@ def write_samples(
         return count or usual
 
 
-KINDS = {"land-cover": (write_land_cover, 80), "objects": (write_objects, 84), "speech": None}
+USUAL_PAIRS = 80
+KINDS = {"land-cover": (write_land_cover, USUAL_PAIRS), "objects": (write_objects, 84), "speech": None}
 
 
 def main() -> None:

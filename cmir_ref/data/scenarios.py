@@ -14,7 +14,7 @@ from ..progress import track
 from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_scenes
-from .dsrsid import load_dsrsid
+from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
 from .locate import data_folder, data_root, find_file
@@ -67,6 +67,7 @@ def load_pan_mul(request: Request) -> Dataset:
     root = data_folder(request.root)
     if request.dataset == "dsrsid":
         tiles = load_dsrsid(root, sample_axis=request.sample_axis, band_axis=request.band_axis)
+        tiles = tiles._replace(note=SIMULATED) if is_simulated(root) else tiles
         return read_through(check(tiles), request.progress)
     if request.dataset == "features":
         return check(load_features(root))

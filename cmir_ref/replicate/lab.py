@@ -122,8 +122,8 @@ class Lab:
         executor: Executor | None = None,
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
-        self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
         self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
+        self.out, self.scale, self.seeds, self.device = Path(out), scale.at(self.root), range(seeds), device
         self.jobs = jobs or (cores() if device == "cpu" else 1)
         self.watch = watch or (lambda items, total, name: items)
         self._executor, self._processes, self._open = executor, None, ExitStack()

@@ -3,7 +3,7 @@
 import math
 
 from ..backend import Array, get_xp
-from ..kernels import adam_step_kernel
+from ..kernels import adam_step_kernel, supported
 from ..ops.fused.adam import adam_step_by_chunks
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -28,7 +28,8 @@ def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, de
     Sources: Kingma & Ba 2015, algorithm 1; the decoupled `decay` Loshchilov & Hutter 2019.
     """
     library = get_xp(theta, grad).__name__
-    step = adam_step_by_chunks if library == "numpy" else adam_step_kernel if library == "cupy" else adam_step
+    kernel = library == "cupy" or supported(theta, grad)
+    step = adam_step_by_chunks if library == "numpy" else adam_step_kernel if kernel else adam_step
     root = math.sqrt(1 - BETA2**t)
     step(
         theta,

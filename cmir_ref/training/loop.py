@@ -158,8 +158,8 @@ def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> t
         for entries in optimiser.turns:
             parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)
             _adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)
-        for name, value in statistics.items():
-            buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
+        if statistics:
+            buffers.flat[...] = MOMENTUM * buffers.flat + (1 - MOMENTUM) * flatten(statistics, buffers)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + value
         done += 1

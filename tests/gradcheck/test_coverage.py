@@ -110,6 +110,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "empty_pooled": "makes room",
         "write_conv_max_pool": "part of two pairs, a block of samples at a time",
     },
+    "ops.fused.norm_terms": {"saves_launches": "asks where an array is (tests/strict/test_launches.py)"},
     "ops.fused.moments": {
         "channel_sum": "a sum, part of other operations (test_act_norm)",
         "combine": "statistics, part of other operations (test_act_norm)",

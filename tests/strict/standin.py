@@ -2,7 +2,8 @@
 
 `xp` is the library, `DeviceArray` its array. Names and parameters are those of cupy_surface.json; what is computed is
 NumPy's, so that results must be those of NumPy to the bit. `RULES` says what is refused and by whom. Transfers from the
-host and waits for the device are counted in `traffic`, and refused within `no_traffic()`.
+host and waits for the device are counted in `traffic`, and refused within `no_traffic()`. So are launches: one for each
+call that computes or copies, none for a view.
 
 Not seen here: rounding, the order of sums, contiguity of results, order among equals of a sort, memory.
 """
@@ -36,6 +37,7 @@ RULES = {  # what is refused, and whether CuPy does so too or computes something
     "wait": "ours",  # a value read on the host, within `no_traffic`
     "upload": "ours",  # an array from the host, within `no_traffic`
 }
+UNFILLED = {"empty", "empty_like", "shape", "size", "ndim", "broadcast_to"}
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 WAITING = {
     *("nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "bincount", "extract", "compress", "trim_zeros"),
@@ -70,7 +72,7 @@ class Traffic:
     """What went between host and device, by cause."""
 
     def __init__(self):
-        self.uploads, self.waits, self.forbidden = Counter(), Counter(), False
+        self.uploads, self.waits, self.launches, self.forbidden = Counter(), Counter(), Counter(), False
 
     def upload(self, cause: str) -> None:
         if self.forbidden:
@@ -81,6 +83,9 @@ class Traffic:
         if self.forbidden:
             raise Refused("wait", cause)
         self.waits[cause] += 1
+
+    def launch(self, cause: str) -> None:
+        self.launches[cause] += 1
 
 
 traffic = Traffic()
@@ -94,6 +99,17 @@ def no_traffic():
         yield
     finally:
         traffic.forbidden = before
+
+
+@contextmanager
+def counted_launches():
+    """What is launched within it, by cause."""
+    before, traffic.launches = traffic.launches, Counter()
+    found = traffic.launches
+    try:
+        yield found
+    finally:
+        traffic.launches = before
 
 
 # ---- arguments and results ------------------------------------------------------------------------------------------
@@ -145,6 +161,12 @@ def _wrapped(value):
     return value
 
 
+def _is_view(found, args: tuple) -> bool:
+    """Whether a result is the memory of an argument, or of an array in it."""
+    parts = [part for value in args for part in (value if isinstance(value, tuple | list) else (value,))]
+    return any(isinstance(part, np.ndarray) and np.may_share_memory(found, part) for part in parts)
+
+
 def _call(name: str, function, text: str, args: tuple, settings: dict):
     """`function` on what `args` hold; refused where CuPy has no such parameter or wants a device array."""
     bound = _bind(name, text, args, settings)
@@ -158,7 +180,10 @@ def _call(name: str, function, text: str, args: tuple, settings: dict):
             traffic.upload(f"{name}({key}=number)")
     sequences = any(key in SEQUENCES for key in bound)
     args = [_inside(value, name, sequences) for value in args]
-    value = _wrapped(function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()}))
+    found = function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()})
+    if isinstance(found, np.ndarray | np.generic) and not _is_view(found, args) and name not in UNFILLED:
+        traffic.launch(name)
+    value = _wrapped(found)
     return DeviceArray(np.asarray(value)) if name in ARRAYS_OF_BOOL else value
 
 
@@ -227,6 +252,7 @@ class Ufunc:
             raise Refused("no such parameter", f"{self.name}({', '.join(settings)})")
         values = [_inside(value, self.name) for value in args]
         self.check(values[: self.nin])
+        traffic.launch(self.name)
         found = self.numpys(*values, **{key: _inside(value, self.name, True) for key, value in settings.items()})
         out = settings.get("out")
         return out if isinstance(out, DeviceArray) else _wrapped(found)
@@ -245,6 +271,7 @@ class Ufunc:
     def _at(self, array, index, *values):
         if not all(isinstance(value, DeviceArray) for value in values):
             traffic.upload(f"{self.name}.at(number)")
+        traffic.launch(f"{self.name}.at")
         self.numpys.at(_inside(array, "at"), _key(index, array), *(_inside(value, "at") for value in values))
 
 
@@ -358,6 +385,8 @@ class DeviceArray:
             traffic.wait("mask")
         index = _key(key, self)
         found = self._array[index]
+        if any(isinstance(part, np.ndarray) for part in _parts(index)):
+            traffic.launch("index")
         return DeviceArray(found if isinstance(found, np.ndarray) else self._array[(*_parts(index), ...)])
 
     def __setitem__(self, key, value):
@@ -371,6 +400,7 @@ class DeviceArray:
             places = np.arange(self.size).reshape(self.shape)[index]
             if np.unique(places).size < places.size:
                 raise Refused("repeated index", "in an assignment the order of which is undefined")
+        traffic.launch("assignment")
         self._array[index] = _inside(value, "assignment")
 
     # transfers
@@ -405,7 +435,10 @@ class DeviceArray:
         def method(*args, **settings):
             if name in WAITING | {"tobytes", "tofile", "dump", "dumps"}:
                 traffic.wait(name)
-            return _call(name, found, methods[name], args, settings)
+            value = _call(name, found, methods[name], args, settings)
+            if isinstance(value, DeviceArray) and np.may_share_memory(value._array, self._array):
+                traffic.launches[name] -= 1  # a view of this array, which is not among the arguments
+            return value
 
         return method
 
@@ -451,6 +484,7 @@ def _infix(name: str, ufunc: str):
         other = _inside(other, name)
         if ufunc:
             getattr(xp, ufunc).check([self._array, other])
+        traffic.launch(name)
         return other
 
     def forward(self, other):

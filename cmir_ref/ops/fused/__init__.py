@@ -3,12 +3,27 @@
 from .act_norm import act_norm, act_norm_backward
 from .conv_act_norm_pool import conv_act_norm_pool, conv_act_norm_pool_backward
 from .conv_max_pool import conv_max_pool, conv_max_pool_backward
+from .dense_layer import dense_layer, dense_layer_backward
+from .norm_terms import NormTerm, norm_terms, norm_terms_backward
+from .on_device import conv_on_device, conv_on_device_backward, max_pool_on_device, max_pool_on_device_backward
+from .softmax_rows import softmax_rows, softmax_rows_backward
 
 __all__ = [
+    "NormTerm",
     "act_norm",
     "act_norm_backward",
     "conv_act_norm_pool",
     "conv_act_norm_pool_backward",
     "conv_max_pool",
     "conv_max_pool_backward",
+    "conv_on_device",
+    "conv_on_device_backward",
+    "dense_layer",
+    "dense_layer_backward",
+    "max_pool_on_device",
+    "max_pool_on_device_backward",
+    "norm_terms",
+    "norm_terms_backward",
+    "softmax_rows",
+    "softmax_rows_backward",
 ]
