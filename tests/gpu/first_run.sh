@@ -14,7 +14,7 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 only=" ${ONLY:-doctor tests bench launches train world} "
 python=${PYTHON:-python3}
 work=${WORK:-$(mktemp -d)}
-export CMIR_CACHE=$work/scenes CMIR_MAY_LACK="librosa soundfile nbformat jupytext nbclient ipykernel" PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}. PYTHONUNBUFFERED=1 CUPY_TF32=0
+export CMIR_CACHE=$work/scenes CMIR_MAY_LACK="librosa soundfile nbformat jupytext nbclient ipykernel yaml" PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}. PYTHONUNBUFFERED=1 CUPY_TF32=0
 began=$(date +%s)
 status=0
 
