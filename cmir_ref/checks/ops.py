@@ -129,7 +129,7 @@ def _softmax_rows(rng, kind, n, k):
 )
 def _norm_terms(rng, kind, n, d, c):
     inputs = draw_arrays(rng, x=(n, d), y=(n, d), w=(d, c))
-    return Pair(partial(_three_terms, kind=kind), _three_terms_backward, inputs)
+    return Pair(partial(_three_terms, kind=kind), _gradients_of_three_terms, inputs)
 
 
 def _three_terms(x, y, w, kind):
@@ -139,7 +139,7 @@ def _three_terms(x, y, w, kind):
     return ops.fused.norm_terms([first, second, second._replace(y=0.1, scale=2.0)])
 
 
-def _three_terms_backward(dl, cache):
+def _gradients_of_three_terms(dl, cache):
     dx, dw, dw_2 = ops.fused.norm_terms_backward(dl, cache)
     return dx, -dx, dw + dw_2
 
