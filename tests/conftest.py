@@ -19,6 +19,8 @@ if ABSENT & {"librosa", "soundfile"}:
     collect_ignore += ["data/test_voices.py", "data/test_speech.py"]
 if ABSENT & {"nbformat", "jupytext", "nbclient", "ipykernel"}:
     collect_ignore += ["lessons/test_lessons.py"]
+if "yaml" in ABSENT:
+    collect_ignore += ["test_documents.py"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -171,22 +171,29 @@ EQ6_READINGS = {
         "head-decay": {"reading": "head-decay"},
     },
 )
-def _eq6(rng, reading, n, d, k, f, c, total=cmirnet.total, total_backward=cmirnet.total_backward):
+def _eq6(rng, reading, n, d, k, f, c):
+    readings, y, inputs = _draw_eq6(rng, reading, n, d, k, f, c)
+
+    def forward(*x):
+        return cmirnet.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
+
+    return Pair(forward, partial(_eq6_gradients, cmirnet.total_backward, (c, k)), inputs)
+
+
+def _draw_eq6(rng, reading, n, d, k, f, c):
+    """(readings, labels, inputs) of eq. 6."""
     readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
     y = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
     shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
-    inputs = draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
+    return readings, y, draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
 
-    def forward(*x):
-        return total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
 
-    def backward(dl, cache):
-        grads = total_backward(dl, cache)
-        dw = grads.w["w"]
-        head = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros((c, k), dtype=dw.dtype)
-        return [*grads.output, *grads.z, dw, head]
-
-    return Pair(forward, backward, inputs)
+def _eq6_gradients(backward, head, dl, cache):
+    """The gradients of all inputs; that of the decayed matrix, of shape `head`, is 0 where nothing decays."""
+    grads = backward(dl, cache)
+    dw = grads.w["w"]
+    dhead = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros(head, dtype=dw.dtype)
+    return [*grads.output, *grads.z, dw, dhead]
 
 
 @declare(
@@ -199,8 +206,13 @@ def _eq6(rng, reading, n, d, k, f, c, total=cmirnet.total, total_backward=cmirne
         "head-decay": {"reading": "head-decay"},
     },
 )
-def _eq6_fused(rng, **arguments):
-    return _eq6(rng, total=fused_total, total_backward=fused_total_backward, **arguments)
+def _eq6_fused(rng, reading, n, d, k, f, c):
+    readings, y, inputs = _draw_eq6(rng, reading, n, d, k, f, c)
+
+    def forward(*x):
+        return fused_total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
+
+    return Pair(forward, partial(_eq6_gradients, fused_total_backward, (c, k)), inputs)
 
 
 @declare(

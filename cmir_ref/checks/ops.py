@@ -128,18 +128,20 @@ def _softmax_rows(rng, kind, n, k):
     variants={kind: {"kind": kind} for kind in ("square", "root", "gap-square", "gap-size")},
 )
 def _norm_terms(rng, kind, n, d, c):
-    """A term of two arrays, and two of the same array and different numbers."""
-
-    def terms(x, y, w):
-        second = ops.fused.NormTerm("w", w, 0.3, kind, alpha=0.7, weight=0.6)
-        return [ops.fused.NormTerm("x", x, y, kind, scale=0.5, weight=1.3), second, second._replace(y=0.1, scale=2.0)]
-
-    def backward(dl, cache):
-        dx, dw, dw_2 = ops.fused.norm_terms_backward(dl, cache)
-        return dx, -dx, dw + dw_2
-
     inputs = draw_arrays(rng, x=(n, d), y=(n, d), w=(d, c))
-    return Pair(lambda x, y, w: ops.fused.norm_terms(terms(x, y, w)), backward, inputs)
+    return Pair(partial(_three_terms, kind=kind), _gradients_of_three_terms, inputs)
+
+
+def _three_terms(x, y, w, kind):
+    """A term of two arrays, and two of the same array and different numbers."""
+    second = ops.fused.NormTerm("w", w, 0.3, kind, alpha=0.7, weight=0.6)
+    first = ops.fused.NormTerm("x", x, y, kind, scale=0.5, weight=1.3)
+    return ops.fused.norm_terms([first, second, second._replace(y=0.1, scale=2.0)])
+
+
+def _gradients_of_three_terms(dl, cache):
+    dx, dw, dw_2 = ops.fused.norm_terms_backward(dl, cache)
+    return dx, -dx, dw + dw_2
 
 
 @declare("dropout", "ops.dropout.dropout", sizes={"n": 4, "d": 5})
