@@ -286,6 +286,13 @@ def test_pages_on_a_disk_that_refuses(place, name, happens):
     assert end.status == 2 and "cannot be written (" in end.last
 
 
+@POSIX
+def test_a_benchmark_on_a_full_disk(place):
+    with matrix.workplace(place) as cwd:
+        end = matrix.full_disk(matrix.commands(place)["bench --json"].words, cwd)
+    assert (end.status, end.faults, len(end.lines)) == (2, [], 1) and "cannot be written (File too large)" in end.last
+
+
 def test_a_text_without_a_name_is_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("", ".", tmp_path):
