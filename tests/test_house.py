@@ -215,6 +215,12 @@ def test_no_public_name_stands_twice():
     assert {n: p for n, p in places.items() if len(p) > 1 and n not in ("cases", "main")} == {}
 
 
+def test_no_two_test_files_share_a_name():
+    """One process that collects both would stop: a module of that name is there already."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_imports_are_relative_and_of_public_names():
     absolute, private = [], []
     for path, tree in SOURCES.items():
