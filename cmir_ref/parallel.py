@@ -93,9 +93,13 @@ def map_blocks(work: Callable, samples: int, size: int | None = None) -> list:
 
 
 def begin_worker() -> None:
-    """The first call in a worker process: from then on it ends without a word when interrupted, and with its parent."""
+    """The first call in a worker process: from then on it ends without a word when interrupted, and with its parent.
+
+    What its parent ignores (`nohup`, a job in the background) it ignores, too, but for the termination by its parent.
+    """
     for number in STOPS:
-        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
@@ -160,23 +164,32 @@ def worker_processes(
     """
     context, pool = WorkerContext(), None
     try:
-        pool = ProcessPoolExecutor(count, context, begin, shared(context))
-        for _ in range(count):  # each starts one
-            pool.submit(os.getpid)
-    except (OSError, ImportError, NotImplementedError, AssertionError, RuntimeError) as error:
-        tell(f"all work is done by one process: no other can be started ({' '.join(str(error).split())})")
-        if pool is not None:
-            pool.shutdown(wait=False)
-        pool = InThisProcess()
-    try:
+        try:
+            pool = ProcessPoolExecutor(count, context, begin, shared(context))
+            for _ in range(count):  # each starts one
+                pool.submit(os.getpid)
+        except (OSError, ImportError, NotImplementedError, AssertionError, RuntimeError) as error:
+            tell(f"all work is done by one process: no other can be started ({' '.join(str(error).split())})")
+            if pool is not None:
+                pool.shutdown(wait=False)
+            pool = InThisProcess()
         yield pool
     except BaseException:
-        for process in context.processes:
-            if process.is_alive():
-                process.terminate()
+        stop_workers(context, pool)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def stop_workers(context: WorkerContext, pool: Executor | None) -> None:
+    """Ends the workers of a pool in the middle of their work."""
+    for process in context.processes:
+        if process.is_alive():
+            process.terminate()
+    results = getattr(pool, "_result_queue", None)
+    if results is not None:  # without this the pool waits for ever for the rest of a result that was being sent
+        results._writer.close()
 
 
 def can_be_sent(*values: Any) -> bool:

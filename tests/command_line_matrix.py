@@ -115,13 +115,17 @@ class End(NamedTuple):
     @property
     def faults(self) -> list[str]:
         """What no user should see."""
-        found = ["a traceback"] * any(re.match(r"Traceback|Exception ignored|\w+Error\b", line) for line in self.lines)
+        found = ["a traceback"] * any(re.match(r"Traceback|Exception ignored|\w*Error\b", line) for line in self.lines)
         return found + [f"left {name}" for name in self.left] + [f"killed by {-self.status}"] * (self.status < 0)
 
 
 def finish(process: subprocess.Popen, cwd: Path) -> End:
-    """Waits for the end of a command; what only a killed process may leave behind counts as left."""
-    err = process.communicate(timeout=600)[1] or b""
+    """Waits for the end of a command, five minutes at most; hidden files are what it left half-written."""
+    try:
+        err = process.communicate(timeout=300)[1] or b""
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        err = process.communicate()[1] + b"\nError: it hangs"
     left = {p.name for p in cwd.rglob(".*") if not (p.name.endswith(".lock") and cwd / "cache" == p.parent)}
     return End(process.returncode, tuple(filter(None, err.decode().splitlines())), tuple(sorted(left)))
 

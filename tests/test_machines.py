@@ -128,6 +128,41 @@ def test_interrupted_workers_say_nothing(place, tmp_path):
     assert (end.status, end.lines, end.left) == (130, ("interrupted",), ())
 
 
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_stays_so_in_workers(place, tmp_path, number):
+    """`nohup cmir-ref … &`, and the terminal is closed."""
+    words = ("samples", "land-cover", "scenes", "--count", "24")
+    process = matrix.start(words, tmp_path, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    while not list(tmp_path.glob(".scenes-*/*")) and process.poll() is None:
+        time.sleep(0.01)
+    for _ in range(20):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+        time.sleep(0.1)
+    end = matrix.finish(process, tmp_path)
+    assert (end.status, end.lines, end.left) == (0, (), ()) and (tmp_path / "scenes" / "DSRSID.mat").is_file()
+
+
+@POSIX
+def test_a_worker_that_is_ended_in_the_middle_of_its_answer_holds_nobody_up():
+    done = python(MIDDLE, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
+MIDDLE = """
+import time
+from cmir_ref.parallel import worker_processes
+try:
+    with worker_processes(1) as pool:
+        pool.submit(bytes, 2**28)  # more than a pipe holds
+        time.sleep(3)
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    print("ended", flush=True)
+"""
+
+
 # ---- locks ----------------------------------------------------------------------------------------------------------
 
 HOLD = """
