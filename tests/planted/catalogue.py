@@ -187,8 +187,10 @@ bugs(
     ("dropout-in-inference", "head(params, pooled, None, arch.dropout)",
      "head(params, pooled, pooled > 1, arch.dropout)",
      TRUNK + "test_inference_is_training_without_dropout"),
-    ("batch-statistics-always", "mode=arch.batch_norm,", 'mode="train",',
+    ("batch-statistics-always", '"mode": arch.batch_norm', '"mode": "train"',
      TRUNK + "test_the_head_of_the_trunks_features"),
+    ("gradient-of-the-first-block", "sum(part[name] for part in parts[1:]) + first", "first",
+     "gradcheck:trunk_pretrainer"),
     ("one-block-too-few", "until=arch.first)", "until=arch.first - 1)", TRUNK + "test_the_head_of_the_trunks_features"),
 )
 
