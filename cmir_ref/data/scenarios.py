@@ -161,8 +161,9 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         count=settings.scenes,
         seed=settings.scenes_seed,
     )
-    for modality in data.modalities.values():  # once, with a bar; what asks for them later finds them in the cache
-        frozen_images(settings, modality, progress=progress)
+    if settings.trunk != "conv":  # features once, with a bar: what asks for them later finds them in the cache
+        for modality in data.modalities.values():
+            frozen_images(settings, modality, progress=progress)
     return data
 
 
