@@ -322,6 +322,45 @@ def command_retrieve(
     print_table(("rank", "", "id", "labels", "distance"), rows)
 
 
+@app.command("features")
+def command_features(
+    images: Annotated[Path, typer.Argument(metavar="IN", help="A folder of images, with or without folders in it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    size: Annotated[int | None, typer.Option("--size", min=32, help="Side that images are brought to (224).")] = None,
+    tile: Annotated[int | None, typer.Option("--tile", min=32, help="Cut images into tiles of this side.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="EfficientNet-Lite0's weights of your own.")
+    ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="MODEL.onnx", help="A network of your own (extra `onnx`).")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", help="Which value of that network.")] = None,
+    mean: Annotated[str | None, typer.Option("--mean", help="Its mean, of bytes, as 124,116,104.")] = None,
+    std: Annotated[str | None, typer.Option("--std", help="Its standard deviation, likewise.")] = None,
+    device: DeviceOption = Device.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """Write features of a folder of images, by a network that ImageNet trained.
+
+    EfficientNet-Lite0 (extra `imagenet`), or any ONNX file. OUT gets features.npz and scores.mat, as the released code
+    reads them: one row an image, or a tile.
+    """
+    from .data.image_features import choose_network, image_features, read_numbers, write_image_features
+
+    check_device(device)
+    if out.exists():
+        raise InputError(f"{out}: exists already; name a folder that does not")
+    own = {"output": output, "mean": read_numbers("--mean", mean), "std": read_numbers("--std", std)}
+    network = choose_network(size, weights=weights, onnx=onnx, device=device, **own)
+    found = image_features(images, network, tile=tile, progress=sys.stderr.isatty())
+    write_image_features(out, found, network.maker)
+    rows, width = found.features.shape
+    if as_json:
+        print(json.dumps({"out": str(out), "images": len(set(found.paths)), "rows": rows, "width": width}, indent=2))
+    else:
+        print(f"{out}: {rows} rows of {width} features from {len(set(found.paths))} images")
+
+
 @app.command("gradcheck")
 def command_gradcheck(
     names: Annotated[

@@ -30,6 +30,9 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "presets": {"--json"},
     "evaluate": {"--gallery", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "-k", "--html", "--device", "--json"},
+    "features": {
+        *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),
+    },
     "gradcheck": {"--module", "--input", "--plot", "--seed", "--json"},
     "samples": {"--count", "--format", "--seed", "--json"},
     "bench": {"--against", "--repeats", "--device", "--json"},

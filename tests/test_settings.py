@@ -40,6 +40,9 @@ CASES = {
     "d_z": Case(("12", "16")),
     "d_v": Case(("6", "5")),
     "distance": Case(),
+    "trunk": Case(world="images"),
+    "trunk_training": Case(world="images", given=("trunk=lite0", "stage1.epochs=2")),
+    "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
     "normalise_inputs": Case(),
     "normalise_features": Case(),
     "bias_init": Case(),
@@ -105,8 +108,17 @@ ELSEWHERE = {
     "image_size": "acts when files are read: test_image_size below",
     "sample_axis": "says how a file is read: tests/data/test_dsrsid.py",
     "band_axis": "says how a file is read: tests/data/test_dsrsid.py",
+    "trunk_weights": "says which file is read: tests/cmirnet/test_trunk_stages.py",
     "fused": "changes nothing: test_fused below",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Features of frozen trunks are kept here, not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def fields(section: type[BaseModel] = CmirnetSettings, prefix: str = "") -> dict:
@@ -164,7 +176,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis"}
+    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis", "trunk_weights"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 

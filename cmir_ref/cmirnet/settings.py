@@ -100,4 +100,6 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
+        if self.trunk == "lite0" and self.trunk_training != "frozen" and self.stages != "separate":
+            raise ValueError(f"trunk_training {self.trunk_training} is a part of stage 1: it needs stages = separate")
         return self

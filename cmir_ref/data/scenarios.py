@@ -22,6 +22,7 @@ from .samples import samples_dir
 from .speech import load_speech
 from .speech_features import load_speech_features
 from .splits import split
+from .trunk import frozen_images, trunk_in_words
 from .validation import check
 
 SIMULATED = "simulated scenes"  # the note of what is drawn, not recorded
@@ -146,9 +147,10 @@ def load(scenario: str, root: str | Path | None, *, dataset: str, **wanted: Any)
 def load_data(settings: Any, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
     """The data set that `settings` name, found below `root` (default: the folder that CMIR_DATA names).
 
-    Raises `InputError` for missing, damaged or contradictory files.
+    Raises `InputError` for missing, damaged or contradictory files, and where the settings name a trunk, for weights
+    that are not there. Features of a frozen trunk are computed here.
     """
-    return load(
+    data = load(
         settings.scenario,
         data_root(root),
         dataset=settings.dataset,
@@ -161,6 +163,10 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         count=settings.scenes,
         seed=settings.scenes_seed,
     )
+    if settings.trunk != "conv":  # features once, with a bar: what asks for them later finds them in the cache
+        for modality in data.modalities.values():
+            frozen_images(settings, modality, progress=progress)
+    return data
 
 
 def split_data(settings: Any, data: Dataset) -> Splits:
@@ -180,9 +186,11 @@ def protocol_of(settings: Any) -> str:
 
 
 def data_in_words(settings: Any, note: str) -> str:
-    """What a run saw: its data sets, and whether a sensor was simulated."""
-    sources = SCENARIOS[settings.scenario].sources(settings)
-    return f"{sources}, {note}" if note else sources
+    """What a run saw: its data sets, whether a sensor was simulated, and through which trunk images went."""
+    parts = [SCENARIOS[settings.scenario].sources(settings), note]
+    if settings.trunk != "conv":
+        parts.append(f"images through {trunk_in_words(settings)}")
+    return ", ".join(part for part in parts if part)
 
 
 def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> Dataset:

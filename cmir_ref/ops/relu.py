@@ -1,4 +1,4 @@
-"""The rectifier (ReLU) and the leaky rectifier, element by element, for arrays of any shape."""
+"""The rectifier (ReLU), the leaky one and ReLU6, element by element, for arrays of any shape."""
 
 from typing import NamedTuple
 
@@ -40,3 +40,24 @@ def relu_backward(dy: Array, cache: ReluCache) -> Array:
     xp = get_xp(dy)
     check_same_shape(dy=dy, y=cache.positive)
     return xp.where(cache.positive, dy, 0)
+
+
+class Relu6Cache(NamedTuple):
+    inside: Array
+
+
+def relu6(x: Array) -> tuple[Array, Relu6Cache]:
+    """y = min(max(x, 0), 6), of ±∞ too; NaN stays NaN.
+
+    The bound keeps activations within the range of eight-bit numbers. Source: Howard et al. 2017.
+    """
+    xp = get_xp(x)
+    positive, above = x.real > 0, x.real >= 6
+    return xp.where(above, 6, xp.where(x.real <= 0, 0, x)), Relu6Cache(positive & ~above)
+
+
+def relu6_backward(dy: Array, cache: Relu6Cache) -> Array:
+    """dx = dy where 0 < x < 6, 0 elsewhere; at both kinks the derivative is 0."""
+    xp = get_xp(dy)
+    check_same_shape(dy=dy, y=cache.inside)
+    return xp.where(cache.inside, dy, 0)
