@@ -45,7 +45,7 @@ class FeatureStore:
         self.known |= dict(zip(digests, features, strict=True))
 
 
-def sample_digest(sample: np.ndarray | bytes) -> bytes:
+def content_digest(sample: np.ndarray | bytes) -> bytes:
     """The digest of one sample: of a file's bytes, or of an array's numbers, shape and dtype."""
     if isinstance(sample, bytes):
         return hashlib.sha256(sample).digest()

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..nets.efficientnet_lite import LITE0, lite_features
 from ..progress import track
 from ..records import Modality
-from .feature_cache import FeatureStore, sample_digest
+from .feature_cache import FeatureStore, content_digest
 from .weights import load_folded_trunk, load_trunk_weights
 
 MEAN, SCALE = 127.0, 128.0  # of the network's training: bytes become (x − 127)/128
@@ -136,7 +136,7 @@ def compute_features(
         waiting.clear()
 
     for number, image in enumerate(track(images, total, "features", progress)):
-        digest = sample_digest(image) if store else b""
+        digest = content_digest(image) if store else b""
         rows.append(store.known.get(digest) if store else None)
         if rows[-1] is None:
             waiting[number] = digest, network.prepare(image[None])

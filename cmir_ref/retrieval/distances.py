@@ -11,7 +11,8 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 The first is the paper's; the second is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
 √d·d, which is complex for d < 0, takes the root, and sorts by modulus). ν² is the median of ‖v − c‖² over queries and
 gallery, c the gallery's mean, but at least a millionth of the largest: one far item does not make all others tie, and
-neither does a common offset.
+neither does a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties,
+too: a network that maps everything to one point does so up to its rounding.
 """
 
 import math
@@ -25,6 +26,7 @@ from ..parallel import cores, map_threads
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
 RELEASED_STEP = 1e-9
+ROUNDING = 4  # last bits of an embedding's numbers
 FAR = 1e-6  # the least share of the largest squared norm that ν² is
 TILE = 2**18  # elements of a tile: its temporaries stay in the processor's cache
 
@@ -54,6 +56,7 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     xp = get_xp(query, gallery)
     if kind not in KINDS:
         raise InputError(f"distance: {kind!r} is none of {', '.join(KINDS)}")
+    last_bit = max(float(xp.finfo(v.dtype).eps) if v.dtype.kind == "f" else 0.0 for v in (query, gallery))
     query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
@@ -64,6 +67,8 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     lengths = [_length(v, centre) for v in (query, gallery)]
     squares = xp.concatenate(lengths) ** 2
     middle = max(float(xp.median(squares)), FAR * float(squares.max())) or 1.0  # all the same: any unit will do
+    size = float(xp.median(xp.concatenate([(v * v).sum(axis=1) for v in (query, gallery)])))
+    middle = max(middle, (ROUNDING * last_bit) ** 2 * size / EUCLIDEAN_STEP)
     unit = EUCLIDEAN_STEP * middle if kind == "euclidean" else RELEASED_STEP * middle**0.375
     highest = sum(float(length.max()) for length in lengths) ** 2 / unit
     space = Space(kind, query, gallery, None, None, unit, scale, centre, *lengths, highest)

@@ -8,7 +8,7 @@ from PIL import Image
 from worlds import config, picture, pictures
 
 from cmir_ref.data import feature_cache, trunk
-from cmir_ref.data.feature_cache import FeatureStore, sample_digest
+from cmir_ref.data.feature_cache import FeatureStore, content_digest
 from cmir_ref.data.trunk import (
     FeatureNetwork,
     TrunkInput,
@@ -142,7 +142,7 @@ def test_a_damaged_file_of_the_cache_is_computed_again(cache):
 
 
 def test_another_version_asks_for_new_features(monkeypatch):
-    FeatureStore("x").keep([sample_digest(b"1")], np.zeros((1, 2), np.float32))
+    FeatureStore("x").keep([content_digest(b"1")], np.zeros((1, 2), np.float32))
     assert FeatureStore("x").known
     monkeypatch.setattr(feature_cache, "VERSION", feature_cache.VERSION + 1)
     assert not FeatureStore("x").known
@@ -150,7 +150,7 @@ def test_another_version_asks_for_new_features(monkeypatch):
 
 def test_shape_and_dtype_are_a_part_of_a_sample():
     zeros = [np.zeros(s, t) for s, t in (((2, 3), "uint8"), ((3, 2), "uint8"), ((2, 3), "int8"), ((6,), "uint8"))]
-    assert len({sample_digest(x) for x in zeros} | {sample_digest(bytes(6))}) == 5
+    assert len({content_digest(x) for x in zeros} | {content_digest(bytes(6))}) == 5
 
 
 def test_without_a_cache_to_write_into(tmp_path, monkeypatch, refused):

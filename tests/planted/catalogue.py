@@ -140,6 +140,29 @@ bugs(
     ("dw-of-one-block", "        dw += part", "        dw = part", LINES + "test_values_and_gradients"),
     ("any-stride", "stride == 1 and padding[0]", "padding[0]",
      LINES + "test_what_it_cannot_do_takes_the_plain_operation"),
+    ("lines-lose-a-side", "return _convolve(x, w, padding), Depth", "return _convolve(x, w, padding[::-1]), Depth",
+     LINES + "test_values_and_gradients"),
+)
+
+TRUNKS = "cmirnet/test_trunk_stages.py::"
+bugs(
+    "data/trunk.py",
+    ("trunk-of-the-others", 'settings.trunk == "lite0" and modality', 'settings.trunk != "lite0" and modality',
+     "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk=conv"),
+    ("trunk-frozen-though-trained", 'or settings.trunk_training != "frozen"', "",
+     "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk_training=frozen"),
+    ("trunk-of-the-wheel-all-the-same", "frozen_features(modality.x, settings.trunk_weights,",
+     "frozen_features(modality.x, None,",
+     TRUNKS + "test_weights_of_a_file_are_used_and_others_are_refused_later", "trunk_weights"),
+)
+bugs(
+    "cmirnet/stage1.py",
+    ("trunk-never-trained", 'kind == "image" and settings.trunk == "lite0"', "False",
+     TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk=lite0"),
+    ("trunk-s-first-blocks-trained", 'if settings.trunk_training == "last" else 0', "* 0",
+     TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk_training=last"),
+    ("trunk-s-last-blocks-alone-trained", 'if settings.trunk_training == "last" else 0', "",
+     TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk_training=all"),
 )
 
 FOLDED = "ops/test_folded_block.py::"
@@ -648,7 +671,7 @@ bugs(
      'activation == "relu" or layer < depth', WHERE + "[linear-rectified2]",
      "encoder_activation=linear", "decoder_activation=linear"),
     ("last-layer-missing", "range(1, depth + 1)", "range(1, depth)", FORMULA),
-    ("dx-of-the-wrong-layer-left-out", "cache is not caches[0][1]", "cache is not caches[-1][1]",
+    ("dx-of-given-features-all-the-same", "cache is not caches[0][1]", "True",
      "cmirnet/test_objective.py::test_the_gradient_of_given_features_can_be_left_out"),
     ("db-and-dw-of-the-layer-above", "for name, cache in reversed(caches):", "for name, cache in caches:",
      "gradcheck:mlp/linear"),
@@ -1305,6 +1328,8 @@ bugs(
     "retrieval/distances.py",
     ("one-far-item", "max(float(xp.median(squares)), FAR * float(squares.max()))", "float(squares.max())",
      DISTANCES + "test_far_items_and_offsets_leave_the_ranking_of_all_others", "prepare"),
+    ("rounding-told-apart", "(ROUNDING * last_bit) ** 2 * size", "0.0 * size",
+     DISTANCES + "test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not", "prepare"),
     ("one-offset", "squares = xp.concatenate(lengths) ** 2",
      "squares = (xp.concatenate([query, gallery]) ** 2).sum(axis=1)",
      DISTANCES + "test_far_items_and_offsets_leave_the_ranking_of_all_others", "prepare"),

@@ -19,7 +19,8 @@ def step(q, g):
     """The unit of squared distances: of what is centred on the gallery's mean."""
     centre = g.astype(np.longdouble).mean(axis=0).astype(float)
     squares = ((np.concatenate([q, g]).astype(float) - centre) ** 2).sum(axis=1)
-    return max(1e-7 * np.median(squares), 1e-13 * squares.max())
+    size = np.median((np.concatenate([q, g]).astype(float) ** 2).sum(axis=1))
+    return max(1e-7 * np.median(squares), 1e-13 * squares.max(), (4 * np.finfo(q.dtype).eps) ** 2 * size)
 
 
 @pytest.mark.parametrize("offset", [0, 30, 1000])
@@ -32,6 +33,19 @@ def test_squared_distances_are_the_direct_ones_rounded(offset, dtype):
     assert np.abs(got - direct(q, g)).max() <= 0.501 * unit
     assert np.abs(got / unit - np.rint(got / unit)).max() < 1e-6
     assert len(np.unique(got)) > 40
+
+
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not(dtype, far):
+    """A network that maps everything to one point does so up to its rounding; one far item changes nothing."""
+    rng = np.random.default_rng(3)
+    point = rng.uniform(0.5, 1, 8).astype(dtype)
+    v = np.where(rng.random((60, 8)) < 0.5, np.nextafter(point, point.dtype.type(2)), point)
+    gallery = np.concatenate([v, v[:1] + point.dtype.type(10)]) if far else v
+    assert len(np.unique(v, axis=0)) > 40 and not squared_distances(v[:20], gallery)[:, :60].any()
+    apart = (gallery + np.arange(len(gallery))[:, None] * 1e-3).astype(dtype)
+    assert len(np.unique(squared_distances(apart[:1], apart))) == len(gallery)
 
 
 def boundary_set():
