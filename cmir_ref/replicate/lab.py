@@ -34,8 +34,8 @@ from ..contract import Stage
 from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..files import cannot_be_written, write_whole
-from ..locks import locked
+from ..files import cannot_be_written, remove_leftovers, write_whole
+from ..locks import LOCK, locked
 from ..packages import installed, origin
 from ..parallel import begin_worker, cores, worker_processes
 from ..records import Dataset, Run, Splits
@@ -122,12 +122,11 @@ class Lab:
         executor: Executor | None = None,
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
-        self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
+        self.out, self.scale, self.seeds, self.device, self.compute = Path(out), scale, range(seeds), device, True
         self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
         self.jobs = jobs or (cores() if device == "cpu" else 1)
         self.watch = watch or (lambda items, total, name: items)
         self._executor, self._processes, self._open = executor, None, ExitStack()
-        self.compute = True
         self.asked: dict[str, list[SharedSettings]] = {}
         self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
@@ -138,6 +137,7 @@ class Lab:
 
     def __enter__(self) -> "Lab":
         self._open.enter_context(locked(self.out))
+        self._open.callback(lambda: [remove_leftovers(f, LOCK) for f in self.out.glob("features/*/")])  # of workers
         return self
 
     def __exit__(self, *error) -> None:
