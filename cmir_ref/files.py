@@ -83,12 +83,12 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Removes the unfinished files that `whole_file` left in `folder` when the process was killed.
+def remove_leftovers(folder: str | Path, *others: str) -> None:
+    """Removes the unfinished files that `whole_file` left in `folder` when the process was killed, and `others`.
 
     Only for a folder that no other process writes into at the same time.
     """
-    for path in Path(folder).glob(".*.*-????????.tmp"):
+    for path in (*Path(folder).glob(".*.*-????????.tmp"), *(Path(folder) / name for name in others)):
         path.unlink(missing_ok=True)
 
 

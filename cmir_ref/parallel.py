@@ -10,7 +10,7 @@ from functools import cache
 from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.reduction import ForkingPickler
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from .progress import tell
@@ -87,6 +87,24 @@ def map_threads(work: Callable, parts: list) -> list:
 def map_blocks(work: Callable, samples: int, size: int | None = None) -> list:
     """[work(block) for block in sample_blocks(samples, size)], in threads."""
     return map_threads(work, sample_blocks(samples, size))
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """What interrupts this process waits until the body has ended: for libraries that an exception inside breaks."""
+    before, came = {}, []
+    if current_thread() is main_thread():  # no other hears signals
+        before = {number: signal.getsignal(number) for number in STOPS}
+        before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            before[number](number, None)
 
 
 # ---- processes ------------------------------------------------------------------------------------------------------

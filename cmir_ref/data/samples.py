@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_folder
+from ..parallel import signals_held
 from ..progress import on_terminal
 from . import dsrsid, ucmerced
 from .large import HEADER, write_large_land_cover
@@ -36,26 +38,41 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
     MATLAB sees PAN_IMAGES 256 × 256 × N and MUL_IMAGES 64 × 64 × 4 × N (uint16, 10 bit) and LAND_COVER_TYPES N × 1 from
     1 to 8; HDF5 holds these axes in reverse. Where N is 4, 64 or 256, readers must be told that `sample_axis` is 0.
     """
-    import h5py
-
     from . import world
 
     path = folder / dsrsid.FILE
-    with StoreForHDF5(path) as store, h5py.File(store, "w", userblock_size=512) as file:
+    with hdf5_file(path) as file:
 
         def create(modality: str, *shape: int):
             packed = {"chunks": (1, *shape), "compression": "gzip", "shuffle": True} if compress else {}
             return file.create_dataset(dsrsid.FIELDS[modality], (pairs, *shape), "<u2", **packed)
 
-        pan, mul = create("pan", 256, 256), create("mul", 4, 64, 64)
+        with signals_held():
+            pan, mul = create("pan", 256, 256), create("mul", 4, 64, 64)
+            labels = file.create_dataset(dsrsid.LABELS, data=_label(np.arange(pairs))[None] + 1.0)
+            for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
+                field.attrs["MATLAB_class"] = np.bytes_(kind)
         items = [(seed, k, _label(k)) for k in range(pairs)]
         for k, pair in enumerate(world.generate(world.land_cover, items, progress=progress)):
-            pan[k], mul[k] = pair.pan[..., 0].T, pair.mul.T
-        labels = file.create_dataset(dsrsid.LABELS, data=_label(np.arange(pairs))[None] + 1.0)
-        for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
-            field.attrs["MATLAB_class"] = np.bytes_(kind)
+            with signals_held():
+                pan[k], mul[k] = pair.pan[..., 0].T, pair.mul.T
     with open(path, "r+b") as file:  # the block that HDF5 leaves free: a text, the version, the byte order
         file.write(HEADER.ljust(124) + b"\x00\x02IM")
+
+
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[Any]:
+    """A new HDF5 file, closed with the body. What is done with it is done under `signals_held`."""
+    import h5py
+
+    with StoreForHDF5(path) as store:
+        with signals_held():
+            file = h5py.File(store, "w", userblock_size=512)
+        try:
+            yield file
+        finally:
+            with signals_held():
+                file.close()
 
 
 class StoreForHDF5(io.FileIO):

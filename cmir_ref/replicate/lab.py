@@ -34,8 +34,8 @@ from ..contract import Stage
 from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..files import cannot_be_written, write_whole
-from ..locks import locked
+from ..files import cannot_be_written, remove_leftovers, write_whole
+from ..locks import LOCK, locked
 from ..packages import installed, origin
 from ..parallel import begin_worker, cores, worker_processes
 from ..records import Dataset, Run, Splits
@@ -123,11 +123,10 @@ class Lab:
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
         self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
-        self.out, self.scale, self.seeds, self.device = Path(out), scale.at(self.root), range(seeds), device
-        self.jobs = jobs or (cores() if device == "cpu" else 1)
+        self.out, self.scale, self.seeds = Path(out), scale.at(self.root), range(seeds)
+        self.device, self.compute, self.jobs = device, True, jobs or (cores() if device == "cpu" else 1)
         self.watch = watch or (lambda items, total, name: items)
         self._executor, self._processes, self._open = executor, None, ExitStack()
-        self.compute = True
         self.asked: dict[str, list[SharedSettings]] = {}
         self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
@@ -138,6 +137,7 @@ class Lab:
 
     def __enter__(self) -> "Lab":
         self._open.enter_context(locked(self.out))
+        self._open.callback(lambda: [remove_leftovers(f, LOCK) for f in self.out.glob("features/*/")])  # of workers
         return self
 
     def __exit__(self, *error) -> None:
@@ -223,8 +223,7 @@ class Lab:
         No more than two jobs a worker wait at a time: features are read when their turn is near.
         """
         if self.jobs == 1 and self._executor is None:
-            yield from ((path, function(*job())) for path, job in jobs.items())
-            return
+            return (yield from ((path, function(*job())) for path, job in jobs.items()))
         executor, still, running = self._workers(), iter(jobs.items()), {}
         try:
             while True:
