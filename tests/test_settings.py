@@ -110,6 +110,7 @@ ELSEWHERE = {
     "band_axis": "says how a file is read: tests/data/test_dsrsid.py",
     "trunk_weights": "says which file is read: tests/cmirnet/test_trunk_stages.py",
     "fused": "changes nothing: test_fused below",
+    "stage2.graph": "changes nothing, and does nothing on the host: tests/strict/test_graph.py",
 }
 
 

@@ -83,6 +83,7 @@ TINY = {
     "stage2.warmup": "0.0",
     "stage2.weight_decay": "0.0",
     "stage2.feature_dropout": "0.0",
+    "stage2.graph": "false",
     "stage2.keep": "best",
 }
 SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")

@@ -45,6 +45,7 @@ class Stage2Schedule(Schedule):
     """The latent network."""
 
     feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
+    graph: bool = False  # --device cuda: each step is one CUDA graph, same values; not yet proven on a GPU
 
 
 class CmirnetSettings(SharedSettings):

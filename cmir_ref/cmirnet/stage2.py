@@ -147,6 +147,7 @@ def stage2_task(
         validate,
         () if settings.update == "together" else alternating_groups("latent." if network.fronts else ""),
         lr_setting="stage2.lr",
+        graph=schedule.graph,
     )
 
 

@@ -994,7 +994,8 @@ bugs(
     ("second-moment-not-corrected", "math.sqrt(1 - BETA2**t)", "1.0",
      ADAM + "test_bias_correction_makes_the_first_step_as_long_as_the_rate"),
     ("correction-one-step-late", "(1 - BETA1**t)", "(1 - BETA1 ** (t + 1))", TEN),
-    ("epsilon-not-scaled", "epsilon=EPSILON * root", "epsilon=EPSILON", TEN),
+    ("epsilon-not-scaled", "* root, EPSILON * root", "* root, EPSILON", TEN),
+    ("always-the-first-step", "adam_numbers(t, lr)", "adam_numbers(1, lr)", TEN),
     ("second-moment-of-the-moment", "share_v * (g * g - v)", "share_v * (m * m - v)", TEN),
     ("moment-not-decayed", "share_m * (g - m)", "share_m * g", TEN),
     ("epsilon-in-the-root", "sqrt(v) + epsilon", "sqrt(v + epsilon)", TEN),
@@ -1171,20 +1172,64 @@ bugs(
      LOOP + "test_the_best_epoch_is_kept"),
     ("schedule-begins-each-epoch", "step = state.epoch * task.steps_per_epoch + done", "step = done",
      LOOP + "test_a_schedule_runs_over_all_steps"),
-    ("steps-counted-anew", "flatten(grads, params), step + 1, lr", "flatten(grads, params), done + 1, lr",
+    ("steps-counted-anew", "adam_numbers(step + 1, lr), state.epoch", "adam_numbers(done + 1, lr), state.epoch",
      LOOP + "test_the_steps_of_adam_are_counted_over_all_epochs"),
     ("moments-of-a-turn-lost", "theta[entries], m[entries], v[entries] = part", "theta[entries] = part[0]",
      LOOP + "test_each_turn_has_the_moments_of_its_parameters", "update=alternating"),
     ("everything-moves-in-each-turn", "name.startswith(prefixes)", "bool(prefixes)",
      LOOP + "test_parameters_move_in_turn", "update=alternating"),
     ("gradient-taken-once",
-     "for entries in optimiser.turns:\n            parts, grads, statistics = task.gradients(params, buffers, batch, "
-     "state.epoch, done)\n",
-     "parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)\n"
-     "        for entries in optimiser.turns:\n",
+     "for entries in optimiser.turns:\n        parts, grads, statistics = task.gradients(params, buffers, batch, "
+     "epoch, step)\n",
+     "parts, grads, statistics = task.gradients(params, buffers, batch, epoch, step)\n"
+     "    for entries in optimiser.turns:\n",
      LOOP + "test_parameters_move_in_turn", "update=alternating"),
     ("setting-without-its-stage", "smaller {task.lr_setting}", "smaller lr",
      LOOP + "test_a_loss_that_is_not_finite_is_an_error_that_says_where"),
+)
+
+GRAPH = "strict/test_graph.py::"
+REPLAYED = GRAPH + "test_training_by_graphs_is_training_to_the_bit[default-2]"
+bugs(
+    "training/loop.py",
+    ("numbers-of-adam-captured",
+     "optimiser.graphs(partial(one_step, task, state, optimiser), (batch, optimiser.numbers[step]))",
+     "optimiser.graphs(lambda batch: one_step(task, state, optimiser, batch, adam_numbers(step + 1, lr)), (batch,))",
+     REPLAYED),
+    ("numbers-of-the-step-before", "optimiser.numbers[step]", "optimiser.numbers[max(step - 1, 0)]", REPLAYED),
+    ("rate-of-the-first-step-in-the-table", "adam_numbers(step + 1, _rate(task, step))",
+     "adam_numbers(step + 1, _rate(task, 0))", REPLAYED),
+    ("table-without-correction", "adam_numbers(step + 1, _rate(", "adam_numbers(step + 2, _rate(", REPLAYED),
+)
+bugs(
+    "training/graph.py",
+    ("an-input-never-filled-again", "zip(leaves(fixed), arrays, strict=True)",
+     "list(zip(leaves(fixed), arrays, strict=True))[1:]", REPLAYED),
+    ("labels-never-filled-again", "zip(leaves(fixed), arrays, strict=True)",
+     "[pair for pair in zip(leaves(fixed), arrays, strict=True) if pair[0].dtype.kind == 'f']", REPLAYED),
+    ("the-batch-itself-captured", "capture(lambda: work(*fixed), self.xp)", "capture(lambda: work(*inputs), self.xp)",
+     REPLAYED),
+    ("graph-for-any-size", "(array.shape, str(array.dtype)) for", "(array.shape[1:], str(array.dtype)) for",
+     GRAPH + "test_a_step_is_plain_then_captured_then_replayed_for_each_shape"),
+    ("captured-and-not-launched", "        graph.launch()\n", "", REPLAYED),
+    ("captured-anew-each-time", "if self.graphs[kind] is None:", "if True:",
+     GRAPH + "test_a_step_is_plain_then_captured_then_replayed_for_each_shape"),
+    ("captured-before-its-kernels-are-there", "self.graphs[kind] = None\n            return work(*inputs)",
+     "self.graphs[kind] = None", GRAPH + "test_a_step_is_plain_then_captured_then_replayed_for_each_shape"),
+    ("a-graph-for-every-shape", "len(self.graphs) == KINDS", "len(self.graphs) == 2 * KINDS",
+     GRAPH + "test_there_are_graphs_for_a_few_shapes_alone"),
+    ("tried-again-and-again", "self.works = False", "pass",
+     GRAPH + "test_a_wait_an_upload_a_product_and_addresses_are_not_captured"),
+)
+bugs(
+    "backend.py",
+    ("memory-of-the-graph-freed", "end_capture().launch, results, pool)", "end_capture().launch, results, None)",
+     REPLAYED),
+    ("memory-of-the-graph-is-everyone-s", "with xp.cuda.using_allocator(pool.malloc), stream:", "with stream:",
+     REPLAYED),
+    ("capture-on-a-stream-that-waits", "non_blocking=True", "non_blocking=False", REPLAYED),
+    ("stream-left-capturing", "                stream.end_capture()\n", "                pass\n",
+     GRAPH + "test_a_failed_capture_leaves_no_stream_that_captures_and_nothing_written"),
 )
 
 STAGES = "cmirnet/test_training_stages.py::"
@@ -1194,6 +1239,7 @@ bugs(
      STAGES + "test_together_moves_everything_at_once", "update=together", "update=alternating"),
     ("shared-head-belongs-to-nobody", '"classifier.", f"classifier_{m}."', 'f"classifier_{m}."',
      STAGES + "test_alternating_moves_one_branch_at_a_time", "update=alternating"),
+    ("never-a-graph", "graph=schedule.graph", "graph=False", REPLAYED, "stage2.graph"),
     ("joint-is-separate", '{} if settings.stages == "separate"', '{} if settings.stages != "end-to-end"',
      STAGES + "test_which_fronts_are_trained_along", "stages=joint"),
     ("fronts-always", '{} if settings.stages == "separate"', '{} if settings.stages == ""',
@@ -1743,23 +1789,23 @@ bugs(
 # settings that meet in one line
 bugs(
     "training/loop.py",
-    ("decay-of-the-first-entries", "decay=decay[entries] if", "decay=decay[: len(part[0])] if", TEXTBOOK),
+    ("decay-of-the-first-entries", "decay = decay[entries] if", "decay = decay[: len(part[0])] if", TEXTBOOK),
     ("no-decay-in-turn",
-     "return Optimiser(turns, _decay(params, task.schedule.weight_decay))",
-     "return Optimiser(turns, _decay(params, task.schedule.weight_decay) if turns == [None] else 0.0)",
+     "optimiser = Optimiser(turns, _decay(params, task.schedule.weight_decay))",
+     "optimiser = Optimiser(turns, _decay(params, task.schedule.weight_decay) if turns == [None] else 0.0)",
      TEXTBOOK),
     ("decay-in-the-first-turn-alone",
-     "_adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)",
-     "_adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay if entries is "
+     "_adam(entries, state, flatten(grads, params), numbers, optimiser.decay)",
+     "_adam(entries, state, flatten(grads, params), numbers, optimiser.decay if entries is "
      "optimiser.turns[0] else 0.0)",
      TEXTBOOK),
     ("gradient-of-the-first-entries",
-     "adam(part[0], grad[entries], part[1]",
-     "adam(part[0], grad[: len(part[0])], part[1]",
+     "adam_by_numbers(part[0], grad[entries], part[1]",
+     "adam_by_numbers(part[0], grad[: len(part[0])], part[1]",
      TEXTBOOK),
     ("a-step-of-adam-for-each-turn",
-     "step + 1, lr, optimiser.decay)",
-     "step * len(optimiser.turns) + 1, lr, optimiser.decay)",
+     "adam_numbers(step + 1, lr), state.epoch",
+     "adam_numbers(step * len(optimiser.turns) + 1, lr), state.epoch",
      TEXTBOOK),
     ("last-epoch-not-kept-in-turn",
      'best = schedule.keep == "last" or validation',

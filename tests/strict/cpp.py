@@ -196,6 +196,7 @@ def use_for_numpy(monkeypatch) -> None:
 
 def use_for(xp, monkeypatch) -> None:
     """Lets `cmir_ref.kernels` run on the stand-in `xp`, in C++; each call counts as one launch."""
+    from strict.graphs import capture
     from strict.standin import DeviceArray, traffic
 
     from cmir_ref import kernels
@@ -204,21 +205,29 @@ def use_for(xp, monkeypatch) -> None:
         return value._array if isinstance(value, DeviceArray) else value
 
     def single(name, text=None):
-        run = elementwise(*(text or kernels.KERNELS[name]), name)
+        text = text or kernels.KERNELS[name]
+        run, inputs = elementwise(*text, name), len(text[0].split(","))
 
         def kernel(*values):
             traffic.launch(f"kernel {name}")
-            made = run(*map(inside, values))
+            values = [inside(value) for value in values]
+            capture.writes(*values[inputs:])
+            made = run(*values)
+            capture.keep(lambda: run(*values), *(made if isinstance(made, tuple) else (made,)))
             return tuple(map(DeviceArray, made)) if isinstance(made, tuple) else DeviceArray(made)
 
         return kernel
 
     def grouped(name, dtype, text=None):
-        run = block(*(text or kernels.block_text(name)), name, dtype)
+        text = text or kernels.block_text(name)
+        run, kinds = block(*text, name, dtype), [part.split()[0] for part in text[0].split(",")]
 
         def kernel(grid, threads, values):
             traffic.launch(f"kernel {name}")
-            run(grid, threads, tuple(map(inside, values)))
+            values = tuple(map(inside, values))
+            capture.writes(*(value for kind, value in zip(kinds, values, strict=True) if kind == "Out"))
+            run(grid, threads, values)
+            capture.keep(lambda: run(grid, threads, values))
 
         return kernel
 

@@ -3,7 +3,7 @@
 `xp` is the library, `DeviceArray` its array. Names and parameters are those of cupy_surface.json; what is computed is
 NumPy's, so that results must be those of NumPy to the bit. `RULES` says what is refused and by whom. Transfers from the
 host and waits for the device are counted in `traffic`, and refused within `no_traffic()`. So are launches: one for each
-call that computes or copies, none for a view.
+call that computes or copies, none for a view. `strict.graphs` captures them as CUDA graphs.
 
 Not seen here: rounding, the order of sums, contiguity of results, order among equals of a sort, memory.
 """
@@ -16,6 +16,8 @@ from functools import cache
 from types import ModuleType
 
 import numpy as np
+from strict import graphs
+from strict.graphs import capture
 from strict.surface import read
 
 SURFACE = read()
@@ -43,6 +45,7 @@ WAITING = {
     *("nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "bincount", "extract", "compress", "trim_zeros"),
     *("percentile", "quantile", "histogram", "digitize", "asnumpy", "setdiff1d", "union1d", "intersect1d"),
 }
+WRITING = {"fill", "sort", "partition", "put"}  # methods that change their array
 SEQUENCES = {  # parameters that hold whole numbers for the host, or a sequence of arrays
     *("shape", "axis", "axes", "newshape", "reps", "pad_width", "repeats", "shift", "window_shape", "tup", "arrays"),
     *("source", "destination", "indices_or_sections", "args", "operands", "xi", "arys"),
@@ -75,11 +78,13 @@ class Traffic:
         self.uploads, self.waits, self.launches, self.forbidden = Counter(), Counter(), Counter(), False
 
     def upload(self, cause: str) -> None:
+        capture.refuse(f"an upload ({cause})")
         if self.forbidden:
             raise Refused("upload", cause)
         self.uploads[cause] += 1
 
     def wait(self, cause: str) -> None:
+        capture.refuse(f"a wait ({cause})")
         if self.forbidden:
             raise Refused("wait", cause)
         self.waits[cause] += 1
@@ -167,8 +172,18 @@ def _is_view(found, args: tuple) -> bool:
     return any(isinstance(part, np.ndarray) and np.may_share_memory(found, part) for part in parts)
 
 
-def _call(name: str, function, text: str, args: tuple, settings: dict):
-    """`function` on what `args` hold; refused where CuPy has no such parameter or wants a device array."""
+def _computed(compute, *written):
+    """What `compute()` gives, as device arrays; a stream that captures keeps it. `written` are its arguments."""
+    capture.writes(*written)
+    value = _wrapped(compute())
+    made = [part._array for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, DeviceArray)]
+    capture.keep(compute, *made)
+    return value
+
+
+def _call(name: str, function, text: str, args: tuple, settings: dict, own: tuple = ()):
+    """`function` on what `args` hold, or of the array in `own`; refused where CuPy has no such parameter or wants a
+    device array."""
     bound = _bind(name, text, args, settings)
     if name in BROKEN_OUT and bound.get("out") is not None:
         raise Refused("no such out", f"{name}(out=...)")
@@ -180,11 +195,17 @@ def _call(name: str, function, text: str, args: tuple, settings: dict):
             traffic.upload(f"{name}({key}=number)")
     sequences = any(key in SEQUENCES for key in bound)
     args = [_inside(value, name, sequences) for value in args]
-    found = function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()})
-    if isinstance(found, np.ndarray | np.generic) and not _is_view(found, args) and name not in UNFILLED:
+    settings = {key: _inside(value, name, sequences) for key, value in settings.items()}
+    capture.check(name, args)
+    capture.writes(settings.get("out"), *(own if name in WRITING else ()))
+    found = function(*args, **settings)
+    value = _wrapped(np.asarray(found) if name in ARRAYS_OF_BOOL else found)
+    if isinstance(found, np.ndarray | np.generic) and not _is_view(found, (*own, *args)) and name not in UNFILLED:
         traffic.launch(name)
-    value = _wrapped(found)
-    return DeviceArray(np.asarray(value)) if name in ARRAYS_OF_BOOL else value
+        capture.keep(lambda: function(*args, **settings), value._array)
+    elif found is None:  # it writes into its array
+        capture.keep(lambda: function(*args, **settings))
+    return value
 
 
 # ---- the library ----------------------------------------------------------------------------------------------------
@@ -253,9 +274,11 @@ class Ufunc:
         values = [_inside(value, self.name) for value in args]
         self.check(values[: self.nin])
         traffic.launch(self.name)
-        found = self.numpys(*values, **{key: _inside(value, self.name, True) for key, value in settings.items()})
+        capture.check(self.name)
+        inside = {key: _inside(value, self.name, True) for key, value in settings.items()}
         out = settings.get("out")
-        return out if isinstance(out, DeviceArray) else _wrapped(found)
+        value = _computed(lambda: self.numpys(*values, **inside), inside.get("out"))
+        return out if isinstance(out, DeviceArray) else value
 
     def check(self, values: list) -> None:
         """Refuses arrays for which CuPy has no loop, or one that gives another dtype than NumPy's."""
@@ -272,7 +295,8 @@ class Ufunc:
         if not all(isinstance(value, DeviceArray) for value in values):
             traffic.upload(f"{self.name}.at(number)")
         traffic.launch(f"{self.name}.at")
-        self.numpys.at(_inside(array, "at"), _key(index, array), *(_inside(value, "at") for value in values))
+        array, key, values = _inside(array, "at"), _key(index, array), [_inside(value, "at") for value in values]
+        _computed(lambda: self.numpys.at(array, key, *values), array)
 
 
 @cache
@@ -293,6 +317,7 @@ def _agree(name: str, dtypes: tuple, alone: bool) -> bool:
 
 
 xp = Library()
+xp.cuda = graphs.cuda
 
 
 # ---- the array ------------------------------------------------------------------------------------------------------
@@ -384,9 +409,10 @@ class DeviceArray:
         if any(isinstance(k, DeviceArray) and k.dtype == bool for k in _parts(key)):
             traffic.wait("mask")
         index = _key(key, self)
-        found = self._array[index]
         if any(isinstance(part, np.ndarray) for part in _parts(index)):
             traffic.launch("index")
+            return _computed(lambda: self._array[index])
+        found = self._array[index]
         return DeviceArray(found if isinstance(found, np.ndarray) else self._array[(*_parts(index), ...)])
 
     def __setitem__(self, key, value):
@@ -401,7 +427,8 @@ class DeviceArray:
             if np.unique(places).size < places.size:
                 raise Refused("repeated index", "in an assignment the order of which is undefined")
         traffic.launch("assignment")
-        self._array[index] = _inside(value, "assignment")
+        value = _inside(value, "assignment")
+        _computed(lambda: self._array.__setitem__(index, value), self._array)
 
     # transfers
 
@@ -435,10 +462,7 @@ class DeviceArray:
         def method(*args, **settings):
             if name in WAITING | {"tobytes", "tofile", "dump", "dumps"}:
                 traffic.wait(name)
-            value = _call(name, found, methods[name], args, settings)
-            if isinstance(value, DeviceArray) and np.may_share_memory(value._array, self._array):
-                traffic.launches[name] -= 1  # a view of this array, which is not among the arguments
-            return value
+            return _call(name, found, methods[name], args, settings, (self._array,))
 
         return method
 
@@ -485,16 +509,20 @@ def _infix(name: str, ufunc: str):
         if ufunc:
             getattr(xp, ufunc).check([self._array, other])
         traffic.launch(name)
+        capture.check(name)
         return other
 
     def forward(self, other):
-        return _wrapped(compute(self._array, operand(self, other)))
+        other = operand(self, other)
+        return _computed(lambda: compute(self._array, other))
 
     def backward(self, other):
-        return _wrapped(compute(operand(self, other), self._array))
+        other = operand(self, other)
+        return _computed(lambda: compute(other, self._array))
 
     def in_place(self, other):
-        getattr(np, ufunc)(self._array, operand(self, other), out=self._array)
+        other = operand(self, other)
+        _computed(lambda: getattr(np, ufunc)(self._array, other, out=self._array), self._array)
         return self
 
     setattr(DeviceArray, f"__{name}__", forward)

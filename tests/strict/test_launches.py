@@ -7,7 +7,7 @@ A launch takes the host of a GPU longer than most of what these steps launch tak
 import numpy as np
 import pytest
 import worlds
-from strict import cpp, test_training
+from strict import test_training
 from strict.moves import arrays
 from strict.standin import counted_launches, no_traffic, traffic
 from strict.standin import xp as strict
@@ -23,14 +23,6 @@ from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.training.loop import new_state, train_epochs
 
 LATENT, CONV, MAX_POOL = 120, 150, 8  # at most
-
-
-@pytest.fixture
-def by_kernels(monkeypatch):
-    """The stand-in runs the kernels of `cmir_ref.kernels`."""
-    if cpp.COMPILER is None:
-        pytest.skip("no C++ compiler to compile the kernels' text with")
-    cpp.use_for(strict, monkeypatch)
 
 
 def launches(work) -> int:
