@@ -340,7 +340,7 @@ def command_features(
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Write features of a folder of images, by a network that ImageNet trained.
+    """Write features of images, by a network that ImageNet trained.
 
     EfficientNet-Lite0 (extra `imagenet`), or any ONNX file. OUT gets features.npz and scores.mat, as the released code
     reads them: one row an image, or a tile.

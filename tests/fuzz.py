@@ -202,7 +202,7 @@ class Reader:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
             for file in self.warm:  # whole files, until all is imported and compiled
-                if self.ask(file.name.partition("-")[0], file, 12 * SECONDS) != "read":
+                if self.ask(file.name.partition("-")[0], file, 60 * SECONDS) != "read":
                     raise RuntimeError(f"{file}: a whole file is not read")
         return self.ask(kind, path, SECONDS)
 

@@ -177,7 +177,11 @@ def test_a_function_whose_gradient_was_forgotten_is_noticed(tmp_path):
     assert lone_functions(tmp_path) == {"ops.gate": {"gate"}}
 
 
-NO_GRADIENT = ("test_labels.py", "test_not_finite.py", "test_shapes.py")  # labels have none, the others are of all
+NO_GRADIENT = (
+    "test_labels.py",
+    "test_not_finite.py",
+    "test_refused_shapes.py",
+)  # labels have none, the others are of all
 TESTS_OF_OPERATIONS = sorted(
     path for path in (Path(__file__).parents[1] / "ops").glob("test_*.py") if path.name not in NO_GRADIENT
 )
