@@ -323,6 +323,7 @@ def test_pages_on_a_disk_that_refuses(place, name, happens):
 
 @POSIX
 def test_a_benchmark_on_a_full_disk(place):
+    pytest.importorskip("torch")
     with matrix.workplace(place) as cwd:
         end = matrix.full_disk(matrix.commands(place)["bench --json"].words, cwd)
     assert (end.status, end.faults, len(end.lines)) == (2, [], 1) and "cannot be written (File too large)" in end.last
