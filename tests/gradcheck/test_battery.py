@@ -270,8 +270,12 @@ def test_inputs_that_repeat_one_row_or_number(check, repeated):
     pair = drawn(check)
     views = [REPEATED[repeated](x) for x in pair.inputs.values()]
     expected = leaves(forward_backward(pair, [x.copy() for x in views]))
+    rounding = 2**-50 * max(
+        np.abs(leaf).max(initial=0) for leaf in expected
+    )  # NumPy 2.0 adds repeated numbers otherwise
     for one, two in zip(leaves(forward_backward(pair, views)), expected, strict=True):
-        assert_close(one, two, 1e-12, f"one {repeated} for all in {again(check, SEED)}")
+        if not np.abs(one - two).max(initial=0) <= rounding:
+            assert_close(one, two, 1e-12, f"one {repeated} for all in {again(check, SEED)}")
 
 
 @EACH
