@@ -356,9 +356,12 @@ def command_features(
     write_image_features(out, found, network.maker)
     rows, width = found.features.shape
     if as_json:
-        print(json.dumps({"out": str(out), "images": len(set(found.paths)), "rows": rows, "width": width}, indent=2))
+        counts = {"images": len(set(found.paths)), "rows": rows, "width": width}
+        print(json.dumps({"out": str(out), **counts, "remarks": found.remarks}, indent=2))
     else:
         print(f"{out}: {rows} rows of {width} features from {len(set(found.paths))} images")
+        for remark in found.remarks:
+            print(remark)
 
 
 @app.command("gradcheck")

@@ -10,7 +10,8 @@ from ..backend import library
 from ..errors import InputError
 from ..files import whole_file, whole_folder
 from .features import write_features
-from .images import read_image
+from .images import ORIENTATION, image_suffixes, look_at_images, read_image
+from .locate import say_passed_over
 from .onnx_network import onnx_network
 from .trunk import FeatureNetwork, compute_features, trunk_network
 
@@ -61,31 +62,29 @@ class ImageFeatures(NamedTuple):
     features: np.ndarray  # (N, D) float32
     paths: tuple[str, ...]  # below the folder, with /
     boxes: np.ndarray  # (N, 4) int: top, left, height and width in pixels of the image
+    remarks: tuple[str, ...]  # what is said of how they were read
 
 
-def list_image_files(folder: str | Path) -> list[Path]:
-    """All images below a folder, in the order of their paths; hidden files and what systems leave behind passed over.
+def list_image_files(folder: str | Path) -> tuple[list[Path], int]:
+    """(all images below a folder, in the order of their paths, how many other files there are).
 
-    Raises `InputError` for a folder that is not there or holds none, and names a file that is no image.
+    Hidden files and what systems leave behind do not count. Raises `InputError` for a folder that is not there or
+    holds no image.
     """
-    from PIL import Image
-
-    folder, formats = Path(folder), Image.registered_extensions()
+    folder, suffixes = Path(folder), image_suffixes()
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder of images")
-    paths = sorted(
+    files = sorted(
         path
         for path in folder.rglob("*")
         if path.is_file()
         and path.name not in LEFT_BEHIND
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
-    if not paths:
+    images = [path for path in files if path.suffix.lower() in suffixes]
+    if not images:
         raise InputError(f"{folder}: no images in it")
-    for path in paths:
-        if path.suffix.lower() not in formats:
-            raise InputError(f"{path}: not an image by its name; a folder of images holds images alone")
-    return paths
+    return images, len(files) - len(images)
 
 
 def tile_boxes(height: int, width: int, tile: int | None) -> list[tuple[int, int, int, int]]:
@@ -111,7 +110,8 @@ def image_features(
     """
     if tile is not None and tile < 32:
         raise InputError(f"tile: {tile} pixels a side; 32 are the least that such a network makes something of")
-    files = list_image_files(folder)
+    files, others = list_image_files(folder)
+    span, remarks = look_at_images(files, progress=progress)
     sizes = [image_size_of(path) for path in files]
     boxes = [(path, box) for path, size in zip(files, sizes, strict=True) for box in tile_boxes(*size, tile)]
 
@@ -119,12 +119,14 @@ def image_features(
         opened, image = None, None
         for path, (top, left, h, w) in boxes:
             if path != opened:
-                opened, image = path, read_image(path)
+                opened, image = path, read_image(path, span=span)
             yield image[top : top + h, left : left + w]
 
     features = compute_features(network, tiles(), len(boxes), progress=progress)
     paths = tuple(path.relative_to(folder).as_posix() for path, _ in boxes)
-    return ImageFeatures(features, paths, np.array([box for _, box in boxes]))
+    return ImageFeatures(
+        features, paths, np.array([box for _, box in boxes]), say_passed_over(others, "images") + remarks
+    )
 
 
 def image_size_of(path: str | Path) -> tuple[int, int]:
@@ -133,7 +135,8 @@ def image_size_of(path: str | Path) -> tuple[int, int]:
 
     try:
         with Image.open(path) as file:
-            return file.height, file.width
+            turned = file.getexif().get(ORIENTATION, 1) > 4  # it stands upright once it is read
+            return (file.width, file.height) if turned else (file.height, file.width)
     except Exception:
         return read_image(path).shape[:2]  # says what is wrong
 

@@ -105,18 +105,28 @@ def read_images(paths: Sequence[str | Path], size: int, *, progress: bool = Fals
 
     The span of deep images is that of the values of all of them.
     """
+    span, remarks = look_at_images(paths, progress=progress)
     x = np.empty((len(paths), size, size, 3), np.uint8)
+
+    def fill(k: int) -> None:
+        x[k] = _read(paths[k], size, span=span)
+
     with _quiet(), ThreadPoolExecutor(4) as pool:  # Pillow decodes outside the interpreter lock
-        looks = list(track(pool.map(_look, paths), len(paths), "looking at images", progress))
-        extremes = [values for values, _ in looks if values is not None]
-        span = span_of(extremes) if extremes else None
-
-        def fill(k: int) -> None:
-            x[k] = _read(paths[k], size, span=span)
-
         for _ in track(pool.map(fill, range(len(paths))), len(paths), "reading images", progress):
             pass
-    return Pictures(x, span, _remarks(len(paths), len(extremes), span, sum(pages > 1 for _, pages in looks)))
+    return Pictures(x, span, remarks)
+
+
+def look_at_images(paths: Sequence[str | Path], *, progress: bool = False) -> tuple[Span | None, tuple[str, ...]]:
+    """(the span of the deep ones among image files, what a report says of how all are read).
+
+    Errors as in `read_image`.
+    """
+    with _quiet(), ThreadPoolExecutor(4) as pool:
+        looks = list(track(pool.map(_look, paths), len(paths), "looking at images", progress))
+    extremes = [values for values, _ in looks if values is not None]
+    span = span_of(extremes) if extremes else None
+    return span, _remarks(len(paths), len(extremes), span, sum(pages > 1 for _, pages in looks))
 
 
 def span_of(values: Sequence[np.ndarray]) -> Span:

@@ -65,11 +65,26 @@ def test_all_images_in_the_order_of_their_paths(folder):
         assert tuple(box) == (0, 0, *pixels.shape[:2])
 
 
-@pytest.mark.parametrize(("name", "says"), [("notes.txt", "not an image"), ("x.mat", "not an image")])
-def test_a_file_that_is_no_image_is_named(folder, refused, name, says):
+@pytest.mark.parametrize("name", ["notes.txt", "x.mat", "page.pdf"])
+def test_files_that_are_no_images_are_passed_over_and_counted(folder, name):
+    before, _ = list_image_files(folder)
     (folder / "b" / name).write_text("x")
-    with refused(folder / "b" / name, says):
-        list_image_files(folder)
+    assert list_image_files(folder) == (before, 1)
+    assert image_features(folder, MEANS).remarks == ("1 file passed over as no images",)
+
+
+def test_deep_images_are_read_by_one_span_and_turned_ones_stand_upright(tmp_path):
+    for name, level in (("low", 1000), ("high", 3000)):
+        Image.fromarray(np.full((40, 40), level, np.uint16)).save(tmp_path / f"{name}.tif")
+    found = image_features(tmp_path, MEANS)
+    low, high = (found.features[found.paths.index(f"{name}.tif")].mean() for name in ("low", "high"))
+    assert high > low + 100 and "more than 8 bits" in found.remarks[0]
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.new("RGB", (64, 40), "white").save(tmp_path / "turned.png", exif=turned)
+    found = image_features(tmp_path, MEANS, tile=32)
+    boxes = found.boxes[[path == "turned.png" for path in found.paths]]
+    assert (boxes[:, 0] + boxes[:, 2]).max() == 64 and (boxes[:, 1] + boxes[:, 3]).max() == 40
 
 
 def test_no_folder_no_images_and_a_damaged_one(tmp_path, folder, refused):
@@ -121,7 +136,7 @@ def test_a_tile_is_a_part_of_the_image_at_its_own_resolution(folder):
 def test_two_files_with_one_row_an_image(folder, tmp_path, monkeypatch, capsys):
     status, out, _ = call(monkeypatch, capsys, folder, tmp_path / "out", "--size", 64, "--json")
     assert status == 0 and json.loads(out) == {
-        "out": str(tmp_path / "out"), "images": 5, "rows": 5, "width": 1280
+        "out": str(tmp_path / "out"), "images": 5, "rows": 5, "width": 1280, "remarks": [],
     }  # fmt: skip
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["features.npz", "scores.mat"]
     with np.load(tmp_path / "out" / "features.npz", allow_pickle=False) as file:
@@ -133,9 +148,9 @@ def test_two_files_with_one_row_an_image(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_nothing_is_written_where_something_is_wrong(folder, tmp_path, monkeypatch, capsys):
-    (folder / "notes.txt").write_text("")
+    (folder / "notes.png").write_text("")
     status, out, err = call(monkeypatch, capsys, folder, tmp_path / "out")
-    assert (status, out, len(err.splitlines())) == (2, "", 1) and "notes.txt" in err
+    assert (status, out, len(err.splitlines())) == (2, "", 1) and "notes.png" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -207,7 +222,7 @@ def test_bands_first_or_last_and_fixed_or_open_sizes(folder, model, first, batch
     found = onnx_features(folder, path, mean=(10, 20, 30), std=(2, 4, 8))
     from cmir_ref.data.trunk import resize_image
 
-    for image, row in zip(list_image_files(folder), found, strict=True):
+    for image, row in zip(list_image_files(folder)[0], found, strict=True):
         pixels = resize_image(np.asarray(Image.open(image))[None], side if isinstance(side, int) else 224)[0]
         mean = ((pixels - [10, 20, 30]) / [2, 4, 8]).mean(axis=(0, 1))
         np.testing.assert_allclose(row, np.maximum(mean @ w, 0), rtol=1e-3, atol=1e-3)
