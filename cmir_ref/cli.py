@@ -352,7 +352,7 @@ def command_features(
         raise InputError(f"{out}: exists already; name a folder that does not")
     own = {"output": output, "mean": read_numbers("--mean", mean), "std": read_numbers("--std", std)}
     network = choose_network(size, weights=weights, onnx=onnx, device=device, **own)
-    found = image_features(images, network, tile=tile, progress=sys.stderr.isatty())
+    found = image_features(images, network, tile=tile, progress=on_terminal())
     write_image_features(out, found, network.maker)
     rows, width = found.features.shape
     if as_json:

@@ -58,9 +58,7 @@ class SharedSettings(SettingsTable):
     trunk: Literal["conv", "lite0"] = "conv"  # lite0: images through ImageNet's weights, as paper and code have VGG-16
     trunk_training: Literal["frozen", "last", "all"] = "frozen"  # of lite0: what is trained on in stage 1
     trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`
-    trunk_size: int = Field(
-        224, ge=32, le=1024, multiple_of=32
-    )  # side that images are brought to for lite0, a multiple of 32
+    trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
 
     @property
     def loss_weights(self) -> dict[str, float]:

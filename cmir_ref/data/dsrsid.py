@@ -3,7 +3,7 @@
 The tiles stay in the HDF5 file: a batch is read when it is asked for.
 """
 
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
 FIELDS = {"pan": "PAN_IMAGES", "mul": "MUL_IMAGES"}
 LABELS = "LAND_COVER_TYPES"
-MOST_FIELDS, DEEPEST = 1000, 8  # a group that holds itself would go on for ever
 MOST_LABELS = 10**7  # beyond that a file is damaged
 SIMULATED_MARK = b"the simulated world of cmir_ref"  # in the text that such a file begins with
 
@@ -118,22 +117,31 @@ def _view(file, path: str | Path, name: str, n: int, sample_axis: int | None, ba
     return StoredImages(stored, order)
 
 
-def _datasets(group, at: str = "", depth: int = 0):
-    """(path, dataset) of all datasets in a group; HDF5's own walk never ends in some damaged files."""
+def _datasets(file) -> list[tuple]:
+    """(path, dataset) of every dataset, each once; HDF5's own walk never ends in some damaged files."""
     import h5py
 
-    for name in group:
-        item = group.get(name)
-        if isinstance(item, h5py.Dataset):
-            yield f"{at}/{name}", item
-        elif isinstance(item, h5py.Group) and depth < DEEPEST:
-            yield from _datasets(item, f"{at}/{name}", depth + 1)
+    found, seen, groups = [], set(), [("", file)]
+    while groups:
+        at, group = groups.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            item = group[name]
+            place = h5py.h5o.get_info(item.id).addr
+            if place not in seen:
+                seen.add(place)
+                if isinstance(item, h5py.Dataset):
+                    found.append((f"{at}/{name}", item))
+                elif isinstance(item, h5py.Group):
+                    groups.append((f"{at}/{name}", item))
+    return found
 
 
 def _field(file, path: str | Path, name: str):
     """The one dataset called `name`, at whatever depth of the file."""
     with name_damage(path):
-        arrays = list(islice(_datasets(file), MOST_FIELDS))
+        arrays = _datasets(file)
     found = [item for at, item in arrays if at.split("/")[-1] == name]
     if len(found) != 1:
         there = ", ".join(sorted(at for at, item in arrays if not found or item in found)) or "none"

@@ -7,14 +7,15 @@ DSRSID.mat.progress says which pairs are in it.
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from ..parallel import begin_worker, cores
+from ..files import cannot_be_written
+from ..locks import locked
+from ..parallel import cores, worker_processes
 from ..progress import track
 from . import dsrsid
 
@@ -29,7 +30,8 @@ def write_large_land_cover(
     """`pairs` PAN–MUL pairs as `folder/DSRSID.mat`, the pairs of `write_land_cover`; goes on where it was killed.
 
     The file is the same, byte for byte, for any number of workers and interruptions. Raises `InputError` for a file
-    that is whole already, one begun with another count or seed, and where it cannot be written.
+    that is whole already, one begun with another count or seed, where another process draws it, and where it cannot be
+    written.
     """
     folder = Path(folder)
     partial, log = folder / f"{dsrsid.FILE}.partial", folder / f"{dsrsid.FILE}.progress"
@@ -38,25 +40,26 @@ def write_large_land_cover(
     begun = f"{pairs} pairs of seed {seed}\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not log.exists():
-            _create(partial, pairs)
-            log.write_text(begun)
-        lines = log.read_text().splitlines(keepends=True)
-        if lines[:1] != [begun]:
-            raise InputError(f"{partial}: was begun with {lines[0].strip()}; ask for these, or name another folder")
-        done = {int(line) for line in lines[1:] if line.endswith("\n")}
-        starts = [start for start in range(0, pairs, PAIRS_AT_ONCE) if start not in done]
-        with open(log, "w") as record:
-            record.write(begun + "".join(f"{start}\n" for start in sorted(done)))
-            record.flush()
-            drawn = _draw_all(partial, pairs, seed, starts, workers or cores())
-            for start in track(drawn, len(starts), "drawing scenes", progress):
-                record.write(f"{start}\n")
+        with locked(folder):
+            if not log.exists():
+                _create(partial, pairs)
+                log.write_text(begun)
+            lines = log.read_text().splitlines(keepends=True)
+            if lines[:1] != [begun]:
+                raise InputError(f"{partial}: was begun with {lines[0].strip()}; ask for these, or name another folder")
+            done = {int(line) for line in lines[1:] if line.endswith("\n")}
+            starts = [start for start in range(0, pairs, PAIRS_AT_ONCE) if start not in done]
+            with open(log, "w") as record:
+                record.write(begun + "".join(f"{start}\n" for start in sorted(done)))
                 record.flush()
-        os.replace(partial, folder / dsrsid.FILE)
-        log.unlink()
+                drawn = _draw_all(partial, pairs, seed, starts, workers or cores())
+                for start in track(drawn, len(starts), "drawing scenes", progress):
+                    record.write(f"{start}\n")
+                    record.flush()
+            os.replace(partial, folder / dsrsid.FILE)
+            log.unlink()
     except OSError as error:
-        raise InputError(f"{partial}: cannot be written ({error.strerror or error})") from error
+        raise cannot_be_written(partial, error) from error
 
 
 def _create(path: Path, pairs: int) -> None:
@@ -96,13 +99,9 @@ def _draw_all(path: Path, pairs: int, seed: int, starts: list[int], workers: int
         for start in starts:
             yield _draw_into(path, pairs, seed, start)
         return
-    begin = {"initializer": begin_worker, "mp_context": get_context("spawn")}
-    with ProcessPoolExecutor(min(workers, len(starts)), **begin) as pool:
-        try:
-            for future in as_completed([pool.submit(_draw_into, path, pairs, seed, start) for start in starts]):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with worker_processes(min(workers, len(starts))) as pool:
+        for future in as_completed([pool.submit(_draw_into, path, pairs, seed, start) for start in starts]):
+            yield future.result()
 
 
 def _draw_into(path: Path, pairs: int, seed: int, start: int) -> int:

@@ -25,7 +25,7 @@ def onnx_network(
     """The network of the file for RGB images brought to its own input size, or to `size` where it leaves that open.
 
     x is (bytes − mean)/std, band by band. `output` names any value of the graph, its first output unless told; what
-    comes out is one row a image, (n, …) -> (n, D). Raises `InputError` where onnxruntime is missing, and for a file
+    comes out is one row an image, (n, …) -> (n, D). Raises `InputError` where onnxruntime is missing, and for a file
     that is no such network, an output that it does not have, and a size that it does not take.
     """
     if len(mean) not in (1, 3) or len(std) not in (1, 3) or min(std) <= 0:

@@ -5,11 +5,11 @@ are, and what a step writes (parameters, moments, running statistics) it writes 
 rest. The values are those of the plain step, bit for bit: the same kernels run.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..backend import Array, Graph, capture
+from ..progress import tell
 
 KINDS = 4  # of batches, by their shapes, that get a graph each: usually two, the whole ones and an epoch's last
 
@@ -40,7 +40,7 @@ class StepGraphs:
             except Exception as error:  # whatever this CuPy or this driver does not capture: the plain step is as right
                 self.works = False
                 line = (str(error).splitlines() or [""])[0]
-                print(f"{self.name}: no CUDA graph, steps are launched one by one: {line}", file=sys.stderr)
+                tell(f"{self.name}: no CUDA graph, steps are launched one by one: {line}")
                 return work(*inputs)
         fixed, graph = self.graphs[kind]
         for place, array in zip(leaves(fixed), arrays, strict=True):

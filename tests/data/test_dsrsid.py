@@ -117,6 +117,17 @@ def test_files_that_are_refused(write_dsrsid, tmp_path, refused):
 def test_a_group_that_holds_itself_is_walked_once_through(tmp_path):
     with h5py.File(tmp_path / "DSRSID.mat", "w") as file:
         group = file.create_group("a")
-        group["again"] = group
+        group["again"], group["file"] = group, file["/"]
     with pytest.raises(InputError, match=r"DSRSID\.mat: 0 fields called LAND_COVER_TYPES, exactly one is needed"):
+        load_dsrsid(tmp_path)
+
+
+def test_a_field_behind_thousands_of_others_is_found(tmp_path):
+    """MATLAB keeps the cells of a cell array as datasets of a group that comes before the fields."""
+    with h5py.File(tmp_path / "DSRSID.mat", "w") as file:
+        cells = file.create_group("#refs#")
+        for k in range(1200):
+            cells[f"{k}"] = 0
+        file["LAND_COVER_TYPES"] = np.ones((1, 3))
+    with pytest.raises(InputError, match="0 fields called PAN_IMAGES"):
         load_dsrsid(tmp_path)
