@@ -53,7 +53,7 @@ class SharedSettings(SettingsTable):
     test_share: float = Field(0.3, gt=0, lt=1)  # of all samples
     validation_share: float = Field(0.1, gt=0, lt=1)  # of what is not the test part
     seed: int = Field(0, ge=0)  # of every random draw of the run
-    distance: Literal["euclidean", "released"] = "euclidean"  # released: code, which is not Euclidean
+    distance: Literal["euclidean", "cosine", "released"] = "euclidean"  # cosine: ours; released: code, no metric
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -6,10 +6,16 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 | kind | distance | one level |
 |---|---|---|
 | `euclidean` | ‖q − g‖ | 1e-7 · max‖v‖² of the squared distance |
+| `cosine` | 1 − q·g / (‖q‖ ‖g‖) | 5e-8: the same as of unit vectors, ‖q − g‖² = 2 (1 − cos) |
 | `released` | [(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼, d = q − g | 1e-9 · max‖v‖^¾ of the distance |
 
-The first is the paper's; the second is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
+The first is the paper's. The last is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
 √d·d, which is complex for d < 0, takes the root, and sorts by modulus). The maximum is over queries and gallery.
+
+Cosine takes the angle at the origin, with no centring before: an angle at the gallery's mean would change with what
+else the gallery holds, and one item alone would have none. From there on it is Euclidean, on unit vectors, and keeps
+the rule of ties and every fast path. A vector of zeros has no direction: it gets one of its own, at right angles to
+all others, so that its distance is 1 to everything but another vector of zeros, which it ties with at 0.
 """
 
 import math
@@ -20,7 +26,7 @@ from ..backend import Array, get_xp
 from ..errors import InputError
 from ..parallel import cores, map_threads
 
-KINDS = ("euclidean", "released")
+KINDS = ("euclidean", "cosine", "released")
 EUCLIDEAN_STEP = 1e-7
 RELEASED_STEP = 1e-9
 TILE = 2**18  # elements of a tile: its temporaries stay in the processor's cache
@@ -34,7 +40,7 @@ class Space(NamedTuple):
     gallery: Array  # (G, D) float64, divided by `scale`
     left: Array | None  # (Q, D + 2): left @ right is the squared Euclidean distance in levels; see `with_factors`
     right: Array | None  # (D + 2, G)
-    unit: float  # one level, in units of scale² (euclidean) or scale^¾ (released)
+    unit: float  # one level, in units of scale² (euclidean, cosine) or scale^¾ (released)
     scale: float  # a power of two: dividing by it is exact, and no square overflows
 
 
@@ -50,18 +56,29 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
+    if kind == "cosine":
+        query, gallery = directions(query), directions(gallery)
     largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
     scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
     query, gallery = query / scale, gallery / scale
     longest = max(float((v * v).sum(axis=1).max()) for v in (query, gallery)) or 1.0  # all zero: any unit will do
-    unit = EUCLIDEAN_STEP * longest if kind == "euclidean" else RELEASED_STEP * longest**0.375
+    unit = RELEASED_STEP * longest**0.375 if kind == "released" else EUCLIDEAN_STEP * longest
     space = Space(kind, query, gallery, None, None, unit, scale)
     return with_factors(space) if whole else space
 
 
+def directions(v: Array) -> Array:
+    """Unit vectors (N, D + 1) of v (N, D); the last column is 1 for a vector of zeros, else 0."""
+    xp = get_xp(v)
+    largest = xp.abs(v).max(axis=1, keepdims=True)
+    v = v / xp.where(largest > 0, largest, 1)  # no square overflows, and none vanishes
+    unit = v / xp.sqrt(xp.maximum((v * v).sum(axis=1, keepdims=True), 1))
+    return xp.concatenate([unit, largest == 0], axis=1)
+
+
 def with_factors(space: Space) -> Space:
-    """`space` with `left` and `right` where it is Euclidean: `levels` of a whole gallery need them."""
-    if space.kind != "euclidean":
+    """`space` with `left` and `right` where `levels` of a whole gallery need them: not where it is `released`."""
+    if space.kind == "released":
         return space
     xp, unit = get_xp(space.gallery), space.unit
     centre = space.gallery.mean(axis=0)  # |q|² + |g|² − 2 q·g cancels less after centring
@@ -73,7 +90,7 @@ def with_factors(space: Space) -> Space:
 
 
 def levels(space: Space, rows: slice = slice(None)) -> Array:
-    """Distances of the queries `rows` to the whole gallery, in levels: (B, G), int32 (euclidean) or int64 (released).
+    """Distances of the queries `rows` to the whole gallery, in levels: (B, G), int32, or int64 (released).
 
     Each level is a function of its query and its item alone: round(‖q − g‖² / unit), the sum taken over the uncentred
     difference. The matrix product says the same except within its rounding error of a half level; those few are summed
@@ -82,7 +99,7 @@ def levels(space: Space, rows: slice = slice(None)) -> Array:
     xp = get_xp(space.query, space.gallery)
     query, items = space.query[rows], space.gallery.shape[0]
     left = None if space.left is None else space.left[rows]
-    out = xp.empty((query.shape[0], items), dtype="int32" if space.kind == "euclidean" else "int64")
+    out = xp.empty((query.shape[0], items), dtype="int64" if space.kind == "released" else "int32")
     width = max(1, TILE // max(1, query.shape[0]))
     for start in range(0, items, width):
         part = slice(start, start + width)
@@ -113,7 +130,7 @@ def _direct(d: Array, unit: float) -> Array:
 
 
 def levels_of_pairs(space: Space, query: Array, item: Array) -> Array:
-    """Euclidean levels of some pairs alone, by their numbers (P,): what `levels` says of them, int64 (P,)."""
+    """Levels of some pairs alone, not of `released`, by their numbers (P,): what `levels` says of them, int64 (P,)."""
     xp = get_xp(space.query)
     out = xp.empty(len(query), dtype="int64")
     step = max(1, TILE // space.query.shape[1])
@@ -141,6 +158,8 @@ def distance_of(space: Space, level: Array) -> Array:
     xp = get_xp(level)
     if space.kind == "released":
         return level * (space.unit * space.scale**0.75)
+    if space.kind == "cosine":
+        return level * (0.5 * space.unit * space.scale**2)
     return xp.sqrt(level * space.unit) * space.scale
 
 
