@@ -48,6 +48,39 @@ bugs(
      "gradcheck:leaky_relu"),
 )
 
+bugs(
+    "ops/sigmoid.py",
+    ("sign-of-the-exponent", "xp.where(positive, 1, small) /", "xp.where(positive, small, 1) /",
+     "ops/test_sigmoid.py::test_against_math"),
+    ("overflows", "xp.exp(xp.where(positive, -x, x))", "xp.exp(-x)",
+     "ops/test_sigmoid.py::test_large_numbers_neither_overflow_nor_warn"),
+    ("a-factor-lost", "dy * cache.y * (1 - cache.y)", "dy * cache.y", "gradcheck:sigmoid"),
+    ("upstream-ignored", "dy * cache.y * (1 - cache.y)", "0 * dy + cache.y * (1 - cache.y)", "gradcheck:sigmoid"),
+)
+
+ATTENTION = "ops/test_softmax_attention.py::test_"
+bugs(
+    "ops/softmax_attention.py",
+    ("not-scaled", "q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[2])", "q @ k.transpose(0, 2, 1)",
+     ATTENTION + "a_mean_of_the_values_that_are_seen"),
+    ("scaled-by-the-values", "k.transpose(0, 2, 1) / math.sqrt(q.shape[2])",
+     "k.transpose(0, 2, 1) / math.sqrt(v.shape[2])", ATTENTION + "a_mean_of_the_values_that_are_seen"),
+    ("softmax-over-queries", "total = exp.sum(axis=2", "total = exp.sum(axis=1",
+     ATTENTION + "a_mean_of_the_values_that_are_seen"),
+    ("mask-forgotten", "xp.where(seen, u - largest, 0)) * seen", "u - largest)", ATTENTION + "padding_changes_nothing"),
+    ("mask-turned-round", "xp.broadcast_to(mask, u.shape)", "~xp.broadcast_to(mask, u.shape)",
+     ATTENTION + "a_mean_of_the_values_that_are_seen"),
+    ("nothing-by-nothing", "xp.where(total.real > 0, total, 1)", "total",
+     ATTENTION + "a_query_that_sees_nothing_gets_nothing_and_gives_no_gradient"),
+    ("overflows", "xp.where(seen, u - largest, 0)", "xp.where(seen, u, 0)", ATTENTION + "large_logits_stay_finite"),
+    ("mean-of-the-row-forgotten", "a * (da - (da * a).sum(axis=2, keepdims=True))", "a * da",
+     "gradcheck:softmax_attention/all"),
+    ("du-not-scaled", "keepdims=True)) / math.sqrt(q.shape[2])", "keepdims=True))", "gradcheck:softmax_attention/all"),
+    ("dk-of-the-wrong-side", "du.transpose(0, 2, 1) @ q", "a.transpose(0, 2, 1) @ q",
+     "gradcheck:softmax_attention/all"),
+    ("dv-of-the-logits", "a.transpose(0, 2, 1) @ dy", "du.transpose(0, 2, 1) @ dy", "gradcheck:softmax_attention/keys"),
+)
+
 CONV = "ops/test_conv.py::test_same_cross_correlation"
 bugs(
     "ops/conv.py",
@@ -1033,6 +1066,66 @@ bugs(
     ("same-order-each-epoch", 'generator(seed, f"{purpose}/order", epoch)',
      'generator(seed, f"{purpose}/order", 0)',
      INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
+)
+
+# ---- photo and sketch with attention --------------------------------------------------------------------------------
+
+GATE = "attention/test_gate.py::test_"
+bugs(
+    "attention/gate.py",
+    ("gate-without-residual", "factor = 1 + a if residual else a", "factor = a if residual else 1 + a",
+     GATE + "each_channel_is_weighed_by_the_sketch"),
+    ("gate-twice", "return x * factor, ChannelGateCache", "return x * factor * factor, ChannelGateCache",
+     GATE + "each_channel_is_weighed_by_the_sketch"),
+    ("dx-without-residual", "return dy * cache.factor, ds", "return dy * cache.a, ds",
+     "gradcheck:channel_gate/residual"),
+    ("da-without-x", "sigmoid_backward(dy * cache.x, cache.sigmoid)", "sigmoid_backward(dy, cache.sigmoid)",
+     "gradcheck:channel_gate/residual"),
+    ("mask-without-residual", "factor = 1 + m if residual else m", "factor = m if residual else 1 + m",
+     GATE + "each_place_is_weighed_by_the_same_place_of_the_sketch"),
+    ("mask-of-the-photo", "u = y @ w + b", "u = y[::-1] @ w + b",
+     GATE + "each_place_is_weighed_by_the_same_place_of_the_sketch"),
+    ("mask-of-one-channel", "(dx * cache.x).sum(axis=2, keepdims=True)", "(dx * cache.x)[:, :, :1]",
+     "gradcheck:spatial_mask/residual"),
+    ("db-a-mean", "column_sum(rows)", "column_sum(rows) / rows.shape[0]", "gradcheck:spatial_mask/product"),
+)
+
+CROSS = "attention/test_cross_attention.py::test_each_place_adds_what_the_sketch_answers"
+bugs(
+    "attention/cross_attention.py",
+    ("answers-alone", "return x + answers,", "return answers,", CROSS),
+    ("keys-for-queries", "softmax_attention(x @ w_q, y @ w_k, y @ w_v)", "softmax_attention(x @ w_k, y @ w_q, y @ w_v)",
+     CROSS),
+    ("photo-asks-no-more", "dx = do + dq @ w_q.T", "dx = 1 * do", "gradcheck:cross_attention"),
+    ("sketch-answers-once", "dy = dk @ w_k.T + dv @ w_v.T", "dy = dv @ w_v.T", "gradcheck:cross_attention"),
+    ("values-weights-of-the-photo", "_summed(y, dv)", "_summed(x[:, :1] + 0 * y, dv)", "gradcheck:cross_attention"),
+)
+
+ATTENDED = "attention/test_attended_objective.py::test_"
+bugs(
+    "attention/objective.py",
+    ("photo-gates-itself", 's = x_a if kind == "self" else context', "s = x_a",
+     ATTENDED + "what_is_done_to_features_and_maps"),
+    ("sketch-gates-the-photo", 's = x_a if kind == "self" else context', "s = context",
+     ATTENDED + "what_is_done_to_features_and_maps"),
+    ("sketchs-own-map-not-masked", "spatial_mask(x_b, x_b, *gate", "spatial_mask(x_b, context, *gate",
+     ATTENDED + "what_is_done_to_features_and_maps"),
+    ("head-of-the-photo", '_features_of_map(masked_b, "b", heads)', '_features_of_map(masked_b, "a", heads)',
+     ATTENDED + "what_is_done_to_features_and_maps"),
+    ("mask-without-the-sketchs-map", "dw + dw_b", "dw + 0 * dw_b", "gradcheck:attend/mask"),
+    ("own-mask-not-differentiated", "dx_b + dy_b", "dx_b + 0 * dy_b", "gradcheck:attend/mask"),
+    ("own-gate-not-differentiated", "(dx + ds, dz_b.copy(), nothing)",
+     "(dx + 0 * ds, dz_b.copy(), nothing)",
+     "gradcheck:attend/self"),
+    ("dropout-in-inference", 'if feature_dropout and mode == "train":', "if feature_dropout:",
+     ATTENDED + "cmir_nets_losses_of_the_attended_features"),
+    ("one-mask-for-both", 'zip(z, ("z_a", "z_b"), strict=True)]\n        z, dropped',
+     'zip(z, ("z_a", "z_a"), strict=True)]\n        z, dropped',
+     ATTENDED + "cmir_nets_losses_of_the_attended_features"),
+    ("dropout-not-differentiated", "d if c is None else dropout_backward(d, c)", "d + 0",
+     "gradcheck:attended_objective/dropout"),
+    ("gate-not-learned", "return grads | gate, dx", "return grads | {n: 0 * g for n, g in gate.items()}, dx",
+     "gradcheck:attended_objective/channel"),
 )
 
 # ---- retrieval ------------------------------------------------------------------------------------------------------
