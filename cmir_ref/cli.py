@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -54,6 +55,7 @@ def main() -> None:
     """Runs the command line. Bad words, bad input and a missing GPU end in one line and exit status 2."""
     from .backend import GPUUnavailable
 
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # no line of source beside it
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except UsageError as error:
@@ -137,6 +139,9 @@ def command_train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as in stage1.epochs=5.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--start-from", metavar="RUN", help="Fine-tune: begin with this run's weights.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
@@ -154,7 +159,8 @@ def command_train(
     from .reports.terminal import changed_settings, show_evaluation
 
     check_device(device)
-    config = load_config(preset, settings or [], **({} if seed is None else {"seed": seed}))
+    given = {"seed": seed, "start_from": None if start_from is None else str(start_from.resolve())}
+    config = load_config(preset, settings or [], **{name: value for name, value in given.items() if value is not None})
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
@@ -195,6 +201,10 @@ def command_evaluate(
     gallery: Annotated[
         Gallery | None, typer.Option("--gallery", help="What is searched (default: the run's setting).")
     ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", metavar="DIR", help="New queries <label>/<file> against the run's gallery."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page of what some queries find.")
     ] = None,
@@ -204,8 +214,10 @@ def command_evaluate(
     """Evaluate a run in all directions.
 
     These are a->b, b->a, a->a, b->b, a->ab and b->ab, where a->b is: queries of modality a search a gallery of b.
+
+    With --queries: labelled files of your own, to the run's gallery and back.
     """
-    from . import runs
+    from . import runs, search
     from .files import write_whole
     from .ranking import galleries
     from .reports.gallery import examples_page
@@ -213,6 +225,11 @@ def command_evaluate(
 
     check_device(device)
     loaded = runs.load_run(run)
+    if queries is not None:
+        if html is not None:
+            raise InputError("--queries and --html: the page shows the run's own queries; give one or the other")
+        show_evaluation(search.evaluate_folder(loaded, queries, gallery=gallery, device=device), as_json)
+        return
     result = runs.evaluate(loaded, gallery, device=device)
     if html is not None:
         page = examples_page(loaded, galleries(loaded, gallery=gallery), gallery or loaded.config.gallery)

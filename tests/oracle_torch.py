@@ -329,7 +329,7 @@ def attended_objective(p, batch, y, form, heads, rate, masks, **settings):
     if rate:
         z = tuple(dropout(z_m, masks[f"z_{m}"], rate) for z_m, m in zip(z, "ab", strict=True))
     latent = {name: w for name, w in p.items() if not name.startswith("gate.")}
-    return objective(latent, z, y, masks=masks, **settings)
+    return objective(latent, z, y, masks=masks, **settings)  # the loss and its terms
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------
@@ -369,7 +369,14 @@ def _attended_objective(s, x):
     return attended_objective(p, batch, each(s.y), s.form, heads, s.dropout, each(s.masks), **settings)[0]
 
 
+def _class_scores(s, x):
+    params, heads = each(s.params), each(s.heads)
+    z = F.relu(layer(heads, f"{s.m}.1", x["x"].flatten(1))) * tensor(s.factor)
+    return layer(params, "classifier", mlp(params, f"encoder_{s.m}", z, s.arch.encoder_activation))
+
+
 TWINS = {
+    "attention.grad_cam.class_scores": _class_scores,
     "ops.sigmoid.sigmoid": lambda s, x: torch.sigmoid(x["x"]),
     "ops.softmax_attention.softmax_attention": lambda s, x: softmax_attention(
         **x, mask=None if s.mask is None else tensor(s.mask)
@@ -505,6 +512,11 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
+    if run.config.system == "attention":
+        heads = n.fronts["heads"]
+        form = SimpleNamespace(kind=run.config.attention, residual=run.config.gate_residual)
+        settings |= {"heads": None if heads is None else each(heads), "rate": run.config.stage2.feature_dropout}
+        return attended_objective(p, x, y, form, masks=masks, **settings)
     if not n.fronts:
         return objective(p, x, y, masks=masks, **settings)
     return end_to_end(p, x, y, [n.fronts.get(m) for m in "ab"], masks, **settings)

@@ -30,8 +30,10 @@ def cross_attention(x: Array, y: Array, w_q: Array, w_k: Array, w_v: Array) -> t
     return x + answers, CrossAttentionCache(x, y, w_q, w_k, w_v, cache)
 
 
-def cross_attention_backward(do: Array, cache: CrossAttentionCache) -> tuple[Array, Array, Array, Array, Array]:
-    """(dx, dy, dw_q, dw_k, dw_v), with dq, dk, dv those of `softmax_attention`.
+def cross_attention_backward(
+    do: Array, cache: CrossAttentionCache, *, input_gradient: bool = True
+) -> tuple[Array | None, Array | None, Array, Array, Array]:
+    """(dx, dy, dw_q, dw_k, dw_v), with dq, dk, dv those of `softmax_attention`; dx, dy None without `input_gradient`.
 
     q = x w_q in every place, so                dw_q = Σ_n x_nᵀ dq_n        x gets dq w_qᵀ
     k = y w_k and v = y w_v, so                 dw_k = Σ_n y_nᵀ dk_n        dw_v = Σ_n y_nᵀ dv_n
@@ -39,8 +41,8 @@ def cross_attention_backward(do: Array, cache: CrossAttentionCache) -> tuple[Arr
     """
     x, y, w_q, w_k, w_v, attention = cache
     dq, dk, dv = softmax_attention_backward(do, attention)
-    dx = do + dq @ w_q.T
-    dy = dk @ w_k.T + dv @ w_v.T
+    dx = do + dq @ w_q.T if input_gradient else None
+    dy = dk @ w_k.T + dv @ w_v.T if input_gradient else None
     return dx, dy, _summed(x, dq), _summed(y, dk), _summed(y, dv)
 
 

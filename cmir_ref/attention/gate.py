@@ -33,8 +33,10 @@ def channel_gate(x: Array, s: Array, w: Array, b: Array, *, residual: bool = Tru
     return x * factor, ChannelGateCache(x, a, factor, linear_cache, sigmoid_cache)
 
 
-def channel_gate_backward(dy: Array, cache: ChannelGateCache) -> tuple[Array, Array, Array, Array]:
-    """(dx, ds, dw, db) of y = x ⊙ (1 + σ(s w + b)).
+def channel_gate_backward(
+    dy: Array, cache: ChannelGateCache, *, input_gradient: bool = True
+) -> tuple[Array | None, Array | None, Array, Array]:
+    """(dx, ds, dw, db) of y = x ⊙ (1 + σ(s w + b)); dx and ds are None without `input_gradient`.
 
     y = x (1 + a), so      dx = dy ⊙ (1 + a)      da = dy ⊙ x
     a = σ(u), so           du = da ⊙ a ⊙ (1 − a)
@@ -42,8 +44,8 @@ def channel_gate_backward(dy: Array, cache: ChannelGateCache) -> tuple[Array, Ar
     Without `residual` 1 + a is a in the first line; the others stay.
     """
     du = sigmoid_backward(dy * cache.x, cache.sigmoid)
-    ds, dw, db = linear_backward(du, cache.linear)
-    return dy * cache.factor, ds, dw, db
+    ds, dw, db = linear_backward(du, cache.linear, input_gradient=input_gradient)
+    return dy * cache.factor if input_gradient else None, ds, dw, db
 
 
 class SpatialMaskCache(NamedTuple):

@@ -16,8 +16,9 @@ from ..backend import Array, get_xp
 from ..cmirnet.eq6_total import Readings, Weights
 from ..cmirnet.latent import Latent
 from ..cmirnet.objective import ObjectiveCache, objective, objective_backward
-from ..nets.mlp import mlp, mlp_backward
+from ..nets.mlp import mlp
 from ..ops.dropout import dropout, dropout_backward
+from ..ops.relu import relu_backward
 from .cross_attention import cross_attention, cross_attention_backward
 from .gate import channel_gate, channel_gate_backward, spatial_mask, spatial_mask_backward
 
@@ -87,29 +88,43 @@ def _features_of_map(x: Array, m: str, heads: Mapping[str, Array]) -> tuple[Arra
     return mlp(heads, m, x.reshape(x.shape[0], x.shape[1] * x.shape[2]), depth=1)
 
 
-def attend_backward(dz: tuple[Array, Array], cache: AttendCache) -> tuple[dict[str, Array], tuple[Array, Array, Array]]:
+def attend_backward(
+    dz: tuple[Array, Array], cache: AttendCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array, Array, Array] | None]:
     """(grads of the gate, (gradients of x_a, x_b and the context)), by the backward of each step in reverse.
 
     An input that is used twice gets the sum: the photo under its own gate; the gate's weights under `mask`, which both
-    maps share; the sketch's map, which is masked and makes the mask.
+    maps share; the sketch's map, which is masked and makes the mask. Features and maps that are constants need no
+    gradient: without `input_gradient` there is None in its place.
     """
     dz_a, dz_b = dz
     xp, (shape_a, shape_b, shape_context) = get_xp(dz_a), cache.shapes
-    nothing = xp.zeros(shape_context, dtype=dz_a.dtype)
+    needed = {"input_gradient": input_gradient}
     if cache.kind == "none":
-        return {}, (dz_a.copy(), dz_b.copy(), nothing)
-    if cache.kind in ("channel", "self"):
-        dx, ds, dw, db = channel_gate_backward(dz_a, cache.a)
-        grads = {"gate.w": dw, "gate.b": db}
-        return grads, (dx + ds, dz_b.copy(), nothing) if cache.kind == "self" else (dx, dz_b.copy(), ds)
-    _, do = mlp_backward(dz_a, cache.head_a)
-    if cache.kind == "spatial":
-        dx, dy, dq, dk, dv = cross_attention_backward(do.reshape(shape_a), cache.a)
-        return {"gate.q": dq, "gate.k": dk, "gate.v": dv}, (dx, dz_b.copy(), dy)
-    _, do_b = mlp_backward(dz_b, cache.head_b)
-    dx, dcontext, dw, db = spatial_mask_backward(do.reshape(shape_a), cache.a)
-    dx_b, dy_b, dw_b, db_b = spatial_mask_backward(do_b.reshape(shape_b), cache.b)
-    return {"gate.w": dw + dw_b, "gate.b": db + db_b}, (dx, dx_b + dy_b, dcontext)
+        grads, dx, dx_b, dcontext = {}, dz_a.copy(), dz_b.copy(), None
+    elif cache.kind in ("channel", "self"):
+        dx, dcontext, dw, db = channel_gate_backward(dz_a, cache.a, **needed)
+        grads, dx_b = {"gate.w": dw, "gate.b": db}, dz_b.copy()
+        if cache.kind == "self" and input_gradient:
+            dx, dcontext = dx + dcontext, None
+    elif cache.kind == "spatial":
+        do = _gradient_of_map(dz_a, cache.head_a, shape_a)
+        dx, dcontext, dq, dk, dv = cross_attention_backward(do, cache.a, **needed)
+        grads, dx_b = {"gate.q": dq, "gate.k": dk, "gate.v": dv}, dz_b.copy()
+    else:
+        do, do_b = _gradient_of_map(dz_a, cache.head_a, shape_a), _gradient_of_map(dz_b, cache.head_b, shape_b)
+        dx, dcontext, dw, db = spatial_mask_backward(do, cache.a)
+        dx_b, dy_b, dw_b, db_b = spatial_mask_backward(do_b, cache.b)
+        grads, dx_b = {"gate.w": dw + dw_b, "gate.b": db + db_b}, dx_b + dy_b
+    if not input_gradient:
+        return grads, None
+    return grads, (dx, dx_b, xp.zeros(shape_context, dtype=dz_a.dtype) if dcontext is None else dcontext)
+
+
+def _gradient_of_map(dz: Array, head: list, shape: tuple[int, ...]) -> Array:
+    """The way back through relu(x W + b) to the maps: W and b are constants, and get no gradient."""
+    [(_, linear_cache, relu_cache)] = head
+    return (relu_backward(dz, relu_cache) @ linear_cache.w.T).reshape(shape)
 
 
 class AttendedCache(NamedTuple):
@@ -149,12 +164,14 @@ def attended_objective(
     return loss, AttendedCache(attended, dropped, cache)
 
 
-def attended_objective_backward(dl: Array, cache: AttendedCache) -> tuple[dict[str, Array], tuple[Array, Array, Array]]:
-    """(grads of latent network and gate, (gradients of x_a, x_b and the context)).
+def attended_objective_backward(
+    dl: Array, cache: AttendedCache, *, input_gradient: bool = True
+) -> tuple[dict[str, Array], tuple[Array, Array, Array] | None]:
+    """(grads of latent network and gate, (gradients of x_a, x_b and the context), or None without `input_gradient`).
 
     ∂L/∂Z comes from `objective_backward`; dropout and attention take it back to their own inputs.
     """
     grads, dz = objective_backward(dl, cache.objective)
     dz = [d if c is None else dropout_backward(d, c) for d, c in zip(dz, cache.dropout, strict=True)]
-    gate, dx = attend_backward(tuple(dz), cache.attend)
+    gate, dx = attend_backward(tuple(dz), cache.attend, input_gradient=input_gradient)
     return grads | gate, dx

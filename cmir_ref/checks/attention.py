@@ -3,6 +3,7 @@
 from functools import partial
 
 from .. import attention
+from ..attention.grad_cam import class_scores, class_scores_backward
 from ..attention.objective import (
     Attention,
     attend,
@@ -121,3 +122,25 @@ def _attended_objective(rng, kind, n, p, q, c, f, d, k, residual=True, dropout=0
         )
 
     return network_pair(forward, attended_objective_backward, params, batch)
+
+
+@declare(
+    "class_scores",
+    "attention.grad_cam.class_scores",
+    sizes={"n": 4, "p": 3, "c": 5, "f": 6, "d": 2, "k": 3},
+    variants={"a": {"m": "a"}, "b": {"m": "b"}},
+    network=True,
+)
+def _class_scores(rng, m, n, p, c, f, d, k):
+    """Grad-CAM's way from a map to the logits."""
+    arch = Latent(d_v=d, encoder_depth=2, decoder_depth=1)
+    params = raise_biases(jitter(rng, init_latent(arch, (f, f), k, rng)[0]))
+    factor = 1 + rng.random(f)
+    heads = draw_arrays(rng, **{f"{m}.1.w": (p * c, f), f"{m}.1.b": (f,)})
+
+    def forward(x):
+        own = {name: w.astype(x.dtype) for name, w in params.items()}
+        scale = factor.astype(x.dtype)
+        return class_scores(own, x, scale, m=m, arch=arch, heads=_like(heads, x))
+
+    return Pair(forward, class_scores_backward, draw_arrays(rng, x=(n, p, c)))

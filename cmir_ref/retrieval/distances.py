@@ -140,6 +140,23 @@ def levels_of_pairs(space: Space, query: Array, item: Array) -> Array:
     return out
 
 
+def levels_of_rows(space: Space, v: Array, w: Array) -> Array:
+    """Levels (N,) of each row of v (N, D) and the same row of w (N, D), or its only one: embeddings of pairs.
+
+    They are not those that `space` was made of, but have its kind, scale and level. Raises `InputError` as `prepare`.
+    """
+    xp = get_xp(v, w)
+    v, w = embeddings(v, "v"), embeddings(w, "w")
+    if space.kind == "cosine":
+        v, w = directions(v), directions(w)
+    d = (v - w) / space.scale
+    if space.kind != "released":
+        return _direct(d, space.unit).astype("int64")
+    up, down = xp.maximum(d, 0), xp.maximum(-d, 0)
+    above, below = (up * xp.sqrt(up)).sum(axis=1), (down * xp.sqrt(down)).sum(axis=1)
+    return xp.rint(xp.sqrt(xp.sqrt(above * above + below * below)) / space.unit).astype("int64")
+
+
 def _released(query: Array, gallery: Array) -> Array:
     """[(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼ for all pairs (B, T), one dimension at a time."""
     xp = get_xp(query, gallery)

@@ -103,7 +103,7 @@ class Source(NamedTuple):
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
     def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> Array:
-        """Normalised samples, augmented where a generator is given: images turned, sounds shifted."""
+        """Normalised samples, augmented where a generator is given: images turned, sounds and drawings moved."""
         x = self.x[index]
         x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
         return AUGMENTATIONS[self.kind](x, augmented) if augmented is not None and self.kind in AUGMENTATIONS else x
@@ -135,7 +135,70 @@ def random_shift(patches: Array, rng: np.random.Generator) -> Array:
     return patches[tuple(to_device(i, xp) for i in (np.arange(len(patches))[:, None, None], row, band))]
 
 
-AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
+def random_drawing(sketches: Array, rng: np.random.Generator) -> Array:
+    """Each sketch (N, H, W, C) as another hand would have put it on the paper.
+
+    Mirrored or not, turned by any angle, drawn at 0.5 to 1.2 of its size, moved by up to a fifth of the sheet, with a
+    thinner or thicker pen, and in every second one up to three spots wiped off. Bare paper is its least value.
+    """
+    xp, (n, height, width, _) = get_xp(sketches), sketches.shape
+    angle, size = rng.uniform(0, 2 * math.pi, n), rng.uniform(0.5, 1.2, n)
+    mirror = rng.choice([-1.0, 1.0], n)
+    shift = rng.uniform(-0.2, 0.2, (2, n)) * (1 - 0.5 * size) * 2
+    matrix = np.array([[np.cos(angle), -np.sin(angle) * mirror], [np.sin(angle), np.cos(angle) * mirror]]) / size
+    pen = np.where(size < 0.8, 1, rng.integers(0, 3, n))  # fine lines would get lost where they shrink
+    spots = rng.integers(0, 4, n) * (rng.random(n) < 0.5)
+    middle, radius = rng.uniform(0.15, 0.85, (2, n, 3)), rng.uniform(0.05, 0.15, (n, 3))
+    matrix, shift, pen, spots, middle, radius = (
+        to_device(a if a.dtype.kind == "i" else a.astype("float32"), xp)
+        for a in (matrix, shift, pen, spots, middle, radius)
+    )
+    paper = sketches.min(axis=(1, 2), keepdims=True)
+    y = (xp.arange(height, dtype="float32") + 0.5) / height
+    x = (xp.arange(width, dtype="float32") + 0.5) / width
+    dy, dx = y[:, None] - 0.5 - shift[0][:, None, None], x[None, :] - 0.5 - shift[1][:, None, None]
+    rows = (matrix[0, 0][:, None, None] * dy + matrix[0, 1][:, None, None] * dx + 0.5) * height - 0.5
+    columns = (matrix[1, 0][:, None, None] * dy + matrix[1, 1][:, None, None] * dx + 0.5) * width - 0.5
+    out = sample_bilinear(with_pen(sketches, pen), rows, columns, paper)
+    for k in range(3):
+        away = (y[:, None] - middle[0][:, None, None, k]) ** 2 + (x[None, :] - middle[1][:, None, None, k]) ** 2
+        wiped = (away < (radius**2)[:, None, None, k]) & (spots > k)[:, None, None]
+        out = xp.where(wiped[..., None], paper, out)
+    return out
+
+
+def sample_bilinear(images: Array, rows: Array, columns: Array, outside: Array) -> Array:
+    """images (N, H, W, C) at the places (rows, columns), (N, h, w) each; `outside` (N, 1, 1, C) beyond the edge."""
+    xp, (n, height, width, _) = get_xp(images), images.shape
+    top, left = xp.floor(rows).astype("int64"), xp.floor(columns).astype("int64")
+    down, right = (rows - top)[..., None], (columns - left)[..., None]
+    out, number = 0, xp.arange(n)[:, None, None]
+    for i, share in ((0, 1 - down), (1, down)):
+        for j, part in ((0, 1 - right), (1, right)):
+            r, c = top + i, left + j
+            inside = ((r >= 0) & (r < height) & (c >= 0) & (c < width))[..., None]
+            values = images[number, xp.clip(r, 0, height - 1), xp.clip(c, 0, width - 1)]
+            out = out + share * part * xp.where(inside, values, outside)
+    return out.astype(images.dtype)
+
+
+def with_pen(sketches: Array, pen: Array) -> Array:
+    """Sketches (N, H, W, C) with lines as they are (pen 0), thicker (1: a maximum over 2 × 2) or finer (2: a mean)."""
+    xp = get_xp(sketches)
+    below = xp.concatenate([sketches[:, 1:], sketches[:, -1:]], axis=1)
+    corner = xp.concatenate([below[:, :, 1:], below[:, :, -1:]], axis=2)
+    beside = xp.concatenate([sketches[:, :, 1:], sketches[:, :, -1:]], axis=2)
+    thick = xp.maximum(xp.maximum(sketches, below), xp.maximum(beside, corner))
+    fine = (sketches + below + beside + corner) / 4
+    pen = pen[:, None, None, None]
+    return xp.where(pen == 1, thick, xp.where(pen == 2, fine, sketches))
+
+
+AUGMENTATIONS = {
+    "image": random_symmetry,
+    "sound": random_shift,
+    "sketch": random_drawing,
+}  # by kind; ready-made features have none
 
 
 def thinned(z: Array, rate: float, rng: np.random.Generator) -> Array:

@@ -78,6 +78,8 @@ def test_cmir_nets_losses_of_the_attended_features(kind, rate):
     assert {n: g.shape for n, g in grads.items()} == {n: w.shape for n, w in (gate | latent).items()}
     assert [d.shape for d in dx] == [x.shape for x in batch]
     assert dx[2].any() == (kind not in ("none", "self"))
+    alone, none = attended_objective_backward(1.0, cache, input_gradient=False)
+    assert none is None and all(np.array_equal(alone[name], g) for name, g in grads.items())
     inference, _ = attended_objective(gate | latent, batch, LABELS, mode="inference", **given, **SETTINGS)
     assert (inference == loss) == (rate == 0)
 

@@ -78,6 +78,7 @@ def test_a_backward_without_its_forward_is_noticed(tmp_path):
 
 
 HELPERS = {  # public functions without a backward of their own, and why
+    "attention.grad_cam": {"cam_of_class": "a picture of a gradient", "grad_cam": "the same, from the gradient"},
     "cmirnet.eq3_classification": {"label_union": "of labels, which have no gradient"},
     "cmirnet.latent": {
         "classifier_names": "chooses names",

@@ -72,6 +72,11 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_each_place_adds_what_the_sketch_answers",
         {},
     ),
+    "attention.grad_cam.class_scores": (
+        "attention/test_grad_cam.py",
+        "test_what_follows_a_map",
+        {"m": "a"},
+    ),
     "attention.objective.attend": (
         "attention/test_attended_objective.py",
         "test_what_is_done_to_features_and_maps",

@@ -1077,7 +1077,7 @@ bugs(
      GATE + "each_channel_is_weighed_by_the_sketch"),
     ("gate-twice", "return x * factor, ChannelGateCache", "return x * factor * factor, ChannelGateCache",
      GATE + "each_channel_is_weighed_by_the_sketch"),
-    ("dx-without-residual", "return dy * cache.factor, ds", "return dy * cache.a, ds",
+    ("dx-without-residual", "return dy * cache.factor if", "return dy * cache.a if",
      "gradcheck:channel_gate/residual"),
     ("da-without-x", "sigmoid_backward(dy * cache.x, cache.sigmoid)", "sigmoid_backward(dy, cache.sigmoid)",
      "gradcheck:channel_gate/residual"),
@@ -1096,9 +1096,19 @@ bugs(
     ("answers-alone", "return x + answers,", "return answers,", CROSS),
     ("keys-for-queries", "softmax_attention(x @ w_q, y @ w_k, y @ w_v)", "softmax_attention(x @ w_k, y @ w_q, y @ w_v)",
      CROSS),
-    ("photo-asks-no-more", "dx = do + dq @ w_q.T", "dx = 1 * do", "gradcheck:cross_attention"),
-    ("sketch-answers-once", "dy = dk @ w_k.T + dv @ w_v.T", "dy = dv @ w_v.T", "gradcheck:cross_attention"),
+    ("photo-asks-no-more", "dx = do + dq @ w_q.T if", "dx = 1 * do if", "gradcheck:cross_attention"),
+    ("sketch-answers-once", "dy = dk @ w_k.T + dv @ w_v.T if", "dy = dv @ w_v.T if", "gradcheck:cross_attention"),
     ("values-weights-of-the-photo", "_summed(y, dv)", "_summed(x[:, :1] + 0 * y, dv)", "gradcheck:cross_attention"),
+)
+
+CAM = "attention/test_grad_cam.py::test_"
+bugs(
+    "attention/grad_cam.py",
+    ("gate-forgotten", "z * factor, depth", "z, depth", CAM + "what_follows_a_map"),
+    ("encoder-of-the-photo", 'f"encoder_{m}"', '"encoder_a"', CAM + "what_follows_a_map"),
+    ("gate-not-differentiated", "dgated * cache.scale", "dgated", "gradcheck:class_scores/a"),
+    ("negative-evidence", "xp.maximum((x * dx", "xp.minimum((x * dx", CAM + "the_two_equations_of_the_paper"),
+    ("place-by-place", "dx.mean(axis=1, keepdims=True)", "dx", CAM + "the_two_equations_of_the_paper"),
 )
 
 ATTENDED = "attention/test_attended_objective.py::test_"
@@ -1114,8 +1124,8 @@ bugs(
      ATTENDED + "what_is_done_to_features_and_maps"),
     ("mask-without-the-sketchs-map", "dw + dw_b", "dw + 0 * dw_b", "gradcheck:attend/mask"),
     ("own-mask-not-differentiated", "dx_b + dy_b", "dx_b + 0 * dy_b", "gradcheck:attend/mask"),
-    ("own-gate-not-differentiated", "(dx + ds, dz_b.copy(), nothing)",
-     "(dx + 0 * ds, dz_b.copy(), nothing)",
+    ("own-gate-not-differentiated", "dx, dcontext = dx + dcontext, None",
+     "dx, dcontext = dx + 0 * dcontext, None",
      "gradcheck:attend/self"),
     ("dropout-in-inference", 'if feature_dropout and mode == "train":', "if feature_dropout:",
      ATTENDED + "cmir_nets_losses_of_the_attended_features"),
@@ -1151,7 +1161,8 @@ bugs(
      "distance_of"),
     ("powers-of-two", "above += up * xp.sqrt(up)", "above += up * up",
      DISTANCES + "test_released_distance_is_the_modulus_of_the_matlab_expression", "distance=released"),
-    ("signs-cancel", "above * above + below * below", "(above - below) * (above - below)",
+    ("signs-cancel", "return xp.sqrt(xp.sqrt(above * above + below * below))",
+     "return xp.sqrt(xp.sqrt((above - below) * (above - below)))",
      DISTANCES + "test_released_distance_is_the_modulus_of_the_matlab_expression", "distance=released"),
     ("squares-for-distances", "xp.sqrt(level * space.unit) * space.scale", "level * space.unit * space.scale",
      "retrieval/test_neighbours.py::test_distances_are_in_the_units_of_the_embeddings", "distance_of", "nearest"),
