@@ -20,6 +20,8 @@ TINY = {
     "dataset": "ucmerced",
     "scenes_seed": "0",
     "speech": "speech-features",
+    "sketches": "drawings",
+    "classes": "[]",
     "image_size": "64",
     "protocol": "paper",
     "gallery": "test",

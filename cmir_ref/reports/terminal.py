@@ -38,6 +38,8 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
     ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
     print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
+    for warning in result.get("warnings", ()):
+        print(f"warning: {warning}")
     print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))
 
 

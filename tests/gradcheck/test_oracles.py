@@ -78,6 +78,42 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_value_for_every_kind_of_target",
         {},
     ),
+    "ops.sigmoid.sigmoid": ("ops/test_sigmoid.py", "test_against_math", {}),
+    "ops.softmax_attention.softmax_attention": (
+        "ops/test_softmax_attention.py",
+        "test_a_mean_of_the_values_that_are_seen",
+        {"shape": (3, 1, 5)},
+    ),
+    "attention.gate.channel_gate": (
+        "attention/test_gate.py",
+        "test_each_channel_is_weighed_by_the_sketch",
+        {"residual": True},
+    ),
+    "attention.gate.spatial_mask": (
+        "attention/test_gate.py",
+        "test_each_place_is_weighed_by_the_same_place_of_the_sketch",
+        {"residual": True},
+    ),
+    "attention.cross_attention.cross_attention": (
+        "attention/test_cross_attention.py",
+        "test_each_place_adds_what_the_sketch_answers",
+        {},
+    ),
+    "attention.grad_cam.class_scores": (
+        "attention/test_grad_cam.py",
+        "test_what_follows_a_map",
+        {"m": "a"},
+    ),
+    "attention.objective.attend": (
+        "attention/test_attended_objective.py",
+        "test_what_is_done_to_features_and_maps",
+        {"kind": "channel"},
+    ),
+    "attention.objective.attended_objective": (
+        "attention/test_attended_objective.py",
+        "test_cmir_nets_losses_of_the_attended_features",
+        {"kind": "channel", "rate": 0.0},
+    ),
     "ops.softmax_cross_entropy.softmax_cross_entropy": (
         "ops/test_softmax_cross_entropy.py",
         "test_value_for_every_kind_of_target",

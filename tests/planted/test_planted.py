@@ -21,6 +21,7 @@ from cmir_ref.equations import EQUATIONS
 
 NOT_COMPUTED = {  # settings whose effect is not in cmirnet, nets, training or retrieval
     "system", "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size", "sample_axis",
+    "sketches", "classes", "start_from",
     "band_axis",
     "protocol", "gallery", "test_share", "validation_share",  # which data are read, and how they are split
 }  # fmt: skip
