@@ -162,7 +162,7 @@ def command_demo(
 ) -> None:
     """Show the whole idea on one page, in minutes.
 
-    Both scenarios, small, on simulated scenes and the bundled voices.
+    All scenarios, small, on simulated scenes and the bundled voices.
     """
     from .demo import DEMO_SCENARIOS, demo
     from .progress import Watch

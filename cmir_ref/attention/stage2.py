@@ -82,7 +82,7 @@ def attended_task(
             photos, sketches, attending = (Sent(triple.host[:, k], triple.there[:, k]) for k in range(3))
             x = a.read(photos), b.read(sketches), context.read(attending)
             y = labels["a"][photos.there], labels["b"][sketches.there]
-            yield x, y, dict(zip("ab", keep, strict=True)) | dict(zip(("z_a", "z_b"), kept, strict=False))
+            yield x, y, dict(zip(("z_a", "z_b"), kept, strict=False)) | dict(zip("ab", keep, strict=True))
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, masks = batch
