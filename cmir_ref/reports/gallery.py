@@ -106,6 +106,9 @@ def look(modality: Modality, path: str | None) -> tuple[tuple[Picture, ...], str
         if modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
             x = read_image(path, SIDE, span=modality.span)  # sharper than what the network sees
             return photographs(x), None, ""
+        if modality.kind == "sketch":  # dark ink on white paper, sharper than what the network sees
+            x, _ = read_query(modality._replace(x=np.empty((0, SIDE, SIDE, 1), np.uint8)), path)
+            return (Picture(_jpeg(255 - x[0, ..., 0]), "sketch"),), None, ""
         x, _ = read_query(modality, path)
         return photographs(x[0]), None, ""
     except InputError as error:

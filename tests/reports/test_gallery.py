@@ -144,6 +144,17 @@ def test_tiles_of_a_mat_file():
     assert (len(pan), len(mul), sound, note) == (1, 2, None, "")
 
 
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_sketch_is_dark_on_white_in_the_size_of_the_page(tmp_path, inverted):
+    sheet = np.full((300, 300), 255, np.uint8)
+    sheet[140:160, 30:270] = 0
+    Image.fromarray(255 - sheet if inverted else sheet).save(tmp_path / "line.png")
+    (picture,), sound, note = look(record("sketch", "sketch", (64, 64, 1), "uint8"), str(tmp_path / "line.png"))
+    shown = pixels(picture.uri)
+    assert (sound, note, picture.text) == (None, "", "sketch") and shown.shape == (gallery.SIDE, gallery.SIDE, 3)
+    assert np.median(shown) > 250 and shown[45:51, 20:76].mean() < 60
+
+
 @pytest.mark.parametrize("path", ["gone.tif", "gone.mat:3", BUNDLED + ":999", BUNDLED, __file__, "", "."])
 @pytest.mark.parametrize("kind", ["pan", "mul", "image", "sound"])
 def test_a_file_that_cannot_be_shown_leaves_a_card(kind, path):
