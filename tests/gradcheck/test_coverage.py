@@ -123,6 +123,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "column_sum": "a sum, part of other operations (test_sums)",
         "reduction_factor": "a number",
     },
+    "ops.upsample": {"interpolation": "a matrix, through which no gradient goes"},
 }
 
 

@@ -1311,3 +1311,7 @@ bugs(
     ("rivers-under-houses", "self.buildings * level, self.trees * level", "self.buildings, self.trees",
      RADAR + "test_what_comes_later_levels_what_it_covers"),
 )
+
+# fmt: on
+
+import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

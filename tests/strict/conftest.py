@@ -34,5 +34,5 @@ def cupy_or_skip():
 @pytest.fixture
 def plain(monkeypatch):
     """No array is one that the fused twins take: all go through the plain composition, which rounds in its own way."""
-    for module in ("act_norm", "conv_max_pool"):
+    for module in ("act_norm", "conv_max_pool", "gru_by_length"):
         monkeypatch.setattr(sys.modules[f"cmir_ref.ops.fused.{module}"], "np", SimpleNamespace(ndarray=()))
