@@ -42,6 +42,20 @@ def conv(x, w, b):
     return F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding="same").permute(0, 2, 3, 1)
 
 
+def strided_conv(x, w, stride, padding):
+    """F.pad counts left, right, top, bottom."""
+    top, bottom, left, right = padding
+    padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+    return F.conv2d(padded, w.permute(3, 2, 0, 1), stride=stride).permute(0, 2, 3, 1)
+
+
+def depthwise_conv(x, w, stride, padding):
+    top, bottom, left, right = padding
+    padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+    kernel = w.permute(2, 0, 1)[:, None]
+    return F.conv2d(padded, kernel, stride=stride, groups=len(kernel)).permute(0, 2, 3, 1)
+
+
 def max_pool(x, factor):
     return F.max_pool2d(x.permute(0, 3, 1, 2), factor).permute(0, 2, 3, 1)
 
@@ -261,6 +275,42 @@ def conv_pretrainer(p, x, arch, mode, buffers, mask):
     return head(p, x.flatten(1), mask if mode == "train" else None, arch.dropout)
 
 
+def lite_layer(p, buffers, x, name, mode, stride=1, active=True):
+    """BN(conv(x)), with TensorFlow's padding, and ReLU6 of it."""
+    w = p[f"{name}.w"]
+    sides = []
+    for size in x.shape[1:3]:
+        zeros = max((-(-size // stride) - 1) * stride + len(w) - size, 0)
+        sides += [zeros // 2, zeros - zeros // 2]
+    y = (depthwise_conv if w.ndim == 3 else strided_conv)(x, w, stride, sides)
+    running = buffers.get(f"{name}.mean"), buffers.get(f"{name}.var")
+    y = batch_norm(y, p[f"{name}.gamma"], p[f"{name}.beta"], *running, mode)
+    return F.relu6(y) if active else y
+
+
+def efficientnet_lite(p, x, arch, mode, buffers, first=0):
+    """The maps before each change of size, the last one, and the mean of the head's channels."""
+    h, maps, number = x if first else lite_layer(p, buffers, x, "stem", mode, 2), [], 0
+    for stage in arch.stages:
+        for stride in (stage.stride, *[1] * (stage.repeats - 1)):
+            if number >= first:
+                if stride == 2:
+                    maps += [h] if number > first else []
+                name, y = f"block.{number}", h
+                if f"{name}.expand.w" in p:
+                    y = lite_layer(p, buffers, y, f"{name}.expand", mode)
+                y = lite_layer(p, buffers, y, f"{name}.depthwise", mode, stride)
+                y = lite_layer(p, buffers, y, f"{name}.project", mode, active=False)
+                h = y + h if y.shape == h.shape and stride == 1 else y
+            number += 1
+    return *maps, h, lite_layer(p, buffers, h, "head", mode).mean((1, 2))
+
+
+def trunk_pretrainer(p, x, arch, buffers, mask):
+    pooled = efficientnet_lite(under("trunk", p), x, arch.trunk, arch.batch_norm, under("trunk", buffers))[-1]
+    return head(p, pooled, mask, arch.dropout)
+
+
 def pretrainer(p, x, arch, mode="train", buffers=None, mask=None):
     """(logits, z, s) of images or of vectors."""
     if x.ndim == 4:
@@ -352,6 +402,13 @@ TWINS = {
     "ops.linear.linear": lambda s, x: linear(**x),
     "ops.relu.relu": lambda s, x: F.relu(x["x"]),
     "ops.relu.leaky_relu": lambda s, x: F.leaky_relu(x["x"], s.slope),
+    "ops.relu.relu6": lambda s, x: F.relu6(x["x"]),
+    "ops.strided_conv.strided_conv": lambda s, x: strided_conv(**x, stride=s.stride, padding=s.padding),
+    "ops.depthwise_conv.depthwise_conv": lambda s, x: depthwise_conv(**x, stride=s.stride, padding=s.padding),
+    "ops.fused.depthwise_by_lines.depthwise_by_lines": lambda s, x: depthwise_conv(
+        **x, stride=s.stride, padding=s.padding
+    ),
+    "ops.global_mean.global_mean": lambda s, x: x["x"].mean((1, 2)),
     "ops.conv.conv": lambda s, x: conv(**x),
     "ops.max_pool.max_pool": lambda s, x: max_pool(x["x"], s.factor),
     "ops.fused.conv_max_pool.conv_max_pool": lambda s, x: max_pool(conv(**x), s.factor),
@@ -414,6 +471,12 @@ TWINS = {
     ),
     "nets.conv_pretrainer.conv_pretrainer": lambda s, x: pretrainer(
         x, x["x"], s.arch, s.mode, each(s.buffers), tensor(s.masks["z"])
+    ),
+    "nets.efficientnet_lite.efficientnet_lite": lambda s, x: efficientnet_lite(
+        x, x["x"], s.arch, s.mode, each(s.buffers), s.first
+    ),
+    "nets.trunk_pretrainer.trunk_pretrainer": lambda s, x: trunk_pretrainer(
+        x, tensor(s.x), s.arch, each(s.buffers), tensor(s.masks["z"])
     ),
     "cmirnet.pretraining_objective.pretraining_objective": lambda s, x: pretraining_objective(
         x, x["x"], tensor(s.y), s.network.arch, tensor(s.masks["z"]), **s.reading

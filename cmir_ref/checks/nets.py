@@ -5,6 +5,14 @@ from functools import partial
 from ..gradcheck import Pair
 from ..nets.conv_block import conv_block, conv_block_backward
 from ..nets.conv_pretrainer import ConvPretrainer, conv_pretrainer, conv_pretrainer_backward, init_conv_pretrainer
+from ..nets.efficientnet_lite import (
+    EfficientNetLite,
+    LiteStage,
+    efficientnet_lite,
+    efficientnet_lite_backward,
+    init_efficientnet_lite,
+    trained_layers,
+)
 from ..nets.feature_pretrainer import (
     FeaturePretrainer,
     feature_pretrainer,
@@ -13,6 +21,12 @@ from ..nets.feature_pretrainer import (
 )
 from ..nets.head import head, head_backward
 from ..nets.mlp import mlp, mlp_backward
+from ..nets.trunk_pretrainer import (
+    TrunkPretrainer,
+    init_trunk_pretrainer,
+    trunk_pretrainer,
+    trunk_pretrainer_backward,
+)
 from .declarations import declare, draw_arrays, jitter, network_pair
 
 
@@ -125,3 +139,61 @@ def _conv_pretrainer(
         return grads, [dx]
 
     return network_pair(forward, backward, jitter(rng, params), {"x": rng.normal(size=(n, h, w, c))})
+
+
+def tiny_lite(c: int, p: int, q: int, d: int) -> EfficientNetLite:
+    """A network of three blocks: without a first convolution, with a stride, with a shortcut."""
+    return EfficientNetLite(stem=c, head=d, stages=(LiteStage(1, 3, 1, p, 1), LiteStage(2, 3, 2, q, 2)))
+
+
+@declare(
+    "efficientnet_lite",
+    "nets.efficientnet_lite.efficientnet_lite",
+    sizes={"n": 2, "h": 5, "w": 4, "c": 2, "p": 3, "q": 2, "d": 4},
+    variants={
+        "train": {"mode": "train"},
+        "inference": {"mode": "inference"},
+        "last": {"mode": "inference", "first": 1},
+    },
+    network=True,
+)
+def _efficientnet_lite(rng, mode, n, h, w, c, p, q, d, first=0):
+    arch = tiny_lite(c, p, q, d)
+    params, buffers = init_efficientnet_lite(arch, rng)
+    buffers = {name: x.astype(float) + rng.uniform(0.1, 0.5, x.shape) for name, x in buffers.items()}
+    layers = trained_layers(arch, first)
+    params = jitter(rng, {name: x for name, x in params.items() if name.rpartition(".")[0] in layers})
+    if mode == "train":  # a variance near ε: above it a batch undoes what scales a channel, and no gradient is left
+        params = {name: x / 5 if name.endswith(".w") else x for name, x in params.items()}
+
+    def forward(params, x):
+        settings = {"arch": arch, "mode": mode, "buffers": buffers, "first": first}
+        return efficientnet_lite(params, x, **settings, input_gradient=True)
+
+    def backward(d, cache):
+        grads, dx = efficientnet_lite_backward(d, cache)
+        return grads, [dx]
+
+    return network_pair(forward, backward, params, draw_arrays(rng, x=(n, h, w, p if first else 3)))
+
+
+@declare(
+    "trunk_pretrainer",
+    "nets.trunk_pretrainer.trunk_pretrainer",
+    sizes={"n": 2, "h": 5, "w": 4, "c": 2, "p": 3, "q": 2, "r": 4, "d": 5, "k": 3},
+    network=True,
+)
+def _trunk_pretrainer(rng, n, h, w, c, p, q, r, d, k, norm="inference"):
+    arch = TrunkPretrainer(tiny_lite(c, p, q, r), batch_norm=norm)
+    params, buffers = init_trunk_pretrainer(arch, (h, w, 3), d, k, rng)
+    buffers = {name: x.astype(float) + rng.uniform(0.1, 0.5, x.shape) for name, x in buffers.items()}
+    masks, x = {"z": rng.random((n, d)) > 0.5}, rng.normal(size=(n, h, w, 3))
+
+    def forward(params):
+        return trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
+
+    def backward(d, cache):
+        grads, _ = trunk_pretrainer_backward(d, cache)
+        return grads, []
+
+    return network_pair(forward, backward, jitter(rng, params), {})

@@ -4,6 +4,7 @@ from functools import partial
 
 from .. import ops
 from ..gradcheck import Pair
+from ..ops.padding import same_padding
 from .declarations import declare, draw_arrays, draw_targets
 
 
@@ -22,9 +23,63 @@ def _leaky_relu(rng, n, d):
     return Pair(partial(ops.leaky_relu, slope=0.2), ops.leaky_relu_backward, draw_arrays(rng, x=(n, d)))
 
 
+@declare("relu6", "ops.relu.relu6", sizes={"n": 4, "d": 5})
+def _relu6(rng, n, d):
+    return Pair(ops.relu6, ops.relu6_backward, {"x": 8 * draw_arrays(rng, x=(n, d))["x"]})
+
+
 @declare("conv", "ops.conv.conv", sizes={"n": 2, "h": 4, "w": 5, "c": 3, "d": 2})
 def _conv(rng, n, h, w, c, d):
     return Pair(ops.conv, ops.conv_backward, draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,)))
+
+
+STRIDES = {  # of convolutions with a stride: what is padded where (None: as TensorFlow does), and what is left over
+    "same": {"k": 3, "stride": 1, "padding": (1, 1, 1, 1)},
+    "tensorflow": {"k": 3, "stride": 2, "padding": None},
+    "uneven": {"k": 2, "stride": 3, "padding": (2, 0, 1, 3)},
+}
+
+
+@declare(
+    "strided_conv",
+    "ops.strided_conv.strided_conv",
+    sizes={"n": 2, "h": 6, "w": 5, "c": 3, "d": 4},
+    variants=STRIDES | {"pointwise": {"k": 1, "stride": 1, "padding": (0, 0, 0, 0)}},
+)
+def _strided_conv(rng, k, stride, padding, n, h, w, c, d):
+    forward = partial(ops.strided_conv, stride=stride, padding=padding or same_padding(h, w, k, stride))
+    return Pair(forward, ops.strided_conv_backward, draw_arrays(rng, x=(n, h, w, c), w=(k, k, c, d)))
+
+
+@declare(
+    "depthwise_conv",
+    "ops.depthwise_conv.depthwise_conv",
+    sizes={"n": 2, "h": 6, "w": 5, "c": 3},
+    variants=STRIDES,
+)
+def _depthwise_conv(rng, k, stride, padding, n, h, w, c):
+    forward = partial(ops.depthwise_conv, stride=stride, padding=padding or same_padding(h, w, k, stride))
+    return Pair(forward, ops.depthwise_conv_backward, draw_arrays(rng, x=(n, h, w, c), w=(k, k, c)))
+
+
+@declare(
+    "fused/depthwise_by_lines",
+    "ops.fused.depthwise_by_lines.depthwise_by_lines",
+    sizes={"n": 3, "h": 6, "w": 5, "c": 4},
+    variants={
+        "same": {"k": 3, "stride": 1, "padding": (1, 1, 1, 1)},
+        "asymmetric": {"k": 3, "stride": 1, "padding": (2, 0, 0, 2)},
+        "tensorflow": {"k": 3, "stride": 2, "padding": None},
+    },
+)
+def _depthwise_by_lines(rng, k, stride, padding, n, h, w, c):
+    forward = partial(ops.fused.depthwise_by_lines, stride=stride, padding=padding or same_padding(h, w, k, stride))
+    return Pair(forward, ops.fused.depthwise_by_lines_backward, draw_arrays(rng, x=(n, h, w, c), w=(k, k, c)))
+
+
+@declare("global_mean", "ops.global_mean.global_mean", sizes={"n": 2, "h": 4, "w": 5, "c": 3})
+def _global_mean(rng, n, h, w, c):
+    return Pair(ops.global_mean, ops.global_mean_backward, draw_arrays(rng, x=(n, h, w, c)))
 
 
 @declare(

@@ -1,4 +1,4 @@
-"""The rectifier (ReLU) and the leaky rectifier, element by element, for arrays of any shape."""
+"""The rectifier (ReLU), the leaky one and ReLU6, element by element, for arrays of any shape."""
 
 from typing import NamedTuple
 
@@ -32,3 +32,22 @@ def relu(x: Array) -> tuple[Array, ReluCache]:
 def relu_backward(dy: Array, cache: ReluCache) -> Array:
     """dx = dy where x > 0, 0 elsewhere; at the kink relu'(0) = 0."""
     return dy * cache.positive
+
+
+class Relu6Cache(NamedTuple):
+    inside: Array
+
+
+def relu6(x: Array) -> tuple[Array, Relu6Cache]:
+    """y = min(max(x, 0), 6).
+
+    The bound keeps activations within the range of eight-bit numbers. Source: Howard et al. 2017.
+    """
+    xp = get_xp(x)
+    positive, above = x.real > 0, x.real >= 6
+    return xp.where(above, xp.full_like(x, 6), x * positive), Relu6Cache(positive & ~above)
+
+
+def relu6_backward(dy: Array, cache: Relu6Cache) -> Array:
+    """dx = dy where 0 < x < 6, 0 elsewhere; at both kinks the derivative is 0."""
+    return dy * cache.inside

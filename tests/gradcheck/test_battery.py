@@ -15,8 +15,12 @@ WITHOUT_GRADIENT = {"eq1/off": ["z"]}  # declared inputs that the backward answe
 OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and where their float32 is tested
     "batch_norm/inference": "test_batch_norm",
     "conv_pretrainer/paper/inference": "test_conv_pretrainer",
+    "efficientnet_lite/inference": "test_efficientnet_lite",
+    "efficientnet_lite/last": "test_efficientnet_lite",
     "end_to_end": "test_end_to_end",
+    "trunk_pretrainer": "test_trunk_pretrainer",
 }
+NOTHING_KEPT = {"global_mean"}  # its cache holds no array, but a shape
 
 REPEATED = {  # strides of 0: one row for all, one number for all
     "row": lambda x: np.broadcast_to(x[:1], x.shape),
@@ -181,7 +185,7 @@ def test_nothing_is_written_to(check):
     y, cache = pair.forward(*inputs)
     dy = upstream(y)
     handed_in, kept = leaves(inputs, dy) + arrays_in(pair.forward), arrays_in(cache)
-    assert kept
+    assert kept or check.name in NOTHING_KEPT
     before = bits(handed_in, kept)
     expected = bits(y, pair.backward(dy, cache))
     again, _ = pair.forward(*inputs)

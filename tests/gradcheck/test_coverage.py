@@ -93,6 +93,17 @@ HELPERS = {  # public functions without a backward of their own, and why
         "shared_codes": "a sign has no gradient",
     },
     "nets.conv_pretrainer": {"pools_for": "chooses numbers"},
+    "nets.efficientnet_lite": {
+        "fold_lite": "for inference (tests/nets/test_efficientnet_lite.py)",
+        "has_shortcut": "a question",
+        "is_statistic": "a question",
+        "lite_blocks": "lists the architecture",
+        "lite_features": "for inference (tests/nets/test_efficientnet_lite.py)",
+        "lite_maps": "for inference (tests/nets/test_efficientnet_lite.py)",
+        "lite_shapes": "lists the architecture",
+        "scale_lite": "chooses numbers",
+        "trained_layers": "chooses names",
+    },
     "nets.pretraining": {"choose_pretrainer": "chooses functions"},
     "ops.conv": {
         "im2col": "linear; its transpose is col2im (test_conv)",
@@ -103,6 +114,13 @@ HELPERS = {  # public functions without a backward of their own, and why
         "leaky_relu_derivative": "a derivative, part of act_norm_backward",
         "write_affine": "part of act_norm, into a given array",
         "write_leaky_relu": "part of act_norm, into a given array",
+    },
+    "ops.fused.by_samples": {"by_samples": "shares out work (test_folded_block)"},
+    "ops.fused.depthwise_by_lines": {"can_run_along_lines": "a question"},
+    "ops.fused.folded_block": {
+        "folded_block": "for inference; its plain operations are checked (test_folded_block)",
+        "pointwise_relu6": "for inference (test_folded_block)",
+        "write_relu6": "part of folded_block, into a given array",
     },
     "ops.fused.adam": {"adam_step_by_chunks": "a step of the optimiser (tests/training/test_adam.py)"},
     "ops.fused.conv_max_pool": {
@@ -117,6 +135,13 @@ HELPERS = {  # public functions without a backward of their own, and why
         "widen": "reshapes",
     },
     "ops.labels": {"multi_hot": "of labels, which have no gradient"},
+    "ops.padding": {
+        "crop": "a view; the transpose of pad (test_strided_conv)",
+        "output_size": "two numbers",
+        "pad": "linear; its transpose is crop (test_strided_conv)",
+        "same_padding": "four numbers",
+        "tap": "a view, part of other operations",
+    },
     "ops.softmax_cross_entropy": {"target_distribution": "of labels, which have no gradient"},
     "ops.sums": {
         "column_mean": "a mean, part of other operations (test_sums)",

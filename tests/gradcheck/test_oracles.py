@@ -15,6 +15,11 @@ TESTS = Path(__file__).parents[1]
 ORACLES = {  # function: (file, test, its arguments)
     "ops.batch_norm.batch_norm": ("ops/test_batch_norm.py", "test_frozen_is_affine", {}),
     "ops.conv.conv": ("ops/test_conv.py", "test_same_cross_correlation", {"k": 3}),
+    "ops.depthwise_conv.depthwise_conv": (
+        "ops/test_depthwise_conv.py",
+        "test_each_channel_by_its_own_kernel",
+        {"k": 3},
+    ),
     "ops.dropout.dropout": ("ops/test_dropout.py", "test_kept_units_are_divided_by_the_chance_to_be_kept", {}),
     "ops.frobenius.frobenius": (
         "ops/test_frobenius.py",
@@ -36,6 +41,13 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_values_and_gradients",
         {"dtype": "float64"},
     ),
+    "ops.fused.depthwise_by_lines.depthwise_by_lines": (
+        "ops/test_depthwise_by_lines.py",
+        "test_values_and_gradients",
+        {"dtype": "float64"},
+    ),
+    "ops.global_mean.global_mean": ("ops/test_global_mean.py", "test_the_mean_of_every_channel", {}),
+    "ops.strided_conv.strided_conv": ("ops/test_strided_conv.py", "test_window_by_window", {"k": 3}),
     "nets.conv_block.conv_block": (
         "nets/test_conv_block.py",
         "test_four_operations_in_their_order",
@@ -45,6 +57,7 @@ ORACLES = {  # function: (file, test, its arguments)
     "ops.linear.linear": ("ops/test_linear.py", "test_sum_over_inputs_plus_bias", {}),
     "ops.max_pool.max_pool": ("ops/test_max_pool.py", "test_first_largest_pixel_of_each_whole_window", {}),
     "ops.relu.leaky_relu": ("ops/test_relu.py", "test_leaky_relu", {}),
+    "ops.relu.relu6": ("ops/test_relu.py", "test_relu6", {}),
     "ops.relu.relu": ("ops/test_relu.py", "test_relu", {}),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": (
         "ops/test_sigmoid_cross_entropy.py",
@@ -108,6 +121,16 @@ ORACLES = {  # function: (file, test, its arguments)
         "cmirnet/test_end_to_end.py",
         "test_the_objective_of_the_fronts_features_and_back",
         {"mode": "train", "fronts": ...},
+    ),
+    "nets.efficientnet_lite.efficientnet_lite": (
+        "nets/test_efficientnet_lite.py",
+        "test_layer_by_layer",
+        {"mode": "inference"},
+    ),
+    "nets.trunk_pretrainer.trunk_pretrainer": (
+        "nets/test_trunk_pretrainer.py",
+        "test_the_head_of_the_trunks_features",
+        {"first": 0, "norm": "inference"},
     ),
     "nets.feature_pretrainer.feature_pretrainer": (
         "nets/test_pretrainers.py",

@@ -46,6 +46,150 @@ bugs(
      "ops/test_relu.py::test_the_slope_is_one_percent_unless_given"),
     ("leaky-slope-lost", "xp.where(cache.positive, dy, cache.slope * dy)", "xp.where(cache.positive, dy, 0)",
      "gradcheck:leaky_relu"),
+    ("six-is-seven", "xp.full_like(x, 6), x", "xp.full_like(x, 7), x", "ops/test_relu.py::test_relu6"),
+    ("six-has-a-slope", "Relu6Cache(positive & ~above)", "Relu6Cache(positive)", "gradcheck:relu6"),
+    ("six-dy-handed-on", "return dy * cache.inside", "return dy", "memory:relu6"),
+    ("six-at-its-kink", "x.real >= 6", "x.real > 6",
+     "ops/test_relu.py::test_relu6_has_no_slope_at_either_kink"),
+)
+
+STRIDED = "ops/test_strided_conv.py::"
+bugs(
+    "ops/padding.py",
+    ("odd-one-above", "across[0] // 2, across[0] - across[0] // 2,", "across[0] - across[0] // 2, across[0] // 2,",
+     STRIDED + "test_same_padding_is_tensorflows"),
+    ("as-if-without-stride", "(-(-size // stride) - 1) * stride", "(size - 1)",
+     STRIDED + "test_same_padding_is_tensorflows"),
+    ("sides-exchanged", "padded[:, top : top + h, left : left + w] = x",
+     "padded[:, left : left + h, top : top + w] = x",
+     STRIDED + "test_what_is_padded_is_cropped_again"),
+    ("float64", "c), dtype=x.dtype)", "c))", STRIDED + "test_what_is_padded_is_cropped_again"),
+    ("row-too-few", "(down - k) // stride + 1,", "max(down - k, 1) // stride,", STRIDED + "test_window_by_window"),
+    ("tap-transposed", "padded[:, i : i + (size[0] - 1)", "padded[:, j : j + (size[0] - 1)",
+     STRIDED + "test_window_by_window"),
+    ("does-not-fit-either", "if min(down, across) < k:", "if max(down, across) < k:",
+     STRIDED + "test_a_kernel_that_does_not_fit_is_refused"),
+)
+
+bugs(
+    "ops/strided_conv.py",
+    ("flipped-kernel", "y = columns @ w.reshape(-1, d)", "y = columns @ w[::-1, ::-1].reshape(-1, d)",
+     STRIDED + "test_window_by_window"),
+    ("pointwise-with-a-stride", "if k == stride == 1 and not any(padding):", "if k == 1 and not any(padding):",
+     STRIDED + "test_a_kernel_of_one_pixel"),
+    ("pointwise-without-its-border", "if k == stride == 1 and not any(padding):", "if k == stride == 1:",
+     STRIDED + "test_a_kernel_of_one_pixel"),
+    ("dx-overwritten", "pixels += dcolumns", "pixels[...] = dcolumns", "gradcheck:strided_conv/same"),
+    ("dx-without-stride", "tap(dpadded, i, j, cache.stride,", "tap(dpadded, i, j, 1,",
+     "gradcheck:strided_conv/tensorflow"),
+    ("dx-kernel-flipped", "rows @ w.reshape(-1, d).T", "rows @ w[::-1, ::-1].reshape(-1, d).T",
+     "gradcheck:strided_conv/uneven"),
+    ("dw-a-mean", "(cache.columns.T @ rows)", "(cache.columns.T @ rows / shape[0])",
+     "gradcheck:strided_conv/pointwise"),
+    ("padding-kept-in-dx", "crop(dpadded, cache.padding), dw", "dpadded[:, : shape[1], : shape[2]], dw",
+     "gradcheck:strided_conv/same"),
+    ("dx-always", "    if not input_gradient:\n        return None, dw\n", "",
+     STRIDED + "test_the_gradient_of_an_image_can_be_left_out"),
+)
+
+DEPTHWISE = "ops/test_depthwise_conv.py::test_each_channel_by_its_own_kernel"
+bugs(
+    "ops/depthwise_conv.py",
+    ("kernel-transposed", "y += tap(padded, i, j, stride, size) * w[i, j]",
+     "y += tap(padded, i, j, stride, size) * w[j, i]", DEPTHWISE),
+    ("last-tap-alone", "y += tap", "y = tap", DEPTHWISE),
+    ("dx-overwritten", "pixels += dy * w[i, j]", "pixels[...] = dy * w[i, j]", "gradcheck:depthwise_conv/same"),
+    ("dx-kernel-flipped", "pixels += dy * w[i, j]", "pixels += dy * w[k - 1 - i, k - 1 - j]",
+     "gradcheck:depthwise_conv/tensorflow"),
+    ("dw-transposed", "dw[i, j] = column_sum", "dw[j, i] = column_sum", "gradcheck:depthwise_conv/uneven"),
+    ("dw-of-one-sample", "column_sum(dy * tap(padded", "column_sum(dy[:1] * tap(padded[:1]",
+     "gradcheck:depthwise_conv/same"),
+    ("float64", "dw = xp.empty(w.shape, dtype=dy.dtype)", "dw = xp.empty(w.shape)", "float32:depthwise_conv/same"),
+    ("padding-kept-in-dx", "crop(dpadded, padding) if", "dpadded if", "gradcheck:depthwise_conv/same"),
+)
+
+bugs(
+    "ops/global_mean.py",
+    ("a-sum", "x.mean(axis=(1, 2))", "x.sum(axis=(1, 2))", "ops/test_global_mean.py::test_the_mean_of_every_channel"),
+    ("over-one-side", "(dy / (h * w))", "(dy / h)", "gradcheck:global_mean"),
+    ("float64", "xp.empty(cache.shape, dtype=dy.dtype)", "xp.empty(cache.shape)", "float32:global_mean"),
+)
+
+LINES = "ops/test_depthwise_by_lines.py::"
+bugs(
+    "ops/fused/lines.py",
+    ("gap-of-one-side", "max(padding[:2]), max(padding[2:])", "max(padding[:2]), padding[3]",
+     LINES + "test_values_and_gradients"),
+    ("no-gap-between-samples", "self.gap_lines, self.gap = max(padding[:2]),", "self.gap_lines, self.gap = padding[0],",
+     LINES + "test_stacks_do_not_see_each_other"),
+    ("remainder-forgotten", "last = -(-(samples", "last = +(+(samples",
+     LINES + "test_the_size_of_a_chunk_changes_nothing"),
+    ("last-chunk-alone", "y += product", "y[...] = product", LINES + "test_values_and_gradients"),
+    ("columns-swapped", "(i - top) * self.line + j - left", "(j - left) * self.line + i - top",
+     LINES + "test_values_and_gradients"),
+    ("dw-of-the-last-chunk", "total[t] += product.sum(axis=0)", "total[t] = product.sum(axis=0)",
+     LINES + "test_the_size_of_a_chunk_changes_nothing"),
+)
+
+bugs(
+    "ops/fused/depthwise_by_lines.py",
+    ("sides-not-exchanged", "turned = (bottom, top, right, left)", "turned = padding",
+     "gradcheck:fused/depthwise_by_lines/asymmetric"),
+    ("kernel-not-turned", "w[::-1, ::-1]", "w[::-1]", "gradcheck:fused/depthwise_by_lines/same"),
+    ("dw-of-one-block", "        dw += part", "        dw = part", LINES + "test_values_and_gradients"),
+    ("any-stride", "stride == 1 and padding[0]", "padding[0]",
+     LINES + "test_what_it_cannot_do_takes_the_plain_operation"),
+)
+
+FOLDED = "ops/test_folded_block.py::"
+bugs(
+    "ops/fused/folded_block.py",
+    ("shortcut-forgotten", "out += stack.reshape(out.shape)", "pass", FOLDED + "test_three_convolutions_step_by_step"),
+    ("first-stack-for-all", "stack = x[start : start + count]", "stack = x[: len(x[start : start + count])]",
+     FOLDED + "test_three_convolutions_step_by_step"),
+    ("bias-forgotten", "        out += bp\n", "", FOLDED + "test_three_convolutions_step_by_step"),
+    ("no-upper-limit", "return u.clip(0, 6, out=u)", "return u.clip(0, None, out=u)",
+     FOLDED + "test_pointwise_and_its_second_half"),
+    ("last-tap-alone", "                y += product[:n]", "                y[...] = product[:n]",
+     FOLDED + "test_three_convolutions_step_by_step"),
+    ("expansion-not-rectified", "        out.clip(0, 6, out=out)\n", "",
+     FOLDED + "test_three_convolutions_step_by_step"),
+)
+
+LITE = "nets/test_efficientnet_lite.py::"
+bugs(
+    "nets/efficientnet_lite.py",
+    ("stride-on-every-block", "stride = stage.stride if i == 0 else 1", "stride = stage.stride",
+     LITE + "test_lite0_as_it_was_published"),
+    ("no-shortcut", "h = out + h if has_shortcut(block) else out", "h = out", LITE + "test_layer_by_layer"),
+    ("project-rectified", '.project", active=False)', '.project")', LITE + "test_layer_by_layer"),
+    ("dx-without-shortcut", "dh = dx + dh if has_shortcut(block) and dx is not None else dx", "dh = dx",
+     "gradcheck:efficientnet_lite/inference"),
+    ("map-gradient-lost", "dh = dh + getattr(d, block.map)", "dh = getattr(d, block.map)",
+     "gradcheck:efficientnet_lite/inference"),
+    ("gamma-and-beta-exchanged", 'grads[f"{name}.gamma"], grads[f"{name}.beta"] =',
+     'grads[f"{name}.beta"], grads[f"{name}.gamma"] =', "gradcheck:efficientnet_lite/inference"),
+    ("folded-without-mean", 'own["beta"] - own["mean"] * scale', 'own["beta"]',
+     LITE + "test_folding_the_normalisation_changes_nothing_but_rounding"),
+    ("folded-twice", 'own["w"] * scale,', 'own["w"] * scale * scale,',
+     LITE + "test_folding_the_normalisation_changes_nothing_but_rounding"),
+    ("widths-rounded-down", "return scaled + divisor if scaled < 0.9 * c * width else scaled", "return scaled",
+     LITE + "test_widths_and_depths_of_the_family"),
+    ("block-1-is-block-10", 'name.rpartition(".")[0] not in before', "not any(name.startswith(b) for b in before)",
+     LITE + "test_names_of_what_is_trained"),
+)
+
+TRUNK = "nets/test_trunk_pretrainer.py::"
+bugs(
+    "nets/trunk_pretrainer.py",
+    ("statistics-are-trained", "in trained and not is_statistic(name)", "in trained",
+     TRUNK + "test_every_array_is_a_parameter_or_a_buffer_and_grads_have_the_parameters_names"),
+    ("dropout-in-inference", "head(params, pooled, None, arch.dropout)",
+     "head(params, pooled, pooled > 1, arch.dropout)",
+     TRUNK + "test_inference_is_training_without_dropout"),
+    ("batch-statistics-always", "mode=arch.batch_norm,", 'mode="train",',
+     TRUNK + "test_the_head_of_the_trunks_features"),
+    ("one-block-too-few", "until=arch.first)", "until=arch.first - 1)", TRUNK + "test_the_head_of_the_trunks_features"),
 )
 
 CONV = "ops/test_conv.py::test_same_cross_correlation"

@@ -1,0 +1,105 @@
+"""The pretrainer that begins with ImageNet's weights: EfficientNet-Lite, its last blocks or all trained on, then Z.
+
+N samples, H × W pixels, D = 128 features, K classes: x (N, H, W, 3) -> pooled (N, 1280) -> head.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..backend import Array, get_xp
+from ..ops.fused import by_samples
+from ..params import add_prefix, below, dense
+from .efficientnet_lite import (
+    LITE0,
+    EfficientNetLite,
+    LiteCache,
+    LiteOutput,
+    efficientnet_lite,
+    efficientnet_lite_backward,
+    fold_lite,
+    init_efficientnet_lite,
+    is_statistic,
+    lite_features,
+    lite_maps,
+    trained_layers,
+)
+from .head import HeadCache, PretrainerOutput, head, head_backward
+
+
+class TrunkPretrainer(NamedTuple):
+    """The architecture. Blocks before number `first` are never changed; 0 trains the stem and all blocks."""
+
+    trunk: EfficientNetLite = LITE0
+    first: int = 0
+    batch_norm: str = "inference"  # what normalises in training: the running averages, or "train": the batch
+    dropout: float = 0.5
+
+
+class TrunkPretrainerCache(NamedTuple):
+    trunk: LiteCache | None
+    head: HeadCache
+    statistics: dict[str, Array]  # this batch's, for the running averages
+
+
+def init_trunk_pretrainer(
+    arch: TrunkPretrainer,
+    shape: tuple[int, ...],
+    features: int,
+    classes: int,
+    rng,
+    bias_init: str = "zero",
+    *,
+    weights: Mapping[str, Array] | None = None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(params, buffers): `weights` are the trunk's arrays by the names of `lite_shapes`, random where there are none.
+
+    What is trained is a parameter `trunk.…`; running statistics, and all that stays as it is, are buffers `trunk.…`.
+    """
+    if weights is None:
+        drawn, statistics = init_efficientnet_lite(arch.trunk, rng)
+        weights = drawn | statistics
+    trained = set(trained_layers(arch.trunk, arch.first))
+    moves = {name: name.rpartition(".")[0] in trained and not is_statistic(name) for name in weights}
+    params = {name: array for name, array in weights.items() if moves[name]}
+    buffers = {name: array for name, array in weights.items() if not moves[name]}
+    layers = dense({"fc": (arch.trunk.head, features), "classifier": (features, classes)}, rng, bias_init)
+    return add_prefix("trunk", params) | layers, add_prefix("trunk", buffers)
+
+
+def trunk_pretrainer(
+    params: Mapping[str, Array],
+    x: Array,
+    *,
+    arch: TrunkPretrainer,
+    mode: str,
+    buffers: Mapping[str, Array] | None = None,
+    masks: Mapping[str, Array] | None = None,
+) -> tuple[PretrainerOutput, TrunkPretrainerCache]:
+    """x (N, H, W, 3) -> trunk -> Z -> logits.
+
+    In `mode` "train" `masks["z"]` (N, D) is the mask of dropout, and the trained layers normalise as
+    `arch.batch_norm` says. In "inference" normalisation is folded into the kernels, and there is no backward.
+    """
+    own, fixed = below("trunk", params), below("trunk", buffers or {})
+    if mode == "inference":
+        pooled = lite_features(fold_lite(arch.trunk, {**fixed, **own}), x, maps=False).pooled
+        out, cache = head(params, pooled, None, arch.dropout)
+        return out, TrunkPretrainerCache(None, cache, {})
+    if arch.first:
+        x = _before(fixed, x, arch)
+    out, trunk = efficientnet_lite(own, x, arch=arch.trunk, mode=arch.batch_norm, buffers=fixed, first=arch.first)
+    out, cache = head(params, out.pooled, masks["z"], arch.dropout)
+    return out, TrunkPretrainerCache(trunk, cache, add_prefix("trunk", trunk.statistics))
+
+
+def trunk_pretrainer_backward(d: PretrainerOutput, cache: TrunkPretrainerCache) -> tuple[dict[str, Array], None]:
+    """(grads, None) for the upstream gradient `d` of the outputs; nobody needs the gradient of an image."""
+    grads, dpooled = head_backward(d, cache.head)
+    trunk, _ = efficientnet_lite_backward(LiteOutput(*[None] * 5, dpooled), cache.trunk)
+    return grads | add_prefix("trunk", trunk), None
+
+
+def _before(fixed, x, arch):
+    """The output of block `first` − 1: the layers up to there never change, and keep nothing for a backward."""
+    network = fold_lite(arch.trunk, fixed)
+    return get_xp(x).concatenate(by_samples(lambda images: lite_maps(network, images, until=arch.first)[1], x))

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from cmir_ref.nets.efficientnet_lite import (
+    EfficientNetLite,
+    LiteStage,
+    efficientnet_lite,
+    init_efficientnet_lite,
+    lite_shapes,
+)
+from cmir_ref.nets.head import PretrainerOutput
+from cmir_ref.nets.trunk_pretrainer import (
+    TrunkPretrainer,
+    init_trunk_pretrainer,
+    trunk_pretrainer,
+    trunk_pretrainer_backward,
+)
+
+TINY = EfficientNetLite(stem=3, head=6, stages=(LiteStage(1, 3, 1, 2, 1), LiteStage(2, 3, 2, 3, 2)))
+
+
+def drawn(first=0, norm="inference", dtype=np.float64, n=4):
+    """(arch, params, buffers, x, masks, the trunk's arrays)."""
+    rng = np.random.default_rng(0)
+    arch = TrunkPretrainer(TINY, first, norm)
+    params, buffers = init_efficientnet_lite(TINY, rng)
+    weights = {k: (v + rng.uniform(0.1, 0.4, v.shape)).astype(dtype) for k, v in (params | buffers).items()}
+    params, buffers = init_trunk_pretrainer(arch, (9, 8, 3), 5, 4, rng, weights=weights)
+    params = {k: (v + rng.normal(0, 0.1, v.shape) * ("trunk" not in k)).astype(dtype) for k, v in params.items()}
+    x = rng.normal(size=(n, 9, 8, 3)).astype(dtype)
+    return arch, params, buffers, x, {"z": rng.random((n, 5)) > 0.5}, weights
+
+
+@pytest.mark.parametrize("norm", ["inference", "train"])
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_the_head_of_the_trunks_features(first, norm):
+    arch, params, buffers, x, masks, weights = drawn(first, norm)
+    (logits, z, s), cache = trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
+    if norm == "inference" or first == 0:
+        pooled = efficientnet_lite(weights, x, arch=TINY, mode=norm, buffers=weights)[0].pooled
+        np.testing.assert_allclose(s, pooled @ params["fc.w"] + params["fc.b"], rtol=1e-10)
+    np.testing.assert_array_equal(z, np.maximum(s, 0))
+    kept = np.where(masks["z"], z / (1 - arch.dropout), 0)
+    np.testing.assert_allclose(logits, kept @ params["classifier.w"] + params["classifier.b"], rtol=1e-12)
+    assert bool(cache.statistics) == (norm == "train") and cache.statistics.keys() <= buffers.keys()
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_every_array_is_a_parameter_or_a_buffer_and_grads_have_the_parameters_names(first):
+    arch, params, buffers, x, masks, weights = drawn(first)
+    names = {f"trunk.{name}" for name in lite_shapes(TINY)}
+    assert names == {n for n in (*params, *buffers) if n.startswith("trunk.")} and not params.keys() & buffers.keys()
+    assert all(np.array_equal(buffers[n], weights[n.removeprefix("trunk.")]) for n in buffers)
+    out, cache = trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
+    grads, dx = trunk_pretrainer_backward(PretrainerOutput(*map(np.ones_like, out)), cache)
+    assert grads.keys() == params.keys() and dx is None
+    assert all(grads[name].shape == value.shape for name, value in params.items())
+
+
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 1e-3)])
+def test_inference_is_training_without_dropout(first, dtype, tolerance):
+    arch, params, buffers, x, _, _ = drawn(first, dtype=dtype)
+    arch = arch._replace(dropout=0.0)
+    keep = {"z": np.ones((len(x), 5), bool)}
+    train, _ = trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=keep)
+    out, _ = trunk_pretrainer(params, x, arch=arch, mode="inference", buffers=buffers)
+    for ours, theirs in zip(out, train, strict=True):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+def test_without_weights_it_begins_at_random():
+    params, buffers = init_trunk_pretrainer(TrunkPretrainer(TINY), (9, 8, 3), 5, 4, np.random.default_rng(0))
+    assert params["trunk.stem.w"].std() > 0 and (buffers["trunk.stem.var"] == 1).all()
