@@ -179,6 +179,14 @@ def test_nothing_is_unpickled():
     serialisers = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     for path, tree in SOURCES.items():
         found = {name.split(".")[0] for name in imports(path, tree)} & serialisers
+        if path.as_posix() == "data/weights.py":  # reads PyTorch's files by a reader that finds three names alone
+            found -= {"pickle"}
+            used = [
+                n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "pickle"
+            ]
+            (reader,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.bases == used)
+            assert {"find_class", "persistent_load"} == {n.name for n in reader.body if isinstance(n, ast.FunctionDef)}
+            assert [n.attr for n in used] == ["Unpickler"]
         assert not found, f"{path} imports {found}"
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
