@@ -39,7 +39,8 @@ def linear(x, w, b):
 
 
 def conv(x, w, b):
-    return F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding="same").permute(0, 2, 3, 1)
+    kernel = w.permute(3, 2, 0, 1).contiguous()  # PyTorch refuses some others of one channel
+    return F.conv2d(x.permute(0, 3, 1, 2), kernel, b, padding="same").permute(0, 2, 3, 1)
 
 
 def strided_conv(x, w, stride, padding):
@@ -490,6 +491,10 @@ TWINS = {
     ),
     "cmirnet.end_to_end.end_to_end": _end_to_end,
 }
+
+import oracle_amfmn  # noqa: E402 - it reads what stands above
+
+TWINS |= oracle_amfmn.TWINS
 
 
 def oracle(covers: str, pair, inputs: dict[str, np.ndarray], dy: list | None = None) -> tuple[list, dict]:

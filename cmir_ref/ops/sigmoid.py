@@ -1,4 +1,4 @@
-"""The logistic function, element by element, for arrays of any shape."""
+"""The logistic function, element by element, any shape."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,10 @@ class LogisticCache(NamedTuple):
 
 
 def sigmoid(x: Array) -> tuple[Array, LogisticCache]:
-    """y = 1/(1 + e⁻ˣ), computed from e^{−|x|} ≤ 1, which never overflows."""
+    """y = 1/(1 + e⁻ˣ).
+
+    It is computed from e^{−|x|} ≤ 1, which never overflows: 1/(1 + e⁻ˣ) where x > 0, eˣ/(1 + eˣ) elsewhere.
+    """
     xp = get_xp(x)
     positive = x.real > 0
     small = xp.exp(xp.where(positive, -x, x))
@@ -19,5 +22,5 @@ def sigmoid(x: Array) -> tuple[Array, LogisticCache]:
 
 
 def sigmoid_backward(dy: Array, cache: LogisticCache) -> Array:
-    """dx = dy y (1 − y): dy/dx = e⁻ˣ/(1 + e⁻ˣ)² = y (1 − y)."""
+    """dx = dy y (1 − y): with s = 1 + e⁻ˣ, y = 1/s and dy/dx = e⁻ˣ/s² = (1/s)(1 − 1/s)."""
     return dy * cache.y * (1 - cache.y)

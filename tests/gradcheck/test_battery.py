@@ -19,6 +19,9 @@ OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and whe
     "efficientnet_lite/last": "test_efficientnet_lite",
     "end_to_end": "test_end_to_end",
     "trunk_pretrainer": "test_trunk_pretrainer",
+    "conv_maps/inference": "test_amfmn_objective",
+    **{c.name: "test_amfmn_objective" for c in CHECKS if c.name.startswith(("amfmn/objective", "amfmn/image_network"))},
+    **{c.name: "test_amfmn_triplet" for c in CHECKS if c.name.startswith("amfmn/triplet")},
 }
 NOTHING_KEPT = {"global_mean"}  # its cache holds no array, but a shape
 

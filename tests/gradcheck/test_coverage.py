@@ -78,6 +78,13 @@ def test_a_backward_without_its_forward_is_noticed(tmp_path):
 
 
 HELPERS = {  # public functions without a backward of their own, and why
+    "amfmn.eq10_sentence": {"gru_weights": "chooses parameters"},
+    "amfmn.eq20_guided_attention": {
+        "attention_names": "chooses names",
+        "sum_to": "the transpose of a broadcast (tests/amfmn/test_amfmn_similarity.py)",
+    },
+    "amfmn.networks": {"texts_of": "chooses letters"},
+    "amfmn.objective": {"comparison_params": "chooses parameters"},
     "cmirnet.eq3_classification": {"label_union": "of labels, which have no gradient"},
     "cmirnet.latent": {
         "classifier_names": "chooses names",

@@ -20,9 +20,10 @@ bugs(
 
 bugs(
     "ops/sigmoid.py",
-    ("overflows", "xp.where(positive, -x, x)", "-x", "ops/test_sigmoid.py::test_it_never_overflows"),
+    ("overflows", "xp.where(positive, -x, x)", "-x",
+     "ops/test_sigmoid.py::test_large_numbers_neither_overflow_nor_warn"),
     ("turned-round", "xp.where(positive, 1, small) / (1 + small)", "xp.where(positive, small, 1) / (1 + small)",
-     "ops/test_sigmoid.py::test_the_logistic_function"),
+     "ops/test_sigmoid.py::test_against_math"),
     ("derivative-of-tanh", "dy * cache.y * (1 - cache.y)", "dy * (1 - cache.y * cache.y)", "gradcheck:sigmoid"),
 )
 
@@ -125,4 +126,187 @@ bugs(
     ("du-of-the-states-after", "past.T @ through_u.reshape(t_all * n, 3 * d)",
      "past.T @ rows", TWINS + "[after-False]"),
     ("reset-before-as-after", "dm = dn @ u[:, 2 * d :].T", "dm = dn * r", TWINS + "[before-True]"),
+)
+
+# ---- networks and equations -----------------------------------------------------------------------------------------
+
+MAPS = "amfmn/test_amfmn_features.py::"
+bugs(
+    "nets/conv_maps.py",
+    ("first-maps-kept", "return tuple(maps[arch.skipped :])", "return tuple(maps[: len(maps) - arch.skipped])",
+     MAPS + "test_every_block_behind_the_first_ones_gives_a_map[1]"),
+    ("statistics-of-the-first", "        blocks.append(cache)\n", "        blocks.insert(0, cache)\n",
+     "gradcheck:conv_maps"),
+    ("next-block-forgotten", "dh = dmap if dh is None else dmap + dh", "dh = dmap", "gradcheck:conv_maps/all"),
+)
+
+bugs(
+    "amfmn/eq5_features.py",
+    ("high-maps-as-large-as-the-first", "maps[0].shape[1] if i < low else side", "maps[0].shape[1]",
+     MAPS + "test_low_and_high_maps_and_the_mean_of_the_last[nearest]"),
+    ("vector-of-the-first-map", "global_mean(maps[-1])", "global_mean(maps[-1] * 0 + maps[-1][:, ::-1, ::-1].max())",
+     MAPS + "test_low_and_high_maps_and_the_mean_of_the_last[nearest]"),
+    ("one-map-less", "larger[:low], larger[low:]", "larger[: low + 1], larger[low:]",
+     MAPS + "test_low_and_high_maps_and_the_mean_of_the_last[bilinear]"),
+    ("vector-pulls-at-nothing", "maps[-1] = maps[-1] + global_mean_backward(dpooled, cache.mean)",
+     "maps[-1] = maps[-1] + 0 * global_mean_backward(dpooled, cache.mean)", "gradcheck:amfmn/features/nearest"),
+    ("always-the-first-channels", "        start += channels\n", "        start += 0\n",
+     "gradcheck:amfmn/features/bilinear"),
+)
+
+MASK = "amfmn/test_amfmn_visual_attention.py::test_a_mask_from_the_maps_pixel_by_pixel"
+bugs(
+    "amfmn/eq14_visual_attention.py",
+    ("added-and-not-masked", "return v * mask, Visual", "return v + mask, Visual", MASK, "mvsa"),
+    ("residual-swapped", '(high if residual == "raw" else coarse)', '(coarse if residual == "raw" else high)', MASK,
+     "residual=raw", "residual=convolved"),
+    ("prelu-always", 'if activation == "prelu":', "if True:", MASK, "map_activation=none"),
+    ("prelu-of-the-fine-alone", 'coarse, steps["high.act"] = prelu(coarse, params["high.slope"])',
+     'coarse, steps["high.act"] = prelu(coarse, 1 + 0 * params["high.slope"])', MASK, "map_activation=prelu"),
+    ("length-squared", "        mixed, steps[\"unit\"] = unit_rows(mixed)\n",
+     "        mixed, steps[\"unit\"] = unit_rows(mixed * 2)\n        mixed = mixed * 2\n", MASK, "unit_maps"),
+    ("gate-twice", "pixels = (value * gate)", "pixels = (gate * gate)", MASK),
+    ("mean-forgotten", "    dmean = dmixed.sum(axis=3, keepdims=True)\n", "    dmean = 0 * dmixed[..., :1]\n",
+     "gradcheck:amfmn/visual_attention/paper"),
+    ("mean-a-sum", "dcoarse = dcoarse + dmean / e", "dcoarse = dcoarse + dmean",
+     "gradcheck:amfmn/visual_attention/convolved"),
+    ("value-learns-alone", 'dvalue @ params["value.w"].T + dgate @ params["gate.w"].T', 'dvalue @ params["value.w"].T',
+     "gradcheck:amfmn/visual_attention/released"),
+    ("vector-unmasked", "(dlow, dhigh, dout * cache.mask)", "(dlow, dhigh, dout + 0 * cache.mask)",
+     "gradcheck:amfmn/visual_attention/no-unit"),
+)
+
+TEXTS = "amfmn/test_amfmn_texts.py::"
+bugs(
+    "amfmn/eq10_sentence.py",
+    ("sum-of-directions", "time_mean((states + others) / 2, lengths)", "time_mean(states + others, lengths)",
+     TEXTS + "test_the_mean_over_both_directions_and_all_words", "sentence=mean"),
+    ("both-forwards", "lengths=lengths, reset=reset, reverse=True", "lengths=lengths, reset=reset, reverse=False",
+     TEXTS + "test_the_mean_over_both_directions_and_all_words"),
+    ("first-state", "linear(states[:, -1], params", "linear(states[:, 0], params",
+     TEXTS + "test_the_last_state_of_one_direction_rectified", "sentence=last"),
+    ("one-direction-learns", '+ through("backward", half, cache.backward)',
+     '+ 0 * through("backward", half, cache.backward)', "gradcheck:amfmn/sentence/mean"),
+    ("not-rectified-back", "linear_backward(relu_backward(ds, cache.relu), cache.linear)",
+     "linear_backward(ds, cache.linear)", TEXTS + "test_what_is_switched_off_learns_nothing"),
+)
+
+KEYS = TEXTS + "test_the_mean_over_the_keywords_that_there_are"
+bugs(
+    "amfmn/eq13_keywords.py",
+    ("mean-over-empty-places", "xp.maximum(given.sum(axis=1, keepdims=True), 1)", "count", KEYS, "text=keywords"),
+    ("first-word-of-a-keyword", "mean = (states[:, -1]", "mean = (states[:, 0]", KEYS),
+    ("shares-forgotten", "(dmean[:, None, :] * cache.weights)", "(dmean[:, None, :] + 0 * cache.weights)",
+     "gradcheck:amfmn/keywords"),
+)
+
+PAIRS = "amfmn/test_amfmn_similarity.py::"
+VGA = PAIRS + "test_what_an_image_makes_of_a_text"
+bugs(
+    "amfmn/eq20_guided_attention.py",
+    ("soft-gate-of-the-text", 'sigmoid(v @ w["gate"] + b["gate"])', 'sigmoid(t @ w["gate"] + b["gate"])',
+     VGA + "[soft]", "attention=soft"),
+    ("fusion-without-gate", "y = value * gate", "y = value + 0 * gate", VGA + "[fusion]", "attention=fusion"),
+    ("vector-a-scalar", "sigmoid(f_v * f_t)", "sigmoid((f_v * f_t).sum(axis=-1, keepdims=True) + 0 * f_t * f_v)",
+     VGA + "[vector]", "attention=vector"),
+    ("scalar-of-products", "sigmoid((u_v * u_t).sum(axis=-1, keepdims=True))",
+     "sigmoid((f_v * f_t).sum(axis=-1, keepdims=True))", VGA + "[scalar]", "attention=scalar"),
+    ("none-is-half", "y = value = t + 0 * v", "y = value = t / 2 + 0 * v", VGA + "[none]", "attention=none"),
+    ("gate-learns-nothing", "dz = sigmoid_backward(dgate, logistic)", "dz = 0 * sigmoid_backward(dgate, logistic)",
+     "gradcheck:amfmn/guided_attention/soft"),
+    ("repeated-side-counted-once", "return d.sum(axis=axes, keepdims=True) if axes else d",
+     "return d.mean(axis=axes, keepdims=True) if axes else d", "gradcheck:amfmn/guided_attention/all-pairs"),
+    ("text-learns-by-value-alone", "dz * value, dvalue + dz * units[0]", "dz * value, dvalue + 0 * dz",
+     "gradcheck:amfmn/guided_attention/vector"),
+)
+
+VGMF = PAIRS + "test_sentence_and_keywords_in_shares"
+bugs(
+    "amfmn/eq26_fusion.py",
+    ("shares-swapped", "y = c + gate * (a - c)", "y = a + gate * (c - a)", VGMF, "fusion=gate", "text=both"),
+    ("fixed-is-a-sum", "return (a + c) / 2, Fusion", "return (a + c), Fusion", VGMF, "fusion=fixed"),
+    ("normalised-the-other-way", "(unit_s, unit_k) if normalised else (s, k)",
+     "(s, k) if normalised else (unit_s, unit_k)",
+     VGMF, "unit_texts"),
+    ("gate-reads-nothing", "dz = sigmoid_backward(dy * (a - c), logistic)",
+     "dz = 0 * sigmoid_backward(dy * c, logistic)",
+     "gradcheck:amfmn/fusion/gate"),
+    ("vectors-as-they-are-forgotten", "(ds, dk) if normalised else (ds + da, dk + dc)", "(ds, dk)",
+     "gradcheck:amfmn/fusion/unnormalised"),
+)
+
+bugs(
+    "amfmn/eq1_similarity.py",
+    ("soft-length-of-the-text-alone", "q = (gate * gate) @ (t * t).T", "q = (0 * gate + 1) @ (t * t).T",
+     PAIRS + "test_the_soft_gate_in_closed_form"),
+    ("soft-image-not-normalised", "((unit * gate) @ t.T) / length", "((v * gate) @ t.T) / length",
+     PAIRS + "test_the_soft_gate_in_closed_form"),
+    ("soft-length-a-constant", "dq = -0.5 * dp * scores / length", "dq = 0 * dp * scores / length",
+     "gradcheck:amfmn/soft_similarity"),
+    ("soft-gate-learns-half", "sigmoid_backward(unit * through + 2 * gate", "sigmoid_backward(unit * through + gate",
+     "gradcheck:amfmn/soft_similarity"),
+    ("last-tile-alone", "scores[rows, columns] = _tile", "scores[:, columns] = _tile",
+     PAIRS + "test_tiles_change_no_gradient[soft]"),
+    ("keywords-gate-for-sentences", '("s", s) if k is None else ("k", k)', '("k", s) if k is None else ("k", k)',
+     PAIRS + "test_a_scalar_gate_turns_no_text_and_so_a_cosine_never_sees_it"),
+    ("one-tile-of-the-texts-gradient", "dt[columns] += dt_ij[0]", "dt[columns] = dt_ij[0]",
+     PAIRS + "test_tiles_change_no_gradient[fusion]"),
+    ("scalar-sees-the-image", "cosine_backward(ds, closed[1])", "cosine_backward(2 * ds, closed[1])",
+     "gradcheck:amfmn/similarity/scalar"),
+)
+
+LOSS = "amfmn/test_amfmn_triplet.py::"
+bugs(
+    "amfmn/eq30_triplet.py",
+    ("own-of-the-other-side", "margin - own[None, :] + scores", "margin - own[:, None] + scores",
+     LOSS + "test_every_negative_against_its_own_margin[False]", "negatives=all"),
+    ("margin-subtracted", "margin - own[:, None] + scores, margin", "scores - own[:, None] - margin, margin",
+     LOSS + "test_every_negative_against_its_own_margin[False]"),
+    ("on-at-the-kink", "negative & (term.real > 0)", "negative & (term.real >= 0)",
+     LOSS + "test_at_its_kink_a_hinge_has_the_gradient_zero"),
+    ("hardest-along-the-other-side", "xp.where(texts, by_image.real, -1), 1)", "xp.where(texts, by_image.real, -1), 0)",
+     LOSS + "test_every_negative_against_its_own_margin[True]", "negatives=hardest"),
+    ("all-are-negatives", "texts, images = (negative & (term.real > 0)",
+     "texts, images = ((negative | True) & (term.real > 0)",
+     LOSS + "test_a_pair_that_is_no_negative_pulls_at_nothing", "own_captions=masked"),
+    ("one-direction-pulls", "texts.sum(axis=1) + images.sum(axis=0)", "texts.sum(axis=1) + images.sum(axis=1)",
+     "gradcheck:amfmn/triplet/sum"),
+    ("mean-forgotten-backwards", "(texts + images - own) * (dloss * cache.scale)", "(texts + images - own) * dloss",
+     "gradcheck:amfmn/triplet/mean", "loss=mean", "loss=sum"),
+)
+
+bugs(
+    "amfmn/eq29_margin.py",
+    ("turned-round", "gamma * (1 - xp.expm1(beta * prior) /", "gamma * (xp.expm1(beta * prior) /",
+     LOSS + "test_a_margin_is_gamma_for_strangers_and_nothing_for_twins", "margin.gamma"),
+    ("beta-twice", "xp.expm1(beta * prior)", "xp.expm1(beta * beta * prior)",
+     LOSS + "test_a_margin_is_gamma_for_strangers_and_nothing_for_twins", "margin.beta"),
+)
+
+WHOLE = "amfmn/test_amfmn_objective.py::"
+bugs(
+    "amfmn/networks.py",
+    ("dropout-forgotten", "v, dropped = dropout(v, dropout_mask, arch.image_dropout)",
+     "_, dropped = dropout(v, dropout_mask, arch.image_dropout)",
+     WHOLE + "test_an_image_step_by_step", "image_dropout"),
+    ("mask-whether-or-not", "    if arch.mask:\n        readings", "    if not arch.mask:\n        readings",
+     WHOLE + "test_an_image_step_by_step"),
+    ("dropout-not-undone", "dv = dropout_backward(dv, cache.dropout)", "dv = dv + 0",
+     "gradcheck:amfmn/image_network/paper"),
+    ("maps-learn-nothing", "Features(dlow, dhigh, dv), cache.features", "Features(dlow, 0 * dhigh, dv), cache.features",
+     "gradcheck:amfmn/image_network/released"),
+    ("padding-has-a-length", "lengths = (words > 0).sum(axis=1)", "lengths = (words > -1).sum(axis=1)",
+     WHOLE + "test_a_text_step_by_step"),
+    ("words-of-sentences-kept", "x, None) if dropout_mask is None else dropout(x, dropout_mask, arch.word_dropout)",
+     "x, None) if dropout_mask is not None else dropout(x, (words > -1)[..., None], arch.word_dropout)",
+     WHOLE + "test_a_text_step_by_step", "word_dropout"),
+    ("table-of-one-branch", "dtable + embedding_backward(dx, read)", "embedding_backward(dx, read) + 0 * dtable",
+     "gradcheck:amfmn/text_network/both"),
+)
+bugs(
+    "amfmn/objective.py",
+    ("margin-halved", "triplet(scores, margin, negative,", "triplet(scores, margin / 2, negative,",
+     WHOLE + "test_the_loss_of_the_scores_of_both_networks"),
+    ("texts-swapped", "TextVectors(ds, dk), cache.text", "TextVectors(dk, ds), cache.text",
+     "gradcheck:amfmn/objective/both"),
 )
