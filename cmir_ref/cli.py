@@ -224,11 +224,15 @@ def command_evaluate(
 def command_retrieve(
     run: RunArgument,
     query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="A file: an image, a sound, or file.mat:17 for row 17.")
-    ],
+        str | None,
+        typer.Argument(metavar="QUERY", help="An image, a sound, file.mat:17 for row 17; or a sentence."),
+    ] = None,
     to: Annotated[SearchedModality, typer.Option("--to", help="The modality that is searched.")] = SearchedModality.b,
     modality: Annotated[
         QueryModality | None, typer.Option("--from", help="How the query is read (default: by its kind).")
+    ] = None,
+    keywords: Annotated[
+        str | None, typer.Option("--keywords", metavar="A, B", help="Keywords, with the sentence or without one.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
     html: Annotated[
@@ -237,7 +241,7 @@ def command_retrieve(
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Search a run for what is nearest to a file.
+    """Search a run for what is nearest to a file or a sentence.
 
     Prints a table, and writes a page with pictures and sounds.
     """
@@ -248,6 +252,8 @@ def command_retrieve(
 
     check_device(device)
     loaded = runs.load_run(run)
+    if keywords is not None or query is None:
+        query = search.text_query(query, keywords)
     modality = modality or search.guess_modality(loaded, query)
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))

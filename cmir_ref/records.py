@@ -46,13 +46,14 @@ class Dataset(NamedTuple):
     """Modalities by letter, with the names of the labels that they share.
 
     `pairing` (P, 2) holds sample numbers of a and b that belong together, or is None. A sample may have several
-    partners, as an image has several captions.
+    partners, as an image has several captions. `parts` are those that the data set names, if they are used.
     """
 
     modalities: dict[str, Modality]
     label_names: tuple[str, ...]
     pairing: np.ndarray | None
     note: str = ""
+    parts: "Splits | None" = None
 
 
 class Splits(NamedTuple):

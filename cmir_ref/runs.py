@@ -5,7 +5,6 @@ What differs between systems is behind `systems.SYSTEMS[settings.system]`.
 
 import hashlib
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,12 @@ def train_stage(
         folder.tensors |= stage.fit(config, data, parts, made)
     given = folder.tensors | dict(made)
     task = stage.task(config, data, parts, given, xp)
-    params, buffers = folder.fit(task, partial(stage.init, config, data), xp, watch)
+
+    def init():
+        first = stage.init(config, data)
+        return stage.inherit(*first, given) if stage.inherit else first
+
+    params, buffers = folder.fit(task, init, xp, watch)
     if stage.make is None:
         return {}
     on_step = watch.on_step(f"{stage.name}, all samples") if watch else None

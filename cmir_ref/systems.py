@@ -1,6 +1,7 @@
 """The systems by name. A paper's folder is added here, and nowhere else."""
 
+from .amfmn.system import SYSTEM as AMFMN
 from .cmirnet.system import SYSTEM as CMIRNET
 from .contract import System
 
-SYSTEMS: dict[str, System] = {"cmirnet": CMIRNET}
+SYSTEMS: dict[str, System] = {"cmirnet": CMIRNET, "amfmn": AMFMN}

@@ -14,7 +14,7 @@ def maps_of(p, x, arch, mode, buffers):
     maps = []
     for i, factor in enumerate(arch.pools, start=1):
         weights = p[f"conv.{i}.w"], p[f"conv.{i}.b"], p[f"norm.{i}.gamma"], p[f"norm.{i}.beta"]
-        running = buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"]
+        running = buffers.get(f"norm.{i}.mean"), buffers.get(f"norm.{i}.var")
         x = o.conv_block(x, *weights, *running, factor, "conv-pool-act-norm", mode, arch.slope)
         maps.append(x)
     return tuple(maps[arch.skipped :])
@@ -162,4 +162,9 @@ TWINS = {
         x, or_none(s.words), or_none(s.keywords), s.arch, o.tensor(s.mask)
     ),
     "amfmn.objective.match_objective": _objective,
+    "amfmn.label_objective.label_objective": lambda s, x: o.row_losses(
+        o.layer(x, "classifier", maps_of(o.under("trunk", x), o.tensor(s.x), s.arch, "train", {})[-1].mean((1, 2))),
+        o.tensor(s.y),
+        s.kind,
+    ).mean(),
 }

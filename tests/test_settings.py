@@ -101,6 +101,8 @@ ELSEWHERE = {
     "scenes": "says how many are generated when data are loaded: test_scenes below",
     "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
+    "split": "whether a caption file's parts are used: tests/data/test_captions.py",
+    "keywords": "of captions: tests/amfmn/test_amfmn_settings.py",
     "speech_voice": "says how file names are read: tests/data/test_speech.py",
     "image_size": "acts when files are read: test_image_size below",
     "sample_axis": "says how a file is read: tests/data/test_dsrsid.py",

@@ -42,11 +42,7 @@ class AmfmnSettings(SharedSettings):
 
     scenario: Literal["image-text"]  # a is the image and b its captions
 
-    split: Literal["file", "random"] = "file"  # the caption file's own parts, or drawn by seed and shares
     text: Literal["sentence", "keywords", "both"] = "sentence"  # what a query of b says
-    keywords: Literal["given", "labels", "filtered"] = (
-        "given"  # labels: names of the image's; filtered: of the sentence
-    )
     vocabulary: Literal["train", "all"] = "train"  # whose words are learned; all: code
     min_count: int = Field(2, ge=1)  # rarer words are unknown; code 5
     stop_words: Literal["kept", "unknown"] = "kept"  # unknown: code

@@ -18,6 +18,7 @@ from ..amfmn.eq14_visual_attention import visual_attention, visual_attention_bac
 from ..amfmn.eq20_guided_attention import ATTENTIONS, attention_names, guided_attention, guided_attention_backward
 from ..amfmn.eq26_fusion import fusion, fusion_backward
 from ..amfmn.eq30_triplet import triplet, triplet_backward
+from ..amfmn.label_objective import label_objective, label_objective_backward
 from ..amfmn.networks import (
     Amfmn,
     image_network,
@@ -29,7 +30,8 @@ from ..amfmn.networks import (
 from ..amfmn.objective import match_objective, match_objective_backward
 from ..gradcheck import Pair
 from ..nets.conv_maps import ConvMaps, conv_maps, conv_maps_backward, init_conv_maps
-from .declarations import declare, draw_arrays, jitter, network_pair
+from ..params import add_prefix
+from .declarations import declare, draw_arrays, draw_targets, jitter, network_pair
 
 
 def _lengths(rng, n, t):
@@ -287,8 +289,7 @@ READINGS = {  # what of the architecture, and of the loss, differs from the pape
 
 def _draw_amfmn(rng, w, d, e, v, **reading):
     """(architecture, its parameters, its buffers) for images of 4 × 4 pixels; maps of 4 × 4 and 2 × 2."""
-    # slope 1, no kink: of equal images normalisation leaves rounding, whose sign would decide (conv_maps has the kink)
-    trunk = ConvMaps(channels=(2, w), pools=(1, 2), slope=1.0, fused=False)
+    trunk = ConvMaps(channels=(2, w), pools=(1, 2), slope=0.2, fused=False)
     small = {"low": 1, "side": 2, "d": d, "word_width": e, "map_channels": 1}
     arch = Amfmn(trunk, **small | {"word_dropout": 0.2, "image_dropout": 0.3} | reading)
     params, buffers = init_amfmn(arch, (4, 4, 1), v, rng)
@@ -360,3 +361,21 @@ def _match_objective(rng, n, t, w, c, d, v, hardest=False, reduction="sum", leng
         )
 
     return network_pair(forward, lambda d, cache: (match_objective_backward(d, cache)[0], []), params, {})
+
+
+@declare(
+    "amfmn/label_objective",
+    "amfmn.label_objective.label_objective",
+    sizes={"n": 4, "w": 3, "k": 2},
+    variants={"softmax": {"kind": "softmax"}, "sigmoid": {"kind": "sigmoid"}},
+    network=True,
+)
+def _label_objective(rng, kind, n, w, k):
+    arch = ConvMaps(channels=(2, w), pools=(1, 2), slope=0.2, fused=False)
+    params, _ = init_conv_maps(arch, 1, rng)
+    params = jitter(rng, add_prefix("trunk", params)) | draw_arrays(
+        rng, **{"classifier.w": (w, k), "classifier.b": (k,)}
+    )
+    x, y = rng.normal(size=(n, 4, 4, 1)), draw_targets(rng, "multi-hot" if kind == "sigmoid" else "integer", n, k)
+    forward = lambda p: label_objective(p, x, y, arch=arch, kind=kind)  # noqa: E731
+    return network_pair(forward, lambda d, cache: (label_objective_backward(d, cache)[0], []), params, {})

@@ -10,6 +10,7 @@ from . import dsrsid, wald
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
 from .speech import log_mel_patch
+from .vocabulary import BAR, make_lexicon, number_texts, words_of
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
 
@@ -17,10 +18,12 @@ RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")} 
 def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     """One file as (x (1, …) in the modality's shape and dtype, id).
 
-    A sound file for sounds, an image file for images, `file.mat:17` (row 17, counted from 0) for features and for the
-    tiles of DSRSID.mat. Where `pan` or `mul` was made by Wald's protocol, an RGB image becomes what that sensor would
-    see. Raises `InputError` for a file that cannot be read so.
+    A sentence for texts, a sound file for sounds, an image file for images, `file.mat:17` (row 17, counted from 0) for
+    features and for the tiles of DSRSID.mat. Where `pan` or `mul` was made by Wald's protocol, an RGB image becomes
+    what that sensor would see. Raises `InputError` for a query that cannot be read so.
     """
+    if modality.kind == "text":
+        return _text(modality, str(path)), str(path)
     file, row = split_row(path)
     if modality.kind == "sound":
         return log_mel_patch(path)[None], Path(path).stem
@@ -35,6 +38,17 @@ def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity; numbers must be finite")
     return x, f"{Path(file).name}:{row}"
+
+
+def _text(modality: Modality, text: str) -> np.ndarray:
+    """A sentence, with keywords behind bars or without, as word numbers (1, T) of the modality's lexicon."""
+    lexicon = make_lexicon(modality.texts)
+    if not set(words_of(text)) - {"|"}:
+        raise InputError(f"{text!r}: no words; give a sentence, such as 'two white airplanes beside a building'")
+    x = number_texts([text], lexicon, "query")
+    if not ((x > BAR) & (x < len(lexicon) + 2)).any():
+        raise InputError(f"{text!r}: none of its words stands in a caption of this run; use other words")
+    return x
 
 
 def _image(modality: Modality, path: str | Path) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..progress import track
 from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_scenes
+from .captions import load_captions
 from .dsrsid import load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
@@ -41,6 +42,8 @@ class Request(NamedTuple):
     band_axis: int | None = None
     count: int | None = None
     seed: int = 0
+    split: str = "file"
+    keywords: str = "given"
 
 
 class Scenario(NamedTuple):
@@ -95,6 +98,21 @@ def load_image_speech(request: Request) -> Dataset:
     return check(Dataset({"a": images, "b": load_spoken_labels(request._replace(root=root), names)}, names, None))
 
 
+def load_image_text(request: Request) -> Dataset:
+    """Images and their sentences, paired: a caption file with its images (`captions`), or the world's `scenes`.
+
+    `keywords` of a caption are those that the file gives (the world: what is there, true pairs of attribute and
+    target), the names of the image's "labels", or "filtered" from the sentence. The `split` "file" is the file's own.
+    """
+    made = request.dataset == "scenes"
+    root = (
+        cached_scenes("objects", request.count, seed=request.seed, progress=request.progress) if made else request.root
+    )
+    settings = {"size": request.image_size or 64, "keywords": request.keywords, "own": request.split == "file"}
+    data = load_captions(root, **settings, progress=request.progress)
+    return check(data._replace(note=SIMULATED) if made else data)
+
+
 SCENARIOS = {
     "pan-mul": Scenario(
         load=load_pan_mul,
@@ -119,6 +137,16 @@ SCENARIOS = {
         sources=lambda settings: f"{settings.dataset} and {settings.speech}",
         made_here=lambda settings: settings.dataset == "scenes" and settings.speech == "bundled",
         titles={"a": "image", "b": "speech"},
+    ),
+    "image-text": Scenario(
+        load=load_image_text,
+        datasets=("captions", "scenes"),
+        count=2100,
+        kinds=lambda settings: {"a": "image", "b": "text"},
+        protocol=lambda settings: "paper",
+        sources=lambda settings: settings.dataset,
+        made_here=lambda settings: settings.dataset == "scenes",
+        titles={"a": "image", "b": "caption"},
     ),
 }
 
@@ -158,11 +186,15 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         band_axis=settings.band_axis,
         count=settings.scenes,
         seed=settings.scenes_seed,
+        split=settings.split,
+        keywords=settings.keywords,
     )
 
 
 def split_data(settings: Any, data: Dataset) -> Splits:
     """The split that the settings ask for; the same serves all stages."""
+    if data.parts is not None:
+        return data.parts
     return split(
         data,
         protocol=protocol_of(settings),

@@ -68,6 +68,7 @@ class Task(NamedTuple):
     # Algorithm 1: in each step first the parameters move whose names begin with the first prefixes, then those with the
     # second, and so on, each time by a new gradient; without prefixes all parameters move at once
     alternating: tuple[tuple[str, ...], ...] = ()
+    rate: Callable[[int], float] | None = None  # step -> learning rate, where it is none of the schedule's own
     lr_setting: str = "lr"  # the setting to make smaller where the loss diverges, by its name
 
 
@@ -154,7 +155,8 @@ def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> t
     for batch in ahead(task.batches(state.epoch)):
         step = state.epoch * task.steps_per_epoch + done
         steps = schedule.epochs * task.steps_per_epoch
-        lr = learning_rate(step, steps, schedule.lr, schedule.schedule, schedule.warmup)
+        own = {"steps": steps, "lr": schedule.lr, "schedule": schedule.schedule, "warmup": schedule.warmup}
+        lr = task.rate(step) if task.rate else learning_rate(step, **own)
         for entries in optimiser.turns:
             parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)
             _adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)

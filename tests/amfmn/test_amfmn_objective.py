@@ -7,6 +7,7 @@ from cmir_ref.amfmn.eq10_sentence import sentence
 from cmir_ref.amfmn.eq13_keywords import keywords_vector
 from cmir_ref.amfmn.eq14_visual_attention import visual_attention
 from cmir_ref.amfmn.eq30_triplet import triplet
+from cmir_ref.amfmn.label_objective import label_objective
 from cmir_ref.amfmn.networks import Amfmn, image_network, init_amfmn, text_network
 from cmir_ref.amfmn.objective import match_objective, match_objective_backward
 from cmir_ref.nets.conv_maps import ConvMaps, conv_maps
@@ -69,6 +70,19 @@ def test_the_loss_of_the_scores_of_both_networks(hardest):
     scores, _ = similarity(params, v, s, k, comparison=arch.comparison)
     np.testing.assert_allclose(loss, triplet(scores, margin, negative, **settings)[0], rtol=1e-12)
     assert set(cache.statistics) == {f"trunk.norm.{i}.{name}" for i in (1, 2, 3) for name in ("mean", "var")}
+
+
+def test_the_labels_from_the_mean_of_the_last_map():
+    _, params, _ = draw()
+    rng, y = np.random.default_rng(4), np.array([1, 0, 1])
+    params = {n: p for n, p in params.items() if n.startswith("trunk.")}
+    params |= {"classifier.w": rng.normal(size=(5, 2)), "classifier.b": rng.normal(size=2)}
+    loss, cache = label_objective(params, X, y, arch=TRUNK, kind="softmax")
+    maps, _ = conv_maps(below("trunk", params), X, arch=TRUNK, mode="train")
+    u = maps[-1].mean(axis=(1, 2)) @ params["classifier.w"] + params["classifier.b"]
+    expected = np.mean([np.log(np.exp(row).sum()) - row[label] for row, label in zip(u, y, strict=True)])
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    np.testing.assert_allclose(cache.logits, u, rtol=1e-12)
 
 
 def test_every_parameter_has_a_gradient_and_padding_has_none():

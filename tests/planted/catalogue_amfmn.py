@@ -310,3 +310,75 @@ bugs(
     ("texts-swapped", "TextVectors(ds, dk), cache.text", "TextVectors(dk, ds), cache.text",
      "gradcheck:amfmn/objective/both"),
 )
+
+bugs(
+    "amfmn/label_objective.py",
+    ("labels-of-the-first-map", "global_mean(maps[-1])", "global_mean(maps[-1][:, :1])",
+     WHOLE + "test_the_labels_from_the_mean_of_the_last_map", "pretrain"),
+    ("trunk-learns-twice", "global_mean_backward(dpooled, cache.mean))",
+     "2 * global_mean_backward(dpooled, cache.mean))",
+     "gradcheck:amfmn/label_objective/softmax"),
+)
+
+SETS = "amfmn/test_amfmn_settings.py::test_changes_the_result"
+RUNS = "amfmn/test_amfmn_system.py::test_"
+bugs(
+    "amfmn/match.py",
+    ("trunk-always-small", 'if settings.trunk == "conv":', 'if settings.trunk == "con":', SETS + "[trunk]",
+     "trunk=small", "trunk=conv"),
+    ("wide-as-conv", 'elif settings.trunk == "wide":', 'elif settings.trunk == "wid":', SETS + "[trunk]", "trunk=wide"),
+    ("width-lost", "tuple(width * c for c in channels)", "tuple(1 * c for c in channels)", SETS + "[trunk_width]",
+     "trunk_width"),
+    ("maps-lost", "(first, 1, 2, 2, 2), 5 - settings.maps", "(first, 1, 2, 2, 2), 1", SETS + "[maps]", "maps=4",
+     "maps=5"),
+    ("upsampling-lost", "upsampling=settings.upsampling,", 'upsampling="nearest",', SETS + "[upsampling]",
+     "upsampling=nearest", "upsampling=bilinear"),
+    ("reset-lost", "reset=settings.reset,", 'reset="after",', SETS + "[reset]", "reset=after", "reset=before"),
+    ("sizes-lost", "d=settings.d,\n        word_width=settings.word_width,\n        map_channels=settings.map_channels",
+     "d=6,\n        word_width=5,\n        map_channels=3", SETS + "[map_channels]", "map_channels", "d", "word_width"),
+    ("text-lost", "text=settings.text,", 'text="sentence",', SETS + "[text]", "text=sentence"),
+    ("test-captions-too", 'if settings.vocabulary == "all" else', 'if settings.vocabulary != "none" else',
+     SETS + "[vocabulary]", "vocabulary=train", "vocabulary=all"),
+    ("counts-ignored", "settings.min_count, settings.stop_words)", "1, settings.stop_words)", SETS + "[min_count]",
+     "min_count"),
+    ("own-captions-are-negatives", 'if settings.own_captions == "masked":', 'if settings.own_captions == "all":',
+     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "own_captions=kept"),
+    ("dynamic-for-fixed", 'if margin.kind == "fixed":', 'if margin.kind == "fix":',
+     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "margin.kind=fixed", "margin.kind=dynamic"),
+    ("falls-never", "0.7 ** (step // (steps * schedule.fall_every))", "1.0 ** (step // (steps * schedule.fall_every))",
+     SETS + "[match.fall_every]", "match.fall_every", "match.schedule=steps"),
+    ("falls-always", 'if schedule.schedule != "steps":', "if schedule.schedule is None:", SETS + "[match.schedule]",
+     "match.schedule=constant", "match.schedule=cosine"),
+    ("always-the-first-caption", "(rng.random(len(images)) * count).astype(int)", "(0 * count).astype(int)",
+     RUNS + "every_image_is_drawn_with_one_of_its_captions"),
+    ("equal-texts-read-apart", "text_network(params, *texts.rows(index[first[start",
+     "text_network(params, *texts.rows(index[first[::-1][start",
+     RUNS + "what_is_stored_is_what_encode_gives_of_one_sample_alone"),
+)
+bugs(
+    "amfmn/system.py",
+    ("trunk-begins-anew", 'params | {n: learned["params"][n] for n in params if n.startswith("trunk.")}', "params | {}",
+     RUNS + "the_trunk_goes_on_where_the_labels_left_it"),
+    ("ties-to-the-first", "found = found - 1e-12 *", "found = found + 1e-12 *",
+     RUNS + "the_released_order_puts_the_last_of_equals_first", "ties=released", "ties=expected"),
+)
+PRIOR = "amfmn/test_amfmn_caption_prior.py::test_"
+bugs(
+    "amfmn/caption_prior.py",
+    ("not-clipped", "(most >= k).astype(np.float32)", "(most >= 1).astype(np.float32)", PRIOR + "every_score_is_nltks"),
+    ("brevity-forgotten", "np.minimum(0, 1 - r / c)", "0 * r / c", PRIOR + "every_score_is_nltks"),
+    ("meteor-of-every-neighbour", "((m - together) / some) ** 3", "(m / some) ** 3", PRIOR + "every_score_is_nltks",
+     "margin.prior=bleu-meteor"),
+    ("own-caption-by-its-n-grams", "            score[i, [j for j in own if captions[j]]] = 1\n",
+     "            score[i] += 0\n",
+     PRIOR + "the_released_formula_gives_an_own_caption_a_bleu_of_one", "margin.prior=bleu-entity"),
+    ("stop-words-always-before", 'if stop_words == "before":', "if True:",
+     PRIOR + "stop_words_after_stemming_are_those_that_a_list_of_words_knows", "margin.stop_words=before",
+     "margin.stop_words=after"),
+)
+bugs(
+    "data/vocabulary.py",
+    ("stop-words-known", 'if stop_words == "unknown":', 'if stop_words == "none":',
+     "data/test_captions.py::test_only_words_of_the_given_captions_are_learned", "stop_words=kept",
+     "stop_words=unknown"),
+)
