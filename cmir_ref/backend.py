@@ -6,8 +6,10 @@ same source runs on NumPy and on CuPy. Randomness is always drawn on the host: b
 
 import textwrap
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,6 +126,32 @@ def free_memory(xp) -> float:
     if xp.__name__ != "cupy":
         return float("inf")
     return xp.cuda.runtime.memGetInfo()[0] + xp.get_default_memory_pool().free_bytes()
+
+
+class Graph(NamedTuple):
+    """Work that a device does again at each `launch()`, on the same arrays as when it was captured."""
+
+    launch: Callable[[], None]
+    results: Any  # what the work gave: arrays that each launch fills anew
+    pool: Any  # where all arrays of the work lie: freed, they would be given to others and still be written to
+
+
+def capture(work: Callable[[], Any], xp) -> Graph:
+    """`work()` as a CUDA graph: nothing is computed yet, and Python's numbers stay what they are now.
+
+    The stream waits for no other, so that a thread may go on launching; the graph runs on the stream that is current at
+    its launch. Raises what CuPy raises for work that cannot be captured: products of cuBLAS, transfers, waits.
+    """
+    pool, stream = xp.cuda.MemoryPool(), xp.cuda.Stream(non_blocking=True)
+    with xp.cuda.using_allocator(pool.malloc), stream:
+        stream.begin_capture()
+        try:
+            results = work()
+        except BaseException:
+            with suppress(Exception):  # what is wrong is known
+                stream.end_capture()
+            raise
+        return Graph(stream.end_capture().launch, results, pool)
 
 
 def pinned(shape: tuple[int, ...], dtype, xp) -> np.ndarray:

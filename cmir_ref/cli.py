@@ -1,10 +1,12 @@
 """The command line: thin calls of the functions a notebook uses."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +15,13 @@ import typer
 
 from .bench.suite import BENCH_KINDS, PEERS, TURNS
 from .config import preset_names
+from .data.locate import data_root
 from .data.samples import KINDS
 from .errors import InputError
+from .parallel import STOPS
+from .progress import on_terminal, tell, track
 from .replicate import EXPERIMENTS, SCALES
+from .streams import finish_streams, prepare_streams
 
 app = typer.Typer(
     name="cmir-ref",
@@ -38,12 +44,15 @@ Gallery = one_of("Gallery", ["test", "train", "all"])
 SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
 QueryModality = one_of("QueryModality", ["a", "b"])
 SampleKind = one_of("SampleKind", KINDS)
+SampleFormat = one_of("SampleFormat", ["dsrsid"])
 BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
 Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
 Experiment = one_of("Experiment", [*EXPERIMENTS, "all"])
 ReplicationScale = one_of("ReplicationScale", SCALES)
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder with the data sets (default: $CMIR_DATA).")]
+DataOption = Annotated[  # a text: "" is not the current folder
+    str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets (default: $CMIR_DATA).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where arrays are computed.")]
@@ -51,33 +60,91 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder t
 
 
 def main() -> None:
-    """Runs the command line. Bad words, bad input and a missing GPU end in one line and exit status 2."""
-    from .backend import GPUUnavailable
+    """Runs the command line. Bad words, bad input and a missing GPU end in one line and exit status 2.
 
+    So does an interruption, with 130 (143 for a termination, 129 where the terminal is closed).
+    """
+    prepare_streams()
+    received: list[int] = []
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
-    except UsageError as error:
-        end(error.format_message().replace("Value error, ", ""), 2)  # words that Typer puts before a list of choices
-    except (InputError, GPUUnavailable) as error:
-        end(error, 2)
-    except FloatingPointError as error:
-        end(error, 1)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader of the pipe has gone
-        sys.exit(0)
-    except OSError as error:  # a full disk, a folder without permission
-        end(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
-
-
-def end(reason: object, status: int) -> None:
-    """One line on standard error, and the end of the process."""
-    print(f"error: {' '.join(str(reason).split())}", file=sys.stderr)
+        with stop_on_signals(received):
+            status = run_command(sys.argv[1:] or ["--help"])
+    except KeyboardInterrupt as error:
+        number = received[-1] if received else signal.SIGINT
+        line = "; ".join(["interrupted" if number == signal.SIGINT else "terminated", *map(str, error.args)])
+        tell(f"\n{line}" if on_terminal() else line)  # on a terminal ^C stands before it
+        status = 128 + number
+    failure = finish_streams()
+    if failure is not None:
+        status = complain(f"standard output: cannot be written ({failure.strerror})", 2)
     sys.exit(status)
 
 
-def note(line: str) -> None:
-    """A line on standard error, beside the result."""
-    print(line, file=sys.stderr)
+def run_command(words: list[str]) -> int:
+    """The exit status of a command line."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from .backend import GPUUnavailable
+
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("cmir-ref", words) as context:
+            command.invoke(context)
+        return 0
+    except (typer.Exit, SystemExit) as end:
+        return end.exit_code if isinstance(end, typer.Exit) else end.code or 0
+    except UsageError as error:
+        return complain(error.format_message().replace("Value error, ", ""), 2)  # which Typer puts before choices
+    except (InputError, GPUUnavailable) as error:
+        return complain(error, 2)
+    except FloatingPointError as error:
+        return complain(error, 1)
+    except BrokenProcessPool:
+        return complain(
+            "a process was killed (no memory left? fewer --jobs); the same command goes on, or begins anew", 1
+        )
+    except OSError as error:  # a full disk, a folder without permission
+        return complain(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
+
+
+@contextmanager
+def stop_on_signals(received: list[int]) -> Iterator[None]:
+    """While the body runs an interruption, a termination and a closed terminal raise `KeyboardInterrupt`.
+
+    So what is half-written is removed. The signals that come are put into `received`; what is ignored (`nohup`) stays
+    so.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        before = {number: signal.getsignal(number) for number in STOPS}
+        before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def complain(reason: object, status: int) -> int:
+    """Says on standard error, in one line, why the command ends; gives its exit status."""
+    tell(f"error: {' '.join(str(reason).split())}")
+    return status
+
+
+@contextmanager
+def on_interruption(advice: str) -> Iterator[None]:
+    """Where the body is interrupted, what can be done next is said with it."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(advice) from error
 
 
 @app.command("demo")
@@ -95,8 +162,6 @@ def command_demo(
 
     Both scenarios, small, on simulated scenes and the bundled voices.
     """
-    from concurrent.futures.process import BrokenProcessPool
-
     from .demo import DEMO_SCENARIOS, demo
     from .progress import Watch
     from .reports.terminal import show_evaluation
@@ -108,14 +173,8 @@ def command_demo(
         if scenario not in changes:
             raise InputError(f"--set {change}: begins with {' or '.join(f'{s}.' for s in changes)} in the demo")
         changes[scenario].append(rest)
-    bars = sys.stderr.isatty()
-    try:
-        result = demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=bars, tell=note)
-    except KeyboardInterrupt:
-        note(f"\ninterrupted; the same command begins anew and replaces {out}")
-        sys.exit(130)
-    except BrokenProcessPool:
-        end("a process was killed (no memory left?); the same command begins anew", 1)
+    with on_interruption(f"the same command begins anew and replaces {out}"):
+        result = demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=on_terminal(), tell=tell)
     if as_json:
         print(json.dumps(result, indent=2))
     else:
@@ -123,7 +182,7 @@ def command_demo(
             show_evaluation(result[scenario])
             print()
         print(f"{result['seconds']:.0f} s in all")
-    note(f"report: {out / 'report.html'}")
+    tell(f"report: {out / 'report.html'}")
 
 
 @app.command("train")
@@ -158,15 +217,14 @@ def command_train(
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
-    dataset = load_data(config, data, progress=sys.stderr.isatty())
-    try:
-        with Watch(changed_settings(preset, settings or [], config)) as watch:
-            run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
-    except KeyboardInterrupt:
-        note(f"\ninterrupted; go on with the same command and --resume ({out})")
-        sys.exit(130)
+    dataset = load_data(config, data, progress=on_terminal())
+    with (
+        on_interruption(f"go on with the same command and --resume ({out})"),
+        Watch(changed_settings(preset, settings or [], config)) as watch,
+    ):
+        run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
     show_evaluation(runs.evaluate(run, device=device), as_json)
-    note(f"report: {out / 'report.html'}")
+    tell(f"report: {out / 'report.html'}")
 
 
 @app.command("presets")
@@ -216,7 +274,7 @@ def command_evaluate(
     result = runs.evaluate(loaded, gallery, device=device)
     if html is not None:
         page = examples_page(loaded, galleries(loaded, gallery=gallery), gallery or loaded.config.gallery)
-        note(f"gallery: {write_whole(html, page)}")
+        tell(f"gallery: {write_whole(html, page)}")
     show_evaluation(result, as_json)
 
 
@@ -258,16 +316,58 @@ def command_retrieve(
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
     try:
-        note(f"gallery: {write_whole(html or run / 'retrieve.html', page)}")
+        tell(f"gallery: {write_whole(html or run / 'retrieve.html', page)}")
     except InputError as error:
         if html is not None:
             raise
-        note(f"no gallery: {error}")
+        tell(f"no gallery: {error}")
     if as_json:
         print(json.dumps([hit._asdict() for hit in hits], indent=2))
         return
     rows = [(str(h.rank), h.modality, h.id, ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
     print_table(("rank", "", "id", "labels", "distance"), rows)
+
+
+@app.command("features")
+def command_features(
+    images: Annotated[Path, typer.Argument(metavar="IN", help="A folder of images, with or without folders in it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    size: Annotated[int | None, typer.Option("--size", min=32, help="Side that images are brought to (224).")] = None,
+    tile: Annotated[int | None, typer.Option("--tile", min=32, help="Cut images into tiles of this side.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="EfficientNet-Lite0's weights of your own.")
+    ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="MODEL.onnx", help="A network of your own (extra `onnx`).")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", help="Which value of that network.")] = None,
+    mean: Annotated[str | None, typer.Option("--mean", help="Its mean, of bytes, as 124,116,104.")] = None,
+    std: Annotated[str | None, typer.Option("--std", help="Its standard deviation, likewise.")] = None,
+    device: DeviceOption = Device.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """Write features of images, by a network that ImageNet trained.
+
+    EfficientNet-Lite0 (extra `imagenet`), or any ONNX file. OUT gets features.npz and scores.mat, as the released code
+    reads them: one row an image, or a tile.
+    """
+    from .data.image_features import choose_network, image_features, read_numbers, write_image_features
+
+    check_device(device)
+    if out.exists():
+        raise InputError(f"{out}: exists already; name a folder that does not")
+    own = {"output": output, "mean": read_numbers("--mean", mean), "std": read_numbers("--std", std)}
+    network = choose_network(size, weights=weights, onnx=onnx, device=device, **own)
+    found = image_features(images, network, tile=tile, progress=on_terminal())
+    write_image_features(out, found, network.maker)
+    rows, width = found.features.shape
+    if as_json:
+        counts = {"images": len(set(found.paths)), "rows": rows, "width": width}
+        print(json.dumps({"out": str(out), **counts, "remarks": found.remarks}, indent=2))
+    else:
+        print(f"{out}: {rows} rows of {width} features from {len(set(found.paths))} images")
+        for remark in found.remarks:
+            print(remark)
 
 
 @app.command("gradcheck")
@@ -315,6 +415,10 @@ def command_samples(
     kind: Annotated[SampleKind, typer.Argument(metavar="KIND", help="What is written.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
+    layout: Annotated[
+        SampleFormat | None,
+        typer.Option("--format", help="land-cover as one large file, drawn by all cores; goes on where it was killed."),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -324,7 +428,7 @@ def command_samples(
     """
     from .data import write_samples
 
-    written = write_samples(kind, out, count=count, seed=seed, progress=True)
+    written = write_samples(kind, out, count=count, seed=seed, progress=on_terminal(), layout=layout)
     if as_json:
         print(json.dumps({"kind": kind, "out": str(out), "count": written, "seed": seed}, indent=2))
     else:
@@ -355,14 +459,12 @@ def command_bench(
 
     entries = []
     try:
-        for entry in suite.run_bench(
-            kinds or [], device=device, against=against, repeats=repeats, show=sys.stderr.isatty()
-        ):
+        for entry in suite.run_bench(kinds or [], device=device, against=against, repeats=repeats, show=on_terminal()):
             entries.append(entry)
             if device == "cuda":  # an epoch takes minutes: what is measured is told at once
-                note("  ".join(filter(None, suite.entry_cells(entry))))
+                tell("  ".join(filter(None, suite.entry_cells(entry))))
     except ResultsDiffer as error:
-        end(error, 1)
+        sys.exit(complain(error, 1))
     if as_json:
         print(json.dumps(suite.bench_json(entries), indent=2))
     else:
@@ -399,10 +501,8 @@ def command_replicate(
 
     Writes them, next to what the paper printed, as replication.html, .md and .csv.
     """
-    from concurrent.futures.process import BrokenProcessPool
     from contextlib import ExitStack
 
-    from .progress import track
     from .replicate import run as replication
     from .replicate.cluster import connect
     from .replicate.lab import Lab
@@ -413,25 +513,17 @@ def command_replicate(
     if cluster is not None and jobs is not None:
         raise InputError("--jobs are processes of this machine; a --cluster has its own workers")
     chosen, worlds = replication.select_experiments(names or []), replication.scale_of(scale)
-    root = data or (Path(os.environ["CMIR_DATA"]) if os.environ.get("CMIR_DATA") else None)
 
     def watch(cells, total, name):
-        terminal = sys.stderr.isatty()
-        if not terminal:
-            note(f"{name}: {total} to compute")
-        return track(cells, total, name, terminal)
+        if not on_terminal():
+            tell(f"{name}: {total} to compute")
+        return track(cells, total, name, on_terminal())
 
-    try:
-        with ExitStack() as stack:
-            executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
-            workplace = {"root": root, "device": device, "jobs": workers, "executor": executor}
-            lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
-            experiments = replication.replicate(chosen, lab, write)
-    except KeyboardInterrupt:
-        note(f"\ninterrupted; the same command goes on with what is done ({out})")
-        sys.exit(130)
-    except BrokenProcessPool:
-        end("a process was killed (no memory left? fewer --jobs); the same command goes on", 1)
+    with on_interruption(f"the same command goes on with what is done ({out})"), ExitStack() as stack:
+        executor, workers = stack.enter_context(connect(cluster)) if cluster is not None else (None, jobs)
+        workplace = {"root": data_root(data), "device": device, "jobs": workers, "executor": executor}
+        lab = stack.enter_context(Lab(out, worlds, seeds=seeds, watch=watch, **workplace))
+        experiments = replication.replicate(chosen, lab, write)
     if as_json:
         print(json.dumps([experiment_json(experiment) for experiment in experiments], indent=2))
     else:
@@ -440,7 +532,7 @@ def command_replicate(
                 print(f"\n{title}")
                 print_table(header, rows)
         print()
-    note(f"pages: {out / 'replication.html'}, .md, .csv")
+    tell(f"pages: {out / 'replication.html'}, .md, .csv")
 
 
 @app.command("lessons")
@@ -474,7 +566,7 @@ def command_doctor(
     from .doctor import examine
 
     check_device(device)
-    sections = examine(data or os.environ.get("CMIR_DATA"))
+    sections = examine(data_root(data))
     if as_json:
         print(json.dumps(sections, indent=2))
         return

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
+from .text import read_text
 
 
 class SettingsTable(BaseModel):
@@ -43,7 +44,7 @@ class SharedSettings(SettingsTable):
     dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, features, scenes
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
-    speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg}
+    speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg,mp3,…}
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
@@ -56,6 +57,10 @@ class SharedSettings(SettingsTable):
     validation_share: float = Field(0.1, gt=0, lt=1)  # of what is not the test part
     seed: int = Field(0, ge=0)  # of every random draw of the run
     distance: Literal["euclidean", "released"] = "euclidean"  # released: code, which is not Euclidean
+    trunk: Literal["conv", "lite0"] = "conv"  # lite0: images through ImageNet's weights, as paper and code have VGG-16
+    trunk_training: Literal["frozen", "last", "all"] = "frozen"  # of lite0: what is trained on in stage 1
+    trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`
+    trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -100,8 +105,11 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
 
 def load_run_settings(path: Path) -> SharedSettings:
     """The settings of a run folder's config.toml, which an earlier version may have written with other names."""
-    text, source = _read(path)
-    return _validated(with_new_names(_parsed(text, source)), source)
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")  # bytes of names that are not UTF-8
+    except OSError as error:
+        raise InputError(f"{path}: not a readable settings file ({error.strerror})") from error
+    return _validated(with_new_names(_parsed(text, str(path))), str(path))
 
 
 def to_toml(config: SharedSettings) -> str:
@@ -132,14 +140,16 @@ def _validated(values: dict, source: str) -> SharedSettings:
 def _parsed(text: str, source: str) -> dict:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise InputError(f"{source}: not valid TOML: nested too deeply") from error
+    except ValueError as error:  # tomllib's own, and those of numbers and dates that Python does not hold
         raise InputError(f"{source}: not valid TOML: {error}") from error
 
 
 def _read(preset: str | Path) -> tuple[str, str]:
     if str(preset).endswith(".toml"):
         try:
-            return Path(preset).read_text(encoding="utf-8"), str(preset)
+            return read_text(preset), str(preset)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{preset}: not a readable settings file ({error.__class__.__name__})") from error
     if str(preset) not in preset_names():

@@ -8,11 +8,9 @@ collapses at α = 0 on the features that the first run has learned.
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
-from multiprocessing import get_context
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +22,9 @@ from .config import load_config
 from .data import load_data, samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
-from .files import write_whole
-from .parallel import begin_worker
+from .files import cannot_be_written, write_whole
+from .locks import LOCK, locked
+from .parallel import worker_processes
 from .ranking import galleries
 from .records import Run
 from .reports.demo_page import CollapseFigure, OrthogonalityFigure, ScenarioPart, demo_page
@@ -54,14 +53,14 @@ def demo(
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
     the networks are trained, and `watch` makes a context manager that is told of a run's progress. An `out` that an
     interrupted demo left is replaced, once `tell` has been called with a line that says so; any other `out` that exists
-    raises `InputError`. Other processes help, so a script calls this under `if __name__ == "__main__"`.
+    raises `InputError`. Another process helps, where one can be started.
     """
     start, out = time.perf_counter(), Path(out)
     if out.exists() and not is_unfinished_demo(out):
         raise InputError(f"{out}: exists already; remove it, or give another --out")
     configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
     finished, results = {}, {}
-    with demo_folder(out, tell), side_process() as worker:  # it computes the experiments during the second run
+    with demo_folder(out, tell), worker_processes(1) as worker:  # it computes the experiments during the second run
         worker.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
             data, made = load_data(config, progress=progress), {}
@@ -81,16 +80,6 @@ def demo(
     return results | {"seconds": seconds}
 
 
-@contextmanager
-def side_process() -> Iterator[ProcessPoolExecutor]:
-    """Another process to give work to; what it has not begun when the body ends is left out."""
-    pool = ProcessPoolExecutor(1, get_context("spawn"), begin_worker)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 # ---- the folder: a demo that was interrupted is begun anew ----------------------------------------------------------
 
 MARKER = "unfinished-demo"  # a file in the folder until the page is written
@@ -99,16 +88,13 @@ MARKER = "unfinished-demo"  # a file in the folder until the page is written
 def is_unfinished_demo(folder: str | Path) -> bool:
     """Whether `folder` is what an interrupted demo left: its marker and nothing that a demo does not write.
 
-    A demo that is still at work in `folder` is not interrupted.
+    So it looks as well while a demo is at work in it.
     """
     folder = Path(folder)
     if not (folder / MARKER).is_file():
         return False
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".report.html.")}  # half a page
-    if not names <= {MARKER, *DEMO_SCENARIOS}:
-        return False
-    with open(folder / MARKER, "rb") as marker:
-        return lock(marker)
+    return names <= {MARKER, LOCK, *DEMO_SCENARIOS}
 
 
 @contextmanager
@@ -117,35 +103,23 @@ def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
 
     Bad input, which raises `InputError`, leaves no folder; an interruption leaves it marked.
     """
-    try:
-        if is_unfinished_demo(out):
-            tell(f"{out}: left by a demo that was interrupted; it is replaced")
-            shutil.rmtree(out)
-        out.mkdir(parents=True)
-        marker = open(out / MARKER, "wb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
-    with marker:
-        lock(marker)
+    with ExitStack() as lock:
+        try:
+            if is_unfinished_demo(out):
+                with locked(out):  # raises where the demo is still at work
+                    tell(f"{out}: left by a demo that was interrupted; it is replaced")
+                    shutil.rmtree(out)
+            out.mkdir(parents=True)
+            (out / MARKER).touch()
+        except OSError as error:
+            raise cannot_be_written(out, error, "; give another --out") from error
+        lock.enter_context(locked(out))
         try:
             yield
         except InputError:
             shutil.rmtree(out)
             raise
-    (out / MARKER).unlink()
-
-
-def lock(file: BinaryIO) -> bool:
-    """Locks `file` until it is closed or the process ends; False where another process has locked it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: nobody can tell
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        (out / MARKER).unlink()
 
 
 # ---- what the page shows of a run -----------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Files and folders that appear whole or not at all, whatever ends the program while they are being written."""
 
+import errno
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -11,12 +13,22 @@ from typing import BinaryIO
 
 from .errors import InputError
 
+LENGTH = 40  # of a name, in the name of what is unfinished: file systems allow 255 bytes in all
+
 
 def write_whole(path: str | Path, content: bytes | str) -> Path:
-    """Writes `content` (text as UTF-8) to `path` as `whole_file` does, and returns `path`."""
+    """Writes `content` (text as UTF-8) to `path` as `whole_file` does, and returns `path`.
+
+    A byte of a file name that is not UTF-8, which Python keeps as half of a surrogate pair, stands there as "\\xe9".
+    """
     with whole_file(path) as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+        file.write(content if isinstance(content, bytes) else name_bytes_spelled(content).encode("utf-8"))
     return Path(path)
+
+
+def name_bytes_spelled(text: str) -> str:
+    """`text` with each byte of a name that is not UTF-8 as "\\xe9": what a page can show."""
+    return re.sub("[\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) - 0xDC00:02x}", text)
 
 
 @contextmanager
@@ -28,7 +40,9 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     `path` and the cause, where it cannot be written: no such folder, no permission, a full disk.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    if path.is_dir():  # "" is the current folder
+        raise cannot_be_written(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    temporary = path.with_name(f".{path.name[:LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -36,7 +50,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise cannot_be_written(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,25 +68,52 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:LENGTH]}-", dir=folder.parent))
         temporary.chmod(0o755)  # mkdtemp lets the owner alone read
         yield temporary
+        if folder.exists():
+            raise InputError(f"{folder}: exists already; another process has just made it")
         os.rename(temporary, folder)
-    except OSError as error:
-        raise _cannot_be_written(folder, error) from error
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "errno = " not in str(error):  # HDF5's way to say what an OSError says
+            raise
+        raise cannot_be_written(folder, error) from error
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Removes the unfinished files that `whole_file` left in `folder` when the process was killed.
+def remove_leftovers(folder: str | Path, *others: str) -> None:
+    """Removes the unfinished files that `whole_file` left in `folder` when the process was killed, and `others`.
 
     Only for a folder that no other process writes into at the same time.
     """
-    for path in Path(folder).glob(".*.*-????????.tmp"):
+    for path in (*Path(folder).glob(".*.*-????????.tmp"), *(Path(folder) / name for name in others)):
         path.unlink(missing_ok=True)
 
 
-def _cannot_be_written(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be written ({error.strerror or error})")
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a text file; raises `InputError`, which names it and the cause, where it cannot be written."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise cannot_be_written(path, error) from error
+
+
+def cannot_be_written(path: str | Path, error: Exception, advice: str = "") -> InputError:
+    """The error that names the file and the cause: a full disk, a quota, no permission, a disk that is only read."""
+    told = re.search(r"error message = '([^']+)'|^\[+\(.*\[Errno \d+\] ([^:']+)", str(error), re.DOTALL)  # HDF5, shutil
+    cause = (told[1] or told[2]) if told else getattr(error, "strerror", None) or error
+    return InputError(f"{path}: cannot be written ({cause}){advice}")
+
+
+def check_readable(path: str | Path) -> None:
+    """Raises `InputError`, which names the file and the cause, for one that is there but cannot be opened."""
+    try:
+        with open(path, "rb"):
+            pass
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return  # the reader says what it expects
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from . import kernels
 from .backend import Array, get_xp, to_host
 from .errors import InputError
-from .files import write_whole
+from .files import check_readable, write_whole
 
 
 class Params(Mapping[str, Array]):
@@ -40,7 +41,10 @@ def flatten(grads: Mapping[str, Array], params: Params) -> Array:
     if grads.keys() != params.keys():
         odd = sorted(grads.keys() ^ params.keys())
         raise ValueError(f"gradients and parameters differ in their names: {', '.join(odd)}")
-    return get_xp(params.flat).concatenate([grads[name].ravel() for name in params])
+    parts = [grads[name].ravel() for name in params]
+    if parts and kernels.supported(*parts):
+        return kernels.concatenate_kernel(parts)
+    return get_xp(params.flat).concatenate(parts)
 
 
 def below(prefix: str, arrays: Mapping[str, Array], separator: str = ".") -> dict[str, Array]:
@@ -98,6 +102,7 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of a safetensors file; raises `InputError` where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
+    check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

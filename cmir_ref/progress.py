@@ -1,8 +1,27 @@
 """Progress on standard error: a bar for what takes a while, and one a stage of a training run, with the loss parts."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal on which a bar can move; colour that is forced into a log makes it none."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def tell(line: str) -> None:
+    """A line on standard error, beside the result; nothing where there is no standard error."""
+    if sys.stderr is not None:
+        print(line, file=sys.stderr)
+
+
+def terminal():
+    """Standard error for rich, which asks the environment (FORCE_COLOR, TTY_COMPATIBLE) where it is not told."""
+    from rich.console import Console
+
+    return Console(stderr=True, force_terminal=on_terminal())
 
 
 def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
@@ -10,22 +29,20 @@ def track(items: Iterable, total: int, text: str, show: bool) -> Iterator:
     if not show:
         yield from items
         return
-    from rich.console import Console
     from rich.progress import track as bar
 
-    yield from bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
+    yield from bar(items, description=text, total=total, console=terminal(), transient=True)
 
 
 def show_if_slow(items: Iterable, total: int, *, after: float = 2.0) -> Iterator:
     """Yields `items`; on a terminal, once they have taken `after` seconds, a bar on standard error counts them."""
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield from items
         return
-    from rich.console import Console
     from rich.progress import Progress
 
     start, task = time.monotonic(), None
-    bar = Progress(console=Console(stderr=True), transient=True)
+    bar = Progress(console=terminal(), transient=True)
     try:
         for count, item in enumerate(items):
             if task is not None:
@@ -47,9 +64,8 @@ class Watch:
 
     def __init__(self, lines: Iterable[str] = ()):
         from rich import progress as rich
-        from rich.console import Console
 
-        self.console = Console(stderr=True)
+        self.console = terminal()
         columns = (
             rich.TextColumn("{task.description:<12}"),
             rich.BarColumn(bar_width=24),

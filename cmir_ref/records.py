@@ -29,7 +29,9 @@ class Modality(NamedTuple):
     `x`: images (N, H, W, C) in their stored dtype, features (N, D) float32, sounds as log-mel patches (N, 96, 64, 1)
     float32, texts as word numbers (N, T) int32 with 0 as padding. `labels` are integers (N,) or multi-hot uint8 (N, C).
     A path is a real file, or `file.mat:17` for row 17, counted from 0. `groups` (N,) names the voice or the scene class
-    that each sample belongs to; `texts` are the sentences of a text modality.
+    that each sample belongs to; `texts` are the sentences of a text modality. `span` are the values that 0 and 255
+    stand for where files of more than 8 bits were read as bytes; `remarks` are what a report says of how they were
+    read.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Modality(NamedTuple):
     paths: tuple[str, ...] | None
     groups: np.ndarray
     texts: tuple[str, ...] | None = None
+    span: tuple[float, float] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Dataset(NamedTuple):

@@ -16,7 +16,7 @@ from .config import SharedSettings, load_run_settings
 from .contract import Stage
 from .data import data_in_words, protocol_of, split_data
 from .errors import InputError
-from .files import whole_file
+from .files import check_readable, whole_file
 from .ranking import galleries, items_of, positions, system_of
 from .records import PARTS, Dataset, Modality, Run, Splits
 from .reports.report import write_report
@@ -24,7 +24,7 @@ from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of
 from .training.folder import Folder, read_checkpoint, read_history
 
-RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", *PARTS)  # names in embeddings.npz
+RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span", *PARTS)  # in embeddings.npz
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -45,18 +45,21 @@ def train(
 
     `resume` goes on from `out`'s checkpoint and ends bit for bit where an uninterrupted run ends (on the CPU).
     `watch` (a `progress.Watch`) is told of every step and epoch. What each stage makes of the samples, such as
-    stage 1's features, is put into `made`, where that is given. Raises `InputError` for an `out` that exists
-    without `resume`, or whose settings differ, and `FloatingPointError` where a loss or an embedding is not finite.
+    stage 1's features, is put into `made`, where that is given. Raises `InputError` for an `out` that exists without
+    `resume`, for one with `resume` that is no run, that has other settings or that began with other data, for one in
+    which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
     xp, parts = library(device), split_data(config, data)
-    folder, made = Folder.open(out, config, resume, fingerprint(data, parts)), {} if made is None else made
-    for stage in stages_of(config, data):
-        last = train_stage(stage, config, data, parts, made, folder, xp, watch)
-        made |= last
-    run = finished_run(config, data, parts, last, folder)
-    if folder.path is not None:
-        write_embeddings(folder.path / "embeddings.npz", run)
-        write_report(run, evaluate(run, device=device), galleries(run))
+    about = "" if out is None else fingerprint(data, parts)
+    made = {} if made is None else made
+    with Folder.open(out, config, resume, about) as folder:
+        for stage in stages_of(config, data):
+            last = train_stage(stage, config, data, parts, made, folder, xp, watch)
+            made |= last
+        run = finished_run(config, data, parts, last, folder)
+        if folder.path is not None:
+            write_embeddings(folder.path / "embeddings.npz", run)
+            write_report(run, evaluate(run, device=device), galleries(run))
     return run
 
 
@@ -116,15 +119,29 @@ def without_samples(modality: Modality) -> Modality:
 
 
 def fingerprint(data: Dataset, parts: Splits, letters: str | None = None) -> str:
-    """A digest of which samples, labels and split the training of these modalities (default: all) is about: resuming
-    with others would leak test samples."""
+    """Two digests, "…-…", of what the training of these modalities (default: all) is about: resuming with other data
+    would leak test samples. The first is of ids, labels and split, the second of the samples themselves."""
     letters, digest = letters or "".join(data.modalities), hashlib.sha256()
     for m in letters:
-        digest.update("\n".join(data.modalities[m].ids).encode())
+        digest.update("\n".join(data.modalities[m].ids).encode("utf-8", "surrogateescape"))
         digest.update(np.ascontiguousarray(data.modalities[m].labels).tobytes())
     for part, rows in parts._asdict().items():
         for m in letters:
             digest.update(np.asarray(rows[m], dtype=np.int64).tobytes() + part.encode())
+    return f"{digest.hexdigest()}-{sample_digest(data, letters)}"
+
+
+def sample_digest(data: Dataset, letters: str) -> str:
+    """A digest of the numbers of these modalities: all where they are in memory, of others 256 samples of each."""
+    digest = hashlib.sha256()
+    for m in letters:
+        x = data.modalities[m].x
+        digest.update(f"{x.dtype} {x.shape}".encode())
+        in_memory = type(x) is np.ndarray
+        rows = np.arange(len(x)) if in_memory else np.unique(np.linspace(0, len(x) - 1, 256).astype(int))
+        for start in range(0, len(rows), 64):
+            block = x[start : start + 64] if in_memory else x[rows[start : start + 64]]
+            digest.update(np.ascontiguousarray(block).tobytes())
     return digest.hexdigest()
 
 
@@ -157,6 +174,7 @@ def write_embeddings(path: Path, run: Run) -> None:
         known |= {"name": np.array(modality.name), "kind": np.array(modality.kind)}
         known |= {"paths": np.array([str(p) for p in modality.paths])} if modality.paths is not None else {}
         known |= {"texts": np.array(modality.texts)} if modality.texts is not None else {}
+        known |= {"span": np.array(modality.span)} if modality.span is not None else {}
         known |= {part: rows[m] for part, rows in run.parts._asdict().items()}
         arrays |= {f"{name}_{m}": value for name, value in (run.encoded[m] | known).items()}
     with whole_file(path) as file:
@@ -168,6 +186,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
 
     Raises `InputError` for a file that is missing or damaged.
     """
+    check_readable(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -183,6 +202,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
                 paths=tuple(known["paths"].tolist()) if "paths" in known else None,
                 groups=known["groups"],
                 texts=tuple(known["texts"].tolist()) if "texts" in known else None,
+                span=tuple(known["span"].tolist()) if "span" in known else None,
             )
             for m, known in by_letter.items()
         }

@@ -1,5 +1,6 @@
 """Searching a run with a query from outside: a file, whatever its kind."""
 
+import mimetypes
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from .backend import library
 from .data import read_query
 from .data.mat import split_row
+from .data.speech import SUFFIXES
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
 from .records import Items, Run
@@ -69,7 +71,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     if texts and not is_file_name(str(query)):
         return texts[0]
     suffix = Path(split_row(query)[0]).suffix.lower()
-    kind = "sound" if suffix in (".wav", ".flac", ".ogg") else "features" if suffix == ".mat" else "image"
+    kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if suffix == ".mat" and kind not in kinds.values():
         kind = "image"  # a tile of DSRSID.mat
@@ -77,6 +79,12 @@ def guess_modality(run: Run, query: str | Path) -> str:
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
         raise InputError(f"{query}: looks like {kind}, but this run holds {held}; give --from")
     return next(m for m, known in kinds.items() if known == kind)
+
+
+def is_sound(suffix: str) -> bool:
+    """Whether a file with this suffix (lower case) holds sound, whether or not it can be read here."""
+    kind = mimetypes.guess_type(f"x{suffix}")[0] or ""
+    return suffix in SUFFIXES or kind.startswith("audio/")
 
 
 def is_file_name(query: str) -> bool:

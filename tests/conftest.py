@@ -16,9 +16,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 ABSENT = {name for name in os.environ.get("CMIR_MAY_LACK", "").split() if find_spec(name) is None}
 collect_ignore = []
 if ABSENT & {"librosa", "soundfile"}:
-    collect_ignore += ["data/test_voices.py", "data/test_speech.py"]
+    collect_ignore += ["data/test_voices.py", "data/test_speech.py", "test_machines.py", "test_fuzz.py"]
 if ABSENT & {"nbformat", "jupytext", "nbclient", "ipykernel"}:
     collect_ignore += ["lessons/test_lessons.py"]
+if "yaml" in ABSENT:
+    collect_ignore += ["test_documents.py"]
 
 
 @pytest.hookimpl(wrapper=True)

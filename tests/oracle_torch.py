@@ -381,6 +381,16 @@ def end_to_end(p, x, y, fronts, masks, **settings):
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
+def three_norms(x, y, w, kind):
+    """The three terms of checks/ops.py, α = 0, 0.7 and 0.7."""
+
+    def value(difference, alpha):
+        r = torch.linalg.vector_norm(difference)
+        return {"square": r**2, "root": r, "gap-square": (r - alpha) ** 2, "gap-size": (r - alpha).abs()}[kind]
+
+    return 1.3 * 0.5 * value(x - y, 0.0) + 0.6 * value(w - 0.3, 0.7) + 0.6 * 2 * value(w - 0.1, 0.7)
+
+
 def _eq3(s, x):
     y = tensor(s.y_a), tensor(s.y_b)
     if "u" in x:  # logits of pairs
@@ -421,6 +431,11 @@ TWINS = {
         ),
         s.factor,
     ),
+    "ops.fused.dense_layer.dense_layer": lambda s, x: F.relu(linear(**x)) if s.active else linear(**x),
+    "ops.fused.on_device.conv_on_device": lambda s, x: conv(**x),
+    "ops.fused.on_device.max_pool_on_device": lambda s, x: max_pool(x["x"], s.factor),
+    "ops.fused.softmax_rows.softmax_rows": cross_entropy("softmax"),
+    "ops.fused.norm_terms.norm_terms": lambda s, x: three_norms(**x, kind=s.kind),
     "ops.dropout.dropout": lambda s, x: dropout(x["x"], tensor(s.mask), s.rate),
     "ops.softmax_cross_entropy.softmax_cross_entropy": cross_entropy("softmax"),
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
@@ -452,6 +467,7 @@ TWINS = {
         **x, target=s.target, squared=s.squared, reduction=s.reduction
     ),
     "cmirnet.eq6_total.total": _eq6,
+    "cmirnet.fused_total.fused_total": _eq6,
     "cmirnet.eq7_regulariser.regulariser": lambda s, x: eq7(x["w"], s.alpha, s.reading),
     "hashing.dcmh.likelihood": lambda s, x: likelihood(**x, similar=tensor(s.similar)),
     "hashing.dcmh.dcmh": lambda s, x: dcmh(

@@ -482,8 +482,9 @@ def test_alpha_1_is_not_far_above_alpha_2():
 
 
 def test_three_layers_at_alpha_0_end_at_chance_with_ucm_weights_and_one_layer_does_not():
+    """A ranking knows no scale: what is left after 400 steps, a ten-millionth, still holds a little of the classes."""
     for reading in ("norm", "released"):
-        dead = alpha.trained(UCM, 0.0, reading)
+        dead = alpha.trained(UCM, 0.0, reading, steps=1600)
         assert dead["spread"] < 1e-5 and dead["map"] == pytest.approx(dead["chance"], abs=0.02)
     one_layer = alpha.trained(UCM, 0.0, activation="linear", depth=1)
     assert one_layer["map"] > one_layer["chance"] + 0.3

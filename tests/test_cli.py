@@ -30,8 +30,11 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "presets": {"--json"},
     "evaluate": {"--gallery", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "-k", "--html", "--device", "--json"},
+    "features": {
+        *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),
+    },
     "gradcheck": {"--module", "--input", "--plot", "--seed", "--json"},
-    "samples": {"--count", "--seed", "--json"},
+    "samples": {"--count", "--format", "--seed", "--json"},
     "bench": {"--against", "--repeats", "--device", "--json"},
     "replicate": {"--data", "--scale", "--seeds", "--out", "--jobs", "--cluster", "--write", "--device", "--json"},
     "lessons": set(),

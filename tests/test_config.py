@@ -41,6 +41,29 @@ def test_the_paper_and_the_released_code_as_far_as_they_are_certain():
     assert (released.orthogonality.target, released.latent_dropout) == ("off", "b")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_byte_order_marks_of_editors(tmp_path, encoding, newline):
+    """Notepad writes the mark of UTF-8, PowerShell UTF-16 with one."""
+    text = newline.join(['scenario = "image-speech"', 'speech_voice = "é(.*)"', "[weights]", "alignment = 0.25", ""])
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (tmp_path / "a.toml").write_bytes((mark + text).encode(encoding))
+    config = load_config(tmp_path / "a.toml")
+    assert config.weights.alignment == 0.25 and config.speech_voice == "é(.*)"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfea", b"scenario = \xe9", b"a = " + b"[" * 20_000, b"a = " + b"9" * 9999, b"\xef\xbb\xbf\xef\xbb\xbfa = 1",
+     b"a = 1979-99-99", b"\0"],
+)  # fmt: skip
+def test_settings_that_are_no_text_or_no_toml_are_one_line(tmp_path, content):
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.toml: ") as error:
+        load_config(tmp_path / "a.toml")
+    assert "\n" not in str(error.value)
+
+
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc"])), st.floats(0, 1e300), st.lists(st.integers(1, 10))
 )
@@ -142,7 +165,7 @@ def test_an_unknown_preset_is_refused_in_one_line_with_a_hint(preset, pieces):
     ("text", "piece"),
     [
         (b"scenario = ", "not valid TOML"),
-        (b"\xff\xfe", "not a readable settings file"),
+        (b"\xff\xfea", "not a readable settings file"),
         (b"", "scenario"),
         (b'scenario = "sound"', "scenario"),
         (b'scenario = "pan-mul"\nimage_size = 64', "image_size is the side of PAN, 256"),

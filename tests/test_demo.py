@@ -93,7 +93,7 @@ def test_the_command_refuses_an_existing_folder(tmp_path):
 def stop(monkeypatch):
     """`stop(error)`: from now on the first training of a demo writes a file and ends with `error`."""
     monkeypatch.setattr(demo, "load_data", lambda *args, **settings: None)
-    monkeypatch.setattr(demo, "side_process", lambda: nullcontext(SimpleNamespace(submit=lambda *work: None)))
+    monkeypatch.setattr(demo, "worker_processes", lambda count: nullcontext(SimpleNamespace(submit=lambda *work: None)))
 
     def at_the_first_training(error):
         def train(config, data, out, **settings):
@@ -164,7 +164,6 @@ def test_half_a_page_is_no_obstacle(stop, tmp_path):
     assert len(start(tmp_path / "demo", KeyboardInterrupt())) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
 def test_a_demo_at_work_is_not_replaced_until_it_is_killed(stop, tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from cmir_ref.demo import demo_folder\n"
@@ -173,7 +172,7 @@ def test_a_demo_at_work_is_not_replaced_until_it_is_killed(stop, tmp_path):
     at_work = subprocess.Popen([sys.executable, "-c", code, tmp_path / "demo"], stdout=subprocess.PIPE, text=True)
     try:
         assert at_work.stdout.readline() == "at work\n"
-        with pytest.raises(InputError, match=REFUSED):
+        with pytest.raises(InputError, match=rf"in use by another process \(pid {at_work.pid}\)"):
             demo.demo(tmp_path / "demo")
     finally:
         at_work.kill()

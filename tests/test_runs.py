@@ -385,6 +385,68 @@ def test_other_settings_are_refused(whole, tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+def test_resuming_nothing_is_said(tmp_path):
+    """A folder that is not there, one that is no run, a file, and no folder at all: each in its own words."""
+    data, config = worlds.features(), worlds.config()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"1")
+    (tmp_path / "file").write_bytes(b"1")
+    for out, says in (
+        (tmp_path / "gone", "gone: no such run folder: nothing to resume; leave out --resume to begin"),
+        (tmp_path / "photos", "photos: not a run folder, it has no config.toml: nothing to resume"),
+        (tmp_path / "file", "file: not a run folder"),
+        (None, "nothing to resume: name the run folder"),
+    ):
+        with pytest.raises(InputError, match=says):
+            runs.train(config, data, out, resume=True)
+    assert [path.name for path in sorted((tmp_path / "photos").iterdir())] == ["a.jpg"]
+
+
+class Files:
+    """Samples that are read when they are asked for, as those of an HDF5 file."""
+
+    def __init__(self, x):
+        self.x, self.shape, self.dtype, self.ndim = x, x.shape, x.dtype, x.ndim
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, rows):
+        return self.x[rows]
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+@pytest.mark.parametrize("kind", [np.asarray, Files])
+def test_other_pixels_under_the_same_names_are_said(tmp_path, letter, kind):
+    """One number of one sample is enough; a sample of the other modality too. Earlier runs had no such digest."""
+    config, data = worlds.config(), worlds.features(n=20)
+    data = data._replace(modalities={m: v._replace(x=kind(np.array(v.x))) for m, v in data.modalities.items()})
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.b", 1))
+    modality = data.modalities[letter]
+    x = np.array(modality.x[np.arange(len(modality.x))])
+    x[7, 0] += 1
+    changed = data._replace(modalities=data.modalities | {letter: modality._replace(x=kind(x))})
+    with pytest.raises(InputError, match="other pixels or numbers under the same names; resume"):
+        runs.train(config, changed, tmp_path / "run", resume=True)
+    tensors, metadata = params.load_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    metadata["data"] = metadata["data"].partition("-")[0]
+    params.save_tensors(tmp_path / "run" / "checkpoint.safetensors", tensors, metadata)
+    assert runs.train(config, data, tmp_path / "run", resume=True).path == tmp_path / "run"
+
+
+def test_a_run_keeps_how_deep_images_were_shown(whole, tmp_path):
+    out, *_ = whole()
+    run = runs.load_run(out)
+    assert all(modality.span is None for modality in run.dataset.modalities.values())
+    modalities = run.dataset.modalities | {"a": run.dataset.modalities["a"]._replace(span=(0.0, 4095.0))}
+    run = run._replace(dataset=run.dataset._replace(modalities=modalities))
+    runs.write_embeddings(tmp_path / "embeddings.npz", run)
+    encoded, dataset, _ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    assert dataset.modalities["a"].span == (0, 4095) and dataset.modalities["b"].span is None
+    assert "span" not in encoded["a"]
+
+
 @pytest.mark.parametrize("stage", ["stage1.a", "stage2"])
 def test_a_killed_process_resumes_bit_for_bit(released, killed_whole, tmp_path, stage):
     """kill -9 of a real process; the command line resumes it and ends where an uninterrupted one ended."""

@@ -40,6 +40,9 @@ CASES = {
     "d_z": Case(("12", "16")),
     "d_v": Case(("6", "5")),
     "distance": Case(),
+    "trunk": Case(world="images"),
+    "trunk_training": Case(world="images", given=("trunk=lite0", "stage1.epochs=2")),
+    "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
     "normalise_inputs": Case(),
     "normalise_features": Case(),
     "bias_init": Case(),
@@ -107,8 +110,18 @@ ELSEWHERE = {
     "image_size": "acts when files are read: test_image_size below",
     "sample_axis": "says how a file is read: tests/data/test_dsrsid.py",
     "band_axis": "says how a file is read: tests/data/test_dsrsid.py",
+    "trunk_weights": "says which file is read: tests/cmirnet/test_trunk_stages.py",
     "fused": "changes nothing: test_fused below",
+    "stage2.graph": "changes nothing, and does nothing on the host: tests/strict/test_graph.py",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Features of frozen trunks are kept here, not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def fields(section: type[BaseModel] = CmirnetSettings, prefix: str = "") -> dict:
@@ -166,7 +179,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis"}
+    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis", "trunk_weights"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 
@@ -183,6 +196,41 @@ def test_changes_the_result(setting):
     found = {value: result(case.world, *case.given, f"{setting}={value}") for value in values}
     for one, other in combinations(values, 2):
         assert not same(found[one], found[other]), f"{setting}: {one} and {other} give the same"
+
+
+PAIRED = {  # a second value of each setting that training all at once reads; TINY and EVERYTHING have the first
+    "d_v": "5", "bias_init": "xavier", "normalise_inputs": "centre", "encoder_depth": "3", "decoder_depth": "1",
+    "encoder_activation": "linear", "decoder_activation": "relu", "latent_dropout": "a", "classifier": "concatenated",
+    "label_loss": "softmax", "head_decay": "0.2", "weights.alignment": "0.3", "weights.classification": "0.7",
+    "weights.feature_norm": "0.2", "weights.reconstruction": "0.3", "weights.regulariser": "0.3", "reduction": "sum",
+    "decoder_target": "own", "target_gradient": "stop", "frobenius": "unsquared", "alpha": "0.8",
+    "alpha_reading": "elementwise", "regularized_layers": "last", "update": "alternating", "stage1.hidden": "[9]",
+    "stage2.batch_size": "12", "stage2.lr": "0.02", "stage2.schedule": "constant", "stage2.warmup": "0.5",
+    "stage2.weight_decay": "0.3", "stage2.feature_dropout": "0.4", "seed": "1", "d_z": "11",
+}  # fmt: skip
+EVERYTHING = (
+    *("stages=end-to-end", "target_gradient=flow", "stage2.epochs=1", "latent_dropout=both", "stage2.batch_size=16"),
+    *("weights.regulariser=0.1", "weights.reconstruction=0.5", "head_decay=0.1", "stage2.feature_dropout=0.2"),
+)
+
+
+@cache
+def ends(*changes: str) -> tuple[bytes, ...]:
+    """The weights after one epoch of all at once, and its losses."""
+    run = runs.train(worlds.config(*EVERYTHING, *changes), world("vectors"))
+    parts = [repr(line["parts"]).encode() for line in run.history]
+    return (*parts, *(array.tobytes() for array in run.tensors.values()))
+
+
+@pytest.mark.parametrize("setting", PAIRED)
+def test_a_setting_acts_beside_any_other(setting):
+    """Settings that meet in one line: none is lost where another has its second value too."""
+    one = f"{setting}={PAIRED[setting]}"
+    assert ends(one) != ends()
+    for name, value in PAIRED.items():
+        if name > setting:
+            both = ends(one, f"{name}={value}")
+            assert both not in (ends(one), ends(f"{name}={value}")), f"{one} and {name}={value}"
 
 
 STAGE2_ONLY = {

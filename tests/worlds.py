@@ -32,6 +32,9 @@ TINY = {
     "d_z": "12",
     "d_v": "6",
     "distance": "euclidean",
+    "trunk": "conv",
+    "trunk_training": "frozen",
+    "trunk_size": "32",
     "normalise_inputs": "standardise",
     "normalise_features": "none",
     "bias_init": "zero",
@@ -83,6 +86,7 @@ TINY = {
     "stage2.warmup": "0.0",
     "stage2.weight_decay": "0.0",
     "stage2.feature_dropout": "0.0",
+    "stage2.graph": "false",
     "stage2.keep": "best",
 }
 SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")

@@ -47,8 +47,8 @@ def images_side() -> Side:
     """`read_images`, and the augmentation of training."""
     paths, rng = sorted((samples_dir() / "Images").rglob("*.tif")), np.random.default_rng(0)
     return Side(
-        {"pixels": read_images(paths, IMAGE_SIDE) / 255},
-        lambda: random_symmetry(read_images(paths, IMAGE_SIDE), rng),
+        {"pixels": read_images(paths, IMAGE_SIDE).x / 255},
+        lambda: random_symmetry(read_images(paths, IMAGE_SIDE).x, rng),
         len(paths),
     )
 

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
+from ..files import whole_file
 from ..packages import installed
 
 
@@ -71,9 +73,8 @@ class Process:
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         command = [sys.executable, "-m", __name__, target, json.dumps(dict(settings))]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, "PYTHONPATH": path}
-        )
+        env = {**os.environ, "PYTHONPATH": path}  # a session of its own: Ctrl-C is answered by this process alone
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env, start_new_session=True)
 
     def ask(self, command: str):
         self.process.stdin.write(command + "\n")
@@ -81,7 +82,10 @@ class Process:
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"{self.process.args[3]} ended with status {self.process.wait()}")
-        return json.loads(answer)
+        answer = json.loads(answer)
+        if isinstance(answer, dict):
+            raise InputError(answer["error"])
+        return answer
 
 
 @contextlib.contextmanager
@@ -90,8 +94,12 @@ def run_side(target: str, settings: Mapping) -> Iterator[Process]:
     side = Process(target, settings)
     try:
         yield side
+    except BaseException:
+        side.process.kill()  # in the middle of a turn
+        raise
     finally:
-        side.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            side.process.stdin.close()
         side.process.wait()
 
 
@@ -170,7 +178,11 @@ def serve(target: str, settings: str) -> None:
         command, _, path = line.strip().partition(" ")
         answer = None
         if command == "save":
-            np.savez(path, **side.result)
+            try:
+                with whole_file(path) as file:
+                    np.savez(file, **side.result)
+            except InputError as error:
+                answer = {"error": str(error)}
         elif command == "turn":
             side.turn()  # not timed: the first after another process' turn finds its memory cold, on either side
             start = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..progress import track
+from ..progress import on_terminal, track
 from .peers import run_side
 
 IMAGE_SIZES, BATCH_SIZES, REPEATS = (64, 128, 256), (8, 16, 32, 64, 96, 128), 7
@@ -25,12 +25,10 @@ def measure_point(size: int, batch: int, turns: int = REPEATS) -> tuple[float, f
 
 def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[str]:
     """Plots {(size, batch): (ms, MiB)} with a straight line for each image size, and returns those lines as text."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2)
     text = []
     for axes, i, label in zip(panels, (0, 1), ("time of a step (ms)", "peak memory (MiB)"), strict=True):
         for size, (colour, marker, style) in LOOK_OF_SIZE.items():
@@ -45,13 +43,12 @@ def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], path: Path)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(title="image", frameon=False)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
     return text
 
 
 if __name__ == "__main__":
     grid = [(size, batch) for size in IMAGE_SIZES for batch in BATCH_SIZES]
-    points = {point: measure_point(*point) for point in track(grid, len(grid), "scaling", sys.stderr.isatty())}
+    points = {point: measure_point(*point) for point in track(grid, len(grid), "scaling", on_terminal())}
     for (size, batch), (ms, mb) in points.items():
         print(f"{size:4d}  {batch:4d}  {ms:8.1f} ms  {mb:6.0f} MiB")
     print("\n".join(plot_scaling(points, Path(sys.argv[1]))))

@@ -6,6 +6,7 @@ from .. import cmirnet
 from ..backend import get_xp
 from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
+from ..cmirnet.fused_total import fused_total, fused_total_backward
 from ..cmirnet.latent import Latent, init_latent, latent_network, latent_network_backward
 from ..cmirnet.many import many_objective, many_objective_backward
 from ..cmirnet.objective import objective, objective_backward
@@ -171,21 +172,47 @@ EQ6_READINGS = {
     },
 )
 def _eq6(rng, reading, n, d, k, f, c):
-    readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
-    y = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
-    shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
-    inputs = draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
+    readings, y, inputs = _draw_eq6(rng, reading, n, d, k, f, c)
 
     def forward(*x):
         return cmirnet.total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
 
-    def backward(dl, cache):
-        grads = cmirnet.total_backward(dl, cache)
-        dw = grads.w["w"]
-        head = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros((c, k), dtype=dw.dtype)
-        return [*grads.output, *grads.z, dw, head]
+    return Pair(forward, partial(_eq6_gradients, cmirnet.total_backward, (c, k)), inputs)
 
-    return Pair(forward, backward, inputs)
+
+def _draw_eq6(rng, reading, n, d, k, f, c):
+    """(readings, labels, inputs) of eq. 6."""
+    readings = EQ6_READINGS[reading]._replace(target_gradient="flow")
+    y = draw_targets(rng, "multi-hot", n, k), draw_targets(rng, "integer", n, k)
+    shapes = {"v_a": (n, d), "v_b": (n, d), "u_a": (n, k), "u_b": (n, k), "from_a": (n, f), "from_b": (n, f)}
+    return readings, y, draw_arrays(rng, **shapes, z_a=(n, f), z_b=(n, f), w=(d, c), head=(c, k))
+
+
+def _eq6_gradients(backward, head, dl, cache):
+    """The gradients of all inputs; that of the decayed matrix, of shape `head`, is 0 where nothing decays."""
+    grads = backward(dl, cache)
+    dw = grads.w["w"]
+    dhead = grads.w["head"] if "head" in grads.w else get_xp(dw).zeros(head, dtype=dw.dtype)
+    return [*grads.output, *grads.z, dw, dhead]
+
+
+@declare(
+    "eq6/fused",
+    "cmirnet.fused_total.fused_total",
+    sizes={"n": 5, "d": 3, "k": 4, "f": 6, "c": 2},
+    variants={
+        "default": {"reading": "default"},
+        "released": {"reading": "released"},
+        "head-decay": {"reading": "head-decay"},
+    },
+)
+def _eq6_fused(rng, reading, n, d, k, f, c):
+    readings, y, inputs = _draw_eq6(rng, reading, n, d, k, f, c)
+
+    def forward(*x):
+        return fused_total(LatentOutput(*x[:6]), (x[6], x[7]), y, {"w": x[8]}, {"head": x[9]}, WEIGHTS, readings)
+
+    return Pair(forward, partial(_eq6_gradients, fused_total_backward, (c, k)), inputs)
 
 
 @declare(

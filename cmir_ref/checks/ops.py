@@ -142,6 +142,63 @@ def _conv_act_norm_pool(rng, mode, n, h, w, c, d):
     return Pair(forward, ops.fused.conv_act_norm_pool_backward, inputs)
 
 
+@declare(
+    "fused/dense_layer",
+    "ops.fused.dense_layer.dense_layer",
+    sizes={"n": 4, "c": 3, "d": 5},
+    variants={"relu": {"active": True}, "linear": {"active": False}},
+)
+def _dense_layer(rng, active, n, c, d):
+    inputs = draw_arrays(rng, x=(n, c), w=(c, d), b=(d,))
+    return Pair(partial(ops.fused.dense_layer, active=active), ops.fused.dense_layer_backward, inputs)
+
+
+@declare("fused/conv_on_device", "ops.fused.on_device.conv_on_device", sizes={"n": 2, "h": 4, "w": 5, "c": 3, "d": 2})
+def _conv_on_device(rng, n, h, w, c, d):
+    inputs = draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,))
+    return Pair(ops.fused.conv_on_device, ops.fused.conv_on_device_backward, inputs)
+
+
+@declare("fused/max_pool_on_device", "ops.fused.on_device.max_pool_on_device", sizes={"n": 2, "h": 7, "w": 6, "c": 3})
+def _max_pool_on_device(rng, n, h, w, c):
+    x = rng.permutation(n * h * w * c).reshape(n, h, w, c) / 50
+    return Pair(partial(ops.fused.max_pool_on_device, factor=2), ops.fused.max_pool_on_device_backward, {"x": x})
+
+
+@declare(
+    "fused/softmax_rows",
+    "ops.fused.softmax_rows.softmax_rows",
+    sizes={"n": 5, "k": 4},
+    variants={"integer": {"kind": "integer"}, "multi-hot": {"kind": "multi-hot"}},
+)
+def _softmax_rows(rng, kind, n, k):
+    forward = partial(ops.fused.softmax_rows, targets=draw_targets(rng, kind, n, k))
+    return Pair(forward, ops.fused.softmax_rows_backward, draw_arrays(rng, u=(n, k)))
+
+
+@declare(
+    "fused/norm_terms",
+    "ops.fused.norm_terms.norm_terms",
+    sizes={"n": 4, "d": 3, "c": 5},
+    variants={kind: {"kind": kind} for kind in ("square", "root", "gap-square", "gap-size")},
+)
+def _norm_terms(rng, kind, n, d, c):
+    inputs = draw_arrays(rng, x=(n, d), y=(n, d), w=(d, c))
+    return Pair(partial(_three_terms, kind=kind), _gradients_of_three_terms, inputs)
+
+
+def _three_terms(x, y, w, kind):
+    """A term of two arrays, and two of the same array and different numbers."""
+    second = ops.fused.NormTerm("w", w, 0.3, kind, alpha=0.7, weight=0.6)
+    first = ops.fused.NormTerm("x", x, y, kind, scale=0.5, weight=1.3)
+    return ops.fused.norm_terms([first, second, second._replace(y=0.1, scale=2.0)])
+
+
+def _gradients_of_three_terms(dl, cache):
+    dx, dw, dw_2 = ops.fused.norm_terms_backward(dl, cache)
+    return dx, -dx, dw + dw_2
+
+
 @declare("dropout", "ops.dropout.dropout", sizes={"n": 4, "d": 5})
 def _dropout(rng, n, d):
     mask = rng.random((n, d)) > 0.3

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..backend import Array, get_xp
 from ..ops.cross_entropy import cross_entropy, cross_entropy_backward
 from ..ops.labels import multi_hot
+from ..ops.shapes import check_same_shape
 
 CLASSIFIERS = ("shared", "separate", "concatenated")
 
@@ -68,4 +69,6 @@ def label_union(y_a: Array, y_b: Array, classes: int) -> Array:
     y_a, y_b: integer classes (n,) or multi-hot (n, K).
     """
     xp = get_xp(y_a, y_b)
-    return xp.maximum(multi_hot(y_a, classes), multi_hot(y_b, classes))
+    hot_a, hot_b = multi_hot(y_a, classes), multi_hot(y_b, classes)
+    check_same_shape(y_a=hot_a, y_b=hot_b)
+    return xp.maximum(hot_a, hot_b)

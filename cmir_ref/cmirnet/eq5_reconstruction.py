@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..backend import Array
 from ..ops.frobenius import FrobeniusCache, frobenius, frobenius_backward
+from ..ops.shapes import check_same_shape
 
 
 class ReconstructionCache(NamedTuple):
@@ -34,12 +35,15 @@ def reconstruction(
 
     `target`: "cross", each rebuilds the features of the other modality (the paper), or "own", those of the modality
     that it decodes (the released speech code). `squared` false takes the norms themselves (the released code). The sum
-    is divided by n where `reduction` is "mean".
+    is divided by n where `reduction` is "mean". Raises `ValueError` where a reconstruction and its target differ in
+    shape.
     """
     if target not in ("cross", "own"):
         raise ValueError(f"decoder_target is {target!r}; it is one of cross, own")
     cross = target == "cross"
     goal_a, goal_b = (z_b, z_a) if cross else (z_a, z_b)
+    check_same_shape(from_a=from_a, target=goal_a)
+    check_same_shape(from_b=from_b, target=goal_b)
     l_a, cache_a = frobenius(from_a - goal_a, squared=squared, reduction=reduction)
     l_b, cache_b = frobenius(from_b - goal_b, squared=squared, reduction=reduction)
     return l_a + l_b, ReconstructionCache(cache_a, cache_b, cross)

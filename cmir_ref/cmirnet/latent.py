@@ -13,7 +13,7 @@ from ..backend import Array, get_xp
 from ..errors import InputError
 from ..nets.mlp import mlp, mlp_backward
 from ..ops.dropout import dropout, dropout_backward
-from ..ops.linear import linear, linear_backward
+from ..ops.fused.dense_layer import dense_layer, dense_layer_backward
 from ..params import dense
 from .eq6_total import LatentOutput
 
@@ -130,11 +130,11 @@ def _classify(params, v_a, v_b, classifier):
     names = classifier_names(classifier)
     if classifier == "concatenated":
         v = get_xp(v_a).concatenate([v_a, v_b], axis=1)
-        u, cache = linear(v, params[f"{names[0]}.w"], params[f"{names[0]}.b"])
+        u, cache = dense_layer(v, params[f"{names[0]}.w"], params[f"{names[0]}.b"], active=False)
         return u, None, [(names[0], cache)]
     name_a, name_b = names[0], names[-1]
-    u_a, cache_a = linear(v_a, params[f"{name_a}.w"], params[f"{name_a}.b"])
-    u_b, cache_b = linear(v_b, params[f"{name_b}.w"], params[f"{name_b}.b"])
+    u_a, cache_a = dense_layer(v_a, params[f"{name_a}.w"], params[f"{name_a}.b"], active=False)
+    u_b, cache_b = dense_layer(v_b, params[f"{name_b}.w"], params[f"{name_b}.b"], active=False)
     return u_a, u_b, [(name_a, cache_a), (name_b, cache_b)]
 
 
@@ -156,12 +156,12 @@ def _classify_backward(du_a, du_b, classifiers):
     """(grads, dv_a, dv_b) of the classifier; a shared one was applied twice, so its two gradients add."""
     if len(classifiers) == 1:  # concatenated: the columns of dV_ab go back to their modalities
         [(name, cache)] = classifiers
-        dv, dw, db = linear_backward(du_a, cache)
+        dv, dw, db = dense_layer_backward(du_a, cache)
         d_v = dv.shape[1] // 2
         return {f"{name}.w": dw, f"{name}.b": db}, dv[:, :d_v], dv[:, d_v:]
     (name_a, cache_a), (name_b, cache_b) = classifiers
-    dv_a, dw_a, db_a = linear_backward(du_a, cache_a)
-    dv_b, dw_b, db_b = linear_backward(du_b, cache_b)
+    dv_a, dw_a, db_a = dense_layer_backward(du_a, cache_a)
+    dv_b, dw_b, db_b = dense_layer_backward(du_b, cache_b)
     if name_a == name_b:
         return {f"{name_a}.w": dw_a + dw_b, f"{name_a}.b": db_a + db_b}, dv_a, dv_b
     return {f"{name_a}.w": dw_a, f"{name_a}.b": db_a, f"{name_b}.w": dw_b, f"{name_b}.b": db_b}, dv_a, dv_b

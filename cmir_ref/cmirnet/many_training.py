@@ -6,8 +6,9 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device, to_host
 from ..errors import InputError
+from ..ops.dropout import dropout
 from ..retrieval import evaluate_direction
-from ..training.inputs import epoch_batches, steps_per_epoch, thinned
+from ..training.inputs import epoch_batches, keep_masks, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .latent import encoder, init_latent, letters
 from .many import many_objective, many_objective_backward
@@ -53,12 +54,17 @@ def many_task(
     z, labels = tuple(to_device(z_m, xp) for z_m in z), to_device(y, xp)
 
     def batches(epoch):
-        masks = generator(config.seed, "stage2/dropout", epoch)
-        dropped = generator(config.seed, "stage2/features", epoch)
-        for index in epoch_batches(train, schedule.batch_size, config.seed, "stage2", epoch):
-            keep = {m: to_device(masks.random((len(index), config.d_v)) >= network.arch.dropout, xp) for m in names}
-            rows = to_device(index, xp)
-            yield tuple(thinned(z_m[rows], schedule.feature_dropout, dropped) for z_m in z), labels[rows], keep
+        order = list(epoch_batches(train, schedule.batch_size, config.seed, "stage2", epoch))
+        sizes, rate = [len(rows) for rows in order], schedule.feature_dropout
+        masks = [(config.d_v, network.arch.dropout)] * len(names)
+        masks = keep_masks(generator(config.seed, "stage2/dropout", epoch), sizes, masks, xp)
+        dropped = [(z_m.shape[1], rate) for z_m in z if rate]
+        dropped = keep_masks(generator(config.seed, "stage2/features", epoch), sizes, dropped, xp)
+        for rows, keep, kept in zip(send_parts(order, xp), masks, dropped, strict=True):
+            x = tuple(z_m[rows.there] for z_m in z)
+            if rate:
+                x = tuple(dropout(part, mask, rate)[0] for part, mask in zip(x, kept, strict=True))
+            yield x, labels[rows.there], dict(zip(names, keep, strict=True))
 
     def gradients(params, buffers, batch, epoch, step):
         z, y, masks = batch

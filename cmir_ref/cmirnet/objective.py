@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..backend import Array
+from ..ops.fused.norm_terms import saves_launches
 from .eq6_total import LatentOutput, Readings, TotalCache, Weights, total, total_backward
+from .fused_total import FusedTotalCache, fused_total, fused_total_backward
 from .latent import (
     Latent,
     LatentCache,
@@ -25,7 +27,7 @@ from .latent import (
 
 class ObjectiveCache(NamedTuple):
     latent: LatentCache
-    total: TotalCache
+    total: TotalCache | FusedTotalCache
     out: LatentOutput
 
 
@@ -49,7 +51,8 @@ def objective(
     """
     out, latent = latent_network(params, z, arch=arch, mode=mode, masks=masks)
     regularised = regularised_matrices(params, regularized_layers, arch.encoder_depth)
-    loss, cache = total(out, z, y, regularised, decayed_matrices(params), weights, readings)
+    total_of = fused_total if saves_launches(out.v_a) else total
+    loss, cache = total_of(out, z, y, regularised, decayed_matrices(params), weights, readings)
     return loss, ObjectiveCache(latent, cache, out)
 
 
@@ -61,7 +64,7 @@ def objective_backward(
     A regularised matrix gets two gradients, through the network and from R directly; features get theirs through
     the encoder and, where `target_gradient` is "flow", as targets of the decoders.
     """
-    d = total_backward(dl, cache.total)
+    d = (total_backward if isinstance(cache.total, TotalCache) else fused_total_backward)(dl, cache.total)
     grads, dz = latent_network_backward(d.output, cache.latent, input_gradient=input_gradient)
     for name, dw in d.w.items():
         grads[name] = grads[name] + dw

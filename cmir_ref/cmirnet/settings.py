@@ -45,6 +45,7 @@ class Stage2Schedule(Schedule):
     """The latent network."""
 
     feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
+    graph: bool = False  # --device cuda: each step is one CUDA graph, same values; not yet proven on a GPU
 
 
 class CmirnetSettings(SharedSettings):
@@ -100,4 +101,6 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
+        if self.trunk == "lite0" and self.trunk_training != "frozen" and self.stages != "separate":
+            raise ValueError(f"trunk_training {self.trunk_training} is a part of stage 1: it needs stages = separate")
         return self

@@ -5,10 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..backend import Array, generator, to_device
+from ..data.weights import load_trunk_weights
+from ..nets.efficientnet_lite import LITE0, lite_blocks
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer, choose_pretrainer
+from ..nets.trunk_pretrainer import (
+    TrunkPretrainer,
+    init_trunk_pretrainer,
+    trunk_pretrainer,
+    trunk_pretrainer_backward,
+)
 from ..retrieval import average_precision, relevance
-from ..training.inputs import Source, epoch_batches, steps_per_epoch, symmetries
+from ..training.inputs import Source, epoch_batches, keep_masks, send_parts, steps_per_epoch, symmetries
 from ..training.loop import Task
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward
 from .settings import CmirnetSettings
@@ -16,8 +24,13 @@ from .settings import CmirnetSettings
 BLOCK = 64  # samples at a time where nothing is learned
 
 
-def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...]) -> Pretrainer:
-    """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes."""
+def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...], kind: str = "") -> Pretrainer:
+    """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes.
+
+    Those of `kind` "image" go through the trunk, where the settings name one that is trained on.
+    """
+    if kind == "image" and settings.trunk == "lite0":
+        return trained_trunk(settings)
     return choose_pretrainer(
         shape,
         block_order=settings.block_order,
@@ -28,9 +41,23 @@ def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...]) -> Pretrainer:
     )
 
 
-def init_pretrainer(settings: CmirnetSettings, name: str, shape: tuple[int, ...], classes: int) -> tuple[dict, dict]:
+def trained_trunk(settings: CmirnetSettings) -> Pretrainer:
+    """EfficientNet-Lite0 from ImageNet's weights; `trunk_training` "last" trains its last stage and its head alone."""
+    blocks = len(lite_blocks(LITE0))
+    first = blocks - LITE0.stages[-1].repeats if settings.trunk_training == "last" else 0
+    arch = TrunkPretrainer(LITE0, first, dropout=settings.stage1.dropout)
+
+    def init(*arguments):
+        return init_trunk_pretrainer(*arguments, weights=load_trunk_weights(settings.trunk_weights).arrays)
+
+    return Pretrainer(init, trunk_pretrainer, trunk_pretrainer_backward, arch)
+
+
+def init_pretrainer(
+    settings: CmirnetSettings, name: str, shape: tuple[int, ...], classes: int, kind: str = ""
+) -> tuple[dict, dict]:
     """(params, buffers) of a pretrainer before training; `name` is the purpose of its random draws."""
-    network = pretrainer(settings, shape)
+    network = pretrainer(settings, shape, kind)
     rng = generator(settings.seed, f"{name}/init")
     return network.init(network.arch, shape, settings.d_z, classes, rng, settings.bias_init)
 
@@ -46,17 +73,20 @@ def stage1_task(
     settings: CmirnetSettings, name: str, source: Source, train: np.ndarray, validation: np.ndarray, xp=np
 ) -> Task:
     """The task of one modality's pretrainer; `train` and `validation` are sample numbers in `source`."""
-    network, schedule = pretrainer(settings, source.x.shape[1:]), settings.stage1
+    network, schedule = pretrainer(settings, source.x.shape[1:], source.kind), settings.stage1
     orthogonality = settings.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
-    source = source.on(xp)
+    source, labels = source.on(xp), to_device(source.labels, xp)
 
     def batches(epoch):
+        order = list(epoch_batches(train, schedule.batch_size, settings.seed, name, epoch))
+        sizes = [len(rows) for rows in order]
         views = generator(settings.seed, f"{name}/augment", epoch) if schedule.augment else None
+        views = source.views(sizes, views, xp)
         masks = generator(settings.seed, f"{name}/dropout", epoch)
-        for index in epoch_batches(train, schedule.batch_size, settings.seed, name, epoch):
-            mask = masks.random((len(index), settings.d_z)) >= schedule.dropout
-            yield source.read(index, views), *(to_device(part, xp) for part in (source.labels[index], mask))
+        masks = keep_masks(masks, sizes, [(settings.d_z, schedule.dropout)], xp)
+        for rows, view, (mask,) in zip(send_parts(order, xp), views, masks, strict=True):
+            yield source.read(rows, view), labels[rows.there], mask
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, mask = batch

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..backend import Array, generator, to_device
 from ..nets.pretraining import Pretrainer
+from ..ops.dropout import dropout
 from ..params import add_prefix, below
 from ..retrieval import evaluate_direction
-from ..training.inputs import Source, epoch_batches, steps_per_epoch, thinned
+from ..training.inputs import Sent, Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
@@ -90,27 +91,30 @@ def stage2_task(
 ) -> Task:
     """The task of the latent network; `pairs(epoch)` (P, 2) are sample numbers in the sources of a and b."""
     schedule, seed = settings.stage2, settings.seed
+    labels = {m: to_device(source.labels, xp) for m, source in sources.items()}
     sources = {m: source.on(xp) for m, source in sources.items()}
     augmented = settings.stage1.augment and settings.stages == "end-to-end"
     terms = {name: value for name, value in network._asdict().items() if name != "fronts"}
     fronts = tuple(network.fronts.get(m) for m in sources)
 
     def batches(epoch):
+        order = list(epoch_batches(pairs(epoch), schedule.batch_size, seed, "stage2", epoch))
+        sizes = [len(index) for index in order]
         views = {m: generator(seed, f"stage2/augment/{m}", epoch) if augmented else None for m in sources}
-        masks = generator(seed, "stage2/dropout", epoch)
-        dropped = generator(seed, "stage2/features", epoch)
-        for index in epoch_batches(pairs(epoch), schedule.batch_size, seed, "stage2", epoch):
-            rows = dict(zip(sources, index.T, strict=True))
-            x = {m: source.read(rows[m], views[m]) for m, source in sources.items()}
-            rates = {m: schedule.feature_dropout if source.kind == "features" else 0 for m, source in sources.items()}
-            x = tuple(thinned(x[m], rates[m], dropped) for m in sources)
-            y = tuple(to_device(source.labels[rows[m]], xp) for m, source in sources.items())
-            widths = dict.fromkeys(sources, (settings.d_v, network.arch.dropout))
-            widths |= {f"front_{m}": (settings.d_z, settings.stage1.dropout) for m in sources}
-            keep = {
-                name: to_device(masks.random((len(index), width)) >= rate, xp) for name, (width, rate) in widths.items()
-            }
-            yield x, y, keep
+        views = zip(*(source.views(sizes, views[m], xp) for m, source in sources.items()), strict=True)
+        widths = dict.fromkeys(sources, (settings.d_v, network.arch.dropout))
+        widths |= {f"front_{m}": (settings.d_z, settings.stage1.dropout) for m in sources}
+        masks = keep_masks(generator(seed, "stage2/dropout", epoch), sizes, list(widths.values()), xp)
+        thin = [m for m, source in sources.items() if source.kind == "features" and schedule.feature_dropout]
+        dropped = [(sources[m].x.shape[1], schedule.feature_dropout) for m in thin]
+        dropped = keep_masks(generator(seed, "stage2/features", epoch), sizes, dropped, xp)
+        for index, view, keep, kept in zip(send_parts(order, xp), views, masks, dropped, strict=True):
+            rows = {m: Sent(index.host[:, k], index.there[:, k]) for k, m in enumerate(sources)}
+            x = {m: source.read(rows[m], v) for (m, source), v in zip(sources.items(), view, strict=True)}
+            for m, mask in zip(thin, kept, strict=True):  # stage 1 is surer of its own samples than of new ones
+                x[m] = dropout(x[m], mask, schedule.feature_dropout)[0]
+            y = tuple(labels[m][rows[m].there] for m in sources)
+            yield tuple(x.values()), y, dict(zip(widths, keep, strict=True))
 
     def gradients(params, buffers, batch, epoch, step):
         z, y, masks = batch
@@ -143,6 +147,7 @@ def stage2_task(
         validate,
         () if settings.update == "together" else alternating_groups("latent." if network.fronts else ""),
         lr_setting="stage2.lr",
+        graph=schedule.graph,
     )
 
 

@@ -13,8 +13,11 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
 from ..data import pairs_of
+from ..data.trunk import TrunkInput, frozen_images, trunk_in_words, uses_trunk
+from ..data.weights import load_trunk_weights
+from ..errors import InputError
 from ..params import below
-from ..records import Dataset, Encoded, Items, Run, Splits
+from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
 from ..retrieval.relevant_items import shared_label
 from ..training.inputs import Normaliser, Source, fit_normaliser
@@ -26,12 +29,15 @@ from .stage2 import LatentSettings, embed, init_stage2, latent_settings, stage2_
 DATA = frozenset(  # settings that say which samples there are, and in which part
     (
         *("system", "scenario", "dataset", "scenes", "scenes_seed", "image_size", "sample_axis", "band_axis"),
-        *("test_share", "validation_share", "seed"),
+        *("split", "keywords", "test_share", "validation_share", "seed"),
     )
 )
 SPEECH = frozenset(("speech", "speech_voice", "protocol"))  # the same of recordings, which no image depends on
 STAGE1 = frozenset(  # settings of a pretrainer
-    ("d_z", "normalise_inputs", "bias_init", "block_order", "batch_norm", "fused", "orthogonality", "stages", "stage1")
+    (
+        *("d_z", "normalise_inputs", "bias_init", "block_order", "batch_norm", "fused", "orthogonality", "stages"),
+        *("stage1", "trunk", "trunk_training", "trunk_weights", "trunk_size"),
+    )
 )
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained
 
@@ -66,21 +72,30 @@ def trains_stage1(settings: CmirnetSettings, kind: str) -> bool:
 
 def init_stage1(m: str, settings: CmirnetSettings, data: Dataset) -> tuple[dict, dict]:
     """(params, buffers) of the pretrainer of modality m."""
-    return init_pretrainer(settings, f"stage1.{m}", data.modalities[m].x.shape[1:], len(data.label_names))
+    modality = as_read(settings, data.modalities[m])
+    return init_pretrainer(settings, f"stage1.{m}", modality.x.shape[1:], len(data.label_names), modality.kind)
 
 
 def fit_inputs(
     m: str, settings: CmirnetSettings, data: Dataset, parts: Splits, made: Mapping[str, Array]
 ) -> dict[str, np.ndarray]:
-    """The normaliser of modality m's samples."""
-    return normaliser_arrays(f"input.{m}", data.modalities[m].x, parts.train[m], settings.normalise_inputs)
+    """The normaliser of modality m's samples, and which weights they went through."""
+    modality, fitted = data.modalities[m], {}
+    if uses_trunk(settings, modality):
+        digest = load_trunk_weights(settings.trunk_weights).digest
+        fitted = {f"input.{m}/trunk": np.frombuffer(bytes.fromhex(digest), np.uint8)}
+    x = as_read(settings, modality)
+    if x.kind == "image" and fitted:  # its network was trained with a range of its own
+        return fitted
+    return fitted | normaliser_arrays(f"input.{m}", x.x, parts.train[m], settings.normalise_inputs)
 
 
 def task_of_stage1(
     m: str, settings: CmirnetSettings, data: Dataset, parts: Splits, made: Mapping[str, Array], xp: Any
 ) -> Task:
     """The task of modality m's pretrainer."""
-    return stage1_task(settings, f"stage1.{m}", input_source(m, data, made), parts.train[m], parts.validation[m], xp)
+    source = input_source(settings, m, data, made)
+    return stage1_task(settings, f"stage1.{m}", source, parts.train[m], parts.validation[m], xp)
 
 
 def make_features(
@@ -94,8 +109,8 @@ def make_features(
     on_step: Callable | None = None,
 ) -> dict[str, np.ndarray]:
     """Features z (N, d_z) of modality m, and what stands beside them: logits (N, K), and s, z before its ReLU."""
-    source = input_source(m, data, made)
-    network, rows = pretrainer(settings, source.x.shape[1:]), np.arange(len(source.x))
+    source = input_source(settings, m, data, made)
+    network, rows = pretrainer(settings, source.x.shape[1:], source.kind), np.arange(len(source.x))
     views = settings.stage1.average_views
     out = apply_pretrainer(network, params, buffers, source, rows, xp, on_step, average_views=views)
     return {f"{name}.{m}": to_host(part) for name, part in out._asdict().items()}
@@ -109,12 +124,12 @@ def fit_features(
 ) -> dict[str, np.ndarray]:
     """The normalisers of what the latent network is given: of features, or of samples where stage 1 made none."""
     fitted = {}
-    for m, modality in data.modalities.items():
+    for m in data.modalities:
         if f"z.{m}" in made:
             how = settings.normalise_features
             fitted |= normaliser_arrays(f"features.{m}", made[f"z.{m}"], parts.train[m], how)
         else:
-            fitted |= normaliser_arrays(f"input.{m}", modality.x, parts.train[m], settings.normalise_inputs)
+            fitted |= fit_inputs(m, settings, data, parts, made)
     return fitted
 
 
@@ -130,7 +145,7 @@ def task_of_stage2(settings: CmirnetSettings, data: Dataset, parts: Splits, made
     def pairs(epoch):
         return pairs_of(data, parts.train, generator(settings.seed, "pairs", epoch))
 
-    network, sources = network_of(settings, data), stage2_sources(data, made)
+    network, sources = network_of(settings, data), stage2_sources(settings, data, made)
     return stage2_task(settings, network, sources, pairs, len(pairs(0)), parts.validation, xp)
 
 
@@ -145,7 +160,7 @@ def make_embeddings(
 ) -> dict[str, np.ndarray]:
     """V (N, d_v) of every modality; raises `FloatingPointError` where it is not finite."""
     network, views = network_of(settings, data), settings.stage1.average_views
-    sources, v = stage2_sources(data, made), {}
+    sources, v = stage2_sources(settings, data, made), {}
     for m, source in sources.items():
         rows = np.arange(len(source.x))
         v[f"v.{m}"] = to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))
@@ -166,7 +181,7 @@ def network_of(settings: CmirnetSettings, data: Dataset) -> LatentSettings:
 def input_shapes(settings: CmirnetSettings, data: Dataset) -> dict[str, tuple[int, ...]]:
     """The shape of what stage 2 is given of a sample, by letter: features of stage 1, or the sample itself."""
     return {
-        m: (settings.d_z,) if trains_stage1(settings, modality.kind) else modality.x.shape[1:]
+        m: (settings.d_z,) if trains_stage1(settings, modality.kind) else as_read(settings, modality).x.shape[1:]
         for m, modality in data.modalities.items()
     }
 
@@ -185,18 +200,25 @@ def normaliser(name: str, made: Mapping[str, Array]) -> Normaliser:
     return Normaliser(made[f"{name}/mean"], made[f"{name}/std"])
 
 
-def input_source(m: str, data: Dataset, made: Mapping[str, Array]) -> Source:
+def as_read(settings: CmirnetSettings, modality: Modality) -> Modality:
+    """A modality as the first network reads it: images that a frozen trunk turns into features are features."""
+    return frozen_images(settings, modality)
+
+
+def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping[str, Array]) -> Source:
     """The samples of modality m, normalised."""
-    modality = data.modalities[m]
+    modality = as_read(settings, data.modalities[m])
+    if modality.kind == "image" and settings.trunk != "conv":
+        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
     return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made))
 
 
-def stage2_sources(data: Dataset, made: Mapping[str, Array]) -> dict[str, Source]:
+def stage2_sources(settings: CmirnetSettings, data: Dataset, made: Mapping[str, Array]) -> dict[str, Source]:
     """What stage 2 is given of every modality: stage 1's features, or the samples where there are none."""
     return {
         m: Source(made[f"z.{m}"], modality.labels, "features", normaliser(f"features.{m}", made))
         if f"z.{m}" in made
-        else input_source(m, data, made)
+        else input_source(settings, m, data, made)
         for m, modality in data.modalities.items()
     }
 
@@ -209,15 +231,27 @@ def encode(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     settings, modality = run.config, run.dataset.modalities[m]
     data = run.dataset._replace(modalities={m: modality._replace(x=x)})
     made, rows, views = dict(run.tensors), np.arange(len(x)), settings.stage1.average_views
+    check_trunk(run, m)
     if trains_stage1(settings, modality.kind):
         params, buffers = trained(run, f"stage1.{m}", xp)
-        network = pretrainer(settings, x.shape[1:])
-        out = apply_pretrainer(network, params, buffers, input_source(m, data, made), rows, xp, average_views=views)
+        source = input_source(settings, m, data, made)
+        network = pretrainer(settings, source.x.shape[1:], source.kind)
+        out = apply_pretrainer(network, params, buffers, source, rows, xp, average_views=views)
         made[f"z.{m}"] = to_host(out.z)
     params, buffers = trained(run, "stage2", xp)
-    source = stage2_sources(data, made)[m]
+    source = stage2_sources(settings, data, made)[m]
     network = network_of(settings, run.dataset)
     return {"v": to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))}
+
+
+def check_trunk(run: Run, m: str) -> None:
+    """Raises `InputError` where modality m went through other weights than those that are here now."""
+    digest = run.tensors.get(f"input.{m}/trunk")
+    if digest is None:
+        return
+    weights = load_trunk_weights(run.config.trunk_weights)
+    if digest.tobytes().hex() != weights.digest:
+        raise InputError(f"{weights.source}: not the weights that {run.path or 'this run'} was trained with")
 
 
 def trained(run: Run, stage: str, xp: Any = np) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -240,7 +274,7 @@ def distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[
 def facts(run: Run) -> dict[str, Any]:
     """Is the space alive? State, scale and rank of V, norm of each encoder matrix, share of units that never vary.
 
-    `features` say where each modality's stage-1 features come from: VGG-16 had no part in it.
+    `features` say where each modality's stage-1 features come from, and what is there in place of the paper's VGG-16.
     """
     v = {m: encoded["v"] for m, encoded in run.encoded.items()}
     params, _ = trained(run, "stage2")
@@ -248,16 +282,19 @@ def facts(run: Run) -> dict[str, Any]:
     encoders = [f"encoder_{m}.{i}.w" for m in v for i in range(1, run.config.encoder_depth + 1)]
     return {
         "d_v": run.config.d_v,
-        "features": {m: features_in_words(modality) for m, modality in run.dataset.modalities.items()},
+        **({"trunk": trunk_in_words(run.config)} if run.config.trunk != "conv" else {}),
+        "features": {m: features_in_words(run.config, modality) for m, modality in run.dataset.modalities.items()},
         **collapse(*v.values()),
         "weight_norms": {name: float(np.linalg.norm(matrices[name])) for name in encoders},
         "dead_units": {m: float((v_m.max(axis=0) == v_m.min(axis=0)).mean()) for m, v_m in v.items()},
     }
 
 
-def features_in_words(modality: Any) -> str:
+def features_in_words(settings: CmirnetSettings, modality: Modality) -> str:
     """What makes the features of a modality: "pan: convolution pretrainer on 256 × 256 × 1 image"."""
     size = " × ".join(map(str, modality.x.shape[1:]))
+    if uses_trunk(settings, modality):
+        return f"{modality.name}: {trunk_in_words(settings)}, then a dense pretrainer"
     network, what = ("dense", "vectors") if modality.kind == "features" else ("convolution", modality.kind)
     return f"{modality.name}: {network} pretrainer on {size} {what}"
 

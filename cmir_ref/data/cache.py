@@ -1,6 +1,7 @@
 """Simulated scenes made on first use and found again afterwards, in the user's cache folder."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from .. import params
 from ..errors import InputError
-from ..files import whole_folder
+from ..files import cannot_be_written, whole_folder
+from ..locks import locked
+from ..progress import tell
 from ..records import Modality
 from .dsrsid import LABEL_NAMES
 from .samples import write_land_cover, write_objects
@@ -18,10 +21,13 @@ VERSION = 1  # of what the generator draws: raise it whenever a scene would come
 
 
 def cache_dir() -> Path:
-    """`CMIR_CACHE`, or the folder that this system keeps caches in."""
+    """`CMIR_CACHE`, or the folder that this system keeps caches in; raises `InputError` for a user without a home."""
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("CMIR_CACHE") or user_cache_dir("cmir_ref"))
+    folder = Path(os.environ.get("CMIR_CACHE") or user_cache_dir("cmir_ref"))
+    if folder.parts[:1] == ("~",):
+        raise InputError("no home folder to keep a cache in; set CMIR_CACHE to a folder that can be written")
+    return folder
 
 
 def cached_scenes(kind: str, count: int, *, seed: int = 0, progress: bool = False) -> Path:
@@ -68,16 +74,29 @@ def load_radar(count: int, *, seed: int = 0, progress: bool = False) -> Modality
 
 
 def _cached(kind: str, count: int, seed: int, write: Callable[[Path], None]) -> Path:
-    """The folder of these samples, there already or from `write`, whole or not at all."""
+    """The folder of these samples, there already or from `write`, whole or not at all.
+
+    Of several processes that want the same samples one makes them, and the others wait for it.
+    """
     if count < 1:
         raise InputError(f"count {count}: at least 1 scene is needed")
-    folder = cache_dir() / f"{kind}-{count}-seed{seed}-v{VERSION}"
+    cache = cache_dir()
+    folder = cache / f"{kind}-{count}-seed{seed}-v{VERSION}"
     if folder.is_dir():
         return folder
     try:
-        with whole_folder(folder) as out:
-            write(out)
-    except InputError:
-        if not folder.is_dir():  # else another process was first
-            raise
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_be_written(cache, error, "; set CMIR_CACHE to a folder that can be") from error
+    with locked(cache, f".{folder.name}.lock", wait=tell) as alone:
+        for leftover in cache.glob(f".{folder.name}-*") if alone else ():  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        if folder.is_dir():
+            return folder
+        try:
+            with whole_folder(folder) as out:
+                write(out)
+        except InputError:
+            if not folder.is_dir():  # else a process on another machine was first
+                raise
     return folder

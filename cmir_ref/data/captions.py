@@ -151,9 +151,11 @@ def load_captions(
     paths = find_images(root, captions)
     groups = np.array([_class_of(path) for path in paths])
     labels, names = _labels_of(root, paths, groups)
-    x = read_images(paths, size, progress=progress)
+    pictures = read_images(paths, size, progress=progress)
     ids = tuple(path.stem for path in paths)
-    images = Modality("image", "image", x, labels, ids, tuple(map(str, paths)), groups)
+    images = Modality(
+        "image", "image", pictures.x, labels, ids, tuple(map(str, paths)), groups, None, pictures.span, pictures.remarks
+    )
     data = with_captions(images, names, captions.sentences, captions.keywords, keywords, str(captions.path))
     return data._replace(parts=split_of(captions, data) if own else None)
 

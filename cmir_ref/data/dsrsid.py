@@ -10,12 +10,15 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality
-from .locate import find_file
+from .hdf5 import check_filters, name_damage, open_hdf5
+from .locate import files_called, find_file
 
 FILE = "DSRSID.mat"
 LABEL_NAMES = ("aquafarm", "cloud", "forest", "high building", "low building", "farmland", "river", "water")
 FIELDS = {"pan": "PAN_IMAGES", "mul": "MUL_IMAGES"}
 LABELS = "LAND_COVER_TYPES"
+MOST_LABELS = 10**7  # beyond that a file is damaged
+SIMULATED_MARK = b"the simulated world of cmir_ref"  # in the text that such a file begins with
 
 
 class StoredImages:
@@ -54,7 +57,7 @@ class StoredImages:
         where[self._order[0]] = slice(start, stop)
         try:
             block = self._stored[tuple(where)]
-        except OSError as error:
+        except Exception as error:  # HDF5's own, or memory for a block of a size that cannot be
             raise InputError(f"{self._stored.file.filename}: {self._stored.name} is damaged or truncated") from error
         return block.transpose(self._order).reshape(stop - start, *self.shape[1:])
 
@@ -69,7 +72,7 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     """
     path = find_file(root, FILE)
     x = open_tiles(path, sample_axis=sample_axis, band_axis=band_axis)
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         labels = _labels(file, path)
     n = len(labels)
     ids, paths = tuple(map(str, range(n))), tuple(f"{path}:{k}" for k in range(n))
@@ -78,15 +81,28 @@ def load_dsrsid(root: str | Path, *, sample_axis: int | None = None, band_axis: 
     return Dataset({"a": pan, "b": mul}, LABEL_NAMES, np.stack([np.arange(n)] * 2, axis=1))
 
 
+def is_simulated(root: str | Path) -> bool:
+    """Whether DSRSID.mat below `root` says in its first block that it holds the simulated world."""
+    with open(find_file(root, FILE), "rb") as file:
+        return SIMULATED_MARK in file.read(124)
+
+
+def origin_of(root: str | Path | None) -> str:
+    """Where DSRSID.mat below `root` comes from: "recorded", "simulated", or "absent" where there is none."""
+    if root is None or not files_called(Path(root), FILE):
+        return "absent"
+    return "simulated" if is_simulated(root) else "recorded"
+
+
 def open_tiles(
     path: str | Path, *, sample_axis: int | None = None, band_axis: int | None = None
 ) -> dict[str, StoredImages]:
     """The lazy tiles "pan" and "mul" of one file; errors as in `load_dsrsid`."""
-    file = _open(path)  # stays open as long as the views live
+    file = open_hdf5(path)  # stays open as long as the views live
     try:
         n = len(_labels(file, path))
         return {name: _view(file, path, name, n, sample_axis, band_axis) for name in FIELDS}
-    except InputError:
+    except BaseException:
         file.close()
         raise
 
@@ -101,32 +117,49 @@ def _view(file, path: str | Path, name: str, n: int, sample_axis: int | None, ba
     return StoredImages(stored, order)
 
 
-def _open(path: str | Path):
-    """`path` as an open h5py file; raises `InputError` where it is none."""
+def _datasets(file) -> list[tuple]:
+    """(path, dataset) of every dataset, each once; HDF5's own walk never ends in some damaged files."""
     import h5py
 
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file; a MATLAB v7.3 file is expected") from error
+    found, seen, groups = [], set(), [("", file)]
+    while groups:
+        at, group = groups.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            item = group[name]
+            place = h5py.h5o.get_info(item.id).addr
+            if place not in seen:
+                seen.add(place)
+                if isinstance(item, h5py.Dataset):
+                    found.append((f"{at}/{name}", item))
+                elif isinstance(item, h5py.Group):
+                    groups.append((f"{at}/{name}", item))
+    return found
 
 
 def _field(file, path: str | Path, name: str):
     """The one dataset called `name`, at whatever depth of the file."""
-    import h5py
-
-    arrays = []
-    file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-    found = [item for item in arrays if item.name.split("/")[-1] == name]
+    with name_damage(path):
+        arrays = _datasets(file)
+    found = [item for at, item in arrays if at.split("/")[-1] == name]
     if len(found) != 1:
-        there = ", ".join(sorted(item.name for item in found or arrays)) or "none"
+        there = ", ".join(sorted(at for at, item in arrays if not found or item in found)) or "none"
         raise InputError(f"{path}: {len(found)} fields called {name}, exactly one is needed; it has {there}")
+    with name_damage(path):
+        if found[0].dtype.kind not in "biuf":
+            raise InputError(f"{path}: {name} holds {found[0].dtype}; expected numbers")
+        check_filters(found[0], path)
     return found[0]
 
 
 def _labels(file, path: str | Path) -> np.ndarray:
     """The labels of the file, 0 … 7 (N,)."""
-    raw = _field(file, path, LABELS)[()].ravel()
+    stored = _field(file, path, LABELS)
+    if not 0 < stored.size <= MOST_LABELS:
+        raise InputError(f"{path}: {LABELS} holds {stored.size} labels; expected one for each sample")
+    with name_damage(path):
+        raw = stored[()].ravel()
     wrong = ~np.isin(raw, np.arange(1, len(LABEL_NAMES) + 1))
     if wrong.any():
         first = int(np.argmax(wrong))

@@ -1,13 +1,23 @@
 """Finding a data set's files by name."""
 
+import os
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
 
+LEFT = ("Thumbs.db", "desktop.ini")  # files that systems leave behind, beside hidden ones
+
+
+def data_root(given: str | Path | None = None) -> str | Path | None:
+    """The folder that is searched for data: `given`, or CMIR_DATA; an empty text is none, not the current folder."""
+    return given or os.environ.get("CMIR_DATA") or None
+
 
 def data_folder(root: str | Path | None) -> Path:
     """`root` as an existing folder; raises `InputError` where none is given or it does not exist."""
-    if root is None:
+    if root is None or root == "":
         raise InputError("no data folder: give --data DIR or set the environment variable CMIR_DATA")
     if not Path(root).is_dir():
         raise InputError(f"{root}: no such folder; give the folder that holds the data sets")
@@ -20,10 +30,7 @@ def find_file(root: str | Path | None, name: str) -> Path:
     Raises `InputError` where there is none, and where there are two: the message names both paths.
     """
     root = data_folder(root)
-    found = [root] if root.resolve().name == name else []
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        found += sorted(root.glob(pattern))
-    found = list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
+    found = files_called(root, name)
     if not found:
         raise InputError(f"{root}: no {name} at most three levels below; give the folder that holds it")
     if len(found) > 1:
@@ -33,6 +40,35 @@ def find_file(root: str | Path | None, name: str) -> Path:
     return found[0]
 
 
+def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int]:
+    """The files of `folder` with one of these suffixes (lower case) in any case, by name; how many others there are.
+
+    Hidden files, which systems leave behind, and folders are neither.
+    """
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
+    fits = [path for path in files if path.suffix.lower() in suffixes]
+    return fits, len(files) - len(fits)
+
+
+def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
+    """What a report says of `count` files that are no `kind`: nothing where there are none."""
+    of = "1 file" if count == 1 else f"{count} files"
+    return (f"{of} passed over as no {kind}",) if count else ()
+
+
+def files_called(root: Path, name: str) -> list[Path]:
+    """Files and folders called `name` at most three levels below `root`, or `root` itself, if called so."""
+    found = [root] if root.resolve().name == name else []
+    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        found += sorted(root.glob(pattern))
+    return list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders directly below `folder` in the order of their names, hidden ones left out."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def label_of(folder: Path) -> str:
+    """The label that a folder's name is: accents composed, for file systems keep them in either form (NFC, NFD)."""
+    return unicodedata.normalize("NFC", folder.name)

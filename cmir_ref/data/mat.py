@@ -6,6 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
+from .hdf5 import check_filters, open_hdf5
+from .mat5 import list_arrays
+
+MOST_BYTES = 2**34  # of one array: what is larger is damaged, or no feature matrix
 
 
 def read_mat(path: str | Path) -> dict[str, np.ndarray]:
@@ -16,17 +21,26 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
     """
     import h5py
     import scipy.io
+    from scipy.io.matlab import matfile_version
 
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    check_readable(path)
     try:
         if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                fields = {
-                    k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in file.items() if hasattr(v, "shape")
-                }
+            with open_hdf5(path) as file:
+                arrays = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset) and v.dtype.kind in "biuf"}
+                for stored in arrays.values():
+                    check_filters(stored, path)
+                    if stored.nbytes > MOST_BYTES:
+                        raise InputError(f"{path}: {stored.name} is of {stored.nbytes:.1e} bytes; too large to be read")
+                fields = {k: v[()].T if "MATLAB_class" in v.attrs else v[()] for k, v in arrays.items()}
         else:
-            fields = scipy.io.loadmat(path)
+            with open(path, "rb") as file:
+                old = matfile_version(file)[0] == 0  # version 4, which holds nothing but matrices
+            fields = scipy.io.loadmat(path, variable_names=None if old else list_arrays(path))
+    except InputError:
+        raise
     except Exception as error:  # SciPy meets a damaged file with many types of exception
         raise InputError(f"{path}: not a readable .mat file ({_first_line(error)})") from error
     return {k: v for k, v in fields.items() if isinstance(v, np.ndarray) and v.dtype.kind in "biuf"}
@@ -42,7 +56,7 @@ def read_field(path: str | Path, name: str) -> np.ndarray:
 
 def split_row(path: str | Path) -> tuple[str, int | None]:
     """`file.mat:17` as ("file.mat", 17), any other path as (path, None). Rows are counted from 0."""
-    match = re.fullmatch(r"(.+\.mat):(\d+)", str(path))
+    match = re.fullmatch(r"(.+\.mat):(\d+)", str(path), re.IGNORECASE)
     return (match[1], int(match[2])) if match else (str(path), None)
 
 

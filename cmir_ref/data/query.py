@@ -55,11 +55,11 @@ def _image(modality: Modality, path: str | Path) -> np.ndarray:
     """An image file as (H, W, C) like the modality's."""
     _, side, _, bands = modality.x.shape
     if modality.name == "pan" and not is_grey(path):
-        x = wald.pan(read_image(path, side))
+        x = wald.pan(read_image(path, side, span=modality.span))
     elif modality.name == "mul" and bands == 3:
-        x = wald.mul(read_image(path, wald.FACTOR * side))
+        x = wald.mul(read_image(path, wald.FACTOR * side, span=modality.span))
     else:
-        x = read_image(path, side, bands=bands)
+        x = read_image(path, side, bands=bands, span=modality.span)
     if x.dtype != modality.x.dtype:
         raise InputError(f"{path}: {x.dtype} pixels, but the samples of {modality.name} are {modality.x.dtype}")
     return x

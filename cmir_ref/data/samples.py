@@ -1,9 +1,11 @@
 """The simulated world as files, in the real data sets' own formats: what a reader of those reads, it reads here too."""
 
+import io
 import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_folder
+from ..parallel import signals_held
+from ..progress import on_terminal
 from . import dsrsid, ucmerced
+from .large import HEADER, write_large_land_cover
 
-MATLAB_HEADER = b"MATLAB 7.3 MAT-file, HDF5 schema 1.00, the simulated world of cmir_ref"
 A_CLASS = 100  # images that UC Merced's layout has room for in a class
 BUNDLED = {"land-cover": 40, "objects": 84}  # pairs and scenes in data_samples
 SPLITS = ("train",) * 8 + ("val", "test")  # of UCM-Captions: 80, 10 and 10 % of each class
@@ -34,26 +38,76 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
     MATLAB sees PAN_IMAGES 256 × 256 × N and MUL_IMAGES 64 × 64 × 4 × N (uint16, 10 bit) and LAND_COVER_TYPES N × 1 from
     1 to 8; HDF5 holds these axes in reverse. Where N is 4, 64 or 256, readers must be told that `sample_axis` is 0.
     """
-    import h5py
-
     from . import world
 
     path = folder / dsrsid.FILE
-    with h5py.File(path, "w", userblock_size=512) as file:
+    with hdf5_file(path) as file:
 
         def create(modality: str, *shape: int):
             packed = {"chunks": (1, *shape), "compression": "gzip", "shuffle": True} if compress else {}
             return file.create_dataset(dsrsid.FIELDS[modality], (pairs, *shape), "<u2", **packed)
 
-        pan, mul = create("pan", 256, 256), create("mul", 4, 64, 64)
+        with signals_held():
+            pan, mul = create("pan", 256, 256), create("mul", 4, 64, 64)
+            labels = file.create_dataset(dsrsid.LABELS, data=_label(np.arange(pairs))[None] + 1.0)
+            for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
+                field.attrs["MATLAB_class"] = np.bytes_(kind)
         items = [(seed, k, _label(k)) for k in range(pairs)]
         for k, pair in enumerate(world.generate(world.land_cover, items, progress=progress)):
-            pan[k], mul[k] = pair.pan[..., 0].T, pair.mul.T
-        labels = file.create_dataset(dsrsid.LABELS, data=_label(np.arange(pairs))[None] + 1.0)
-        for field, kind in ((pan, "uint16"), (mul, "uint16"), (labels, "double")):
-            field.attrs["MATLAB_class"] = np.bytes_(kind)
+            with signals_held():
+                pan[k], mul[k] = pair.pan[..., 0].T, pair.mul.T
     with open(path, "r+b") as file:  # the block that HDF5 leaves free: a text, the version, the byte order
-        file.write(MATLAB_HEADER.ljust(124) + b"\x00\x02IM")
+        file.write(HEADER.ljust(124) + b"\x00\x02IM")
+
+
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[Any]:
+    """A new HDF5 file, closed with the body. What is done with it is done under `signals_held`."""
+    import h5py
+
+    with StoreForHDF5(path) as store:
+        with signals_held():
+            file = h5py.File(store, "w", userblock_size=512)
+        try:
+            yield file
+        finally:
+            with signals_held():
+                file.close()
+
+
+class StoreForHDF5(io.FileIO):
+    """A new file that h5py writes into, in place of one of its own: HDF5 crashes the process where a disk is full.
+
+    To HDF5 each write succeeds. The first that did not is raised at the end of the context, as the `OSError` it was.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "x+")
+        self.failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Writes `content` as a whole."""
+        content = memoryview(content).cast("B")
+        try:
+            done = 0
+            while done < len(content) and not self.failure:
+                done += super().write(content[done:])
+        except OSError as error:
+            self.failure = error
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Makes the file as long as HDF5 wants it."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if self.failure:
+            raise self.failure
 
 
 def _label(k):
@@ -82,7 +136,9 @@ def write_objects(folder: Path, images: int, *, seed: int = 0, progress: bool = 
         place = Path(scene.scene_class) / f"{scene.scene_class}{column % A_CLASS:02d}"
         for kind in ("Images", "sketches"):
             (folder / kind / scene.scene_class).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene.rgb).save(folder / "Images" / f"{place}.tif", compression="jpeg", quality=85)
+        picture = io.BytesIO()  # libtiff itself would report a full disk in words of its own
+        Image.fromarray(scene.rgb).save(picture, "TIFF", compression="jpeg", quality=85)
+        (folder / "Images" / f"{place}.tif").write_bytes(picture.getvalue())
         Image.fromarray(scene.sketch).save(folder / "sketches" / f"{place}.png")
     scipy.io.savemat(folder / "LandUse_multilabels.mat", {"labels": table}, do_compression=True)
     captions.sort(key=lambda record: record["imgid"])
@@ -126,13 +182,20 @@ def write_speech(folder: Path) -> None:
 
 
 def write_samples(
-    kind: str, folder: str | Path, *, count: int | None = None, seed: int = 0, progress: bool = False
+    kind: str,
+    folder: str | Path,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+    layout: str | None = None,
 ) -> int:
     """`count` samples of `kind` in a new `folder`, whole or not at all; how many there are is returned.
 
     `land-cover` (DSRSID.mat, 80 pairs unless told), `objects` (UC Merced's layout, 84 scenes unless told) or `speech`
-    (the 255 bundled clips). Raises `InputError` for an unknown kind, a folder that exists or cannot be written, a count
-    below 1 or too large, and a count of speech.
+    (the 255 bundled clips). The `layout` "dsrsid" of land-cover is one uncompressed file drawn by all cores, which goes
+    on where it was killed (`write_large_land_cover`). Raises `InputError` for an unknown kind, a folder that exists or
+    cannot be written, a count below 1 or too large, a count of speech, and another layout.
     """
     if kind not in KINDS:
         raise InputError(f"{kind}: no such kind of samples; it is one of {', '.join(KINDS)}")
@@ -140,6 +203,11 @@ def write_samples(
         raise InputError("speech: the clips are 17 labels in 15 voices; leave out the count")
     if count is not None and count < 1:
         raise InputError(f"count {count}: at least 1 is needed")
+    if layout is not None and (kind, layout) != ("land-cover", "dsrsid"):
+        raise InputError(f"{kind}: has no format {layout}; dsrsid is one of land-cover")
+    if layout == "dsrsid":
+        write_large_land_cover(folder, count or USUAL_PAIRS, seed=seed, progress=progress)
+        return count or USUAL_PAIRS
     with whole_folder(folder) as out:
         if kind == "speech":
             write_speech(out)
@@ -149,7 +217,8 @@ def write_samples(
         return count or usual
 
 
-KINDS = {"land-cover": (write_land_cover, 80), "objects": (write_objects, 84), "speech": None}
+USUAL_PAIRS = 80
+KINDS = {"land-cover": (write_land_cover, USUAL_PAIRS), "objects": (write_objects, 84), "speech": None}
 
 
 def main() -> None:
@@ -158,8 +227,8 @@ def main() -> None:
         sys.exit("usage: python -m cmir_ref.data.samples OUT")
     try:
         with whole_folder(sys.argv[1]) as out:
-            write_land_cover(out, BUNDLED["land-cover"], progress=True)
-            write_objects(out, BUNDLED["objects"], progress=True)
+            write_land_cover(out, BUNDLED["land-cover"], progress=on_terminal())
+            write_objects(out, BUNDLED["objects"], progress=on_terminal())
     except InputError as problem:
         sys.exit(f"error: {problem}")
 

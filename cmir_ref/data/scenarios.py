@@ -3,7 +3,6 @@
 Everything that depends on the name of a scenario stands here.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +15,15 @@ from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_scenes
 from .captions import load_captions
-from .dsrsid import load_dsrsid
+from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
-from .locate import data_folder, find_file
+from .locate import data_folder, data_root, find_file
 from .samples import samples_dir
 from .speech import load_speech
 from .speech_features import load_speech_features
 from .splits import split
+from .trunk import frozen_images, trunk_in_words
 from .validation import check
 
 SIMULATED = "simulated scenes"  # the note of what is drawn, not recorded
@@ -71,6 +71,7 @@ def load_pan_mul(request: Request) -> Dataset:
     root = data_folder(request.root)
     if request.dataset == "dsrsid":
         tiles = load_dsrsid(root, sample_axis=request.sample_axis, band_axis=request.band_axis)
+        tiles = tiles._replace(note=SIMULATED) if is_simulated(root) else tiles
         return read_through(check(tiles), request.progress)
     if request.dataset == "features":
         return check(load_features(root))
@@ -166,17 +167,20 @@ def load(scenario: str, root: str | Path | None, *, dataset: str, **wanted: Any)
     size = request.image_size
     if size is not None and (size < 4 or size % 4):
         raise InputError(f"image_size: {size} is not a positive multiple of 4")
-    return known.load(request._replace(count=known.count if request.count is None else request.count))
+    dataset = known.load(request._replace(count=known.count if request.count is None else request.count))
+    remarks = [dataset.note, *(remark for modality in dataset.modalities.values() for remark in modality.remarks)]
+    return dataset._replace(note="; ".join(filter(None, dict.fromkeys(remarks))))  # modalities of one file share them
 
 
 def load_data(settings: Any, root: str | Path | None = None, *, progress: bool = False) -> Dataset:
     """The data set that `settings` name, found below `root` (default: the folder that CMIR_DATA names).
 
-    Raises `InputError` for missing, damaged or contradictory files.
+    Raises `InputError` for missing, damaged or contradictory files, and where the settings name a trunk, for weights
+    that are not there. Features of a frozen trunk are computed here.
     """
-    return load(
+    data = load(
         settings.scenario,
-        root or os.environ.get("CMIR_DATA"),
+        data_root(root),
         dataset=settings.dataset,
         speech=settings.speech,
         image_size=settings.image_size,
@@ -189,6 +193,10 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         split=settings.split,
         keywords=settings.keywords,
     )
+    if settings.trunk != "conv":  # features once, with a bar: what asks for them later finds them in the cache
+        for modality in data.modalities.values():
+            frozen_images(settings, modality, progress=progress)
+    return data
 
 
 def split_data(settings: Any, data: Dataset) -> Splits:
@@ -210,9 +218,11 @@ def protocol_of(settings: Any) -> str:
 
 
 def data_in_words(settings: Any, note: str) -> str:
-    """What a run saw: its data sets, and whether a sensor was simulated."""
-    sources = SCENARIOS[settings.scenario].sources(settings)
-    return f"{sources}, {note}" if note else sources
+    """What a run saw: its data sets, whether a sensor was simulated, and through which trunk images went."""
+    parts = [SCENARIOS[settings.scenario].sources(settings), note]
+    if settings.trunk != "conv":
+        parts.append(f"images through {trunk_in_words(settings)}")
+    return ", ".join(part for part in parts if part)
 
 
 def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> Dataset:

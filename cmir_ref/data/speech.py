@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 from ..records import Modality
-from .locate import data_folder, subfolders
+from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
+from .sound_library import load_librosa
 
 RATE = 16000  # Hz
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
@@ -19,8 +21,13 @@ FRAMES = 96
 FLOOR = 0.01  # added to the mel magnitudes before the logarithm
 SHORTEST = 0.1  # seconds of sound
 TRIM_DB = 40  # ends that are this much below the loudest part are silence
+LONGEST = 10**7  # samples of a recording, all channels, before and after resampling: ten minutes
 SILENT = 1e-4  # peak below which a recording holds nothing; full scale is 1
-SUFFIXES = (".wav", ".flac", ".ogg")
+CANCELLED = 0.1  # channels whose mean has less than this share of the energy that unrelated ones would leave it
+SUFFIXES = (  # of the formats that libsndfile reads by their content
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
+    ".rf64", ".nist", ".sph", ".voc", ".paf", ".iff", ".svx", ".8svx", ".sf", ".ircam", ".avr", ".pvf", ".htk", ".xi",
+)  # fmt: skip
 
 
 def load_speech(
@@ -31,55 +38,98 @@ def load_speech(
     progress: bool = False,
     name: str = "speech",
 ) -> Modality:
-    """Recordings `<label>/<voice>.{wav,flac,ogg}` below `folder` as log-mel patches (N, 96, 64, 1) float32.
+    """Recordings `<label>/<voice>.<ending>` below `folder` as log-mel patches (N, 96, 64, 1) float32.
 
-    Labels are numbers in `label_names`. The voice is the file's stem, or group 1 of the regular expression
+    The endings are `SUFFIXES`, in any case; other files are passed over, and counted in the remarks. Labels are numbers
+    in `label_names`. The voice is the file's stem, or group 1 of the regular expression
     `voice_pattern` found in the stem. Raises `InputError` for a folder that is no label or holds no recording, a stem
     without a voice, and what `log_mel_patch` refuses.
     """
     folder = data_folder(folder)
-    paths: list[Path] = []
+    paths, others = [], 0
     for sub in subfolders(folder):
-        if sub.name not in label_names:
+        if label_of(sub) not in label_names:
             raise InputError(f"{sub}: unknown label; the labels are {', '.join(label_names)}")
-        files = sorted(p for p in sub.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        files, passed_over = select_files(sub, SUFFIXES)
         if not files:
-            raise InputError(f"{sub}: no recordings; expected {sub.name}/<voice>.wav, .flac or .ogg")
-        paths += files
+            raise InputError(f"{sub}: no recordings; expected {sub.name}/<voice>.wav, .flac, .ogg or .mp3")
+        paths, others = paths + files, others + passed_over
     if not paths:
-        raise InputError(f"{folder}: no label folders; expected <label>/<voice>.wav, .flac or .ogg")
+        raise InputError(f"{folder}: no label folders; expected <label>/<voice>.wav, .flac, .ogg or .mp3")
     voices = _voices(paths, voice_pattern)
-    labels = np.array([list(label_names).index(path.parent.name) for path in paths])
+    labels = np.array([list(label_names).index(label_of(path.parent)) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
-    return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices)
+    remarks = say_passed_over(others, "recordings")
+    return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices, remarks=remarks)
 
 
 def log_mel_patch(path: str | Path) -> np.ndarray:
-    """One recording, any rate, mono or stereo, as a log-mel patch (96, 64, 1) float32: 10 ms frames × mel bands.
+    """One recording, any rate, any channels, as a log-mel patch (96, 64, 1) float32: 10 ms frames × mel bands.
 
-    Silence at both ends is trimmed; what remains is centred in 96 frames, padded with the value of silence or cut.
-    Raises `InputError` for a file that is missing, unreadable, empty, silent, or shorter than 0.1 s once trimmed.
+    A constant offset is taken off each channel, and their mean is heard; of channels that cancel each other, the
+    loudest. Silence at both ends is trimmed; what remains is centred in 96 frames, padded with the value of silence or
+    cut. Raises `InputError` for a file that is missing, unreadable, empty, silent, or shorter than 0.1 s once trimmed.
     """
-    import librosa
-
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        with open(path, "rb") as file:
-            sound, _ = librosa.load(file, sr=RATE, mono=True)
-    except librosa.ParameterError:
-        raise InputError(f"{path}: NaN or infinity among its samples; numbers must be finite") from None
-    except Exception as error:  # a damaged file can fail anywhere inside a decoder
-        raise InputError(f"{path}: not a sound file that can be read; use WAV, FLAC or Ogg") from error
-    if not sound.size:
-        raise InputError(f"{path}: the recording is empty")
+    librosa, sound = load_librosa(), read_sound(path)
     if np.abs(sound).max() < SILENT:
         raise InputError(f"{path}: the recording is silent")
     sound, _ = librosa.effects.trim(sound, top_db=TRIM_DB, frame_length=WINDOW, hop_length=HOP)
     if len(sound) < SHORTEST * RATE:
         raise InputError(f"{path}: {len(sound) / RATE:.3f} s of sound once silence is trimmed; at least {SHORTEST} s")
     return _centred(log_mel(sound))[..., None]
+
+
+def read_sound(path: str | Path) -> np.ndarray:
+    """One recording of any format that libsndfile reads as one channel at 16 kHz (n,) float32, without an offset.
+
+    Raises `InputError` for a file that is missing, unreadable, empty, too long, or not finite.
+    """
+    import soundfile
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    check_readable(path)
+    try:
+        with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
+            rate, frames = file.samplerate, file.frames
+            if max(frames * file.channels, frames * RATE / rate) > LONGEST:
+                raise InputError(f"{path}: {frames} samples at {rate} Hz are too long; cut out what is spoken")
+            channels = file.read(dtype="float32", always_2d=True)
+        if not len(channels):
+            raise InputError(f"{path}: the recording is empty")
+        if not np.isfinite(channels).all():
+            raise InputError(f"{path}: NaN or infinity among its samples; numbers must be finite")
+        mono = one_channel(channels, max(1, rate * WINDOW // RATE))
+        return load_librosa().resample(mono, orig_sr=rate, target_sr=RATE)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere inside a decoder
+        raise InputError(f"{path}: not a sound file that can be read; use WAV, FLAC or Ogg") from error
+
+
+def offsets(channels: np.ndarray, frame: int) -> np.ndarray:
+    """The constant offset of each channel (C,): the median over frames of a frame's mean; 0 where the peak drowns it.
+
+    A mean over all samples would take a short word's own for an offset, and lift the silence around it.
+    """
+    whole = channels[: len(channels) // frame * frame].reshape(-1, frame, channels.shape[1])
+    means = whole.mean(axis=1) if len(whole) else channels.mean(axis=0, keepdims=True)
+    middle = np.median(means, axis=0)
+    drowned = np.abs(middle) < 10 ** (-TRIM_DB / 20) * np.abs(channels - middle).max(axis=0)
+    return np.where(drowned, 0, middle).astype(np.float32)
+
+
+def one_channel(channels: np.ndarray, frame: int = WINDOW) -> np.ndarray:
+    """Channels (n, C) as one (n,) float32 without constant offsets: their mean, or the loudest where they cancel.
+
+    C unrelated channels of energies e_c have a mean of energy Σ e_c / C²; far less of it is left only where one is the
+    other's opposite, as through a cable that is wired the wrong way round.
+    """
+    centred = channels - offsets(channels, frame)
+    energy, mean = np.square(centred).mean(axis=0, dtype=np.float64), centred.mean(axis=1)
+    cancel = np.square(mean).mean(dtype=np.float64) < CANCELLED * energy.sum() / channels.shape[1] ** 2
+    return np.ascontiguousarray(centred[:, energy.argmax()]) if cancel else mean
 
 
 def log_mel(sound: np.ndarray) -> np.ndarray:
@@ -97,8 +147,7 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
 @cache
 def _mel_bands() -> np.ndarray:
     """Weights (257, 64) of the spectrum's bins in the mel bands."""
-    import librosa
-
+    librosa = load_librosa()
     return librosa.filters.mel(
         sr=RATE, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, htk=True, norm=None, dtype=np.float64
     ).T

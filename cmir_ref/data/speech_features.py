@@ -24,9 +24,9 @@ def load_speech_features(root: str | Path, *, name: str = "speech") -> Modality:
             f"{label_path}: splab is {_size(hot)} and features of {path} are {_size(x)}; "
             f"expected N × {len(LABEL_NAMES)} and N × D"
         )
-    wrong = (hot != 0).sum(axis=1) != 1
+    wrong = ~np.isin(hot, (0, 1)).all(axis=1) | ((hot == 1).sum(axis=1) != 1)
     if wrong.any():
-        raise InputError(f"{label_path}: row {np.argmax(wrong)} is not one-hot; a recording has exactly one label")
+        raise InputError(f"{label_path}: row {np.argmax(wrong)} is not one-hot; expected one 1 and else 0")
     labels = hot.argmax(axis=1)
     ids = tuple(f"{LABEL_NAMES[c]}{(labels[:k] == c).sum():02d}" for k, c in enumerate(labels))
     paths = tuple(f"{path}:{k}" for k in range(len(x)))

@@ -8,6 +8,7 @@ from ..records import Dataset, Modality, Splits
 from .validation import as_multi_hot
 
 PROTOCOLS = ("paper", "recordings", "voices")
+ORDERS = 50  # of the voices, that are tried before a split is refused
 
 
 def split(
@@ -82,7 +83,8 @@ def _by_voice(
     """A modality's samples in three sorted parts that have no voice in common, each with every label that occurs.
 
     The label with the fewest voices left goes first, and each of its voices to the part that lacks most of that label
-    (iterative stratification, Sechidis, Tsoumakas & Vlahavas, ECML 2011).
+    (iterative stratification, Sechidis, Tsoumakas & Vlahavas, ECML 2011). Where a part ends without a label, the voices
+    are shared out again in another order.
     """
     instead = "use protocol recordings or paper instead"
     voices, voice = np.unique(m.groups, return_inverse=True)
@@ -102,20 +104,30 @@ def _by_voice(
             raise InputError(f"{error}; {instead}") from None
     if not shares[1]:
         lacking[1] = -len(voices) - 1  # never the part that lacks most
-    part = np.full(len(voices), -1)
-    order = generator(seed, "split", number).permutation(len(voices))
+    rng = generator(seed, "split", number)
+    for _ in range(ORDERS):
+        part = _share_voices(says, lacking.copy(), rng.permutation(len(voices)))
+        missing = [(k, c) for k in range(3) if k != 1 or shares[1] for c in occur if not says[part == k, c].any()]
+        if not missing:
+            return tuple(np.flatnonzero(part[voice] == k) for k in range(3))
+    k, c = missing[0]
+    name = ("training", "validation", "test")[k]
+    raise InputError(f"{m.name}: no voice is left that says {label_names[c]!r} for {name}; {instead}")
+
+
+def _share_voices(says: np.ndarray, lacking: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The part (V,) of each voice, for what each voice says (V, K), in one order of the voices.
+
+    `lacking` (3, K), how many voices of each label each part still lacks, is used up.
+    """
+    part = np.full(len(says), -1)
     while (left := order[part[order] < 0]).size:
         remaining = says[left].sum(axis=0)
-        rarest = min(occur[remaining[occur] > 0], key=lambda c: remaining[c], default=None)
-        if rarest is None:  # a voice that says none of the labels
+        if not remaining.any():  # voices that say none of the labels
             part[left] = 0
             break
+        rarest = np.argmin(np.where(remaining > 0, remaining, len(says) + 1))
         for v in left[says[left, rarest] > 0]:
             part[v] = np.argmax(lacking[:, rarest])
             lacking[part[v]] -= says[v]
-    for k, wanted in enumerate((True, shares[1] > 0, True)):
-        missing = [c for c in occur if wanted and not says[part == k, c].any()]
-        if missing:
-            name = ("training", "validation", "test")[k]
-            raise InputError(f"{m.name}: no voice is left that says {label_names[missing[0]]!r} for {name}; {instead}")
-    return tuple(np.flatnonzero(part[voice] == k) for k in range(3))
+    return part

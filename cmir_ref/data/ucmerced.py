@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from .images import read_images
-from .locate import find_file, subfolders
+from .locate import find_file, say_passed_over, select_files, subfolders
 from .mat import read_field
 
 LABEL_NAMES = (
@@ -31,16 +31,20 @@ def load_images(
     """The images below `Images/` as (N, size, size, 3) uint8; any subset of folders and files will do.
 
     `labels="multi"` gives multi-hot labels (N, 17) from LandUse_multilabels.mat, `labels="class"` the folder's number
-    in `CLASS_NAMES` (N,). Raises `InputError` for an unknown or empty folder, a file that is not called
-    `<class>NN.tif`, a label file of another shape, and what `read_image` and `find` refuse.
+    in `CLASS_NAMES` (N,). Files end in .tif or .tiff, in any case; others are passed over, and counted in the remarks.
+    Raises `InputError` for an unknown or empty folder, an image that is not called `<class>NN.tif` or twice so, a
+    label file of another shape, and what `read_image` and `find_file` refuse.
     """
     if labels not in ("multi", "class"):
         raise InputError(f"labels: {labels!r} is unknown; use multi (17 labels) or class (21 folders)")
-    paths, classes, columns = _list_images(find_file(root, "Images"))
+    paths, columns, others = _list_images(find_file(root, "Images"))
+    classes = columns // 100
     label = load_multilabels(root)[columns] if labels == "multi" else classes
+    pictures = read_images(paths, size, progress=progress)
     return Modality(
-        name, "image", read_images(paths, size, progress=progress), label,
-        ids=tuple(path.stem for path in paths), paths=tuple(map(str, paths)), groups=np.array(CLASS_NAMES)[classes],
+        name, "image", pictures.x, label, ids=tuple(path.stem for path in paths), paths=tuple(map(str, paths)),
+        groups=np.array(CLASS_NAMES)[classes], span=pictures.span,
+        remarks=say_passed_over(others, "images") + pictures.remarks,
     )  # fmt: skip
 
 
@@ -53,22 +57,25 @@ def load_multilabels(root: str | Path) -> np.ndarray:
     return table.T.astype(np.uint8)
 
 
-def _list_images(folder: Path) -> tuple[list[Path], np.ndarray, np.ndarray]:
-    """Paths, class numbers (N,) and label columns (N,) of the images below `folder`, in the order of their names."""
-    paths, classes, columns = [], [], []
+def _list_images(folder: Path) -> tuple[list[Path], np.ndarray, int]:
+    """Paths and label columns (N,) of the images below `folder`, by their names; how many other files there are."""
+    paths, columns, others = [], {}, 0
     for sub in subfolders(folder):
         if sub.name not in CLASS_NAMES:
             raise InputError(f"{sub}: unknown class folder; the 21 classes are {', '.join(CLASS_NAMES)}")
-        files = sorted(path for path in sub.glob("*.tif") if not path.name.startswith("."))
+        files, passed_over = select_files(sub, (".tif", ".tiff"))
         if not files:
             raise InputError(f"{sub}: class folder without images; expected {sub.name}00.tif and so on")
+        others += passed_over
         for path in files:
-            number = re.fullmatch(rf"{sub.name}(\d\d)\.tif", path.name)
+            number = re.fullmatch(rf"{sub.name}(\d\d)", path.stem)
             if not number:
                 raise InputError(f"{path}: expected a name like {sub.name}00.tif")
+            column = 100 * CLASS_NAMES.index(sub.name) + int(number[1])
+            if column in columns:
+                raise InputError(f"{path}: the same image as {columns[column].name}; keep one of them")
+            columns[column] = path
             paths.append(path)
-            classes.append(CLASS_NAMES.index(sub.name))
-            columns.append(100 * classes[-1] + int(number[1]))
     if not paths:
         raise InputError(f"{folder}: no class folders; expected Images/<class>/<class>NN.tif")
-    return paths, np.array(classes), np.array(columns)
+    return paths, np.array(list(columns)), others

@@ -10,15 +10,18 @@ from ..records import Dataset, Modality
 def as_multi_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Integer labels (N,) or multi-hot labels (N, classes) as multi-hot uint8 (N, classes).
 
-    Raises `InputError` for a label outside 0 … classes - 1, or an entry other than 0 and 1.
+    Raises `InputError`, which names the first row that is wrong, for another shape, for a label outside
+    0 … classes - 1, one that is no whole number, and an entry other than 0 and 1.
     """
     labels = np.asarray(labels)
-    if labels.ndim == 2:
-        if labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
-            raise InputError(f"multi-hot labels must be 0 or 1 in {classes} columns, got shape {labels.shape}")
-    elif (wrong := np.flatnonzero((labels < 0) | (labels >= classes))).size:
-        raise InputError(f"label {labels[wrong[0]]} of sample {wrong[0]} is out of range: 0 to {classes - 1}")
-    return multi_hot(labels, classes)
+    try:
+        hot = multi_hot(labels, classes)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if labels.ndim == 2 and (wrong := np.argwhere((labels != 0) & (labels != 1))).size:
+        row, column = wrong[0]
+        raise InputError(f"labels: row {row} has {labels[row, column]:g}; expected rows of 0 and 1")
+    return hot
 
 
 def check(dataset: Dataset) -> Dataset:

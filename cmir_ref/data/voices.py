@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import generator
 from ..errors import InputError
 from ..files import whole_folder
-from ..progress import track
+from ..progress import on_terminal, track
 from .speech import RATE
 from .ucmerced import LABEL_NAMES
 
@@ -92,7 +92,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m cmir_ref.data.voices OUT")
     try:
-        write_voices(sys.argv[1], progress=sys.stderr.isatty())
+        write_voices(sys.argv[1], progress=on_terminal())
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

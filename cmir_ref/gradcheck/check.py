@@ -1,13 +1,14 @@
 """The check that a reader can point at a pair of their own."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .numeric import central_difference, complex_step, directional, random_direction
-from .slopes import Slope
-from .trial import Trial, attempt, gradient_of, one_hot, rounding_of
+from .slopes import Slope, slopes_of
+from .trial import Trial, attempt, flat_arrays, gradient_of, one_hot, rounding_of, usual_size
 
 METHODS = ("complex-step", "central-difference", "directional")
 CLOSE = 1e-13  # the relative difference of two equal numbers: it needs no second look
@@ -78,7 +79,10 @@ def check_gradient(
 
     Each entry is judged by its own size. Where an entry differs, the error of the measurement is estimated, and the
     difference is compared with it. So a gradient that is nothing but rounding is right, and at a kink each number
-    between the slope above and the slope below is right.
+    between the slope above and the slope below is right, as long as entries that tie do not get too much together.
+
+    A forward that is not complex-safe, as with np.abs, is judged by the central difference alone, every entry with an
+    estimated error: there are no results of the other two methods.
 
     Whole numbers and booleans reach `f` as they are where their gradient is None (labels, a mask), else as float64.
 
@@ -89,6 +93,8 @@ def check_gradient(
     trial = attempt(f, f_backward, inputs, names=names, seed=seed)
     if not trial.with_gradient:
         raise ValueError("the backward function returns no gradient at all")
+    if "central-difference" in methods and loses_imaginary_part(trial):
+        methods = ["slopes"]
     results, kinks = [], {}
     for i in trial.with_gradient:
         ours = gradient_of(trial, i)
@@ -101,11 +107,41 @@ def check_gradient(
             comparisons.append(compare_complex(trial, i, complex_step(trial.scalar, trial.inputs, i), stop=True))
         if "central-difference" in methods:
             comparisons.append(compare_two_points(trial, i, stop=True))
-        results += [comparison.result for comparison in comparisons]
+        if "slopes" in methods:
+            comparisons.append(compare_slopes(trial, i))
         kinks[i] = np.any([comparison.kinks for comparison in comparisons] or [np.zeros(ours.shape)], axis=0)
+        tied = tied_too_often(trial, i, [tuple(map(int, index)) for index in np.argwhere(kinks[i])])
+        results += [
+            comparison.result._replace(right=comparison.result.right and not tied) for comparison in comparisons
+        ]
     if "directional" in methods:
         results += compare_directions(trial, kinks, seed=seed, draws=draws)
     return results
+
+
+def loses_imaginary_part(trial: Trial) -> bool:
+    """Whether the forward is not complex-safe: finite differences along one direction contradict the complex step.
+
+    The direction moves all entries of all inputs, each by its usual size. np.abs, np.linalg.norm, np.var or a cast to
+    float make such a forward, and one that takes no complex numbers is one.
+    """
+    rng = np.random.default_rng(7)
+    moving = [i not in trial.held for i in range(len(trial.inputs))]
+    d = [m * usual_size(x) * random_direction(rng, x.shape) for m, x in zip(moving, trial.inputs, strict=True)]
+
+    def outputs(t):
+        return flat_arrays(trial.call([x + t[0] * v for x, v in zip(trial.inputs, d, strict=True)])[0])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        try:
+            stepped = directional(trial.scalar, trial.inputs, d)
+            elsewhere = [directional(trial.scalar, a, d) for i in trial.with_gradient for a in trial.elsewhere(i)]
+        except (TypeError, ValueError):
+            return True
+    slope = slopes_of(outputs, flat_arrays(trial.dy), [np.zeros(())], 0)(np.ones(()))
+    seen = np.isfinite(slope.error) and np.isfinite(stepped)
+    return bool(seen and not slope.admits(stepped) and abs(slope.value - stepped) > rounding_of(elsewhere))
 
 
 class Comparison(NamedTuple):
@@ -211,6 +247,28 @@ def rounding_explains(trial: Trial, i: int, index: tuple[int, ...], stepped: flo
 def _stays(gap: float, others: Sequence[float]) -> bool:
     """Whether a difference is the same to a tenth at other points."""
     return all(abs(other - gap) <= 0.1 * abs(gap) for other in others)
+
+
+def tied_too_often(
+    trial: Trial, i: int, kinks: Sequence[tuple[int, ...]]
+) -> tuple[list[tuple[int, ...]], float, float] | None:
+    """Entries of input i that tie and get too much together: (their indices, the sum of their gradients, their slope).
+
+    If entries that tie move together, the output has one slope, and their gradients must add up to it. `kinks` are the
+    entries that lie on kinks. None where there is no such mistake.
+    """
+    ours, x = gradient_of(trial, i), trial.inputs[i]
+    groups: dict[bytes, list[tuple[int, ...]]] = {}
+    for index in kinks:
+        moved = [a + 1e-3 * one_hot(x.shape, index) if j == i else a for j, a in enumerate(trial.inputs)]
+        change = flat_arrays(trial.call(moved)[0]) != flat_arrays(trial.y)  # entries that tie change the same outputs
+        groups.setdefault(change.tobytes(), []).append(index)
+    for group in (group for group in groups.values() if len(group) > 1):
+        together = sum(one_hot(x.shape, index) for index in group)
+        slope, total = trial.slope(i, together), float((ours * together).sum())
+        if not slope.kink and not slope.admits(total) and abs(total) > abs(slope.value):
+            return group, total, slope.value
+    return None
 
 
 class SecondLook(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps
+from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
 from .diagnose import Evidence, diagnose
 from .module import bind_by_name, call_or_refuse
 from .numeric import random_direction
@@ -94,6 +94,9 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     where the functions raise or do not keep to the protocol.
     """
     forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
+    for name, x in pair.inputs.items():
+        if np.size(x) == 0:
+            raise InputError(f"{pair.name}: {name} has no entries (shape {np.shape(x)}): nothing can be compared")
     try:
         trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
         for i in trial.with_gradient:
@@ -366,26 +369,16 @@ def _sides(slope: Slope) -> str:
 
 
 def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
-    """A mistake at ties that no single entry shows: each of several winners gets the whole gradient.
-
-    If entries that tie move together, the output has one slope, and their gradients must add up to it.
-    """
-    ours, x = gradient_of(trial, i), trial.inputs[i]
-    groups: dict[bytes, list[tuple[int, ...]]] = {}
-    for index in (index for index, slope in m.slopes.items() if slope.kink):
-        moved = [a + 1e-3 * one_hot(x.shape, index) if j == i else a for j, a in enumerate(trial.inputs)]
-        change = flat_arrays(trial.call(moved)[0]) != flat_arrays(trial.y)  # entries that tie change the same outputs
-        groups.setdefault(change.tobytes(), []).append(index)
-    for group in (group for group in groups.values() if len(group) > 1):
-        together = sum(one_hot(x.shape, index) for index in group)
-        slope, total = trial.slope(i, together), float((ours * together).sum())
-        if not slope.kink and not slope.admits(total) and abs(total) > abs(slope.value):
-            sentence = (
-                f"{len(group)} entries tie, and their gradients add up to {total:.6g}, but moved together they have "
-                f"the slope {slope.value:.6g}: give it to one of them, or share it"
-            )
-            return Finding(trial.names[i], group[0], total, slope.value, len(group), x.size, "ties", sentence)
-    return None
+    """A mistake at ties that no single entry shows: each of several winners gets the whole gradient."""
+    kinks = [index for index, slope in m.slopes.items() if slope.kink]
+    if (tied := tied_too_often(trial, i, kinks)) is None:
+        return None
+    group, total, slope = tied
+    sentence = (
+        f"{len(group)} entries tie, and their gradients add up to {total:.6g}, but moved together they have "
+        f"the slope {slope:.6g}: give it to one of them, or share it"
+    )
+    return Finding(trial.names[i], group[0], total, slope, len(group), trial.inputs[i].size, "ties", sentence)
 
 
 def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Comparison | None, safe: bool) -> Finding:

@@ -90,7 +90,7 @@ def _import(path: Path) -> Any:
     sys.path.insert(0, str(path.resolve().parent))  # as for a script: it may import its neighbours
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            loader.exec_module(module)
+            exec(loader.source_to_code(path.read_bytes(), str(path)), vars(module))  # never an older, cached version
     except (Exception, SystemExit) as error:
         raise InputError(f"{path}: cannot be imported: {_error_text(error, path)}") from error
     return module

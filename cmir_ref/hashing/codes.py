@@ -91,9 +91,10 @@ def label_rows(labels: Array, rows: int) -> Array:
     if labels.ndim not in (1, 2) or len(labels) != rows or 0 in labels.shape:
         raise InputError(f"labels: expected ({rows},) classes or ({rows}, C) zeros and ones, got {labels.shape}")
     if labels.ndim == 2:
-        if not bool(((labels == 0) | (labels == 1)).all()):
-            raise InputError("labels: a multi-hot matrix has zeros and ones only")
+        if (right := ((labels == 0) | (labels == 1)).all(axis=1)).size and not bool(right.all()):
+            raise InputError(f"labels: row {int(right.argmin())} is not of zeros and ones only")
         return multi_hot(labels, labels.shape[1], "float64")
     if labels.dtype.kind not in "iu" or bool((labels < 0).any()):
-        raise InputError(f"labels: classes are whole numbers from 0, got {labels.dtype}")
+        least = "" if labels.dtype.kind not in "iu" else f", got {int(labels.min())} in row {int(labels.argmin())}"
+        raise InputError(f"labels of {labels.dtype}: expected whole numbers from 0{least}")
     return multi_hot(labels, int(labels.max()) + 1, "float64")

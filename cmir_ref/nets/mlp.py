@@ -6,8 +6,7 @@ Parameters `{name}.1.w`, `{name}.1.b`, `{name}.2.w`, … ; x (N, C), y (N, D).
 from collections.abc import Mapping
 
 from ..backend import Array
-from ..ops.linear import linear, linear_backward
-from ..ops.relu import relu, relu_backward
+from ..ops.fused.dense_layer import dense_layer, dense_layer_backward
 
 ACTIVATIONS = ("relu", "hidden", "linear")
 
@@ -24,11 +23,9 @@ def mlp(
         raise ValueError(f"activation is {activation!r}; it is one of {', '.join(ACTIVATIONS)}")
     caches = []
     for layer in range(1, depth + 1):
-        x, linear_cache = linear(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"])
-        relu_cache = None
-        if activation == "relu" or (activation == "hidden" and layer < depth):
-            x, relu_cache = relu(x)
-        caches.append((f"{name}.{layer}", linear_cache, relu_cache))
+        active = activation == "relu" or (activation == "hidden" and layer < depth)
+        x, cache = dense_layer(x, params[f"{name}.{layer}.w"], params[f"{name}.{layer}.b"], active=active)
+        caches.append((f"{name}.{layer}", cache))
     return x, caches
 
 
@@ -38,9 +35,7 @@ def mlp_backward(dy: Array, caches: list, *, input_gradient: bool = True) -> tup
     δ_l = dH_l ⊙ φ'(S_l)    dW_l = H_{l−1}ᵀ δ_l    db_l = δ_lᵀ 1    dH_{l−1} = δ_l W_lᵀ
     """
     grads = {}
-    for name, linear_cache, relu_cache in reversed(caches):
-        if relu_cache is not None:
-            dy = relu_backward(dy, relu_cache)
-        needed = input_gradient or linear_cache is not caches[0][1]
-        dy, grads[f"{name}.w"], grads[f"{name}.b"] = linear_backward(dy, linear_cache, input_gradient=needed)
+    for name, cache in reversed(caches):
+        needed = input_gradient or cache is not caches[0][1]
+        dy, grads[f"{name}.w"], grads[f"{name}.b"] = dense_layer_backward(dy, cache, input_gradient=needed)
     return grads, dy

@@ -3,7 +3,8 @@
 N samples, H × W pixels, D = 128 features, K classes: x (N, H, W, 3) -> pooled (N, 1280) -> head.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
@@ -36,7 +37,9 @@ class TrunkPretrainer(NamedTuple):
 
 
 class TrunkPretrainerCache(NamedTuple):
-    trunk: LiteCache | None
+    x: Array  # what the trained layers were given
+    trunk: Callable  # that computes them, of some samples
+    whole: LiteCache | None  # of all samples, where the batch normalised
     head: HeadCache
     statistics: dict[str, Array]  # this batch's, for the running averages
 
@@ -79,24 +82,40 @@ def trunk_pretrainer(
 
     In `mode` "train" `masks["z"]` (N, D) is the mask of dropout, and the trained layers normalise as
     `arch.batch_norm` says. In "inference" normalisation is folded into the kernels, and there is no backward.
+
+    Where running averages normalise, no sample sees another: threads share them out, nothing of the trunk is kept, and
+    the backward computes a few samples again at a time. What a batch would keep are some 80 MB an image of 224 × 224.
     """
     own, fixed = below("trunk", params), below("trunk", buffers or {})
     if mode == "inference":
         pooled = lite_features(fold_lite(arch.trunk, {**fixed, **own}), x, maps=False).pooled
         out, cache = head(params, pooled, None, arch.dropout)
-        return out, TrunkPretrainerCache(None, cache, {})
+        return out, TrunkPretrainerCache(x, None, None, cache, {})
     if arch.first:
         x = _before(fixed, x, arch)
-    out, trunk = efficientnet_lite(own, x, arch=arch.trunk, mode=arch.batch_norm, buffers=fixed, first=arch.first)
-    out, cache = head(params, out.pooled, masks["z"], arch.dropout)
-    return out, TrunkPretrainerCache(trunk, cache, add_prefix("trunk", trunk.statistics))
+    settings = {"arch": arch.trunk, "mode": arch.batch_norm, "buffers": fixed, "first": arch.first}
+    trunk = partial(efficientnet_lite, own, **settings)
+    if arch.batch_norm == "train":
+        trunk_out, whole = trunk(x)
+        pooled, statistics = trunk_out.pooled, add_prefix("trunk", whole.statistics)
+    else:
+        pooled = get_xp(x).concatenate(by_samples(lambda images: trunk(images)[0].pooled, x))
+        whole, statistics = None, {}
+    out, cache = head(params, pooled, masks["z"], arch.dropout)
+    return out, TrunkPretrainerCache(x, trunk, whole, cache, statistics)
 
 
 def trunk_pretrainer_backward(d: PretrainerOutput, cache: TrunkPretrainerCache) -> tuple[dict[str, Array], None]:
     """(grads, None) for the upstream gradient `d` of the outputs; nobody needs the gradient of an image."""
     grads, dpooled = head_backward(d, cache.head)
-    trunk, _ = efficientnet_lite_backward(LiteOutput(*[None] * 5, dpooled), cache.trunk)
-    return grads | add_prefix("trunk", trunk), None
+
+    def gradients(images, dy):
+        kept = cache.whole or cache.trunk(images)[1]
+        return efficientnet_lite_backward(LiteOutput(*[None] * 5, dy), kept)[0]
+
+    parts = [gradients(cache.x, dpooled)] if cache.whole else by_samples(gradients, cache.x, dpooled)
+    total = {name: sum(part[name] for part in parts[1:]) + first for name, first in parts[0].items()}
+    return grads | add_prefix("trunk", total), None
 
 
 def _before(fixed, x, arch):

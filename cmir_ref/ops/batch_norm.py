@@ -6,6 +6,7 @@ x (…, C), gamma, beta, mean, var (C,).  M = the number of values per channel.
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_vectors
 from .sums import column_mean, column_sum
 
 NORM_EPSILON = 1e-3  # TensorFlow's default, so that the frozen mode is the released code's γx/√1.001 + β
@@ -30,9 +31,10 @@ def batch_norm(
         "inference"  the running averages `mean` and `var`
         "frozen"     0 and 1, which the released code computes with: it never updates its averages
     x̂ is kept for the backward, M·C numbers; `fused/act_norm` keeps its input instead and computes x̂ again.
-    Source: Ioffe & Szegedy 2015, algorithm 1.
+    Source: Ioffe & Szegedy 2015, algorithm 1. Raises `ValueError` for vectors that are not (C,).
     """
     xp = get_xp(x, gamma)
+    check_vectors(x.shape[-1], gamma=gamma, beta=beta, mean=mean, var=var)
     if mode == "train":
         mean = column_mean(x)
         centred = x - mean

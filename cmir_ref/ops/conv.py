@@ -7,6 +7,7 @@ x (N, H, W, C), w (k, k, C, D), b (D,), y (N, H, W, D).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_vectors
 from .sums import column_sum
 
 
@@ -45,9 +46,10 @@ def conv(x: Array, w: Array, b: Array) -> tuple[Array, ConvCache]:
     """y[n, p, q] = Σ_ij x[n, p + i − k//2, q + j − k//2] w[i, j] + b,  a cross-correlation, as in every framework.
 
     As one product of matrices: y = im2col(x) w' + 1 bᵀ, where w' is w as a (k·k·C, D) matrix. The columns are kept for
-    the backward: k·k times the numbers of x.
+    the backward: k·k times the numbers of x. Raises `ValueError` for a b that is not (D,).
     """
     k, d = w.shape[0], w.shape[-1]
+    check_vectors(d, b=b)
     columns = im2col(x, k)
     y = columns @ w.reshape(-1, d)
     y += b  # in place: the product is a new array, no argument

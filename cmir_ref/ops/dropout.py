@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..backend import Array
+from .shapes import check_same_shape
 
 
 class DropoutCache(NamedTuple):
@@ -14,10 +15,13 @@ def dropout(x: Array, mask: Array, rate: float) -> tuple[Array, DropoutCache]:
     """y = x ⊙ mask / (1 − rate): `mask` is true where a unit is kept, which has the probability 1 − rate.
 
     The division keeps E[y] = x, so that inference does not have to rescale anything. Source: Srivastava et al. 2014.
+    Raises `ValueError` for a mask of another shape than x.
     """
+    check_same_shape(x=x, mask=mask)
     return x * mask * (1 / (1 - rate)), DropoutCache(mask, rate)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """dx = dy ⊙ mask / (1 − rate): the map is diagonal."""
+    check_same_shape(dy=dy, mask=cache.mask)
     return dy * cache.mask * (1 / (1 - cache.rate))

@@ -6,6 +6,7 @@ N samples, C inputs, D outputs:  x (N, C), w (C, D), b (D,), y (N, D).
 from typing import NamedTuple
 
 from ..backend import Array
+from .shapes import check_vectors
 from .sums import column_sum
 
 
@@ -15,7 +16,8 @@ class LinearCache(NamedTuple):
 
 
 def linear(x: Array, w: Array, b: Array) -> tuple[Array, LinearCache]:
-    """y = x w + 1 bᵀ."""
+    """y = x w + 1 bᵀ. Raises `ValueError` for a b that is not (D,)."""
+    check_vectors(w.shape[-1], b=b)
     return x @ w + b, LinearCache(x, w)
 
 

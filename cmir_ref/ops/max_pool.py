@@ -6,6 +6,7 @@ x (N, H, W, C), y (N, H//f, W//f, C); rows and columns that fill no window are l
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_same_shape
 
 
 class MaxPoolCache(NamedTuple):
@@ -14,24 +15,24 @@ class MaxPoolCache(NamedTuple):
     shape: tuple[int, ...]
 
 
-def _tap(x: Array, tap: int, f: int) -> Array:
-    """A view of one pixel of every window: that at the position `tap`, counted row by row."""
-    h, w = x.shape[1] // f * f, x.shape[2] // f * f
-    i, j = divmod(tap, f)
-    return x[:, i:h:f, j:w:f]
+def _windows(x: Array, f: int) -> Array:
+    """The pixels of each window side by side, row by row: (N, H, W, C) -> (N, H//f, W//f, C, f·f)."""
+    n, h, w, c = x.shape
+    x = x[:, : h // f * f, : w // f * f].reshape(n, h // f, f, w // f, f, c)
+    return x.transpose(0, 1, 3, 5, 2, 4).reshape(n, h // f, w // f, c, f * f)
 
 
 def max_pool(x: Array, factor: int) -> tuple[Array, MaxPoolCache]:
-    """y = the largest value of each window; of equal values the first wins, counted row by row."""
+    """y = the largest value of each window; of equal values the first wins, counted row by row.
+
+    A NaN counts as larger than all numbers: the pool of its window is NaN wherever in it the NaN stands.
+    """
     xp = get_xp(x)
-    y = _tap(x, 0, factor)
-    winner = xp.zeros(y.shape, dtype="uint8" if factor <= 16 else "uint32")
-    for tap in range(1, factor * factor):
-        candidate = _tap(x, tap, factor)
-        better = candidate.real > y.real
-        y = xp.where(better, candidate, y)
-        winner = xp.where(better, tap, winner)
-    return y if factor > 1 else y.copy(), MaxPoolCache(winner, factor, x.shape)
+    pixels = _windows(x, factor)
+    winner = pixels.real.argmax(axis=-1)
+    first = xp.arange(winner.size) * factor**2  # of each window, in the flat pixels
+    y = pixels.reshape(-1)[first + winner.reshape(-1)].reshape(winner.shape)
+    return y, MaxPoolCache(winner.astype("uint8" if factor <= 16 else "uint32"), factor, x.shape)
 
 
 def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
@@ -39,8 +40,10 @@ def max_pool_backward(dy: Array, cache: MaxPoolCache) -> Array:
 
     Near x the winner is constant, y = x[winner], so ∂y/∂x is 1 at the winner and 0 elsewhere.
     """
-    xp = get_xp(dy)
-    dx = xp.zeros(cache.shape, dtype=dy.dtype)
-    for tap in range(cache.factor * cache.factor):
-        _tap(dx, tap, cache.factor)[...] = xp.where(cache.winner == tap, dy, 0)
+    check_same_shape(dy=dy, y=cache.winner)
+    xp, f, (n, down, across, c) = get_xp(dy), cache.factor, dy.shape
+    won = cache.winner[..., None] == xp.arange(f * f, dtype=cache.winner.dtype)
+    pixels = xp.where(won, dy[..., None], 0).reshape(n, down, across, c, f, f)
+    dx = xp.zeros(cache.shape, dtype=dy.dtype)  # what fills no window stays 0
+    dx[:, : down * f, : across * f] = pixels.transpose(0, 1, 4, 2, 5, 3).reshape(n, down * f, across * f, c)
     return dx

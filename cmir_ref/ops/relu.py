@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_same_shape
 
 
 class ReluCache(NamedTuple):
@@ -13,6 +14,8 @@ class ReluCache(NamedTuple):
 def leaky_relu(x: Array, slope: float = 0.01) -> tuple[Array, ReluCache]:
     """y = x where x > 0, slope · x elsewhere."""
     xp = get_xp(x)
+    if slope == 0:  # 0 · ∞ is no number
+        return relu(x)
     positive = x.real > 0
     return xp.where(positive, x, slope * x), ReluCache(positive, slope)
 
@@ -20,18 +23,23 @@ def leaky_relu(x: Array, slope: float = 0.01) -> tuple[Array, ReluCache]:
 def leaky_relu_backward(dy: Array, cache: ReluCache) -> Array:
     """dx = dy where x > 0, slope · dy elsewhere; at the kink x = 0 the derivative is the slope."""
     xp = get_xp(dy)
+    if cache.slope == 0:
+        return relu_backward(dy, cache)
+    check_same_shape(dy=dy, y=cache.positive)
     return xp.where(cache.positive, dy, cache.slope * dy)
 
 
 def relu(x: Array) -> tuple[Array, ReluCache]:
-    """y = max(x, 0)."""
-    positive = x.real > 0
-    return x * positive, ReluCache(positive, 0.0)
+    """y = max(x, 0), of ±∞ too; NaN stays NaN."""
+    xp = get_xp(x)
+    return xp.where(x.real <= 0, 0, x), ReluCache(x.real > 0, 0.0)
 
 
 def relu_backward(dy: Array, cache: ReluCache) -> Array:
     """dx = dy where x > 0, 0 elsewhere; at the kink relu'(0) = 0."""
-    return dy * cache.positive
+    xp = get_xp(dy)
+    check_same_shape(dy=dy, y=cache.positive)
+    return xp.where(cache.positive, dy, 0)
 
 
 class Relu6Cache(NamedTuple):
@@ -39,15 +47,17 @@ class Relu6Cache(NamedTuple):
 
 
 def relu6(x: Array) -> tuple[Array, Relu6Cache]:
-    """y = min(max(x, 0), 6).
+    """y = min(max(x, 0), 6), of ±∞ too; NaN stays NaN.
 
     The bound keeps activations within the range of eight-bit numbers. Source: Howard et al. 2017.
     """
     xp = get_xp(x)
     positive, above = x.real > 0, x.real >= 6
-    return xp.where(above, xp.full_like(x, 6), x * positive), Relu6Cache(positive & ~above)
+    return xp.where(above, 6, xp.where(x.real <= 0, 0, x)), Relu6Cache(positive & ~above)
 
 
 def relu6_backward(dy: Array, cache: Relu6Cache) -> Array:
     """dx = dy where 0 < x < 6, 0 elsewhere; at both kinks the derivative is 0."""
-    return dy * cache.inside
+    xp = get_xp(dy)
+    check_same_shape(dy=dy, y=cache.inside)
+    return xp.where(cache.inside, dy, 0)

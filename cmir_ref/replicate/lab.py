@@ -16,10 +16,10 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from contextlib import ExitStack
 from functools import lru_cache, partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -34,9 +34,10 @@ from ..contract import Stage
 from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
 from ..errors import InputError
-from ..files import write_whole
+from ..files import cannot_be_written, remove_leftovers, write_whole
+from ..locks import LOCK, locked
 from ..packages import installed, origin
-from ..parallel import begin_worker, cores
+from ..parallel import begin_worker, cores, worker_processes
 from ..records import Dataset, Run, Splits
 from ..systems import SYSTEMS
 from ..training.folder import Folder
@@ -103,7 +104,7 @@ class Lab:
     Workers are `jobs` processes of this machine, or those of `executor`, which get what they need with each job and may
     be on other machines (where real data are read, they lie below the same `root` there). `watch` wraps each group of
     jobs, (what is done, how many jobs, name), to show its progress. Raises `InputError` for a `root` that is not there
-    and an `out` that cannot be written.
+    and an `out` that cannot be written; as a context, also where another process works in `out`.
 
     With `compute` off it gives what is there, and raises `Missing` where a cell is not. `asked` and `read` say which
     settings of each world, and which cells, were asked for since they were last cleared.
@@ -121,26 +122,26 @@ class Lab:
         executor: Executor | None = None,
         watch: Callable[[Iterable, int, str], Iterable] | None = None,
     ):
-        self.out, self.scale, self.seeds, self.device = Path(out), scale, range(seeds), device
         self.root, self._data_option = str(data_folder(root).resolve()) if root else None, root
-        self.jobs = jobs or (cores() if device == "cpu" else 1)
+        self.out, self.scale, self.seeds = Path(out), scale.at(self.root), range(seeds)
+        self.device, self.compute, self.jobs = device, True, jobs or (cores() if device == "cpu" else 1)
         self.watch = watch or (lambda items, total, name: items)
-        self._executor, self._processes = executor, None
-        self.compute = True
+        self._executor, self._processes, self._open = executor, None, ExitStack()
         self.asked: dict[str, list[SharedSettings]] = {}
         self.read: dict[Path, dict] = {}  # {cell: its "seconds" of one core, without stage 1, and its "origin"}
         try:
             for folder in ("cells", "features"):
                 (self.out / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written ({error.strerror}); give another --out") from error
+            raise cannot_be_written(self.out, error, "; give another --out") from error
 
     def __enter__(self) -> "Lab":
+        self._open.enter_context(locked(self.out))
+        self._open.callback(lambda: [remove_leftovers(f, LOCK) for f in self.out.glob("features/*/")])  # of workers
         return self
 
-    def __exit__(self, *_) -> None:
-        if self._processes is not None:
-            self._processes.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, *error) -> None:
+        self._open.__exit__(*error)
 
     def config(self, world: str, seed: int, reading: str = "", **settings: Any) -> SharedSettings:
         """The settings of a run in a world of this scale: "" is the default reading, or "paper" or "released"."""
@@ -222,8 +223,7 @@ class Lab:
         No more than two jobs a worker wait at a time: features are read when their turn is near.
         """
         if self.jobs == 1 and self._executor is None:
-            yield from ((path, function(*job())) for path, job in jobs.items())
-            return
+            return (yield from ((path, function(*job())) for path, job in jobs.items()))
         executor, still, running = self._workers(), iter(jobs.items()), {}
         try:
             while True:
@@ -240,8 +240,8 @@ class Lab:
     def _workers(self) -> Executor:
         """The given executor, or processes of this machine, begun when they are first needed."""
         if self._executor is None and self._processes is None:
-            context = get_context("spawn")
-            self._processes = ProcessPoolExecutor(self.jobs, context, _begin, (context.Value("i", 0), self.jobs))
+            begun = worker_processes(self.jobs, _begin, lambda context: (context.Value("i", 0), self.jobs))
+            self._processes = self._open.enter_context(begun)
         return self._executor or self._processes
 
     def _path(self, cell: Cell) -> Path:
@@ -305,8 +305,9 @@ def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str 
     data = _data(_where_from(config), root)
     parts, stage = split_data(config, data), next(s for s in runs.stages_of(config, data) if s.name == name)
     resume, letters = checkpoint is not None and checkpoint.exists(), name.partition(".")[2]  # none: all of them
-    folder = Folder.open(checkpoint, settings_seen(config, stage), resume, runs.fingerprint(data, parts, letters))
-    made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
+    prints = runs.fingerprint(data, parts, letters)
+    with Folder.open(checkpoint, settings_seen(config, stage), resume, prints) as folder:
+        made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
     file = io.BytesIO()
     np.savez(file, seconds=folder.seconds, **made)
     return file.getvalue()

@@ -8,13 +8,10 @@ authors' speech features, all heard in training: both need the user's copy.
 
 from typing import NamedTuple
 
-WORLD_SCENARIOS = {
-    "tiles": "pan-mul",
-    "few-tiles": "pan-mul",
-    "places": "image-speech",
-    "real": "image-speech",
-    "released": "image-speech",
-}
+from ..data.dsrsid import origin_of
+
+TILES, PLACES = ("tiles", "few-tiles"), ("places", "real", "released")
+WORLD_SCENARIOS = dict.fromkeys(TILES, "pan-mul") | dict.fromkeys(PLACES, "image-speech")
 REAL = ("real", "released")
 
 
@@ -40,6 +37,13 @@ class Scale(NamedTuple):
         if not reading:
             return scenario, (*w.data, *w.default)
         return f"{scenario}_{reading}", (*w.data, *w.authors)
+
+    def at(self, root: str | None) -> "Scale":
+        """This scale; where it asks for DSRSID and `root` has not the recorded one, its tiles are simulated."""
+        origin = origin_of(root) if self.name == "full" else "recorded"
+        data = ("dataset=dsrsid" if origin == "simulated" else "dataset=scenes", "scenes=80000", "test_share=0.0625")
+        world = World("simulated PAN–MUL pairs in place of DSRSID's 80 000", data)
+        return self if origin == "recorded" else self._replace(worlds=self.worlds | dict.fromkeys(TILES, world))
 
 
 _PIXELS = ("stage1.batch_size=16", "stage1.dropout=0.0", "stage1.weight_decay=0.05")  # few epochs, but many steps
@@ -78,12 +82,10 @@ SMALL = Scale(
 FULL = Scale(
     "full",
     {
-        "tiles": World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625")),
-        "few-tiles": World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625")),
-        "places": World("UC Merced's 2100 images, 15 voices, some of them held out", ("speech=bundled",)),
-        "real": World("UC Merced's 2100 images, 15 voices, some of them held out", ("speech=bundled",)),
+        **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"))),
+        **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",))),
         "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",)),
     },
-    "DSRSID and UC Merced from the user's copy, the presets' own lengths of training.",
+    "DSRSID (simulated where it is absent) and UC Merced from the user's copy, the presets' own lengths of training.",
 )
 SCALE_BY_NAME = {scale.name: scale for scale in (SMALL, FULL)}

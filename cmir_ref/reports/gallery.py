@@ -104,7 +104,8 @@ def look(modality: Modality, path: str | None) -> tuple[tuple[Picture, ...], str
             x, _ = read_query(modality, path)
             return (Picture(spectrogram(x[0]), "log-mel spectrogram"),), recording(path), ""
         if modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
-            return photographs(read_image(path, SIDE)), None, ""  # sharper than what the network sees
+            x = read_image(path, SIDE, span=modality.span)  # sharper than what the network sees
+            return photographs(x), None, ""
         x, _ = read_query(modality, path)
         return photographs(x[0]), None, ""
     except InputError as error:

@@ -10,10 +10,11 @@ from pathlib import Path
 from ..checks import Check, CheckResult
 from ..equations import EQUATIONS
 from ..errors import InputError
+from ..files import write_whole
 from ..gradcheck import METHODS, Finding, Judgement, Pair, Result
 from ..gradcheck.judgement import describe
 from ..gradcheck.step_sizes import Curves
-from .plots import COLOURS, STYLES
+from .plots import COLOURS, STYLES, plain_style
 
 SHOWN = ("softmax_cross_entropy/integer", "batch_norm/train", "conv_pretrainer/paper/train")  # of the plot, by default
 MARKERS = "os^Dv*X"
@@ -161,16 +162,11 @@ def plot_format(path: Path, curves: int = 1) -> str:
 def write_plot(path: Path, curves: dict[str, Curves]) -> None:
     """The figure as a PNG or SVG file; it is drawn whole before the file is opened."""
     form = plot_format(path, len(curves))
-    from matplotlib import style
-
     picture = io.BytesIO()
-    with style.context("default"):  # whatever a reader's matplotlibrc says
+    with plain_style():
         metadata = {"Date": None} if form == "svg" else {}
         steps_figure(curves).savefig(picture, format=form, dpi=110, bbox_inches="tight", metadata=metadata)
-    try:
-        path.write_bytes(picture.getvalue())
-    except OSError as error:
-        raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from error
+    write_whole(path, picture.getvalue())
 
 
 def steps_figure(curves: dict[str, Curves]):

@@ -4,14 +4,31 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines al
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
+
+from ..files import name_bytes_spelled
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 CLASSES = (*COLOURS, "#8C6D1F", "#7F7F7F")
 STYLES = ("-", "--", "-.", ":")
 
 
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """matplotlib's defaults while a figure is drawn and saved, whatever a reader's matplotlibrc or notebook says.
+
+    Afterwards the reader's style is as it was; pyplot and its backend are never touched. Also a decorator.
+    """
+    from matplotlib import style
+
+    with style.context("default"):
+        yield
+
+
+@plain_style()
 def losses(lines: list[dict], weights: dict[str, float]) -> str:
     """One stage: its loss and each weighted part against the epoch. `lines` are those of metrics.jsonl."""
     figure, axes = new_axes(4.8, 3.2)
@@ -26,6 +43,7 @@ def losses(lines: list[dict], weights: dict[str, float]) -> str:
     return svg(figure)
 
 
+@plain_style()
 def scores(lines: list[dict]) -> str:
     """One stage: its validation scores against the epoch, with a line at the epoch that was kept."""
     figure, axes = new_axes(4.8, 3.2)
@@ -37,6 +55,7 @@ def scores(lines: list[dict]) -> str:
     return svg(figure)
 
 
+@plain_style()
 def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
     """The paper's Fig. 3: precision at 50 of each class, one group of bars a class, one bar a direction."""
     names = sorted({name for classes in per_class.values() for name in classes})
@@ -47,11 +66,13 @@ def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
         values = [classes.get(name, {}).get("p@50") or 0.0 for name in names]
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
     axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
+    texts = map(name_bytes_spelled, names)
+    axes.set_xticks(range(len(names)), texts, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
     show_dollars(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))
     return svg(figure)
 
 
+@plain_style()
 def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities: tuple[str, str]) -> str:
     """Spaces side by side, each (points of a (N, 2), points of b (M, 2)) with the axes' shares of variance.
 
@@ -81,7 +102,7 @@ def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities
         lines.Line2D([], [], ls="", marker="o", color="#444", label=modalities[0]),
         lines.Line2D([], [], ls="", marker="^", mec="#444", mfc="none", label=modalities[1]),
         *(
-            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=n)
+            lines.Line2D([], [], ls="", marker="s", color=CLASSES[c % len(CLASSES)], label=name_bytes_spelled(n))
             for c, n in enumerate(names)
         ),
     ]
@@ -89,6 +110,7 @@ def spaces(spaces: dict[str, tuple], colours: list, names: list[str], modalities
     return svg(figure)
 
 
+@plain_style()
 def gram(matrices: dict[str, Any]) -> str:
     """Matrices ZᵀZ/N side by side, each in units of its diagonal's mean."""
     figure, panels = new_axes(8.4, 3.7, columns=len(matrices))
@@ -101,6 +123,7 @@ def gram(matrices: dict[str, Any]) -> str:
     return svg(figure)
 
 
+@plain_style()
 def norms(series: dict[str, list[float]]) -> str:
     """The mean norm of V against the epoch, on a logarithmic axis."""
     figure, axes = new_axes(6.4, 3.4)
@@ -110,12 +133,9 @@ def norms(series: dict[str, list[float]]) -> str:
 
 
 def svg(figure) -> str:
-    """A matplotlib figure as an `<svg>` element; the figure is closed."""
-    import matplotlib.pyplot as plt
-
+    """A matplotlib figure as an `<svg>` element."""
     text = io.StringIO()
     figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
@@ -127,12 +147,12 @@ def show_dollars(legend) -> None:
 
 def new_axes(width: float, height: float, columns: int = 1):
     """(figure, axes) of matplotlib, in inches; a row of axes where there are several columns."""
-    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, columns, figsize=(width, height))
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, columns)
     for one in [axes] if columns == 1 else axes:
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .plots import COLOURS, STYLES, new_axes, show_dollars, svg
+from .plots import COLOURS, STYLES, new_axes, plain_style, show_dollars, svg
 from .replication import Figure, Score
 
 SHAPES = "os^Dv"
@@ -21,7 +21,7 @@ Curves = Mapping[str, Mapping[float, Score]]  # {series: {x: score}}
 
 
 def figure_of(name: str, figure) -> Figure:
-    """A matplotlib figure as both text and PNG; the figure is closed."""
+    """A matplotlib figure as both text and PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     return Figure(name, svg(figure), file.getvalue())
@@ -34,6 +34,7 @@ def new_panels(rows: int, columns: int, size: tuple[float, float]):
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
 
 
+@plain_style()
 def curves(name: str, panels: Mapping[str, Curves], *, x: str, y: str, scale: str = "linear") -> Figure:
     """Panels by title, with a line for each series and its standard deviation, over a logarithmic axis.
 
@@ -60,6 +61,7 @@ def curves(name: str, panels: Mapping[str, Curves], *, x: str, y: str, scale: st
     return figure_of(name, figure)
 
 
+@plain_style()
 def bars(
     name: str,
     series: Mapping[str, Mapping[str, Score]],
@@ -109,6 +111,7 @@ class Map(NamedTuple):
     uprights: Mapping[str, tuple[int, float]] = MappingProxyType({})  # {style of a line: (row, where it crosses it)}
 
 
+@plain_style()
 def maps(
     name: str,
     grid: Sequence[Sequence[Map]],

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 import textwrap
 import tomllib
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..config import load_config, preset_names, to_toml
 from ..errors import InputError
+from ..progress import on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
 from .report import dotted_settings, state_sentence
 
@@ -127,7 +127,6 @@ def changed_settings(preset: str | Path, overrides: Sequence[str], config: Any) 
 def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: bool) -> bool:
     """Prints the table of the package's checks, or of those with one of `names` in their name; whether all pass."""
     from .. import checks
-    from ..progress import track
     from . import gradients
 
     selected = list(checks.select(names))
@@ -137,8 +136,8 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
         plotted = selected if names else [c for c in selected if c.name in gradients.SHOWN]
         gradients.plot_format(plot, len(plotted))
         gradients.write_plot(plot, checks.step_curves(plotted, seed=seed))
-        print(f"plot: {plot}", file=sys.stderr)
-    rows = list(track(checks.run_all(selected, seed=seed), len(selected), "gradients", sys.stderr.isatty()))
+        tell(f"plot: {plot}")
+    rows = list(track(checks.run_all(selected, seed=seed), len(selected), "gradients", on_terminal()))
     results = [(row.check.name, r) for row in rows for r in row.results]
     if as_json:
         print(json.dumps(gradients.as_json(results), indent=2))
@@ -149,7 +148,7 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
         print(gradients.summary(rows))
     for row in rows:
         for line in gradients.failures(row):
-            print(f"wrong: {line}", file=sys.stderr)
+            tell(f"wrong: {line}")
     return not any(row.wrong for row in rows)
 
 
@@ -157,7 +156,6 @@ def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int,
     """Prints the report on the pair `module` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
     from ..gradcheck import judge, load_pair
     from ..gradcheck.step_sizes import step_errors
-    from ..progress import show_if_slow
     from . import gradients
 
     pair = load_pair(module, shapes, seed)
@@ -173,9 +171,9 @@ def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int,
         try:
             curves = step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)
             gradients.write_plot(plot, {pair.name: curves})
-            print(f"plot: {plot}", file=sys.stderr)
+            tell(f"plot: {plot}")
         except ValueError as error:
             if isinstance(error, InputError):
                 raise
-            print(f"no plot: {error}", file=sys.stderr)  # the report above says more
+            tell(f"no plot: {error}")  # the report above says more
     return judgement.status

@@ -5,11 +5,14 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 
 | kind | distance | one level |
 |---|---|---|
-| `euclidean` | ‖q − g‖ | 1e-7 · max‖v‖² of the squared distance |
-| `released` | [(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼, d = q − g | 1e-9 · max‖v‖^¾ of the distance |
+| `euclidean` | ‖q − g‖ | 1e-7 · ν² of the squared distance |
+| `released` | [(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼, d = q − g | 1e-9 · ν^¾ of the distance |
 
 The first is the paper's; the second is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
-√d·d, which is complex for d < 0, takes the root, and sorts by modulus). The maximum is over queries and gallery.
+√d·d, which is complex for d < 0, takes the root, and sorts by modulus). ν² is the median of ‖v − c‖² over queries and
+gallery, c the gallery's mean, but at least a millionth of the largest: one far item does not make all others tie, and
+neither does a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties,
+too: a network that maps everything to one point does so up to its rounding.
 """
 
 import math
@@ -23,6 +26,8 @@ from ..parallel import cores, map_threads
 KINDS = ("euclidean", "released")
 EUCLIDEAN_STEP = 1e-7
 RELEASED_STEP = 1e-9
+ROUNDING = 4  # last bits of an embedding's numbers
+FAR = 1e-6  # the least share of the largest squared norm that ν² is
 TILE = 2**18  # elements of a tile: its temporaries stay in the processor's cache
 
 
@@ -36,6 +41,10 @@ class Space(NamedTuple):
     right: Array | None  # (D + 2, G)
     unit: float  # one level, in units of scale² (euclidean) or scale^¾ (released)
     scale: float  # a power of two: dividing by it is exact, and no square overflows
+    centre: Array  # (D,) the gallery's mean, divided by `scale`
+    query_length: Array  # (Q,) ‖q − c‖, divided by `scale`
+    gallery_length: Array  # (G,)
+    highest: float  # no Euclidean level is above it
 
 
 def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: bool = True) -> Space:
@@ -47,16 +56,42 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     xp = get_xp(query, gallery)
     if kind not in KINDS:
         raise InputError(f"distance: {kind!r} is none of {', '.join(KINDS)}")
+    last_bit = max(float(xp.finfo(v.dtype).eps) if v.dtype.kind == "f" else 0.0 for v in (query, gallery))
     query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
     largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
     scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
     query, gallery = query / scale, gallery / scale
-    longest = max(float((v * v).sum(axis=1).max()) for v in (query, gallery)) or 1.0  # all zero: any unit will do
-    unit = EUCLIDEAN_STEP * longest if kind == "euclidean" else RELEASED_STEP * longest**0.375
-    space = Space(kind, query, gallery, None, None, unit, scale)
+    centre = _mean(gallery)
+    lengths = [_length(v, centre) for v in (query, gallery)]
+    squares = xp.concatenate(lengths) ** 2
+    middle = max(float(xp.median(squares)), FAR * float(squares.max())) or 1.0  # all the same: any unit will do
+    size = float(xp.median(xp.concatenate([(v * v).sum(axis=1) for v in (query, gallery)])))
+    middle = max(middle, (ROUNDING * last_bit) ** 2 * size / EUCLIDEAN_STEP)
+    unit = EUCLIDEAN_STEP * middle if kind == "euclidean" else RELEASED_STEP * middle**0.375
+    highest = sum(float(length.max()) for length in lengths) ** 2 / unit
+    space = Space(kind, query, gallery, None, None, unit, scale, centre, *lengths, highest)
     return with_factors(space) if whole else space
+
+
+def _length(v: Array, centre: Array) -> Array:
+    """‖v − c‖ of each row (N,)."""
+    xp = get_xp(v)
+    v = v - centre
+    return xp.sqrt((v * v).sum(axis=1))
+
+
+def _mean(v: Array) -> Array:
+    """The mean (D,) of v (N, D), bit for bit the same in any order of the rows: a sum of whole numbers is exact.
+
+    One of them is a step as small as fits 64 bits, about 2⁻⁶² N of the widest dimension's range.
+    """
+    xp = get_xp(v)
+    low, high = v.min(axis=0), v.max(axis=0)
+    middle = low + (high - low) / 2
+    step = 2.0 ** (math.frexp(float((high - low).max()) or 1.0)[1] + len(v).bit_length() - 62)
+    return middle + xp.rint((v - middle) / step).astype("int64").sum(axis=0) * (step / len(v))
 
 
 def with_factors(space: Space) -> Space:
@@ -64,8 +99,7 @@ def with_factors(space: Space) -> Space:
     if space.kind != "euclidean":
         return space
     xp, unit = get_xp(space.gallery), space.unit
-    centre = space.gallery.mean(axis=0)  # |q|² + |g|² − 2 q·g cancels less after centring
-    q, g = space.query - centre, space.gallery - centre
+    q, g = space.query - space.centre, space.gallery - space.centre  # |q|² + |g|² − 2 q·g cancels less so
     q2, g2 = (q * q).sum(axis=1)[:, None], (g * g).sum(axis=1)[:, None]
     left = xp.concatenate([q * (-2 / unit), q2 / unit, xp.ones_like(q2)], axis=1)
     right = xp.concatenate([g, xp.ones_like(g2), g2 / unit], axis=1).T
@@ -73,37 +107,47 @@ def with_factors(space: Space) -> Space:
 
 
 def levels(space: Space, rows: slice = slice(None)) -> Array:
-    """Distances of the queries `rows` to the whole gallery, in levels: (B, G), int32 (euclidean) or int64 (released).
+    """Distances of the queries `rows` to the whole gallery, in levels: (B, G), int32, or int64 where need be.
 
     Each level is a function of its query and its item alone: round(‖q − g‖² / unit), the sum taken over the uncentred
     difference. The matrix product says the same except within its rounding error of a half level; those few are summed
-    directly. (A clamp at 0 is implied: the error is far below half a level.)
+    directly.
     """
     xp = get_xp(space.query, space.gallery)
     query, items = space.query[rows], space.gallery.shape[0]
     left = None if space.left is None else space.left[rows]
-    out = xp.empty((query.shape[0], items), dtype="int32" if space.kind == "euclidean" else "int64")
+    narrow = space.kind == "euclidean" and space.highest < 2**31 - 2
+    out = xp.empty((query.shape[0], items), dtype="int32" if narrow else "int64")
     width = max(1, TILE // max(1, query.shape[0]))
     for start in range(0, items, width):
         part = slice(start, start + width)
         if space.kind == "released":
             out[:, part] = xp.rint(_released(query, space.gallery[part]) / space.unit)
         else:
-            out[:, part] = _euclidean(query, space.gallery[part], left @ space.right[:, part], space.unit)
+            out[:, part] = _euclidean(space, rows, part, left @ space.right[:, part])
     return out
 
 
-def _euclidean(query: Array, gallery: Array, product: Array, unit: float) -> Array:
-    """`product` (B, T) of squared distances in units, rounded as the direct sum over (q − g)² would round."""
-    xp = get_xp(query, gallery)
+def _euclidean(space: Space, rows: slice, part: slice, product: Array) -> Array:
+    """`product` (B, T) of squared distances in units, rounded as the direct sum over (q − g)² would round.
+
+    Both are sums of D + 2 terms that add up to less than (‖q − c‖ + ‖g − c‖)², so they differ by less than
+    (D + 8) 2⁻⁵¹ of that: next to nothing, but many levels of an item that is far beyond ν.
+    """
+    xp = get_xp(product)
+    query, gallery = space.query[rows], space.gallery[part]
     rounded = xp.rint(product)
     product -= rounded
-    # error of the product, its norms and the centring: at most 3.2e-8 (D + 4) levels when max‖v‖² is 1e7 levels
-    doubtful = xp.flatnonzero(xp.abs(product) > 0.5 - 5e-8 * (query.shape[1] + 4))
+    share = (query.shape[1] + 8) * 2.0**-51
+    error = share * space.highest
+    if error > 0.1:  # seldom: then pair by pair
+        reach = space.query_length[rows, None] + space.gallery_length[part]
+        error = reach * reach * (share / space.unit)
+    doubtful = xp.flatnonzero(xp.abs(product) > 0.5 - error)
     step = max(1, TILE // query.shape[1])
     for start in range(0, len(doubtful), step):
         i, j = xp.divmod(doubtful[start : start + step], gallery.shape[0])
-        rounded[i, j] = _direct(query[i] - gallery[j], unit)
+        rounded[i, j] = _direct(query[i] - gallery[j], space.unit)
     return rounded
 
 
@@ -147,8 +191,8 @@ def distance_of(space: Space, level: Array) -> Array:
 def squared_distances(query: Array, gallery: Array) -> Array:
     """Squared Euclidean distances (Q, G) of `query` (Q, D) and `gallery` (G, D), float64.
 
-    ‖q − g‖², rounded to multiples of 1e-7 · max‖v‖² (the largest norm of queries and gallery): equal multiples are
-    ties. The matrix product behind it is centred on the gallery's mean. Raises `InputError` as `prepare` does. For
+    ‖q − g‖², rounded to multiples of the unit, max(1e-7 · median, 1e-13 · largest) of ‖v − c‖² over queries and
+    gallery, c the gallery's mean: equal multiples are ties. Raises `InputError` as `prepare` does. For
     large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
     """
     space = prepare(query, gallery)

@@ -1,5 +1,10 @@
 """Candidates from a faiss index, for galleries of millions (extra `faiss`); what they are is decided in float64."""
 
+import re
+import subprocess
+import sys
+from functools import cache
+
 import numpy as np
 
 from ..backend import get_xp
@@ -7,6 +12,18 @@ from ..errors import InputError
 from .distances import Space
 
 SPARE = 16  # candidates beyond the k-th: room for rounding and ties
+PATIENCE = 60  # seconds for a trial of an index on a few hundred items
+TRIAL = """
+import sys, faiss, numpy
+g = numpy.random.default_rng(0).normal(size=(int(sys.argv[2]), int(sys.argv[1]))).astype("float32")
+try:
+    index = faiss.index_factory(g.shape[1], sys.argv[3])
+    index.train(g)
+    index.add(g)
+    index.search(g[:8], min(8, len(g)))
+except Exception:
+    pass  # more items may do, and an exception can be caught
+"""  # exits with a signal where faiss would end the process that asked
 
 
 def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -16,8 +33,8 @@ def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray,
     last item is farther than the k-th by more than the error of both, (D + 4) 2⁻²³ (‖q‖ + ‖g‖)² each, and one level.
     With any other a query is sure where the index found enough.
 
-    Raises `InputError` where faiss is not installed, does not know the index or cannot train it, for another distance
-    than the Euclidean and for arrays that are not NumPy's.
+    Raises `InputError` where faiss is not installed, does not know the index, cannot train it, or would end the
+    process, for another distance than the Euclidean and for arrays that are not NumPy's.
     """
     if space.kind != "euclidean" or get_xp(space.gallery) is not np:
         raise InputError("index: faiss ranks NumPy arrays by Euclidean distance; leave it out")
@@ -25,19 +42,43 @@ def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray,
         import faiss
     except ImportError as error:
         raise InputError("index: faiss is not installed; pip install 'cmir-ref[faiss]'") from error
-    centre = space.gallery.mean(axis=0)
-    q, g = space.query - centre, space.gallery - centre
+    q, g = space.query - space.centre, space.gallery - space.centre
     items, dims = g.shape
+    check_description(description, dims, min(items, 512))
     try:
         index = faiss.index_factory(dims, description)
         index.train(g.astype("float32"))
         index.add(g.astype("float32"))
-    except RuntimeError as error:
-        reason = str(error).split(": ")[-1].splitlines()[0]
+        found, item = index.search(q.astype("float32"), min(items, k + SPARE))
+    except Exception as error:  # faiss raises what C++ throws, memory that it cannot get too
+        reason = (str(error).split(": ")[-1].splitlines() or [type(error).__name__])[0]
         raise InputError(f"index: {description!r} is no faiss index for {items} items of {dims}: {reason}") from error
-    found, item = index.search(q.astype("float32"), min(items, k + SPARE))
     if description != "Flat":
         return item, (item >= 0).all(axis=1)
-    longest = np.sqrt((q * q).sum(axis=1)) + np.sqrt((g * g).sum(axis=1).max())
+    longest = space.query_length + space.gallery_length.max()
     gap = 2 * (dims + 4) * 2.0**-23 * longest * longest + space.unit
     return item, (found[:, -1] > found[:, k - 1] + gap) | (item.shape[1] == items)
+
+
+@cache
+def check_description(description: str, dims: int, items: int) -> None:
+    """Raises `InputError` for a text that can be no index, and for one that ends a process or keeps it busy.
+
+    faiss aborts, divides by zero or never returns for some: so each is tried in a process of its own, on `items` random
+    items, before this one asks for it.
+    """
+    if description == "Flat":
+        return
+    if not re.fullmatch(r"[A-Za-z0-9_,()\[\].+-]{1,200}", description) or re.search(
+        r"(?<![0-9.])0+(?![0-9.])", description
+    ):
+        raise InputError(f"index: {description!r} is no faiss index: expected one such as IVF64,Flat, numbers from 1")
+    command = [sys.executable, "-c", TRIAL, str(dims), str(items), description]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"index: {description!r} keeps faiss busy for more than {PATIENCE} s on {items} items"
+        ) from None
+    if done.returncode < 0 or done.returncode > 128:
+        raise InputError(f"index: {description!r} makes faiss end the process for {items} items of {dims}; use another")

@@ -168,8 +168,11 @@ def check_labels(query: Array, gallery: Array) -> None:
             raise InputError(f"{name}: expected classes (N,) or multi-hot (N, C), got shape {labels.shape}")
         if labels.ndim == 1 and labels.dtype.kind not in "iu":
             raise InputError(f"{name}: expected integer classes, got {labels.dtype}")
-        if labels.ndim == 2 and not bool(((labels == 0) | (labels == 1)).all()):
-            raise InputError(f"{name}: multi-hot labels hold values other than 0 and 1")
+        if labels.ndim == 2 and not bool((right := ((labels == 0) | (labels == 1)).all(axis=1)).all()):
+            hint = "; give labels[:, 0]" if labels.shape[1] == 1 else ""
+            raise InputError(
+                f"{name}: row {int(right.argmin())} of multi-hot labels has values other than 0 and 1{hint}"
+            )
     wide = {labels.shape[1] for labels in (query, gallery) if labels.ndim == 2}
     if len(wide) == 2:
         raise InputError(f"query labels have {query.shape[1]} columns and gallery labels {gallery.shape[1]}")

@@ -67,7 +67,8 @@ def _by_index(space: Space, index: str, k: int, exclude: Array | None, memory_mb
     found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
 
     def of(rows):
-        return space._replace(query=space.query[rows]), None if exclude is None else exclude[rows]
+        some = space._replace(query=space.query[rows], query_length=space.query_length[rows])
+        return some, None if exclude is None else exclude[rows]
 
     few, rest = xp.flatnonzero(sure), xp.flatnonzero(~sure)
     for block in blocks(len(few), 64 * item.shape[1], memory_mb):
@@ -181,6 +182,9 @@ def smallest(level: Array, k: int) -> tuple[Array, Array]:
     """
     xp = get_xp(level)
     items = level.shape[1]
+    if level.dtype.itemsize > 4 and (int(level.max()) + 1) * items >= 2**63:  # no room to pack both
+        column = xp.argsort(level, axis=1, kind="stable")[:, :k]
+        return column, xp.take_along_axis(level, column, axis=1)
     width = max(1, math.isqrt(items // k))
     runs = items // width
     if width > 1 and runs > k:

@@ -34,8 +34,7 @@ def sieve(space: Space) -> Sieve:
     A sum of D + 1 products of numbers rounded to float32 is off by less than (D + 4) 2⁻²³ (2‖q‖‖g‖ + ‖g‖²).
     """
     xp = get_xp(space.gallery)
-    centre = space.gallery.mean(axis=0)
-    (items, dims), q = space.gallery.shape, space.query - centre
+    (items, dims), q = space.gallery.shape, space.query - space.centre
     count = -(-items // TILE)
     rows = xp.zeros((count * TILE, dims + 1), dtype="float32")
     rows[items:, -1] = xp.inf
@@ -43,7 +42,7 @@ def sieve(space: Space) -> Sieve:
 
     def fill(t):
         part = slice(t * TILE, min((t + 1) * TILE, items))
-        g = space.gallery[part] - centre
+        g = space.gallery[part] - space.centre
         g2 = (g * g).sum(axis=1)
         rows[part, :-1], rows[part, -1], far[t] = g, g2, g2.max()
         whole = rows[t * TILE : (t + 1) * TILE].reshape(TILE // GROUP, GROUP, dims + 1)
@@ -51,7 +50,7 @@ def sieve(space: Space) -> Sieve:
 
     each_block(fill, range(count), xp)
     far = xp.sqrt(far.max())
-    error = (dims + 4) * 2.0**-23 * (2 * xp.sqrt((q * q).sum(axis=1)) * far + far * far)
+    error = (dims + 4) * 2.0**-23 * (2 * space.query_length * far + far * far)
     query = xp.concatenate([-2 * q, xp.ones_like(q[:, :1])], axis=1).astype("float32")
     return Sieve(query, rows.reshape(-1, GROUP, dims + 1), tiles, 2 * error + space.unit)
 

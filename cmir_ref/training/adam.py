@@ -3,7 +3,7 @@
 import math
 
 from ..backend import Array, get_xp
-from ..kernels import adam_step_kernel
+from ..kernels import adam_step_kernel, supported
 from ..ops.fused.adam import adam_step_by_chunks
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -27,18 +27,31 @@ def adam(theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, *, de
     one, which is the same. NumPy's arrays take it by chunks, CuPy's by one kernel; both do the same to every entry.
     Sources: Kingma & Ba 2015, algorithm 1; the decoupled `decay` Loshchilov & Hutter 2019.
     """
-    library = get_xp(theta, grad).__name__
-    step = adam_step_by_chunks if library == "numpy" else adam_step_kernel if library == "cupy" else adam_step
+    adam_by_numbers(theta, grad, m, v, adam_numbers(t, lr), decay=decay)
+
+
+def adam_numbers(t: int, lr: float) -> tuple[float, float, float]:
+    """What changes from step to step: lr, what m/(√v + ε') is multiplied by, and ε'."""
     root = math.sqrt(1 - BETA2**t)
+    return lr, lr / (1 - BETA1**t) * root, EPSILON * root
+
+
+def adam_by_numbers(
+    theta: Array, grad: Array, m: Array, v: Array, numbers: Array | tuple[float, ...], *, decay: Array | float = 0.0
+) -> None:
+    """`adam` by `adam_numbers`, which may lie on the device of the arrays: then a captured step reads them anew."""
+    library = get_xp(theta, grad).__name__
+    kernel = library == "cupy" or supported(theta, grad)
+    step = adam_step_by_chunks if library == "numpy" else adam_step_kernel if kernel else adam_step
     step(
         theta,
         grad,
         m,
         v,
         decay=decay,
-        lr=lr,
-        rate=lr / (1 - BETA1**t) * root,
-        epsilon=EPSILON * root,
+        lr=numbers[0],
+        rate=numbers[1],
+        epsilon=numbers[2],
         share_m=1 - BETA1,
         share_v=1 - BETA2,
     )

@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,18 @@ from .. import params as storage
 from ..backend import to_device
 from ..config import SharedSettings, load_run_settings, to_toml
 from ..errors import InputError
-from ..files import remove_leftovers, write_whole
+from ..files import append_line, cannot_be_written, remove_leftovers, write_whole
+from ..locks import LOCK, locked
 from ..packages import installed
 from ..params import Params, below
 from .loop import Epoch, State, by_name, new_state, train_epochs
 
 
 class Folder:
-    """The files of a run in the making. Without a path everything stays in memory."""
+    """The files of a run in the making, from which other processes are kept out until the end of its context.
+
+    Without a path everything stays in memory.
+    """
 
     def __init__(self, path: Path | None, config: SharedSettings, data: str = ""):
         self.path, self.config, self.data = path, config, data
@@ -34,11 +38,18 @@ class Folder:
         self.current: tuple[str, State] | None = None
         self.history: list[dict[str, Any]] = []
         self.seconds, self.started = 0.0, time.perf_counter()  # of training, over all sittings, up to the last save
+        self._lock, self._held = ExitStack(), False
 
     @classmethod
     def open(cls, out: str | Path | None, config: SharedSettings, resume: bool, data: str = "") -> "Folder":
-        """A new folder, or the one to go on with; `data` is the fingerprint of samples, labels and split."""
+        """A new folder, or the one to go on with; `data` is the fingerprint of ids, labels, split and samples.
+
+        Raises `InputError` where there is none to go on with, or one of other settings or data, and where another
+        process works in it.
+        """
         if out is None:
+            if resume:
+                raise InputError("nothing to resume: name the run folder with --out")
             return cls(None, config)
         path = Path(out)
         if resume:
@@ -47,43 +58,77 @@ class Folder:
             raise InputError(f"{path}: exists already; give another --out, or --resume to go on with it")
         return cls(path, config, data)
 
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Lets other processes write into the folder."""
+        self._lock.close()
+
     def create(self) -> None:
         """Makes the folder, if it is not there: only once the data have proved readable."""
-        if self.path is not None and not (self.path / "config.toml").exists():
+        if self.path is None:
+            return
+        if not self._held:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                write_whole(self.path / "config.toml", _versions() + to_toml(self.config))
             except OSError as error:
-                raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --out") from error
+                raise cannot_be_written(self.path, error, "; give another --out") from error
+            self._hold()
+            if (self.path / "config.toml").exists():
+                raise InputError(f"{self.path}: another process has just begun a run there; give another --out")
+        if not (self.path / "config.toml").exists():
+            settings = _versions() + to_toml(self.config)
+            write_whole(self.path / "config.toml", settings.encode("utf-8", "surrogateescape"))  # names as they are
+
+    def _hold(self) -> None:
+        self._lock.enter_context(locked(self.path))
+        self._held = True
 
     @classmethod
     def _reopen(cls, path: Path, config: SharedSettings, data: str) -> "Folder":
+        if not path.is_dir():
+            what = "not a run folder, but a file" if path.exists() else "no such run folder"
+            raise InputError(f"{path}: {what}: nothing to resume; leave out --resume to begin")
+        folder = cls(path, config, data)
+        folder._hold()
+        try:
+            folder._read()
+        except BaseException:
+            folder.__exit__()
+            raise
+        return folder
+
+    def _read(self) -> None:
+        """Takes over what the run in the folder has come to, and removes what it left half-written."""
+        path = self.path
         remove_leftovers(path)
-        if path.is_dir() and not any(path.iterdir()):
-            return cls(path, config, data)  # killed before the settings were written
+        if not any(file.name != LOCK for file in path.iterdir()):
+            return  # killed before the settings were written
+        if not (path / "config.toml").is_file():
+            raise InputError(
+                f"{path}: not a run folder, it has no config.toml: nothing to resume; leave out --resume to begin"
+            )
         before = load_run_settings(path / "config.toml")
-        if before != config:
-            differs = next(k for k, value in config if value != getattr(before, k, None))
+        if before != self.config:
+            differs = next(k for k, value in self.config if value != getattr(before, k, None))
             raise InputError(
                 f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
             )
-        folder = cls(path, config, data)
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
             write_whole(path / "metrics.jsonl", "")
-            return folder
+            return
         tensors, metadata = read_checkpoint(path)
-        if metadata["data"] != data:
-            raise InputError(
-                f"{path}/checkpoint.safetensors: began with other samples, labels or another split; "
-                "resume with the data of the run"
-            )
-        folder.seconds = float(metadata["seconds"])
-        folder.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
+        if metadata["data"] not in (self.data, self.data.partition("-")[0]):  # earlier: no digest of the samples
+            same = metadata["data"].partition("-")[0] == self.data.partition("-")[0]
+            other = "other pixels or numbers under the same names" if same else "other samples, labels or another split"
+            raise InputError(f"{path}/checkpoint.safetensors: began with {other}; resume with the data of the run")
+        self.seconds = float(metadata["seconds"])
+        self.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
-            folder.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
-        folder.history = read_history(path)[: int(metadata["lines"])]
-        write_whole(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in folder.history))
-        return folder
+            self.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
+        self.history = read_history(path)[: int(metadata["lines"])]
+        write_whole(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.history))
 
     def has_begun(self, stage: str) -> bool:
         """Whether `stage` is done, or has an epoch behind it: then what was fitted for it is here."""
@@ -118,8 +163,7 @@ class Folder:
     def _log(self, epoch: Epoch) -> None:
         self.history.append(epoch._asdict())
         if self.path is not None:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(self.history[-1]) + "\n")
+            append_line(self.path / "metrics.jsonl", json.dumps(self.history[-1]))
 
     def _save(self) -> None:
         now = time.perf_counter()
@@ -185,7 +229,7 @@ def _versions() -> str:
 def read_history(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
     lines = []
-    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8") as file:
+    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8-sig", errors="replace") as file:
         for line in file:
             with suppress(json.JSONDecodeError):
                 lines.append(json.loads(line))

@@ -1,22 +1,43 @@
 """What happens to samples between the data set and a network: normalisation, augmentation, batches.
 
 On a GPU all of it happens there: `on_device` puts a whole modality into its memory, or sends it batch by batch, as the
-data set stores it (DSRSID's bytes are a quarter of the floats that a network reads). What is random is drawn here.
+data set stores it (DSRSID's bytes are a quarter of the floats that a network reads). What is random is drawn here, and
+sent once for all batches of an epoch: a step sends nothing.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import tee
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backend import Array, free_memory, generator, get_xp, pinned, to_device
-from ..ops.dropout import dropout
+from ..kernels import keep_mask_kernel, supported
 
 SHARE = 0.5  # of the free memory of a device that one modality may fill: the rest is for a step's intermediate arrays
 BLOCK_BYTES = 2**26  # of it sent at a time
+
+
+class Sent(NamedTuple):
+    """The same numbers on the host and on a device, or what the device needs of them."""
+
+    host: np.ndarray
+    there: Array
+
+
+def send_parts(parts: Iterable[np.ndarray], xp) -> Iterator[Sent]:
+    """Each part on the host and as an array of `xp`: a device gets all of them in one transfer."""
+    if xp is np:
+        yield from (Sent(part, part) for part in parts)
+        return
+    parts, start = list(parts), 0
+    there = to_device(np.concatenate(parts), xp) if parts else None
+    for part in parts:
+        yield Sent(part, there[start : start + len(part)])
+        start += len(part)
 
 
 class OnDevice:
@@ -39,8 +60,11 @@ class OnDevice:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: np.ndarray) -> Array:
-        return self._sent(index) if self._whole is None else self._whole[to_device(index, self.xp)]
+    def __getitem__(self, index: np.ndarray | Sent) -> Array:
+        index = index if isinstance(index, Sent) else Sent(index, None)
+        if self._whole is None:
+            return self._sent(index.host)
+        return self._whole[to_device(index.host, self.xp) if index.there is None else index.there]
 
     def _sent(self, index: np.ndarray) -> Array:
         rows = pinned((len(index), *self.shape[1:]), self._host.dtype, self.xp)
@@ -102,19 +126,37 @@ class Source(NamedTuple):
         normalise = Normaliser(*(to_device(part, xp) for part in self.normalise)) if moved else self.normalise
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
-    def read(self, index: np.ndarray, augmented: np.random.Generator | None = None) -> Array:
-        """Normalised samples, augmented where a generator is given: images turned, sounds shifted."""
-        x = self.x[index]
+    def read(self, index: np.ndarray | Sent, view: Sent | np.random.Generator | None = None) -> Array:
+        """Normalised samples, augmented where a view of `views` is given, or a generator that one is drawn with: images
+        turned, sounds shifted."""
+        x = self.x[index.host if isinstance(index, Sent) and not isinstance(self.x, OnDevice) else index]
         x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
-        return AUGMENTATIONS[self.kind](x, augmented) if augmented is not None and self.kind in AUGMENTATIONS else x
+        if isinstance(view, np.random.Generator):
+            view = next(self.views([len(x)], view, get_xp(x)))
+        return x if view is None else AUGMENTATIONS[self.kind][1](x, view)
+
+    def views(self, sizes: Sequence[int], rng: np.random.Generator | None, xp) -> Iterator[Sent | None]:
+        """For batches of these sizes how each sample is augmented; None without a generator or for features."""
+        if rng is None or self.kind not in AUGMENTATIONS:
+            return iter([None] * len(sizes))
+        draw = AUGMENTATIONS[self.kind][0]
+        return draw(self.x.shape, sizes, rng, xp)
 
 
-def random_symmetry(images: Array, rng: np.random.Generator) -> Array:
-    """Each image (N, H, W, C) under a random one of its symmetries: seen from above there is no "up"."""
+def draw_symmetries(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
+    """For batches of images (N, H, W, C) the number of each image's symmetry; the device gets their order by number."""
+    many = len(symmetries(shape))
+    drawn = (rng.integers(0, many, size) for size in sizes)
+    first, second = tee(drawn)
+    orders = send_parts((np.argsort(numbers, kind="stable") for numbers in first), xp)
+    yield from (Sent(numbers, order.there) for numbers, order in zip(second, orders, strict=True))
+
+
+def turn_images(images: Array, view: Sent) -> Array:
+    """Each image (N, H, W, C) under its symmetry: seen from above there is no "up"."""
     xp, views = get_xp(images), symmetries(images.shape)
-    drawn = rng.integers(0, len(views), len(images))
-    order = to_device(np.argsort(drawn, kind="stable"), xp)  # a mask would have to come back from a device
-    ends = np.cumsum(np.bincount(drawn, minlength=len(views))).tolist()
+    order = view.there  # a mask would have to come back from a device
+    ends = np.cumsum(np.bincount(view.host, minlength=len(views))).tolist()
     out = xp.empty_like(images)
     for start, stop, view in zip([0, *ends], ends, views, strict=False):
         if start < stop:
@@ -123,27 +165,68 @@ def random_symmetry(images: Array, rng: np.random.Generator) -> Array:
     return out
 
 
-def random_shift(patches: Array, rng: np.random.Generator) -> Array:
+def random_symmetry(images: Array, rng: np.random.Generator) -> Array:
+    """Each image (N, H, W, C) under a random one of its symmetries."""
+    return turn_images(images, next(draw_symmetries(images.shape, [len(images)], rng, get_xp(images))))
+
+
+def draw_shifts(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
+    """For batches of log-mel patches (N, frames, bands, 1) how many frames later and bands higher each begins."""
+    drawn = ((rng.integers(-6, 7, size), rng.integers(-2, 3, size)) for size in sizes)
+    return send_parts((np.stack(both, axis=1) for both in drawn), xp)
+
+
+def shift_sounds(patches: Array, view: Sent) -> Array:
     """Each log-mel patch (N, frames, bands, 1) moved by up to 6 frames (60 ms) and 2 bands, its edges repeated: nobody
     starts a word at the same moment, and voices differ in pitch."""
-    _, frames, bands, _ = patches.shape
-    later = rng.integers(-6, 7, (len(patches), 1, 1))
-    higher = rng.integers(-2, 3, (len(patches), 1, 1))
-    row = (np.arange(frames)[:, None] - later).clip(0, frames - 1)
-    band = (np.arange(bands) - higher).clip(0, bands - 1)
-    xp = get_xp(patches)
-    return patches[tuple(to_device(i, xp) for i in (np.arange(len(patches))[:, None, None], row, band))]
+    xp, (n, frames, bands, _) = get_xp(patches), patches.shape
+    later, higher = (view.there[:, k, None, None] for k in range(2))
+    row = (xp.arange(frames)[:, None] - later).clip(0, frames - 1)
+    band = (xp.arange(bands) - higher).clip(0, bands - 1)
+    return patches[xp.arange(n)[:, None, None], row, band]
 
 
-AUGMENTATIONS = {"image": random_symmetry, "sound": random_shift}  # by kind; ready-made features have none
+def random_shift(patches: Array, rng: np.random.Generator) -> Array:
+    """Each log-mel patch (N, frames, bands, 1) randomly shifted."""
+    return shift_sounds(patches, next(draw_shifts(patches.shape, [len(patches)], rng, get_xp(patches))))
 
 
-def thinned(z: Array, rate: float, rng: np.random.Generator) -> Array:
-    """Features z (N, D) with a share `rate` of them dropped: stage 1 is surer of the samples it learned from than of
-    new ones, so stage 2 must not rely on any single feature."""
-    if rate == 0:
-        return z
-    return dropout(z, to_device(rng.random(z.shape) >= rate, get_xp(z)), rate)[0]
+AUGMENTATIONS = {  # by kind; ready-made features have none
+    "image": (draw_symmetries, turn_images),
+    "sound": (draw_shifts, shift_sounds),
+}
+
+
+def keep_masks(
+    rng: np.random.Generator, sizes: Sequence[int], masks: Sequence[tuple[int, float]], xp
+) -> Iterator[list[Array]]:
+    """For batches of these sizes n the dropout masks (n, width) of each (width, rate): `rng.random(…) >= rate` in turn.
+
+    A device makes those of a whole epoch at once, from the generator's state: each bit is a function of its number.
+    """
+    if xp is np:
+        yield from ([rng.random((n, width)) >= rate for width, rate in masks] for n in sizes)
+        return
+    total, start = sum(sizes) * sum(width for width, _ in masks), 0
+    keep = {rate: draw_keep(rng, total, rate, xp) for rate in {rate for _, rate in masks}}
+    for n in sizes:
+        batch = []
+        for width, rate in masks:
+            batch.append(keep[rate][start : start + n * width].reshape(n, width))
+            start += n * width
+        yield batch
+
+
+def draw_keep(rng: np.random.Generator, count: int, rate: float, xp) -> Array:
+    """`rng.random(count) >= rate` as an array of `xp`, for a generator that stays where it is."""
+    state = rng.bit_generator.state
+    if state["bit_generator"] == "PCG64" and supported(xp.empty(0, dtype="float32")):
+        keep = xp.empty(count, dtype=bool)
+        keep_mask_kernel(state["state"]["state"], state["state"]["inc"], rate, keep)
+        return keep
+    keep = rng.random(count) >= rate
+    rng.bit_generator.state = state
+    return to_device(keep, xp)
 
 
 def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:

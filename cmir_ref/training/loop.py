@@ -8,6 +8,7 @@ saved state goes where an uninterrupted one would have gone, bit for bit.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from ..backend import Array, get_xp, to_device, to_host
 from ..config import Schedule
 from ..params import Params, flatten
-from .adam import adam, learning_rate
+from .adam import adam_by_numbers, adam_numbers, learning_rate
+from .graph import StepGraphs
 from .inputs import ahead
 
 MOMENTUM = 0.9  # of the running statistics of batch normalisation
@@ -70,6 +72,7 @@ class Task(NamedTuple):
     alternating: tuple[tuple[str, ...], ...] = ()
     rate: Callable[[int], float] | None = None  # step -> learning rate, where it is none of the schedule's own
     lr_setting: str = "lr"  # the setting to make smaller where the loss diverges, by its name
+    graph: bool = False  # on a GPU a step is captured once and replayed: `gradients` gets None as epoch and step
 
 
 class Epoch(NamedTuple):
@@ -113,6 +116,8 @@ class Optimiser(NamedTuple):
 
     turns: list[Array | None]  # the entries of the flat vector that move, turn by turn; None stands for all of them
     decay: Array | float
+    graphs: StepGraphs | None = None  # where steps are replayed
+    numbers: Array | None = None  # (steps, 3) there: `adam_numbers` of all steps, for a graph cannot take Python's
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # small products: waking more threads costs more than it gives
@@ -149,19 +154,16 @@ def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> t
 
     Returns the loss and its parts, each a mean over the batches, and the last learning rate.
     """
-    schedule, params, buffers = task.schedule, state.params, state.buffers
+    params = state.params
     on_host = get_xp(params.flat) is np
     sums, done = {}, 0
     for batch in ahead(task.batches(state.epoch)):
         step = state.epoch * task.steps_per_epoch + done
-        steps = schedule.epochs * task.steps_per_epoch
-        own = {"steps": steps, "lr": schedule.lr, "schedule": schedule.schedule, "warmup": schedule.warmup}
-        lr = task.rate(step) if task.rate else learning_rate(step, **own)
-        for entries in optimiser.turns:
-            parts, grads, statistics = task.gradients(params, buffers, batch, state.epoch, done)
-            _adam(entries, state, flatten(grads, params), step + 1, lr, optimiser.decay)
-        for name, value in statistics.items():
-            buffers[name][...] = MOMENTUM * buffers[name] + (1 - MOMENTUM) * value
+        lr = _rate(task, step)
+        if optimiser.graphs:
+            parts = optimiser.graphs(partial(one_step, task, state, optimiser), (batch, optimiser.numbers[step]))
+        else:
+            parts = one_step(task, state, optimiser, batch, adam_numbers(step + 1, lr), state.epoch, done)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + value
         done += 1
@@ -178,10 +180,36 @@ def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> t
     return means, lr
 
 
+def one_step(
+    task: Task, state: State, optimiser: Optimiser, batch: Any, numbers: Any, epoch: Any = None, step: Any = None
+) -> dict[str, Array]:
+    """The loss and its parts of one batch; Adam's steps, turn by turn, and the statistics are written into `state`."""
+    params, buffers = state.params, state.buffers
+    for entries in optimiser.turns:
+        parts, grads, statistics = task.gradients(params, buffers, batch, epoch, step)
+        _adam(entries, state, flatten(grads, params), numbers, optimiser.decay)
+    if statistics:
+        buffers.flat[...] = MOMENTUM * buffers.flat + (1 - MOMENTUM) * flatten(statistics, buffers)
+    return parts
+
+
 def make_optimiser(task: Task, params: Params) -> Optimiser:
-    """Which entries move in which turn, and the weight decay of each entry."""
-    turns = [_entries(params, prefixes) for prefixes in task.alternating] or [None]
-    return Optimiser(turns, _decay(params, task.schedule.weight_decay))
+    """Which entries move in which turn, and the weight decay of each entry; on a GPU the graphs, where asked for."""
+    turns, xp = [_entries(params, prefixes) for prefixes in task.alternating] or [None], get_xp(params.flat)
+    optimiser = Optimiser(turns, _decay(params, task.schedule.weight_decay))
+    if xp is np or not task.graph:
+        return optimiser
+    steps = range(task.schedule.epochs * task.steps_per_epoch)
+    numbers = np.array([adam_numbers(step + 1, _rate(task, step)) for step in steps], params.flat.dtype)
+    return optimiser._replace(graphs=StepGraphs(task.name, xp), numbers=to_device(numbers, xp))
+
+
+def _rate(task: Task, step: int) -> float:
+    """The learning rate of a step, counted over all epochs."""
+    if task.rate:
+        return task.rate(step)
+    schedule, steps = task.schedule, task.schedule.epochs * task.steps_per_epoch
+    return learning_rate(step, steps, schedule.lr, schedule.schedule, schedule.warmup)
 
 
 def _entries(params: Params, prefixes: tuple[str, ...]) -> Array:
@@ -190,14 +218,15 @@ def _entries(params: Params, prefixes: tuple[str, ...]) -> Array:
     return to_device(np.flatnonzero(moves), get_xp(params.flat))
 
 
-def _adam(entries: Array | None, state: State, grad: Array, t: int, lr: float, decay: Array | float) -> None:
+def _adam(entries: Array | None, state: State, grad: Array, numbers: Any, decay: Array | float) -> None:
     """Adam on these entries alone, or on all: the others keep their values and moments."""
     theta, m, v = state.params.flat, state.m, state.v
     if entries is None:
-        adam(theta, grad, m, v, t, lr, decay=decay)
+        adam_by_numbers(theta, grad, m, v, numbers, decay=decay)
         return
     part = [array[entries] for array in (theta, m, v)]  # copies, which go back below
-    adam(part[0], grad[entries], part[1], part[2], t, lr, decay=decay[entries] if hasattr(decay, "shape") else decay)
+    decay = decay[entries] if hasattr(decay, "shape") else decay
+    adam_by_numbers(part[0], grad[entries], part[1], part[2], numbers, decay=decay)
     theta[entries], m[entries], v[entries] = part
 
 

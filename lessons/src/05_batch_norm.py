@@ -414,7 +414,7 @@ from cmir_ref.ops.dropout import dropout, dropout_backward
 z = rng.uniform(0.5, 1.5, size=(4, 5))
 for rate in (0.2, 0.5, 0.8):
     masks = np.random.default_rng(2).random((20000, *z.shape)) >= rate
-    many = dropout(z, masks, rate)[0]
+    many = dropout(np.broadcast_to(z, masks.shape), masks, rate)[0]
     print(
         f"rate {rate}: mean over masks / x = {(many.mean(axis=0) / z).mean():.3f},  spread of one draw / x = {(many.std(axis=0) / z).mean():.2f}"
     )

@@ -53,7 +53,7 @@ CASES = {
     "unit_texts": Case(("true", "false"), BOTH),
     "word_dropout": Case(("0", "0.5")),
     "image_dropout": Case(("0", "0.5")),
-    "margin.kind": Case(),
+    "margin.kind": Case(given=LONG),
     "margin.gamma": Case(("0.2", "0.6")),
     "margin.beta": Case(("1", "9"), LONG),
     "margin.prior": Case(given=LONG),
@@ -66,7 +66,7 @@ CASES = {
     "labels.schedule": Case(given=("pretrain=true",)),
     "labels.warmup": Case(("0", "0.5"), ("pretrain=true",)),
     "labels.weight_decay": Case(("0", "0.1"), ("pretrain=true",)),
-    "labels.keep": Case(given=("pretrain=true", "labels.epochs=8", "labels.lr=1", "labels.schedule=constant")),
+    "labels.keep": Case(given=("pretrain=true", "labels.epochs=12", "labels.lr=0.1", "labels.schedule=constant")),
     "match.epochs": Case(("1", "2")),
     "match.batch_size": Case(("8", "12")),
     "match.lr": Case(("0.01", "0.02")),
@@ -74,7 +74,7 @@ CASES = {
     "match.fall_every": Case(("1", "2"), ("match.epochs=2",)),
     "match.warmup": Case(("0", "0.5")),
     "match.weight_decay": Case(("0", "0.1")),
-    "match.keep": Case(given=("match.epochs=6", "match.lr=0.1", "match.schedule=constant")),
+    "match.keep": Case(given=("match.epochs=8", "match.lr=0.1", "match.schedule=constant")),
     "match.augment": Case(("true", "false")),
 }
 
@@ -85,7 +85,7 @@ def fields(section: type[BaseModel] = AmfmnSettings, prefix: str = "") -> dict:
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found |= fields(field.annotation, f"{prefix}{name}.")
-        elif prefix or name not in SharedSettings.model_fields:
+        elif prefix or field.annotation != getattr(SharedSettings.model_fields.get(name), "annotation", None):
             found[prefix + name] = field.annotation
     return found
 

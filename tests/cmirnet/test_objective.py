@@ -81,6 +81,22 @@ def test_the_regulariser_reaches_its_own_layers_on_top_of_the_network():
                 assert not np.any(extra)
 
 
+@pytest.mark.parametrize("layers", ["all", "last"])
+@pytest.mark.parametrize("depths", [(3, 1), (2, 1), (1, 3)])
+def test_the_regulariser_counts_the_encoder_s_layers_whatever_the_decoder_has(depths, layers):
+    arch, params, z, _ = drawn(encoder_depth=depths[0], decoder_depth=depths[1])
+    readings = Readings(alpha=0.5)
+    alone = Weights(0.0, 0.0, 0.0, 0.0, 1.0)
+    loss, cache = objective(
+        params, z, LABELS, arch=arch, weights=alone, readings=readings, regularized_layers=layers, mode="inference"
+    )
+    numbers = range(1, depths[0] + 1) if layers == "all" else depths[:1]
+    names = [f"encoder_{m}.{i}.w" for m in "ab" for i in numbers]
+    assert loss == pytest.approx(sum((np.linalg.norm(params[name]) - 0.5) ** 2 for name in names), rel=1e-12)
+    grads, _ = objective_backward(1.0, cache)
+    assert [name for name in grads if np.any(grads[name])] == sorted(names, key=list(grads).index)
+
+
 def test_features_are_targets_only_where_the_gradient_flows():
     *_, stop = run(Readings())
     *_, cache, _, flow = run(Readings(target_gradient="flow"))

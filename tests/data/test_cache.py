@@ -1,5 +1,10 @@
 """Simulated scenes made on first use, and the data set of them."""
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 from test_samples import toy  # noqa: F401
@@ -50,18 +55,42 @@ def test_whole_or_not_at_all(folder, toy, monkeypatch, refused):  # noqa: F811
     assert (cached_scenes("land-cover", 2) / "DSRSID.mat").is_file()
 
 
-def test_another_process_may_be_first(folder, toy, monkeypatch):  # noqa: F811
-    original = toy.generate
+def test_one_makes_the_samples_and_the_other_waits(folder, toy, monkeypatch, capsys):  # noqa: F811
+    begun, drawn = Event(), []
 
-    def overtaken(function, items, **_):
-        monkeypatch.setattr(toy, "generate", original)
-        cached_scenes("land-cover", 2)
-        return original(function, items)
+    def slow(function, items, **_):
+        begun.set()
+        for item in items:
+            time.sleep(0.3)
+            drawn.append(item)
+            yield function(*item)
 
-    monkeypatch.setattr(toy, "generate", overtaken)
-    found = cached_scenes("land-cover", 2)
-    assert list(folder.iterdir()) == [found]
-    assert (found / "DSRSID.mat").is_file()
+    monkeypatch.setattr(toy, "generate", slow)
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(cached_scenes, "land-cover", 2)
+        assert begun.wait(60)
+        assert cached_scenes("land-cover", 2) == first.result()
+    assert len(drawn) == 2 and list(folder.iterdir()) == [first.result()]
+    assert f"in use by another process (pid {os.getpid()}); waiting for it" in capsys.readouterr().err
+    assert (first.result() / "DSRSID.mat").is_file()
+
+
+def test_what_a_killed_process_left_is_removed(folder, toy):  # noqa: F811
+    others = [".land-cover-2-seed0-v9-abcd", ".objects-2-seed0-v1-abcd"]
+    for name in (f".land-cover-2-seed0-v{cache.VERSION}-abcd", *others):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "DSRSID.mat").write_bytes(b"half")
+    made = cached_scenes("land-cover", 2)
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*others, made.name])
+
+
+def test_a_user_without_a_home_is_told(monkeypatch, refused):
+    import platformdirs
+
+    monkeypatch.delenv("CMIR_CACHE")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: f"~/.cache/{name}")
+    with refused("CMIR_CACHE", "no home folder"):
+        cache.cache_dir()
 
 
 def test_pan_mul_of_scenes(toy, refused):  # noqa: F811

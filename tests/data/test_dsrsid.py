@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cmir_ref.data import check, load_dsrsid
 from cmir_ref.data.dsrsid import FIELDS, StoredImages, axes
+from cmir_ref.errors import InputError
 
 ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (0, 3, 1, 2), (3, 0, 1, 2), (1, 2, 0, 3)]
 
@@ -111,3 +112,22 @@ def test_files_that_are_refused(write_dsrsid, tmp_path, refused):
     with refused(path, "0 fields called PAN_IMAGES", "/other"):
         load_dsrsid(tmp_path)
     assert FIELDS["mul"] == "MUL_IMAGES"
+
+
+def test_a_group_that_holds_itself_is_walked_once_through(tmp_path):
+    with h5py.File(tmp_path / "DSRSID.mat", "w") as file:
+        group = file.create_group("a")
+        group["again"], group["file"] = group, file["/"]
+    with pytest.raises(InputError, match=r"DSRSID\.mat: 0 fields called LAND_COVER_TYPES, exactly one is needed"):
+        load_dsrsid(tmp_path)
+
+
+def test_a_field_behind_thousands_of_others_is_found(tmp_path):
+    """MATLAB keeps the cells of a cell array as datasets of a group that comes before the fields."""
+    with h5py.File(tmp_path / "DSRSID.mat", "w") as file:
+        cells = file.create_group("#refs#")
+        for k in range(1200):
+            cells[f"{k}"] = 0
+        file["LAND_COVER_TYPES"] = np.ones((1, 3))
+    with pytest.raises(InputError, match="0 fields called PAN_IMAGES"):
+        load_dsrsid(tmp_path)

@@ -1,11 +1,14 @@
 """Image files: bands, resizing, and files that are none."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from cmir_ref.data import read_image
-from cmir_ref.data.images import is_grey, read_images
+from cmir_ref.data.images import Span, is_grey, read_images, span_of
 
 
 def test_orientation_and_bands(tmp_path, make):
@@ -34,8 +37,189 @@ def test_sixteen_bits_keep_their_depth(tmp_path):
     read = read_image(tmp_path / "a.png", bands=1)
     assert read.dtype == np.uint16
     np.testing.assert_array_equal(read[..., 0], pixels)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 1], pixels >> 8)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 1], np.rint(pixels * (255 / 65535)))
     assert is_grey(tmp_path / "a.png")
+
+
+RAMP = np.linspace(0, 1, 64)[None, :] * np.ones((64, 1))
+
+
+@pytest.mark.parametrize(
+    ("values", "span"),
+    [
+        ((RAMP * 255).astype(np.uint16), (0, 255)),
+        ((RAMP * 4000).astype(np.uint16), (0, 4095)),
+        ((28000 + RAMP * 3000).astype(np.uint16), (27648, 31231)),
+        ((RAMP * 100_000 - 20_000).astype(np.int32), (-32768, 81919)),
+        (RAMP.astype(np.float32) * 0.9, (0, 1)),
+        (RAMP.astype(np.float32) * 35 - 30, (-32, 8)),
+    ],
+)
+def test_deep_grey_images_keep_their_grey_values(tmp_path, values, span):
+    """A straight line of values stays one, whatever their range; round ends hardly move."""
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert span_of([values]) == span
+    read = read_image(tmp_path / "a.tif")
+    exact = (values - span[0]) * (255.0 / (span[1] - span[0]))
+    np.testing.assert_allclose(read, np.repeat(exact[..., None], 3, axis=2), atol=0.51)
+    assert len(np.unique(read)) >= 60
+
+
+def png_of_16_bits(path, pixels):
+    """Writes (H, W, C) uint16, which Pillow cannot."""
+    h, w, c = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", w, h, 16, {1: 0, 2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def tiff_of_16_bits(path, pixels, order, orientation=1):
+    """Writes (H, W, 3) uint16 without compression, which Pillow cannot."""
+    h, w, _ = pixels.shape
+    data = pixels.astype(f"{order}u2").tobytes()
+    tags = [(256, 3, 1, w), (257, 3, 1, h), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 14),
+            (274, 3, 1, orientation), (277, 3, 1, 3), (278, 3, 1, h), (279, 4, 1, len(data))]  # fmt: skip
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HIHHH", 42, 14 + len(data), 16, 16, 16)
+    fields = b""
+    for tag, kind, count, value in tags:
+        short = struct.pack(order + "HH", value, 0) if kind == 3 and count == 1 else struct.pack(order + "I", value)
+        fields += struct.pack(order + "HHI", tag, kind, count) + short
+    path.write_bytes(head + data + struct.pack(order + "H", len(tags)) + fields + b"\0" * 4)
+
+
+def test_sixteen_bits_of_colour_keep_both_bytes(tmp_path):
+    """Pillow keeps the upper byte alone: of 12 bits only 16 of 4096 values would be left."""
+    pixels = np.random.default_rng(0).integers(0, 4096, (6, 9, 3)).astype(np.uint16)
+    pixels[0, 0], pixels[0, 1] = 0, 4095
+    png_of_16_bits(tmp_path / "a.png", pixels)
+    tiff_of_16_bits(tmp_path / "a.tif", pixels, "<")
+    tiff_of_16_bits(tmp_path / "b.tif", pixels, ">")
+    for name in ("a.png", "a.tif", "b.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), np.rint(pixels * (255 / 4095)))
+    grey = read_image(tmp_path / "a.png", bands=1)[..., 0]
+    np.testing.assert_allclose(grey, pixels @ [0.299, 0.587, 0.114] * (255 / 4095), atol=1.1)
+
+
+def test_sixteen_bits_of_colour_on_white(tmp_path):
+    pixels = np.full((4, 4, 4), 65535, np.uint16)
+    pixels[..., :3] = 1000
+    pixels[2:, :, 3] = 0
+    png_of_16_bits(tmp_path / "a.png", pixels)
+    read = read_image(tmp_path / "a.png", span=Span(0, 65535))
+    assert (read[:2] == 4).all() and (read[2:] == 4).all()  # white is the brightest of the image itself
+    pixels[0, 0, :3] = 65535
+    png_of_16_bits(tmp_path / "a.png", pixels)
+    assert (read_image(tmp_path / "a.png")[2:] == 255).all()
+
+
+def test_orders_of_sixteen_bits_that_are_not_read(tmp_path, refused):
+    png_of_16_bits(tmp_path / "a.png", np.full((4, 4, 2), 900, np.uint16))
+    with refused("a.png", "LA;16B"):
+        read_image(tmp_path / "a.png")
+
+
+def test_one_span_for_a_whole_set(tmp_path):
+    """An image half as bright as another stays so; 8-bit images beside them stay as they are."""
+    (tmp_path / "8").mkdir()
+    for k, top in enumerate((1000, 2000)):
+        Image.fromarray((RAMP * top).astype(np.uint16)).save(tmp_path / f"{k}.tif")
+    eight = np.full((64, 64), 77, np.uint8)
+    Image.fromarray(eight).save(tmp_path / "2.tif")
+    pictures = read_images([tmp_path / f"{k}.tif" for k in range(3)], 64)
+    assert pictures.span == (0, 2047)
+    assert pictures.x[0].max() == round(1000 * 255 / 2047) and pictures.x[1].max() == round(2000 * 255 / 2047)
+    assert (pictures.x[2] == 77).all()
+    assert pictures.remarks == ("2 of 3 images hold more than 8 bits: 0 to 2047 shown as 0 to 255",)
+    alone = read_image(tmp_path / "0.tif", span=pictures.span)
+    np.testing.assert_array_equal(alone, pictures.x[0])
+
+
+def test_nan_among_pixels(tmp_path, refused):
+    values = RAMP.astype(np.float32)
+    values[3, 4] = np.nan
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with refused("a.tif", "NaN or infinity"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_transparent_drawings_are_on_white(tmp_path):
+    """Black lines on nothing: of RGBA, of grey with alpha, of a palette and of a colour that counts as clear."""
+    lines = np.zeros((8, 8), bool)
+    lines[3] = True
+    rgba = np.zeros((8, 8, 4), np.uint8)
+    rgba[lines, 3] = 255
+    Image.fromarray(rgba).save(tmp_path / "rgba.png")
+    Image.fromarray(rgba).convert("LA").save(tmp_path / "la.png")
+    palette = Image.fromarray(np.where(lines, 1, 0).astype(np.uint8), mode="P")
+    palette.putpalette([9, 9, 9, 0, 0, 0])
+    palette.save(tmp_path / "p.png", transparency=0)
+    grey = Image.fromarray(np.where(lines, 0, 200).astype(np.uint8))
+    grey.save(tmp_path / "l.png", transparency=200)
+    for name in ("rgba", "la", "p", "l"):
+        for bands in (1, 3):
+            read = read_image(tmp_path / f"{name}.png", bands=bands)
+            assert (read[3] == 0).all() and (read[~lines] == 255).all(), (name, bands)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_that_of_a_viewer(tmp_path, orientation, make):
+    """All eight, of JPEG, of 8-bit and 16-bit PNG and of 16-bit TIFF: where the bright corner stands."""
+    upright = np.full((8, 16), 40, np.uint16)
+    upright[:3, :5] = 200
+    turns = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
+             6: lambda a: np.rot90(a, 1), 7: lambda a: np.rot90(a, 2).T, 8: lambda a: np.rot90(a, -1)}  # fmt: skip
+    stored = turns[orientation](upright)  # what must be stored so that a viewer shows it upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored.astype(np.uint8)).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    Image.fromarray(stored.astype(np.uint8)).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray(stored * 16).save(tmp_path / "b.png", exif=exif)
+    Image.fromarray(stored * 16).save(tmp_path / "b.tif", tiffinfo={274: orientation})
+    tiff_of_16_bits(tmp_path / "c.tif", np.repeat(stored[..., None] * 16, 3, axis=2), "<", orientation)
+    for name in ("a.jpg", "a.png", "b.png", "b.tif", "c.tif"):
+        read = read_image(tmp_path / name, span=Span(0, 4095))[..., 0].astype(float)
+        assert read.shape == upright.shape, name
+        np.testing.assert_allclose(read, upright, atol=5, err_msg=name)
+
+
+def test_odd_modes_are_shown_or_named(tmp_path, refused):
+    Image.new("1", (8, 8), 1).save(tmp_path / "one.png")
+    assert (read_image(tmp_path / "one.png") == 255).all()
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "cmyk.tif")
+    assert (read_image(tmp_path / "cmyk.tif") == (255, 0, 0)).all()
+    Image.new("LAB", (8, 8), (120, 3, 4)).save(tmp_path / "lab.tif")
+    with refused("lab.tif", "mode LAB"):
+        read_image(tmp_path / "lab.tif")
+
+
+def test_pages_after_the_first_are_said(tmp_path, make):
+    first, second = (Image.fromarray(make.picture(16, 16)) for _ in range(2))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    first.save(tmp_path / "b.gif", save_all=True, append_images=[second.rotate(90)])
+    second.save(tmp_path / "c.tif")
+    pictures = read_images([tmp_path / name for name in ("a.tif", "b.gif", "c.tif")], 16)
+    assert pictures.remarks == ("only the first page is read of 2 images with several",)
+    np.testing.assert_array_equal(pictures.x[0], np.asarray(first))
+
+
+@pytest.mark.parametrize("limit", ["LONGEST_SIDE", "MOST_PIXELS"])
+def test_limits_of_size_are_named(tmp_path, refused, monkeypatch, make, limit):
+    Image.fromarray(make.picture(64, 48)).save(tmp_path / "a.png")
+    monkeypatch.setattr(f"cmir_ref.data.images.{limit}", 60)
+    with refused("a.png", "48 × 64 pixels are too large", "limit", "tiles"):
+        read_image(tmp_path / "a.png")
+
+
+def test_the_limit_of_pillow_is_named(tmp_path, refused, monkeypatch, make):
+    Image.fromarray(make.picture(64, 64)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with refused("a.png", "too large", "limit"):
+        read_image(tmp_path / "a.png")
 
 
 def test_four_bands(tmp_path):

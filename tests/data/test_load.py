@@ -111,6 +111,55 @@ def test_query_is_read_as_its_samples_were(released, write_speech):
     np.testing.assert_array_equal(read_query(sound, sound.paths[2])[0], sound.x[2:3])
 
 
+def test_files_that_are_no_images_are_passed_over_and_said(tmp_path, refused, make):
+    """Whatever Pillow does not decode, beside images whose endings are written in any case."""
+    for c in "ab":
+        (tmp_path / c).mkdir()
+        for k, ending in enumerate(("png", "JPG", "Tiff")):
+            image = Image.fromarray(make.picture(64, 64, k))
+            image.save(tmp_path / c / f"{k}.{ending}")
+    names = (
+        "n.txt",
+        "n.pdf",
+        "n.eps",
+        "n.H5",
+        "n.hdf",
+        "n.mpg",
+        "n.grib",
+        "n.bufr",
+        "n.wmf",
+        "n.palm",
+        "none",
+        "n.csv",
+    )
+    for name in names:
+        (tmp_path / "a" / name).write_bytes(b"%PDF-1.4")
+    (tmp_path / "b" / "notes.xml").write_text("<a/>")
+    (tmp_path / "b" / "folder.png").mkdir()
+    data = load("pan-mul", tmp_path, dataset="folder", image_size=64)
+    assert data.modalities["a"].x.shape == (6, 64, 64, 1)
+    assert data.note == f"{wald.NOTE}; {len(names) + 1} files passed over as no images"
+    (tmp_path / "a" / "n.png").write_bytes(b"%PDF-1.4")
+    with refused("n.png", "not an image"):
+        load("pan-mul", tmp_path, dataset="folder", image_size=64)
+
+
+def test_a_deep_query_is_shown_as_its_data_set_was(tmp_path):
+    """By the values of the whole set, not by its own; the same from the folder of a run."""
+    ramp = np.linspace(0, 1, 64)[None, :] * np.ones((64, 1))
+    for k, c in enumerate("ab"):
+        (tmp_path / c).mkdir()
+        Image.fromarray((ramp * 1000 * (k + 1)).astype(np.uint16)).save(tmp_path / c / "0.tif")
+    data = load("pan-mul", tmp_path, dataset="folder", image_size=64)
+    assert "images hold more than 8 bits: 0 to 2047 shown as 0 to 255" in data.note
+    assert data.note.count("bits") == 1
+    for letter in "ab":
+        modality = data.modalities[letter]
+        for k, c in enumerate("ab"):
+            x, _ = read_query(modality, tmp_path / c / "0.tif")
+            np.testing.assert_allclose(x[0].astype(float), modality.x[k], atol=1)
+
+
 def test_query_of_stored_tiles(write_dsrsid, refused, tmp_path):
     root, *_ = write_dsrsid()
     for modality in load("pan-mul", root, dataset="dsrsid").modalities.values():

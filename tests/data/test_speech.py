@@ -6,7 +6,7 @@ import scipy.io
 import soundfile
 
 from cmir_ref.data import load_speech, load_speech_features, log_mel_patch
-from cmir_ref.data.speech import log_mel
+from cmir_ref.data.speech import log_mel, one_channel
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
 SILENCE = np.float32(np.log(0.01))
@@ -49,6 +49,67 @@ def test_a_long_recording_is_cut_to_its_middle(tmp_path):
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
     patch = log_mel_patch(tmp_path / "a.wav")
     np.testing.assert_allclose(patch[:, :, 0], log_mel(sound)[51:147], atol=1e-4)  # of 198 frames
+
+
+def word(seconds=0.5, rate=16000):
+    """A tone of 440 Hz that swells and fades."""
+    n = int(seconds * rate)
+    return 0.4 * np.sin(2 * np.pi * 440 * np.arange(n) / rate) * np.hanning(n)
+
+
+@pytest.mark.parametrize("shares", [(1, -1), (1, -0.9), (0.5, -0.5, 0.01), (1, -1, 1, -1), (0, 1), (1, 1), (1, 0.3)])
+def test_any_channels_sound_like_one(tmp_path, shares):
+    """Opposite channels, as of a wrongly wired cable, are not silence; all others are mixed."""
+    sound = word()
+    soundfile.write(tmp_path / "a.wav", np.stack([s * sound for s in shares], axis=1), 16000, subtype="FLOAT")
+    heard = one_channel(np.stack([s * sound for s in shares], axis=1).astype(np.float32))
+    mean = sum(shares) / len(shares)
+    level = mean if mean > 0.2 else max(shares, key=abs)
+    np.testing.assert_allclose(heard, level * sound, atol=1e-4)
+    soundfile.write(tmp_path / "one.wav", level * sound, 16000, subtype="FLOAT")
+    np.testing.assert_allclose(log_mel_patch(tmp_path / "a.wav"), log_mel_patch(tmp_path / "one.wav"), atol=1e-3)
+
+
+@pytest.mark.parametrize("offsets", [(0.3,), (-0.5,), (0.2, -0.4)])
+def test_a_constant_offset_is_no_sound(tmp_path, offsets, refused):
+    """Silence around a word stays silence, and silence alone is refused, wherever zero lies."""
+    quiet = np.concatenate([np.zeros(8000), word(), np.zeros(8000)])
+    for name, sound in (("a.wav", quiet), ("silence.wav", np.zeros(9000))):
+        soundfile.write(tmp_path / name, np.stack([sound + o for o in offsets], axis=1), 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.wav", quiet, 16000, subtype="FLOAT")
+    np.testing.assert_allclose(log_mel_patch(tmp_path / "a.wav"), log_mel_patch(tmp_path / "b.wav"), atol=1e-3)
+    with refused("silence.wav", "silent"):
+        log_mel_patch(tmp_path / "silence.wav")
+
+
+FORMATS = {  # ending: the format and the coding that it stands for
+    "aiff": ("AIFF", "PCM_16"), "AIF": ("AIFF", "PCM_24"), "au": ("AU", "PCM_16"), "snd": ("AU", "ULAW"),
+    "caf": ("CAF", "ALAC_16"), "w64": ("W64", "PCM_16"), "rf64": ("RF64", "PCM_16"), "voc": ("VOC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "oga": ("OGG", "VORBIS"), "Flac": ("FLAC", "PCM_16"),
+    "nist": ("NIST", "PCM_16"), "wav": ("WAV", "IMA_ADPCM"), "WAVE": ("WAVEX", "PCM_32"), "sf": ("IRCAM", "PCM_16"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_whatever_libsndfile_reads_is_a_recording(tmp_path, ending):
+    """Each is found by its ending, in any case, and sounds like the same word in WAV."""
+    format, subtype = FORMATS[ending]
+    folder = tmp_path / "speech" / "airplane"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / f"ann.{ending}", word(rate=48000), 48000, format=format, subtype=subtype)
+    soundfile.write(tmp_path / "ann.wav", word(rate=48000), 48000, subtype="FLOAT")
+    (folder / "notes.txt").write_text("ann, 1998")
+    speech = load_speech(tmp_path / "speech", ("airplane",))
+    assert speech.remarks == ("1 file passed over as no recordings",)
+    middle = (slice(40, 56), slice(5, 12), 0)  # around the tone; the codecs' noise is elsewhere
+    np.testing.assert_allclose(speech.x[0][middle], log_mel_patch(tmp_path / "ann.wav")[middle], atol=0.5)
+
+
+def test_a_recording_that_is_too_long_is_refused(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr("cmir_ref.data.speech.LONGEST", 10_000)
+    soundfile.write(tmp_path / "a.wav", word(1.0), 16000)
+    with refused("a.wav", "too long", "16000 Hz"):
+        log_mel_patch(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(("suffix", "rate"), [("flac", 44100), ("ogg", 48000), ("wav", 8000)])
@@ -140,6 +201,17 @@ def test_speech_features(tmp_path, refused):
     hot[5] = 1
     write_features(tmp_path, x, hot)
     with refused("splab.mat", "row 5", "one-hot"):
+        load_speech_features(tmp_path)
+
+
+@pytest.mark.parametrize("mark", [-1, np.nan, 0.3, 2, np.inf])
+@pytest.mark.parametrize("rows", [slice(None), slice(4, 5)])
+def test_other_marks_than_one_are_not_one_hot(tmp_path, refused, mark, rows):
+    """Neither where all labels are marked so nor in one row, which is named."""
+    hot = np.repeat(np.eye(17), 2, axis=0)
+    hot[rows] = np.where(hot[rows] == 1, mark, 0)
+    write_features(tmp_path, np.ones((34, 8)), hot)
+    with refused("splab.mat", f"row {rows.start or 0} is not one-hot"):
         load_speech_features(tmp_path)
 
 

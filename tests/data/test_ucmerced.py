@@ -51,6 +51,21 @@ def test_what_is_refused(write_ucmerced, refused):
         load_images(root)
 
 
+def test_endings_in_any_case_and_files_that_are_no_images(write_ucmerced, refused):
+    """All images count whatever the case of their ending; notes beside them are passed over, and said."""
+    root, pictures, _ = write_ucmerced()
+    folder = root / "Images" / "forest"
+    (folder / "forest00.tif").rename(folder / "forest00.TIF")
+    (folder / "forest03.tif").rename(folder / "forest03.Tiff")
+    for name in ("notes.txt", "map.pdf", "Thumbs.db", ".hidden"):
+        (folder / name).write_text("no image")
+    images = load_images(root, size=32)
+    assert len(images.x) == len(pictures) and images.remarks == ("2 files passed over as no images",)
+    (folder / "forest03.tif").write_bytes((folder / "forest03.Tiff").read_bytes())
+    with refused("forest03.tif", "forest03.Tiff", "keep one"):
+        load_images(root)
+
+
 @pytest.mark.parametrize("table", [np.zeros((2100, 17)), np.full((17, 2100), 3)])
 def test_label_tables_that_are_none(table, tmp_path, refused):
     scipy.io.savemat(tmp_path / "LandUse_multilabels.mat", {"labels": table})

@@ -22,6 +22,23 @@ def test_labels_out_of_range(labels, refused, make):
         check(make.dataset(a, a, 3))
 
 
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([0, 1.5], "row 1 has 1.5; expected a whole number from 0 to 2"),
+        ([0.0, np.nan], "row 1 has nan"),
+        ([[2], [0]], "give labels[:, 0]"),
+        ([[1, 0, 0], [0, 0.5, 0]], "row 1 has 0.5; expected rows of 0 and 1"),
+        ([[1, 0, 0], [0, 2, 0]], "row 1 has 2; expected rows of 0 and 1"),
+        ([[1, 0, 0], [0, np.nan, 0]], "row 1 has nan"),
+        ([["a"]], "expected numbers"),
+    ],
+)
+def test_labels_that_are_none_are_named(labels, says, refused):
+    with refused(says):
+        as_multi_hot(np.array(labels), 3)
+
+
 def test_a_sound_data_set_passes(make):
     a, b = make.modality([0, 1, 1]), make.modality([[1, 1], [0, 1], [1, 0]], name="b")
     assert check(make.dataset(a, b, 2)).modalities == {"a": a, "b": b}

@@ -14,7 +14,7 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 only=" ${ONLY:-doctor tests bench launches train world} "
 python=${PYTHON:-python3}
 work=${WORK:-$(mktemp -d)}
-export CMIR_CACHE=$work/scenes CMIR_MAY_LACK="librosa soundfile nbformat jupytext nbclient ipykernel" PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}. PYTHONUNBUFFERED=1 CUPY_TF32=0
+export CMIR_CACHE=$work/scenes CMIR_MAY_LACK="librosa soundfile nbformat jupytext nbclient ipykernel yaml" PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}. PYTHONUNBUFFERED=1 CUPY_TF32=0
 began=$(date +%s)
 status=0
 
@@ -40,14 +40,14 @@ run() { # run NAME SECONDS SCENES SETTING…: both stages on the simulated world
 }
 
 if [ "$dry" ]; then
-    device=cpu
+    device=cpu testing=400 # two busy cores may collect for minutes
 else
-    device=cuda
+    device=cuda testing=120
     step doctor 10 nvidia-smi
 fi
 step doctor 20 "$python" -m cmir_ref doctor
 step doctor 40 "$python" tests/gpu/first_run.py one $dry
-step tests 120 "$python" -m pytest -m gpu -q -n "${WORKERS:-8}" -p no:cacheprovider --durations=10 tests
+step tests $testing "$python" -m pytest -m gpu -q -n "${WORKERS:-8}" -p no:cacheprovider --durations=10 tests
 for part in machine:20 numbers:60 calls:20 memory:30 conv:100 latent:30 epoch:60; do
     step bench "${part##*:}" "$python" tests/gpu/first_run.py bench "${part%%:*}" $dry
 done

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from memory import fresh_memory_is_nan
 from strategies import LAYOUTS, again, assert_close, report, small
 
 from cmir_ref.checks import CHECKS, draw, regimes, run, tolerance
@@ -186,6 +187,20 @@ def test_a_replay_gives_the_same_bits(check):
 
 
 @EACH
+def test_nothing_is_read_that_was_never_written(check):
+    """In fresh memory that is NaN, values and gradients have the same bits."""
+
+    def answers():
+        pair = drawn(check)
+        y, cache = pair.forward(*pair.inputs.values())
+        return bits(y, pair.backward(upstream(y), cache))
+
+    expected = answers()
+    with fresh_memory_is_nan():
+        assert answers() == expected
+
+
+@EACH
 def test_nothing_is_written_to(check):
     """Neither inputs, parameters, upstream, targets and masks nor the cache, by forward or backward."""
     pair = drawn(check)
@@ -263,8 +278,12 @@ def test_inputs_that_repeat_one_row_or_number(check, repeated):
     pair = drawn(check)
     views = [REPEATED[repeated](x) for x in pair.inputs.values()]
     expected = leaves(forward_backward(pair, [x.copy() for x in views]))
+    rounding = 2**-50 * max(
+        np.abs(leaf).max(initial=0) for leaf in expected
+    )  # NumPy 2.0 adds repeated numbers otherwise
     for one, two in zip(leaves(forward_backward(pair, views)), expected, strict=True):
-        assert_close(one, two, 1e-12, f"one {repeated} for all in {again(check, SEED)}")
+        if not np.abs(one - two).max(initial=0) <= rounding:
+            assert_close(one, two, 1e-12, f"one {repeated} for all in {again(check, SEED)}")
 
 
 @EACH

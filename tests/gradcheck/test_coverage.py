@@ -135,13 +135,15 @@ HELPERS = {  # public functions without a backward of their own, and why
         "empty_pooled": "makes room",
         "write_conv_max_pool": "part of two pairs, a block of samples at a time",
     },
+    "ops.fused.norm_terms": {"saves_launches": "asks where an array is (tests/strict/test_launches.py)"},
     "ops.fused.moments": {
         "channel_sum": "a sum, part of other operations (test_act_norm)",
         "combine": "statistics, part of other operations (test_act_norm)",
         "moments": "statistics, part of other operations (test_act_norm)",
         "widen": "reshapes",
     },
-    "ops.labels": {"multi_hot": "of labels, which have no gradient"},
+    "ops.labels": dict.fromkeys(("check_targets", "multi_hot"), "of labels, which have no gradient"),
+    "ops.shapes": dict.fromkeys(("check_same_shape", "check_vectors"), "no value"),
     "ops.padding": {
         "crop": "a view; the transpose of pad (test_strided_conv)",
         "output_size": "two numbers",
@@ -183,7 +185,11 @@ def test_a_function_whose_gradient_was_forgotten_is_noticed(tmp_path):
     assert lone_functions(tmp_path) == {"ops.gate": {"gate"}}
 
 
-NO_GRADIENT = ("test_labels.py",)  # labels have none
+NO_GRADIENT = (
+    "test_labels.py",
+    "test_not_finite.py",
+    "test_refused_shapes.py",
+)  # labels have none, the others are of all
 TESTS_OF_OPERATIONS = sorted(
     path for path in (Path(__file__).parents[1] / "ops").glob("test_*.py") if path.name not in NO_GRADIENT
 )

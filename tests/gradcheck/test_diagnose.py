@@ -176,6 +176,33 @@ def test_a_kind_among_gradients_of_very_different_size(ours, kind):
     assert diagnose(seen(np.where(ours, ours + ROUNDING, 0), MIXED * M))[0] == kind
 
 
+SOME_ZERO = M * (np.arange(12).reshape(4, 3) % 5 != 0)  # at three entries the derivative is 0
+NEAR_ZERO = 1e-17 * W[[0, 1, 2, 0]] * (SOME_ZERO == 0)  # what a sum that cancels leaves there
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize(
+    ("ours", "kind"),
+    [
+        (-SOME_ZERO, "sign"),
+        (0.3 * SOME_ZERO, "factor"),
+        (np.where(X > 0, 1, 5) * SOME_ZERO, "branch"),
+        (np.where(X > 0, SOME_ZERO, 0), "entries dropped"),
+        (SOME_ZERO + 0.7 * X * (SOME_ZERO == 0), "missing mask"),
+        (SOME_ZERO[::-1], "flip"),
+        (SOME_ZERO + W[:1], "missing term"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_a_kind_where_some_entries_are_rounded_zeros(ours, kind, size):
+    """Rounding is measured by the largest entry: relative to a 0 it would be a mistake of every size."""
+    noise = NEAR_ZERO[::-1] if kind == "flip" else NEAR_ZERO * (kind != "missing mask")
+    assert (
+        diagnose(seen(size * (ours + noise), size * (SOME_ZERO + 2 * NEAR_ZERO * (kind == "missing mask"))))[0] == kind
+    )
+    assert diagnose(seen(size * ours, size * (SOME_ZERO + NEAR_ZERO)))[0] == kind
+
+
 def test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries():
     sizes = np.where(X > 0, 1e12, 1e-6)
     kind, sentence = diagnose(seen(sizes * M * np.where(X > 0, 1, 3), sizes * M, wrong=X < 0))

@@ -1,5 +1,8 @@
 """`load_pair` reads a reader's file, `judge` finds and names what is wrong with the pair in it."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -352,6 +355,15 @@ def test_the_file_is_read_from_its_path_with_colons_and_neighbours(write, tmp_pa
     (tmp_path / "beside_mine.py").write_text("two = 2\n")
     text = "from beside_mine import two\n" + one("x * x", "two * x * dy")
     assert judge(load_pair(write(text, "a:b.py"))).findings == []
+
+
+def test_a_file_changed_within_its_second_is_read_anew_and_leaves_nothing_behind(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    for answer, wrong in (("3 * x * dy", 1), ("2 * x * dy", 0), ("4 * x * dy", 1)):
+        path = Path(write(one("x * x", answer)).rpartition(":")[0])
+        os.utime(path, (0, 0))  # same size, same time: nothing but its text tells the versions apart
+        assert len(judge(load_pair(f"{path}:f")).findings) == wrong
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_the_file_prints_is_not_an_answer(write, capsys):

@@ -46,6 +46,20 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_values_and_gradients",
         {"dtype": "float64"},
     ),
+    "ops.fused.dense_layer.dense_layer": (
+        "ops/test_on_device_twins.py",
+        "test_a_layer_entry_by_entry",
+        {"active": True},
+    ),
+    "ops.fused.on_device.conv_on_device": ("ops/test_on_device_twins.py", "test_a_convolution_is_the_plain_one", {}),
+    "ops.fused.on_device.max_pool_on_device": ("ops/test_on_device_twins.py", "test_a_pool_is_the_plain_one", {}),
+    "ops.fused.norm_terms.norm_terms": ("ops/test_on_device_twins.py", "test_norms_term_by_term", {}),
+    "ops.fused.softmax_rows.softmax_rows": (
+        "ops/test_on_device_twins.py",
+        "test_a_cross_entropy_row_by_row",
+        {"reduction": "mean"},
+    ),
+    "cmirnet.fused_total.fused_total": ("cmirnet/test_fused_total.py", "test_a_term_of_weight_0_is_not_there", {}),
     "ops.global_mean.global_mean": ("ops/test_global_mean.py", "test_the_mean_of_every_channel", {}),
     "ops.strided_conv.strided_conv": ("ops/test_strided_conv.py", "test_window_by_window", {"k": 3}),
     "nets.conv_block.conv_block": (
@@ -238,6 +252,7 @@ ORACLES = {  # function: (file, test, its arguments)
     ),
 }
 OWN = {  # arguments that are made in the test's own module
+    "cmirnet.fused_total.fused_total": lambda module: {"weights": module.Weights()},
     "cmirnet.eq6_total.total": lambda module: {"readings": module.Readings(alpha=0.5)},
     "cmirnet.end_to_end.end_to_end": lambda module: {"fronts": (None, None)},
     "amfmn.eq1_similarity.similarity": lambda module: {"monkeypatch": pytest.MonkeyPatch()},

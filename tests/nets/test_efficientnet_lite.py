@@ -141,3 +141,17 @@ def test_gradients_in_float32_are_float32():
     d = LiteOutput(*(None if part is None else np.ones_like(part) for part in out))
     grads, dx = efficientnet_lite_backward(d, cache)
     assert {g.dtype for g in (*grads.values(), dx)} == {np.dtype("float32")}
+
+
+def test_the_inference_network_runs_on_another_library_of_arrays():
+    """The stand-in for CuPy takes no twin of NumPy's: its plain composition gives the same features."""
+    from strict.standin import xp
+
+    params, buffers, x = drawn()
+    ours = lite_features(fold_lite(TINY, params | buffers), x)
+    there = {name: xp.asarray(array) for name, array in (params | buffers).items()}
+    found = lite_features(fold_lite(TINY, there), xp.asarray(x))
+    for one, other in zip(found, ours, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert relative_error(one.get(), other)[0] <= 1e-12

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import BLOCK, STACK, TILE, cut
 
 from cmir_ref import parallel
 from cmir_ref.ops import (
@@ -78,6 +79,27 @@ def test_ties_go_to_the_first_winner(factor, mode, **sizes):
     assert_alike(fused(*inputs, factor, mode, 0.5)[0], plain(*inputs, factor, mode, 0.5), 1e-12)
 
 
+@given(**SIZES, tile=TILE, block=BLOCK, stack=STACK)
+def test_every_remainder_of_rows_samples_blocks_and_windows(factor, mode, tile, block, stack, **sizes):
+    inputs = drawn(**sizes, factor=factor)
+    with cut(tile, block, stack):
+        ours, cache = fused(*inputs, factor, mode)
+    assert_alike(ours, plain(*inputs, factor, mode), 1e-12)
+    height, width = inputs[0].shape[1:3]
+    whole = mode != "train" or not (height % factor or width % factor)
+    assert isinstance(cache, ConvActNormPoolCache) == (whole and min(height, width) >= factor)
+
+
+@pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
+@pytest.mark.parametrize(("height", "width"), [(8, 6), (9, 6), (8, 7), (9, 7), (2, 3), (3, 2)])
+def test_windows_are_whole_in_height_and_width(height, width, mode):
+    """Pixels that fill no window count in the statistics of a batch, and only the plain composition sees them."""
+    inputs = drawn(0, 3, height, width, 2, 3, 3, 2)
+    ours, cache = fused(*inputs, 2, mode)
+    assert isinstance(cache, ConvActNormPoolCache) == (mode != "train" or (height % 2, width % 2) == (0, 0))
+    assert_alike(ours, plain(*inputs, 2, mode), 1e-12)
+
+
 @pytest.mark.parametrize("mode", ["train", "inference", "frozen"])
 def test_the_fast_path_is_what_is_tested(mode):
     inputs = drawn(0, 2, 8, 4, 3, 4, 3, 2)
@@ -88,6 +110,7 @@ def test_the_fast_path_is_what_is_tested(mode):
     ("mode", "slope", "settings"),
     [
         ("train", 0.2, {"h": 7}),  # a row that fills no window
+        ("train", 0.2, {"wide": 5}),  # a column
         ("frozen", 0.0, {}),
         ("frozen", 0.2, {"gammas": (0.0,)}),
         ("train", 0.2, {"dtype": np.complex128}),

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import BLOCK, STACK, TILE, cut
 
 from cmir_ref import parallel
 from cmir_ref.ops import conv, conv_backward, max_pool, max_pool_backward
-from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward
+from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward, tiles
 from cmir_ref.ops.fused.conv_max_pool import ConvMaxPoolCache
 
 
@@ -36,6 +37,33 @@ SIZES = {
     "c": st.sampled_from([1, 2, 3, 9]), "d": st.integers(1, 3), "k": st.sampled_from([1, 3, 5]),
     "factor": st.integers(1, 4),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(**SIZES, tile=TILE, block=BLOCK, stack=STACK)
+def test_every_remainder_of_rows_samples_blocks_and_windows(dtype, factor, tile, block, stack, **sizes):
+    x, w, b, dy = drawn(**sizes, factor=factor, dtype=dtype, ties=True)
+    with cut(tile, block, stack):
+        plain, fused, (pool, cache) = twins(x, w, b, factor, dy)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # whole numbers: sums are exact
+    assert isinstance(cache, ConvMaxPoolCache) == (min(x.shape[1:3]) >= factor)
+    if isinstance(cache, ConvMaxPoolCache):
+        np.testing.assert_array_equal(cache.winner.reshape(pool.winner.shape), pool.winner)
+
+
+@pytest.mark.parametrize("c", [1, 9])  # thin channels and thick ones
+@pytest.mark.parametrize("samples", range(1, 10))
+@pytest.mark.parametrize("rows", range(1, 8))
+def test_each_number_of_rows_and_samples_once(rows, samples, c):
+    """Tiles of three rows of windows, or stacks of up to three samples."""
+    x, w, b, dy = drawn(0, samples, 2 * rows + 1, 5, c, 2, 3, 2, np.float64, ties=True)
+    row = 4 * 2 * (9 * c + 2) * 8  # bytes
+    with cut(3 * row, 4, 3):
+        assert tiles.Tiles(x.shape[1:], w, 2).height == min(3, rows)
+        plain, fused, _ = twins(x, w, b, 2, dy)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -104,6 +132,25 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, dtype):
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+def test_results_come_in_the_order_of_the_parts(monkeypatch):
+    """The first part ends last: it waits for all the others."""
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    rest, left = Event(), [1, 2, 3, 4]
+
+    def work(part):
+        if part == 0:
+            assert rest.wait(10)
+        else:
+            left.remove(part)
+            if not left:
+                rest.set()
+        return part
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
+        assert parallel.map_threads(work, [0, 1, 2, 3, 4]) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])

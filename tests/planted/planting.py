@@ -115,13 +115,21 @@ def exchange(name: str, right: Any, wrong: Any) -> None:
             setattr(right, part, getattr(wrong, part))
     elif isinstance(right, type):
         for method in vars(right).keys() & vars(wrong).keys():
-            one, other = (getattr(vars(c)[method], "__func__", vars(c)[method]) for c in (right, wrong))
+            one, other = (function_of(vars(c)[method]) for c in (right, wrong))
             if isinstance(one, FunctionType):
                 exchange(method, one, other)
     else:
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType) and vars(module).get(name) is right:
                 setattr(module, name, wrong)
+
+
+def function_of(member: Any) -> Any:
+    """The function behind a method, a class method, a property or a cached property; anything else as it is."""
+    for behind in ("__func__", "fget", "func"):
+        if isinstance(found := getattr(member, behind, None), FunctionType):
+            return found
+    return member
 
 
 # ---- the process that runs checks -----------------------------------------------------------------------------------

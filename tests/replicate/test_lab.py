@@ -13,6 +13,7 @@ import worlds
 from cmir_ref import load_data, runs
 from cmir_ref.config import load_config
 from cmir_ref.data import scenarios
+from cmir_ref.data.large import write_large_land_cover
 from cmir_ref.errors import InputError
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.cluster import connect
@@ -237,3 +238,32 @@ def test_cells_are_readable_files(lab):
         kept.keys() == {"settings", "options", "result", "seconds", "origin"}
         and 'scenario = "image-speech"' in kept["settings"]
     )
+
+
+def dsrsid_file(folder, recorded):
+    """A file called DSRSID.mat of eight simulated pairs, or one that does not say that it is simulated."""
+    write_large_land_cover(folder, 8, workers=1)
+    if recorded:
+        with open(folder / "DSRSID.mat", "r+b") as file:
+            file.write(b"MATLAB 7.3 MAT-file".ljust(124))
+
+
+@pytest.mark.parametrize("here", ["nothing", "simulated", "recorded", "no folder"])
+def test_the_full_scale_is_simulated_where_dsrsid_is_absent(tmp_path, here):
+    (tmp_path / "data").mkdir()
+    if here in ("simulated", "recorded"):
+        dsrsid_file(tmp_path / "data", here == "recorded")
+    lab = Lab(tmp_path / "out", SCALE_BY_NAME["full"], root=None if here == "no folder" else tmp_path / "data")
+    config, words = lab.config("tiles", 0), lab.scale.worlds["tiles"].words
+    assert config.dataset == ("dsrsid" if here in ("simulated", "recorded") else "scenes")
+    assert ("simulated" in words) == (here != "recorded") and words in lab.about()["world tiles"]
+    assert config.test_share == 0.0625 and (config.dataset == "dsrsid" or config.scenes == 80_000)
+    small = SCALE_BY_NAME["small"]
+    assert Lab(tmp_path / "out", small, root=lab.root).scale == small
+
+
+def test_the_simulated_file_of_a_folder_is_read_and_named(tmp_path):
+    dsrsid_file(tmp_path, False)
+    lab = Lab(tmp_path / "out", SCALE_BY_NAME["full"], root=tmp_path)
+    data = load_data(lab.config("tiles", 0).model_copy(update={"sample_axis": 0}), lab.root)
+    assert data.note == "simulated scenes" and len(data.modalities["a"].x) == 8

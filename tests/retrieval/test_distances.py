@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import distance_of, levels, prepare, squared_distances
+from cmir_ref.retrieval import distance_of, levels, nearest, prepare, squared_distances
 from cmir_ref.retrieval.distances import blocks, levels_of_pairs, with_factors
+from cmir_ref.retrieval.neighbours import smallest
 
 
 def direct(q, g):
@@ -15,7 +16,11 @@ def direct(q, g):
 
 
 def step(q, g):
-    return 1e-7 * max((v.astype(float) ** 2).sum(1).max() for v in (q, g))
+    """The unit of squared distances: of what is centred on the gallery's mean."""
+    centre = g.astype(np.longdouble).mean(axis=0).astype(float)
+    squares = ((np.concatenate([q, g]).astype(float) - centre) ** 2).sum(axis=1)
+    size = np.median((np.concatenate([q, g]).astype(float) ** 2).sum(axis=1))
+    return max(1e-7 * np.median(squares), 1e-13 * squares.max(), (4 * np.finfo(q.dtype).eps) ** 2 * size)
 
 
 @pytest.mark.parametrize("offset", [0, 30, 1000])
@@ -30,28 +35,43 @@ def test_squared_distances_are_the_direct_ones_rounded(offset, dtype):
     assert len(np.unique(got)) > 40
 
 
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not(dtype, far):
+    """A network that maps everything to one point does so up to its rounding; one far item changes nothing."""
+    rng = np.random.default_rng(3)
+    point = rng.uniform(0.5, 1, 8).astype(dtype)
+    v = np.where(rng.random((60, 8)) < 0.5, np.nextafter(point, point.dtype.type(2)), point)
+    gallery = np.concatenate([v, v[:1] + point.dtype.type(10)]) if far else v
+    assert len(np.unique(v, axis=0)) > 40 and not squared_distances(v[:20], gallery)[:, :60].any()
+    apart = (gallery + np.arange(len(gallery))[:, None] * 1e-3).astype(dtype)
+    assert len(np.unique(squared_distances(apart[:1], apart))) == len(gallery)
+
+
 def boundary_set():
-    """Integer points whose squared distances, when odd, lie exactly half way between two levels (one level is 2)."""
+    """Integer points whose squared distances, when 3 modulo 6, lie exactly half way between two levels of 6."""
     rng = np.random.default_rng(2)
-    v = rng.integers(-5, 6, size=(300, 6)).astype(float)
-    v[0] = [2000, 4000, 0, 0, 0, 0]  # norm² 2e7
-    return v[:100], np.concatenate([v, v[:50]])
+    near = 300.0 + rng.integers(-5, 6, size=(150, 6))  # far from the mean: the product cancels
+    far = np.zeros((404, 6))
+    far[:] = [4000, 4000, 4000, 2000, 2000, 2000]  # norm² 6e7, the median
+    far[::2] *= -1
+    return near[:100], np.concatenate([near, -near, far])  # whose mean is 0
 
 
 def test_values_on_the_edge_of_a_level_do_not_depend_on_blocks_or_on_the_order_of_the_gallery():
     q, g = boundary_set()
     space = prepare(q, g)
     whole = levels(space)
-    assert (direct(q, g) % 2 == 1).sum() > 1000  # the edge is really met
+    assert (direct(q, g) % 6 == 3).sum() > 1000  # the edge is really met
     for size in (1, 3, 7, 32):
         parts = [levels(space, slice(i, i + size)) for i in range(0, len(q), size)]
         np.testing.assert_array_equal(np.concatenate(parts), whole)
     order = np.random.default_rng(0).permutation(len(g))
     np.testing.assert_array_equal(levels(prepare(q, g[order])), whole[:, order])
     # equal distances, equal levels: the product alone gets this wrong
-    d2 = direct(q, g).astype(int)[1:]
+    d2 = direct(q, g).astype(int)
     for value in np.unique(d2):
-        assert len(np.unique(whole[1:][d2 == value])) == 1
+        assert len(np.unique(whole[d2 == value])) == 1
     product = np.rint(space.left @ space.right)
     assert (product != whole).any()
 
@@ -102,9 +122,72 @@ def test_float32_duplicates_tie():
 
 def test_two_points_closer_than_half_a_level_tie_and_two_levels_apart_do_not():
     g = np.array([[1.0, 0.0], [np.sqrt(1 + 2e-8), 0.0], [np.sqrt(1 + 2e-7), 0.0], [0.0, 1.0]])
-    level = levels(prepare(np.zeros((1, 2)), g))[0]
+    level = levels(prepare(np.zeros((1, 2)), np.concatenate([g, -g])))[0]  # the mean is 0, the median norm 1
     assert level[0] == level[1] == level[3]
     assert level[2] == level[0] + 2
+
+
+def nearest_by_definition(q, g, k):
+    """Ranks by exact squared distances, ties by the order of the gallery."""
+    return np.argsort(direct(q, g), axis=1, kind="stable")[:, :k]
+
+
+SPACES = {  # what is done to queries and gallery, so that little is left of the old unit, a share of the largest norm
+    "nothing": lambda q, g: (q, g),
+    "one far item": lambda q, g: (q, np.vstack([g[:-1], 1e4 * g[-1:]])),
+    "one far item on the other side": lambda q, g: (q, np.vstack([-2e4 * g[:1], g[1:]])),
+    "one far query": lambda q, g: (np.vstack([q[:-1], 1e4 * q[-1:]]), g),
+    "one far of each": lambda q, g: (np.vstack([q[:-1], 3e3 * q[-1:]]), np.vstack([-5e3 * g[:1], g[1:]])),
+    "a tenth far": lambda q, g: (q, np.vstack([g[:-50], 1e3 * g[-50:]])),
+    "an offset": lambda q, g: (q + 1e4, g + 1e4),
+    "a large offset of one dimension": lambda q, g: (q + 1e6 * np.eye(16)[3], g + 1e6 * np.eye(16)[3]),
+    "offset and far": lambda q, g: (q - 1e3, np.vstack([g[:-1], 1e3 * g[-1:]]) - 1e3),
+}
+
+
+@pytest.mark.parametrize("what", SPACES)
+@pytest.mark.parametrize("items", [500, 5000])
+def test_far_items_and_offsets_leave_the_ranking_of_all_others(what, items):
+    """By the whole gallery and, with 5000 items, through the sieve."""
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=(items, 16))
+    q, g = SPACES[what](g[:50] + 0.05 * rng.normal(size=(50, 16)), g)
+    found, distance = nearest(q, g, 5)
+    np.testing.assert_array_equal(found, nearest_by_definition(q, g, 5))
+    got, unit = squared_distances(q, g), step(q, g)
+    assert np.abs(got - direct(q, g)).max() <= 0.51 * unit + 1e-13 * got.max()
+    np.testing.assert_allclose(distance, np.sqrt(np.take_along_axis(got, found, axis=1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("what", SPACES)
+def test_levels_of_far_items_are_the_direct_ones(what):
+    """The product is wrong by levels there, and says so itself."""
+    rng = np.random.default_rng(1)
+    g = rng.normal(size=(500, 16))
+    space = prepare(*SPACES[what](g[:50] + 0.05 * rng.normal(size=(50, 16)), g))
+    i, j = np.divmod(np.arange(50 * 500), 500)
+    np.testing.assert_array_equal(levels(space).ravel(), levels_of_pairs(space, i, j))
+
+
+def test_far_items_tie_where_their_distance_is_lost_in_the_unit():
+    """Two items at 1e7, 1 apart, have the same distance to a query near 0; identical items tie at any distance."""
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=(40, 4))
+    g[1] = g[0]
+    g[38] = [1e7, 0, 0, 0]
+    g[39] = g[38]
+    level = levels(prepare(g[2:9], g))
+    assert level.dtype == "int64"
+    np.testing.assert_array_equal(level[:, 0], level[:, 1])
+    np.testing.assert_array_equal(level[:, 38], level[:, 39])
+    assert not (level < 0).any()
+
+
+def test_levels_too_large_to_be_packed_are_ranked():
+    level = np.array([[5, 2**61, 3, 3], [2**62, 1, 2**62, 0]])
+    column, value = smallest(level, 3)
+    np.testing.assert_array_equal(column, [[2, 3, 0], [3, 1, 0]])
+    np.testing.assert_array_equal(value, [[3, 3, 5], [0, 1, 2**62]])
 
 
 def released(q, g):
@@ -165,7 +248,10 @@ def test_a_level_of_the_released_distance():
     q, g = np.full((2, 3), 5.0), np.full((4, 3), 7.0)
     space = prepare(q, g, "released")
     assert space.scale == 4  # a power of two below the largest number
-    np.testing.assert_allclose(space.unit * space.scale**0.75, 1e-9 * np.sqrt(3 * 49) ** 0.75, rtol=1e-12)
+    middle = 1e-6 * 3 * 2**2  # the median is 0: a millionth of the largest
+    np.testing.assert_allclose(space.unit * space.scale**0.75, 1e-9 * np.sqrt(middle) ** 0.75, rtol=1e-12)
+    space = prepare(np.concatenate([q, q - 4, q]), g, "released")  # median 3·2²
+    np.testing.assert_allclose(space.unit * space.scale**0.75, 1e-9 * np.sqrt(3 * 4) ** 0.75, rtol=1e-12)
 
 
 def test_factors_are_made_where_they_are_asked_for():

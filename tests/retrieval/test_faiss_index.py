@@ -8,7 +8,7 @@ import pytest
 from test_neighbours import LARGE
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import nearest, prepare
+from cmir_ref.retrieval import faiss_index, nearest, prepare
 from cmir_ref.retrieval.faiss_index import find_candidates
 
 needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed")
@@ -107,3 +107,42 @@ def test_without_faiss_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"^index: faiss is not installed; pip install 'cmir-ref\[faiss\]'$"):
         nearest(np.ones((10, 2)), np.ones((10, 2)), 3, index="Flat")
+
+
+@needs_faiss
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ("", "numbers from 1"),
+        ("Flat\nFlat", "numbers from 1"),
+        ("IVF0,Flat", "numbers from 1"),
+        ("IVF4_HNSW0,Flat", "numbers from 1"),  # aborts
+        ("PQ8x0", "numbers from 1"),  # divides by zero
+        ("PCA0,Flat", "numbers from 1"),  # would find anything
+        ("IVF-1,Flat", "could not parse"),
+        ("Nonsense", "could not parse"),
+        ("IVF4096,Flat", "300 items of 16"),
+        ("PQ7", "300 items of 16"),
+        ("IDMap,Flat", "300 items of 16"),
+    ],
+)
+def test_indices_that_faiss_refuses_are_one_line(index, says):
+    g = np.random.default_rng(0).normal(size=(300, 16))
+    with pytest.raises(InputError, match=says) as error:
+        nearest(g[:3], g, 2, index=index)
+    assert "\n" not in str(error.value)
+
+
+@needs_faiss
+@pytest.mark.parametrize("trial", ["import os; os.abort()", "import os; os.kill(os.getpid(), 8)"])
+def test_an_index_that_ends_the_process_ends_its_own(trial, monkeypatch):
+    monkeypatch.setattr(faiss_index, "TRIAL", trial)
+    faiss_index.check_description.cache_clear()
+    g = np.random.default_rng(0).normal(size=(300, 16))
+    with pytest.raises(InputError, match=r"'SQ8' makes faiss end the process for 300 items of 16"):
+        nearest(g[:3], g, 2, index="SQ8")
+    monkeypatch.setattr(faiss_index, "TRIAL", "import time; time.sleep(30)")
+    monkeypatch.setattr(faiss_index, "PATIENCE", 0.3)
+    with pytest.raises(InputError, match="keeps faiss busy"):
+        nearest(g[:3], g, 2, index="SQ4")
+    faiss_index.check_description.cache_clear()

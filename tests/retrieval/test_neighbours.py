@@ -97,6 +97,40 @@ def test_the_sieve_changes_nothing(name, k, excluding, monkeypatch):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("memory", [0.01, 1, 3])  # MiB: one query at a time, and sub-blocks of a block of the sieve
+@pytest.mark.parametrize("excluding", [False, True])
+@pytest.mark.parametrize("k", [1, 33])
+@pytest.mark.parametrize("name", LARGE)
+def test_little_memory_changes_nothing_in_large_galleries(name, k, excluding, memory, monkeypatch):
+    """Where the sieve gives up, a block is searched in parts, and each query keeps its own exclusion."""
+    g = LARGE[name](np.random.default_rng(k), 5001)
+    own = np.random.default_rng(1).permutation(5001)[:150]
+    exclude = np.where(np.arange(150) % 4, own, -1) if excluding else None
+    little = nearest(g[own], g, k, exclude=exclude, memory_mb=memory)
+    monkeypatch.setattr(neighbours, "TILE", 10**9)  # no sieve
+    for found, expected in zip(little, nearest(g[own], g, k, exclude=exclude, memory_mb=10**6), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    if excluding:
+        assert (little[0] != exclude[:, None]).all()
+
+
+@pytest.mark.parametrize("memory", [1e-6, 0.1, 1])
+@pytest.mark.parametrize("excluding", [False, True])
+@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("items", [1, 2, 61, 500])
+def test_little_memory_changes_nothing_in_small_galleries(items, kind, excluding, memory):
+    for g in (grid_points(items, 2), np.full((items, 3), 0.1, "float32")):
+        rows = np.random.default_rng(items).permutation(items)
+        exclude = np.where(rows % 3, rows, -1) if excluding else None
+        if items == 1 and excluding:
+            exclude = np.array([-1])
+        settings = {"exclude": exclude, "distance": kind}
+        little = nearest(g[rows], g, 5, memory_mb=memory, **settings)
+        for found, expected in zip(little, nearest(g[rows], g, 5, memory_mb=10**6, **settings), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(little[0], brute(g[rows], g, little[0].shape[1], exclude, kind))
+
+
 @pytest.mark.parametrize(
     ("items", "k", "kind", "expected"),
     [

@@ -32,7 +32,18 @@ def cupy_or_skip():
 
 
 @pytest.fixture
+def by_kernels(monkeypatch):
+    """The stand-in runs the kernels of `cmir_ref.kernels`, in C++."""
+    from strict import cpp
+    from strict.standin import xp
+
+    if cpp.COMPILER is None:
+        pytest.skip("no C++ compiler to compile the kernels' text with")
+    cpp.use_for(xp, monkeypatch)
+
+
+@pytest.fixture
 def plain(monkeypatch):
     """No array is one that the fused twins take: all go through the plain composition, which rounds in its own way."""
-    for module in ("act_norm", "conv_max_pool", "gru_by_length"):
+    for module in ("act_norm", "by_samples", "conv_max_pool", "depthwise_by_lines", "folded_block", "gru_by_length"):
         monkeypatch.setattr(sys.modules[f"cmir_ref.ops.fused.{module}"], "np", SimpleNamespace(ndarray=()))

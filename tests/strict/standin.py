@@ -2,7 +2,8 @@
 
 `xp` is the library, `DeviceArray` its array. Names and parameters are those of cupy_surface.json; what is computed is
 NumPy's, so that results must be those of NumPy to the bit. `RULES` says what is refused and by whom. Transfers from the
-host and waits for the device are counted in `traffic`, and refused within `no_traffic()`.
+host and waits for the device are counted in `traffic`, and refused within `no_traffic()`. So are launches: one for each
+call that computes or copies, none for a view. `strict.graphs` captures them as CUDA graphs.
 
 Not seen here: rounding, the order of sums, contiguity of results, order among equals of a sort, memory.
 """
@@ -15,6 +16,8 @@ from functools import cache
 from types import ModuleType
 
 import numpy as np
+from strict import graphs
+from strict.graphs import capture
 from strict.surface import read
 
 SURFACE = read()
@@ -36,11 +39,13 @@ RULES = {  # what is refused, and whether CuPy does so too or computes something
     "wait": "ours",  # a value read on the host, within `no_traffic`
     "upload": "ours",  # an array from the host, within `no_traffic`
 }
+UNFILLED = {"empty", "empty_like", "shape", "size", "ndim", "broadcast_to"}
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 WAITING = {
     *("nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "bincount", "extract", "compress", "trim_zeros"),
     *("percentile", "quantile", "histogram", "digitize", "asnumpy", "setdiff1d", "union1d", "intersect1d"),
 }
+WRITING = {"fill", "sort", "partition", "put"}  # methods that change their array
 SEQUENCES = {  # parameters that hold whole numbers for the host, or a sequence of arrays
     *("shape", "axis", "axes", "newshape", "reps", "pad_width", "repeats", "shift", "window_shape", "tup", "arrays"),
     *("source", "destination", "indices_or_sections", "args", "operands", "xi", "arys"),
@@ -70,17 +75,22 @@ class Traffic:
     """What went between host and device, by cause."""
 
     def __init__(self):
-        self.uploads, self.waits, self.forbidden = Counter(), Counter(), False
+        self.uploads, self.waits, self.launches, self.forbidden = Counter(), Counter(), Counter(), False
 
     def upload(self, cause: str) -> None:
+        capture.refuse(f"an upload ({cause})")
         if self.forbidden:
             raise Refused("upload", cause)
         self.uploads[cause] += 1
 
     def wait(self, cause: str) -> None:
+        capture.refuse(f"a wait ({cause})")
         if self.forbidden:
             raise Refused("wait", cause)
         self.waits[cause] += 1
+
+    def launch(self, cause: str) -> None:
+        self.launches[cause] += 1
 
 
 traffic = Traffic()
@@ -94,6 +104,17 @@ def no_traffic():
         yield
     finally:
         traffic.forbidden = before
+
+
+@contextmanager
+def counted_launches():
+    """What is launched within it, by cause."""
+    before, traffic.launches = traffic.launches, Counter()
+    found = traffic.launches
+    try:
+        yield found
+    finally:
+        traffic.launches = before
 
 
 # ---- arguments and results ------------------------------------------------------------------------------------------
@@ -145,8 +166,24 @@ def _wrapped(value):
     return value
 
 
-def _call(name: str, function, text: str, args: tuple, settings: dict):
-    """`function` on what `args` hold; refused where CuPy has no such parameter or wants a device array."""
+def _is_view(found, args: tuple) -> bool:
+    """Whether a result is the memory of an argument, or of an array in it."""
+    parts = [part for value in args for part in (value if isinstance(value, tuple | list) else (value,))]
+    return any(isinstance(part, np.ndarray) and np.may_share_memory(found, part) for part in parts)
+
+
+def _computed(compute, *written):
+    """What `compute()` gives, as device arrays; a stream that captures keeps it. `written` are its arguments."""
+    capture.writes(*written)
+    value = _wrapped(compute())
+    made = [part._array for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, DeviceArray)]
+    capture.keep(compute, *made)
+    return value
+
+
+def _call(name: str, function, text: str, args: tuple, settings: dict, own: tuple = ()):
+    """`function` on what `args` hold, or of the array in `own`; refused where CuPy has no such parameter or wants a
+    device array."""
     bound = _bind(name, text, args, settings)
     if name in BROKEN_OUT and bound.get("out") is not None:
         raise Refused("no such out", f"{name}(out=...)")
@@ -158,8 +195,17 @@ def _call(name: str, function, text: str, args: tuple, settings: dict):
             traffic.upload(f"{name}({key}=number)")
     sequences = any(key in SEQUENCES for key in bound)
     args = [_inside(value, name, sequences) for value in args]
-    value = _wrapped(function(*args, **{key: _inside(value, name, sequences) for key, value in settings.items()}))
-    return DeviceArray(np.asarray(value)) if name in ARRAYS_OF_BOOL else value
+    settings = {key: _inside(value, name, sequences) for key, value in settings.items()}
+    capture.check(name, args)
+    capture.writes(settings.get("out"), *(own if name in WRITING else ()))
+    found = function(*args, **settings)
+    value = _wrapped(np.asarray(found) if name in ARRAYS_OF_BOOL else found)
+    if isinstance(found, np.ndarray | np.generic) and not _is_view(found, (*own, *args)) and name not in UNFILLED:
+        traffic.launch(name)
+        capture.keep(lambda: function(*args, **settings), value._array)
+    elif found is None:  # it writes into its array
+        capture.keep(lambda: function(*args, **settings))
+    return value
 
 
 # ---- the library ----------------------------------------------------------------------------------------------------
@@ -227,9 +273,12 @@ class Ufunc:
             raise Refused("no such parameter", f"{self.name}({', '.join(settings)})")
         values = [_inside(value, self.name) for value in args]
         self.check(values[: self.nin])
-        found = self.numpys(*values, **{key: _inside(value, self.name, True) for key, value in settings.items()})
+        traffic.launch(self.name)
+        capture.check(self.name)
+        inside = {key: _inside(value, self.name, True) for key, value in settings.items()}
         out = settings.get("out")
-        return out if isinstance(out, DeviceArray) else _wrapped(found)
+        value = _computed(lambda: self.numpys(*values, **inside), inside.get("out"))
+        return out if isinstance(out, DeviceArray) else value
 
     def check(self, values: list) -> None:
         """Refuses arrays for which CuPy has no loop, or one that gives another dtype than NumPy's."""
@@ -245,7 +294,9 @@ class Ufunc:
     def _at(self, array, index, *values):
         if not all(isinstance(value, DeviceArray) for value in values):
             traffic.upload(f"{self.name}.at(number)")
-        self.numpys.at(_inside(array, "at"), _key(index, array), *(_inside(value, "at") for value in values))
+        traffic.launch(f"{self.name}.at")
+        array, key, values = _inside(array, "at"), _key(index, array), [_inside(value, "at") for value in values]
+        _computed(lambda: self.numpys.at(array, key, *values), array)
 
 
 @cache
@@ -266,6 +317,7 @@ def _agree(name: str, dtypes: tuple, alone: bool) -> bool:
 
 
 xp = Library()
+xp.cuda = graphs.cuda
 
 
 # ---- the array ------------------------------------------------------------------------------------------------------
@@ -357,6 +409,9 @@ class DeviceArray:
         if any(isinstance(k, DeviceArray) and k.dtype == bool for k in _parts(key)):
             traffic.wait("mask")
         index = _key(key, self)
+        if any(isinstance(part, np.ndarray) for part in _parts(index)):
+            traffic.launch("index")
+            return _computed(lambda: self._array[index])
         found = self._array[index]
         return DeviceArray(found if isinstance(found, np.ndarray) else self._array[(*_parts(index), ...)])
 
@@ -371,7 +426,9 @@ class DeviceArray:
             places = np.arange(self.size).reshape(self.shape)[index]
             if np.unique(places).size < places.size:
                 raise Refused("repeated index", "in an assignment the order of which is undefined")
-        self._array[index] = _inside(value, "assignment")
+        traffic.launch("assignment")
+        value = _inside(value, "assignment")
+        _computed(lambda: self._array.__setitem__(index, value), self._array)
 
     # transfers
 
@@ -405,7 +462,7 @@ class DeviceArray:
         def method(*args, **settings):
             if name in WAITING | {"tobytes", "tofile", "dump", "dumps"}:
                 traffic.wait(name)
-            return _call(name, found, methods[name], args, settings)
+            return _call(name, found, methods[name], args, settings, (self._array,))
 
         return method
 
@@ -451,16 +508,21 @@ def _infix(name: str, ufunc: str):
         other = _inside(other, name)
         if ufunc:
             getattr(xp, ufunc).check([self._array, other])
+        traffic.launch(name)
+        capture.check(name)
         return other
 
     def forward(self, other):
-        return _wrapped(compute(self._array, operand(self, other)))
+        other = operand(self, other)
+        return _computed(lambda: compute(self._array, other))
 
     def backward(self, other):
-        return _wrapped(compute(operand(self, other), self._array))
+        other = operand(self, other)
+        return _computed(lambda: compute(other, self._array))
 
     def in_place(self, other):
-        getattr(np, ufunc)(self._array, operand(self, other), out=self._array)
+        other = operand(self, other)
+        _computed(lambda: getattr(np, ufunc)(self._array, other, out=self._array), self._array)
         return self
 
     setattr(DeviceArray, f"__{name}__", forward)

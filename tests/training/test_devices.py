@@ -108,7 +108,7 @@ def task_of(config, data, xp):
 
 
 def test_an_epoch_waits_for_the_device_at_its_end_alone():
-    """The number of waits does not depend on the number of steps; each step sends indices, labels and a mask."""
+    """Neither waits nor what is sent depend on the number of steps."""
     waits, sent = [], []
     for size in (6, 18):
         config = worlds.config("stage1.epochs=1", f"stage1.batch_size={size}")
@@ -119,7 +119,7 @@ def test_an_epoch_waits_for_the_device_at_its_end_alone():
         waits.append(Counter(traffic.waits))
         sent.append(traffic.uploads["asarray"])
     assert waits[0] == waits[1] and sum(waits[0].values()) > 0
-    assert sent[0] - sent[1] == 3 * (6 - 2)
+    assert sent[0] == sent[1] > 0
 
 
 def test_a_batch_lies_on_the_device():

@@ -9,6 +9,7 @@ import pytest
 
 from cmir_ref.config import Schedule
 from cmir_ref.training import loop
+from cmir_ref.training.adam import BETA1, BETA2, EPSILON, learning_rate
 from cmir_ref.training.loop import MOMENTUM, Task, make_optimiser, new_state, one_epoch, train_epochs
 
 
@@ -153,6 +154,73 @@ def test_each_turn_has_the_moments_of_its_parameters():
     np.testing.assert_array_equal(ends[0].params.flat, ends[1].params.flat)
     np.testing.assert_array_equal(ends[0].m, ends[1].m)
     np.testing.assert_array_equal(ends[0].v, ends[1].v)
+
+
+def textbook(task, params, buffers):
+    """`train_epochs` without a flat vector: Adam for one parameter after the other, in the order of Algorithm 1."""
+    schedule = task.schedule
+    params, buffers = ({n: a.copy() for n, a in arrays.items()} for arrays in (params, buffers))
+    m, v = ({n: np.zeros_like(a) for n, a in params.items()} for _ in range(2))
+    best, steps, t = (-np.inf, 0, None), schedule.epochs * task.steps_per_epoch, 0
+    for epoch in range(schedule.epochs):
+        for number, batch in enumerate(task.batches(epoch)):
+            t += 1
+            lr = learning_rate(t - 1, steps, schedule.lr, schedule.schedule, schedule.warmup)
+            for prefixes in task.alternating or [("",)]:
+                _, grads, statistics = task.gradients(params, buffers, batch, epoch, number)
+                for n in (n for n in params if n.startswith(prefixes)):
+                    m[n] = BETA1 * m[n] + (1 - BETA1) * grads[n]
+                    v[n] = BETA2 * v[n] + (1 - BETA2) * grads[n] ** 2
+                    decay = schedule.weight_decay if params[n].ndim > 1 else 0
+                    step = m[n] / (1 - BETA1**t) / (np.sqrt(v[n] / (1 - BETA2**t)) + EPSILON)
+                    params[n] = params[n] - lr * (step + decay * params[n])
+            for n, value in statistics.items():
+                buffers[n] = MOMENTUM * buffers[n] + (1 - MOMENTUM) * value
+        score = task.validate(params, buffers)["score"]
+        if schedule.keep == "last" or score >= best[0]:
+            best = score, epoch + 1, {n: a.copy() for n, a in (params | buffers).items()}
+    return params | buffers, best
+
+
+SHAPES = {"one.w": (3, 2), "two.w": (2, 4), "one.b": (2,), "two.b": (4,), "kernel": (3, 3, 1, 2), "both.w": (1, 3)}
+TURNS = {
+    "together": (),
+    "in turn": (("one.", "both."), ("two.", "kernel", "both.")),  # what belongs to both moves twice
+    "the other way": (("two.", "kernel", "both."), ("one.", "both.")),
+    "some stand still": (("two.w",), ("kernel", "one.b")),
+}
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize("warmup", [0.0, 0.4])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("names", [sorted(SHAPES), sorted(SHAPES, reverse=True)], ids=["matrices last", "first"])
+def test_any_settings_together_are_the_textbook_s(names, turns, decay, schedule, warmup, keep):
+    """Settings that meet in one line are tried together: the decay of what moves in a turn, say."""
+    random = np.random.default_rng(3)
+    params = {n: random.standard_normal(SHAPES[n]) for n in names}
+    goals = {n: random.standard_normal((6, *SHAPES[n])) for n in names}
+
+    def gradients(params, buffers, batch, epoch, step):
+        shift = sum(float(a.sum()) for a in params.values())  # so that the second turn sees what the first one moved
+        grads = {n: a - goals[n][batch] + 0.1 * np.sin(shift) for n, a in params.items()}
+        return {"loss": shift * shift}, grads, {"mean": np.full(2, shift + epoch)}
+
+    def validate(params, buffers):
+        return {"score": float(np.sin(40 * params["one.w"].sum() + buffers["mean"].sum()))}
+
+    settings = Schedule(epochs=5, lr=0.05, schedule=schedule, warmup=warmup, weight_decay=decay, keep=keep)
+    batches = lambda epoch: [(2 * epoch + k) % 6 for k in range(3)]  # noqa: E731
+    task = Task("stage2", settings, 3, batches, gradients, validate, TURNS[turns])
+    state = train_epochs(task, new_state(params, {"mean": np.zeros(2)}))
+    end, (score, epoch, best) = textbook(task, params, {"mean": np.zeros(2)})
+    last, kept = {**state.params, **state.buffers}, {**state.best_params, **state.best_buffers}
+    for ours, theirs in ((last, end), (kept, best)):
+        for n, wanted in theirs.items():
+            np.testing.assert_allclose(ours[n], wanted, rtol=1e-10, atol=1e-12, err_msg=n)
+    assert state.best_epoch == epoch and state.best_score == pytest.approx(score, rel=1e-8)
 
 
 def test_a_schedule_runs_over_all_steps():

@@ -7,16 +7,14 @@ sketch, multi-hot labels, captions and keywords. Every scene is a pure function 
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
 
 from ...backend import generator
 from ...errors import InputError
-from ...parallel import cores
-from ...progress import track
+from ...parallel import can_be_sent, cores, worker_processes
+from ...progress import tell, track
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from . import land, sensors
 from .objects import ObjectScene, object_scene
@@ -52,10 +50,14 @@ def generate(function: Callable, items: Iterable, workers: int | None = None, pr
     As many as there are cores and work for, unless told.
 
     The function is one of a module (or a `functools.partial` of one), since it is sent to other processes. The result
-    is the same for any number of workers; with 0 or 1 everything happens in this process.
+    is the same for any number of workers; with 0 or 1, and for a function of the script that is running, everything
+    happens in this process.
     """
     items = [item if isinstance(item, tuple) else (item,) for item in items]
     workers = min(cores(), -(-len(items) // _CHUNK)) if workers is None else workers
+    if workers > 1 and not can_be_sent(function, *items[:1]):
+        tell("all work is done by one process: the function belongs to the script that is running, not to a module")
+        workers = 1
     results = _in_processes(function, items, workers) if workers > 1 else (function(*item) for item in items)
     yield from track(results, len(items), "drawing scenes", progress)
 
@@ -63,17 +65,13 @@ def generate(function: Callable, items: Iterable, workers: int | None = None, pr
 def _in_processes(function: Callable, items: list[tuple], workers: int) -> Iterator:
     """The results in order; a few chunks for each worker are under way at any time."""
     chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_processes(workers) as pool:
         waiting = deque(pool.submit(_run, function, chunk) for chunk in chunks[: 3 * workers])
-        try:
-            for chunk in [*chunks[3 * workers :], *[None] * len(waiting)]:
-                done = waiting.popleft().result()
-                if chunk is not None:
-                    waiting.append(pool.submit(_run, function, chunk))
-                yield from done
-        finally:
-            for future in waiting:
-                future.cancel()
+        for chunk in [*chunks[3 * workers :], *[None] * len(waiting)]:
+            done = waiting.popleft().result()
+            if chunk is not None:
+                waiting.append(pool.submit(_run, function, chunk))
+            yield from done
 
 
 def _run(function: Callable, chunk: list[tuple]) -> list:

@@ -12,7 +12,7 @@ from ...backend import Array, get_xp
 from ...parallel import map_blocks
 from ..batch_norm import NORM_EPSILON, batch_norm, batch_norm_backward
 from ..relu import leaky_relu, leaky_relu_backward
-from ..sums import column_mean, column_sum
+from ..shapes import check_vectors
 from .moments import channel_sum, combine, moments, widen
 
 ACT_NORM_BYTES = 1 << 20  # of the samples that one call takes: half of a second-level cache
@@ -29,10 +29,11 @@ class ActNormCache(NamedTuple):
 
 
 class ActNormKernelCache(NamedTuple):
-    """The cache where the kernels of a GPU computed."""
+    """The cache where the kernels of a GPU computed; `factor` is scale · gamma."""
 
     x: Array
     scale: Array
+    factor: Array
     gamma: Array
     mean: Array
     var: Array
@@ -65,6 +66,7 @@ def act_norm(
     x̂ is computed again from it. On a GPU a few kernels of `kernels.py` do the work, and x is kept. For all other arrays
     than float32 and float64, and for other slopes, this is the plain composition.
     """
+    check_vectors(x.shape[-1], gamma=gamma, beta=beta, mean=mean, var=var)
     if kernels.supported(x, gamma, beta):
         return _by_kernels(x, gamma, beta, mean, var, slope, mode)
     if not (isinstance(x, np.ndarray) and x.dtype == gamma.dtype == beta.dtype and x.dtype.char in "fd" and slope > 0):
@@ -106,23 +108,23 @@ def write_affine(a: np.ndarray, mean: np.ndarray, factor: np.ndarray, beta: np.n
 def _by_kernels(x, gamma, beta, mean, var, slope, mode):
     """`act_norm` in as few passes over memory as its sums allow; x alone is kept."""
     if mode == "train":
-        a = kernels.leaky_relu_kernel(x, slope)
-        mean = column_mean(a)
-        a = a - mean
-        var = column_mean(a * a)
+        share = 1 / max(x.size // gamma.size, 1)
+        mean = kernels.column_sum_kernel(x, kernels.SUM_OF_ACT, slope=slope, factor=share)
+        var = kernels.column_sum_kernel(x, kernels.SUM_OF_SQUARES, mean=mean, slope=slope, factor=share)
     else:
         mean, var = given_statistics(mode, gamma, mean, var)
-    scale = (var + NORM_EPSILON) ** -0.5
-    y = kernels.act_norm_kernel(x, mean, scale * gamma, beta, slope)
-    return y, ActNormKernelCache(x, scale, gamma, mean, var, slope, mode)
+    scale, factor = kernels.norm_factors_kernel(var, gamma, NORM_EPSILON)
+    y = kernels.act_norm_kernel(x, mean, factor, beta, slope)
+    return y, ActNormKernelCache(x, scale, factor, gamma, mean, var, slope, mode)
 
 
 def _by_kernels_backward(dy, cache):
-    x, scale, gamma, mean, _, slope, mode = cache
-    dgamma, dbeta = column_sum(dy * (kernels.leaky_relu_kernel(x, slope) - mean)) * scale, column_sum(dy)
-    values = max(x.size // gamma.size, 1) if mode == "train" else float("inf")  # of constants: without the two means
-    dx = kernels.act_norm_backward_kernel(dy, x, mean, scale * gamma, scale * dgamma / values, dbeta / values, slope)
-    return dx, dgamma, dbeta
+    x, scale, factor, gamma, mean, _, slope, mode = cache
+    product = kernels.column_sum_kernel(x, kernels.SUM_OF_PRODUCTS, y=dy, mean=mean, slope=slope)
+    dbeta = kernels.column_sum_kernel(dy)
+    share = 1 / max(x.size // gamma.size, 1) if mode == "train" else 0.0  # of constants: without the two means
+    dgamma, along, shift = kernels.norm_sums_kernel(product, dbeta, scale, share)
+    return kernels.act_norm_backward_kernel(dy, x, mean, factor, along, shift, slope), dgamma, dbeta
 
 
 def act_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:

@@ -8,11 +8,11 @@ from ...backend import Array
 from ...parallel import map_blocks
 
 
-def by_samples(work: Callable[[Array], object], x: Array) -> list:
+def by_samples(work: Callable[..., object], *x: Array) -> list:
     """[work(x[block])] of all blocks of the samples x (N, …), in order; for other arrays than NumPy's [work(x)].
 
-    How the samples are cut depends on their number alone, never on that of the threads.
+    Several arrays of the same N are cut alike. How depends on N alone, never on the number of threads.
     """
-    if not isinstance(x, np.ndarray) or not len(x):
-        return [work(x)]
-    return map_blocks(lambda block: work(x[block]), len(x))
+    if not isinstance(x[0], np.ndarray) or not len(x[0]):
+        return [work(*x)]
+    return map_blocks(lambda block: work(*(array[block] for array in x)), len(x[0]))

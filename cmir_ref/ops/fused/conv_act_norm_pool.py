@@ -19,9 +19,8 @@ from ... import kernels
 from ...backend import Array
 from ...parallel import map_blocks
 from ..batch_norm import NORM_EPSILON, batch_norm, batch_norm_backward
-from ..conv import conv, conv_backward
-from ..max_pool import max_pool, max_pool_backward
 from ..relu import leaky_relu, leaky_relu_backward
+from ..shapes import check_vectors
 from .act_norm import (
     ActNormCache,
     act_norm,
@@ -33,6 +32,7 @@ from .act_norm import (
 )
 from .conv_max_pool import ConvMaxPoolCache, can_tile, conv_max_pool_backward, empty_pooled, write_conv_max_pool
 from .moments import channel_sum, combine, moments, widen
+from .on_device import conv_on_device, conv_on_device_backward, max_pool_on_device, max_pool_on_device_backward
 from .tiles import Tiles
 
 
@@ -73,15 +73,16 @@ def conv_act_norm_pool(
     value of the window is then the maximum), and in training where f does not divide H and W. Where two values of u
     differ but rounding makes them one after normalisation, the plain pool takes the first of them and this the larger.
     """
+    check_vectors(w.shape[-1], b=b, gamma=gamma, beta=beta, mean=mean, var=var)
     whole = mode != "train" or not (x.shape[1] % factor or x.shape[2] % factor)
     if not (can_tile(x, w, b, factor) and gamma.dtype == beta.dtype == x.dtype and slope > 0 and whole and gamma.all()):
-        u, conv_cache = conv(x, w, b)
+        u, conv_cache = conv_on_device(x, w, b)
         if kernels.supported(u, gamma, beta):
             act_cache, (z, norm_cache) = None, act_norm(u, gamma, beta, mean, var, slope=slope, mode=mode)
         else:
             a, act_cache = leaky_relu(u, slope)
             z, norm_cache = batch_norm(a, gamma, beta, mean, var, mode=mode)
-        y, pool_cache = max_pool(z, factor)
+        y, pool_cache = max_pool_on_device(z, factor)
         caches = conv_cache, act_cache, norm_cache, pool_cache
         return y, PlainConvActNormPoolCache(caches, norm_cache.mean, norm_cache.var)
     sign, train = np.sign(gamma), mode == "train"
@@ -123,13 +124,13 @@ def conv_act_norm_pool_backward(
     """
     if isinstance(cache, PlainConvActNormPoolCache):
         conv_cache, act_cache, norm_cache, pool_cache = cache.caches
-        dz = max_pool_backward(dy, pool_cache)
+        dz = max_pool_on_device_backward(dy, pool_cache)
         if act_cache is None:
             du, dgamma, dbeta = act_norm_backward(dz, norm_cache)
         else:
             da, dgamma, dbeta = batch_norm_backward(dz, norm_cache)
             du = leaky_relu_backward(da, act_cache)
-        dx, dw, db = conv_backward(du, conv_cache, input_gradient=input_gradient)
+        dx, dw, db = conv_on_device_backward(du, conv_cache, input_gradient=input_gradient)
         return dx, dw, db, dgamma, dbeta
     if cache.mode != "train":  # the pooled maximum is σu, so du takes the sign of γ; dγ and dβ do not read γ
         du, dgamma, dbeta = act_norm_backward(dy, cache.norm._replace(gamma=cache.norm.gamma * cache.sign))

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...backend import Array
 from ...parallel import map_blocks
-from ..conv import conv, conv_backward
-from ..max_pool import max_pool, max_pool_backward
+from ..shapes import check_vectors
 from .moments import channel_sum, widen
+from .on_device import conv_on_device, conv_on_device_backward, max_pool_on_device, max_pool_on_device_backward
 from .tiles import Tiles
 
 
@@ -37,9 +37,10 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
     kept. The bias is added last: max(u) + b = max(u + b).
     Where `can_tile` says no, this is the plain composition.
     """
+    check_vectors(w.shape[-1], b=b)
     if not can_tile(x, w, b, factor):
-        y, conv_cache = conv(x, w, b)
-        y, pool_cache = max_pool(y, factor)
+        y, conv_cache = conv_on_device(x, w, b)
+        y, pool_cache = max_pool_on_device(y, factor)
         return y, (conv_cache, pool_cache)
     y, winner = empty_pooled(x, w, factor)
 
@@ -86,7 +87,8 @@ def conv_max_pool_backward(
     nothing.
     """
     if not isinstance(cache, ConvMaxPoolCache):
-        return conv_backward(max_pool_backward(dy, cache[1]), cache[0], input_gradient=input_gradient)
+        du = max_pool_on_device_backward(dy, cache[1])
+        return conv_on_device_backward(du, cache[0], input_gradient=input_gradient)
     x, w, winner, factor = cache
     dx = np.empty(x.shape, dtype=dy.dtype) if input_gradient else None
 

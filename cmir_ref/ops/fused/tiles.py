@@ -93,12 +93,15 @@ class Tiles:
         return np.matmul(columns, self.kernel, out=products).reshape(f * f, -1)
 
     def pool(self, planes: np.ndarray, y: np.ndarray, winner: np.ndarray) -> None:
-        """Writes the maximum over the planes to `y` and the first plane that has it to `winner`."""
+        """Writes the maximum over the planes to `y` and the first plane that has it to `winner`; a NaN is a maximum."""
         np.maximum.reduce(planes, axis=0, out=y.reshape(-1))
         equal = np.equal(planes, y.reshape(-1), out=self.equal[: planes.size].reshape(planes.shape)).view(np.uint8)
         equal *= self.numbers
-        np.subtract(self.f * self.f, np.maximum.reduce(equal, axis=0), out=winner.reshape(-1), dtype=np.uint8)
-        # a NaN equals nothing, so its winner is f·f, which `spread` takes for 0
+        highest = np.maximum.reduce(equal, axis=0)
+        if not highest.all():  # a NaN equals nothing
+            lost = np.flatnonzero(highest == 0)
+            highest[lost] = (np.isnan(planes[:, lost]) * self.numbers).max(axis=0)
+        np.subtract(self.f * self.f, highest, out=winner.reshape(-1), dtype=np.uint8)
 
     def start_backward(self) -> None:
         """Makes the arrays that `spread` needs."""

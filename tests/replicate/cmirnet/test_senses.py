@@ -94,6 +94,24 @@ def test_a_cell_gives_all_directions_of_each_space(cell):
     assert found["spaces"]["abc"]["5"]["directions"] != three["directions"]
 
 
+@pytest.mark.parametrize("how", ["none", "standardise", "scale"])
+def test_nothing_is_fitted_learned_or_kept_by_the_test_part(how, monkeypatch):
+    work = made_up(f"normalise_features={how}", "stage2.epochs=8", "stage2.lr=0.05", "stage2.schedule=constant")
+    random, y = np.random.default_rng(5), work.data.modalities["a"].labels
+    of_radar = radar_made(random, y)
+    found = []
+    for part in ("", "test", "validation"):
+        rows = getattr(work.parts, part)["a"] if part else []
+        z = {name: array.copy() for name, array in (work.made | of_radar).items()}
+        for name in (name for name in z if name.startswith("z.")):
+            z[name][rows] = 9 * random.standard_normal(z[name][rows].shape)
+        monkeypatch.setattr(senses, "radar_features", lambda work, z=z: {"z.c": z["z.c"], "logits.c": z["logits.c"]})
+        spaces = senses.train_spaces(work._replace(made=z), {"abc": [0.1], "bc": [0.1]})["spaces"]
+        found.append([{g: s["0.1"][figures] for g, s in spaces.items()} for figures in ("validation", "directions")])
+    assert found[0][0] == found[1][0] != found[2][0]
+    assert found[0][1] != found[1][1]
+
+
 def test_a_query_does_not_find_itself(cell):
     work, found = cell
     y = work.data.modalities["a"].labels[work.parts.test["a"]]

@@ -1,0 +1,154 @@
+"""Images through a network that ImageNet trained: what it is given, and the features that come out.
+
+n images, H × W pixels, C bands; S is the setting `trunk_size`, D = 1280 features.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import Array, get_xp, to_device, to_host
+from ..errors import InputError
+from ..nets.efficientnet_lite import LITE0, lite_features
+from ..progress import track
+from ..records import Modality
+from .feature_cache import FeatureStore, content_digest
+from .weights import load_folded_trunk, load_trunk_weights
+
+MEAN, SCALE = 127.0, 128.0  # of the network's training: bytes become (x − 127)/128
+BLOCK = 32  # images at a time
+CACHED_FROM = 16  # fewer images, such as one query, are computed anew
+
+
+class TrunkInput(NamedTuple):
+    """What makes the network's input (n, S, S, 3) of images (n, H, W, C) as a data set stores them."""
+
+    size: int
+
+    def __call__(self, images: Array) -> Array:
+        """Three bands, S × S pixels, (x − 127)/128, float32.
+
+        One band is repeated; of four (blue, green, red, near infrared) the first three are turned round. Integers are
+        brought to 0 … 255 by the range of their dtype; other numbers have that range already. Where an image shrinks,
+        each pixel is a mean over its area; where it grows, one between its neighbours.
+        """
+        xp, bands = get_xp(images), images.shape[-1]
+        if bands not in (1, 3, 4):
+            raise InputError(f"images of {bands} bands: the trunk takes grey, RGB, or blue, green, red, near infrared")
+        x = (resize_image(images[..., 2::-1] if bands == 4 else images, self.size) - MEAN) / SCALE
+        return xp.ascontiguousarray(xp.repeat(x, 3, axis=-1) if bands == 1 else x, dtype="float32")
+
+
+def resize_image(images: Array, size: int) -> Array:
+    """Images (n, H, W, C) as (n, size, size, C) float32, integers on the scale of bytes (see `TrunkInput`)."""
+    xp, kind = get_xp(images), np.dtype(images.dtype)
+    x = images.astype("float32") * np.float32(255 / np.iinfo(kind).max if kind.kind in "iu" else 1)
+    for axis in (1, 2):
+        if x.shape[axis] != size:
+            matrix = to_device(resize_matrix(x.shape[axis], size), xp)
+            x = xp.moveaxis(xp.tensordot(x, matrix, axes=(axis, 1)), -1, axis)
+    return x
+
+
+@lru_cache(maxsize=8)
+def resize_matrix(n: int, size: int) -> np.ndarray:
+    """(size, n) float32, rows that sum to 1: n pixels as `size`, means over areas or linear between neighbours."""
+    if size >= n:
+        where = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+        return np.maximum(1 - np.abs(where[:, None] - np.arange(n)), 0).astype(np.float32)
+    edges = np.arange(size + 1) * n / size
+    low, high = np.maximum(edges[:-1, None], np.arange(n)), np.minimum(edges[1:, None], np.arange(n) + 1)
+    return (np.maximum(high - low, 0) * size / n).astype(np.float32)
+
+
+def uses_trunk(settings: Any, modality: Modality) -> bool:
+    """Whether the settings send this modality's samples through the trunk: images only, never sounds or vectors."""
+    return settings.trunk == "lite0" and modality.kind == "image"
+
+
+def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:
+    """The modality as stage 1 reads it: where a frozen trunk is asked for, features (N, 1280) instead of its images."""
+    if not uses_trunk(settings, modality) or settings.trunk_training != "frozen":
+        return modality
+    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, progress=progress)
+    return modality._replace(kind="features", x=x)
+
+
+def frozen_features(
+    images: Any, weights: str | None = None, size: int = 224, xp: Any = np, *, progress: bool = False
+) -> np.ndarray:
+    """The pooled features (N, 1280) float32 of images (N, H, W, C), from the cache where they are there.
+
+    Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
+    cannot be written. With `progress` a bar on standard error counts the images.
+    """
+    if not len(images):
+        return np.empty((0, LITE0.head), np.float32)
+    one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
+    cached = len(images) >= CACHED_FROM
+    return compute_features(trunk_network(weights, size, xp), one_by_one, len(images), cached=cached, progress=progress)
+
+
+def _rows(images: Any, start: int) -> np.ndarray:
+    """The images of the block that begins at `start`, read at once where they lie in a file."""
+    return np.asarray(images[np.arange(start, min(start + BLOCK, len(images)))])
+
+
+class FeatureNetwork(NamedTuple):
+    """A network as `compute_features` asks it."""
+
+    maker: str  # what its features depend on, besides the images: the same text, the same features
+    prepare: Callable[[np.ndarray], Array]  # one image (1, H, W, C) as the network's input
+    features: Callable[[Array], np.ndarray]  # a block of inputs -> (n, D) float32
+
+
+def trunk_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork:
+    """EfficientNet-Lite0 for images brought to `size`: its 1 280 pooled features."""
+    network, prepare = load_folded_trunk(weights), TrunkInput(size)
+    network = network._replace(arrays={name: to_device(array, xp) for name, array in network.arrays.items()})
+    digest = load_trunk_weights(weights).digest
+    return FeatureNetwork(
+        maker=f"lite0 {digest} pooled, (x - {MEAN:g})/{SCALE:g} at {size}",
+        prepare=lambda image: prepare(to_device(image, xp)),
+        features=lambda x: to_host(lite_features(network, x, maps=False).pooled),
+    )
+
+
+def compute_features(
+    network: FeatureNetwork, images: Iterable[np.ndarray], total: int, *, cached: bool = True, progress: bool = False
+) -> np.ndarray:
+    """Features (total, D) float32 of images (H, W, C) of any size, a block at a time; what is known is not computed.
+
+    What has been computed is kept in the cache block by block, so that an interrupted call loses little.
+    """
+    store = FeatureStore(network.maker) if cached else None
+    rows, waiting = [], {}  # {number: (digest, input)}
+
+    def compute():
+        inputs = [x for _, x in waiting.values()]
+        found = network.features(get_xp(inputs[0]).concatenate(inputs))
+        for number, row in zip(waiting, found, strict=True):
+            rows[number] = row
+        if store:
+            store.keep([digest for digest, _ in waiting.values()], found)
+        waiting.clear()
+
+    for number, image in enumerate(track(images, total, "features", progress)):
+        digest = content_digest(image) if store else b""
+        rows.append(store.known.get(digest) if store else None)
+        if rows[-1] is None:
+            waiting[number] = digest, network.prepare(image[None])
+        if len(waiting) == BLOCK:
+            compute()
+    if waiting:
+        compute()
+    return np.stack(rows)
+
+
+def trunk_in_words(settings: Any) -> str:
+    """What the trunk is and how it is trained, for reports: it takes the place of a network of the paper's."""
+    how = {"frozen": "frozen", "last": "its last blocks trained on", "all": "all of it trained on"}
+    side = settings.trunk_size
+    return f"EfficientNet-Lite0 with ImageNet weights, {how[settings.trunk_training]}, at {side} × {side}"

@@ -1,0 +1,249 @@
+"""CMIR-NET with the face of scikit-learn (extra `sklearn`), for whoever has vectors of two modalities already.
+
+net = CMIRNet(d_v=64).fit(Xa, Xb, y)
+net.transform(Xa, modality="a")            (n, 64) in the common space
+net.kneighbors(Xb, modality="b", k=5)      distances and rows of Xa that are nearest
+net.score(Xa, Xb, y)                       mean average precision of both directions
+
+What is made for one array, as `GridSearchCV` and `Pipeline`, gets both modalities side by side: fit(np.hstack([Xa,
+Xb]), y) with `columns_a` columns of a, or half of them unless told.
+"""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from . import runs
+from .cmirnet import system
+from .cmirnet.settings import CmirnetSettings
+from .config import load_config
+from .errors import InputError
+from .records import Dataset, Modality, Run, Splits
+from .retrieval import evaluate_direction, nearest
+from .settings_text import list_settings
+from .training.folder import Folder
+
+try:
+    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "scikit-learn is not installed: pip install 'cmir-ref[sklearn]'", name="sklearn"
+    ) from error
+
+PRESET = "image-speech"  # whose values are the defaults
+OF_FILES = frozenset(  # settings that say which files are read, how they are split, and how images are seen
+    (
+        *("system", "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size"),
+        *("sample_axis", "band_axis", "protocol", "gallery", "test_share", "block_order", "batch_norm", "fused"),
+        *("trunk", "trunk_training", "trunk_weights", "trunk_size", "stage1.augment", "stage1.average_views"),
+    )
+)
+
+
+def setting_names() -> dict[str, str]:
+    """The parameters of `CMIRNet` that are settings, and the setting of each: stage2_lr is stage2.lr."""
+    names = (s.name for s in list_settings(CmirnetSettings))
+    return {name.replace(".", "_"): name for name in names if name not in OF_FILES}
+
+
+def default_values() -> dict[str, Any]:
+    """What the preset gives each of them."""
+    config, values = load_config(PRESET), {}
+    for parameter, setting in setting_names().items():
+        value = config
+        for part in setting.split("."):
+            value = getattr(value, part)
+        values[parameter] = value
+    return values
+
+
+def init_signature() -> inspect.Signature:
+    """What `CMIRNet` takes: scikit-learn reads the names of parameters, and `help` shows the defaults, from here."""
+    kinds = inspect.Parameter
+    own = [kinds(n, kinds.KEYWORD_ONLY, default=v) for n, v in (default_values() | {"columns_a": None}).items()]
+    return inspect.Signature([kinds("self", kinds.POSITIONAL_OR_KEYWORD), *own])
+
+
+class CMIRNet(TransformerMixin, BaseEstimator):
+    """Two modalities of vectors in one space, learned from labels that they share.
+
+    Parameters are the settings of a run by their names, a dot written as an underscore (`weights_alignment`,
+    `stage2_epochs`); `docs/settings.md` says what each does, and the defaults are those of the preset image-speech.
+    `columns_a` says how many columns of one array are modality a's.
+
+    Attributes after `fit`: `run_` (see `records.Run`), `classes_`, `embeddings_` by letter, `n_features_in_`, the
+    columns of both modalities together, and `widths_`, those of each.
+    """
+
+    def __init__(self, **parameters: Any):
+        known = inspect.signature(type(self)).parameters
+        for name in parameters:
+            if name not in known:
+                raise TypeError(f"CMIRNet() has no parameter {name!r}")
+        for name, parameter in known.items():
+            setattr(self, name, parameters.get(name, parameter.default))
+
+    __init__.__signature__ = init_signature()
+
+    # ---- learning ---------------------------------------------------------------------------------------------------
+
+    def fit(self, Xa: Any, Xb: Any = None, y: Any = None) -> "CMIRNet":
+        """Learns from rows of a (n, p) and b (n, q) that belong together, with labels y (n,), or (n, K) of 0 and 1.
+
+        Where the modalities are not paired, as images and spoken words, their numbers of rows differ and y is a pair
+        (y_a, y_b). With two arguments these are one array of both, and y. A share `validation_share` of the rows
+        chooses the best epoch. Raises `ValueError` for shapes, labels and parameters that do not fit.
+        """
+        x_a, x_b, y = self._arrays(Xa, Xb, y)
+        paired = not isinstance(y, tuple)
+        labels_a, labels_b, self.classes_ = self._labels((y, y) if paired else y, len(x_a), len(x_b))
+        names = tuple(map(str, self.classes_))
+        sides = {"a": (x_a, labels_a), "b": (x_b, labels_b)}
+        modalities = {
+            m: Modality(
+                m, "features", x.astype(np.float32), labels, tuple(map(str, range(len(x)))), None, np.zeros(len(x), int)
+            )
+            for m, (x, labels) in sides.items()
+        }
+        pairing = np.stack([np.arange(len(x_a))] * 2, axis=1) if paired else None
+        try:
+            config = self._settings()
+            self.run_ = train_on_all(config, Dataset(modalities, names, pairing))
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        self.widths_ = {m: x.shape[1] for m, (x, _) in sides.items()}
+        self.n_features_in_ = sum(self.widths_.values())
+        self.embeddings_ = {m: self._embed(m, x) for m, (x, _) in sides.items()}
+        self.n_iter_ = len(self.run_.history)
+        return self
+
+    def fit_transform(self, Xa: Any, Xb: Any = None, y: Any = None) -> np.ndarray:
+        """`fit`, then `transform` of one array of both; with two modalities their embeddings side by side."""
+        self.fit(Xa, Xb, y)
+        if Xb is None or y is None:
+            return self.transform(Xa)
+        return np.hstack([self.transform(Xa, "a"), self.transform(Xb, "b")])
+
+    def transform(self, X: Any, modality: str | None = None) -> np.ndarray:
+        """Embeddings (n, d_v) of rows of a modality; of an array of both modalities theirs side by side, (n, 2 d_v)."""
+        check_is_fitted(self)
+        if modality is None:
+            x = validate_data(self, X, reset=False, dtype=np.float64)
+            a = self.widths_["a"]
+            return np.hstack([self._embed("a", x[:, :a]), self._embed("b", x[:, a:])])
+        return self._embed(modality, check_array(X, dtype=np.float64))
+
+    # ---- searching --------------------------------------------------------------------------------------------------
+
+    def kneighbors(self, X: Any, modality: str = "a", k: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """(distances, rows), (n, k) each: the rows of the other modality that `fit` saw and that are nearest to X's.
+
+        Distances that are closer than rounding are equal (see `retrieval.distances`).
+        """
+        v, other = self.transform(X, modality), "b" if modality == "a" else "a"
+        try:
+            rows, distances = nearest(v, self.embeddings_[other], k, distance=self.distance)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return distances, rows
+
+    def score(self, Xa: Any, Xb: Any = None, y: Any = None) -> float:
+        """The mean average precision of a -> b and b -> a among these rows, a shared label being relevant."""
+        check_is_fitted(self)
+        x_a, x_b, y = self._arrays(Xa, Xb, y, reset=False)
+        y_a, y_b = y if isinstance(y, tuple) else (y, y)
+        v = {"a": self._embed("a", x_a), "b": self._embed("b", x_b)}
+        hot = {"a": self._hot(y_a), "b": self._hot(y_b)}
+        found = [evaluate_direction(v[p], hot[p], v[q], hot[q], distance=self.distance)["map"] for p, q in ("ab", "ba")]
+        return float(np.mean([value or 0.0 for value in found]))
+
+    # ---- what is common ---------------------------------------------------------------------------------------------
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """The names of the columns that `transform` makes of one array of both modalities."""
+        check_is_fitted(self)
+        return np.array([f"v_{m}{i}" for m in "ab" for i in range(self.embeddings_[m].shape[1])], dtype=object)
+
+    def _settings(self) -> CmirnetSettings:
+        """The parameters as settings; raises `InputError` for a value that a setting does not take."""
+        values: dict[str, Any] = {}
+        for parameter, setting in setting_names().items():
+            *table, name = setting.split(".")
+            (values.setdefault(table[0], {}) if table else values)[name] = getattr(self, parameter)
+        return load_config(PRESET, **values | {"dataset": "features", "speech": "speech-features", "protocol": "paper"})
+
+    def _arrays(self, Xa, Xb, y, reset: bool = True):
+        """(rows of a, rows of b, y) of either form of the arguments."""
+        if Xb is None or y is None:
+            both, y = Xa, Xb if y is None else y
+            if y is None:
+                raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+            x = validate_data(self, both, reset=reset, dtype=np.float64)
+            a = x.shape[1] // 2 if self.columns_a is None else self.columns_a
+            a = a if reset else self.widths_["a"]
+            if not 0 < a < x.shape[1]:
+                raise ValueError(f"{x.shape[1]} feature(s) of both modalities together, of which {a} are a's")
+            return x[:, :a], x[:, a:], y
+        x_a, x_b = (check_array(x, dtype=np.float64) for x in (Xa, Xb))
+        if reset:
+            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit, of one array
+        return x_a, x_b, y
+
+    def _labels(self, y, n_a: int, n_b: int):
+        """Labels of both modalities as `records.Modality` has them, and the classes."""
+        found = [np.asarray(part) for part in y]
+        for part, n in zip(found, (n_a, n_b), strict=True):
+            if part.ndim != 2:
+                part = check_array(part, ensure_2d=False, dtype=None, input_name="y").ravel()
+                check_classification_targets(part)
+            check_consistent_length(np.empty(n), part)
+        if all(part.ndim == 2 and part.shape[1] > 1 for part in found):
+            return *(part.astype(np.uint8) for part in found), np.arange(found[0].shape[1])
+        found = [part.ravel() for part in found]
+        classes = np.unique(np.concatenate(found))
+        return *(np.searchsorted(classes, part) for part in found), classes
+
+    def _hot(self, y) -> np.ndarray:
+        """Labels as multi-hot rows over `classes_`; one that `fit` never saw has none."""
+        y = np.asarray(y)
+        return (y if y.ndim == 2 and y.shape[1] > 1 else y.ravel()[:, None] == self.classes_).astype(np.uint8)
+
+    def _embed(self, modality: str, x: np.ndarray) -> np.ndarray:
+        """Embeddings in float64: a row alone and in a batch agree to its last digits."""
+        if modality not in self.widths_:
+            raise ValueError(f"modality is {modality!r}; it is one of a, b")
+        if x.shape[1] != self.widths_[modality]:
+            raise ValueError(f"X has {x.shape[1]} features, but modality {modality} has {self.widths_[modality]}")
+        return system.encode(self.run_, modality, x)["v"]
+
+
+def train_on_all(config: CmirnetSettings, data: Dataset) -> Run:
+    """The run of all stages on all rows: no test part, and a validation part drawn from them.
+
+    Where there are so few rows that none is left for it, the training part validates.
+    """
+    rng = np.random.default_rng([config.seed, 1])
+    counts = {m: len(modality.x) for m, modality in data.modalities.items()}
+    orders = {m: rng.permutation(n) for m, n in counts.items()}
+    if data.pairing is not None:
+        orders["b"] = orders["a"]
+    parts: dict[str, dict[str, np.ndarray]] = {"train": {}, "validation": {}, "test": {}}
+    for m, order in orders.items():
+        held = round(config.validation_share * len(order))
+        enough = data.pairing is not None and held > 0 and len(order) - held > 1
+        parts["train"][m] = np.sort(order[held:] if enough else order)
+        parts["validation"][m] = np.sort(order[:held] if enough else order)
+        parts["test"][m] = np.empty(0, int)
+    splits, folder, made = Splits(**parts), Folder.open(None, config, False), {}
+    for stage in runs.stages_of(config, data):
+        last = runs.train_stage(stage, config, data, splits, made, folder)
+        made |= last
+    return runs.finished_run(config, data, splits, last, folder)

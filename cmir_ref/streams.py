@@ -1,0 +1,96 @@
+"""Standard streams as users have them: closed, without a reader, on a full disk, in an old encoding, into a log."""
+
+import codecs
+import io
+import os
+import sys
+import unicodedata
+from contextlib import suppress
+
+IN_ASCII = {  # what this package prints beside letters
+    "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "×": "x", "≤": "<=", "≥": ">=", "≈": "~",
+    "±": "+-", "‖": "||", "²": "^2", "³": "^3", "ᵀ": "^T", "√": "sqrt", "∂": "d", "∇": "grad ", "°": " deg",
+}  # fmt: skip
+
+
+class LastingStream(io.TextIOWrapper):
+    """A standard stream that outlives its reader: from the first failure on, what is written goes nowhere.
+
+    So a closed pipe or a full disk behind a log does not end the work. The first `failure` is kept.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Writes `text`, and returns its length."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = self.failure or error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        with suppress(OSError):
+            super().flush()  # what was left in the buffer
+
+
+def prepare_streams() -> None:
+    """Makes the standard streams of this process ones that a program can write to, whatever was done to them.
+
+    Those that are closed become the null device, before a file can take their number. None raises an error for a
+    character that its encoding lacks: `spell_out` is written in its place. In a notebook, whose streams are not those
+    of the process, nothing is changed.
+    """
+    codecs.register_error("cmir_ref.spell_out", spell_out)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # which takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
+        elif type(stream) is io.TextIOWrapper:
+            look = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+            encoding = stream.encoding
+            setattr(sys, name, LastingStream(stream.detach(), encoding, "cmir_ref.spell_out", **look))
+
+
+def finish_streams() -> OSError | None:
+    """Hands on what was printed; gives what went wrong on standard output, unless its reader had enough."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    return None if isinstance(failure, BrokenPipeError) else failure
+
+
+def spell_out(error: UnicodeError) -> tuple[str, int]:
+    r"""A handler of codecs for what an encoding lacks: → as "->", α as "alpha", a byte of a name as "\xe9"."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_spelled, error.object[error.start : error.end])), error.end
+
+
+def _spelled(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python keeps a byte of a file name that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    if character in IN_ASCII:
+        return IN_ASCII[character]
+    kind, _, letter = unicodedata.name(character, "").partition(" LETTER ")
+    if kind == "GREEK SMALL" and letter.isalpha():
+        return letter.lower()
+    if kind == "GREEK CAPITAL" and letter.isalpha():
+        return letter.capitalize()
+    return character.encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,168 @@
+"""The face of scikit-learn: its own checks, searches and pipelines, and that behind it stands the same network."""
+
+import pickle
+
+import numpy as np
+import pytest
+import worlds
+
+pytest.importorskip("sklearn", reason="needs the extra sklearn")
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from cmir_ref.cmirnet import system
+from cmir_ref.cmirnet.settings import CmirnetSettings
+from cmir_ref.config import load_config
+from cmir_ref.estimators import OF_FILES, CMIRNet, setting_names
+from cmir_ref.retrieval import evaluate_direction
+from cmir_ref.settings_text import list_settings
+
+SHORT = {"stage1_epochs": 2, "stage2_epochs": 2}
+LONG = {"stage1_epochs": 30, "stage2_epochs": 30, "stage1_batch_size": 8, "stage2_batch_size": 8}
+DO_NOT_APPLY = {  # scikit-learn's checks that cannot hold here, and why
+    "check_fit_score_takes_y": "fit(Xa, Xb, y) has two arrays before y",
+    "check_array_api_input": "asks for SCIPY_ARRAY_API",
+}
+
+
+def check_name(check):
+    return getattr(check, "func", check).__name__
+
+
+@pytest.fixture(scope="module")
+def world():
+    """(Xa, Xb, y): rows that belong together, of four classes."""
+    data = worlds.features(paired=True, n=80)
+    a, b = (modality.x for modality in data.modalities.values())
+    return a, b, np.array(["forest", "harbor", "river", "runway"])[data.modalities["a"].labels]
+
+
+@pytest.fixture(scope="module")
+def fitted(world):
+    return CMIRNet(d_v=8, seed=1, **LONG).fit(*world)
+
+
+CHECKS_OF_SKLEARN = list(estimator_checks_generator(CMIRNet(**SHORT)))
+
+
+@pytest.mark.parametrize("name", sorted({check_name(c) for _, c in CHECKS_OF_SKLEARN} - DO_NOT_APPLY.keys()))
+def test_a_check_of_scikit_learn(name):
+    for estimator, check in CHECKS_OF_SKLEARN:
+        if check_name(check) == name:
+            check(estimator)
+
+
+def test_nearly_all_of_its_checks_are_made():
+    names = {check_name(check) for _, check in CHECKS_OF_SKLEARN}
+    assert names >= DO_NOT_APPLY.keys() and len(names) > 35
+
+
+# ---- parameters -----------------------------------------------------------------------------------------------------
+
+
+def test_every_setting_that_vectors_have_is_a_parameter():
+    names = {setting.name for setting in list_settings(CmirnetSettings)}
+    assert set(setting_names().values()) == names - OF_FILES and names >= OF_FILES
+    parameters = CMIRNet().get_params()
+    assert parameters.keys() == setting_names().keys() | {"columns_a"}
+    preset = load_config("image-speech")
+    assert (parameters["stage2_lr"], parameters["d_v"]) == (preset.stage2.lr, preset.d_v)
+    assert parameters["weights_alignment"] == preset.weights.alignment
+
+
+def test_clone_set_and_pickle(fitted, world):
+    net = clone(CMIRNet(d_v=5, weights_alignment=0.3))
+    assert net.get_params()["weights_alignment"] == 0.3 and net.set_params(d_v=7).d_v == 7
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.transform(world[0], "a"), fitted.transform(world[0], "a"))
+    with pytest.raises(TypeError, match="no parameter 'dv'"):
+        CMIRNet(dv=3)
+    with pytest.raises(ValueError, match="d_v"):
+        CMIRNet(d_v=0, **SHORT).fit(*world)
+
+
+# ---- what it learns -------------------------------------------------------------------------------------------------
+
+
+def test_embeddings_are_those_of_the_system(fitted, world):
+    x_a, x_b, _ = world
+    for m, x in (("a", x_a), ("b", x_b)):
+        v = fitted.transform(x, modality=m)
+        assert v.shape == (80, 8) and v.dtype == np.float64
+        np.testing.assert_allclose(v, system.encode(fitted.run_, m, x)["v"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(
+        fitted.transform(np.hstack([x_a, x_b])), np.hstack([fitted.transform(x_a, "a"), fitted.transform(x_b, "b")])
+    )
+
+
+def test_neighbours_are_rows_of_the_other_modality(fitted, world):
+    x_a, x_b, y = world
+    distances, rows = fitted.kneighbors(x_a[:5], modality="a", k=3)
+    v, gallery = fitted.transform(x_a[:5], "a"), fitted.transform(x_b, "b")
+    every = np.linalg.norm(v[:, None] - gallery, axis=2)
+    np.testing.assert_array_equal(rows, np.argsort(every, axis=1, kind="stable")[:, :3])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :3], atol=1e-3)
+    assert (y[fitted.kneighbors(x_b, "b", 1)[1][:, 0]] == y).mean() > 0.9
+
+
+def test_the_score_is_mean_average_precision_of_both_directions(fitted, world):
+    x_a, x_b, y = world
+    classes = np.searchsorted(np.unique(y), y)
+    v_a, v_b = fitted.transform(x_a, "a"), fitted.transform(x_b, "b")
+    pairs = (v_a, classes, v_b, classes), (v_b, classes, v_a, classes)
+    expected = np.mean([evaluate_direction(*pair)["map"] for pair in pairs])
+    assert fitted.score(x_a, x_b, y) == pytest.approx(expected) and expected > 0.8
+    assert fitted.score(np.hstack([x_a, x_b]), y) == pytest.approx(CMIRNet.score(fitted, x_a, x_b, y))
+
+
+def test_multi_hot_labels_and_modalities_that_are_not_paired():
+    data = worlds.features(multi=True, n=40)
+    a, b = data.modalities["a"], data.modalities["b"]
+    net = CMIRNet(d_v=6, **LONG).fit(a.x, b.x, (a.labels, np.eye(4, dtype=int)[b.labels]))
+    assert net.transform(b.x, "b").shape == (24, 6) and net.score(a.x, b.x, (a.labels, np.eye(4)[b.labels])) > 0.7
+
+
+def test_the_same_seed_gives_the_same_space_and_another_another(world):
+    one, same, other = (CMIRNet(seed=s, **SHORT).fit(*world).transform(world[0], "a") for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+# ---- with others ----------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_search_chooses_by_the_score(world):
+    x_a, x_b, y = world
+    both = np.hstack([x_a, x_b])
+    grid = {"d_v": [2, 6], "weights_classification": [1.0, 2.0]}
+    search = GridSearchCV(CMIRNet(columns_a=10, stage1_epochs=3, stage2_epochs=3), grid, cv=2).fit(both, y)
+    assert search.best_params_.keys() == grid.keys() and np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.widths_ == {"a": 10, "b": 8}
+
+
+def test_a_pipeline_goes_on_with_the_embeddings(world):
+    x_a, x_b, y = world
+    both = np.hstack([x_a, x_b])
+    net = CMIRNet(columns_a=10, **LONG)
+    pipe = make_pipeline(StandardScaler(), net, KNeighborsClassifier(3)).fit(both[:40], y[:40])
+    assert pipe.score(both[40:], y[40:]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda net, a, b, y: net.transform(a, "c"), "modality is 'c'"),
+        (lambda net, a, b, y: net.transform(a, "b"), "modality b has 8"),
+        (lambda net, a, b, y: net.kneighbors(a, "a", 0), "k"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b[:5], y), "inconsistent numbers of samples"),
+        (lambda net, a, b, y: CMIRNet(columns_a=18, **SHORT).fit(np.hstack([a, b]), y), "18 are a's"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a), "requires y"),
+    ],
+)
+def test_what_does_not_fit_is_a_value_error(fitted, world, call, says):
+    with pytest.raises(ValueError, match=says):
+        call(fitted, *world)

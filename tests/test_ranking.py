@@ -1,0 +1,128 @@
+"""A query never finds itself: every direction, every gallery and every source of queries is asked."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worlds
+from toy_system.system import SYSTEM as TOY
+from toy_system.system import ToySettings
+
+from cmir_ref import runs, search
+from cmir_ref.data import load_data
+from cmir_ref.ranking import examples, items_of, positions, rank
+from cmir_ref.records import PARTS
+from cmir_ref.systems import SYSTEMS
+
+EVERY_PART = (*PARTS, "all")
+SHORT = ("stage1.epochs=1", "stage2.epochs=1")
+CONFIGS = {
+    "cmirnet": worlds.config(*SHORT),
+    "released distance": worlds.config(*SHORT, "distance=released"),
+    "toy": ToySettings(system="toy", scenario="image-speech", dataset="features", protocol="paper"),
+}
+DATA = {"classes": lambda: worlds.features(n=30), "pairs": lambda: worlds.features(paired=True, n=40)}
+
+
+@pytest.fixture(scope="module", params=list(product(CONFIGS, DATA)), ids=" ".join)
+def run(request):
+    system, data = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SYSTEMS, "toy", TOY)
+        yield runs.train(CONFIGS[system], DATA[data]())
+
+
+def labelled(run, labels):
+    """The run with other labels, given by letter, which count from 0."""
+    modalities = {m: modality._replace(labels=labels[m]) for m, modality in run.dataset.modalities.items()}
+    names = tuple(f"label {k}" for k in range(1 + max(map(max, labels.values()))))
+    return run._replace(dataset=run.dataset._replace(modalities=modalities, label_names=names))
+
+
+def counts(run):
+    return {m: len(modality.ids) for m, modality in run.dataset.modalities.items()}
+
+
+@pytest.mark.parametrize("queries", EVERY_PART)
+@pytest.mark.parametrize("gallery", EVERY_PART)
+def test_of_labels_that_are_a_sample_s_own_nothing_is_relevant(run, queries, gallery):
+    """Where no two samples share a label, only the query itself could be found."""
+    n = counts(run)
+    own = labelled(run, {"a": np.arange(n["a"]), "b": n["a"] + np.arange(n["b"])})
+    for direction, found in runs.evaluate(own, gallery, queries=queries)["directions"].items():
+        asked = len(items_of(own, direction[0], queries))
+        assert (found["map"], found["queries"], found["without_relevant"]) == (None, 0, asked), direction
+
+
+@pytest.mark.parametrize("gallery", EVERY_PART)
+def test_only_the_query_itself_is_left_out(run, gallery):
+    """Where sample k of a and sample k of b share a label, its counterpart is all that is relevant."""
+    n = counts(run)
+    twins = labelled(run, {m: np.arange(n[m]) for m in n})
+    for direction, found in runs.evaluate(twins, gallery, queries="all")["directions"].items():
+        p, letters = direction.split("->")
+        q = "ba"["ab".index(p)]
+        there = items_of(twins, q, gallery).rows[q]
+        partners = int((there < n[p]).sum()) if q in letters else 0
+        assert found["queries"] == partners, direction
+
+
+@pytest.mark.parametrize("gallery", EVERY_PART)
+def test_examples_and_rankings_hold_everything_but_the_query(run, gallery):
+    for direction in SYSTEMS[run.config.system].directions:
+        letter, letters = direction.split("->")
+        searched = items_of(run, letters, gallery)
+        for example in examples(run, direction, count=9, k=1000, gallery=gallery):
+            found = [(hit.modality, hit.id) for hit in example.hits]
+            everything = [(m, run.dataset.modalities[m].ids[row]) for m, row in searched.samples()]
+            itself = (example.query.modality, example.query.id)
+            assert itself[0] == letter and sorted(found) == sorted(set(everything) - {itself})
+        query = items_of(run, letter, "all")
+        where = positions(query, searched)
+        index, _ = rank(run, query, searched, 1000, exclude=where)
+        for k, (sample, place) in enumerate(zip(query.samples(), where, strict=True)):
+            assert (place >= 0) == (sample in searched.samples())
+            if place >= 0:  # k is cut to what the gallery has less one, where anything is left out
+                assert searched.samples()[place] == sample and place not in index[k]
+
+
+@pytest.fixture(scope="module", params=["rows of a file", "recordings"])
+def on_disk(request, tmp_path_factory):
+    """A run on files: images, and rows of a .mat file or recordings."""
+    root = tmp_path_factory.mktemp("data")
+    worlds.write_released(root)
+    speech = "speech-features"
+    if request.param == "recordings":
+        speech = worlds.write_speech(root / "words", voices=("ann", "bob", "cem"))
+    config = worlds.config(*SHORT, f"speech={speech}", "d_z=16")
+    return runs.train(config, load_data(config, root))
+
+
+@pytest.mark.parametrize("to", ["a", "b", "all"])
+@pytest.mark.parametrize("gallery", EVERY_PART)
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("m", ["a", "b"])
+def test_a_file_never_finds_itself(on_disk, m, part, gallery, to):
+    modality, row = on_disk.dataset.modalities[m], getattr(on_disk.parts, part)[m][-1]
+    searched = items_of(on_disk, "ab" if to == "all" else to, gallery).samples()
+    hits = search.retrieve(on_disk, modality.paths[row], to, 10_000, modality=m, gallery=gallery)
+    found = {(hit.modality, hit.id) for hit in hits}
+    assert found == {(n, on_disk.dataset.modalities[n].ids[i]) for n, i in searched if (n, i) != (m, row)}
+    assert len(hits) == len(searched) - ((m, row) in searched)
+
+
+@pytest.mark.parametrize("way", ["relative", "by a link", "round a corner"])
+def test_a_file_is_known_by_whatever_way(on_disk, way, tmp_path, monkeypatch):
+    modality, row = on_disk.dataset.modalities["a"], on_disk.parts.test["a"][0]
+    path = Path(modality.paths[row])
+    if way == "relative":
+        monkeypatch.chdir(path.parent)
+        path = Path(path.name)
+    elif way == "by a link":
+        (tmp_path / "link.tif").symlink_to(path)
+        path = tmp_path / "link.tif"
+    else:
+        path = path.parent / ".." / path.parent.name / path.name
+    hits = search.retrieve(on_disk, path, "a", 10_000, gallery="all")
+    assert modality.ids[row] not in {hit.id for hit in hits} and len(hits) == len(modality.ids) - 1
