@@ -63,6 +63,11 @@ class SharedSettings(SettingsTable):
     trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
 
     @property
+    def reads_maps(self) -> bool:
+        """Whether of a frozen trunk its maps are read, not its pooled features alone."""
+        return False
+
+    @property
     def loss_weights(self) -> dict[str, float]:
         """What each part of a loss is multiplied by in the sum, by the part's name, where it is not 1."""
         return {}

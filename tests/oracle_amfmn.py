@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from cmir_ref.amfmn.eq1_similarity import TextComparison
+from cmir_ref.nets.given_maps import GivenMaps
 
 
 def maps_of(p, x, arch, mode, buffers):
@@ -20,10 +21,10 @@ def maps_of(p, x, arch, mode, buffers):
     return tuple(maps[arch.skipped :])
 
 
-def features(maps, w, b, low, side, kind):
+def features(maps, w, b, low, side, kind, pooled=None):
     sides = [maps[0].shape[1]] * low + [side] * (len(maps) - low)
     larger = [o.upsample(m, s // m.shape[1], kind) for m, s in zip(maps, sides, strict=True)]
-    v = o.linear(maps[-1].mean((1, 2)), w, b)
+    v = o.linear(maps[-1].mean((1, 2)) if pooled is None else pooled, w, b)
     return torch.cat(larger[:low], 3), torch.cat(larger[low:], 3), v
 
 
@@ -109,8 +110,13 @@ def triplet(scores, margin, negative, hardest=False, reduction="sum"):
 
 
 def image_network(p, x, arch, mode, buffers, mask):
-    maps = maps_of(o.under("trunk", p), x, arch.trunk, mode, o.under("trunk", buffers))
-    low, high, v = features(maps, p["image.w"], p["image.b"], arch.low, arch.side, arch.upsampling)
+    if isinstance(arch.trunk, GivenMaps):
+        *parts, pooled = x.split([*(h * w * c for h, w, c in arch.trunk.sizes), arch.trunk.pooled], 1)
+        maps = [part.unflatten(1, size) for part, size in zip(parts, arch.trunk.sizes, strict=True)]
+        maps = maps[arch.trunk.skipped :]
+    else:
+        maps, pooled = maps_of(o.under("trunk", p), x, arch.trunk, mode, o.under("trunk", buffers)), None
+    low, high, v = features(maps, p["image.w"], p["image.b"], arch.low, arch.side, arch.upsampling, pooled)
     v = o.dropout(v, mask, arch.image_dropout)
     if not arch.mask:
         return v

@@ -8,8 +8,11 @@ import numpy as np
 from scipy import sparse
 
 from ..backend import Array, generator, to_device, to_host
+from ..data.trunk import map_sizes
 from ..data.vocabulary import learned_words, make_lexicon, split_at_bars
 from ..nets.conv_maps import ConvMaps
+from ..nets.efficientnet_lite import LITE0
+from ..nets.given_maps import GivenMaps
 from ..records import Dataset, Splits
 from ..training.adam import learning_rate
 from ..training.inputs import Source, epoch_batches, steps_per_epoch
@@ -25,8 +28,13 @@ from .settings import AmfmnSettings
 BLOCK = 64  # samples at a time where nothing is learned
 
 
-def trunk_of(settings: AmfmnSettings) -> ConvMaps:
-    """The trunk that the settings ask for, for images of 64 pixels; larger ones are pooled more in the first block."""
+def trunk_of(settings: AmfmnSettings) -> ConvMaps | GivenMaps:
+    """The trunk that the settings ask for, for images of 64 pixels; larger ones are pooled more in the first block.
+
+    "lite0" is frozen: its maps are given.
+    """
+    if settings.trunk == "lite0":
+        return GivenMaps(map_sizes(settings.trunk_size), LITE0.head, 5 - settings.maps)
     first, width = 2 * settings.image_size // 64, settings.trunk_width
     if settings.trunk == "conv":
         channels, pools, skipped = (32, 64, 128), (first, 2, 4), 0
@@ -40,10 +48,11 @@ def trunk_of(settings: AmfmnSettings) -> ConvMaps:
 def architecture(settings: AmfmnSettings) -> Amfmn:
     """The networks and their readings."""
     trunk = trunk_of(settings)
-    count = len(trunk.channels) - trunk.skipped
+    count = len(trunk.shapes((64, 64, 3)))
     return Amfmn(
         trunk,
         low=count - 1 if count == 3 else count // 2 + (count == 5),
+        side=settings.trunk_size // 32 if settings.trunk == "lite0" else 8,
         upsampling=settings.upsampling,
         mask=settings.mvsa,
         activation=settings.map_activation,

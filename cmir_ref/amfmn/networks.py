@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..nets.conv_maps import ConvMaps, ConvMapsCache, conv_maps, conv_maps_backward, init_conv_maps
+from ..nets.given_maps import GivenMaps, given_maps
 from ..ops.dropout import DropoutCache, dropout, dropout_backward
 from ..ops.embedding import EmbeddingCache, embedding, embedding_backward
 from ..params import add_prefix, below, constant, dense, he
@@ -22,7 +23,7 @@ from .eq20_guided_attention import attention_names
 class Amfmn(NamedTuple):
     """The architecture and its readings."""
 
-    trunk: ConvMaps
+    trunk: ConvMaps | GivenMaps  # given: x are rows of a frozen network's maps (N, D)
     low: int = 2  # how many maps are low; the others are high
     side: int = 8  # of the high map, in pixels
     upsampling: str = "nearest"
@@ -42,7 +43,7 @@ class Amfmn(NamedTuple):
 
 
 class ImageCache(NamedTuple):
-    trunk: ConvMapsCache
+    trunk: ConvMapsCache | None
     features: FeaturesCache
     shapes: tuple[Array, Array]  # low and high
     attention: VisualAttentionCache | None
@@ -57,9 +58,9 @@ class TextCache(NamedTuple):
 def init_amfmn(arch: Amfmn, shape: tuple[int, int, int], words: int, rng) -> tuple[dict, dict]:
     """(params, buffers) for images of `shape` and a vocabulary of `words` words beside the padding."""
     d, e, c = arch.d, arch.word_width, arch.map_channels
-    trunk, buffers = init_conv_maps(arch.trunk, shape[2], rng)
-    maps = arch.trunk.shapes(shape)
-    params = add_prefix("trunk", trunk) | dense({"image": (maps[-1][2], d)}, rng)
+    frozen, maps = isinstance(arch.trunk, GivenMaps), arch.trunk.shapes(shape)
+    trunk, buffers = ({}, {}) if frozen else init_conv_maps(arch.trunk, shape[2], rng)
+    params = add_prefix("trunk", trunk) | dense({"image": (arch.trunk.pooled if frozen else maps[-1][2], d)}, rng)
     if arch.mask:
         low, high = (sum(m[2] for m in part) for part in (maps[: arch.low], maps[arch.low :]))
         mask = dense({"mask": (arch.side**2, d), "value": (2 * c, 1), "gate": (2 * c, 1)}, rng)
@@ -118,9 +119,13 @@ def image_network(
     dropout_mask: Array | None = None,
 ) -> tuple[Array, ImageCache]:
     """x -> maps -> low, high and v (eq. 5 to 9) -> dropout of v -> F = v ⊙ mask (eq. 14 to 19), (N, D)."""
-    running = None if buffers is None else below("trunk", buffers)
-    maps, trunk = conv_maps(below("trunk", params), x, arch=arch.trunk, mode=mode, buffers=running)
-    settings = {"low": arch.low, "side": arch.side, "kind": arch.upsampling}
+    if isinstance(arch.trunk, GivenMaps):
+        (maps, pooled), trunk = given_maps(x, arch.trunk), None
+    else:
+        running = None if buffers is None else below("trunk", buffers)
+        maps, trunk = conv_maps(below("trunk", params), x, arch=arch.trunk, mode=mode, buffers=running)
+        pooled = None
+    settings = {"low": arch.low, "side": arch.side, "kind": arch.upsampling, "pooled": pooled}
     (low, high, v), cache = features(maps, params["image.w"], params["image.b"], **settings)
     attention = dropped = None
     if dropout_mask is not None:
@@ -142,7 +147,9 @@ def image_network_backward(dv: Array, cache: ImageCache) -> tuple[dict[str, Arra
     if cache.dropout is not None:
         dv = dropout_backward(dv, cache.dropout)
     dmaps, grads["image.w"], grads["image.b"] = features_backward(Features(dlow, dhigh, dv), cache.features)
-    return grads | add_prefix("trunk", conv_maps_backward(dmaps, cache.trunk)[0]), None
+    if cache.trunk is not None:
+        grads |= add_prefix("trunk", conv_maps_backward(dmaps, cache.trunk)[0])
+    return grads, None
 
 
 class TextVectors(NamedTuple):

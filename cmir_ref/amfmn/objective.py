@@ -28,7 +28,8 @@ class MatchCache(NamedTuple):
     @property
     def statistics(self) -> dict[str, Array]:
         """The batch's mean and variance by buffer name, for the running averages."""
-        return {f"trunk.{name}": value for name, value in self.image.trunk.statistics.items()}
+        trunk = self.image.trunk
+        return {} if trunk is None else {f"trunk.{name}": value for name, value in trunk.statistics.items()}
 
 
 def comparison_params(params: Mapping[str, Array]) -> dict[str, Array]:

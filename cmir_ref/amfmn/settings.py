@@ -31,9 +31,7 @@ class MatchSchedule(Schedule):
 
     epochs: int = Field(60, ge=1)  # passes over the training images; paper 150, code 70
     schedule: Literal["constant", "cosine", "steps"] = "steps"  # steps: paper and code
-    fall_every: int = Field(
-        12, ge=1
-    )  # epochs after which lr falls to 0.7 of itself, in schedule steps; paper, code: 20
+    fall_every: int = Field(12, ge=1)  # epochs until lr falls to 0.7 of itself, in schedule steps; paper, code 20
     augment: bool = True  # flips and quarter turns of images
 
 
@@ -47,9 +45,9 @@ class AmfmnSettings(SharedSettings):
     min_count: int = Field(2, ge=1)  # rarer words are unknown; code 5
     stop_words: Literal["kept", "unknown"] = "kept"  # unknown: code
 
-    trunk: Literal["small", "conv", "wide"] = "small"  # conv: the convolution pretrainer's three blocks; wide: four
+    trunk: Literal["small", "conv", "wide", "lite0"] = "small"  # conv: the pretrainer's blocks; lite0: ImageNet's
     trunk_width: int = Field(1, ge=1)  # factor of the trunk's channels
-    maps: Literal[4, 5] = 4  # of the small trunk; paper 5, three of them low; code 4, two of them low
+    maps: Literal[4, 5] = 4  # of small and lite0; paper 5, three of them low; code 4, two of them low
     upsampling: Literal["nearest", "bilinear"] = "nearest"  # nearest: code
     pretrain: bool = False  # the trunk learns the labels first
     d: int = Field(64, ge=1)  # of all vectors that are compared; paper and code 512
@@ -78,6 +76,13 @@ class AmfmnSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
-        if self.trunk != "small" and self.maps != 4:
-            raise ValueError(f"maps {self.maps} are those of the small trunk; leave it at 4 for trunk {self.trunk}")
+        if self.trunk not in ("small", "lite0") and self.maps != 4:
+            raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
+        if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):
+            raise ValueError("trunk lite0 is frozen in AMFMN: leave pretrain false and trunk_training frozen")
         return self
+
+    @property
+    def reads_maps(self) -> bool:
+        """Of a frozen trunk all maps are read."""
+        return True

@@ -9,10 +9,11 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
 from ..data import split_data
+from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
 from ..errors import InputError
 from ..nets.conv_maps import init_conv_maps
 from ..params import add_prefix, below, dense
-from ..records import Dataset, Encoded, Items, Run, Splits
+from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import average_precision, collapse
 from ..retrieval.metrics import relevance
 from ..retrieval.relevant_items import paired
@@ -53,9 +54,10 @@ def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stag
 
 
 def fit_images(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
-    """The normaliser of the images."""
-    fitted = fit_normaliser(data.modalities["a"].x, parts.train["a"])
-    return {"input.a/mean": fitted.mean, "input.a/std": fitted.std}
+    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through."""
+    fitted = fit_normaliser(frozen_images(settings, data.modalities["a"]).x, parts.train["a"])
+    frozen = {"input.a/trunk": trunk_digest(settings)} if settings.trunk == "lite0" else {}
+    return {"input.a/mean": fitted.mean, "input.a/std": fitted.std} | frozen
 
 
 def fit_all(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
@@ -63,10 +65,10 @@ def fit_all(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping
     return fit_images(settings, data, parts, made) | {"vocabulary": vocabulary(settings, data, parts)}
 
 
-def image_source(data: Dataset, made: Mapping[str, Array]) -> Source:
-    """The images, normalised."""
-    images = data.modalities["a"]
-    return Source(images.x, images.labels, "image", Normaliser(made["input.a/mean"], made["input.a/std"]))
+def image_source(settings: AmfmnSettings, images: Modality, made: Mapping[str, Array]) -> Source:
+    """The images, normalised; or what a frozen trunk makes of them."""
+    images = frozen_images(settings, images)
+    return Source(images.x, images.labels, images.kind, Normaliser(made["input.a/mean"], made["input.a/std"]))
 
 
 def init_labels(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
@@ -80,7 +82,7 @@ def init_labels(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
 def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping, xp: Any) -> Task:
     """The task of the trunk: the labels of the training images."""
     schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
-    images = image_source(data, made).on(xp)
+    images = image_source(settings, data.modalities["a"], made).on(xp)
     train, validation = parts.train["a"], parts.validation["a"]
     kind = "sigmoid" if images.labels.ndim == 2 else "softmax"
 
@@ -122,7 +124,8 @@ def inherit_trunk(params: dict, buffers: dict, made: Mapping[str, Array]) -> tup
 
 def task_of_match(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping, xp: Any) -> Task:
     """The task of all networks together."""
-    return match_task(settings, data, parts, image_source(data, made), made["vocabulary"], xp)
+    images = image_source(settings, data.modalities["a"], made)
+    return match_task(settings, data, parts, images, made["vocabulary"], xp)
 
 
 def make_vectors(
@@ -135,8 +138,8 @@ def make_vectors(
     on_step: Callable | None = None,
 ) -> dict[str, np.ndarray]:
     """v of every image, s and k of every caption, (N, d) each; raises `FloatingPointError` where one is not finite."""
-    arch, images = architecture(settings), data.modalities["a"]
-    v = image_vectors(arch, params, buffers, image_source(data, made), np.arange(len(images.x)), xp, on_step)
+    arch, images = architecture(settings), image_source(settings, data.modalities["a"], made)
+    v = image_vectors(arch, params, buffers, images, np.arange(len(images.x)), xp, on_step)
     texts = read_texts(data.modalities["b"].x, made["vocabulary"])
     both = text_vectors(arch, params, texts, np.arange(len(texts.words)), xp)
     found = {"v.a": to_host(v)} | {f"{n}.b": to_host(t) for n, t in both._asdict().items() if t is not None}
@@ -161,7 +164,8 @@ def encode_sample(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     """
     arch, (params, buffers) = architecture(run.config), trained_networks(run, xp)
     if m == "a":
-        source = Source(x, np.zeros(len(x), int), "image", image_source(run.dataset, run.tensors).normalise)
+        check_trunk(run, m)
+        source = image_source(run.config, run.dataset.modalities[m]._replace(x=x), run.tensors)
         return {"v": to_host(image_vectors(arch, params, buffers, source, np.arange(len(x)), xp))}
     table = run.tensors["vocabulary"]
     texts = read_texts(np.asarray(x), table)
@@ -219,6 +223,7 @@ def match_facts(run: Run) -> dict[str, Any]:
     return {
         "d": run.config.d,
         "text": run.config.text,
+        **({"trunk": trunk_in_words(run.config)} if run.config.trunk == "lite0" else {}),
         **collapse(*vectors.values()),
         "duplicate_aware": recalls(d, same_texts(owner, text, len(labels))),
         "beside": beside(owner, text, class_numbers(run, rows["a"])),

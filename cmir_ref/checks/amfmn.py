@@ -30,6 +30,7 @@ from ..amfmn.networks import (
 from ..amfmn.objective import match_objective, match_objective_backward
 from ..gradcheck import Pair
 from ..nets.conv_maps import ConvMaps, conv_maps, conv_maps_backward, init_conv_maps
+from ..nets.given_maps import GivenMaps
 from ..params import add_prefix
 from .declarations import declare, draw_arrays, draw_targets, jitter, network_pair
 
@@ -273,6 +274,7 @@ READINGS = {  # what of the architecture, and of the loss, differs from the pape
     "twelve-words": {"length": 12},
     "released": {"sentence": "last", "activation": "none", "unit": False, "residual": "convolved"},
     "no-mask": {"mask": False, "comparison": TextComparison(attention="none")},
+    "given": {"trunk": GivenMaps(((4, 4, 2), (4, 4, 1), (2, 2, 3)), pooled=2, skipped=1)},
     "bilinear": {"upsampling": "bilinear"},
     "before": {"reset": "before"},
     "fusion": {"comparison": TextComparison(attention="fusion")},
@@ -290,11 +292,18 @@ READINGS = {  # what of the architecture, and of the loss, differs from the pape
 def _draw_amfmn(rng, w, d, e, v, **reading):
     """(architecture, its parameters, its buffers) for images of 4 × 4 pixels; maps of 4 × 4 and 2 × 2."""
     trunk = ConvMaps(channels=(2, w), pools=(1, 2), slope=0.2, fused=False)
-    small = {"low": 1, "side": 2, "d": d, "word_width": e, "map_channels": 1}
-    arch = Amfmn(trunk, **small | {"word_dropout": 0.2, "image_dropout": 0.3} | reading)
+    small = {"trunk": trunk, "low": 1, "side": 2, "d": d, "word_width": e, "map_channels": 1}
+    arch = Amfmn(**small | {"word_dropout": 0.2, "image_dropout": 0.3} | reading)
     params, buffers = init_amfmn(arch, (4, 4, 1), v, rng)
     params = {name: p + 0.5 if name.endswith((".fc.b", "mlp.1.b")) else p for name, p in jitter(rng, params).items()}
     return arch, params, {name: x.astype(float) + rng.uniform(0.1, 0.5, x.shape) for name, x in buffers.items()}
+
+
+def _draw_images(rng, arch, n):
+    """n images, or rows of given maps."""
+    given = isinstance(arch.trunk, GivenMaps)
+    shape = (arch.trunk.pooled + sum(h * w * c for h, w, c in arch.trunk.sizes),) if given else (4, 4, 1)
+    return rng.normal(size=(n, *shape))
 
 
 def _draw_text(rng, arch, n, t, v):
@@ -305,7 +314,7 @@ def _draw_text(rng, arch, n, t, v):
     return (None if arch.text == "keywords" else words), (None if arch.text == "sentence" else keywords)
 
 
-IMAGE_READINGS = {"paper": {}, "released": READINGS["released"], "no-mask": READINGS["no-mask"]}
+IMAGE_READINGS = {name: READINGS[name] for name in ("paper", "released", "no-mask", "given")}
 TEXT_READINGS = {name: READINGS[name] for name in ("paper", "released", "keywords", "both")}
 
 
@@ -318,7 +327,7 @@ TEXT_READINGS = {name: READINGS[name] for name in ("paper", "released", "keyword
 )
 def _image_network(rng, n, w, d, mode="train", **reading):
     arch, params, buffers = _draw_amfmn(rng, w, d, 2, 5, **reading)
-    x, mask = rng.normal(size=(n, 4, 4, 1)), rng.random((n, d)) > 0.3
+    x, mask = _draw_images(rng, arch, n), rng.random((n, d)) > 0.3
     params = {name: p for name, p in params.items() if name.startswith(("trunk", "image", "mvsa"))}
     forward = lambda p: image_network(p, x, arch=arch, mode=mode, buffers=buffers, dropout_mask=mask)  # noqa: E731
     return network_pair(forward, lambda d, cache: (image_network_backward(d, cache)[0], []), params, {})
@@ -352,7 +361,7 @@ def _match_objective(rng, n, t, w, c, d, v, hardest=False, reduction="sum", leng
     arch, params, buffers = _draw_amfmn(rng, w, d, c, v, **reading)
     words, keywords = _draw_text(rng, arch, n, t, v)
     masks = {"image": rng.random((n, d)) > 0.3, "words": rng.random((n, t, c)) > 0.2}
-    x, margin, negative = rng.normal(size=(n, 4, 4, 1)), rng.uniform(0.3, 0.9, (n, n)), _draw_negative(rng, n)
+    x, margin, negative = _draw_images(rng, arch, n), rng.uniform(0.3, 0.9, (n, n)), _draw_negative(rng, n)
     settings = {"hardest": hardest, "reduction": reduction}
 
     def forward(p):

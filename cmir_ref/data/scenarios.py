@@ -193,7 +193,7 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         split=settings.split,
         keywords=settings.keywords,
     )
-    if settings.trunk != "conv":  # features once, with a bar: what asks for them later finds them in the cache
+    if settings.trunk == "lite0":  # features once, with a bar: what asks for them later finds them in the cache
         for modality in data.modalities.values():
             frozen_images(settings, modality, progress=progress)
     return data
@@ -220,7 +220,7 @@ def protocol_of(settings: Any) -> str:
 def data_in_words(settings: Any, note: str) -> str:
     """What a run saw: its data sets, whether a sensor was simulated, and through which trunk images went."""
     parts = [SCENARIOS[settings.scenario].sources(settings), note]
-    if settings.trunk != "conv":
+    if settings.trunk == "lite0":
         parts.append(f"images through {trunk_in_words(settings)}")
     return ", ".join(part for part in parts if part)
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from cmir_ref.amfmn.eq5_features import features
+from cmir_ref.amfmn.eq5_features import Features, features, features_backward
 from cmir_ref.nets.conv_maps import ConvMaps, conv_maps, init_conv_maps
+from cmir_ref.nets.given_maps import GivenMaps, given_maps
 from cmir_ref.ops import batch_norm, conv, leaky_relu, max_pool, upsample
 
 RNG = np.random.default_rng(0)
@@ -19,6 +20,31 @@ def test_low_and_high_maps_and_the_mean_of_the_last(kind):
     np.testing.assert_allclose(high[..., :1], upsample(maps[2], 2, kind)[0], rtol=1e-12)
     np.testing.assert_allclose(high[..., 1:], np.broadcast_to(maps[3], (2, 4, 4, 4)), rtol=1e-12)
     np.testing.assert_allclose(v, maps[3][:, 0, 0] @ w + b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_rows_of_a_frozen_network_are_taken_apart_as_they_were_put_together(skipped):
+    sizes = ((4, 4, 2), (4, 2, 3), (2, 2, 5))
+    maps, pooled = [RNG.normal(size=(3, *size)) for size in sizes], RNG.normal(size=(3, 7))
+    rows = np.concatenate([*(m.reshape(3, -1) for m in maps), pooled], axis=1)
+    found, features_ = given_maps(rows, GivenMaps(sizes, 7, skipped))
+    assert len(found) == 3 - skipped and GivenMaps(sizes, 7, skipped).shapes((9, 9, 3)) == [*sizes[skipped:]]
+    for one, two in zip(found, maps[skipped:], strict=True):
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(features_, pooled)
+    with pytest.raises(ValueError, match="rows of 82 numbers; the maps and features are 76 \\+ 7"):
+        given_maps(rows[:, :-1], GivenMaps(sizes, 7))
+
+
+def test_pooled_features_take_the_place_of_the_last_map_s_mean():
+    maps = [RNG.normal(size=(2, side, side, c)) for side, c in ((4, 2), (2, 3))]
+    pooled, w, b = RNG.normal(size=(2, 6)), RNG.normal(size=(6, 4)), RNG.normal(size=4)
+    (_, _, v), cache = features(maps, w, b, low=1, side=2, pooled=pooled)
+    np.testing.assert_allclose(v, pooled @ w + b, rtol=1e-12)
+    d = Features(RNG.normal(size=(2, 4, 4, 2)), RNG.normal(size=(2, 2, 2, 3)), RNG.normal(size=(2, 4)))
+    dmaps, dw, _ = features_backward(d, cache)
+    np.testing.assert_allclose(dmaps[-1], d.high, rtol=1e-12)  # nothing of v goes back to it
+    np.testing.assert_allclose(dw, pooled.T @ d.v, rtol=1e-12)
 
 
 @pytest.mark.parametrize("skipped", [0, 1])

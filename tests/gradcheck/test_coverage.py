@@ -142,6 +142,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "moments": "statistics, part of other operations (test_act_norm)",
         "widen": "reshapes",
     },
+    "nets.given_maps": {"given_maps": "views of what a frozen network made, through which no gradient goes"},
     "ops.labels": dict.fromkeys(("check_targets", "multi_hot"), "of labels, which have no gradient"),
     "ops.shapes": dict.fromkeys(("check_same_shape", "check_vectors"), "no value"),
     "ops.padding": {
