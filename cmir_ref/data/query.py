@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from . import dsrsid, wald
+from .captions import filter_keywords
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
 from .speech import log_mel_patch
@@ -41,14 +42,21 @@ def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
 
 
 def _text(modality: Modality, text: str) -> np.ndarray:
-    """A sentence, with keywords behind bars or without, as word numbers (1, T) of the modality's lexicon."""
+    """A sentence, with keywords behind bars or without, as word numbers (1, T) of the modality's lexicon.
+
+    As in the paper, keywords alone are one behind another also the sentence, and a sentence alone gives its keywords.
+    """
     lexicon = make_lexicon(modality.texts)
     if not set(words_of(text)) - {"|"}:
         raise InputError(f"{text!r}: no words; give a sentence, such as 'two white airplanes beside a building'")
     x = number_texts([text], lexicon, "query")
     if not ((x > BAR) & (x < len(lexicon) + 2)).any():
         raise InputError(f"{text!r}: none of its words stands in a caption of this run; use other words")
-    return x
+    sentence, *phrases = (part.strip() for part in text.split("|"))
+    phrases = list(filter(words_of, phrases))
+    parts = [sentence if words_of(sentence) else " ".join(phrases), *(phrases or filter_keywords(sentence))]
+    rows = [np.insert(number_texts([part], lexicon, "query"), 0, BAR, axis=1) for part in parts]
+    return np.concatenate(rows, axis=1)[:, 1:]
 
 
 def _image(modality: Modality, path: str | Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from cmir_ref import runs, search
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.match import caption_margins, draw_captions
 from cmir_ref.config import load_config
-from cmir_ref.data import split_data
+from cmir_ref.data import read_query, split_data
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
 from cmir_ref.systems import SYSTEMS
@@ -90,6 +90,27 @@ def test_a_sentence_keywords_or_both_find_images(run):
         assert search.guess_modality(run, query) == "b"
         hits = search.retrieve(run, query, "a", 3)
         assert [hit.rank for hit in hits] == [1, 2, 3] and {hit.modality for hit in hits} == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [
+        (" | red house | many trees", "red house many trees | red house | many trees"),
+        ("one red house near many trees", "one red house near many trees | red house | near | many trees"),
+        ("the red house|", "the red house | red house"),
+    ],
+)
+def test_keywords_alone_are_the_sentence_and_a_sentence_gives_its_keywords(run, short, whole):
+    texts = worlds.captioned().modalities["b"]
+    np.testing.assert_array_equal(read_query(texts, short)[0], read_query(texts, whole)[0])
+    assert search.retrieve(run, short, "a", 5) == search.retrieve(run, whole, "a", 5)
+
+
+@pytest.mark.parametrize("text", ["sentence", "keywords", "both"])
+def test_keywords_alone_search_every_kind_of_run(text):
+    run = runs.train(load_config("image-text", [*TINY, f"text={text}"]), worlds.captioned())
+    for query in ("red house", " | red house"):
+        assert len(search.retrieve(run, query, "a", 4, modality="b")) == 4
 
 
 @pytest.mark.parametrize(
