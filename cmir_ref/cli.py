@@ -607,12 +607,12 @@ def command_doctor(
 ) -> None:
     """Tell what this machine has.
 
-    Versions, threads, BLAS, GPU, and which data sets are found.
+    Versions, threads, BLAS, GPU, which data sets are found, and what their captions are like.
     """
     from .doctor import examine
 
     check_device(device)
-    sections = examine(data_root(data))
+    sections = examine(data_root(data), progress=on_terminal())
     if as_json:
         print(json.dumps(sections, indent=2))
         return
