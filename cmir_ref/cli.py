@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -87,6 +88,7 @@ def run_command(words: list[str]) -> int:
     from .backend import GPUUnavailable
 
     command = typer.main.get_command(app)
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # no line of source beside it
     try:
         with command.make_context("cmir-ref", words) as context:
             command.invoke(context)
@@ -160,7 +162,7 @@ def command_demo(
 ) -> None:
     """Show the whole idea on one page, in minutes.
 
-    Both scenarios, small, on simulated scenes and the bundled voices.
+    All scenarios, small, on simulated scenes and the bundled voices.
     """
     from .demo import DEMO_SCENARIOS, demo
     from .progress import Watch
@@ -196,6 +198,9 @@ def command_train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as in stage1.epochs=5.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--start-from", metavar="RUN", help="Fine-tune: begin with this run's weights.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
@@ -213,7 +218,8 @@ def command_train(
     from .reports.terminal import changed_settings, show_evaluation
 
     check_device(device)
-    config = load_config(preset, settings or [], **({} if seed is None else {"seed": seed}))
+    given = {"seed": seed, "start_from": None if start_from is None else str(start_from.resolve())}
+    config = load_config(preset, settings or [], **{name: value for name, value in given.items() if value is not None})
     out = out or Path("runs") / Path(preset).stem
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
@@ -253,6 +259,10 @@ def command_evaluate(
     gallery: Annotated[
         Gallery | None, typer.Option("--gallery", help="What is searched (default: the run's setting).")
     ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", metavar="DIR", help="New queries <label>/<file> against the run's gallery."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page of what some queries find.")
     ] = None,
@@ -262,8 +272,10 @@ def command_evaluate(
     """Evaluate a run in all directions.
 
     These are a->b, b->a, a->a, b->b, a->ab and b->ab, where a->b is: queries of modality a search a gallery of b.
+
+    With --queries: labelled files of your own, to the run's gallery and back.
     """
-    from . import runs
+    from . import runs, search
     from .files import write_whole
     from .ranking import galleries
     from .reports.gallery import examples_page
@@ -271,6 +283,11 @@ def command_evaluate(
 
     check_device(device)
     loaded = runs.load_run(run)
+    if queries is not None:
+        if html is not None:
+            raise InputError("--queries and --html: the page shows the run's own queries; give one or the other")
+        show_evaluation(search.evaluate_folder(loaded, queries, gallery=gallery, device=device), as_json)
+        return
     result = runs.evaluate(loaded, gallery, device=device)
     if html is not None:
         page = examples_page(loaded, galleries(loaded, gallery=gallery), gallery or loaded.config.gallery)

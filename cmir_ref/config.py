@@ -40,11 +40,13 @@ class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 
     system: str = "cmirnet"  # whose network and objective: a name of systems.SYSTEMS
-    scenario: str  # what is searched with what: pan-mul, image-speech
+    scenario: str  # what is searched with what: pan-mul, image-speech, photo-sketch
     dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, features, scenes
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
     speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg,mp3,…}
+    sketches: str = "drawings"  # drawings, scenes (the world's), canny, strokes, or a folder <class>/<drawing>
+    classes: tuple[str, ...] = ()  # of photos and sketches, in any spelling; none: all that both have
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
@@ -56,7 +58,8 @@ class SharedSettings(SettingsTable):
     test_share: float = Field(0.3, gt=0, lt=1)  # of all samples
     validation_share: float = Field(0.1, gt=0, lt=1)  # of what is not the test part
     seed: int = Field(0, ge=0)  # of every random draw of the run
-    distance: Literal["euclidean", "released"] = "euclidean"  # released: code, which is not Euclidean
+    start_from: str | None = None  # a run folder: its weights are what every stage begins with (fine-tuning)
+    distance: Literal["euclidean", "cosine", "released"] = "euclidean"  # cosine: ours; released: code, no metric
     trunk: Literal["conv", "lite0"] = "conv"  # lite0: images through ImageNet's weights, as paper and code have VGG-16
     trunk_training: Literal["frozen", "last", "all"] = "frozen"  # of lite0: what is trained on in stage 1
     trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`

@@ -35,6 +35,7 @@ class System(NamedTuple):
     distances: Callable  # (run, query, gallery, xp) -> (rows -> (B, G)): smaller is nearer, equal is tied
     relevant: Callable  # (run, query, gallery, xp) -> (rows -> (B, G) bool): a shared label, or the pairing
     facts: Callable  # (run) -> what only this system reports, with "state", "scale" and "effective_rank"
-    vectors: Callable | None = None  # (items) -> (N, d), where `distances` are those of one vector each: the fast path
+    vectors: Callable | None = None  # (run, items) -> (N, d) where `distances` are those of one vector each, or None
     directions: tuple[str, ...] = DIRECTIONS  # which are evaluated; "a->ab" searches both modalities at once
+    heat: Callable | None = None  # (run) -> [(modality's letter, sample number, (h, w) of 0 … 1)]: pictures of a report
     recall_at: tuple[int, ...] = ()  # k of the recalls that are reported, where one item is the right one

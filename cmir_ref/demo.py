@@ -1,6 +1,6 @@
-"""The demo: both scenarios, small, on simulated scenes and the bundled voices; one page shows the whole idea.
+"""The demo: all scenarios, small, on simulated scenes and the bundled voices; one page shows the whole idea.
 
-Each scenario is an ordinary run of a preset (`demo-pan-mul`, `demo-image-speech`) in a folder of its own. Two short
+Each scenario is an ordinary run of a preset, such as `demo-pan-mul`, in a folder of its own. Two short
 experiments stand beside them: what the orthogonality term does to a small network, and how the label-free objective
 collapses at α = 0 on the features that the first run has learned.
 """
@@ -32,7 +32,7 @@ from .retrieval import evaluate_direction
 from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
-DEMO_SCENARIOS = ("pan-mul", "image-speech")
+DEMO_SCENARIOS = ("pan-mul", "image-speech", "photo-sketch")
 LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
 
 
@@ -47,8 +47,8 @@ def demo(
     progress: bool = False,
     tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
-    """Both scenarios from scenes to page: writes `out`/report.html and the run folders `out`/pan-mul and
-    `out`/image-speech, and returns {scenario: evaluation, "seconds": …}.
+    """All scenarios from scenes to page: writes `out`/report.html and a run folder for each, such as `out`/pan-mul, and
+    returns {scenario: evaluation, "seconds": …}.
 
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
     the networks are trained, and `watch` makes a context manager that is told of a run's progress. An `out` that an

@@ -41,10 +41,15 @@ def items_of(run: Run, letters: str, part: str) -> Items:
     return Items(rows, {m: {name: a[rows[m]] for name, a in run.encoded[m].items()} for m in letters})
 
 
-def positions(query: Items, gallery: Items) -> np.ndarray:
-    """Where each query stands in the gallery (Q,), −1 where it does not: a query never finds itself."""
+def positions(query: Items, gallery: Items, apart: np.ndarray | None = None) -> np.ndarray:
+    """Where each query stands in the gallery (Q,), −1 where it does not: a query never finds itself.
+
+    Nor does it find what was made of it, or what it was made of: the rows of `apart` (P, 2), a's samples and b's.
+    """
     column = {key: i for i, key in enumerate(gallery.samples())}
-    return np.array([column.get(key, -1) for key in query.samples()])
+    same = {("a", int(i)): ("b", int(j)) for i, j in (() if apart is None else apart)}
+    same |= {other: key for key, other in same.items()}
+    return np.array([column.get(key, column.get(same.get(key), -1)) for key in query.samples()])
 
 
 def rank(
@@ -53,8 +58,9 @@ def rank(
     """The `k` nearest items of the gallery for each query: positions in it and distances, (Q, k) each, on the host."""
     system = system_of(run.config)
     exclude = None if exclude is None else to_device(exclude, xp)
-    if system.vectors is not None:
-        v, gallery_v = (to_device(system.vectors(items), xp) for items in (query, gallery))
+    vectors = None if system.vectors is None else [system.vectors(run, items) for items in (query, gallery)]
+    if vectors is not None and all(v is not None for v in vectors):
+        v, gallery_v = (to_device(v, xp) for v in vectors)
         index, distances = nearest(v, gallery_v, k, exclude=exclude, distance=run.config.distance)
     else:
         of_rows = system.distances(run, query, gallery, xp)
@@ -123,7 +129,7 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
     rows = {letter: test.rows[letter][order]}
     query = Items(rows, {letter: {name: a[order] for name, a in test.encoded[letter].items()}})
     searched = items_of(run, letters, gallery or run.config.gallery)
-    exclude = positions(query, searched)
+    exclude = positions(query, searched, run.dataset.apart)
     if len(searched) < 2 and (exclude >= 0).any():
         return []
     index, distances = rank(run, query, searched, k, exclude=exclude)

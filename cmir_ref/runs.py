@@ -17,6 +17,7 @@ from .contract import Stage
 from .data import data_in_words, protocol_of, split_data
 from .errors import InputError
 from .files import check_readable, whole_file
+from .params import below
 from .ranking import galleries, items_of, positions, system_of
 from .records import PARTS, Dataset, Modality, Run, Splits
 from .reports.report import write_report
@@ -24,6 +25,7 @@ from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of
 from .training.folder import Folder, read_checkpoint, read_history
 
+FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
 RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span", *PARTS)  # in embeddings.npz
 
 
@@ -50,11 +52,12 @@ def train(
     which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
     xp, parts = library(device), split_data(config, data)
+    start = None if config.start_from is None else read_start(config.start_from, stages_of(config, data))
     about = "" if out is None else fingerprint(data, parts)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:
         for stage in stages_of(config, data):
-            last = train_stage(stage, config, data, parts, made, folder, xp, watch)
+            last = train_stage(stage, config, data, parts, made, folder, xp, watch, start)
             made |= last
         run = finished_run(config, data, parts, last, folder)
         if folder.path is not None:
@@ -78,18 +81,20 @@ def train_stage(
     folder: Folder,
     xp: Any = np,
     watch: Any = None,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Trains one stage, or goes on with it: what it makes of all samples, on the host, by name.
 
-    `made` is what earlier stages made.
+    `made` is what earlier stages made, `start` the tensors of the run that this one begins with.
     """
     if stage.fit and not folder.has_begun(stage.name):
-        folder.tensors |= stage.fit(config, data, parts, made)
+        fitted = stage.fit(config, data, parts, made)
+        folder.tensors |= {n: start[n] if start and n.endswith(FITTED) and n in start else a for n, a in fitted.items()}
     given = folder.tensors | dict(made)
     task = stage.task(config, data, parts, given, xp)
 
     def init():
-        first = stage.init(config, data)
+        first = first_values(stage, config, data, start)
         return stage.inherit(*first, given) if stage.inherit else first
 
     params, buffers = folder.fit(task, init, xp, watch)
@@ -97,6 +102,29 @@ def train_stage(
         return {}
     on_step = watch.on_step(f"{stage.name}, all samples") if watch else None
     return stage.make(config, params, buffers, data, given, xp, on_step)
+
+
+def read_start(path: str | Path, stages: list[Stage]) -> dict[str, np.ndarray]:
+    """The tensors of the run that a training begins with; raises `InputError` for one that lacks all of its stages."""
+    tensors, _ = read_checkpoint(Path(path))
+    if not any(name.startswith(f"{stage.name}/params/") for stage in stages for name in tensors):
+        raise InputError(f"{path}: none of its networks is trained here ({', '.join(s.name for s in stages)})")
+    return tensors
+
+
+def first_values(
+    stage: Stage, config: SharedSettings, data: Dataset, start: Mapping[str, np.ndarray] | None
+) -> tuple[dict, dict]:
+    """(params, buffers) that a stage begins with: those of `start` where it has them in the same shape, else drawn.
+
+    A classifier of other classes begins anew.
+    """
+    drawn = dict(zip(("params", "buffers"), stage.init(config, data), strict=True))
+    for kind, arrays in drawn.items():
+        before = below(f"{stage.name}/{kind}", start or {}, "/")
+        fits = {name: w for name, w in before.items() if name in arrays and w.shape == arrays[name].shape}
+        drawn[kind] = {**arrays, **fits}
+    return drawn["params"], drawn["buffers"]
 
 
 def finished_run(
@@ -168,6 +196,8 @@ def write_embeddings(path: Path, run: Run) -> None:
     arrays: dict[str, Any] = {"label_names": np.array(run.dataset.label_names), "note": np.array(run.dataset.note)}
     if run.dataset.pairing is not None:
         arrays["pairing"] = np.asarray(run.dataset.pairing)
+    if run.dataset.apart is not None:
+        arrays["apart"] = np.asarray(run.dataset.apart)
     for m, modality in run.dataset.modalities.items():
         known = {"labels": modality.labels, "ids": np.array(modality.ids), "empty": modality.x}
         known |= {"groups": np.asarray(modality.groups).astype(str)}
@@ -209,7 +239,8 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
         encoded = {m: {n: a for n, a in known.items() if n not in RESERVED} for m, known in by_letter.items()}
         parts = Splits(*({m: known[part] for m, known in by_letter.items()} for part in PARTS))
         names = tuple(arrays["label_names"].tolist())
-        return encoded, Dataset(modalities, names, arrays.get("pairing"), str(arrays["note"])), parts
+        dataset = Dataset(modalities, names, arrays.get("pairing"), str(arrays["note"]), arrays.get("apart"))
+        return encoded, dataset, parts
     except FileNotFoundError as error:
         raise InputError(f"{path}: not there; the run is not finished, resume it with train --resume") from error
     except Exception as error:
@@ -252,7 +283,7 @@ def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str,
         len(query),
         len(gallery),
         xp=xp,
-        exclude=to_device(positions(query, gallery), xp),
+        exclude=to_device(positions(query, gallery, run.dataset.apart), xp),
         query_labels=labels_of(run.dataset, query),
         label_names=run.dataset.label_names,
         recall_at=system.recall_at,

@@ -1,18 +1,26 @@
-"""Searching a run with a query from outside: a file, whatever its kind."""
+"""Searching a run with queries from outside: a file, whatever its kind, or a folder of labelled files."""
 
 import mimetypes
 import re
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .backend import library
-from .data import read_query
+from .backend import library, to_device
+from .data import data_in_words, is_drawing, protocol_of, read_query
+from .data.class_names import plain_name
+from .data.locate import data_folder, subfolders
 from .data.mat import split_row
+from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
 from .records import Items, Run
+from .retrieval import measure_direction
+from .retrieval.metrics import check_labels, relevance_of_checked
+from .retrieval.relevant_items import labels_of
 
 
 def retrieve(
@@ -50,6 +58,73 @@ def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "c
     return system_of(run.config).encode(run, modality, x, library(device)), name
 
 
+def evaluate_folder(
+    run: Run,
+    folder: str | Path,
+    *,
+    modality: str | None = None,
+    gallery: str | None = None,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """What a labelled folder `<label>/<file>` of new samples finds in the run's gallery, and is found by: for JSON.
+
+    `modality` is the letter of the modality that the files are read as; by default that of the first. Label names match
+    without regard to case, blanks, plural and spelling. The other way round the queries are the run's gallery, of which
+    those without a relevant sample in the folder are not averaged. `warnings` says which files were not what they
+    should be. Raises `InputError` for a folder without labels, a label that the run does not have, and files that
+    cannot be read.
+    """
+    labels, xp = _labelled_files(run, folder), library(device)
+    files = [path for _, path in labels]
+    m = modality or guess_modality(run, files[0])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        x = np.concatenate([read_query(run.dataset.modalities[m], path)[0] for path in files])
+    system = system_of(run.config)
+    new = Items({m: np.full(len(files), -1)}, {m: system.encode(run, m, x, xp)})
+    new_labels, directions = np.array([label for label, _ in labels]), {}
+    for other in (o for o in run.dataset.modalities if o != m):
+        known = items_of(run, other, gallery or run.config.gallery)
+        sides = {m: (new, new_labels), other: (known, labels_of(run.dataset, known))}
+        for p, q in ((m, other), (other, m)):
+            (query, query_labels), (searched, searched_labels) = sides[p], sides[q]
+            y = to_device(query_labels, xp), to_device(searched_labels, xp)
+            check_labels(*y)
+            directions[f"{p}->{q}"] = measure_direction(
+                system.distances(run, query, searched, xp),
+                lambda rows, y=y: relevance_of_checked(y[0][rows], y[1]),
+                len(query),
+                len(searched),
+                xp=xp,
+                query_labels=query_labels,
+                label_names=run.dataset.label_names,
+            )
+    facts = system.facts(run)
+    return {
+        "scenario": run.config.scenario,
+        "data": f"{data_in_words(run.config, run.dataset.note)}; {len(files)} queries of {folder}",
+        "protocol": protocol_of(run.config),
+        "gallery": gallery or run.config.gallery,
+        "directions": directions,
+        **facts,
+        "warnings": [*facts.get("warnings", ()), *(str(w.message) for w in caught if w.category is NotADrawing)],
+    }
+
+
+def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
+    """(label's number, file) of all files of a folder `<label>/<file>`."""
+    numbers = {plain_name(name): k for k, name in enumerate(run.dataset.label_names)}
+    found = []
+    for sub in subfolders(data_folder(folder)):
+        if plain_name(sub.name) not in numbers:
+            raise InputError(f"{sub}: no label of this run; it has {', '.join(run.dataset.label_names)}")
+        files = sorted(path for path in sub.iterdir() if path.is_file() and not path.name.startswith("."))
+        found += [(numbers[plain_name(sub.name)], path) for path in files]
+    if not found:
+        raise InputError(f"{folder}: no queries; expected <label>/<file>")
+    return found
+
+
 def without_file(run: Run, items: Items, modality: str, query: str | Path) -> Items:
     """`items` without the sample of `modality` that is the file `query`."""
     paths = run.dataset.modalities[modality].paths
@@ -73,6 +148,8 @@ def guess_modality(run: Run, query: str | Path) -> str:
     suffix = Path(split_row(query)[0]).suffix.lower()
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
+    if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
+        kind = "sketch"
     if suffix == ".mat" and kind not in kinds.values():
         kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds.values():

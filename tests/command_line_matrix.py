@@ -47,7 +47,7 @@ TINY = [
     word for change in worlds.overrides("d_z=16", "stage1.epochs=2", "stage2.epochs=2") for word in ("--set", change)
 ]
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
-DEMO = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
+DEMO = {"pan-mul": ("scenes=24", *SHORT)} | dict.fromkeys(("image-speech", "photo-sketch"), ("scenes=84", *SHORT))
 PAIR = "import numpy as np\ndef f(x): return x * x, x\ndef f_backward(dy, x): return 2 * x * dy\n"
 MOMENTS = 10
 

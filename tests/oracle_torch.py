@@ -378,6 +378,49 @@ def end_to_end(p, x, y, fronts, masks, **settings):
     return objective(under("latent", p), z, y, masks=masks, **settings)
 
 
+# ---- attention ------------------------------------------------------------------------------------------------------
+
+
+def softmax_attention(q, k, v, mask=None):
+    logits = torch.einsum("nmd,npd->nmp", q, k) / q.shape[2] ** 0.5
+    if mask is None:
+        return torch.softmax(logits, dim=2) @ v
+    mask = mask.expand_as(logits)
+    return (torch.softmax(logits.masked_fill(~mask, -1e30), dim=2) * mask) @ v  # a row that sees nothing is zero
+
+
+def channel_gate(x, s, w, b, residual=True):
+    return x * (residual + torch.sigmoid(F.linear(s, w.T, b)))
+
+
+def spatial_mask(x, y, w, b, residual=True):
+    return x * (residual + torch.sigmoid(F.linear(y, w.T, b)))
+
+
+def cross_attention(x, y, w_q, w_k, w_v):
+    return x + softmax_attention(x @ w_q, y @ w_k, y @ w_v)
+
+
+def attend(p, x_a, x_b, context, form, heads):
+    features = lambda m, x: F.relu(layer(heads, f"{m}.1", x.flatten(1)))  # noqa: E731
+    if form.kind == "none":
+        return x_a, x_b
+    if form.kind == "spatial":
+        return features("a", cross_attention(x_a, context, p["gate.q"], p["gate.k"], p["gate.v"])), x_b
+    gate = p["gate.w"], p["gate.b"], form.residual
+    if form.kind == "mask":
+        return features("a", spatial_mask(x_a, context, *gate)), features("b", spatial_mask(x_b, x_b, *gate))
+    return channel_gate(x_a, x_a if form.kind == "self" else context, *gate), x_b
+
+
+def attended_objective(p, batch, y, form, heads, rate, masks, **settings):
+    z = attend(p, *batch, form, heads)
+    if rate:
+        z = tuple(dropout(z_m, masks[f"z_{m}"], rate) for z_m, m in zip(z, "ab", strict=True))
+    latent = {name: w for name, w in p.items() if not name.startswith("gate.")}
+    return objective(latent, z, y, masks=masks, **settings)  # the loss and its terms
+
+
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -409,7 +452,39 @@ def _end_to_end(s, x):
     return end_to_end(x, each(s.x), each(s.y), s.fronts, **settings)[0]
 
 
+def _attended(s, x):
+    return tuple(x[name] for name in ("x_a", "x_b", "context")), None if s.heads is None else each(s.heads)
+
+
+def _attend(s, x):
+    batch, heads = _attended(s, x)
+    return attend(x, *batch, s.form, heads)
+
+
+def _attended_objective(s, x):
+    batch, heads = _attended(s, x)
+    p = {name: w for name, w in x.items() if name not in ("x_a", "x_b", "context")}
+    settings = {"arch": s.arch, "weights": s.weights, "readings": s.readings}
+    return attended_objective(p, batch, each(s.y), s.form, heads, s.dropout, each(s.masks), **settings)[0]
+
+
+def _class_scores(s, x):
+    params, heads = each(s.params), each(s.heads)
+    z = F.relu(layer(heads, f"{s.m}.1", x["x"].flatten(1))) * tensor(s.factor)
+    return layer(params, "classifier", mlp(params, f"encoder_{s.m}", z, s.arch.encoder_activation))
+
+
 TWINS = {
+    "attention.grad_cam.class_scores": _class_scores,
+    "ops.sigmoid.sigmoid": lambda s, x: torch.sigmoid(x["x"]),
+    "ops.softmax_attention.softmax_attention": lambda s, x: softmax_attention(
+        **x, mask=None if s.mask is None else tensor(s.mask)
+    ),
+    "attention.gate.channel_gate": lambda s, x: channel_gate(**x, residual=s.residual),
+    "attention.gate.spatial_mask": lambda s, x: spatial_mask(**x, residual=s.residual),
+    "attention.cross_attention.cross_attention": lambda s, x: cross_attention(**x),
+    "attention.objective.attend": _attend,
+    "attention.objective.attended_objective": _attended_objective,
     "ops.linear.linear": lambda s, x: linear(**x),
     "ops.relu.relu": lambda s, x: F.relu(x["x"]),
     "ops.relu.leaky_relu": lambda s, x: F.leaky_relu(x["x"], s.slope),
@@ -442,7 +517,6 @@ TWINS = {
     "ops.cross_entropy.cross_entropy": lambda s, x: row_losses(x["u"], tensor(s.targets), s.kind).mean(),
     "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.squared, s.reduction),
     "ops.prelu.prelu": lambda s, x: F.prelu(x["x"], x["slope"]),
-    "ops.sigmoid.sigmoid": lambda s, x: torch.sigmoid(x["x"]),
     "ops.tanh.tanh": lambda s, x: torch.tanh(x["x"]),
     "ops.upsample.upsample": lambda s, x: upsample(x["x"], s.factor, s.kind),
     "ops.unit_rows.unit_rows": lambda s, x: unit_rows(x["x"]),
@@ -574,6 +648,11 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
+    if run.config.system == "attention":
+        heads = n.fronts["heads"]
+        form = SimpleNamespace(kind=run.config.attention, residual=run.config.gate_residual)
+        settings |= {"heads": None if heads is None else each(heads), "rate": run.config.stage2.feature_dropout}
+        return attended_objective(p, x, y, form, masks=masks, **settings)
     if not n.fronts:
         return objective(p, x, y, masks=masks, **settings)
     return end_to_end(p, x, y, [n.fronts.get(m) for m in "ab"], masks, **settings)

@@ -26,9 +26,9 @@ from cmir_ref.reports.terminal import changed_settings, preset_text
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
 OPTIONS = {  # of each command, all of them: an option that does nothing does not exist
     "demo": {"--out", "--set", "--seed", "--device", "--json"},
-    "train": {"--data", "--out", "--set", "--resume", "--seed", "--device", "--json"},
+    "train": {"--data", "--out", "--set", "--resume", "--start-from", "--seed", "--device", "--json"},
     "presets": {"--json"},
-    "evaluate": {"--gallery", "--html", "--device", "--json"},
+    "evaluate": {"--gallery", "--queries", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "-k", "--html", "--device", "--json"},
     "features": {
         *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),

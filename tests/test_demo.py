@@ -1,4 +1,4 @@
-"""The demo: both scenarios on a page of their own, and what it refuses."""
+"""The demo: all scenarios on a page of their own, and what it refuses."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.reports.demo_page import choose_colours
 
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
-SETTINGS = {"pan-mul": ("scenes=24", *SHORT), "image-speech": ("scenes=84", *SHORT)}
+SETTINGS = {"pan-mul": ("scenes=24", *SHORT)} | dict.fromkeys(("image-speech", "photo-sketch"), ("scenes=84", *SHORT))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def shown(tmp_path_factory):
 
 def test_result_and_folders(shown):
     out, result = shown
-    assert result.keys() == {"pan-mul", "image-speech", "seconds"} and result["seconds"] > 0
+    assert result.keys() == {*demo.DEMO_SCENARIOS, "seconds"} and result["seconds"] > 0
     json.dumps(result, allow_nan=False)
-    assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "report.html"]
+    assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "photo-sketch", "report.html"]
     for scenario in demo.DEMO_SCENARIOS:
         run = runs.load_run(out / scenario)
         assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
@@ -53,10 +53,11 @@ def test_everything_is_on_the_page(shown):
         for m in result[scenario]["directions"].values():
             found = [m[name] for name in ("map", "chance", "p@10")]
             assert all(("–" if value is None else f"{value:.3f}") in page.text for value in found)
-    for name in ("pan → mul", "mul → pan or mul", "image → speech", "speech → image or speech"):
+    two = {"pan → mul", "mul → pan or mul", "image → speech", "speech → image or speech"}
+    for name in two | {"sketch → photo", "photo → sketch"}:
         assert page.text.count(name) >= 2, f"{name}: in the table and with a gallery"
-    assert page.tags.count("details") == 12
-    assert page.tags.count("svg") == 2 * (3 + 1) + 2
+    assert page.tags.count("details") == 16
+    assert page.tags.count("svg") == 3 * (3 + 1) + 2
     assert page.tags.count("audio") > 20 and page.tags.count("img") > 200
     assert text.count("<li>") == 5
     assert "24 places" in page.text and "84 simulated aerial images" in " ".join(page.text.split())
@@ -192,6 +193,7 @@ def test_presets_say_what_the_demo_needs():
     for scenario in demo.DEMO_SCENARIOS:
         config = load_config(f"demo-{scenario}")
         assert (config.scenario, config.dataset) == (scenario, "scenes")
+    config = load_config("demo-image-speech")
     assert config.speech == "bundled" and protocol_of(config) == "voices"
 
 

@@ -6,6 +6,7 @@ is stored of themselves, and their own figures.
 
 from functools import cache
 
+import drawn_worlds
 import numpy as np
 import pytest
 import worlds
@@ -13,6 +14,7 @@ from toy_system.system import SYSTEM as TOY
 from toy_system.system import ToySettings
 
 from cmir_ref import runs
+from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.cmirnet.many_training import embed_many, init_many_network, many_network, many_task
 from cmir_ref.records import Splits
 from cmir_ref.systems import SYSTEMS
@@ -31,11 +33,13 @@ CMIRNET = {  # settings under which something else is fitted, drawn, scored or k
 }
 CONFIGS = {"cmirnet": {name: worlds.config(*changes) for name, changes in CMIRNET.items()}}
 CONFIGS |= {"toy": {"match": ToySettings(system="toy", scenario="image-speech", dataset="features", protocol="paper")}}
+CONFIGS |= {"attention": {kind: drawn_worlds.config(f"attention={kind}", *LONG[1:]) for kind in KINDS_OF_ATTENTION}}
 DATA = {
     "classes": lambda: worlds.features(),
     "multi-hot": lambda: worlds.features(multi=True),
     "pairs": lambda: worlds.features(paired=True),
     "pictures": lambda: worlds.pictures(24),
+    "sketches": lambda: drawn_worlds.data(),
 }
 ON_PICTURES = {"separate", "end to end", "augmented"}  # a convolution takes longer: only where images differ
 CASES = [
@@ -44,7 +48,9 @@ CASES = [
     for name in configs
     for data in DATA
     for protocol in ("paper", "recordings", "voices")
-    if (data != "pictures" or name in ON_PICTURES) and (protocol == "paper" or data == "classes")
+    if (data != "pictures" or name in ON_PICTURES)
+    and (protocol == "paper" or data == "classes")
+    and (data == "sketches") == (system == "attention")
 ]
 
 

@@ -106,6 +106,9 @@ ELSEWHERE = {
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
     "split": "whether a caption file's parts are used: tests/data/test_captions.py",
     "keywords": "of captions: tests/amfmn/test_amfmn_settings.py",
+    "sketches": "says which files are read: tests/data/test_photo_sketch.py",
+    "classes": "says which of them: tests/data/test_photo_sketch.py",
+    "start_from": "what a run begins with: tests/test_runs.py",
     "speech_voice": "says how file names are read: tests/data/test_speech.py",
     "image_size": "acts when files are read: test_image_size below",
     "sample_axis": "says how a file is read: tests/data/test_dsrsid.py",
@@ -179,7 +182,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "scenes", "speech_voice", "sample_axis", "band_axis", "trunk_weights"}
+    optional = {"scenario", "scenes", "speech_voice", "start_from", "sample_axis", "band_axis", "trunk_weights"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 

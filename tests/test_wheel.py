@@ -14,7 +14,8 @@ from cmir_ref.data import samples_dir
 
 ROOT = Path(__file__).parents[1]
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
-TINY = [f"pan-mul.{s}" for s in ("scenes=24", *SHORT)] + [f"image-speech.{s}" for s in ("scenes=84", *SHORT)]
+TINY = [f"pan-mul.{s}" for s in ("scenes=24", *SHORT)]
+TINY += [f"{scenario}.{s}" for scenario in ("image-speech", "photo-sketch") for s in ("scenes=84", *SHORT)]
 
 
 def pip(*arguments):
@@ -56,6 +57,6 @@ def test_installed_in_a_fresh_environment_it_runs_doctor_and_demo_from_an_empty_
 
     assert command("doctor", "--json")
     found = command("demo", "--json", *(word for change in TINY for word in ("--set", change)))
-    assert found.keys() == {"pan-mul", "image-speech", "seconds"}
+    assert found.keys() == {"pan-mul", "image-speech", "photo-sketch", "seconds"}
     assert [p.name for p in empty.iterdir()] == ["runs"]
     assert (empty / "runs" / "demo" / "report.html").stat().st_size > 500_000

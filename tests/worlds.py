@@ -21,6 +21,8 @@ TINY = {
     "dataset": "ucmerced",
     "scenes_seed": "0",
     "speech": "speech-features",
+    "sketches": "drawings",
+    "classes": "[]",
     "image_size": "64",
     "split": "file",
     "keywords": "given",

@@ -28,6 +28,28 @@ def _relu6(rng, n, d):
     return Pair(ops.relu6, ops.relu6_backward, {"x": 8 * draw_arrays(rng, x=(n, d))["x"]})
 
 
+@declare("sigmoid", "ops.sigmoid.sigmoid", sizes={"n": 4, "c": 3})
+def _logistic(rng, n, c):
+    return Pair(ops.sigmoid, ops.sigmoid_backward, draw_arrays(rng, x=(n, c)))
+
+
+@declare(
+    "softmax_attention",
+    "ops.softmax_attention.softmax_attention",
+    sizes={"n": 4, "p": 3, "q": 5, "c": 2, "d": 6},
+    variants={"all": {"seen": None}, "keys": {"seen": "keys"}, "pairs": {"seen": "pairs"}},
+)
+def _softmax_attention(rng, seen, n, p, q, c, d):
+    """With masks of keys, as padding has them, and of pairs; the first sample sees nothing."""
+    mask = None
+    if seen:
+        mask = rng.random((n, 1 if seen == "keys" else p, q)) < 0.6
+        mask[:1] = False
+        mask[1:2] = True
+    forward = partial(ops.softmax_attention, mask=mask)
+    return Pair(forward, ops.softmax_attention_backward, draw_arrays(rng, q=(n, p, d), k=(n, q, d), v=(n, q, c)))
+
+
 @declare("conv", "ops.conv.conv", sizes={"n": 2, "h": 4, "w": 5, "c": 3, "d": 2})
 def _conv(rng, n, h, w, c, d):
     return Pair(ops.conv, ops.conv_backward, draw_arrays(rng, x=(n, h, w, c), w=(3, 3, c, d), b=(d,)))
@@ -265,11 +287,6 @@ def _frobenius(rng, n, d, **reading):
 @declare("prelu", "ops.prelu.prelu", sizes={"n": 4, "d": 5})
 def _prelu(rng, n, d):
     return Pair(ops.prelu, ops.prelu_backward, draw_arrays(rng, x=(n, d), slope=(d,)))
-
-
-@declare("sigmoid", "ops.sigmoid.sigmoid", sizes={"n": 4, "d": 5})
-def _logistic(rng, n, d):
-    return Pair(ops.sigmoid, ops.sigmoid_backward, draw_arrays(rng, x=(n, d)))
 
 
 @declare("tanh", "ops.tanh.tanh", sizes={"n": 4, "d": 5})

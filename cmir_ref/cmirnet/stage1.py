@@ -122,7 +122,7 @@ def apply_pretrainer(
     source, blocks = source.on(xp), []
     for start in range(0, len(index), BLOCK):
         x = source.read(index[start : start + BLOCK])
-        views = symmetries(x.shape) if average_views and source.kind == "image" else [lambda images: images]
+        views = symmetries(x.shape) if average_views and source.kind in ("image", "sketch") else [lambda images: images]
         outs = []
         for view in views:
             turned = xp.ascontiguousarray(view(x))

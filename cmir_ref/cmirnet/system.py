@@ -26,15 +26,16 @@ from .stage2 import LatentSettings, embed, init_stage2, latent_settings, stage2_
 
 DATA = frozenset(  # settings that say which samples there are, and in which part
     (
-        *("system", "scenario", "dataset", "scenes", "scenes_seed", "image_size", "sample_axis", "band_axis"),
-        *("split", "keywords", "test_share", "validation_share", "seed"),
+        *("system", "scenario", "dataset", "sketches", "classes", "scenes", "scenes_seed", "image_size", "sample_axis"),
+        *("band_axis", "split", "keywords"),
+        *("test_share", "validation_share", "seed"),
     )
 )
 SPEECH = frozenset(("speech", "speech_voice", "protocol"))  # the same of recordings, which no image depends on
 STAGE1 = frozenset(  # settings of a pretrainer
     (
         *("d_z", "normalise_inputs", "bias_init", "block_order", "batch_norm", "fused", "orthogonality", "stages"),
-        *("stage1", "trunk", "trunk_training", "trunk_weights", "trunk_size"),
+        *("stage1", "start_from", "trunk", "trunk_training", "trunk_weights", "trunk_size"),
     )
 )
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained
@@ -247,14 +248,14 @@ def trained(run: Run, stage: str, xp: Any = np) -> tuple[dict[str, Array], dict[
     return tuple({k: to_device(v, xp) for k, v in below(kind, tensors, "/").items()} for kind in ("params", "buffers"))
 
 
-def vectors(items: Items) -> np.ndarray:
+def vectors(run: Run, items: Items) -> np.ndarray:
     """V (N, d_v) of the items."""
     return np.concatenate([encoded["v"] for encoded in items.encoded.values()])
 
 
 def distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
     """Distances in V, in levels (see `retrieval.distances`), of the queries `rows` to the whole gallery: (B, G)."""
-    space = prepare(to_device(vectors(query), xp), to_device(vectors(gallery), xp), run.config.distance)
+    space = prepare(to_device(vectors(run, query), xp), to_device(vectors(run, gallery), xp), run.config.distance)
     return partial(levels, space)
 
 

@@ -11,6 +11,7 @@ from .pairs import draw_pairs, given_pairs, pairs_of
 from .query import read_query
 from .samples import samples_dir, write_samples
 from .scenarios import SCENARIOS, data_in_words, load, load_data, protocol_of, split_data
+from .sketches import is_drawing, load_sketches, read_sketch
 from .speech import load_speech, log_mel_patch
 from .speech_features import load_speech_features
 from .splits import PROTOCOLS, split
@@ -28,12 +29,14 @@ __all__ = [
     "data_in_words",
     "draw_pairs",
     "given_pairs",
+    "is_drawing",
     "load",
     "load_data",
     "load_dsrsid",
     "load_features",
     "load_folder",
     "load_scores",
+    "load_sketches",
     "load_speech",
     "load_speech_features",
     "load_unified",
@@ -42,6 +45,7 @@ __all__ = [
     "protocol_of",
     "read_image",
     "read_query",
+    "read_sketch",
     "samples_dir",
     "split",
     "split_data",

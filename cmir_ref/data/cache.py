@@ -62,6 +62,26 @@ def cached_radar(count: int, *, seed: int = 0, progress: bool = False) -> Path:
     return _cached("radar", count, seed, write)
 
 
+def cached_drawings(kind: str, scene_class: str, count: int, *, seed: int = 0, progress: bool = False) -> Path:
+    """The folder with `count` drawings of a class of the simulated world, made if need be, `NNN.png` of 4 KB each.
+
+    `kind`: "scenes", sketches of whole scenes, or "drawings", of which some show the subject alone, and some are small.
+    Whole and raising as those of `cached_scenes`.
+    """
+    shares = (0.0, 0.0) if kind == "scenes" else ()
+
+    def write(folder: Path) -> None:
+        from PIL import Image
+
+        from . import world
+
+        items = [(seed, scene_class, k, *shares) for k in range(count)]
+        for k, drawn in enumerate(world.generate(world.drawing, items, progress=progress)):
+            Image.fromarray(drawn.sketch).save(folder / f"{scene_class}{k:03d}.png")
+
+    return _cached(f"{'sketches' if kind == 'scenes' else kind}-{scene_class}", count, seed, write)
+
+
 def load_radar(count: int, *, seed: int = 0, progress: bool = False) -> Modality:
     """The radar images of `cached_radar`, in the order and with the labels, ids and groups of the scenes' PAN and MUL.
 

@@ -8,13 +8,19 @@ from .validation import as_multi_hot
 
 
 def draw_pairs(
-    labels_a: np.ndarray, labels_b: np.ndarray, index_a: np.ndarray, index_b: np.ndarray, rng: np.random.Generator
+    labels_a: np.ndarray,
+    labels_b: np.ndarray,
+    index_a: np.ndarray,
+    index_b: np.ndarray,
+    rng: np.random.Generator,
+    apart: np.ndarray | None = None,
 ) -> np.ndarray:
     """For each sample of a and each of its labels, a random sample of b with that label: (P, 2) sample numbers.
 
     Labels are those of the whole modalities, integers (N,) or multi-hot (N, C); `index_a` and `index_b` say which
     samples may be used. Rows follow `index_a`, and within a sample its labels. With multi-hot a, P is the number of
-    ones (7004 for all of UC Merced). Raises `InputError` for a label of a that no sample of b has.
+    ones (7004 for all of UC Merced). Rows of `apart` (P, 2) are never drawn: another sample of the class takes their
+    place. Raises `InputError` for a label of a that no sample of b has, or only one that it must not be paired with.
     """
     index_a, index_b = np.asarray(index_a), np.asarray(index_b)
     classes = max(np.shape(ls)[1] if np.ndim(ls) == 2 else int(np.max(ls)) + 1 for ls in (labels_a, labels_b))
@@ -26,7 +32,19 @@ def draw_pairs(
         if not candidates.size:
             raise InputError(f"label {label} has no sample to pair with: add some, or choose another split")
         pairs[wanting, 1] = rng.choice(candidates, wanting.sum())
+        if apart is not None:
+            _draw_others(pairs, np.flatnonzero(wanting), candidates, rng, apart)
     return pairs
+
+
+def _draw_others(pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng, apart: np.ndarray) -> None:
+    """Draws again, in place, where a row of `pairs` stands in `apart`, until none does."""
+    own = {(int(i), int(j)) for i, j in apart}
+    for row in rows:
+        while (int(pairs[row, 0]), int(pairs[row, 1])) in own:
+            if len(candidates) < 2:
+                raise InputError("a sample has no partner of its class but the one that was made of it: add some")
+            pairs[row, 1] = rng.choice(candidates)
 
 
 def given_pairs(pairing: np.ndarray, index_a: np.ndarray, index_b: np.ndarray) -> np.ndarray:
@@ -40,4 +58,4 @@ def pairs_of(dataset: Dataset, part: dict[str, np.ndarray], rng: np.random.Gener
     if dataset.pairing is not None:
         return given_pairs(dataset.pairing, part["a"], part["b"])
     a, b = dataset.modalities["a"], dataset.modalities["b"]
-    return draw_pairs(a.labels, b.labels, part["a"], part["b"], rng)
+    return draw_pairs(a.labels, b.labels, part["a"], part["b"], rng, dataset.apart)

@@ -10,6 +10,7 @@ from . import dsrsid, wald
 from .captions import filter_keywords
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
+from .sketches import read_sketch
 from .speech import log_mel_patch
 from .vocabulary import BAR, make_lexicon, number_texts, words_of
 
@@ -19,15 +20,18 @@ RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")} 
 def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     """One file as (x (1, …) in the modality's shape and dtype, id).
 
-    A sentence for texts, a sound file for sounds, an image file for images, `file.mat:17` (row 17, counted from 0) for
-    features and for the tiles of DSRSID.mat. Where `pan` or `mul` was made by Wald's protocol, an RGB image becomes
-    what that sensor would see. Raises `InputError` for a query that cannot be read so.
+    A sentence for texts, a sound file for sounds, an image file for images, an image or SVG file for sketches,
+    `file.mat:17` (row 17, counted from 0) for features and for the tiles of DSRSID.mat. Where `pan` or `mul` was made
+    by Wald's protocol, an RGB image becomes what that sensor would see. Raises `InputError` for a query that cannot be
+    read so.
     """
     if modality.kind == "text":
         return _text(modality, str(path)), str(path)
     file, row = split_row(path)
     if modality.kind == "sound":
         return log_mel_patch(path)[None], Path(path).stem
+    if modality.kind == "sketch" and row is None:
+        return read_sketch(path, modality.x.shape[1])[None], Path(path).stem
     if modality.kind == "image" and row is None:
         return _image(modality, path)[None], Path(path).stem
     if row is None:

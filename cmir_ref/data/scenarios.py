@@ -13,19 +13,23 @@ from ..errors import InputError
 from ..progress import track
 from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
-from .cache import cached_scenes
+from .cache import cached_drawings, cached_scenes
 from .captions import load_captions
+from .class_names import match_classes
 from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
-from .locate import data_folder, data_root, find_file
+from .locate import data_folder, data_root, find_file, subfolders
+from .outlines import TRACERS, trace_photos
 from .samples import samples_dir
+from .sketches import load_sketches, read_sketch
 from .speech import load_speech
 from .speech_features import load_speech_features
 from .splits import split
 from .trunk import frozen_images, trunk_in_words
 from .validation import check
 
+WORLDS_SKETCHES = ("scenes", "drawings")  # of the simulated world: whole scenes, or single things and small ones, too
 SIMULATED = "simulated scenes"  # the note of what is drawn, not recorded
 
 
@@ -44,6 +48,8 @@ class Request(NamedTuple):
     seed: int = 0
     split: str = "file"
     keywords: str = "given"
+    sketches: str | Path = "drawings"
+    classes: tuple[str, ...] = ()
 
 
 class Scenario(NamedTuple):
@@ -114,6 +120,67 @@ def load_image_text(request: Request) -> Dataset:
     return check(data._replace(note=SIMULATED) if made else data)
 
 
+def load_photo_sketch(request: Request) -> Dataset:
+    """Photos and sketches, unpaired, of the classes that both have, or of those that are named.
+
+    Photos: `ucmerced` by its 21 folders, a `folder`, or the world's `scenes`. Sketches: the world's (`drawings` or
+    `scenes`), `canny` and `strokes`, traced from the photos (then a photo and its own sketch are kept apart), or the
+    path of a folder `<class>/<drawing>`. Class names match without regard to case, plural and spelling; the photos'
+    are kept.
+    """
+    size, sketches = request.image_size or 64, str(request.sketches)
+    if request.dataset == "scenes":
+        folder = cached_scenes("objects", request.count, seed=request.seed, progress=request.progress)
+        photos, names = load_image_modality(folder, "ucmerced", size, "class", request.progress)
+    else:
+        photos, names = load_image_modality(data_folder(request.root), request.dataset, size, "class", request.progress)
+    photos = photos._replace(name="photo")
+    if sketches in TRACERS:
+        photos, names = photos_of_classes(
+            photos, names, [one for one, _ in match_classes(request.classes, names, names)]
+        )
+        traced = trace_photos(photos, sketches, size, request.seed, request.progress)
+        apart = np.stack([np.arange(len(photos.x))] * 2, axis=1)
+        note = "simulated sketches of real photos" if request.dataset != "scenes" else SIMULATED
+        return check(Dataset({"a": photos, "b": traced}, names, None, note, apart))
+    if sketches in WORLDS_SKETCHES:
+        matched = match_classes(request.classes, names, ucmerced.CLASS_NAMES)
+        drawn = load_drawings(request, [other for _, other in matched], size)
+        note = SIMULATED if request.dataset == "scenes" else "simulated sketches, real photos"
+    else:
+        folder = find_file(request.root, sketches) if Path(sketches).name == sketches else data_folder(sketches)
+        matched = match_classes(request.classes, names, [sub.name for sub in subfolders(folder)])
+        drawn, _ = load_sketches(folder, size=size, folders=[other for _, other in matched], progress=request.progress)
+        note = ""
+    photos, names = photos_of_classes(photos, names, [one for one, _ in matched])
+    return check(Dataset({"a": photos, "b": drawn}, names, None, note))
+
+
+def photos_of_classes(photos: Modality, names: tuple[str, ...], chosen: list[str]) -> tuple[Modality, tuple[str, ...]]:
+    """The photos of the classes `chosen`, in their order, and these names."""
+    number = np.full(len(names), -1)
+    number[[names.index(name) for name in chosen]] = np.arange(len(chosen))
+    labels = number[photos.labels]
+    rows = np.flatnonzero(labels >= 0)
+    ids, paths = (tuple(items[row] for row in rows) for items in (photos.ids, photos.paths))
+    groups = np.array(chosen)[labels[rows]]
+    return photos._replace(x=photos.x[rows], labels=labels[rows], ids=ids, paths=paths, groups=groups), tuple(chosen)
+
+
+def load_drawings(request: Request, classes: list[str], size: int) -> Modality:
+    """The world's drawings of these classes, as many of each, `request.count` in all."""
+    each = request.count // len(classes)
+    if each < 2:
+        raise InputError(f"scenes: {request.count} drawings of {len(classes)} classes; a class needs at least two")
+    folders = [
+        cached_drawings(str(request.sketches), c, each, seed=request.seed, progress=request.progress) for c in classes
+    ]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.png"))]
+    x = np.stack([read_sketch(path, size) for path in track(paths, len(paths), "reading sketches", request.progress)])
+    labels, groups = np.arange(len(classes)).repeat(each), np.array(classes).repeat(each)
+    return Modality("sketch", "sketch", x, labels, tuple(p.stem for p in paths), tuple(map(str, paths)), groups)
+
+
 SCENARIOS = {
     "pan-mul": Scenario(
         load=load_pan_mul,
@@ -148,6 +215,16 @@ SCENARIOS = {
         sources=lambda settings: settings.dataset,
         made_here=lambda settings: settings.dataset == "scenes",
         titles={"a": "image", "b": "caption"},
+    ),
+    "photo-sketch": Scenario(
+        load=load_photo_sketch,
+        datasets=("scenes", "ucmerced", "folder"),
+        count=1400,
+        kinds=lambda settings: {"a": "image", "b": "sketch"},
+        protocol=lambda settings: "paper",
+        sources=lambda settings: f"{settings.dataset} and {settings.sketches} sketches",
+        made_here=lambda settings: settings.dataset == "scenes" and settings.sketches in (*WORLDS_SKETCHES, *TRACERS),
+        titles={"a": "photo", "b": "sketch"},
     ),
 }
 
@@ -192,6 +269,8 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         seed=settings.scenes_seed,
         split=settings.split,
         keywords=settings.keywords,
+        sketches=settings.sketches,
+        classes=settings.classes,
     )
     if settings.trunk == "lite0":  # features once, with a bar: what asks for them later finds them in the cache
         for modality in data.modalities.values():

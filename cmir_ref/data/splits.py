@@ -19,7 +19,8 @@ def split(
     Stratified by label, or by `groups` where labels are multi-hot; every stratum has at least one sample in each part.
     In a paired set both modalities follow the first one's samples. In an unpaired set, sounds and features after the
     first modality follow `protocol`: `paper` (all of them in every part), `recordings` (whole recordings are held out)
-    or `voices` (so are all recordings of a voice). Raises `InputError` for shares outside 0 … 1, an unknown protocol,
+    or `voices` (so are all recordings of a voice). Sketches are split as images are, or follow the photos that they
+    were traced from (`Dataset.apart`). Raises `InputError` for shares outside 0 … 1, an unknown protocol,
     a class too small to share out, and `voices` without three voices for each label.
     """
     if protocol not in PROTOCOLS:
@@ -32,7 +33,10 @@ def split(
     parts = {}
     for number, (letter, m) in enumerate(dataset.modalities.items()):
         everything = np.arange(len(m.x))
-        if number == 0 or m.kind == "image" or protocol == "recordings":
+        if number and dataset.apart is not None:
+            photo, own = np.asarray(dataset.apart).T
+            parts[letter] = tuple(np.sort(own[np.isin(photo, part)]) for part in parts["a"])
+        elif number == 0 or m.kind in ("image", "sketch") or protocol == "recordings":
             parts[letter] = _stratified(m, dataset.label_names, everything, shares, seed, number)
         elif protocol == "voices":
             parts[letter] = _by_voice(m, dataset.label_names, shares, seed, number)

@@ -19,6 +19,7 @@ from .prelu import prelu, prelu_backward
 from .relu import leaky_relu, leaky_relu_backward, relu, relu6, relu6_backward, relu_backward
 from .sigmoid import sigmoid, sigmoid_backward
 from .sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
+from .softmax_attention import softmax_attention, softmax_attention_backward
 from .softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
 from .strided_conv import strided_conv, strided_conv_backward
 from .tanh import tanh, tanh_backward
@@ -67,6 +68,8 @@ __all__ = [
     "sigmoid_backward",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_backward",
+    "softmax_attention",
+    "softmax_attention_backward",
     "softmax_cross_entropy",
     "softmax_cross_entropy_backward",
     "strided_conv",

@@ -5,5 +5,6 @@ paper claims; `run` is the command.
 """
 
 TABLES, FIGURES = ("table1", "table2", "table3", "table4"), ("fig1", "fig3", "fig4")
-EXPERIMENTS = ("headline", *TABLES, *FIGURES, "readings", "senses", "phase")
+EXPERIMENTS = ("headline", *TABLES, *FIGURES, "readings", "senses", "phase", "attended")
+FOLDERS = {"attended": "attention"}  # of experiments that are not of CMIR-NET
 SCALES = ("small", "full")

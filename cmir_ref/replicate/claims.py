@@ -1,4 +1,4 @@
-"""What becomes of the paper's claims. The claims are data, `cmirnet/claims.toml`; this decides on all of them alike."""
+"""What becomes of the paper's claims. The claims are data, `<paper>/claims.toml`; this decides on all of them alike."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from ..cmirnet import published
+from .. import attention, cmirnet
 from ..reports.replication import ClaimJudgement, Score, number
 
 FEW = 12  # numbers, up to which all are shown
@@ -32,8 +32,9 @@ class Claim(NamedTuple):
 @cache
 def claims_of(experiment: str) -> dict[str, Claim]:
     """The claims that an experiment decides on, by their names."""
-    text = Path(published.__file__).with_name("claims.toml").read_text(encoding="utf-8")
-    return {name: Claim(**fields) for name, fields in tomllib.loads(text).get(experiment, {}).items()}
+    texts = [Path(p.__file__).with_name("claims.toml").read_text(encoding="utf-8") for p in (cmirnet, attention)]
+    tables = [tomllib.loads(text).get(experiment, {}) for text in texts]
+    return {name: Claim(**fields) for table in tables for name, fields in table.items()}
 
 
 def judge_claims(experiment: str, **numbers: Numbers) -> tuple[ClaimJudgement, ...]:

@@ -8,7 +8,7 @@ from ..config import SharedSettings, to_toml
 from ..errors import InputError
 from ..reports.replication import Experiment, insert_experiment, render_text, split_at_marks, write_pages
 from ..reports.report import dotted_settings
-from . import EXPERIMENTS
+from . import EXPERIMENTS, FOLDERS
 from .lab import Lab, Missing
 from .worlds import SCALE_BY_NAME, Scale
 
@@ -62,7 +62,7 @@ def run_experiment(lab: Lab, name: str) -> Experiment:
     """The experiment of this name, computed as far as it is not there, with its text and settings and what it took."""
     lab.asked.clear()
     lab.read.clear()
-    experiment = getattr(import_module(f".cmirnet.{name}", __package__), name)(lab)
+    experiment = getattr(import_module(f".{FOLDERS.get(name, 'cmirnet')}.{name}", __package__), name)(lab)
     settings = experiment.settings or {world: settings_text(configs) for world, configs in lab.asked.items()}
     return experiment._replace(
         text=render_text(name, text_facts(lab, experiment)),

@@ -1,4 +1,4 @@
-"""The page of the demo: both scenarios on one page, with the figures of two side experiments."""
+"""The page of the demo: all scenarios on one page, with the figures of two side experiments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class CollapseFigure(NamedTuple):
 def demo_page(
     parts: Mapping[str, ScenarioPart], orthogonality: OrthogonalityFigure, collapse: CollapseFigure, seconds: float
 ) -> str:
-    """The page as text: one self-contained file. `parts` are the scenarios "pan-mul" and "image-speech"."""
+    """The page as text: one self-contained file. `parts` are the scenarios of the demo, by name."""
     template = environment().get_template("demo.html")
     return template.render(
         title="CMIR-NET: one search across sensors and senses",

@@ -123,6 +123,20 @@ def photographs(x: np.ndarray) -> tuple[Picture, ...]:
     return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x)), "colour"),)
 
 
+def heated(modality: Modality, path: str, heat: np.ndarray) -> tuple[Picture, ...]:
+    """A sample's file in grey under a map (h, w) of 0 … 1: none where it is 0, orange to yellow where it is large."""
+    from PIL import Image
+
+    x = read_query(modality, path)[0][0]
+    grey = x[..., 0].astype(float) if x.shape[-1] == 1 else x.mean(axis=-1)
+    grey = 255 - grey if modality.kind == "sketch" else grey
+    picture = Image.fromarray(grey.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    share = Image.fromarray((255 * heat).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    share = np.asarray(share, float)[..., None] / 255
+    mixed = (1 - 0.6 * share) * np.asarray(picture, float)[..., None] + 0.6 * share * np.array([255, 160, 20])
+    return (Picture(_jpeg(np.clip(mixed, 0, 255).astype(np.uint8)), "Grad-CAM for its own class"),)
+
+
 def stretch(x: np.ndarray) -> np.ndarray:
     """Digital numbers as grey values or colours uint8: from the 1st percentile, black, to the 99th, white.
 

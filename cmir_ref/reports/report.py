@@ -7,7 +7,8 @@ from typing import Any
 
 from ..files import write_whole
 from ..records import Run
-from .gallery import cards
+from ..systems import SYSTEMS
+from .gallery import Card, cards, heated
 from .pages import direction_names, environment
 from .plots import losses, precision_by_class, scores
 
@@ -43,6 +44,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         names=names,
         directions=directions,
         sections=cards({directions[d]: rows for d, rows in (examples or {}).items()}, modalities),
+        heat=heat_sections(run, names),
         title=f"Run {run.path.name if run.path else run.config.scenario}",
     )
 
@@ -57,12 +59,25 @@ BESIDE = {  # rows of the table of recalls, by their names in the result
 
 def recall_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Row -> {"a->b r@1", …, "mr"}: a run's recalls, and what else this gallery gives; empty without recalls."""
-    if "beside" not in result:
+    if "beside" not in result or "mr" not in result:
         return {}
     names = [name for name in result["duplicate_aware"] if name != "mr"]
     own = {name: result["directions"][name.split()[0]][name.split()[1]] for name in names} | {"mr": result["mr"]}
     rows = {"this run": own, "this run, captions that are word for word alike": result["duplicate_aware"]}
     return rows | {BESIDE[name]: figures for name, figures in result["beside"].items()}
+
+
+def heat_sections(run: Run, names: Mapping[str, str]) -> dict[str, list[Card]]:
+    """Samples with the map of where their evidence lies over them, by modality, for systems that have such maps."""
+    heat = SYSTEMS[run.config.system].heat
+    sections: dict[str, list[Card]] = {}
+    for m, row, cam in () if heat is None else heat(run):
+        modality = run.dataset.modalities[m]
+        picture = heated(modality, modality.paths[row], cam)
+        label = run.dataset.label_names[int(modality.labels[row])]
+        card = Card(modality.name, modality.ids[row], ((label, True),), picture, None, "", None, 0.0)
+        sections.setdefault(names[m], []).append(card)
+    return sections
 
 
 def stage_title(stage: str, names: Mapping[str, str]) -> str:

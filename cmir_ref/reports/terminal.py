@@ -44,6 +44,8 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
             ("", *(name.replace("r@", "R@").replace("mr", "mR") for name in recalls["this run"])),
             [(row, *(f"{100 * value:.1f}" for value in figures.values())) for row, figures in recalls.items()],
         )
+    for warning in result.get("warnings", ()):
+        print(f"warning: {warning}")
     print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))
 
 

@@ -6,13 +6,19 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 | kind | distance | one level |
 |---|---|---|
 | `euclidean` | ‖q − g‖ | 1e-7 · ν² of the squared distance |
+| `cosine` | 1 − q·g / (‖q‖ ‖g‖) | as of unit vectors, ‖q − g‖² = 2 (1 − cos) |
 | `released` | [(Σ_{d>0} d^1.5)² + (Σ_{d<0} |d|^1.5)²]^¼, d = q − g | 1e-9 · ν^¾ of the distance |
 
-The first is the paper's; the second is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
+The first is the paper's; the last is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
 √d·d, which is complex for d < 0, takes the root, and sorts by modulus). ν² is the median of ‖v − c‖² over queries and
 gallery, c the gallery's mean, but at least a millionth of the largest: one far item does not make all others tie, and
 neither does a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties,
 too: a network that maps everything to one point does so up to its rounding.
+
+Cosine takes the angle at the origin, with no centring before: an angle at the gallery's mean would change with what
+else the gallery holds, and one item alone would have none. From there on it is Euclidean, on unit vectors, and keeps
+the rule of ties and every fast path. A vector of zeros has no direction: it gets one of its own, at right angles to
+all others, so that its distance is 1 to everything but another vector of zeros, which it ties with at 0.
 """
 
 import math
@@ -23,7 +29,7 @@ from ..backend import Array, get_xp
 from ..errors import InputError
 from ..parallel import cores, map_threads
 
-KINDS = ("euclidean", "released")
+KINDS = ("euclidean", "cosine", "released")
 EUCLIDEAN_STEP = 1e-7
 RELEASED_STEP = 1e-9
 ROUNDING = 4  # last bits of an embedding's numbers
@@ -39,7 +45,7 @@ class Space(NamedTuple):
     gallery: Array  # (G, D) float64, divided by `scale`
     left: Array | None  # (Q, D + 2): left @ right is the squared Euclidean distance in levels; see `with_factors`
     right: Array | None  # (D + 2, G)
-    unit: float  # one level, in units of scale² (euclidean) or scale^¾ (released)
+    unit: float  # one level, in units of scale² (euclidean, cosine) or scale^¾ (released)
     scale: float  # a power of two: dividing by it is exact, and no square overflows
     centre: Array  # (D,) the gallery's mean, divided by `scale`
     query_length: Array  # (Q,) ‖q − c‖, divided by `scale`
@@ -60,6 +66,8 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
+    if kind == "cosine":
+        query, gallery = directions(query), directions(gallery)
     largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
     scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
     query, gallery = query / scale, gallery / scale
@@ -69,7 +77,7 @@ def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: boo
     middle = max(float(xp.median(squares)), FAR * float(squares.max())) or 1.0  # all the same: any unit will do
     size = float(xp.median(xp.concatenate([(v * v).sum(axis=1) for v in (query, gallery)])))
     middle = max(middle, (ROUNDING * last_bit) ** 2 * size / EUCLIDEAN_STEP)
-    unit = EUCLIDEAN_STEP * middle if kind == "euclidean" else RELEASED_STEP * middle**0.375
+    unit = EUCLIDEAN_STEP * middle if kind != "released" else RELEASED_STEP * middle**0.375
     highest = sum(float(length.max()) for length in lengths) ** 2 / unit
     space = Space(kind, query, gallery, None, None, unit, scale, centre, *lengths, highest)
     return with_factors(space) if whole else space
@@ -94,9 +102,18 @@ def _mean(v: Array) -> Array:
     return middle + xp.rint((v - middle) / step).astype("int64").sum(axis=0) * (step / len(v))
 
 
+def directions(v: Array) -> Array:
+    """Unit vectors (N, D + 1) of v (N, D); the last column is 1 for a vector of zeros, else 0."""
+    xp = get_xp(v)
+    largest = xp.abs(v).max(axis=1, keepdims=True)
+    v = v / xp.where(largest > 0, largest, 1)  # no square overflows, and none vanishes
+    unit = v / xp.sqrt(xp.maximum((v * v).sum(axis=1, keepdims=True), 1))
+    return xp.concatenate([unit, largest == 0], axis=1)
+
+
 def with_factors(space: Space) -> Space:
-    """`space` with `left` and `right` where it is Euclidean: `levels` of a whole gallery need them."""
-    if space.kind != "euclidean":
+    """`space` with `left` and `right` where `levels` of a whole gallery need them: not where it is `released`."""
+    if space.kind == "released":
         return space
     xp, unit = get_xp(space.gallery), space.unit
     q, g = space.query - space.centre, space.gallery - space.centre  # |q|² + |g|² − 2 q·g cancels less so
@@ -116,7 +133,7 @@ def levels(space: Space, rows: slice = slice(None)) -> Array:
     xp = get_xp(space.query, space.gallery)
     query, items = space.query[rows], space.gallery.shape[0]
     left = None if space.left is None else space.left[rows]
-    narrow = space.kind == "euclidean" and space.highest < 2**31 - 2
+    narrow = space.kind != "released" and space.highest < 2**31 - 2
     out = xp.empty((query.shape[0], items), dtype="int32" if narrow else "int64")
     width = max(1, TILE // max(1, query.shape[0]))
     for start in range(0, items, width):
@@ -157,7 +174,7 @@ def _direct(d: Array, unit: float) -> Array:
 
 
 def levels_of_pairs(space: Space, query: Array, item: Array) -> Array:
-    """Euclidean levels of some pairs alone, by their numbers (P,): what `levels` says of them, int64 (P,)."""
+    """Levels of some pairs alone, not of `released`, by their numbers (P,): what `levels` says of them, int64 (P,)."""
     xp = get_xp(space.query)
     out = xp.empty(len(query), dtype="int64")
     step = max(1, TILE // space.query.shape[1])
@@ -165,6 +182,23 @@ def levels_of_pairs(space: Space, query: Array, item: Array) -> Array:
         pairs = slice(start, start + step)
         out[pairs] = _direct(space.query[query[pairs]] - space.gallery[item[pairs]], space.unit)
     return out
+
+
+def levels_of_rows(space: Space, v: Array, w: Array) -> Array:
+    """Levels (N,) of each row of v (N, D) and the same row of w (N, D), or its only one: embeddings of pairs.
+
+    They are not those that `space` was made of, but have its kind, scale and level. Raises `InputError` as `prepare`.
+    """
+    xp = get_xp(v, w)
+    v, w = embeddings(v, "v"), embeddings(w, "w")
+    if space.kind == "cosine":
+        v, w = directions(v), directions(w)
+    d = (v - w) / space.scale
+    if space.kind != "released":
+        return _direct(d, space.unit).astype("int64")
+    up, down = xp.maximum(d, 0), xp.maximum(-d, 0)
+    above, below = (up * xp.sqrt(up)).sum(axis=1), (down * xp.sqrt(down)).sum(axis=1)
+    return xp.rint(xp.sqrt(xp.sqrt(above * above + below * below)) / space.unit).astype("int64")
 
 
 def _released(query: Array, gallery: Array) -> Array:
@@ -185,6 +219,8 @@ def distance_of(space: Space, level: Array) -> Array:
     xp = get_xp(level)
     if space.kind == "released":
         return level * (space.unit * space.scale**0.75)
+    if space.kind == "cosine":
+        return level * (0.5 * space.unit * space.scale**2)
     return xp.sqrt(level * space.unit) * space.scale
 
 

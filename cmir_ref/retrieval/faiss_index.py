@@ -34,10 +34,10 @@ def find_candidates(space: Space, description: str, k: int) -> tuple[np.ndarray,
     With any other a query is sure where the index found enough.
 
     Raises `InputError` where faiss is not installed, does not know the index, cannot train it, or would end the
-    process, for another distance than the Euclidean and for arrays that are not NumPy's.
+    process, for the distance `released` and for arrays that are not NumPy's.
     """
-    if space.kind != "euclidean" or get_xp(space.gallery) is not np:
-        raise InputError("index: faiss ranks NumPy arrays by Euclidean distance; leave it out")
+    if space.kind == "released" or get_xp(space.gallery) is not np:
+        raise InputError("index: faiss ranks NumPy arrays by Euclidean distance or cosine; leave it out")
     try:
         import faiss
     except ImportError as error:

@@ -39,7 +39,7 @@ def nearest(
     Nearest first; ties (equal levels, see `distances`) in the order of the gallery. `exclude` (Q,) names one item of
     the gallery that a query must not find (itself, where the gallery holds it), −1 for none. k beyond the gallery is
     cut to its size, less one where anything is excluded. Queries are taken in blocks of about `memory_mb` MiB (the
-    embeddings' float64 copies come on top); the result does not depend on it. Large Euclidean galleries go through a
+    embeddings' float64 copies come on top); the result does not depend on it. Large galleries go through a
     `sieve` first, which does not change the result either. Retrieval from both modalities at once is a gallery of
     both, concatenated.
 
@@ -87,7 +87,7 @@ def _exact(space: Space, k: int, exclude: Array | None, memory_mb: float) -> tup
     xp = get_xp(space.query)
     queries, items = len(space.query), len(space.gallery)
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
-    sieved = space.kind == "euclidean" and items >= 2 * TILE and 128 * k <= items
+    sieved = space.kind != "released" and items >= 2 * TILE and 128 * k <= items
     parts, whole = sieve(space) if sieved else None, cache(lambda: with_factors(space))
 
     def search(rows):

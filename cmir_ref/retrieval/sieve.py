@@ -29,7 +29,7 @@ class Sieve(NamedTuple):
 
 
 def sieve(space: Space) -> Sieve:
-    """The `Sieve` of a Euclidean space.
+    """The `Sieve` of a space that is Euclidean, or cosine: then on unit vectors.
 
     A sum of D + 1 products of numbers rounded to float32 is off by less than (D + 4) 2⁻²³ (2‖q‖‖g‖ + ‖g‖²).
     """

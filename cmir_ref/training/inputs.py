@@ -191,9 +191,79 @@ def random_shift(patches: Array, rng: np.random.Generator) -> Array:
     return shift_sounds(patches, next(draw_shifts(patches.shape, [len(patches)], rng, get_xp(patches))))
 
 
+def draw_hands(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
+    """For batches of sketches (N, H, W, C) how another hand would have put each on the paper (see `redraw`), (N, 17).
+
+    Of each sketch: a matrix of turn, mirror and size (4), shift (2), pen, how many spots are wiped off, and of three
+    spots the middles (6) and radii (3), in parts of the sheet.
+    """
+
+    def drawn(n):
+        angle, size = rng.uniform(0, 2 * math.pi, n), rng.uniform(0.5, 1.2, n)
+        mirror = rng.choice([-1.0, 1.0], n)
+        shift = rng.uniform(-0.2, 0.2, (2, n)) * (1 - 0.5 * size) * 2
+        matrix = np.array([np.cos(angle), -np.sin(angle) * mirror, np.sin(angle), np.cos(angle) * mirror]) / size
+        pen = np.where(size < 0.8, 1, rng.integers(0, 3, n))  # fine lines would get lost where they shrink
+        spots = rng.integers(0, 4, n) * (rng.random(n) < 0.5)
+        middle, radius = rng.uniform(0.15, 0.85, (2, n, 3)), rng.uniform(0.05, 0.15, (n, 3))
+        columns = [*matrix, *shift, pen, spots, *middle[0].T, *middle[1].T, *radius.T]
+        return np.stack(columns, axis=1).astype("float32")
+
+    return send_parts(map(drawn, sizes), xp)
+
+
+def redraw(sketches: Array, view: Sent) -> Array:
+    """Each sketch (N, H, W, C) as another hand would have put it on the paper.
+
+    Mirrored or not, turned by any angle, drawn at 0.5 to 1.2 of its size, moved by up to a fifth of the sheet, with a
+    thinner or thicker pen, and in every second one up to three spots wiped off. Bare paper is its least value.
+    """
+    xp, (_, height, width, _) = get_xp(sketches), sketches.shape
+    columns = view.there.T[:, :, None, None]  # (17, N, 1, 1)
+    (yy, yx, xy, xx), (down, right), (pen, spots) = columns[:4], columns[4:6], columns[6:8]
+    paper = sketches.min(axis=(1, 2), keepdims=True)
+    y = ((xp.arange(height, dtype="float32") + 0.5) / height)[:, None]
+    x = (xp.arange(width, dtype="float32") + 0.5) / width
+    dy, dx = y - 0.5 - down, x - 0.5 - right
+    rows = (yy * dy + yx * dx + 0.5) * height - 0.5
+    out = sample_bilinear(with_pen(sketches, pen), rows, (xy * dy + xx * dx + 0.5) * width - 0.5, paper)
+    for k, (row, column, radius) in enumerate(zip(columns[8:11], columns[11:14], columns[14:17], strict=True)):
+        wiped = ((y - row) ** 2 + (x - column) ** 2 < radius**2) & (spots > k)
+        out = xp.where(wiped[..., None], paper, out)
+    return out
+
+
+def sample_bilinear(images: Array, rows: Array, columns: Array, outside: Array) -> Array:
+    """images (N, H, W, C) at the places (rows, columns), (N, h, w) each; `outside` (N, 1, 1, C) beyond the edge."""
+    xp, (n, height, width, _) = get_xp(images), images.shape
+    top, left = xp.floor(rows).astype("int64"), xp.floor(columns).astype("int64")
+    down, right = (rows - top)[..., None], (columns - left)[..., None]
+    out, number = 0, xp.arange(n)[:, None, None]
+    for i, share in ((0, 1 - down), (1, down)):
+        for j, part in ((0, 1 - right), (1, right)):
+            r, c = top + i, left + j
+            inside = ((r >= 0) & (r < height) & (c >= 0) & (c < width))[..., None]
+            values = images[number, xp.clip(r, 0, height - 1), xp.clip(c, 0, width - 1)]
+            out = out + share * part * xp.where(inside, values, outside)
+    return out.astype(images.dtype)
+
+
+def with_pen(sketches: Array, pen: Array) -> Array:
+    """Sketches (N, H, W, C) drawn by the pens (N, 1, 1): 0 as they are, 1 thicker (maxima over 2 × 2), 2 finer."""
+    xp = get_xp(sketches)
+    below = xp.concatenate([sketches[:, 1:], sketches[:, -1:]], axis=1)
+    corner = xp.concatenate([below[:, :, 1:], below[:, :, -1:]], axis=2)
+    beside = xp.concatenate([sketches[:, :, 1:], sketches[:, :, -1:]], axis=2)
+    thick = xp.maximum(xp.maximum(sketches, below), xp.maximum(beside, corner))
+    fine = (sketches + below + beside + corner) / 4
+    pen = pen[..., None]
+    return xp.where(pen == 1, thick, xp.where(pen == 2, fine, sketches))
+
+
 AUGMENTATIONS = {  # by kind; ready-made features have none
     "image": (draw_symmetries, turn_images),
     "sound": (draw_shifts, shift_sounds),
+    "sketch": (draw_hands, redraw),
 }
 
 

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from golden.stored import ROUNDED_ZERO
 
+from cmir_ref.attention.stage2 import Inputs, attended_task, init_attended
 from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.cmirnet.stage1 import init_pretrainer, pretrainer, stage1_task
 from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from cmir_ref.cmirnet.system import trains_stage1
 from cmir_ref.config import load_config, preset_names
 from cmir_ref.gradcheck import relative_error
+from cmir_ref.records import Splits
 from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import Task, new_state, train_epochs
 
@@ -22,7 +24,8 @@ EPOCHS, STEPS = 2, 5
 BATCH = {"stage1": 2, "stage2": 8}
 ROWS = np.arange(STEPS * BATCH["stage2"])
 FIRST = ROWS[: STEPS * BATCH["stage1"]]
-CLASSES = {"pan-mul": 8, "image-speech": 17}
+CLASSES = {"pan-mul": 8, "image-speech": 17, "photo-sketch": 14}
+PLACES, CHANNELS = 16, 128  # of the maps that an attention reads
 
 
 class Trained(NamedTuple):
@@ -47,6 +50,8 @@ def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
     labels = random.integers(0, classes, len(ROWS))
     if config.scenario == "pan-mul":
         shapes = {"a": ((64, 64, 1), "image", labels), "b": ((64, 64, 4), "image", labels)}
+    elif config.scenario == "photo-sketch":
+        shapes = {"a": ((64, 64, 3), "image", labels), "b": ((64, 64, 1), "sketch", labels)}
     else:
         hot = (random.random((len(ROWS), classes)) < 0.2).astype(np.uint8)
         hot[ROWS, labels] = 1
@@ -81,8 +86,27 @@ def stage2(preset: str) -> Trained:
     shapes = {m: source.x.shape[1:] for m, source in sources.items()}
     network = latent_settings(config, shapes, {m: source.labels for m, source in sources.items()})
     pairs = np.stack([ROWS, ROWS], axis=1)
+    if config.system == "attention":
+        return attended(config, network, sources, pairs)
     task = stage2_task(config, network, sources, lambda epoch: pairs, len(pairs), dict.fromkeys(sources, ROWS))
     return _train(config, network, "", task, *init_stage2(config, network, shapes, CLASSES[config.scenario]))
+
+
+def attended(config, network, sources, pairs) -> Trained:
+    """Ten steps of the latent network with an attention before it, on random features or maps."""
+    random = np.random.default_rng(7)
+    labels, heads = sources["a"].labels, None
+    inputs = [sources["a"], sources["b"], sources["b"]]
+    if config.attention in ("spatial", "mask"):
+        maps = [np.abs(random.standard_normal((len(ROWS), PLACES, CHANNELS))) for _ in "ab"]
+        a, b = (Source(x, labels, "map", lambda x: x) for x in maps)
+        inputs = [a, b if config.attention == "mask" else sources["b"], b]
+        shapes = {"w": (PLACES * CHANNELS, config.d_z), "b": (config.d_z,)}
+        heads = {f"{m}.1.{part}": 0.02 * random.standard_normal(shape) for m in "ab" for part, shape in shapes.items()}
+    parts = Splits(*(dict.fromkeys("ab", ROWS) for _ in range(3)))
+    task = attended_task(config, network, Inputs(*inputs, heads), lambda epoch: pairs, len(pairs), parts)
+    params, buffers = init_attended(config, network, CLASSES[config.scenario], CHANNELS)
+    return _train(config, network._replace(fronts={"heads": heads}), "", task, params, buffers)
 
 
 def _train(config, network, kind, task, params, buffers) -> Trained:
@@ -104,7 +128,7 @@ def _train(config, network, kind, task, params, buffers) -> Trained:
 RUNS = {
     f"{preset}/{stage}": (preset, stage)
     for preset in preset_names()
-    if load_config(preset).system == "cmirnet"
+    if load_config(preset).system in ("cmirnet", "attention")
     for stage in ("stage1.a", "stage1.b", "stage2")
     if not (stage == "stage1.b" and preset == "image-speech_released")  # the joint mode takes ready-made vectors as Z
 }

@@ -85,6 +85,7 @@ HELPERS = {  # public functions without a backward of their own, and why
     },
     "amfmn.networks": {"texts_of": "chooses letters"},
     "amfmn.objective": {"comparison_params": "chooses parameters"},
+    "attention.grad_cam": {"cam_of_class": "a picture of a gradient", "grad_cam": "the same, from the gradient"},
     "cmirnet.eq3_classification": {"label_union": "of labels, which have no gradient"},
     "cmirnet.latent": {
         "classifier_names": "chooses names",
@@ -123,6 +124,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "write_leaky_relu": "part of act_norm, into a given array",
     },
     "ops.fused.by_samples": {"by_samples": "shares out work (test_folded_block)"},
+    "ops.fused.dense_layer": {"input_of": "what a layer was given (tests/attention)"},
     "ops.fused.depthwise_by_lines": {"can_run_along_lines": "a question"},
     "ops.fused.folded_block": {
         "folded_block": "for inference; its plain operations are checked (test_folded_block)",

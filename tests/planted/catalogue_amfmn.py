@@ -20,10 +20,6 @@ bugs(
 
 bugs(
     "ops/sigmoid.py",
-    ("overflows", "xp.where(positive, -x, x)", "-x",
-     "ops/test_sigmoid.py::test_large_numbers_neither_overflow_nor_warn"),
-    ("turned-round", "xp.where(positive, 1, small) / (1 + small)", "xp.where(positive, small, 1) / (1 + small)",
-     "ops/test_sigmoid.py::test_against_math"),
     ("derivative-of-tanh", "dy * cache.y * (1 - cache.y)", "dy * (1 - cache.y * cache.y)", "gradcheck:sigmoid"),
 )
 
@@ -381,4 +377,68 @@ bugs(
     ("stop-words-known", 'if stop_words == "unknown":', 'if stop_words == "none":',
      "data/test_captions.py::test_only_words_of_the_given_captions_are_learned", "stop_words=kept",
      "stop_words=unknown"),
+)
+
+# ---- places, map coordinates, given maps --------------------------------------------------------------------------
+PLACES = "amfmn/test_places.py::test_"
+bugs(
+    "places.py",
+    ("slices-side-by-side", "range(0, n - side, max(side // 2, 1))", "range(0, n - side, side)",
+     PLACES + "slices_begin_half_a_side_apart_and_reach_every_border"),
+    ("border-not-reached", "*range(0, n - side, max(side // 2, 1)), n - side]", "*range(0, n - side + 1, side // 2)]",
+     PLACES + "slices_begin_half_a_side_apart_and_reach_every_border"),
+    ("sizes-by-their-number-of-slices", "median_filter(np.mean(levels, axis=0)", "median_filter(np.max(levels, axis=0)",
+     PLACES + "heat_is_the_mean_of_the_sizes_means_at_the_middle_of_each_cell"),
+    ("last-slice-wins", "total[down, across] += score", "total[down, across] = score",
+     PLACES + "heat_is_the_mean_of_the_sizes_means_at_the_middle_of_each_cell"),
+    ("places-touch", "left[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]", "left[i : i + 1, j : j + 1]",
+     PLACES + "places_come_by_heat_and_do_not_touch"),
+    ("first-of-a-plateau", "((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()", "0",
+     PLACES + "a_plateau_is_met_in_its_middle"),
+    ("far-is-hot", "return -to_host(distances(slice(0, 1)))[0]", "return to_host(distances(slice(0, 1)))[0]",
+     PLACES + "a_tile_scores_as_the_image_that_it_is"),
+    ("slices-cut-not-resized", "np.rint(resize_image(part, size)[0]).astype(scene.dtype)", "part[0, :size, :size]",
+     PLACES + "slices_of_another_size_are_brought_to_the_run_s"),
+)
+bugs(
+    "data/geotiff.py",
+    ("rows-go-north", "across, 0.0, x - across * column, 0.0, -down, y + down * row",
+     "across, 0.0, x - across * column, 0.0, down, y - down * row", PLACES + "pixels_lie_on_the_map"),
+    ("points-are-areas", "0.5 if keys.get(RASTER_TYPE) == PIXEL_IS_POINT else 0.0", "0.0",
+     PLACES + "pixels_lie_on_the_map"),
+    ("tiepoint-at-the-corner", "x - across * column, 0.0, -down, y + down * row", "x, 0.0, -down, y",
+     PLACES + "pixels_lie_on_the_map"),
+    ("turned-files-too", "if tags.get(ORIENTATION, 1) != 1 or not all(", "if not all(",
+     PLACES + "files_that_do_not_say_where_they_lie"),
+)
+bugs(
+    "nets/given_maps.py",
+    ("skipped-from-behind", "return tuple(maps[arch.skipped :]), rows",
+     "return tuple(maps[: len(maps) - arch.skipped]), rows",
+     "amfmn/test_amfmn_features.py::test_rows_of_a_frozen_network_are_taken_apart_as_they_were_put_together"),
+    ("features-before-the-maps", "maps, start = [], 0", "maps, start = [], arch.pooled",
+     "amfmn/test_amfmn_features.py::test_rows_of_a_frozen_network_are_taken_apart_as_they_were_put_together"),
+)
+bugs(
+    "amfmn/eq5_features.py",
+    ("mean-of-the-map-all-the-same", "if pooled is None else (pooled, None)",
+     "if pooled is None else global_mean(maps[-1])",
+     "amfmn/test_amfmn_features.py::test_pooled_features_take_the_place_of_the_last_map_s_mean"),
+)
+bugs(
+    "data/caption_report.py",
+    ("blanks-are-texts-too", "for text in set(of_image) if text)", "for text in set(of_image))",
+     "data/test_caption_report.py::test_blanks_and_uneven_numbers_of_captions"),
+    ("one-text-is-enough", "known.issuperset(of_image)", "bool(known.intersection(of_image))",
+     "data/test_caption_report.py::test_the_tiny_file_as_it_is"),
+    ("twice-in-one-part", "len({captions.parts[i] for i in found}) > 1", "len(found) > 1",
+     "data/test_caption_report.py::test_images_that_stand_twice"),
+)
+bugs(
+    "data/query.py",
+    ("keywords-alone-say-no-sentence", 'parts = [sentence if words_of(sentence) else " ".join(phrases), ',
+     "parts = [sentence, ",
+     "amfmn/test_amfmn_system.py::test_keywords_alone_are_the_sentence_and_a_sentence_gives_its_keywords"),
+    ("a-sentence-gives-no-keywords", "*(phrases or filter_keywords(sentence))]", "*phrases]",
+     "amfmn/test_amfmn_system.py::test_keywords_alone_are_the_sentence_and_a_sentence_gives_its_keywords"),
 )

@@ -12,7 +12,7 @@ import pytest
 import worlds
 
 from cmir_ref import cli, replicate
-from cmir_ref.replicate import EXPERIMENTS, SCALES, run, tables
+from cmir_ref.replicate import EXPERIMENTS, FOLDERS, SCALES, run, tables
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.lab import Cell
 from cmir_ref.replicate.worlds import SCALE_BY_NAME, Scale, World
@@ -93,7 +93,10 @@ def parts(tmp_path):
 
 def test_every_experiment_and_scale_is_there(monkeypatch):
     monkeypatch.undo()
-    assert all(callable(getattr(import_module(f"cmir_ref.replicate.cmirnet.{name}"), name)) for name in EXPERIMENTS)
+    assert all(
+        callable(getattr(import_module(f"cmir_ref.replicate.{FOLDERS.get(name, 'cmirnet')}.{name}"), name))
+        for name in EXPERIMENTS
+    )
     assert run.EXPERIMENTS == EXPERIMENTS and tuple(SCALE_BY_NAME) == SCALES
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import distance_of, levels, nearest, prepare, squared_distances
-from cmir_ref.retrieval.distances import blocks, levels_of_pairs, with_factors
+from cmir_ref.retrieval.distances import KINDS, blocks, levels_of_pairs, with_factors
 from cmir_ref.retrieval.neighbours import smallest
 
 
@@ -76,7 +76,7 @@ def test_values_on_the_edge_of_a_level_do_not_depend_on_blocks_or_on_the_order_o
     assert (product != whole).any()
 
 
-@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_tiles_of_the_gallery_do_not_change_levels(kind, monkeypatch):
     q, g = boundary_set()
     whole = levels(prepare(q, g, kind))
@@ -85,9 +85,10 @@ def test_tiles_of_the_gallery_do_not_change_levels(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("tile", [1, 100, 2**18])
-def test_levels_of_some_pairs_are_those_of_all(tile, monkeypatch):
+@pytest.mark.parametrize("kind", ["euclidean", "cosine"])
+def test_levels_of_some_pairs_are_those_of_all(tile, kind, monkeypatch):
     q, g = boundary_set()
-    space = prepare(q, g)
+    space = prepare(q, g, kind)
     i, j = np.random.default_rng(0).integers(0, [[100], [350]], (2, 130))
     expected = levels(space)[i, j]
     monkeypatch.setattr("cmir_ref.retrieval.distances.TILE", tile)
@@ -95,14 +96,14 @@ def test_levels_of_some_pairs_are_those_of_all(tile, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e5, 1e-30, 1e-310, 1e200, 1e308])
-@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_identical_embeddings_are_at_distance_zero(value, kind):
     v = np.full((9, 7), value)
     assert not levels(prepare(v, v[:5], kind)).any()
     assert not squared_distances(v, v[:5]).any()
 
 
-@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("factor", [2.0**-900, 2.0**-3, 2.0**500])
 def test_levels_do_not_change_when_embeddings_are_scaled_by_a_power_of_two(kind, factor):
     rng = np.random.default_rng(3)
@@ -274,9 +275,58 @@ def test_blocks_of_all_cores_fit_in_memory(monkeypatch):
     assert [part.stop for part in blocks(5, 1, 512, most=2)] == [2, 4, 5]
 
 
+def cosine_by_hand(q, g):
+    """1 − cos, pair by pair; a vector of zeros is at right angles to all but another one."""
+    out = np.empty((len(q), len(g)))
+    for i, a in enumerate(q.astype(float)):
+        for j, b in enumerate(g.astype(float)):
+            a2, b2 = sum(x * x for x in a), sum(x * x for x in b)
+            if a2 == 0 or b2 == 0:
+                out[i, j] = 0 if a2 == b2 == 0 else 1
+            else:
+                out[i, j] = 1 - sum(x * y for x, y in zip(a, b, strict=True)) / (a2 * b2) ** 0.5
+    return out
+
+
+@pytest.mark.parametrize("offset", [0, 3, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cosine_is_the_angle_at_the_origin(offset, dtype):
+    rng = np.random.default_rng(5)
+    q, g = ((rng.normal(size=(n, 4)) + offset).astype(dtype) for n in (12, 17))
+    q[3] = g[[2, 9]] = 0
+    g[4] = -q[0]
+    space = prepare(q, g, "cosine")
+    got = distance_of(space, levels(space))
+    np.testing.assert_allclose(got, cosine_by_hand(q, g), atol=1e-7)
+    assert got[3, 2] == got[3, 9] == 0, "vectors of zeros tie with each other"
+    others = np.delete(levels(space)[3], [2, 9])
+    assert len(set(others)) == 1 and others[0] * space.unit == pytest.approx(2), "and with nothing else: all are at 1"
+    assert got[0, 4] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("lengths", [(1, 3), (1e-300, 1e300), (0.1, 7)])
+def test_cosine_does_not_see_length(lengths):
+    rng = np.random.default_rng(6)
+    q, g = rng.normal(size=(30, 5)), rng.normal(size=(40, 5))
+    expected = levels(prepare(q, g, "cosine")).astype(int)
+    scaled = g * rng.choice(lengths, (40, 1))
+    assert np.abs(levels(prepare(q, scaled, "cosine")) - expected).max() <= 1
+    twins = np.concatenate([g, g * lengths[0]])
+    level = levels(prepare(g, twins, "cosine"))
+    assert not level[np.arange(40), np.arange(40)].any() and not level[np.arange(40), 40 + np.arange(40)].any()
+
+
+def test_cosine_of_a_pair_does_not_depend_on_the_rest_of_the_gallery():
+    rng = np.random.default_rng(7)
+    q, g = rng.normal(size=(9, 5)) + 4, rng.normal(size=(20, 5)) + 4
+    whole, alone = prepare(q, g, "cosine"), prepare(q[:1], g[:1], "cosine")
+    of_whole, of_alone = (distance_of(space, levels(space)) for space in (whole, alone))
+    assert of_alone[0, 0] == pytest.approx(of_whole[0, 0], abs=1e-7) and of_whole.std() > 1e-3
+
+
 def test_an_unknown_distance_is_refused():
-    with pytest.raises(InputError, match=r"^distance: 'cosine' is none of euclidean, released$"):
-        prepare(np.ones((1, 2)), np.ones((1, 2)), "cosine")
+    with pytest.raises(InputError, match=r"^distance: 'manhattan' is none of euclidean, cosine, released$"):
+        prepare(np.ones((1, 2)), np.ones((1, 2)), "manhattan")
 
 
 def test_arguments_are_not_written_to():

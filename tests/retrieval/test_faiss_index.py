@@ -30,6 +30,15 @@ def test_the_exact_index_changes_nothing(name, k, excluding):
 
 
 @needs_faiss
+def test_the_exact_index_changes_nothing_by_cosine():
+    g = np.random.default_rng(8).normal(size=(5001, 6))
+    g[::7] = 2 * g[1::7][: len(g[::7])]
+    found, expected = (nearest(g[:99], g, 7, distance="cosine", index=index) for index in ("Flat", None))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@needs_faiss
 def test_ties_at_the_edge_are_looked_up(monkeypatch):
     from cmir_ref.retrieval import neighbours
 
@@ -99,7 +108,9 @@ def test_an_index_that_cannot_be_is_refused(index, reason):
 
 def test_another_distance_is_refused():
     g = np.ones((10, 2))
-    with pytest.raises(InputError, match=r"^index: faiss ranks NumPy arrays by Euclidean distance; leave it out$"):
+    with pytest.raises(
+        InputError, match=r"^index: faiss ranks NumPy arrays by Euclidean distance or cosine; leave it out$"
+    ):
         nearest(g, g, 3, index="Flat", distance="released")
 
 

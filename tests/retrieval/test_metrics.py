@@ -415,7 +415,7 @@ def test_bad_input_is_refused_in_one_line():
         ((v_a, a, v_b, b[:-1]), {}, "labels"),
         ((v_a, a, v_b, b), {"label_names": ["x"]}, "label_names"),
         ((v_a, a, v_b, b), {"label_names": ["x", "y", "z"]}, "3 names for classes 0 … 3"),
-        ((v_a, a, v_b, b), {"distance": "cosine"}, "cosine"),
+        ((v_a, a, v_b, b), {"distance": "manhattan"}, "manhattan"),
         ((v_a, a, v_b, b), {"ks": (0,)}, "k: "),
         ((v_a, a, v_b, b), {"cutoffs": 0}, "cutoffs"),
         ((v_a, a, v_b, b), {"ties": "random"}, "random"),

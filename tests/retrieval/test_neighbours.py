@@ -25,7 +25,7 @@ def grid_points(n, seed):
     return np.random.default_rng(seed).integers(0, 3, size=(n, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("kind", ["euclidean", "released"])
+@pytest.mark.parametrize("kind", ["euclidean", "cosine", "released"])
 @pytest.mark.parametrize("k", [1, 4, 10, 150, 400])
 def test_nearest_is_brute_force_with_ties_in_gallery_order(k, kind):
     q, g = grid_points(40, 0), grid_points(400, 1)
@@ -131,16 +131,26 @@ def test_little_memory_changes_nothing_in_small_galleries(items, kind, excluding
         np.testing.assert_array_equal(little[0], brute(g[rows], g, little[0].shape[1], exclude, kind))
 
 
+@pytest.mark.parametrize("name", ["tight clusters", "levels apart", "many ties"])
+def test_the_sieve_changes_nothing_by_cosine(name, monkeypatch):
+    g = LARGE[name](np.random.default_rng(3), 5001)
+    sieved = nearest(g[::40] + 1e-4, g, 10, distance="cosine")
+    monkeypatch.setattr(neighbours, "TILE", 10**9)
+    for found, expected in zip(sieved, nearest(g[::40] + 1e-4, g, 10, distance="cosine"), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("items", "k", "kind", "expected"),
     [
         (4096, 32, "euclidean", ["sieve", "_of_few"]),
         (4096, 33, "euclidean", ["_of_all"]),
         (4095, 1, "euclidean", ["_of_all"]),
+        (4096, 32, "cosine", ["sieve", "_of_few"]),
         (4096, 1, "released", ["_of_all"]),
     ],
 )
-def test_only_large_euclidean_galleries_are_sieved(items, k, kind, expected, monkeypatch):
+def test_only_large_galleries_are_sieved(items, k, kind, expected, monkeypatch):
     ran = []
     for name in ("sieve", "_of_few", "_of_all"):
         work = getattr(neighbours, name)

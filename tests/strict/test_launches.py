@@ -4,6 +4,7 @@ A launch takes the host of a GPU longer than most of what these steps launch tak
 315 in a latent step where this count was 303.
 """
 
+import drawn_worlds
 import numpy as np
 import pytest
 import worlds
@@ -13,13 +14,18 @@ from strict.standin import counted_launches, no_traffic, traffic
 from strict.standin import xp as strict
 from strict.test_training import NETWORKS, stage1, stage2, trained
 
+from cmir_ref.attention.objective import KINDS_OF_ATTENTION
+from cmir_ref.attention.stage2 import Inputs, attended_task, init_attended
+from cmir_ref.attention.system import as_it_is
 from cmir_ref.backend import to_device, to_host
 from cmir_ref.bench.peers import relative_differences
 from cmir_ref.bench.steps import SHAPES, conv_step, latent_step
 from cmir_ref.cmirnet.many_training import many_network, many_task
 from cmir_ref.cmirnet.stage1 import stage1_task
-from cmir_ref.cmirnet.stage2 import stage2_task
+from cmir_ref.cmirnet.stage2 import latent_settings, stage2_task
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
+from cmir_ref.records import Splits
+from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
 LATENT, CONV, MAX_POOL = 120, 150, 8  # at most
@@ -93,6 +99,47 @@ def test_nothing_is_sent_and_nobody_waits_between_the_batches_of_an_epoch(monkey
 
 def test_nothing_is_sent_in_a_step_of_many_modalities(by_kernels):
     assert_silent(many(strict))
+
+
+def attended(xp, kind):
+    """Stage 2 of photos and sketches, with an attention that reads features, or maps of 4 places and 5 channels."""
+    settings = drawn_worlds.config(
+        f"attention={kind}", "stage2.feature_dropout=0.2", "gate_pairs=half-any", "stage2.batch_size=6"
+    )
+    settings = settings.model_copy(update={"d_z": 8})
+    rng, rows, labels = np.random.default_rng(0), np.arange(18), {m: np.arange(18) % 3 for m in "ab"}
+    of = {kind: Source(rng.random(shape).astype("f4"), labels["a"], kind, as_it_is) for kind, shape in MADE.items()}
+    a, b, context = (of[x] for x in (("map", "features", "map") if kind == "spatial" else [FED[kind]] * 3))
+    heads = {f"{m}.1.w": rng.random((20, 8)).astype("f4") for m in "ab"} | {f"{m}.1.b": np.ones(8, "f4") for m in "ab"}
+    network = latent_settings(settings, dict.fromkeys("ab", (8,)), labels)
+    parts = Splits(*(dict.fromkeys("ab", rows) for _ in range(3)))
+    inputs = Inputs(a, b, context, heads)
+    task = attended_task(settings, network, inputs, lambda epoch: np.stack([rows, rows], axis=1), 18, parts, xp)
+    return task, init_attended(settings, network, 3, 5)
+
+
+MADE = {"features": (18, 8), "map": (18, 4, 5)}
+FED = {"none": "features", "self": "features", "channel": "features", "mask": "map"}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ATTENTION)
+def test_nothing_is_sent_in_a_step_of_an_attention_and_it_is_numpy_s(by_kernels, kind):
+    (task, (params, _)), (host, _) = (attended(xp, kind) for xp in (strict, np))
+    assert_silent(task)
+    there = {name: to_device(w, strict) for name, w in params.items()}
+    for one, other in zip(task.batches(0), host.batches(0), strict=True):
+        with no_traffic():
+            _, found, _ = task.gradients(there, {}, one, 0, 0)
+        _, wanted, _ = host.gradients(params, {}, other, 0, 0)
+        found = {name: to_host(g) for name, g in found.items()}
+        assert max(relative_differences(found, wanted).values()) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ATTENTION)
+def test_a_step_of_an_attention_has_few_launches(by_kernels, kind):
+    task, (params, _) = attended(strict, kind)
+    there, batch = {name: to_device(w, strict) for name, w in params.items()}, next(iter(task.batches(0)))
+    assert launches(lambda: task.gradients(there, {}, batch, 0, 0)) <= CONV
 
 
 def assert_silent(task):

@@ -32,7 +32,7 @@ def approximately(xp, expected):
     return expected if xp.__name__ == "strict" else pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("distance", ["euclidean", "released"])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine", "released"])
 @pytest.mark.parametrize("ties", ["index", "expected"])
 @pytest.mark.parametrize("multi_hot", [False, True])
 @EXCLUDE
@@ -46,7 +46,7 @@ def test_a_whole_direction(distance, ties, multi_hot, exclude, xp):
 
 
 @pytest.mark.parametrize("items", [70, 2 * 4096])  # the second by way of the sieve
-@pytest.mark.parametrize("distance", ["euclidean", "released"])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine", "released"])
 @EXCLUDE
 def test_the_nearest(items, distance, exclude, xp):
     q, g = np.random.default_rng(0).normal(size=(30, 5)), np.random.default_rng(1).normal(size=(items, 5))

@@ -2,7 +2,8 @@
 
 `land_cover` draws one of DSRSID's eight land covers, 512 m a side, and lets a panchromatic and a four-band camera
 record the same ground. `object_scene` draws one of UC Merced's 21 kinds of place, 77 m a side, as a photograph, a
-sketch, multi-hot labels, captions and keywords. Every scene is a pure function of its arguments.
+sketch, multi-hot labels, captions and keywords; `drawing` draws one as a person does who has no photo. Every scene is a
+pure function of its arguments.
 """
 
 from collections import deque
@@ -17,9 +18,10 @@ from ...parallel import can_be_sent, cores, worker_processes
 from ...progress import tell, track
 from ..dsrsid import LABEL_NAMES as LAND_COVER
 from . import land, sensors
+from .drawings import Drawing, drawing
 from .objects import ObjectScene, object_scene
 
-__all__ = ["LAND_COVER", "LandCover", "ObjectScene", "generate", "land_cover", "object_scene"]
+__all__ = ["LAND_COVER", "Drawing", "LandCover", "ObjectScene", "drawing", "generate", "land_cover", "object_scene"]
 
 _CHUNK = 8  # scenes that a worker draws at a time
 

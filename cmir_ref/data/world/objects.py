@@ -34,7 +34,7 @@ def object_scene(seed: int, item: int) -> ObjectScene:
     PLACES[scene_class](plot)
     plot.flush()
     labels = np.array([name in plot.labels() for name in LABEL_NAMES], np.uint8)
-    rgb, sketch = _photograph(plot), _sketch(plot)
+    rgb, sketch = _photograph(plot), sketch_of(plot)
     return ObjectScene(rgb, sketch, labels, captions(rng, plot.things, scene_class), keywords(plot.things), scene_class)
 
 
@@ -62,7 +62,7 @@ def _photograph(p: Plot) -> np.ndarray:
     return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
 
 
-def _sketch(p: Plot) -> np.ndarray:
+def sketch_of(p: Plot) -> np.ndarray:
     """The scene's outlines (256, 256) uint8 as a hand draws them: wavering dark strokes on white."""
     rng = p.rng
     sheet = Image.new("L", (2 * SIZE, 2 * SIZE), 255)

@@ -56,5 +56,10 @@ def dense_layer_backward(dy: Array, cache: tuple, *, input_gradient: bool = True
     return dy @ w.T if input_gradient else None, x.T @ dy, kernels.column_sum_kernel(dy)
 
 
+def input_of(cache: tuple) -> Array:
+    """The x (n, C) that a layer was given."""
+    return cache.linear.x if isinstance(cache, DenseLayerCache) else cache.x
+
+
 def _small(x: Array, w: Array) -> bool:
     return len(x) * w.size <= SMALL_PRODUCT

@@ -1,0 +1,195 @@
+"""Drawings as ink: any paper, light or dark, scanned, transparent, or lines in an SVG file.
+
+A sketch is (side, side, 1) uint8, 0 where the paper is bare and 255 where the ink is full.
+"""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..progress import track
+from ..records import Modality
+from .locate import data_folder, subfolders
+
+FAINTEST = 16  # of 255 grey values: less contrast than that is paper
+PAPER = 0.5  # the share of a drawing that is bare paper, at the least
+WORKING_SIDE = 1024  # pixels: larger files are read smaller
+SUFFIXES = (".svg", ".svgz")
+
+
+class NotADrawing(UserWarning):
+    """What was read as a sketch looks like a photo."""
+
+
+def read_sketch(path: str | Path, size: int) -> np.ndarray:
+    """One drawing as ink (size, size, 1) uint8, whatever its paper and pen.
+
+    Ink is what differs from the paper around it, in any colour; the darkest strokes become 255. A sheet that is not
+    square is centred on a square one. Shrinking takes the maximum over each area, so that thin lines stay. Warns
+    `NotADrawing` where so little is bare paper that this must be a photo. Raises `InputError` for a file that is
+    missing or damaged and for an empty drawing.
+    """
+    ink = ink_of(read_sheet(path), path)
+    if (ink > 0.2).mean() > 1 - PAPER:
+        warnings.warn(f"{path}: looks like a photo, not a drawing; it is read as ink all the same", NotADrawing, 2)
+    return shrink(to_square(ink), size)
+
+
+def is_drawing(path: str | Path) -> bool:
+    """Whether a file is an SVG, or a picture that is bare paper for the most part; errors as in `read_sketch`."""
+    if Path(path).suffix.lower() in SUFFIXES:
+        return True
+    return bool((ink_of(read_sheet(path), path) > 0.2).mean() <= 1 - PAPER)
+
+
+def read_sheet(path: str | Path) -> np.ndarray:
+    """The file as a sheet (H, W, 3) float32 of 0 … 255: what is transparent shows white paper, or black behind white
+    ink. Raises `InputError` for a file that is missing, damaged, or an SVG without the package that reads it."""
+    from PIL import Image, ImageOps
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    source = io.BytesIO(render_svg(path)) if path.suffix.lower() in SUFFIXES else path
+    try:
+        with Image.open(source) as file:
+            file.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+                image = _stretched(image)
+            alpha = "A" in image.getbands() or "transparency" in image.info
+            image = image.convert("RGBA" if alpha else "RGB")
+            if max(image.size) > WORKING_SIDE:
+                image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
+            pixels = np.asarray(image, np.float32)
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{path}: not an image that Pillow can read; a drawing is an image or an SVG file") from None
+    except Exception as error:  # a damaged file can fail anywhere inside a decoder
+        raise InputError(f"{path}: damaged or truncated image ({error})") from error
+    if not alpha:
+        return pixels
+    colour, cover = pixels[..., :3], pixels[..., 3:] / 255
+    on_white, on_black = colour * cover + 255 * (1 - cover), colour * cover
+    return on_white if np.ptp(on_white) >= FAINTEST or np.ptp(on_black) < FAINTEST else on_black
+
+
+def render_svg(path: Path) -> bytes:
+    """The lines of an SVG file as PNG, transparent where nothing is drawn."""
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise InputError(f"{path}: SVG needs the package resvg-py; pip install 'cmir-ref[svg]'") from error
+    try:
+        return bytes(resvg_py.svg_to_bytes(svg_path=str(path), width=WORKING_SIDE // 2, skip_system_fonts=True))
+    except Exception as error:  # whatever a reader says of a damaged file
+        raise InputError(f"{path}: not a readable SVG file ({' '.join(str(error).split())[:100]})") from error
+
+
+def _stretched(image):
+    """Pixels of more than 8 bits, from the least to the largest value."""
+    from PIL import Image
+
+    values = np.asarray(image, np.float64)
+    low, high = values.min(), values.max()
+    return Image.fromarray(((values - low) * (255 / (high - low or 1))).astype(np.uint8))
+
+
+def ink_of(sheet: np.ndarray, path: str | Path) -> np.ndarray:
+    """How much ink (H, W) float32 of 0 … 1 lies on a sheet (H, W, 3); raises `InputError` for an empty one.
+
+    The largest difference of a colour from the paper's. Full ink is the mean of the strongest thousandth; a fifth of it
+    is dirt and compression.
+    """
+    difference = np.abs(sheet - paper_of(sheet)).max(axis=2)
+    strongest = np.sort(difference, axis=None)[-max(4, difference.size // 1000) :]
+    full = float(strongest.mean())
+    if full < FAINTEST:
+        raise InputError(f"{path}: an empty drawing: nothing stands out from the paper")
+    return np.clip((difference / full - 0.2) / 0.6, 0, 1).astype(np.float32)
+
+
+def paper_of(sheet: np.ndarray) -> np.ndarray:
+    """The colour of the paper at each pixel (H, W, 3), or everywhere (3,).
+
+    One colour, where more than half of the sheet has about the same; else, as under the shadow of a hand or a book's
+    fold, the median of the surroundings, which thin lines do not move.
+    """
+    from scipy import ndimage
+
+    rows = (sheet // 16).astype(int).reshape(-1, 3) @ (256, 16, 1)
+    most = np.bincount(rows, minlength=4096).argmax()
+    common = np.median(sheet.reshape(-1, 3)[rows == most], axis=0)
+    if (np.abs(sheet - common).max(axis=2) < FAINTEST).mean() > PAPER:
+        return common
+    height, width = sheet.shape[:2]
+    step = max(1, min(height, width) // 64)
+    small = sheet[: height // step * step, : width // step * step]
+    small = np.median(small.reshape(height // step, step, width // step, step, 3), axis=(1, 3))
+    window = max(3, min(small.shape[:2]) // 3)
+    smooth = np.stack([ndimage.median_filter(small[..., c], window, mode="nearest") for c in range(3)], axis=2)
+    y, x = (
+        np.clip((np.arange(n) + 0.5) / step - 0.5, 0, s - 1)
+        for n, s in ((height, len(smooth)), (width, smooth.shape[1]))
+    )
+    grid = np.meshgrid(y, x, indexing="ij")
+    return np.stack([ndimage.map_coordinates(smooth[..., c], grid, order=1) for c in range(3)], axis=2)
+
+
+def to_square(ink: np.ndarray) -> np.ndarray:
+    """The ink (H, W) in the middle of a square of bare paper."""
+    height, width = ink.shape
+    side = max(height, width)
+    square = np.zeros((side, side), ink.dtype)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = ink
+    return square
+
+
+def shrink(ink: np.ndarray, size: int) -> np.ndarray:
+    """Ink (S, S) of 0 … 1 as (size, size, 1) uint8: each pixel the maximum over its area; a small sheet is enlarged."""
+    from scipy import ndimage
+
+    side = len(ink)
+    if side < size:
+        ink = np.clip(ndimage.zoom(ink, size / side, order=1, grid_mode=True, mode="nearest"), 0, 1)[:size, :size]
+    else:
+        edges = np.arange(size) * side // size
+        ink = np.maximum.reduceat(np.maximum.reduceat(ink, edges, axis=0), edges, axis=1)
+    return np.rint(255 * ink).astype(np.uint8)[..., None]
+
+
+def load_sketches(
+    root: str | Path, *, size: int = 64, folders: Sequence[str] | None = None, progress: bool = False
+) -> tuple[Modality, tuple[str, ...]]:
+    """Drawings `<class>/<file>` as ink (N, size, size, 1) uint8, and the class names, of `folders` or of all there are.
+
+    Labels are numbers of the folders in that order. Raises `InputError` where there is no class folder, for a class of
+    fewer than two drawings, and what `read_sketch` refuses.
+    """
+    root = data_folder(root)
+    names = tuple(folders or (sub.name for sub in subfolders(root)))
+    if not names:
+        raise InputError(f"{root}: no class folders; expected <class>/<drawing>")
+    paths, labels = [], []
+    for label, name in enumerate(names):
+        files = sketch_files(root / name)
+        if len(files) < 2:
+            raise InputError(f"{root / name}: {len(files)} drawings; a class needs at least two")
+        paths += files
+        labels += [label] * len(files)
+    x = np.stack([read_sketch(path, size) for path in track(paths, len(paths), "reading sketches", progress)])
+    ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
+    groups = np.array(names)[labels]
+    return Modality("sketch", "sketch", x, np.array(labels), ids, tuple(map(str, paths)), groups), names
+
+
+def sketch_files(folder: Path) -> list[Path]:
+    """The drawings of a class folder, in the order of their names."""
+    from PIL import Image
+
+    formats = {*Image.registered_extensions(), *SUFFIXES}
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in formats and not p.name.startswith("."))

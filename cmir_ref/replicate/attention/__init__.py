@@ -1,0 +1,1 @@
+"""The table of the talk of 2021: photo ↔ sketch, with and without attention."""

@@ -1,0 +1,384 @@
+"""The photo–sketch system: what it trains, stores and compares, and the identities that say what attention can do."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+import worlds
+from drawn_worlds import OWN, config, data
+
+from cmir_ref import runs, search
+from cmir_ref.attention import system
+from cmir_ref.attention.inference import TILE, draw_contexts, in_tiles, pair_distances, variance_shares
+from cmir_ref.attention.objective import KINDS_OF_ATTENTION
+from cmir_ref.attention.settings import AttentionSettings
+from cmir_ref.config import load_config
+from cmir_ref.errors import InputError
+from cmir_ref.ranking import items_of, rank
+from cmir_ref.records import Items
+from cmir_ref.reports.terminal import show_evaluation
+from cmir_ref.retrieval import average_precision, distance_of, prepare
+
+
+@cache
+def trained(*changes):
+    return runs.train(config(*changes), data())
+
+
+def seen_by(run, **settings):
+    """The same networks, searched in another way."""
+    return run._replace(config=run.config.model_copy(update=settings))
+
+
+def block(run, p, q, part="all"):
+    query, gallery = items_of(run, p, part), items_of(run, q, part)
+    return run and system.SYSTEM.distances(run, query, gallery)(slice(None))
+
+
+# ---- settings, stages ----------------------------------------------------------------------------------------------
+
+
+def test_its_settings_are_cmir_nets_and_its_own():
+    assert isinstance(config(), AttentionSettings) and config().loss_weights["alignment"] == 0.5
+    with pytest.raises(InputError, match="stages"):
+        config("stages=end-to-end")
+    with pytest.raises(InputError, match="normalise_features is scale or none where attention is spatial"):
+        config("attention=spatial", "normalise_features=standardise")
+    with pytest.raises(InputError, match="scenario"):
+        load_config("photo-sketch", ["scenario=pan-mul", "image_size=256"])
+
+
+def test_every_setting_has_its_stages():
+    sees = [stage.sees for stage in system.attended_stages(config(), {"a": "image", "b": "sketch"})]
+    assert [s.name for s in system.attended_stages(config(), {"a": "image", "b": "sketch"})] == [
+        "stage1.a",
+        "stage1.b",
+        "stage2",
+    ]
+    assert sees[2] | system.OF_NO_STAGE == {*AttentionSettings.model_fields}
+    own = {*OWN} - {*worlds.TINY}
+    assert not (sees[0] | sees[1]) & (own | {"distance"}) and {"sketches", "classes", "start_from"} <= sees[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("attention", KINDS_OF_ATTENTION),
+        ("gate_pairs", ("same-class", "half-any")),
+        ("gate_residual", ("true", "false")),
+        ("update", ("together", "alternating")),
+        ("stage2.feature_dropout", ("0", "0.5")),
+    ],
+)
+def test_every_value_changes_what_is_trained(setting, values):
+    found = [trained(f"{setting}={value}").encoded for value in values]
+    for i, one in enumerate(found):
+        for other in found[:i]:
+            assert not np.array_equal(one["a"]["v"], other["a"]["v"])
+
+
+def test_the_width_of_queries_and_keys_matters_where_they_are():
+    one, other = (trained("attention=spatial", f"gate_width={width}") for width in (4, 5))
+    assert one.tensors["stage2/params/gate.q"].shape == (128, 4)
+    assert not np.array_equal(one.encoded["a"]["v"], other.encoded["a"]["v"])
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ATTENTION)
+def test_it_is_trained_stored_and_read_back(kind, tmp_path):
+    run = runs.train(config(f"attention={kind}"), data(), tmp_path / "run")
+    loaded = runs.load_run(tmp_path / "run")
+    assert json.dumps(runs.evaluate(loaded)) == json.dumps(runs.evaluate(run))
+    assert (tmp_path / "run" / "report.html").exists()
+    assert set(run.encoded["a"]) == ({"v", "x"} if kind in system.BY_CONTEXT else {"v"})
+    for m in "ab":  # one sample alone gives what is stored of it
+        x = data().modalities[m].x[[3]]
+        for name, array in system.SYSTEM.encode(loaded, m, x).items():
+            np.testing.assert_allclose(array[0], run.encoded[m][name][3], rtol=1e-4, atol=1e-5)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path):
+    run = trained()
+    with pytest.raises(worlds.Stop):
+        runs.train(config(), data(), tmp_path / "again", watch=worlds.Interrupt("stage2", 1))
+    resumed = runs.train(config(), data(), tmp_path / "again", resume=True)
+    assert all(np.array_equal(resumed.tensors[name], value) for name, value in run.tensors.items())
+
+
+# ---- the identities ------------------------------------------------------------------------------------------------
+
+
+def test_without_attention_stage_2_is_cmir_nets_to_the_bit():
+    """Same first weights, batches, masks and gradients: what differs from "none" is the attention alone."""
+    from cmir_ref.cmirnet import stage2
+    from cmir_ref.cmirnet.system import input_shapes, network_of, stage2_sources
+
+    settings = config("attention=none", "stage2.feature_dropout=0.5")
+    made = {}
+    run = runs.train(settings, data(), made=made)
+    given = {n: a for n, a in (run.tensors | made).items() if not n.startswith("map.")}
+    network = network_of(settings, data())
+    sources = stage2_sources(settings, data(), given)
+    start, _ = stage2.init_stage2(settings, network, input_shapes(settings, data()), 3)
+    pairs = np.stack([run.parts.train["a"]] * 2, axis=1) % 24
+    theirs = stage2.stage2_task(settings, network, sources, lambda epoch: pairs, len(pairs), run.parts.validation)
+    inputs = system.inputs_of_stage2(settings, data(), run.tensors | made)
+    ours = system.attended_task(settings, network, inputs, lambda epoch: pairs, len(pairs), run.parts)
+    for one, other in zip(ours.batches(1), theirs.batches(1), strict=True):
+        loss, grads, _ = theirs.gradients(start, {}, other, 1, 0)
+        again, same, _ = ours.gradients(start, {}, one, 1, 0)
+        assert again == pytest.approx(loss, rel=1e-6) and same.keys() == grads.keys()
+        for name, g in grads.items():
+            np.testing.assert_allclose(same[name], g, rtol=1e-4, atol=1e-6)
+
+
+def test_the_mean_gate_is_cmir_net_with_a_scaled_first_matrix():
+    from cmir_ref.cmirnet.latent import encoder
+    from cmir_ref.cmirnet.system import trained as weights
+
+    run = trained()
+    params, _ = weights(run, "stage2")
+    contexts = run.encoded["b"]["context"][run.parts.train["b"]].astype(float)
+    a = (1 / (1 + np.exp(-(contexts @ params["gate.w"] + params["gate.b"])))).mean(axis=0)
+    scaled = params | {"encoder_a.1.w": (1 + a)[:, None] * params["encoder_a.1.w"]}
+    net = system.attended_of(run.config, run.dataset, params, run.tensors, np)
+    v, _ = encoder(scaled, "a", run.encoded["a"]["x"].astype(float), arch=net.arch)
+    np.testing.assert_allclose(run.encoded["a"]["v"], v, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["channel", "spatial", "mask"])
+def test_pairs_by_a_gate_that_says_nothing_are_those_of_the_mean(kind):
+    """With W_g = 0 (or no values in the cross-attention) every sketch gates alike."""
+    run = trained(f"attention={kind}")
+    silent = {n: 0 * w for n, w in run.tensors.items() if n in ("stage2/params/gate.w", "stage2/params/gate.v")}
+    run = run._replace(tensors=run.tensors | silent)
+    x = {m: data().modalities[m].x for m in "ab"}
+    run = run._replace(encoded={m: system.SYSTEM.encode(run, m, x[m]) for m in "ab"})
+    for p, q in ("ab", "ba"):
+        mean, pair = (block(seen_by(run, attended_inference=how), p, q) for how in ("mean", "pair"))
+        assert np.abs(mean.astype(int) - pair).max() <= 20, "up to the rounding of float32"
+
+
+@pytest.mark.parametrize("kind", ["channel", "spatial", "mask"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean", "released"])
+def test_pairs_are_what_each_pair_alone_gives(kind, distance, monkeypatch):
+    run = seen_by(trained(f"attention={kind}"), attended_inference="pair", distance=distance)
+    net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    found = {d: block(run, *d) for d in ("ab", "ba")}
+    v_a, v_b = (run.encoded[m]["v"] for m in "ab")
+    in_words = {d: distance_of(prepare(*v, distance), found[d]) for d, v in (("ab", (v_a, v_b)), ("ba", (v_b, v_a)))}
+    np.testing.assert_allclose(in_words["ab"], in_words["ba"].T, rtol=1e-5, atol=1e-5)
+    for i, j in ((0, 0), (4, 7), (29, 23)):
+        v = system.embed_photos(net, run.encoded["a"]["x"][[i]], run.encoded["b"]["context"][[j]])
+        p, q = v[0].astype(float), v_b[j].astype(float)
+        expected = {"cosine": 1 - p @ q / np.sqrt((p @ p) * (q @ q)), "euclidean": np.sqrt(((p - q) ** 2).sum())}
+        if distance in expected:
+            assert in_words["ab"][i, j] == pytest.approx(expected[distance], rel=1e-3, abs=1e-5)
+    monkeypatch.setattr("cmir_ref.attention.inference.TILE", 7)
+    assert np.abs(block(run, *"ab").astype(int) - found["ab"]).max() <= 20
+
+
+def test_every_way_to_attend_ranks_differently():
+    found = [
+        block(seen_by(trained(), attended_inference=how), "b", "a") for how in ("mean", "pair", "random", "matched")
+    ]
+    for i, one in enumerate(found):
+        assert all(not np.array_equal(one, other) for other in found[:i])
+
+
+def test_matched_reads_labels_and_the_others_do_not():
+    """With the photos' labels in another order only `matched` ranks otherwise: it is told them."""
+    run = trained("attention=spatial")
+    a = run.dataset.modalities["a"]
+    moved = a._replace(labels=(a.labels + 1) % 3)
+    other = run._replace(dataset=run.dataset._replace(modalities=run.dataset.modalities | {"a": moved}))
+    for how in ("mean", "pair", "random", "matched"):
+        same = np.array_equal(*(block(seen_by(r, attended_inference=how), "b", "a") for r in (run, other)))
+        assert same == (how != "matched"), how
+
+
+def copying_run():
+    """A cross-attention that copies the sketch, and photos of noise: all that V_a can say is the sketch's class."""
+    run, random = trained("attention=spatial"), np.random.default_rng(0)
+    labels = run.dataset.modalities["b"].labels
+    context = np.zeros((24, 16, 128), np.float32)
+    context[np.arange(24), :, labels] = 1
+    head = np.tile(np.eye(128, 12, dtype="f4"), (16, 1)) / 16
+    given = {"gate.q": 0, "gate.k": 0, "gate.v": 9 * np.eye(128), "encoder_a.1.w": np.eye(12), "encoder_a.1.b": 0}
+    given |= {"encoder_a.2.w": np.eye(12, 6), "encoder_a.2.b": 0}
+    tensors = {f"stage2/params/{n}": (0 * run.tensors[f"stage2/params/{n}"] + w).astype("f4") for n, w in given.items()}
+    tensors |= {"attention/heads/a.1.w": head, "attention/heads/a.1.b": np.zeros(12, "f4")}
+    tensors["features.a/std"] = np.ones(12, "f4")
+    noise = random.random((30, 16, 128)).astype("f4")
+    encoded = {"a": run.encoded["a"] | {"x": noise}, "b": {"v": np.eye(6, dtype="f4")[labels], "context": context}}
+    return run._replace(tensors=run.tensors | tensors, encoded=encoded)
+
+
+def precision_under_true_labels(run, how):
+    run = seen_by(run, attended_inference=how)
+    query, gallery = items_of(run, "b", "test"), items_of(run, "a", "test")
+    true = data().modalities["a"].labels[gallery.rows["a"]]
+    relevant = run.dataset.modalities["b"].labels[query.rows["b"]][:, None] == true
+    return float(average_precision(system.SYSTEM.distances(run, query, gallery)(slice(None)), relevant).mean())
+
+
+def test_a_leak_of_the_label_is_worth_all_and_falls_with_false_labels():
+    """Of photos that are noise: told their class all are found, told another's none; asked honestly it is chance."""
+    run = copying_run()
+    a = run.dataset.modalities["a"]
+    false = a._replace(labels=(a.labels + 1) % 3)
+    lied = run._replace(dataset=run.dataset._replace(modalities=run.dataset.modalities | {"a": false}))
+    assert precision_under_true_labels(run, "matched") == 1
+    assert precision_under_true_labels(lied, "matched") < 0.4
+    assert precision_under_true_labels(run, "pair") < 0.7 and precision_under_true_labels(run, "mean") < 0.7
+    assert precision_under_true_labels(run, "pair") == precision_under_true_labels(lied, "pair")
+
+
+# ---- which sketch --------------------------------------------------------------------------------------------------
+
+
+def test_matched_never_takes_a_photos_own_sketch():
+    world = data(apart=True)
+    parts = runs.split_data(config(), world)
+    for seed in range(5):
+        drawn = draw_contexts("matched", world, parts, seed)
+        labels = world.modalities["a"].labels
+        some = np.concatenate([parts.train["a"], parts.test["a"]])  # the validation part has one photo of each class
+        assert (drawn[some] != some).all() and (labels[drawn[some]] == labels[some]).all()
+        assert drawn[-1] == -1 and (drawn[parts.validation["a"]] == -1).all()
+        for part in (parts.train, parts.test):
+            assert np.isin(drawn[part["a"]], part["b"]).all()
+
+
+def test_random_takes_sketches_of_the_training_part():
+    parts = runs.split_data(config(), data())
+    drawn = draw_contexts("random", data(), parts, 0)
+    assert np.isin(drawn, parts.train["b"]).all() and len(np.unique(drawn)) > 5
+    assert (drawn != draw_contexts("random", data(), parts, 1)).any()
+
+
+def test_a_traced_sketch_never_finds_its_own_photo():
+    run = runs.train(config(), data(apart=True))
+    query, gallery = items_of(run, "b", "test"), items_of(run, "a", "test")
+    from cmir_ref.ranking import positions
+
+    exclude = positions(query, gallery, run.dataset.apart)
+    assert (gallery.rows["a"][exclude] == query.rows["b"]).all()
+    index, _ = rank(run, query, gallery, len(gallery), exclude=exclude)
+    assert all(row not in gallery.rows["a"][found] for row, found in zip(query.rows["b"], index, strict=True))
+
+
+def test_a_photo_from_outside_has_no_matched_sketch():
+    run = seen_by(trained(), attended_inference="matched")
+    one = Items({"a": np.array([-1])}, {"a": {name: array[:1] for name, array in run.encoded["a"].items()}})
+    with pytest.raises(InputError, match=r"matched: a photo from outside has no class, .*search with mean or pair"):
+        system.SYSTEM.distances(run, one, items_of(run, "b", "test"))
+    for how in ("mean", "pair", "random"):
+        assert system.SYSTEM.distances(seen_by(run, attended_inference=how), one, items_of(run, "b", "test"))(
+            slice(1)
+        ).any()
+
+
+def test_a_label_leak_is_always_called_one(capsys):
+    result = runs.evaluate(seen_by(trained(), attended_inference="matched"))
+    assert result["attended_inference"] == "matched (label leak)"
+    show_evaluation(result)
+    assert "warning: label leak" in capsys.readouterr().out
+    show_evaluation(runs.evaluate(trained()))
+    assert "leak" not in capsys.readouterr().out
+
+
+# ---- searching -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["mean", "pair", "random"])
+def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
+    from PIL import Image
+
+    run = seen_by(trained(), attended_inference=how)
+    for c in range(3):
+        (tmp_path / f"Class {c}").mkdir()
+        sheet = data().modalities["b"].x[c, ..., 0]
+        Image.fromarray(255 - sheet).save(tmp_path / f"Class {c}" / "x.png")
+    file = tmp_path / "Class 0" / "x.png"
+    assert search.guess_modality(run, file) == "b"
+    hits = search.retrieve(run, file, to="a", k=4)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4] and {hit.modality for hit in hits} == {"a"}
+    result = search.evaluate_folder(run, tmp_path)
+    assert list(result["directions"]) == ["b->a", "a->b"] and result["directions"]["b->a"]["queries"] == 3
+    query, _ = search.encode_query(run, file, "b")
+    gallery = items_of(run, "a", "test")
+    index, _ = rank(run, Items({"b": np.array([-1])}, {"b": query}), gallery, 4)
+    assert [hit.id for hit in hits] == [run.dataset.modalities["a"].ids[gallery.rows["a"][i]] for i in index[0]]
+    (tmp_path / "castle").mkdir()
+    with pytest.raises(InputError, match="castle: no label of this run; it has class0, class1, class2"):
+        search.evaluate_folder(run, tmp_path)
+
+
+def test_tiles_are_put_together_in_order():
+    x = np.arange(3 * TILE + 1)
+    np.testing.assert_array_equal(in_tiles(lambda rows: x[rows], len(x)), x)
+
+
+def test_pairs_are_scored_in_bounded_memory():
+    import tracemalloc
+
+    run = seen_by(trained(), attended_inference="pair")
+    many = {n: np.repeat(a[:1], 20_000, axis=0) for n, a in run.encoded["a"].items()}
+    gallery = Items({"a": np.full(20_000, -1)}, {"a": many})
+    net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    of = pair_distances(run, net, items_of(run, "b", "test"), gallery)
+    tracemalloc.start()
+    of(slice(0, 3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 3 * 20_000 * 8 + 20 * 2**20
+
+
+# ---- pictures
+
+
+@pytest.fixture
+def with_files(tmp_path):
+    """`data()` with a file for every photo and sketch."""
+    from PIL import Image
+
+    modalities = {}
+    for m, modality in data().modalities.items():
+        paths = []
+        for name, x in zip(modality.ids, modality.x, strict=True):
+            paths.append(str(tmp_path / f"{m}-{name}.png"))
+            Image.fromarray(255 - x[..., 0] if m == "b" else x).save(paths[-1])
+        modalities[m] = modality._replace(paths=tuple(paths))
+    return data()._replace(modalities=modalities)
+
+
+@pytest.mark.parametrize("kind", ["channel", "spatial"])
+def test_the_report_shows_where_the_evidence_lies(kind, with_files, tmp_path):
+    run = runs.train(config(f"attention={kind}"), with_files, tmp_path / "run")
+    shown = system.heat_maps(run)
+    assert [m for m, _, _ in shown] == ["a"] * 3 + ["b"] * 3
+    for m, row, cam in shown:
+        assert row in run.parts.test[m] and cam.shape == (4, 4) and 0 <= cam.min() <= cam.max() <= 1
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("Grad-CAM for its own class") == 6 and "a reconstruction" in page
+    assert system.heat_maps(trained()) == [], "without files there is nothing to show"
+
+
+# ---- whose variance ------------------------------------------------------------------------------------------------
+
+
+def test_shares_of_the_variance_by_hand():
+    photo, sketch = np.array([[-3.0], [3.0]])[:, None], np.array([[-1.0], [1.0]])[None]
+    assert variance_shares(photo + 0 * sketch) == (1, 0, 0)
+    assert variance_shares(0 * photo + sketch) == (0, 1, 0)
+    assert variance_shares(photo * sketch) == (0, 0, 1)
+    assert variance_shares(photo + sketch) == pytest.approx((0.9, 0.1, 0))
+    assert variance_shares(np.ones((2, 3, 4))) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["channel", "spatial", "mask"])
+def test_shares_add_up(kind):
+    shares = system.shares_of(trained(f"attention={kind}"))
+    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) >= 0
+    assert system.shares_of(trained("attention=none")) is None

@@ -1,0 +1,109 @@
+"""The scenario photo-sketch: which photos and sketches, how they are split and paired."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from cmir_ref.data import draw_pairs, load, pairs_of, split
+from cmir_ref.errors import InputError
+
+CLASSES = ("airplane", "runway", "tenniscourt")
+
+
+@pytest.fixture
+def photos(tmp_path, make):
+    """A folder of photos, six of each class."""
+    for c, name in enumerate((*CLASSES, "river")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for k in range(6):
+            Image.fromarray(make.picture(80, 80, 10 * c + k)).save(tmp_path / "photos" / name / f"{k}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A folder of drawings, four of each class, with names in another spelling."""
+    for c, name in enumerate(("Aeroplane", "Runways", "Tennis Court", "Castle")):
+        (tmp_path / "drawn" / name).mkdir(parents=True)
+        for k in range(4):
+            sheet = Image.new("L", (90, 60), 255)
+            ImageDraw.Draw(sheet).line([5, 5 + 9 * c, 80, 20 + 9 * k], 0, 3)
+            sheet.save(tmp_path / "drawn" / name / f"{k}.png")
+    return tmp_path / "drawn"
+
+
+def test_a_folder_of_photos_and_a_folder_of_drawings(photos, drawn):
+    data = load("photo-sketch", photos, dataset="folder", sketches=str(drawn))
+    a, b = data.modalities["a"], data.modalities["b"]
+    assert (a.name, a.kind, a.x.shape) == ("photo", "image", (18, 64, 64, 3))
+    assert (b.name, b.kind, b.x.shape) == ("sketch", "sketch", (12, 64, 64, 1))
+    assert data.label_names == CLASSES, "by the photos' names"
+    assert [a.ids[i].split("/")[0] for i in (0, 6, 12)] == list(CLASSES) and a.labels.tolist() == sorted([0, 1, 2] * 6)
+    assert [b.ids[i].split("/")[0] for i in (0, 4, 8)] == ["Aeroplane", "Runways", "Tennis Court"]
+    assert data.pairing is None and data.apart is None
+
+
+def test_the_folder_of_drawings_may_be_named_below_the_root(photos):
+    with pytest.raises(InputError, match="no castles at most three levels below"):
+        load("photo-sketch", photos, dataset="folder", sketches="castles")
+
+
+def test_classes_may_be_chosen_in_any_spelling(photos, drawn):
+    data = load("photo-sketch", photos, dataset="folder", sketches=str(drawn), classes=("tennis courts", "AIRPLANE"))
+    assert data.label_names == ("airplane", "tenniscourt") and len(data.modalities["b"].x) == 8
+    with pytest.raises(InputError, match=r"class 'river' has no sketches; class: photos \| sketches; airplane"):
+        load("photo-sketch", photos, dataset="folder", sketches=str(drawn), classes=("river",))
+
+
+@pytest.mark.parametrize("how", ["canny", "strokes"])
+def test_traced_sketches_are_kept_apart_from_their_photos(how, photos):
+    data = load("photo-sketch", photos, dataset="folder", sketches=how, classes=CLASSES)
+    a, b = data.modalities["a"], data.modalities["b"]
+    assert len(a.x) == len(b.x) == 18 and data.note == "simulated sketches of real photos"
+    np.testing.assert_array_equal(data.apart, np.stack([np.arange(18)] * 2, 1))
+    for seed in range(3):
+        parts = split(data, seed=seed)
+        for part in parts:
+            np.testing.assert_array_equal(part["a"], part["b"])
+        pairs = np.concatenate([pairs_of(data, parts.train, np.random.default_rng(k)) for k in range(20)])
+        assert (pairs[:, 0] != pairs[:, 1]).all() and (a.labels[pairs[:, 0]] == b.labels[pairs[:, 1]]).all()
+
+
+def test_unrelated_sketches_are_split_by_themselves(photos, drawn):
+    data = load("photo-sketch", photos, dataset="folder", sketches=str(drawn))
+    parts = split(data, seed=0)
+    for m, count in (("a", 18), ("b", 12)):
+        np.testing.assert_array_equal(np.sort(np.concatenate([part[m] for part in parts])), np.arange(count))
+        assert all({*data.modalities[m].labels[part[m]]} == {0, 1, 2} for part in parts)
+
+
+def test_a_photo_with_no_sketch_but_its_own_is_refused():
+    with pytest.raises(InputError, match="no partner of its class but the one that was made of it"):
+        draw_pairs(
+            np.array([0]), np.array([0]), np.array([0]), np.array([0]), np.random.default_rng(0), np.array([[0, 0]])
+        )
+
+
+def test_drawings_of_the_world(photos, monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+    data = load("photo-sketch", photos, dataset="folder", classes=("airplane", "runway"), count=9)
+    b = data.modalities["b"]
+    assert len(b.x) == 8 and b.labels.tolist() == [0] * 4 + [1] * 4 and b.ids[4] == "runway000"
+    assert data.note == "simulated sketches, real photos" and "drawings-runway-4" in b.paths[4]
+    with pytest.raises(InputError, match="scenes: 3 drawings of 2 classes; a class needs at least two"):
+        load("photo-sketch", photos, dataset="folder", classes=("airplane", "runway"), count=3)
+
+
+def test_sketches_of_whole_scenes_are_another_choice(photos, monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+    one, other = (
+        load("photo-sketch", photos, dataset="folder", classes=("runway",), count=4, sketches=kind).modalities["b"]
+        for kind in ("scenes", "drawings")
+    )
+    assert "sketches-runway-4" in one.paths[0] and not np.array_equal(one.x, other.x)
+
+
+def test_earth_on_canvas_and_uc_merced(real_data):
+    data = load("photo-sketch", real_data, dataset="ucmerced", sketches="earth_on_canvas_sketches")
+    assert data.label_names == ("airplane", "buildings", "freeway", "runway", "tenniscourt")
+    assert [len(m.x) for m in data.modalities.values()] == [500, 125]

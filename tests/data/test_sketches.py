@@ -1,0 +1,186 @@
+"""Drawings are read as ink, whatever they are drawn on and with."""
+
+import gzip
+import sys
+import warnings
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from cmir_ref.data import is_drawing, load_sketches, read_sketch
+from cmir_ref.data.sketches import NotADrawing, shrink, to_square
+
+SIDE = 200
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{}</svg>'
+LINES = '<g stroke="{0}" fill="none" stroke-width="2"><path d="M10 20 H90"/><circle cx="50" cy="65" r="20"/></g>'
+
+
+def drawing(paper, ink, mode="RGB"):
+    """A line and a circle on a sheet."""
+    sheet = Image.new(mode, (SIDE, SIDE), paper)
+    draw = ImageDraw.Draw(sheet)
+    draw.line([20, 40, 180, 40], ink, 4)
+    draw.ellipse([60, 90, 140, 170], None, ink, 4)
+    return sheet
+
+
+def shaded(sheet):
+    """As a scanner sees a page beside a book's fold: from full light to a third of it, and grain."""
+    pixels = np.asarray(sheet.convert("RGB"), float)
+    light = np.linspace(1, 0.35, SIDE)[None, :, None]
+    noise = np.random.default_rng(0).normal(0, 2, pixels.shape)
+    return Image.fromarray(np.clip(pixels * light + noise, 0, 255).astype(np.uint8))
+
+
+def sixteen_bits(sheet):
+    return Image.fromarray(np.asarray(sheet.convert("L"), np.uint16) * 200)
+
+
+REFERENCE = drawing("white", "black")
+SHEETS = {
+    "pencil": drawing("white", (90, 90, 90)),
+    "light pencil": drawing("white", (200, 200, 200)),
+    "chalk": drawing((20, 60, 30), "white"),
+    "red on yellow": drawing((250, 240, 150), (200, 20, 30)),
+    "blueprint": drawing((20, 40, 120), (200, 220, 255)),
+    "black on transparent": drawing((0, 0, 0, 0), (0, 0, 0, 255), "RGBA"),
+    "white on transparent": drawing((255, 255, 255, 0), (255, 255, 255, 255), "RGBA"),
+    "grey and alpha": drawing((255, 0), (0, 255), "LA"),
+    "palette": REFERENCE.convert("P"),
+    "one bit": REFERENCE.convert("1"),
+    "scanned": shaded(REFERENCE),
+    "scanned chalk": shaded(drawing((60, 60, 60), "white")),
+    "sixteen bits": sixteen_bits(REFERENCE),
+}
+
+
+def saved(sheet, path):
+    sheet.save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_the_same_lines_on_any_paper(name, tmp_path):
+    expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64)
+    found = read_sketch(saved(SHEETS[name], tmp_path / "other.png"), 64)
+    assert found.shape == (64, 64, 1) and found.dtype == np.uint8
+    ink, other = expected > 127, found > 127
+    assert (ink & other).sum() / (ink | other).sum() > 0.85
+    assert 0.04 < other.mean() < 0.25
+
+
+@pytest.mark.parametrize("quality", [30, 80])
+def test_jpegs_keep_their_paper_clean(quality, tmp_path):
+    REFERENCE.filter(ImageFilter.GaussianBlur(1)).save(tmp_path / "x.jpg", quality=quality)
+    found = read_sketch(tmp_path / "x.jpg", 64)
+    assert (found[:8] == 0).all() and found.max() == 255
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_thin_lines_stay_where_a_sheet_shrinks(size, tmp_path):
+    sheet = Image.new("L", (1500, 900), 255)
+    ImageDraw.Draw(sheet).line([0, 300, 1500, 300], 0, 2)
+    found = read_sketch(saved(sheet, tmp_path / "x.png"), size)[..., 0]
+    rows = np.flatnonzero((found > 100).all(axis=1))
+    assert len(rows) in (1, 2) and abs(rows.mean() / size - (300 + 300) / 1500) < 0.03, "centred on a square sheet"
+
+
+def test_a_small_sheet_is_enlarged(tmp_path):
+    sheet = Image.new("L", (20, 20), 255)
+    ImageDraw.Draw(sheet).line([0, 10, 20, 10], 0, 1)
+    assert (read_sketch(saved(sheet, tmp_path / "x.png"), 64)[..., 0].max(axis=1) > 200).sum() in (1, 2, 3, 4)
+
+
+def test_shrinking_takes_the_maximum_and_squares_are_padded():
+    ink = np.zeros((7, 7), np.float32)
+    ink[6, 3] = 1
+    assert np.argwhere(shrink(ink, 3)[..., 0]).tolist() == [[2, 1]]
+    assert to_square(np.ones((2, 6), np.float32)).sum(axis=1).tolist() == [0, 0, 6, 6, 0, 0]
+
+
+@pytest.mark.parametrize("sheet", [Image.new("L", (50, 50), 255), Image.new("RGBA", (50, 50), (0, 0, 0, 0))])
+def test_an_empty_drawing_is_refused(sheet, tmp_path, refused):
+    path = saved(sheet, tmp_path / "x.png")
+    with refused(path, "an empty drawing"):
+        read_sketch(path, 64)
+
+
+def test_a_photo_is_read_with_a_warning(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 30, 3)).astype(np.uint8)
+    path = saved(Image.fromarray(noise).resize((256, 256), Image.Resampling.BICUBIC), tmp_path / "x.png")
+    with pytest.warns(NotADrawing, match=r"x\.png: looks like a photo"):
+        read_sketch(path, 64)
+    assert not is_drawing(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_sketch(saved(REFERENCE, tmp_path / "y.png"), 64).any() and is_drawing(tmp_path / "y.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut off"])
+@pytest.mark.parametrize("name", ["x.png", "x.svg"])
+def test_damaged_files_are_one_line(content, name, tmp_path, refused):
+    (tmp_path / name).write_bytes(content)
+    with refused(tmp_path / name):
+        read_sketch(tmp_path / name, 64)
+
+
+def test_a_missing_file(tmp_path, refused):
+    with refused(tmp_path / "x.svg", "no such file"):
+        read_sketch(tmp_path / "x.svg", 64)
+
+
+needs_svg = pytest.mark.skipif(find_spec("resvg_py") is None, reason="needs the extra svg")
+
+
+@needs_svg
+@pytest.mark.parametrize("colour", ["black", "white", "#c0392b"])
+@pytest.mark.parametrize("suffix", [".svg", ".svgz"])
+def test_lines_of_an_svg(colour, suffix, tmp_path):
+    text = SVG.format(LINES.format(colour)).encode()
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(gzip.compress(text) if suffix == ".svgz" else text)
+    found = read_sketch(path, 64) > 127
+    expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64) > 127
+    assert (found & expected).sum() / (found | expected).sum() > 0.6 and is_drawing(path)
+
+
+def test_without_the_reader_it_says_what_to_install(tmp_path, monkeypatch, refused):
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    (tmp_path / "x.svg").write_text(SVG.format(""))
+    with refused("x.svg", "pip install 'cmir-ref[svg]'"):
+        read_sketch(tmp_path / "x.svg", 64)
+
+
+def folder_of(root, classes, each=3):
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for k in range(each):
+            saved(REFERENCE, root / name / f"{k}.png")
+    return root
+
+
+def test_a_folder_of_drawings(tmp_path):
+    root = folder_of(tmp_path / "s", ["Runway", "Aeroplane"])
+    (root / "Runway" / ".DS_Store").write_bytes(b"x")
+    m, names = load_sketches(root, size=64)
+    assert names == ("Aeroplane", "Runway") and m.kind == "sketch" and m.x.shape == (6, 64, 64, 1)
+    assert m.labels.tolist() == [0, 0, 0, 1, 1, 1] and m.ids[3] == "Runway/0.png"
+    m, names = load_sketches(root, size=64, folders=["Runway"])
+    assert names == ("Runway",) and len(m.x) == 3
+
+
+def test_a_class_of_one_drawing_is_refused(tmp_path, refused):
+    with refused("Runway", "1 drawings; a class needs at least two"):
+        load_sketches(folder_of(tmp_path / "s", ["Runway"], 1), size=64)
+    (tmp_path / "e").mkdir()
+    with refused("no class folders"):
+        load_sketches(tmp_path / "e", size=64)
+
+
+@pytest.mark.parametrize("name", ["Aeroplane", "Buildings", "Freeway", "Runway", "Tenniscourt"])
+def test_real_hand_sketches_are_mostly_paper(name, real_data):
+    m, _ = load_sketches(real_data / "earth_on_canvas_sketches", size=64, folders=[name])
+    assert len(m.x) == 25 and ((m.x > 127).mean(axis=(1, 2, 3)) > 0.005).all()
+    assert ((m.x > 127).mean(axis=(1, 2, 3)) < 0.5).all()
