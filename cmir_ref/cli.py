@@ -299,11 +299,15 @@ def command_evaluate(
 def command_retrieve(
     run: RunArgument,
     query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="A file: an image, a sound, or file.mat:17 for row 17.")
-    ],
+        str | None,
+        typer.Argument(metavar="QUERY", help="An image, a sound, file.mat:17 for row 17; or a sentence."),
+    ] = None,
     to: Annotated[SearchedModality, typer.Option("--to", help="The modality that is searched.")] = SearchedModality.b,
     modality: Annotated[
         QueryModality | None, typer.Option("--from", help="How the query is read (default: by its kind).")
+    ] = None,
+    keywords: Annotated[
+        str | None, typer.Option("--keywords", metavar="A, B", help="Keywords, with the sentence or without one.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
     html: Annotated[
@@ -312,7 +316,7 @@ def command_retrieve(
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Search a run for what is nearest to a file.
+    """Search a run for what is nearest to a file or a sentence.
 
     Prints a table, and writes a page with pictures and sounds.
     """
@@ -323,6 +327,8 @@ def command_retrieve(
 
     check_device(device)
     loaded = runs.load_run(run)
+    if keywords is not None or query is None:
+        query = search.text_query(query, keywords)
     modality = modality or search.guess_modality(loaded, query)
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
@@ -337,6 +343,52 @@ def command_retrieve(
         return
     rows = [(str(h.rank), h.modality, h.id, ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
     print_table(("rank", "", "id", "labels", "distance"), rows)
+
+
+@app.command("locate")
+def command_locate(
+    run: RunArgument,
+    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="An image; of a GeoTIFF also map coordinates.")],
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="A sentence, or a file as for retrieve.")] = None,
+    keywords: Annotated[
+        str | None, typer.Option("--keywords", metavar="A, B", help="Keywords, with the sentence or without one.")
+    ] = None,
+    slices: Annotated[
+        str | None, typer.Option("--slices", metavar="256,128", help="Sides of the slices in pixels.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many places.")] = 5,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="The page (default: RUN/locate.html), .png beside it.")
+    ] = None,
+    device: DeviceOption = Device.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the places in a large picture that a sentence, or a file, speaks of.
+
+    Slices of several sizes are compared with it one by one. Prints the best places, and writes a heat map.
+    """
+    from . import runs, search
+    from .places import locate, read_sides
+    from .reports.located import write_located
+    from .reports.terminal import print_table
+
+    check_device(device)
+    sides = None if slices is None else read_sides(slices)
+    loaded = runs.load_run(run)
+    if keywords is not None or query is None:
+        query = search.text_query(query, keywords)
+    found = locate(loaded, scene, query, k, sides=sides, device=device)
+    tell(f"heat map: {write_located(html or run / 'locate.html', query, str(scene), found)}, .png beside it")
+    if as_json:
+        places = [place._asdict() for place in found.places]
+        print(json.dumps({"scene": str(scene), "query": query, "system": found.system, "places": places}, indent=2))
+        return
+    on_map = found.system is not None
+    rows = []
+    for p in found.places:
+        where = (f"{p.x:.8g}", f"{p.y:.8g}") if on_map else ()
+        rows.append((str(p.rank), f"{p.row:.0f}", f"{p.column:.0f}", *where, f"{p.heat:.4f}"))
+    print_table(("place", "row", "column", *(("x", "y") if on_map else ()), "heat"), rows)
 
 
 @app.command("features")
@@ -572,12 +624,12 @@ def command_doctor(
 ) -> None:
     """Tell what this machine has.
 
-    Versions, threads, BLAS, GPU, and which data sets are found.
+    Versions, threads, BLAS, GPU, which data sets are found, and what their captions are like.
     """
     from .doctor import examine
 
     check_device(device)
-    sections = examine(data_root(data))
+    sections = examine(data_root(data), progress=on_terminal())
     if as_json:
         print(json.dumps(sections, indent=2))
         return

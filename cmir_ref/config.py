@@ -51,6 +51,8 @@ class SharedSettings(SettingsTable):
     image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
     band_axis: int | None = None  # likewise, the axis of MUL's bands
+    split: Literal["file", "random"] = "file"  # the parts that a caption file names, or drawn by seed and shares
+    keywords: Literal["given", "labels", "filtered"] = "given"  # of a caption: the file's; its labels' names; its words
     protocol: Literal["auto", "voices", "recordings", "paper"] = "auto"  # auto: voices where they are known, else paper
     gallery: Literal["test", "train", "all"] = "test"  # the part that is searched; all: code
     test_share: float = Field(0.3, gt=0, lt=1)  # of all samples
@@ -62,6 +64,11 @@ class SharedSettings(SettingsTable):
     trunk_training: Literal["frozen", "last", "all"] = "frozen"  # of lite0: what is trained on in stage 1
     trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`
     trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
+
+    @property
+    def reads_maps(self) -> bool:
+        """Whether of a frozen trunk its maps are read, not its pooled features alone."""
+        return False
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -18,6 +18,7 @@ class Stage(NamedTuple):
     init: Callable  # (settings, data) -> params, buffers
     task: Callable  # (settings, data, parts, made, xp) -> training.loop.Task
     fit: Callable | None = None  # (settings, data, parts, made) -> arrays fitted to the training part, kept in the run
+    inherit: Callable | None = None  # (params, buffers, made) -> both, with what an earlier stage's network has learned
     make: Callable | None = None  # (settings, params, buffers, data, made, xp, on_step) -> arrays of all samples
 
 

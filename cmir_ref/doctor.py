@@ -4,7 +4,8 @@ import platform
 from pathlib import Path
 
 from .backend import GPUUnavailable, describe_gpu, library
-from .data.locate import find_file
+from .data.caption_report import report_captions
+from .data.locate import data_folder, find_file
 from .errors import InputError
 from .packages import installed
 from .parallel import cores
@@ -29,8 +30,11 @@ DATA_SETS = {
 }
 
 
-def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
-    """Versions, processor and BLAS, GPU, and which data sets lie below `root`, each as name -> text."""
+def examine(root: str | Path | None, *, progress: bool = False) -> dict[str, dict[str, str]]:
+    """Versions, processor and BLAS, GPU, and which data sets lie below `root`, each as name -> text.
+
+    Of a caption file there, also what its captions are like.
+    """
     from threadpoolctl import threadpool_info
 
     packages = {"Python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
@@ -50,4 +54,8 @@ def examine(root: str | Path | None) -> dict[str, dict[str, str]]:
             data_sets[name] = ", ".join(str(find_file(root, file)) for file in files)
         except InputError as error:
             data_sets[name] = f"not found: {error}"
-    return {"packages": packages, "machine": machine, "gpu": gpu, "data": data_sets}
+    try:
+        captions = report_captions(data_folder(root), progress=progress)
+    except InputError as error:
+        captions = {"captions": f"not found: {error}"}
+    return {"packages": packages, "machine": machine, "gpu": gpu, "data": data_sets, "captions": captions}

@@ -52,7 +52,7 @@ class Dataset(NamedTuple):
     `pairing` (P, 2) holds sample numbers of a and b that belong together, or is None. A sample may have several
     partners, as an image has several captions. `apart` (P, 2) are those that show the very same, as a photo and the
     sketch that was traced from it: they go into the same part of a split, are never trained on as a pair, and never
-    find each other.
+    find each other. `parts` are those that the data set names, if they are used.
     """
 
     modalities: dict[str, Modality]
@@ -60,6 +60,7 @@ class Dataset(NamedTuple):
     pairing: np.ndarray | None
     note: str = ""
     apart: np.ndarray | None = None
+    parts: "Splits | None" = None
 
 
 class Splits(NamedTuple):

@@ -5,7 +5,6 @@ What differs between systems is behind `systems.SYSTEMS[settings.system]`.
 
 import hashlib
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,12 @@ def train_stage(
         folder.tensors |= {n: start[n] if start and n.endswith(FITTED) and n in start else a for n, a in fitted.items()}
     given = folder.tensors | dict(made)
     task = stage.task(config, data, parts, given, xp)
-    params, buffers = folder.fit(task, partial(first_values, stage, config, data, start), xp, watch)
+
+    def init():
+        first = first_values(stage, config, data, start)
+        return stage.inherit(*first, given) if stage.inherit else first
+
+    params, buffers = folder.fit(task, init, xp, watch)
     if stage.make is None:
         return {}
     on_step = watch.on_step(f"{stage.name}, all samples") if watch else None

@@ -1,6 +1,7 @@
 """Searching a run with queries from outside: a file, whatever its kind, or a folder of labelled files."""
 
 import mimetypes
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def retrieve(
     gallery: str | None = None,
     device: str = "cpu",
 ) -> list[Hit]:
-    """The `k` nearest items of modality `to` ("a", "b", …, or "all") to a file: an image, a sound, or `file.mat:17`.
+    """The `k` nearest items of modality `to` ("a", "b", …, or "all") to a sentence, or to a file: an image, a sound, or
+    `file.mat:17`.
 
     `modality` is the letter of the modality that the file is read as; by default the one that can. Searches the run's
     gallery: a file never finds itself there, but does find its counterpart in the other modality. Raises `InputError`
@@ -136,7 +138,13 @@ def without_file(run: Run, items: Items, modality: str, query: str | Path) -> It
 
 
 def guess_modality(run: Run, query: str | Path) -> str:
-    """The letter of the modality that a file belongs to, by its kind; the first where several would do."""
+    """The letter of the modality that a query belongs to, by its kind; the first where several would do.
+
+    In a run that holds texts, whatever names no file is a sentence.
+    """
+    texts = [m for m, modality in run.dataset.modalities.items() if modality.kind == "text"]
+    if texts and not is_file_name(str(query)):
+        return texts[0]
     suffix = Path(split_row(query)[0]).suffix.lower()
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
@@ -156,13 +164,28 @@ def is_sound(suffix: str) -> bool:
     return suffix in SUFFIXES or kind.startswith("audio/")
 
 
+def is_file_name(query: str) -> bool:
+    """Whether a query names a file: one that is there, or a word with a suffix of three or four letters."""
+    return bool(re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query)) or (len(query) < 200 and Path(query).is_file())
+
+
+def text_query(sentence: str | None, keywords: str | None) -> str:
+    """A sentence, keywords that are separated by commas, or both, as one text; raises `InputError` for neither."""
+    phrases = [" ".join(phrase.split()) for phrase in (keywords or "").split(",") if phrase.strip()]
+    if not sentence and not phrases:
+        raise InputError("no query: give a file or a sentence, or --keywords 'white airplane, grey runway'")
+    return " | ".join([sentence or "", *phrases]).strip() if phrases else str(sentence)
+
+
 def search_example(run: Run, query: str | Path, modality: str, found: list[Hit]) -> Example:
     """`query`, read as `modality`, and what `retrieve` gave for it, as a gallery shows it.
 
     The query has its labels where the run knows the file, else none.
     """
     path, paths = str(Path(query).resolve()), run.dataset.modalities[modality].paths or ()
-    if path in paths:
+    if run.dataset.modalities[modality].kind == "text":
+        sample = Sample(modality, str(query), None, ())
+    elif path in paths:
         sample = sample_of(run, modality, paths.index(path))
     else:
         sample = Sample(modality, Path(query).name, str(query), ())

@@ -39,7 +39,8 @@ def linear(x, w, b):
 
 
 def conv(x, w, b):
-    return F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding="same").permute(0, 2, 3, 1)
+    kernel = w.permute(3, 2, 0, 1).contiguous()  # PyTorch refuses some others of one channel
+    return F.conv2d(x.permute(0, 3, 1, 2), kernel, b, padding="same").permute(0, 2, 3, 1)
 
 
 def strided_conv(x, w, stride, padding):
@@ -102,6 +103,44 @@ def cross_entropy(kind):
 def frobenius(x, squared=True, reduction="sum"):
     value = x.square().sum() if squared else torch.linalg.norm(x)
     return value / len(x) if reduction == "mean" else value
+
+
+def upsample(x, factor, kind):
+    settings = {"mode": "nearest"} if kind == "nearest" else {"mode": "bilinear", "align_corners": False}
+    return F.interpolate(x.permute(0, 3, 1, 2), scale_factor=factor, **settings).permute(0, 2, 3, 1)
+
+
+def unit_rows(x):
+    """0 at 0, and so is its gradient: there is no direction there."""
+    length = torch.linalg.norm(x, dim=-1, keepdim=True)
+    return torch.where(length > 0, x / torch.where(length > 0, length, 1), 0)
+
+
+def time_mean(x, lengths):
+    return torch.stack([row[:n].sum(0) / max(int(n), 1) for row, n in zip(x, lengths, strict=True)] or [x.sum(1)])
+
+
+def gru_cell(x, h, w, u, b, reset):
+    """PyTorch's own cell; the other reading from its formula."""
+    if reset == "after":
+        return torch.gru_cell(x, h, w.T, u.T, b, torch.zeros_like(b))
+    d = h.shape[1]
+    r, z = (torch.sigmoid(x @ w[:, i] + b[i] + h @ u[:, i]) for i in (slice(d), slice(d, 2 * d)))
+    n = torch.tanh(x @ w[:, 2 * d :] + b[2 * d :] + (r * h) @ u[:, 2 * d :])
+    return (1 - z) * n + z * h
+
+
+def gru(x, lengths, w, u, b, reset, reverse):
+    """Each sequence by itself, without its padding; behind its end the last state, in reverse the first one."""
+    rows = []
+    for row, n in zip(x, lengths.tolist(), strict=True):
+        h, states = x.new_zeros(1, len(u)), {}
+        for t in reversed(range(n)) if reverse else range(n):
+            h = states[t] = gru_cell(row[t : t + 1], h, w, u, b, reset)
+        beyond = torch.zeros_like(h) if reverse else h
+        rows.append(torch.cat([states.get(t, beyond) for t in range(x.shape[1])]))
+    none = 0 * u[0, 0]  # where no sequence has a step, the states depend on nothing
+    return (torch.stack(rows) if rows else x.new_zeros(*x.shape[:2], len(u))) + none
 
 
 # ---- equations 1 to 7 -----------------------------------------------------------------------------------------------
@@ -477,6 +516,20 @@ TWINS = {
     "ops.sigmoid_cross_entropy.sigmoid_cross_entropy": cross_entropy("sigmoid"),
     "ops.cross_entropy.cross_entropy": lambda s, x: row_losses(x["u"], tensor(s.targets), s.kind).mean(),
     "ops.frobenius.frobenius": lambda s, x: frobenius(x["x"], s.squared, s.reduction),
+    "ops.prelu.prelu": lambda s, x: F.prelu(x["x"], x["slope"]),
+    "ops.tanh.tanh": lambda s, x: torch.tanh(x["x"]),
+    "ops.upsample.upsample": lambda s, x: upsample(x["x"], s.factor, s.kind),
+    "ops.unit_rows.unit_rows": lambda s, x: unit_rows(x["x"]),
+    "ops.cosine.cosine": lambda s, x: unit_rows(x["v"]) @ unit_rows(x["t"]).T,
+    "ops.embedding.embedding": lambda s, x: F.embedding(
+        tensor(s.numbers), torch.cat([torch.zeros_like(x["table"][:1]), x["table"][1:]])
+    ),
+    "ops.time_mean.time_mean": lambda s, x: time_mean(x["x"], tensor(s.lengths)),
+    "ops.gru_cell.gru_cell": lambda s, x: gru_cell(**x, reset=s.reset),
+    "ops.gru.gru": lambda s, x: gru(**x, lengths=tensor(s.lengths), reset=s.reset, reverse=s.reverse),
+    "ops.fused.gru_by_length.gru_by_length": lambda s, x: gru(
+        **x, lengths=tensor(s.lengths), reset=s.reset, reverse=s.reverse
+    ),
     "cmirnet.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
     "cmirnet.eq1_pretraining.pretraining_loss": lambda s, x: eq1(
         **x, y=tensor(s.labels), kind=s.kind, weight=s.weight, target=s.target, scaled=s.scaled
@@ -528,6 +581,10 @@ TWINS = {
     ),
     "cmirnet.end_to_end.end_to_end": _end_to_end,
 }
+
+import oracle_amfmn  # noqa: E402 - it reads what stands above
+
+TWINS |= oracle_amfmn.TWINS
 
 
 def oracle(covers: str, pair, inputs: dict[str, np.ndarray], dy: list | None = None) -> tuple[list, dict]:

@@ -15,6 +15,8 @@ PRESETS = preset_names()
 def test_each_scenario_has_three_presets_and_one_for_the_demo():
     kinds = ("{}", "{}_paper", "{}_released", "demo-{}")
     names = [kind.format(s) for s in ("image-speech", "pan-mul") for kind in kinds]
+    names += [kind.format("image-text") for kind in kinds[:3]] + ["image-text_lite0"]
+    names += ["demo-photo-sketch"]
     names += ["photo-sketch", "photo-sketch_mask", "photo-sketch_spatial"]  # no source says what the authors ran
     assert sorted(names) == PRESETS
 
@@ -28,7 +30,7 @@ def test_a_preset_survives_being_written_and_read(preset, tmp_path):
     assert load_config(path) == load_config(str(path)) == config
 
 
-@pytest.mark.parametrize("scenario", ["image-speech", "pan-mul"])
+@pytest.mark.parametrize("scenario", ["image-speech", "pan-mul", "image-text"])
 def test_the_presets_of_a_scenario_differ(scenario):
     assert len({to_toml(load_config(f"{scenario}{kind}")) for kind in ("", "_paper", "_released")}) == 3
 

@@ -104,6 +104,8 @@ ELSEWHERE = {
     "scenes": "says how many are generated when data are loaded: test_scenes below",
     "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
+    "split": "whether a caption file's parts are used: tests/data/test_captions.py",
+    "keywords": "of captions: tests/amfmn/test_amfmn_settings.py",
     "sketches": "says which files are read: tests/data/test_photo_sketch.py",
     "classes": "says which of them: tests/data/test_photo_sketch.py",
     "start_from": "what a run begins with: tests/test_runs.py",

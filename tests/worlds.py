@@ -3,6 +3,7 @@
 `TINY` names every setting there is, so that no test depends on a default or a preset.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ TINY = {
     "sketches": "drawings",
     "classes": "[]",
     "image_size": "64",
+    "split": "file",
+    "keywords": "given",
     "protocol": "paper",
     "gallery": "test",
     "test_share": "0.3",
@@ -155,6 +158,40 @@ def pictures(n: int = 24, classes: int = 3) -> Dataset:
     vectors = world.modalities["a"]
     x = np.stack([picture(64, c, k) for k, c in enumerate(vectors.labels)])
     return world._replace(modalities=world.modalities | {"a": vectors._replace(name="image", kind="image", x=x)})
+
+
+COLOURS, THINGS = ("red", "blue", "green"), ("house", "river", "ship")
+
+
+def captioned(n: int = 36, keywords: str = "given") -> Dataset:
+    """Images (n, 64, 64, 3) of three classes with two captions each, of which some stand word for word at another."""
+    from cmir_ref.data.captions import with_captions
+
+    images = pictures(n).modalities["a"]
+    sentences, given = [], []
+    for k, c in enumerate(images.labels.tolist()):
+        colour, thing = COLOURS[k % 3], THINGS[c]
+        sentences.append((f"This was a very {colour} {thing} .", f"one {thing} near many trees"))
+        given.append((f"{colour} {thing}", "many trees"))
+    names = pictures(n).label_names
+    return with_captions(images, names, tuple(sentences), tuple(given), keywords, "captioned")
+
+
+def write_captions(root: Path, count: int = 5, name: str = "dataset_tiny.json", **changes) -> Path:
+    """A tiny UC Merced with a caption file like UCM-Captions; `changes` replace fields of the first image."""
+    classes = ("agricultural", "beach", "forest", "harbor")
+    write_ucmerced(root, classes, count)
+    images = []
+    for c in classes:
+        for k in range(count):
+            number = 100 * CLASS_NAMES.index(c) + 7 * k
+            texts = [f"There is a {c} .", f"A piece of {c} number {k} ."]
+            sentences = [{"raw": text, "tokens": text.replace(".", "").split()} for text in texts]
+            split = ("train", "train", "train", "val", "test")[k % 5]
+            images.append({"filename": f"{number + 1}.tif", "imgid": number, "split": split, "sentences": sentences})
+    images[0] |= changes
+    (root / name).write_text(json.dumps({"images": images, "dataset": "tiny"}))
+    return root
 
 
 def write_ucmerced(root: Path, classes=("agricultural", "beach", "forest", "harbor"), count: int = 5) -> Path:

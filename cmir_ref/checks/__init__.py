@@ -12,7 +12,7 @@ import numpy as np
 
 from ..gradcheck import Finding, Pair, Result, check_gradient, judge
 from ..gradcheck.step_sizes import Curves, step_errors
-from . import attention, cmirnet, hashing, nets, ops  # each adds its declarations to CHECKS
+from . import amfmn, attention, cmirnet, hashing, nets, ops  # each adds its declarations to CHECKS
 from .declarations import CHECKS, Check, declare, draw_targets, jitter, network_pair, raise_biases
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Check",
     "CheckResult",
     "Pair",
+    "amfmn",
     "attention",
     "cmirnet",
     "declare",

@@ -282,3 +282,91 @@ def _cross_entropy(rng, kind, n, k):
 )
 def _frobenius(rng, n, d, **reading):
     return Pair(partial(ops.frobenius, **reading), ops.frobenius_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare("prelu", "ops.prelu.prelu", sizes={"n": 4, "d": 5})
+def _prelu(rng, n, d):
+    return Pair(ops.prelu, ops.prelu_backward, draw_arrays(rng, x=(n, d), slope=(d,)))
+
+
+@declare("tanh", "ops.tanh.tanh", sizes={"n": 4, "d": 5})
+def _tanh(rng, n, d):
+    return Pair(ops.tanh, ops.tanh_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare(
+    "upsample",
+    "ops.upsample.upsample",
+    sizes={"n": 2, "h": 3, "w": 4, "c": 3},
+    variants={
+        "nearest": {"kind": "nearest", "factor": 2},
+        "bilinear": {"kind": "bilinear", "factor": 2},
+        "bilinear/3": {"kind": "bilinear", "factor": 3},
+    },
+)
+def _upsample(rng, kind, factor, n, h, w, c):
+    forward = partial(ops.upsample, factor=factor, kind=kind)
+    return Pair(forward, ops.upsample_backward, draw_arrays(rng, x=(n, h, w, c)))
+
+
+@declare("unit_rows", "ops.unit_rows.unit_rows", sizes={"n": 4, "d": 5})
+def _unit_rows(rng, n, d):
+    return Pair(ops.unit_rows, ops.unit_rows_backward, draw_arrays(rng, x=(n, d)))
+
+
+@declare("cosine", "ops.cosine.cosine", sizes={"n": 4, "m": 3, "d": 5})
+def _cosine(rng, n, m, d):
+    return Pair(ops.cosine, ops.cosine_backward, draw_arrays(rng, v=(n, d), t=(m, d)))
+
+
+@declare("embedding", "ops.embedding.embedding", sizes={"n": 4, "t": 6, "k": 5, "d": 3})
+def _embedding(rng, n, t, k, d):
+    numbers = rng.integers(0, k, (n, t))
+    return Pair(partial(ops.embedding, numbers=numbers), ops.embedding_backward, draw_arrays(rng, table=(k, d)))
+
+
+@declare("time_mean", "ops.time_mean.time_mean", sizes={"n": 4, "t": 6, "d": 3})
+def _time_mean(rng, n, t, d):
+    lengths = rng.integers(0, t + 1, n)
+    return Pair(partial(ops.time_mean, lengths=lengths), ops.time_mean_backward, draw_arrays(rng, x=(n, t, d)))
+
+
+@declare(
+    "gru_cell",
+    "ops.gru_cell.gru_cell",
+    sizes={"n": 4, "c": 3, "d": 5},
+    variants={"after": {"reset": "after"}, "before": {"reset": "before"}},
+)
+def _gru_cell(rng, reset, n, c, d):
+    inputs = draw_arrays(rng, x=(n, c), h=(n, d), w=(c, 3 * d), u=(d, 3 * d), b=(3 * d,))
+    return Pair(partial(ops.gru_cell, reset=reset), ops.gru_cell_backward, inputs)
+
+
+GRU_READINGS = {
+    "after": {"reset": "after"},
+    "before": {"reset": "before"},
+    "reverse": {"reset": "after", "reverse": True},
+    "reverse/before": {"reset": "before", "reverse": True},
+}
+
+
+def _draw_gru(rng, n, t, c, d):
+    return rng.integers(0, t + 1, n), draw_arrays(rng, x=(n, t, c), w=(c, 3 * d), u=(d, 3 * d), b=(3 * d,))
+
+
+@declare("gru", "ops.gru.gru", sizes={"n": 3, "t": 4, "c": 3, "d": 2}, variants=GRU_READINGS)
+def _gru(rng, n, t, c, d, **reading):
+    lengths, inputs = _draw_gru(rng, n, t, c, d)
+    return Pair(partial(ops.gru, lengths=lengths, **reading), ops.gru_backward, inputs)
+
+
+@declare(
+    "fused/gru_by_length",
+    "ops.fused.gru_by_length.gru_by_length",
+    sizes={"n": 3, "t": 12, "c": 3, "d": 2},
+    variants=GRU_READINGS,
+)
+def _gru_by_length(rng, n, t, c, d, **reading):
+    lengths, inputs = _draw_gru(rng, n, t, c, d)
+    forward = partial(ops.fused.gru_by_length, lengths=lengths, **reading)
+    return Pair(forward, ops.fused.gru_by_length_backward, inputs)

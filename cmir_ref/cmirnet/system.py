@@ -13,9 +13,7 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
 from ..data import pairs_of
-from ..data.trunk import TrunkInput, frozen_images, trunk_in_words, uses_trunk
-from ..data.weights import load_trunk_weights
-from ..errors import InputError
+from ..data.trunk import TrunkInput, check_trunk, frozen_images, trunk_digest, trunk_in_words, uses_trunk
 from ..params import below
 from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
@@ -29,7 +27,7 @@ from .stage2 import LatentSettings, embed, init_stage2, latent_settings, stage2_
 DATA = frozenset(  # settings that say which samples there are, and in which part
     (
         *("system", "scenario", "dataset", "sketches", "classes", "scenes", "scenes_seed", "image_size", "sample_axis"),
-        *("band_axis",),
+        *("band_axis", "split", "keywords"),
         *("test_share", "validation_share", "seed"),
     )
 )
@@ -83,8 +81,7 @@ def fit_inputs(
     """The normaliser of modality m's samples, and which weights they went through."""
     modality, fitted = data.modalities[m], {}
     if uses_trunk(settings, modality):
-        digest = load_trunk_weights(settings.trunk_weights).digest
-        fitted = {f"input.{m}/trunk": np.frombuffer(bytes.fromhex(digest), np.uint8)}
+        fitted = {f"input.{m}/trunk": trunk_digest(settings)}
     x = as_read(settings, modality)
     if x.kind == "image" and fitted:  # its network was trained with a range of its own
         return fitted
@@ -243,16 +240,6 @@ def encode(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     source = stage2_sources(settings, data, made)[m]
     network = network_of(settings, run.dataset)
     return {"v": to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))}
-
-
-def check_trunk(run: Run, m: str) -> None:
-    """Raises `InputError` where modality m went through other weights than those that are here now."""
-    digest = run.tensors.get(f"input.{m}/trunk")
-    if digest is None:
-        return
-    weights = load_trunk_weights(run.config.trunk_weights)
-    if digest.tobytes().hex() != weights.digest:
-        raise InputError(f"{weights.source}: not the weights that {run.path or 'this run'} was trained with")
 
 
 def trained(run: Run, stage: str, xp: Any = np) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -7,10 +7,12 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from . import dsrsid, wald
+from .captions import filter_keywords
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
 from .sketches import read_sketch
 from .speech import log_mel_patch
+from .vocabulary import BAR, make_lexicon, number_texts, words_of
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
 
@@ -18,10 +20,13 @@ RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")} 
 def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     """One file as (x (1, …) in the modality's shape and dtype, id).
 
-    A sound file for sounds, an image file for images, an image or SVG file for sketches, `file.mat:17` (row 17, counted
-    from 0) for features and for the tiles of DSRSID.mat. Where `pan` or `mul` was made by Wald's protocol, an RGB image
-    becomes what that sensor would see. Raises `InputError` for a file that cannot be read so.
+    A sentence for texts, a sound file for sounds, an image file for images, an image or SVG file for sketches,
+    `file.mat:17` (row 17, counted from 0) for features and for the tiles of DSRSID.mat. Where `pan` or `mul` was made
+    by Wald's protocol, an RGB image becomes what that sensor would see. Raises `InputError` for a query that cannot be
+    read so.
     """
+    if modality.kind == "text":
+        return _text(modality, str(path)), str(path)
     file, row = split_row(path)
     if modality.kind == "sound":
         return log_mel_patch(path)[None], Path(path).stem
@@ -38,6 +43,24 @@ def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity; numbers must be finite")
     return x, f"{Path(file).name}:{row}"
+
+
+def _text(modality: Modality, text: str) -> np.ndarray:
+    """A sentence, with keywords behind bars or without, as word numbers (1, T) of the modality's lexicon.
+
+    As in the paper, keywords alone are one behind another also the sentence, and a sentence alone gives its keywords.
+    """
+    lexicon = make_lexicon(modality.texts)
+    if not set(words_of(text)) - {"|"}:
+        raise InputError(f"{text!r}: no words; give a sentence, such as 'two white airplanes beside a building'")
+    x = number_texts([text], lexicon, "query")
+    if not ((x > BAR) & (x < len(lexicon) + 2)).any():
+        raise InputError(f"{text!r}: none of its words stands in a caption of this run; use other words")
+    sentence, *phrases = (part.strip() for part in text.split("|"))
+    phrases = list(filter(words_of, phrases))
+    parts = [sentence if words_of(sentence) else " ".join(phrases), *(phrases or filter_keywords(sentence))]
+    rows = [np.insert(number_texts([part], lexicon, "query"), 0, BAR, axis=1) for part in parts]
+    return np.concatenate(rows, axis=1)[:, 1:]
 
 
 def _image(modality: Modality, path: str | Path) -> np.ndarray:

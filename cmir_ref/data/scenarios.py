@@ -14,6 +14,7 @@ from ..progress import track
 from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_drawings, cached_scenes
+from .captions import load_captions
 from .class_names import match_classes
 from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
@@ -45,6 +46,8 @@ class Request(NamedTuple):
     band_axis: int | None = None
     count: int | None = None
     seed: int = 0
+    split: str = "file"
+    keywords: str = "given"
     sketches: str | Path = "drawings"
     classes: tuple[str, ...] = ()
 
@@ -100,6 +103,21 @@ def load_image_speech(request: Request) -> Dataset:
     root = data_folder(request.root)
     images, names = load_image_modality(root, request.dataset, size, "multi", request.progress)
     return check(Dataset({"a": images, "b": load_spoken_labels(request._replace(root=root), names)}, names, None))
+
+
+def load_image_text(request: Request) -> Dataset:
+    """Images and their sentences, paired: a caption file with its images (`captions`), or the world's `scenes`.
+
+    `keywords` of a caption are those that the file gives (the world: what is there, true pairs of attribute and
+    target), the names of the image's "labels", or "filtered" from the sentence. The `split` "file" is the file's own.
+    """
+    made = request.dataset == "scenes"
+    root = (
+        cached_scenes("objects", request.count, seed=request.seed, progress=request.progress) if made else request.root
+    )
+    settings = {"size": request.image_size or 64, "keywords": request.keywords, "own": request.split == "file"}
+    data = load_captions(root, **settings, progress=request.progress)
+    return check(data._replace(note=SIMULATED) if made else data)
 
 
 def load_photo_sketch(request: Request) -> Dataset:
@@ -188,6 +206,16 @@ SCENARIOS = {
         made_here=lambda settings: settings.dataset == "scenes" and settings.speech == "bundled",
         titles={"a": "image", "b": "speech"},
     ),
+    "image-text": Scenario(
+        load=load_image_text,
+        datasets=("captions", "scenes"),
+        count=2100,
+        kinds=lambda settings: {"a": "image", "b": "text"},
+        protocol=lambda settings: "paper",
+        sources=lambda settings: settings.dataset,
+        made_here=lambda settings: settings.dataset == "scenes",
+        titles={"a": "image", "b": "caption"},
+    ),
     "photo-sketch": Scenario(
         load=load_photo_sketch,
         datasets=("scenes", "ucmerced", "folder"),
@@ -239,10 +267,12 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         band_axis=settings.band_axis,
         count=settings.scenes,
         seed=settings.scenes_seed,
+        split=settings.split,
+        keywords=settings.keywords,
         sketches=settings.sketches,
         classes=settings.classes,
     )
-    if settings.trunk != "conv":  # features once, with a bar: what asks for them later finds them in the cache
+    if settings.trunk == "lite0":  # features once, with a bar: what asks for them later finds them in the cache
         for modality in data.modalities.values():
             frozen_images(settings, modality, progress=progress)
     return data
@@ -250,6 +280,8 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
 
 def split_data(settings: Any, data: Dataset) -> Splits:
     """The split that the settings ask for; the same serves all stages."""
+    if data.parts is not None:
+        return data.parts
     return split(
         data,
         protocol=protocol_of(settings),
@@ -267,7 +299,7 @@ def protocol_of(settings: Any) -> str:
 def data_in_words(settings: Any, note: str) -> str:
     """What a run saw: its data sets, whether a sensor was simulated, and through which trunk images went."""
     parts = [SCENARIOS[settings.scenario].sources(settings), note]
-    if settings.trunk != "conv":
+    if settings.trunk == "lite0":
         parts.append(f"images through {trunk_in_words(settings)}")
     return ", ".join(part for part in parts if part)
 

@@ -48,7 +48,7 @@ def split(
 def _split_pairs(dataset: Dataset, shares: tuple[float, float], seed: int) -> Splits:
     """A split of the first modality's paired samples, which their partners follow."""
     a, b = np.asarray(dataset.pairing).T
-    if len(np.unique(b)) < len(b):
+    if len(np.unique(b)) < len(b):  # else the partners of one sample, however many, follow it
         twice = dataset.modalities["b"].ids[int(np.argmax(np.bincount(b) > 1))]
         raise InputError(f"{twice} has more than one partner, so that a split could not keep the parts apart")
     parts = _stratified(dataset.modalities["a"], dataset.label_names, np.unique(a), shares, seed, 0)

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_device, to_host
 from ..errors import InputError
-from ..nets.efficientnet_lite import LITE0, lite_features
+from ..nets.efficientnet_lite import LITE0, LiteOutput, lite_blocks, lite_features
 from ..progress import track
-from ..records import Modality
+from ..records import Modality, Run
 from .feature_cache import FeatureStore, content_digest
 from .weights import load_folded_trunk, load_trunk_weights
 
@@ -69,26 +69,39 @@ def uses_trunk(settings: Any, modality: Modality) -> bool:
 
 
 def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:
-    """The modality as stage 1 reads it: where a frozen trunk is asked for, features (N, 1280) instead of its images."""
+    """The modality as the first network reads it: where a frozen trunk is asked for, features instead of its images.
+
+    They are the pooled ones (N, 1280), or maps and pooled ones (N, D) where the settings read maps (`packed_maps`).
+    """
     if not uses_trunk(settings, modality) or settings.trunk_training != "frozen":
         return modality
-    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, progress=progress)
+    given = settings.trunk_weights, settings.trunk_size, xp
+    x = frozen_features(modality.x, *given, maps=settings.reads_maps, progress=progress)
     return modality._replace(kind="features", x=x)
 
 
 def frozen_features(
-    images: Any, weights: str | None = None, size: int = 224, xp: Any = np, *, progress: bool = False
+    images: Any,
+    weights: str | None = None,
+    size: int = 224,
+    xp: Any = np,
+    *,
+    maps: bool = False,
+    progress: bool = False,
 ) -> np.ndarray:
     """The pooled features (N, 1280) float32 of images (N, H, W, C), from the cache where they are there.
+
+    With `maps` the rows of `packed_maps` (N, D) float16.
 
     Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
     cannot be written. With `progress` a bar on standard error counts the images.
     """
     if not len(images):
         return np.empty((0, LITE0.head), np.float32)
+    network = (maps_network if maps else trunk_network)(weights, size, xp)
     one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
     cached = len(images) >= CACHED_FROM
-    return compute_features(trunk_network(weights, size, xp), one_by_one, len(images), cached=cached, progress=progress)
+    return compute_features(network, one_by_one, len(images), cached=cached, progress=progress)
 
 
 def _rows(images: Any, start: int) -> np.ndarray:
@@ -101,25 +114,54 @@ class FeatureNetwork(NamedTuple):
 
     maker: str  # what its features depend on, besides the images: the same text, the same features
     prepare: Callable[[np.ndarray], Array]  # one image (1, H, W, C) as the network's input
-    features: Callable[[Array], np.ndarray]  # a block of inputs -> (n, D) float32
+    features: Callable[[Array], np.ndarray]  # a block of inputs -> (n, D)
 
 
 def trunk_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork:
     """EfficientNet-Lite0 for images brought to `size`: its 1 280 pooled features."""
+    return _network_of(weights, size, xp, "pooled,", lambda net, x: lite_features(net, x, maps=False).pooled)
+
+
+def maps_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork:
+    """EfficientNet-Lite0 for images brought to `size`: its maps and pooled features in one row, as `packed_maps`."""
+    made = lambda network, x: packed_maps(lite_features(network, x), size)  # noqa: E731
+    return _network_of(weights, size, xp, "maps and pooled, float16,", made)
+
+
+def map_sizes(size: int) -> tuple[tuple[int, int, int], ...]:
+    """(h, w, C) of Lite0's five maps in a row of `packed_maps`: all as small as the last, 1/32 of the image's side."""
+    return tuple((size // 32, size // 32, block.out) for block in lite_blocks(LITE0) if block.map)
+
+
+def packed_maps(out: LiteOutput, size: int) -> Array:
+    """(n, D) float16: the maps, finer ones as means over squares of pixels, then `pooled`.
+
+    A row of 224 × 224 pixels is 53 kB; the maps themselves are 1.7 MB.
+    """
+    parts = []
+    for map_, (h, w, c) in zip(out[:-1], map_sizes(size), strict=True):
+        n, high, wide, _ = map_.shape
+        squares = map_.reshape(n, h, high // h, w, wide // w, c)
+        parts.append(squares.mean(axis=(2, 4)).reshape(n, h * w * c))
+    return get_xp(*parts).concatenate([*parts, out.pooled], axis=1).astype("float16")
+
+
+def _network_of(weights, size, xp, what, made) -> FeatureNetwork:
+    """Lite0 as `compute_features` asks it, that makes features of an input by `made`."""
     network, prepare = load_folded_trunk(weights), TrunkInput(size)
     network = network._replace(arrays={name: to_device(array, xp) for name, array in network.arrays.items()})
     digest = load_trunk_weights(weights).digest
     return FeatureNetwork(
-        maker=f"lite0 {digest} pooled, (x - {MEAN:g})/{SCALE:g} at {size}",
+        maker=f"lite0 {digest} {what} (x - {MEAN:g})/{SCALE:g} at {size}",
         prepare=lambda image: prepare(to_device(image, xp)),
-        features=lambda x: to_host(lite_features(network, x, maps=False).pooled),
+        features=lambda x: to_host(made(network, x)),
     )
 
 
 def compute_features(
     network: FeatureNetwork, images: Iterable[np.ndarray], total: int, *, cached: bool = True, progress: bool = False
 ) -> np.ndarray:
-    """Features (total, D) float32 of images (H, W, C) of any size, a block at a time; what is known is not computed.
+    """Features (total, D) of images (H, W, C) of any size, a block at a time; what is known is not computed.
 
     What has been computed is kept in the cache block by block, so that an interrupted call loses little.
     """
@@ -145,6 +187,21 @@ def compute_features(
     if waiting:
         compute()
     return np.stack(rows)
+
+
+def trunk_digest(settings: Any) -> np.ndarray:
+    """The digest of the trunk's weights as bytes, which a run keeps of each modality that went through them."""
+    return np.frombuffer(bytes.fromhex(load_trunk_weights(settings.trunk_weights).digest), np.uint8)
+
+
+def check_trunk(run: Run, m: str) -> None:
+    """Raises `InputError` where modality m went through other weights than those that are here now."""
+    digest = run.tensors.get(f"input.{m}/trunk")
+    if digest is None:
+        return
+    weights = load_trunk_weights(run.config.trunk_weights)
+    if digest.tobytes().hex() != weights.digest:
+        raise InputError(f"{weights.source}: not the weights that {run.path or 'this run'} was trained with")
 
 
 def trunk_in_words(settings: Any) -> str:

@@ -155,15 +155,20 @@ def spectrogram(patch: np.ndarray) -> str:
     """A log-mel patch (96, 64, 1) as a picture, time to the right and frequency upwards."""
     from PIL import Image
 
-    anchors = np.array([list(bytes.fromhex(colour)) for colour in MAGMA])
-    steps = np.linspace(0, len(anchors) - 1, 256)
-    palette = np.stack([np.interp(steps, range(len(anchors)), anchors[:, c]) for c in range(3)], axis=1)
     values = np.asarray(patch[..., 0], dtype=float).T[::-1]
     low, high = values.min(), values.max()
     grey = ((values - low) / max(high - low, 1e-6) * 255).astype(np.uint8)
     image = Image.fromarray(grey).convert("P")
-    image.putpalette(palette.astype(np.uint8).tobytes())
-    return _uri("image/png", _encoded(image, format="PNG", optimize=True))
+    image.putpalette(magma_palette().tobytes())
+    return data_uri("image/png", _encoded(image, format="PNG", optimize=True))
+
+
+def magma_palette() -> np.ndarray:
+    """256 colours (256, 3) uint8 from black over purple to pale yellow."""
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in MAGMA])
+    steps = np.linspace(0, len(anchors) - 1, 256)
+    colours = (np.interp(steps, range(len(anchors)), anchors[:, c]) for c in range(3))
+    return np.stack([*colours], axis=1).astype(np.uint8)
 
 
 def recording(path: str | Path) -> str | None:
@@ -171,7 +176,9 @@ def recording(path: str | Path) -> str | None:
     path = Path(path)
     if path.stat().st_size > LARGEST_SOUND:
         return None
-    return _uri(SOUNDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "audio/wav", path.read_bytes())
+    return data_uri(
+        SOUNDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "audio/wav", path.read_bytes()
+    )
 
 
 def _jpeg(pixels: np.ndarray) -> str:
@@ -179,7 +186,7 @@ def _jpeg(pixels: np.ndarray) -> str:
 
     image = Image.fromarray(pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return _uri("image/jpeg", _encoded(image, format="JPEG", quality=82, optimize=True))
+    return data_uri("image/jpeg", _encoded(image, format="JPEG", quality=82, optimize=True))
 
 
 def _encoded(image, **settings) -> bytes:
@@ -188,5 +195,6 @@ def _encoded(image, **settings) -> bytes:
     return stream.getvalue()
 
 
-def _uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
+    """The content as a data URI of this media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

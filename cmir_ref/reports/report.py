@@ -34,7 +34,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         result=result,
         state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
         tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
-        facts=facts.render(result=result, names=names),
+        facts=facts.render(result=result, names=names, recalls=recall_rows(result)),
         settings=dotted_settings(run.config.model_dump()),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
@@ -47,6 +47,24 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         heat=heat_sections(run, names),
         title=f"Run {run.path.name if run.path else run.config.scenario}",
     )
+
+
+BESIDE = {  # rows of the table of recalls, by their names in the result
+    "chance": "chance: all scores equal",
+    "class": "class oracle: the class alone is known",
+    "perfect": "perfect: word for word an own caption",
+    "ceiling": "ceiling of this gallery",
+}
+
+
+def recall_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Row -> {"a->b r@1", …, "mr"}: a run's recalls, and what else this gallery gives; empty without recalls."""
+    if "beside" not in result or "mr" not in result:
+        return {}
+    names = [name for name in result["duplicate_aware"] if name != "mr"]
+    own = {name: result["directions"][name.split()[0]][name.split()[1]] for name in names} | {"mr": result["mr"]}
+    rows = {"this run": own, "this run, captions that are word for word alike": result["duplicate_aware"]}
+    return rows | {BESIDE[name]: figures for name, figures in result["beside"].items()}
 
 
 def heat_sections(run: Run, names: Mapping[str, str]) -> dict[str, list[Card]]:

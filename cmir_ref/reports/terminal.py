@@ -14,7 +14,7 @@ from ..config import load_config, preset_names, to_toml
 from ..errors import InputError
 from ..progress import on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
-from .report import dotted_settings, state_sentence
+from .report import dotted_settings, recall_rows, state_sentence
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -38,6 +38,12 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
     ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
     print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
+    if recalls := recall_rows(result):
+        print("\nrecall in percent, tied scores in their expectation")
+        print_table(
+            ("", *(name.replace("r@", "R@").replace("mr", "mR") for name in recalls["this run"])),
+            [(row, *(f"{100 * value:.1f}" for value in figures.values())) for row, figures in recalls.items()],
+        )
     for warning in result.get("warnings", ()):
         print(f"warning: {warning}")
     print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))

@@ -128,6 +128,7 @@ def _train(config, network, kind, task, params, buffers) -> Trained:
 RUNS = {
     f"{preset}/{stage}": (preset, stage)
     for preset in preset_names()
+    if load_config(preset).system in ("cmirnet", "attention")
     for stage in ("stage1.a", "stage1.b", "stage2")
     if not (stage == "stage1.b" and preset == "image-speech_released")  # the joint mode takes ready-made vectors as Z
 }

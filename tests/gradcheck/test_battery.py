@@ -13,6 +13,7 @@ from cmir_ref.gradcheck.numeric import random_direction, winners
 EACH = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 
 WITHOUT_GRADIENT = {"eq1/off": ["z"]}  # declared inputs that the backward answers with None
+WHOLE_NETWORKS = {c.name for c in CHECKS if c.name.startswith(("amfmn/objective", "amfmn/image", "amfmn/label"))}
 OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and where their float32 is tested
     "batch_norm/inference": "test_batch_norm",
     "conv_pretrainer/paper/inference": "test_conv_pretrainer",
@@ -20,6 +21,13 @@ OWN_FLOAT64 = {  # declarations with float64 arrays beside their inputs, and whe
     "efficientnet_lite/last": "test_efficientnet_lite",
     "end_to_end": "test_end_to_end",
     "trunk_pretrainer": "test_trunk_pretrainer",
+    "conv_maps/inference": "test_amfmn_objective",
+    **{
+        c.name: "test_amfmn_objective"
+        for c in CHECKS
+        if c.name.startswith(("amfmn/objective", "amfmn/image", "amfmn/label"))
+    },
+    **{c.name: "test_amfmn_triplet" for c in CHECKS if c.name.startswith("amfmn/triplet")},
 }
 NOTHING_KEPT = {"global_mean"}  # its cache holds no array, but a shape
 

@@ -78,6 +78,13 @@ def test_a_backward_without_its_forward_is_noticed(tmp_path):
 
 
 HELPERS = {  # public functions without a backward of their own, and why
+    "amfmn.eq10_sentence": {"gru_weights": "chooses parameters"},
+    "amfmn.eq20_guided_attention": {
+        "attention_names": "chooses names",
+        "sum_to": "the transpose of a broadcast (tests/amfmn/test_amfmn_similarity.py)",
+    },
+    "amfmn.networks": {"texts_of": "chooses letters"},
+    "amfmn.objective": {"comparison_params": "chooses parameters"},
     "attention.grad_cam": {"cam_of_class": "a picture of a gradient", "grad_cam": "the same, from the gradient"},
     "cmirnet.eq3_classification": {"label_union": "of labels, which have no gradient"},
     "cmirnet.latent": {
@@ -137,6 +144,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "moments": "statistics, part of other operations (test_act_norm)",
         "widen": "reshapes",
     },
+    "nets.given_maps": {"given_maps": "views of what a frozen network made, through which no gradient goes"},
     "ops.labels": dict.fromkeys(("check_targets", "multi_hot"), "of labels, which have no gradient"),
     "ops.shapes": dict.fromkeys(("check_same_shape", "check_vectors"), "no value"),
     "ops.padding": {
@@ -152,6 +160,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "column_sum": "a sum, part of other operations (test_sums)",
         "reduction_factor": "a number",
     },
+    "ops.upsample": {"interpolation": "a matrix, through which no gradient goes"},
 }
 
 

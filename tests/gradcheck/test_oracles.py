@@ -119,6 +119,86 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_value_for_every_kind_of_target",
         {},
     ),
+    "ops.prelu.prelu": ("ops/test_prelu.py", "test_a_slope_for_each_channel", {}),
+    "ops.tanh.tanh": ("ops/test_tanh.py", "test_the_quotient_of_exponentials", {}),
+    "ops.upsample.upsample": ("ops/test_upsample.py", "test_every_pixel_from_its_neighbours", {"kind": "bilinear"}),
+    "ops.unit_rows.unit_rows": ("ops/test_unit_rows.py", "test_length_one_and_the_same_direction", {}),
+    "ops.cosine.cosine": ("ops/test_cosine.py", "test_every_pair_by_itself", {}),
+    "ops.embedding.embedding": ("ops/test_embedding.py", "test_rows_of_the_table_and_zeros_for_padding", {}),
+    "ops.time_mean.time_mean": ("ops/test_time_mean.py", "test_the_mean_of_the_valid_steps", {}),
+    "ops.gru_cell.gru_cell": ("ops/test_gru.py", "test_a_cell_number_by_number", {"reset": "after"}),
+    "ops.gru.gru": (
+        "ops/test_gru.py",
+        "test_sequences_one_by_one_without_their_padding",
+        {"reset": "after", "reverse": False, "function": "gru"},
+    ),
+    "ops.fused.gru_by_length.gru_by_length": (
+        "ops/test_gru.py",
+        "test_sequences_one_by_one_without_their_padding",
+        {"reset": "before", "reverse": True, "function": "gru_by_length"},
+    ),
+    "amfmn.eq10_sentence.sentence": (
+        "amfmn/test_amfmn_texts.py",
+        "test_the_mean_over_both_directions_and_all_words",
+        {"reset": "after"},
+    ),
+    "amfmn.eq13_keywords.keywords_vector": (
+        "amfmn/test_amfmn_texts.py",
+        "test_the_mean_over_the_keywords_that_there_are",
+        {},
+    ),
+    "amfmn.eq14_visual_attention.visual_attention": (
+        "amfmn/test_amfmn_visual_attention.py",
+        "test_a_mask_from_the_maps_pixel_by_pixel",
+        {"activation": "prelu", "unit": True, "residual": "raw"},
+    ),
+    "amfmn.eq1_similarity.similarity": (
+        "amfmn/test_amfmn_similarity.py",
+        "test_the_cosine_of_every_pair_by_itself",
+        {"texts": "sk", "attention": "fusion", "tile": (2, 3), "monkeypatch": ...},
+    ),
+    "amfmn.eq1_similarity.soft_similarity": ("amfmn/test_amfmn_similarity.py", "test_the_soft_gate_in_closed_form", {}),
+    "amfmn.eq20_guided_attention.guided_attention": (
+        "amfmn/test_amfmn_similarity.py",
+        "test_what_an_image_makes_of_a_text",
+        {"kind": "soft"},
+    ),
+    "amfmn.eq26_fusion.fusion": (
+        "amfmn/test_amfmn_similarity.py",
+        "test_sentence_and_keywords_in_shares",
+        {"kind": "gate", "normalised": True},
+    ),
+    "amfmn.eq30_triplet.triplet": (
+        "amfmn/test_amfmn_triplet.py",
+        "test_every_negative_against_its_own_margin",
+        {"hardest": False},
+    ),
+    "amfmn.eq5_features.features": (
+        "amfmn/test_amfmn_features.py",
+        "test_low_and_high_maps_and_the_mean_of_the_last",
+        {"kind": "nearest"},
+    ),
+    "amfmn.label_objective.label_objective": (
+        "amfmn/test_amfmn_objective.py",
+        "test_the_labels_from_the_mean_of_the_last_map",
+        {},
+    ),
+    "amfmn.networks.image_network": (
+        "amfmn/test_amfmn_objective.py",
+        "test_an_image_step_by_step",
+        {"mode": "train", "mask": True},
+    ),
+    "amfmn.networks.text_network": ("amfmn/test_amfmn_objective.py", "test_a_text_step_by_step", {"text": "both"}),
+    "amfmn.objective.match_objective": (
+        "amfmn/test_amfmn_objective.py",
+        "test_the_loss_of_the_scores_of_both_networks",
+        {"hardest": False},
+    ),
+    "nets.conv_maps.conv_maps": (
+        "amfmn/test_amfmn_features.py",
+        "test_every_block_behind_the_first_ones_gives_a_map",
+        {"skipped": 0},
+    ),
     "cmirnet.eq1_pretraining.pretraining_loss": (
         "cmirnet/test_eq1_pretraining.py",
         "test_the_text_by_default",
@@ -210,6 +290,7 @@ OWN = {  # arguments that are made in the test's own module
     "cmirnet.fused_total.fused_total": lambda module: {"weights": module.Weights()},
     "cmirnet.eq6_total.total": lambda module: {"readings": module.Readings(alpha=0.5)},
     "cmirnet.end_to_end.end_to_end": lambda module: {"fronts": (None, None)},
+    "amfmn.eq1_similarity.similarity": lambda module: {"monkeypatch": pytest.MonkeyPatch()},
 }
 
 

@@ -151,8 +151,7 @@ bugs(
      "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk=conv"),
     ("trunk-frozen-though-trained", 'or settings.trunk_training != "frozen"', "",
      "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk_training=frozen"),
-    ("trunk-of-the-wheel-all-the-same", "frozen_features(modality.x, settings.trunk_weights,",
-     "frozen_features(modality.x, None,",
+    ("trunk-of-the-wheel-all-the-same", "given = settings.trunk_weights,", "given = None,",
      TRUNKS + "test_weights_of_a_file_are_used_and_others_are_refused_later", "trunk_weights"),
 )
 bugs(
@@ -2075,3 +2074,6 @@ bugs(
      "return bool(not seen and not stepped",
      "gradcheck/test_hostile.py::test_a_forward_that_loses_the_imaginary_part_is_judged_by_the_central_difference"),
 )
+# fmt: on
+
+import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -15,14 +15,14 @@ from planting import Bug, Checks, Outcome, changed, exchange, touched
 from pydantic import BaseModel
 
 from cmir_ref import retrieval
+from cmir_ref.amfmn.settings import AmfmnSettings
 from cmir_ref.checks import CHECKS
 from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.equations import EQUATIONS
 
 NOT_COMPUTED = {  # settings whose effect is not in cmirnet, nets, training or retrieval
     "system", "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size", "sample_axis",
-    "sketches", "classes", "start_from",
-    "band_axis",
+    "band_axis", "split", "keywords", "sketches", "classes", "start_from",
     "protocol", "gallery", "test_share", "validation_share",  # which data are read, and how they are split
 }  # fmt: skip
 PLAIN = {  # numbers and switches that are handed on as they are: sizes, lengths, rates, and the twins' switch
@@ -79,6 +79,9 @@ def test_every_equation_has_a_bug():
 
 def test_every_weight_and_every_value_of_a_reading_has_a_bug():
     assert not settings() - TAGS
+    schedules = {"epochs", "batch_size", "lr", "warmup", "weight_decay", "keep", "augment", "schedule"}  # as above
+    shared = {name for name in settings(AmfmnSettings) if name.split("=")[0].rpartition(".")[2] in schedules}
+    assert not settings(AmfmnSettings) - shared - TAGS
 
 
 def test_every_metric_has_a_bug():
@@ -86,7 +89,7 @@ def test_every_metric_has_a_bug():
 
 
 def test_tags_name_what_there_is():
-    assert not TAGS - settings() - METRICS
+    assert not TAGS - settings() - settings(AmfmnSettings) - METRICS
 
 
 # ---- the machinery itself -------------------------------------------------------------------------------------------

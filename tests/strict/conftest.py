@@ -45,5 +45,5 @@ def by_kernels(monkeypatch):
 @pytest.fixture
 def plain(monkeypatch):
     """No array is one that the fused twins take: all go through the plain composition, which rounds in its own way."""
-    for module in ("act_norm", "by_samples", "conv_max_pool", "depthwise_by_lines", "folded_block"):
+    for module in ("act_norm", "by_samples", "conv_max_pool", "depthwise_by_lines", "folded_block", "gru_by_length"):
         monkeypatch.setattr(sys.modules[f"cmir_ref.ops.fused.{module}"], "np", SimpleNamespace(ndarray=()))

@@ -1,0 +1,251 @@
+"""AMFMN as a system: its stages, what it stores of a sample, how an image and a text are compared, what it reports."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, generator, to_device, to_host
+from ..contract import Stage, System
+from ..data import split_data
+from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
+from ..errors import InputError
+from ..nets.conv_maps import init_conv_maps
+from ..params import add_prefix, below, dense
+from ..records import Dataset, Encoded, Items, Modality, Run, Splits
+from ..retrieval import average_precision, collapse
+from ..retrieval.metrics import relevance
+from ..retrieval.relevant_items import paired
+from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, steps_per_epoch
+from ..training.loop import Task
+from .bounds import RECALLS, beside, recalls, same_texts
+from .eq1_similarity import similarity
+from .label_objective import label_objective, label_objective_backward
+from .match import (
+    BLOCK,
+    architecture,
+    image_vectors,
+    match_task,
+    partners,
+    read_texts,
+    text_vectors,
+    trunk_of,
+    vocabulary,
+)
+from .networks import init_amfmn
+from .objective import comparison_params
+from .settings import AmfmnSettings
+
+
+def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stage]:
+    """The trunk on the labels, where that is asked for, and then images and texts together."""
+    sees = frozenset(AmfmnSettings.model_fields) - {"gallery", "ties"}
+    first = Stage("labels", sees, init_labels, labels_task, fit=fit_images)
+    if not settings.pretrain:
+        return [Stage("match", sees, start_match, task_of_match, fit=fit_all, make=make_vectors)]
+    return [
+        first,
+        Stage("match", sees, start_match, task_of_match, fit=fit_all, inherit=inherit_trunk, make=make_vectors),
+    ]
+
+
+# ---- the stages -----------------------------------------------------------------------------------------------------
+
+
+def fit_images(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
+    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through."""
+    fitted = fit_normaliser(frozen_images(settings, data.modalities["a"]).x, parts.train["a"])
+    frozen = {"input.a/trunk": trunk_digest(settings)} if settings.trunk == "lite0" else {}
+    return {"input.a/mean": fitted.mean, "input.a/std": fitted.std} | frozen
+
+
+def fit_all(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
+    """The normaliser of the images, and the vocabulary."""
+    return fit_images(settings, data, parts, made) | {"vocabulary": vocabulary(settings, data, parts)}
+
+
+def image_source(settings: AmfmnSettings, images: Modality, made: Mapping[str, Array]) -> Source:
+    """The images, normalised; or what a frozen trunk makes of them."""
+    images = frozen_images(settings, images)
+    return Source(images.x, images.labels, images.kind, Normaliser(made["input.a/mean"], made["input.a/std"]))
+
+
+def init_labels(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
+    """(params, buffers) of the trunk and its classifier."""
+    rng, trunk = generator(settings.seed, "labels/init"), trunk_of(settings)
+    params, buffers = init_conv_maps(trunk, data.modalities["a"].x.shape[3], rng)
+    head = dense({"classifier": (trunk.channels[-1], len(data.label_names))}, rng)
+    return add_prefix("trunk", params) | head, add_prefix("trunk", buffers)
+
+
+def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping, xp: Any) -> Task:
+    """The task of the trunk: the labels of the training images."""
+    schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
+    images = image_source(settings, data.modalities["a"], made).on(xp)
+    train, validation = parts.train["a"], parts.validation["a"]
+    kind = "sigmoid" if images.labels.ndim == 2 else "softmax"
+
+    def batches(epoch):
+        views = generator(seed, "labels/augment", epoch) if settings.match.augment else None
+        for index in epoch_batches(train, schedule.batch_size, seed, "labels", epoch):
+            yield images.read(index, views), to_device(images.labels[index], xp)
+
+    def gradients(params, buffers, batch, epoch, step):
+        loss, cache = label_objective(params, *batch, arch=arch, kind=kind, buffers=buffers)
+        statistics = {f"trunk.{name}": value for name, value in cache.trunk.statistics.items()}
+        return {"loss": loss}, label_objective_backward(1.0, cache)[0], statistics
+
+    def validate(params, buffers):
+        losses = []
+        for start in range(0, len(validation), BLOCK):
+            index = validation[start : start + BLOCK]
+            y = to_device(images.labels[index], xp)
+            settings_of = {"arch": arch, "kind": kind, "mode": "inference", "buffers": buffers}
+            losses.append(float(label_objective(params, images.read(index), y, **settings_of)[0]) * len(index))
+        return {"score": -sum(losses) / max(len(validation), 1)}
+
+    steps = steps_per_epoch(len(train), schedule.batch_size)
+    return Task("labels", schedule, steps, batches, gradients, validate, lr_setting="labels.lr")
+
+
+def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
+    """(params, buffers) of all networks."""
+    words = int(vocabulary(settings, data, split_data(settings, data)).max())
+    shape = data.modalities["a"].x.shape[1:]
+    return init_amfmn(architecture(settings), shape, words, generator(settings.seed, "match/init"))
+
+
+def inherit_trunk(params: dict, buffers: dict, made: Mapping[str, Array]) -> tuple[dict, dict]:
+    """Both with the trunk that has learned the labels."""
+    learned = {kind: below(f"labels/{kind}", made, "/") for kind in ("params", "buffers")}
+    return params | {n: learned["params"][n] for n in params if n.startswith("trunk.")}, buffers | learned["buffers"]
+
+
+def task_of_match(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping, xp: Any) -> Task:
+    """The task of all networks together."""
+    images = image_source(settings, data.modalities["a"], made)
+    return match_task(settings, data, parts, images, made["vocabulary"], xp)
+
+
+def make_vectors(
+    settings: AmfmnSettings,
+    params: Mapping[str, Array],
+    buffers: Mapping[str, Array],
+    data: Dataset,
+    made: Mapping[str, Array],
+    xp: Any,
+    on_step: Callable | None = None,
+) -> dict[str, np.ndarray]:
+    """v of every image, s and k of every caption, (N, d) each; raises `FloatingPointError` where one is not finite."""
+    arch, images = architecture(settings), image_source(settings, data.modalities["a"], made)
+    v = image_vectors(arch, params, buffers, images, np.arange(len(images.x)), xp, on_step)
+    texts = read_texts(data.modalities["b"].x, made["vocabulary"])
+    both = text_vectors(arch, params, texts, np.arange(len(texts.words)), xp)
+    found = {"v.a": to_host(v)} | {f"{n}.b": to_host(t) for n, t in both._asdict().items() if t is not None}
+    if not all(np.isfinite(array).all() for array in found.values()):
+        raise FloatingPointError("match: the vectors are no longer finite; try a smaller match.lr")
+    return found
+
+
+# ---- a run ----------------------------------------------------------------------------------------------------------
+
+
+def trained_networks(run: Run, xp: Any = np) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(params, buffers) of the networks, as arrays of `xp`."""
+    tensors = below("match", run.tensors, "/")
+    return tuple({k: to_device(v, xp) for k, v in below(kind, tensors, "/").items()} for kind in ("params", "buffers"))
+
+
+def encode_sample(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
+    """{"v"} of images x (n, H, W, C), {"s", "k"} of texts x (n, T): one sample gives the same as within a batch.
+
+    Raises `InputError` for a text of which no word was learned.
+    """
+    arch, (params, buffers) = architecture(run.config), trained_networks(run, xp)
+    if m == "a":
+        check_trunk(run, m)
+        source = image_source(run.config, run.dataset.modalities[m]._replace(x=x), run.tensors)
+        return {"v": to_host(image_vectors(arch, params, buffers, source, np.arange(len(x)), xp))}
+    table = run.tensors["vocabulary"]
+    texts = read_texts(np.asarray(x), table)
+    read = {"sentence": texts.words, "keywords": texts.keywords, "both": np.append(texts.words, texts.keywords)}
+    known = read[run.config.text]
+    if not ((known > 0) & (known < table.max())).any():
+        raise InputError("the query has no word that this run has learned; use words of its captions")
+    vectors = text_vectors(arch, params, texts, np.arange(len(x)), xp)
+    return {name: to_host(t) for name, t in vectors._asdict().items() if t is not None}
+
+
+def score_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
+    """1 − S of the queries `rows` to the whole gallery (B, G), in either direction; to nine digits, so that equal texts
+    tie.
+
+    The ties of setting `ties` "released" go to the last of the gallery. Raises `InputError` for images among images.
+    """
+    letters = tuple("".join(side.rows) for side in (query, gallery))
+    if set(letters) != {"a", "b"}:
+        raise InputError(f"{'->'.join(letters)}: AMFMN compares images (a) with texts (b); search the other modality")
+    wide = {
+        m: {n: to_device(x.astype(np.float64), xp) for n, x in side.encoded[m].items()}
+        for side, m in zip((query, gallery), letters, strict=True)
+    }
+    params = comparison_params(trained_networks(run, xp)[0])
+    params = {name: p.astype(np.float64) for name, p in params.items()}
+    compare = partial(similarity, params, comparison=architecture(run.config).comparison)
+    v, s, k = wide["a"]["v"], wide["b"].get("s"), wide["b"].get("k")
+
+    def of(rows: slice) -> Array:
+        if letters[0] == "a":
+            scores, _ = compare(v[rows], s, k)
+        else:
+            scores = compare(v, *(None if t is None else t[rows] for t in (s, k)))[0].T
+        found = xp.round(1 - scores, 9)
+        if run.config.ties == "released":
+            found = found - 1e-12 * xp.arange(found.shape[1])
+        return found
+
+    return of
+
+
+def match_facts(run: Run) -> dict[str, Any]:
+    """Is the space alive? And what stands beside the recalls of the test part: `beside` (`bounds.beside`), those where
+    every caption that is word for word an image's counts (`duplicate_aware`), and average precision over the classes.
+    """
+    vectors = {f"{n}.{m}": x for m, encoded in run.encoded.items() for n, x in encoded.items()}
+    rows = {m: run.parts.test[m] for m in "ab"}
+    items = {m: Items({m: rows[m]}, {m: {n: x[rows[m]] for n, x in run.encoded[m].items()}}) for m in "ab"}
+    d = to_host(score_distances(run, items["a"], items["b"])(slice(None)))
+    owner = np.searchsorted(rows["a"], partners(np.asarray(run.dataset.pairing), rows["b"]))
+    text = np.unique([run.dataset.modalities["b"].texts[j] for j in rows["b"]], return_inverse=True)[1]
+    labels = run.dataset.modalities["a"].labels[rows["a"]]
+    same_class = relevance(labels, labels[owner])
+    return {
+        "d": run.config.d,
+        "text": run.config.text,
+        **({"trunk": trunk_in_words(run.config)} if run.config.trunk == "lite0" else {}),
+        **collapse(*vectors.values()),
+        "duplicate_aware": recalls(d, same_texts(owner, text, len(labels))),
+        "beside": beside(owner, text, class_numbers(run, rows["a"])),
+        "map_over_classes": {
+            "a->b": float(np.nanmean(average_precision(d, same_class))),
+            "b->a": float(np.nanmean(average_precision(d.T, same_class.T))),
+        },
+    }
+
+
+def class_numbers(run: Run, rows: np.ndarray) -> np.ndarray:
+    """The class of these images as a number: the group that each belongs to."""
+    return np.unique(np.asarray(run.dataset.modalities["a"].groups)[rows], return_inverse=True)[1]
+
+
+SYSTEM = System(
+    settings=AmfmnSettings,
+    stages=match_stages,
+    encode=encode_sample,
+    distances=score_distances,
+    relevant=paired,
+    facts=match_facts,
+    directions=("a->b", "b->a"),
+    recall_at=RECALLS,
+)

@@ -1,0 +1,235 @@
+"""Images with sentences: the JSON layout of UCM-Captions, Sydney-Captions, RSICD and RSITMD.
+
+{"images": [{"filename", "imgid", "split": "train" | "val" | "test", "sentences": [{"raw", …}, …], "keywords"?: […]}]}
+
+Only `raw` is read: `tokens` differ from it where spelling was corrected. An image has any number of sentences.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..records import Dataset, Modality, Splits
+from .images import read_images
+from .locate import data_folder, find_file
+from .ucmerced import CLASS_NAMES, LABEL_NAMES, load_multilabels
+from .vocabulary import STOP_WORDS, make_lexicon, number_texts, words_of
+
+SYDNEY = 613  # images of the Sydney archive, which is easily mistaken for another one
+IMAGE_SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png")
+PARTS = {"train": "train", "val": "validation", "test": "test"}
+COLOURS = frozenset(
+    "black blue brown dark green grey gray light orange pink purple red silver white yellow".split()  # noqa: SIM905
+)
+
+
+class CaptionFile(NamedTuple):
+    """What a caption file says, image by image."""
+
+    path: Path
+    names: tuple[str, ...]  # of the image files
+    numbers: tuple[int, ...]  # imgid
+    parts: tuple[str, ...]  # "train", "validation", "test", or "" where the file does not say
+    sentences: tuple[tuple[str, ...], ...]
+    keywords: tuple[tuple[str, ...], ...]
+    tokens_differ: int  # sentences whose `tokens` are not the words of `raw`
+
+
+def find_caption_file(root: str | Path | None) -> Path:
+    """The one dataset_*.json at most three levels below `root`; raises `InputError` for none or several."""
+    root = data_folder(root)
+    found = sorted({p.resolve(): p for up in ("", "*/", "*/*/") for p in root.glob(f"{up}dataset_*.json")}.values())
+    if not found:
+        raise InputError(f"{root}: no dataset_*.json at most three levels below; give the folder that holds it")
+    if len(found) > 1:
+        raise InputError(f"two candidates for dataset_*.json: {found[0]} and {found[1]}; give the folder of one")
+    return found[0]
+
+
+def read_caption_file(path: str | Path) -> CaptionFile:
+    """The images and sentences of a caption file; raises `InputError` for one that is no JSON or of another layout."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({error.__class__.__name__})") from error
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not images:
+        raise InputError(f'{path}: another layout; expected {{"images": [{{"filename", "split", "sentences"}}, …]}}')
+    rows = [_read_image_record(path, k, record) for k, record in enumerate(images)]
+    names, numbers, parts, sentences, keywords, differ = zip(*rows, strict=True)
+    for what, values in (("filename", names), ("imgid", numbers)):
+        if len(set(values)) < len(values):
+            twice = next(v for v in values if values.count(v) > 1)
+            raise InputError(f"{path}: {what} {twice!r} stands there twice; every image is named once")
+    return CaptionFile(path, names, numbers, parts, sentences, keywords, sum(differ))
+
+
+def _read_image_record(path: Path, k: int, record: Any) -> tuple:
+    where = f"{path}: image {k}"
+    if not isinstance(record, dict) or not isinstance(record.get("filename"), str):
+        raise InputError(f'{where}: no "filename"; expected {{"filename", "split", "sentences": [{{"raw"}}, …]}}')
+    name, sentences = record["filename"], record.get("sentences")
+    if not isinstance(sentences, list) or not sentences:
+        raise InputError(f"{where} ({name}) has no caption; give it one, or leave the image out")
+    raws = [s.get("raw") if isinstance(s, dict) else None for s in sentences]
+    if not all(isinstance(raw, str) for raw in raws):
+        raise InputError(f'{where} ({name}): a sentence without "raw"; expected {{"raw": "There is a river ."}}')
+    part = record.get("split", "")
+    if part not in (*PARTS, ""):
+        raise InputError(f"{where} ({name}): split {part!r}; it is one of {', '.join(PARTS)}")
+    keywords = record.get("keywords", [])
+    if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
+        raise InputError(f"{where} ({name}): keywords must be a list of texts")
+    tokens = [s.get("tokens") for s in sentences]
+    differ = sum(
+        isinstance(t, list) and " ".join(words_of(" ".join(map(str, t)))) != " ".join(words_of(raw))
+        for t, raw in zip(tokens, raws, strict=True)
+    )
+    number = record.get("imgid", k)
+    return name, number, PARTS.get(part, ""), tuple(" ".join(r.split()) for r in raws), tuple(keywords), differ
+
+
+def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
+    """The image file of every record: by its name below `root`, else UC Merced's image number imgid.
+
+    The second way is that of UCM-Captions, whose names 1.tif … 2100.tif are not those of the archive: its `imgid` is
+    100 · class + NN of the file `<class>NN.tif`. Raises
+    `InputError` where images are missing: how many, and the first.
+    """
+    root = Path(root)
+    files = [
+        p for p in sorted(root.glob("*/*/*/*")) + sorted(root.glob("*/*/*")) + sorted(root.glob("*/*")) if _is_image(p)
+    ]
+    by_name: dict[str, list[Path]] = {}
+    for path in files:
+        by_name.setdefault(path.name, []).append(path)
+    missing = [name for name in captions.names if name not in by_name]
+    if not missing:
+        several = next((by_name[name] for name in captions.names if len(by_name[name]) > 1), None)
+        if several:
+            raise InputError(f"two candidates for {several[0].name}: {several[0]} and {several[1]}; keep one of them")
+        return [by_name[name][0] for name in captions.names]
+    columns = {_column_of(path): path for path in files}
+    if set(captions.numbers) <= columns.keys():
+        return [columns[number] for number in captions.numbers]
+    count, missing = len(set(files)), [n for n in missing if captions.numbers[captions.names.index(n)] not in columns]
+    hint = " (that is Sydney's archive)" if count == SYDNEY and len(captions.names) != SYDNEY else ""
+    raise InputError(
+        f"{captions.path}: {len(captions.names)} images are named, {len(missing)} of them are not below {root}, the "
+        f"first is {missing[0]}; {count} images are there{hint}"
+    )
+
+
+def _column_of(path: Path) -> int | None:
+    """100 · class + NN of UC Merced's file `<class>NN.tif`, or None."""
+    name = re.fullmatch(r"([a-z]+)(\d\d)", path.stem)
+    known = name and name[1] == path.parent.name and name[1] in CLASS_NAMES
+    return 100 * CLASS_NAMES.index(name[1]) + int(name[2]) if known else None
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def load_captions(
+    root: str | Path | None, *, size: int = 64, keywords: str = "given", own: bool = True, progress: bool = False
+) -> Dataset:
+    """Images (N, size, size, 3) as a, their captions as b, word numbers of the data set's lexicon, and the pairing.
+
+    Labels of the images are UC Merced's 17 where the table is there, else the class: the folder, or the file's name
+    without its number. Captions have their image's. `keywords` says what stands behind the bars of a caption: those
+    "given" by the file, the names of the image's "labels", or "filtered" from the sentence itself. With `own` the parts
+    are those that the file names, where it names all three.
+    """
+    root = data_folder(root)
+    captions = read_caption_file(find_caption_file(root))
+    paths = find_images(root, captions)
+    groups = np.array([_class_of(path) for path in paths])
+    labels, names = _labels_of(root, paths, groups)
+    pictures = read_images(paths, size, progress=progress)
+    ids = tuple(path.stem for path in paths)
+    images = Modality(
+        "image", "image", pictures.x, labels, ids, tuple(map(str, paths)), groups, None, pictures.span, pictures.remarks
+    )
+    data = with_captions(images, names, captions.sentences, captions.keywords, keywords, str(captions.path))
+    return data._replace(parts=split_of(captions, data) if own else None)
+
+
+def with_captions(
+    images: Modality,
+    label_names: tuple[str, ...],
+    sentences: tuple[tuple[str, ...], ...],
+    given: tuple[tuple[str, ...], ...],
+    keywords: str,
+    source: str,
+) -> Dataset:
+    """A data set of images and their sentences, with keywords of this kind."""
+    owner = np.repeat(np.arange(len(sentences)), [len(s) for s in sentences])
+    own = [
+        _keywords_of(images, label_names, i, given[i]) if keywords == "labels" else given[i] for i in range(len(given))
+    ]
+    texts = []
+    for i, of_image in enumerate(sentences):
+        for sentence in of_image:
+            phrases = filter_keywords(sentence) if keywords == "filtered" else own[i]
+            texts.append(" | ".join([sentence.replace("|", " "), *phrases]))
+    numbers = number_texts(texts, make_lexicon(texts), source)
+    ids = tuple(f"{images.ids[i]}#{k}" for i, s in enumerate(sentences) for k in range(len(s)))
+    captions = Modality("caption", "text", numbers, images.labels[owner], ids, None, images.groups[owner], tuple(texts))
+    return Dataset({"a": images, "b": captions}, label_names, np.stack([owner, np.arange(len(texts))], axis=1))
+
+
+def filter_keywords(sentence: str) -> list[str]:
+    """Attribute and target from a sentence: every word that is no stop word, with the colour or number before it."""
+    found, before = [], ""
+    for word in words_of(sentence):
+        if word in COLOURS or word in ("one", "two", "three", "four", "five", "many", "several"):
+            before = word
+        elif word not in STOP_WORDS and word.isalpha():
+            found.append(f"{before} {word}".strip())
+            before = ""
+        else:
+            before = ""
+    return list(dict.fromkeys(found))
+
+
+def _keywords_of(images: Modality, names: tuple[str, ...], i: int, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of an image's labels as keywords."""
+    label = images.labels[i]
+    return tuple(names[c].replace("-", " ") for c in (np.flatnonzero(label) if np.ndim(label) else [int(label)]))
+
+
+def _class_of(path: Path) -> str:
+    """The class of an image: its folder where that is one of UC Merced's, else its name without number."""
+    if path.parent.name in CLASS_NAMES:
+        return path.parent.name
+    return re.sub(r"[_\-\s]*\d+$", "", path.stem) or path.parent.name
+
+
+def _labels_of(root: Path, paths: list[Path], groups: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels of the images and their names."""
+    if set(groups) <= set(CLASS_NAMES) and any(root.glob(f"{up}LandUse_multilabels.mat") for up in ("", "*/", "*/*/")):
+        find_file(root, "LandUse_multilabels.mat")  # two of them are an error
+        columns = [
+            100 * CLASS_NAMES.index(g) + int(re.search(r"(\d+)$", p.stem)[1])
+            for g, p in zip(groups, paths, strict=True)
+        ]
+        table = load_multilabels(root)[columns]
+        occur = np.flatnonzero(table.any(axis=0))
+        return table[:, occur], tuple(LABEL_NAMES[c] for c in occur)
+    names, numbers = np.unique(groups, return_inverse=True)
+    return numbers, tuple(names.tolist())
+
+
+def split_of(captions: CaptionFile, data: Dataset) -> Splits | None:
+    """The images of each part with all their captions; None where the file leaves one part empty."""
+    a, b = np.asarray(data.pairing).T
+    parts = {part: np.flatnonzero(np.array(captions.parts) == part) for part in PARTS.values()}
+    if not all(map(len, parts.values())):
+        return None
+    return Splits(**{part: {"a": rows, "b": np.sort(b[np.isin(a, rows)])} for part, rows in parts.items()})

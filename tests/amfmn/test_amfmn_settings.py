@@ -1,0 +1,131 @@
+"""Every setting changes the result of an otherwise identical tiny run, each of its values differently."""
+
+from functools import cache
+from itertools import combinations
+from typing import Literal, NamedTuple, get_args, get_origin
+
+import numpy as np
+import pytest
+import worlds
+from pydantic import BaseModel
+
+from cmir_ref import runs
+from cmir_ref.amfmn.settings import AmfmnSettings
+from cmir_ref.config import SharedSettings, load_config
+
+TINY = (
+    "match.epochs=1", "match.batch_size=8", "match.lr=0.01", "labels.epochs=1", "labels.batch_size=8", "d=6",
+    "word_width=5", "min_count=1", "match.keep=last", "scenario=image-text",
+)  # fmt: skip
+
+
+class Case(NamedTuple):
+    """Values of one setting that must all differ in their result; None: all that its type allows."""
+
+    values: tuple[str, ...] | None = None
+    given: tuple[str, ...] = ()  # other settings under which this one matters
+
+
+BOTH = ("text=both",)
+LONG = ("match.epochs=4", "match.lr=0.03", "margin.gamma=0.2")  # a margin is felt where some pairs are beyond it
+ELSEWHERE = {"ties", "margin.stop_words"}  # felt where ties or margins are: test_amfmn_system.py
+CASES = {
+    "text": Case(),
+    "vocabulary": Case(given=("min_count=30",)),  # words that reach the count with the test captions alone
+    "min_count": Case(("1", "30")),
+    "stop_words": Case(),
+    "trunk": Case(),
+    "trunk_width": Case(("1", "2")),
+    "maps": Case(),
+    "upsampling": Case(),
+    "pretrain": Case(("true", "false")),
+    "d": Case(("6", "7")),
+    "word_width": Case(("5", "6")),
+    "map_channels": Case(("2", "3")),
+    "mvsa": Case(("true", "false")),
+    "map_activation": Case(),
+    "unit_maps": Case(("true", "false")),
+    "residual": Case(),
+    "sentence": Case(),
+    "reset": Case(),
+    "attention": Case(),
+    "fusion": Case(given=BOTH),
+    "unit_texts": Case(("true", "false"), BOTH),
+    "word_dropout": Case(("0", "0.5")),
+    "image_dropout": Case(("0", "0.5")),
+    "margin.kind": Case(given=LONG),
+    "margin.gamma": Case(("0.2", "0.6")),
+    "margin.beta": Case(("1", "9"), LONG),
+    "margin.prior": Case(given=LONG),
+    "negatives": Case(),
+    "own_captions": Case(),
+    "loss": Case(),
+    "labels.epochs": Case(("1", "2"), ("pretrain=true",)),
+    "labels.batch_size": Case(("8", "16"), ("pretrain=true",)),
+    "labels.lr": Case(("0.01", "0.02"), ("pretrain=true",)),
+    "labels.schedule": Case(given=("pretrain=true",)),
+    "labels.warmup": Case(("0", "0.5"), ("pretrain=true",)),
+    "labels.weight_decay": Case(("0", "0.1"), ("pretrain=true",)),
+    "labels.keep": Case(given=("pretrain=true", "labels.epochs=12", "labels.lr=0.1", "labels.schedule=constant")),
+    "match.epochs": Case(("1", "2")),
+    "match.batch_size": Case(("8", "12")),
+    "match.lr": Case(("0.01", "0.02")),
+    "match.schedule": Case(given=("match.epochs=2", "match.fall_every=1")),
+    "match.fall_every": Case(("1", "2"), ("match.epochs=2",)),
+    "match.warmup": Case(("0", "0.5")),
+    "match.weight_decay": Case(("0", "0.1")),
+    "match.keep": Case(given=("match.epochs=8", "match.lr=0.1", "match.schedule=constant")),
+    "match.augment": Case(("true", "false")),
+}
+
+
+def fields(section: type[BaseModel] = AmfmnSettings, prefix: str = "") -> dict:
+    """Dotted name -> annotation of every setting of AMFMN's own."""
+    found = {}
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= fields(field.annotation, f"{prefix}{name}.")
+        elif prefix or field.annotation != getattr(SharedSettings.model_fields.get(name), "annotation", None):
+            found[prefix + name] = field.annotation
+    return found
+
+
+@cache
+def world(keywords="given"):
+    return worlds.captioned(keywords=keywords)
+
+
+@cache
+def result(*changes: str) -> dict[str, np.ndarray]:
+    """Everything a run ends with: tensors, vectors, and the figures of its evaluation."""
+    run = runs.train(load_config("image-text", [*TINY, *changes]), world())
+    evaluation = runs.evaluate(run)
+    figures = {f"{d} {k}": np.array(x) for d, m in evaluation["directions"].items() for k, x in m.items() if "@" in k}
+    return run.tensors | {f"{n}.{m}": x for m, encoded in run.encoded.items() for n, x in encoded.items()} | figures
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_every_setting_has_a_case_and_every_choice_is_tried():
+    assert CASES.keys() | ELSEWHERE == fields().keys()
+    for setting, annotation in fields().items():
+        if get_origin(annotation) is Literal and setting not in ELSEWHERE:
+            assert CASES[setting].values is None, setting
+
+
+@pytest.mark.parametrize("setting", CASES)
+def test_changes_the_result(setting):
+    case = CASES[setting]
+    values = case.values or get_args(fields()[setting])
+    found = {value: result(*case.given, f"{setting}={value}") for value in values}
+    assert len(found) > 1
+    assert [pair for pair in combinations(found, 2) if same(found[pair[0]], found[pair[1]])] == []
+
+
+def test_where_keywords_come_from_changes_the_result():
+    texts = {how: world(how).modalities["b"].texts for how in ("given", "labels", "filtered")}
+    assert texts["given"][0] == "This was a very red house . | red house | many trees"
+    assert texts["filtered"][1] == "one house near many trees | one house | near | many trees"
+    assert texts["labels"][0].startswith("This was a very red house . | ") and len(set(texts.values())) == 3

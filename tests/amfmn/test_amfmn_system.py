@@ -1,0 +1,188 @@
+"""AMFMN through every shared function: training, resuming, evaluation, search."""
+
+import json
+
+import numpy as np
+import pytest
+import worlds
+from test_amfmn_settings import TINY
+
+from cmir_ref import runs, search
+from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
+from cmir_ref.amfmn.match import caption_margins, draw_captions
+from cmir_ref.config import load_config
+from cmir_ref.data import read_query, split_data
+from cmir_ref.errors import InputError
+from cmir_ref.ranking import items_of
+from cmir_ref.systems import SYSTEMS
+
+AMFMN = SYSTEMS["amfmn"]
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config("image-text", [*TINY, "text=both", "match.epochs=3", "pretrain=true"])
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    return runs.train(config, worlds.captioned(), tmp_path_factory.mktemp("amfmn") / "run")
+
+
+def test_it_is_read_back_and_goes_on_bit_for_bit(config, run, tmp_path):
+    loaded = runs.load_run(run.path)
+    assert json.dumps(runs.evaluate(loaded)) == json.dumps(runs.evaluate(run))
+    assert loaded.dataset.modalities["b"].texts == run.dataset.modalities["b"].texts
+    for stage in ("labels", "match"):
+        with pytest.raises(worlds.Stop):
+            runs.train(config, worlds.captioned(), tmp_path / stage, watch=worlds.Interrupt(stage, 1))
+        again = runs.train(config, worlds.captioned(), tmp_path / stage, resume=True)
+        assert all(np.array_equal(again.tensors[name], value) for name, value in run.tensors.items())
+
+
+def test_the_trunk_goes_on_where_the_labels_left_it(config, run):
+    before = {n: x for n, x in run.tensors.items() if n.startswith("labels/params/trunk.")}
+    data = worlds.captioned()
+    match = AMFMN.stages(config, {"a": "image", "b": "text"})[1]
+    params, buffers = match.inherit(*match.init(config, data), run.tensors)
+    assert before and all(np.array_equal(params[n.removeprefix("labels/params/")], x) for n, x in before.items())
+    assert all(
+        np.array_equal(buffers[n.removeprefix("labels/buffers/")], x)
+        for n, x in run.tensors.items()
+        if "labels/buf" in n
+    )
+
+
+def test_what_is_stored_is_what_encode_gives_of_one_sample_alone(run):
+    data = worlds.captioned()
+    for m in "ab":
+        one = AMFMN.encode(run, m, data.modalities[m].x[7:8])
+        for name, x in one.items():
+            np.testing.assert_allclose(x[0], run.encoded[m][name][7], rtol=1e-4, atol=1e-5)
+
+
+def test_equal_texts_tie_and_both_directions_compare_the_same(run):
+    a, b = items_of(run, "a", "all"), items_of(run, "b", "all")
+    d = AMFMN.distances(run, a, b)(slice(None))
+    texts = run.dataset.modalities["b"].texts
+    twins = [i for i, text in enumerate(texts) if text == texts[0]]
+    assert len(twins) > 1 and all(np.array_equal(d[:, i], d[:, 0]) for i in twins)
+    blocks = [AMFMN.distances(run, b, a)(slice(i, i + 5)) for i in range(0, len(texts), 5)]
+    np.testing.assert_array_equal(np.concatenate(blocks), d.T)
+
+
+def test_the_released_order_puts_the_last_of_equals_first(run):
+    released = run._replace(config=run.config.model_copy(update={"ties": "released"}))
+    a, b = items_of(run, "a", "all"), items_of(run, "b", "all")
+    d, before = (AMFMN.distances(r, a, b)(slice(None)) for r in (released, run))
+    texts = run.dataset.modalities["b"].texts
+    twins = [i for i, text in enumerate(texts) if text == texts[0]]
+    assert (np.diff(d[:, twins], axis=1) < 0).all() and np.abs(d - before).max() < 1e-9
+
+
+def test_images_are_not_compared_with_images(run):
+    with pytest.raises(InputError, match="AMFMN compares images"):
+        AMFMN.distances(run, items_of(run, "a", "test"), items_of(run, "a", "test"))
+
+
+def test_a_sentence_keywords_or_both_find_images(run):
+    for query in ("a red house", search.text_query(None, "red house, many trees"), "a house | red house"):
+        assert search.guess_modality(run, query) == "b"
+        hits = search.retrieve(run, query, "a", 3)
+        assert [hit.rank for hit in hits] == [1, 2, 3] and {hit.modality for hit in hits} == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [
+        (" | red house | many trees", "red house many trees | red house | many trees"),
+        ("one red house near many trees", "one red house near many trees | red house | near | many trees"),
+        ("the red house|", "the red house | red house"),
+    ],
+)
+def test_keywords_alone_are_the_sentence_and_a_sentence_gives_its_keywords(run, short, whole):
+    texts = worlds.captioned().modalities["b"]
+    np.testing.assert_array_equal(read_query(texts, short)[0], read_query(texts, whole)[0])
+    assert search.retrieve(run, short, "a", 5) == search.retrieve(run, whole, "a", 5)
+
+
+@pytest.mark.parametrize("text", ["sentence", "keywords", "both"])
+def test_keywords_alone_search_every_kind_of_run(text):
+    run = runs.train(load_config("image-text", [*TINY, f"text={text}"]), worlds.captioned())
+    for query in ("red house", " | red house"):
+        assert len(search.retrieve(run, query, "a", 4, modality="b")) == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [("", "no words"), (" . , !", "no words"), ("xylophone zebra", "none of its words"), ("house " * 300, "300 words")],
+)
+def test_a_query_that_says_nothing_is_one_line(run, query, says):
+    with pytest.raises(InputError, match=says) as error:
+        search.retrieve(run, query, "a", modality="b")
+    assert "\n" not in str(error.value)
+
+
+def test_every_image_is_drawn_with_one_of_its_captions():
+    pairing = np.array([[0, 0], [0, 3], [2, 1], [2, 2], [2, 4], [5, 5]])
+    drawn = [draw_captions(pairing, np.array([0, 2, 5]), np.random.default_rng(seed)) for seed in range(40)]
+    assert {tuple(row) for pairs in drawn for row in pairs.tolist()} == {tuple(row) for row in pairing.tolist()}
+
+
+def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs():
+    data = worlds.captioned()
+    config = load_config("image-text", [*TINY, "margin.kind=fixed", "margin.gamma=0.3"])
+    parts = split_data(config, data)
+    rows = parts.train["a"][:6]
+    pairs = draw_captions(np.asarray(data.pairing), rows, np.random.default_rng(0))
+    margin, negative = caption_margins(config, data, parts)(*pairs.T)
+    texts = data.modalities["b"].texts
+    own = {i: {texts[j] for k, j in data.pairing if k == i} for i in rows}
+    expected = [[i != k and texts[j] not in own[i] for k, j in pairs] for i, _ in pairs]
+    assert negative.tolist() == expected and set(margin.ravel().tolist()) == {np.float32(0.3)}
+    kept = config.model_copy(update={"own_captions": "kept"})
+    assert (caption_margins(kept, data, parts)(*pairs.T)[1] == ~np.eye(6, dtype=bool)).all()
+
+
+def test_stop_words_before_or_after_stemming_give_other_margins():
+    data = worlds.captioned()
+    found = []
+    for when in ("before", "after"):
+        config = load_config("image-text", [*TINY, f"margin.stop_words={when}"])
+        parts = split_data(config, data)
+        pairs = draw_captions(np.asarray(data.pairing), parts.train["a"][:8], np.random.default_rng(0))
+        found.append(caption_margins(config, data, parts)(*pairs.T)[0])
+    assert found[0].shape == found[1].shape == (8, 8) and np.abs(found[0] - found[1]).max() > 1e-3
+
+
+OWNER, TEXT = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 2, 3, 3])
+
+
+def test_bounds_worked_by_hand():
+    """Text 0 has two copies, at images 0 and 1; image 2 has text 3 twice."""
+    found = beside(OWNER, TEXT, np.array([0, 0, 1]))
+    assert found["chance"]["a->b r@1"] == pytest.approx(1 / 3) and found["chance"]["b->a r@1"] == pytest.approx(1 / 3)
+    assert found["class"]["a->b r@1"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert found["perfect"]["a->b r@1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)  # three tied texts, two of them own
+    assert found["ceiling"]["a->b r@1"] == 1.0  # texts 1, 2 and 3 are nobody else's
+    assert found["ceiling"]["b->a r@1"] == pytest.approx(5 / 6)  # one of the copies of text 0 misses its image
+    same = same_texts(OWNER, TEXT, 3)
+    assert same[0].tolist() == [True, True, True, False, False, False]
+    assert recalls(1.0 - same, same)["mr"] == 1
+
+
+def test_no_scores_go_beyond_the_ceiling():
+    rng = np.random.default_rng(0)
+    owner, text = np.repeat(np.arange(12), 2), rng.integers(0, 9, 24)
+    most = ceiling(owner, text, 12)
+    for seed in range(30):
+        by_text = np.random.default_rng(seed).random((12, 9)) + 2 * same_texts(owner, text, 12)[:, [0]] * (seed % 2)
+        found = recalls(-by_text[:, text], own_pairs(owner, 12))
+        assert all(found[name] <= most[name] + 1e-12 for name in most)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    d = np.zeros((3, 6))
+    d[1, 2] = np.nan
+    with pytest.raises(InputError, match="not all of them are finite"):
+        recalls(d, own_pairs(OWNER, 3))

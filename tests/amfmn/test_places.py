@@ -1,0 +1,262 @@
+"""Places in a large picture: slices, heat, peaks, map coordinates, and the command."""
+
+import json
+
+import numpy as np
+import pytest
+import worlds
+from PIL import Image
+from scipy.ndimage import median_filter
+from test_amfmn_settings import TINY
+
+from cmir_ref import runs
+from cmir_ref.config import load_config
+from cmir_ref.data.geotiff import read_georeference
+from cmir_ref.errors import InputError
+from cmir_ref.places import (
+    Slices,
+    best_places,
+    choose_sides,
+    encode_slices,
+    heat_map,
+    locate,
+    read_sides,
+    slice_boxes,
+    slice_scores,
+)
+from cmir_ref.ranking import items_of, system_of
+
+TILE = 64
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return runs.train(load_config("image-text", TINY), worlds.captioned(), tmp_path_factory.mktemp("places") / "run")
+
+
+@pytest.fixture(scope="module")
+def mosaic():
+    """4 × 5 tiles of the data set's images, and which image stands where."""
+    x = worlds.captioned().modalities["a"].x
+    numbers = np.random.default_rng(0).permutation(len(x))[:20].reshape(4, 5)
+    return np.concatenate([np.concatenate([x[n] for n in row], axis=1) for row in numbers]), numbers
+
+
+@pytest.fixture
+def scene(mosaic, tmp_path):
+    Image.fromarray(mosaic[0]).save(tmp_path / "scene.tif")
+    return tmp_path / "scene.tif"
+
+
+# ---- slices and heat ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (64, 65, 3), (100, 230, 3), (131, 97, 1)])
+@pytest.mark.parametrize("side", [9, 32, 64])
+def test_slices_begin_half_a_side_apart_and_reach_every_border(shape, side):
+    boxes = slice_boxes(shape, [side])
+    assert len(np.unique(boxes, axis=0)) == len(boxes) and (boxes[:, 2] == side).all()
+    for axis in (0, 1):
+        starts = np.unique(boxes[:, axis])
+        assert starts[0] == 0 and starts[-1] == shape[axis] - side
+        gaps = np.diff(starts)
+        assert (gaps[:-1] == side // 2).all() and (gaps <= side // 2).all()
+    assert len(boxes) == len(np.unique(boxes[:, 0])) * len(np.unique(boxes[:, 1]))
+
+
+@pytest.mark.parametrize("shape, sides", [((64, 96), (32, 16, 64)), ((70, 101), (32, 20)), ((40, 40), (40,))])
+def test_heat_is_the_mean_of_the_sizes_means_at_the_middle_of_each_cell(shape, sides):
+    boxes = slice_boxes(shape, sides)
+    scores = np.random.default_rng(1).normal(size=len(boxes))
+    slices = Slices(shape, boxes, "a", {})
+    cell, expected = min(sides) // 2, []
+    for i in range(-(-shape[0] // cell)):
+        for j in range(-(-shape[1] // cell)):
+            y, x = min((i + 0.5) * cell, shape[0] - 0.5), min((j + 0.5) * cell, shape[1] - 0.5)
+            levels = []
+            for side in sides:
+                held = [
+                    s for (t, q, w), s in zip(boxes, scores, strict=True)
+                    if w == side and t <= y < t + side and q <= x < q + side
+                ]  # fmt: skip
+                levels.append(np.mean(held))
+            expected.append(np.mean(levels))
+    expected = np.reshape(expected, (-(-shape[0] // cell), -1))
+    np.testing.assert_allclose(heat_map(slices, scores), median_filter(expected, 3, mode="nearest"), rtol=1e-12)
+
+
+def test_one_hot_slice_alone_is_no_place_but_a_hot_tile_is():
+    slices = Slices((256, 256), slice_boxes((256, 256), [32]), "a", {})
+    middle = slices.boxes[:, :2] + 16
+    tile = ((middle >= 96) & (middle < 160)).all(axis=1).astype(float)
+    place = best_places(heat_map(slices, tile), slices, 1)[0]
+    assert abs(place.row - 128) <= 16 and abs(place.column - 128) <= 16
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_places_come_by_heat_and_do_not_touch(k):
+    slices = Slices((160, 240), slice_boxes((160, 240), [32, 64]), "a", {})
+    heat = np.random.default_rng(2).normal(size=(10, 15))
+    places = best_places(heat, slices, k)
+    assert [p.rank for p in places] == [*range(1, len(places) + 1)] and len(places) == min(k, len(places))
+    assert places[0].heat == heat.max() and [p.heat for p in places] == sorted((p.heat for p in places), reverse=True)
+    for i, p in enumerate(places):
+        assert heat[int(p.row // 16), int(p.column // 16)] == p.heat and p.x is None
+        assert all(max(abs(p.row - q.row), abs(p.column - q.column)) >= 32 for q in places[:i])
+
+
+def test_a_plateau_is_met_in_its_middle():
+    slices = Slices((160, 160), slice_boxes((160, 160), [32]), "a", {})
+    heat = np.zeros((10, 10))
+    heat[2:7, 3:8] = 1
+    assert best_places(heat, slices, 1)[0][1:3] == (4.5 * 16, 5.5 * 16)
+
+
+@pytest.mark.parametrize(
+    "shape, side, sides, chosen",
+    [
+        ((512, 600, 3), 256, None, [256, 128, 512]),
+        ((300, 600, 3), 256, None, [256, 128]),
+        ((99, 99, 1), 64, [30, 30], [30]),
+    ],
+)
+def test_sides_that_fit(shape, side, sides, chosen):
+    assert choose_sides(shape, side, sides) == chosen
+
+
+@pytest.mark.parametrize(
+    "sides, says",
+    [
+        (None, "40 × 30 pixels; slices need at least 32"),
+        ([31], "from 8 to 30"),
+        ([7], "from 8 to 30"),
+        ([], "no pixels"),
+    ],
+)
+def test_sides_that_do_not_fit(sides, says):
+    with pytest.raises(InputError, match=says):
+        choose_sides((30, 40, 3), 64, sides)
+
+
+def test_sides_are_read_from_a_text():
+    assert read_sides("256, 128") == [256, 128]
+    for wrong in ("", "a", "64;32", "1.5"):
+        with pytest.raises(InputError, match="whole numbers of pixels"):
+            read_sides(wrong)
+
+
+# ---- a run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tile_scores_as_the_image_that_it_is(run, mosaic):
+    scene, numbers = mosaic
+    slices = encode_slices(run, "a", scene, [TILE])
+    texts = items_of(run, "b", "all")
+    one = {name: x[5:6] for name, x in texts.encoded["b"].items()}
+    found = {tuple(box[:2] // TILE): s for box, s in zip(slices.boxes, slice_scores(run, slices, "b", one), strict=True)
+             if not (box[:2] % TILE).any()}  # fmt: skip
+    distances = system_of(run.config).distances(run, texts, items_of(run, "a", "all"), np)(slice(5, 6))[0]
+    for (i, j), score in found.items():
+        np.testing.assert_allclose(score, -distances[numbers[i, j]], atol=1e-6)
+    assert len(found) == numbers.size
+
+
+def test_slices_of_another_size_are_brought_to_the_run_s(run, mosaic):
+    large = np.repeat(np.repeat(mosaic[0], 2, axis=0), 2, axis=1)
+    one, two = encode_slices(run, "a", mosaic[0], [TILE]), encode_slices(run, "a", large, [2 * TILE])
+    np.testing.assert_array_equal(one.boxes[:, :2] * 2, two.boxes[:, :2])
+    np.testing.assert_allclose(one.encoded["v"], two.encoded["v"], atol=1e-6)
+
+
+def test_the_same_for_a_file(run, mosaic, scene):
+    found = locate(run, scene, "one house near many trees", 3, sides=[TILE])
+    assert found.heat.shape == (8, 10) and len(found.places) == 3 and found.system is None
+    assert found.slices == 7 * 9 and np.array_equal(found.scene, mosaic[0])
+
+
+# ---- map coordinates ------------------------------------------------------------------------------------------------
+METRES = {"scale": (2.0, 3.0, 0.0), "tiepoint": (0, 0, 0, 500.0, 9000.0, 0)}
+KEYS_OF_UTM = (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32633)
+
+
+def geotiff(path, **tags):
+    numbers = {"scale": 33550, "tiepoint": 33922, "matrix": 34264, "keys": 34735, "orientation": 274}
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    info = ImageFileDirectory_v2()
+    for name, value in tags.items():
+        info.tagtype[numbers[name]] = 3 if name in ("keys", "orientation") else 12
+        info[numbers[name]] = value
+    Image.fromarray(worlds.picture(64, 0, 0)).save(path, tiffinfo=info)
+    return path
+
+
+@pytest.mark.parametrize(
+    "tags, at, system",
+    [
+        ({**METRES, "keys": KEYS_OF_UTM}, (520.0, 8985.0), "EPSG:32633"),
+        ({**METRES, "tiepoint": (10, 5, 0, 500.0, 9000.0, 0)}, (500.0, 9000.0), ""),
+        ({"matrix": (0, 2.0, 0, 100, 3.0, 0, 0, 50, 0, 0, 0, 0, 0, 0, 0, 1)}, (110.0, 80.0), ""),
+        ({**METRES, "keys": (1, 1, 0, 2, 1025, 0, 1, 2, 2048, 0, 1, 4326)}, (519.0, 8986.5), "EPSG:4326"),
+    ],
+    ids=["north up", "another tiepoint", "turned", "pixel is point"],
+)
+def test_pixels_lie_on_the_map(tmp_path, tags, at, system):
+    geo = read_georeference(geotiff(tmp_path / "geo.tif", **tags))
+    assert geo.at(row=5, column=10) == pytest.approx(at) and geo.system == system
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {"scale": (1.0, 1.0, 0.0)}, {"tiepoint": (0, 0, 0, 1.0, 1.0, 0)}, {"matrix": (1.0, 2.0)},
+     {"scale": (float("nan"), 1.0, 0.0), "tiepoint": (0, 0, 0, 1.0, 1.0, 0)},
+     {"scale": (1.0, 1.0, 0.0), "tiepoint": (0, 0, 0, 1.0, 1.0, 0), "orientation": 6}],
+)  # fmt: skip
+def test_files_that_do_not_say_where_they_lie(tmp_path, tags):
+    assert read_georeference(geotiff(tmp_path / "no.tif", **tags)) is None
+
+
+def test_no_place_of_other_files(tmp_path):
+    Image.fromarray(worlds.picture(64, 0, 0)).save(tmp_path / "a.png")
+    (tmp_path / "b.tif").write_text("no picture")
+    assert read_georeference(tmp_path / "a.png") is None and read_georeference(tmp_path / "b.tif") is None
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_picture_and_page(run, scene, call, tmp_path):
+    page = tmp_path / "found.html"
+    done = call("locate", run.path, scene, "one house near many trees", "-k", 2, "--html", page, "--json")
+    found = json.loads(done.out)
+    assert found["system"] is None and [p["rank"] for p in found["places"]] == [1, 2]
+    with Image.open(tmp_path / "found.png") as picture:
+        assert picture.size == (320, 256)
+    assert "one house near many trees" in page.read_text() and "data:image/png;base64" in page.read_text()
+    table = call("locate", run.path, scene, "--keywords", "red house", "--slices", "64,32").out
+    assert table.splitlines()[0].split() == ["place", "row", "column", "heat"] and len(table.splitlines()) == 6
+    assert (run.path / "locate.png").is_file()
+
+
+def test_a_geotiff_gets_map_coordinates(run, call, tmp_path):
+    path = geotiff(tmp_path / "g.tif", scale=(2.0, 2.0, 0.0), tiepoint=(0, 0, 0, 100.0, 1000.0, 0), keys=KEYS_OF_UTM)
+    found = json.loads(call("locate", run.path, path, "one house", "-k", 1, "--json").out)
+    place = found["places"][0]
+    assert found["system"] == "EPSG:32633"
+    assert (place["x"], place["y"]) == (100 + 2 * place["column"], 1000 - 2 * place["row"])
+    assert "EPSG:32633" in (run.path / "locate.html").read_text()
+
+
+def test_bad_places_are_one_line(run, scene, refused, tmp_path):
+    Image.fromarray(worlds.picture(20, 0, 0)).save(tmp_path / "small.png")
+    sentence = "one house near many trees"
+    refused("locate", run.path, tmp_path / "none.tif", sentence, says=["no such file"])
+    refused("locate", run.path, tmp_path / "small.png", sentence, says=["slices need at least 32"])
+    refused("locate", run.path, scene, sentence, "--slices", "64,x", says=["whole numbers of pixels"])
+    refused("locate", run.path, scene, sentence, "--slices", "999", says=["from 8 to 256"])
+    refused("locate", run.path, scene, "xyzzy", says=["none of its words"])
+    refused("locate", run.path, scene, "", says=["no words"])
+    refused("locate", run.path, scene, says=["no query"])
+    refused("locate", run.path, scene, scene, says=["no images of 8 bits are compared with it"])
+    refused("locate", run.path, scene, sentence, "--html", tmp_path / "a.png", says=["use .html"])
+    assert not (tmp_path / "a.png").exists()

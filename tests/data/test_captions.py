@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+import worlds
+
+from cmir_ref.data import split_data
+from cmir_ref.data.captions import filter_keywords, load_captions, read_caption_file
+from cmir_ref.data.scenarios import load
+from cmir_ref.data.stemming import stem
+from cmir_ref.data.vocabulary import LONGEST, learned_words, make_lexicon, number_texts, split_at_bars, words_of
+
+
+def test_images_captions_pairing_and_the_files_own_parts(tmp_path):
+    data = load_captions(worlds.write_captions(tmp_path))
+    a, b = data.modalities["a"], data.modalities["b"]
+    assert a.ids[:2] == ("agricultural00", "agricultural07")
+    assert b.ids[:3] == ("agricultural00#0", "agricultural00#1", "agricultural07#0")
+    assert b.texts[0] == "There is a agricultural ." and data.pairing[:3].tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert [len(part["a"]) for part in data.parts] == [12, 4, 4] and a.labels.shape == (20, len(data.label_names))
+    for part in data.parts:
+        assert set(data.pairing[np.isin(data.pairing[:, 0], part["a"]), 1]) == set(part["b"])
+    assert load_captions(tmp_path, own=False).parts is None
+
+
+def test_any_number_of_captions_and_images_by_their_own_names(tmp_path):
+    worlds.write_captions(tmp_path, filename="agricultural00.tif", sentences=[{"raw": "One ."}] * 3)
+    path = tmp_path / "dataset_tiny.json"
+    content = json.loads(path.read_text())
+    beaches = [r | {"filename": f"beach{7 * k:02d}.tif"} for k, r in enumerate(content["images"][5:10])]
+    content["images"] = content["images"][:1] + beaches
+    path.write_text(json.dumps(content))
+    data = load_captions(tmp_path)
+    assert data.modalities["a"].ids == ("agricultural00", *(f"beach{7 * k:02d}" for k in range(5)))
+    assert np.bincount(data.pairing[:, 0]).tolist() == [3, 2, 2, 2, 2, 2]
+
+
+def test_a_seeded_split_keeps_the_captions_of_an_image_together(tmp_path):
+    from cmir_ref.config import load_config
+
+    worlds.write_captions(tmp_path)
+    data = load("image-text", tmp_path, dataset="captions", split="random")
+    parts = split_data(load_config("image-text", ["split=random"]), data)
+    owner = dict(data.pairing[:, ::-1].tolist())
+    for part in parts:
+        assert {owner[j] for j in part["b"]} == set(part["a"]) and len(part["b"]) == 2 * len(part["a"])
+
+
+def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path))
+    from cmir_ref.data.samples import samples_dir
+
+    (tmp_path / "objects-63-seed0-v1").symlink_to(samples_dir())  # what comes with the package
+    data = load("image-text", None, dataset="scenes", count=63)
+    texts = data.modalities["b"].texts
+    assert data.note == "simulated scenes" and len(texts) == 5 * len(data.modalities["a"].ids)
+    assert all(" | " in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sentences": []}, "has no caption"),
+        ({"sentences": [{"tokens": ["a"]}]}, 'a sentence without "raw"'),
+        ({"split": "dev"}, "split 'dev'; it is one of train, val, test"),
+        ({"filename": None}, 'no "filename"'),
+        ({"imgid": 1}, None),
+        ({"filename": "8.tif"}, "stands there twice"),
+        ({"sentences": [{"raw": "word " * 10_000}]}, "10000 words; a caption has at most 200"),
+        ({"keywords": "red"}, "keywords must be a list"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_one_line(tmp_path, refused, changes, says):
+    worlds.write_captions(tmp_path, **changes)
+    with refused("dataset_tiny.json", *([says] if says else ["20 images are named, 1 of them"])):
+        load_captions(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"pictures": []}', '{"images": {}}', "{", '{"images": []}', '{"images": [3]}'])
+def test_another_layout_is_one_line(tmp_path, refused, text):
+    path = tmp_path / "dataset_odd.json"
+    path.write_text(text)
+    with refused(path):
+        read_caption_file(path)
+
+
+def test_two_files_and_none_are_one_line(tmp_path, refused):
+    worlds.write_captions(tmp_path)
+    with refused("two candidates", "dataset_tiny.json", "dataset_other.json"):
+        (tmp_path / "dataset_other.json").write_text("{}")
+        load_captions(tmp_path)
+    with refused("no dataset_*.json"):
+        load_captions(worlds.write_ucmerced(tmp_path / "empty"))
+
+
+def test_images_that_are_not_there_are_counted_and_sydneys_archive_is_named(tmp_path, refused):
+    worlds.write_captions(tmp_path)
+    for path in (tmp_path / "Images" / "beach").iterdir():
+        path.unlink()
+    (tmp_path / "Images" / "beach").rmdir()
+    with refused("20 images are named, 5 of them are not below", "301.tif", "15 images are there"):
+        load_captions(tmp_path)
+    other = tmp_path / "Sydney_imgs"
+    other.mkdir()
+    for k in range(598):
+        (other / f"scene{k}.tif").touch()
+    with refused("613 images are there (that is Sydney's archive)"):
+        load_captions(tmp_path)
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def test_words_and_bars():
+    words = words_of("Two white-roofed Houses, 3 cars | red  car .")
+    assert words == ["two", "white-roofed", "houses", "3", "cars", "|", "red", "car"]
+
+
+def test_numbers_are_those_of_the_lexicon_and_what_it_lacks_is_the_last():
+    lexicon = make_lexicon(["a river | old bridge", "a road"])
+    assert lexicon == {"a": 2, "bridge": 3, "old": 4, "river": 5, "road": 6}
+    assert number_texts(["a road", "a zebra | old"], lexicon).tolist() == [[2, 6, 0, 0], [2, 7, 1, 4]]
+    assert len(number_texts(["a " * LONGEST], lexicon)[0]) == LONGEST
+
+
+def test_only_words_of_the_given_captions_are_learned():
+    lexicon = make_lexicon(["the river", "a road"])  # a 2, river 3, road 4, the 5
+    x = number_texts(["the river", "the river", "a"], lexicon)
+    assert learned_words(x, lexicon, 2).tolist() == [0, 0, 3, 1, 3, 2, 3]
+    assert learned_words(x, lexicon, 2, "unknown").tolist() == [0, 0, 2, 1, 2, 2, 2]
+
+
+def test_a_text_is_taken_apart_at_its_bars():
+    words, keywords = split_at_bars(np.array([[5, 6, 1, 7, 8, 1, 9], [5, 0, 0, 0, 0, 0, 0], [1, 7, 0, 0, 0, 0, 0]]))
+    assert words.tolist() == [[5, 6], [5, 0], [0, 0]]
+    assert keywords.tolist() == [[[7, 8], [9, 0]], [[0, 0], [0, 0]], [[7, 0], [0, 0]]]
+
+
+def test_keywords_from_a_sentence():
+    sentence = "Two white airplanes are parked beside a green field ."
+    assert filter_keywords(sentence) == ["white airplanes", "parked", "beside", "green field"]
+
+
+def test_stems_are_nltks():
+    """Words that take every way through the algorithm; made with nltk 3.10.4's PorterStemmer."""
+    stems = json.loads((worlds.Path(__file__).parent / "stems.json").read_text())
+    assert len(stems) > 200 and {word: stem(word) for word in stems} == stems
+
+
+def test_the_real_captions(real_data):
+    data = load_captions(real_data)
+    assert [len(part["a"]) for part in data.parts] == [1680, 210, 210] and len(data.modalities["b"].texts) == 10500
+    assert data.modalities["a"].groups[100] == "airplane" and "airplanes" in data.modalities["b"].texts[500]
