@@ -16,6 +16,7 @@ from toy_system.system import ToySettings
 from cmir_ref import runs
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.cmirnet.many_training import embed_many, init_many_network, many_network, many_task
+from cmir_ref.config import load_config
 from cmir_ref.records import Splits
 from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.loop import new_state, train_epochs
@@ -34,12 +35,24 @@ CMIRNET = {  # settings under which something else is fitted, drawn, scored or k
 CONFIGS = {"cmirnet": {name: worlds.config(*changes) for name, changes in CMIRNET.items()}}
 CONFIGS |= {"toy": {"match": ToySettings(system="toy", scenario="image-speech", dataset="features", protocol="paper")}}
 CONFIGS |= {"attention": {kind: drawn_worlds.config(f"attention={kind}", *LONG[1:]) for kind in KINDS_OF_ATTENTION}}
+SHORT = (
+    "d=6",
+    "word_width=5",
+    "min_count=1",
+    "labels.epochs=2",
+    "match.epochs=6",
+    "match.batch_size=8",
+    "match.lr=0.03",
+)
+AMFMN = {"labels first": ("pretrain=true",), "both": ("text=both",), "rare words": ("min_count=20", "attention=fusion")}
+CONFIGS |= {"amfmn": {name: load_config("image-text", [*SHORT, *changes]) for name, changes in AMFMN.items()}}
 DATA = {
     "classes": lambda: worlds.features(),
     "multi-hot": lambda: worlds.features(multi=True),
     "pairs": lambda: worlds.features(paired=True),
     "pictures": lambda: worlds.pictures(24),
     "sketches": lambda: drawn_worlds.data(),
+    "captions": lambda: worlds.captioned(),
 }
 ON_PICTURES = {"separate", "end to end", "augmented"}  # a convolution takes longer: only where images differ
 CASES = [
@@ -51,6 +64,7 @@ CASES = [
     if (data != "pictures" or name in ON_PICTURES)
     and (protocol == "paper" or data == "classes")
     and (data == "sketches") == (system == "attention")
+    and (data == "captions") == (system == "amfmn")
 ]
 
 
@@ -86,7 +100,9 @@ def rows_of(parts, m, part):
 def with_other(modality, rows):
     """The modality with other numbers for the samples `rows`: far larger where they are not pixels."""
     x, random = modality.x.copy(), np.random.default_rng(7)
-    if x.dtype == np.uint8:
+    if modality.kind == "text":  # word numbers: those of other sentences
+        x[rows] = modality.x[random.permutation(len(x))[: len(rows)]]
+    elif x.dtype == np.uint8:
         x[rows] = random.integers(0, 256, x[rows].shape)
     else:
         x[rows] = 1 + 10 * random.standard_normal(x[rows].shape)
