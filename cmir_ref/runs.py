@@ -15,6 +15,7 @@ from .backend import library, to_device
 from .config import SharedSettings, load_run_settings
 from .contract import Stage
 from .data import data_in_words, protocol_of, split_data
+from .data.splits import keep_parts
 from .errors import InputError
 from .files import check_readable, whole_file
 from .params import below
@@ -51,8 +52,12 @@ def train(
     `resume`, for one with `resume` that is no run, that has other settings or that began with other data, for one in
     which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
-    xp, parts = library(device), split_data(config, data)
-    start = None if config.start_from is None else read_start(config.start_from, stages_of(config, data))
+    xp, parts, start = library(device), split_data(config, data), None
+    if config.start_from is not None:
+        start = read_start(config.start_from, stages_of(config, data))
+        known = load_run(config.start_from)
+        parts = keep_parts(parts, data, known.parts, known.dataset)
+        data = data._replace(parts=parts)  # for a system that asks for the split itself
     about = "" if out is None else fingerprint(data, parts)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:

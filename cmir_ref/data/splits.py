@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import generator
 from ..errors import InputError
-from ..records import Dataset, Modality, Splits
+from ..records import PARTS, Dataset, Modality, Splits
 from .validation import as_multi_hot
 
 PROTOCOLS = ("paper", "recordings", "voices")
@@ -43,6 +43,38 @@ def split(
         else:
             parts[letter] = (everything,) * 3
     return Splits(*({letter: three[i] for letter, three in parts.items()} for i in range(3)))
+
+
+def keep_parts(parts: Splits, data: Dataset, before: Splits, known: Dataset) -> Splits:
+    """The split `parts` of `data`, but each sample that `known` has, by its id, stands in the part that `before` gives.
+
+    So a run that begins with another's weights is not tested on what that one has learned from. Partners of pairs, and
+    what was traced, follow the first modality. What all parts share, as recordings under the protocol "paper", stays.
+    Raises `InputError` where a part would be empty.
+    """
+    out = {}
+    for m, modality in data.modalities.items():
+        old, new = ([rows[m] for rows in three] for three in (before, parts)) if m in known.modalities else ([], [])
+        follows = data.pairing if data.pairing is not None else data.apart
+        if m != "a" and follows is not None:
+            first, second = np.asarray(follows).T
+            out[m] = [np.sort(second[np.isin(first, rows)]) for rows in out["a"]]
+        elif not old or any(len(np.intersect1d(rows[0], rows[-1])) for rows in (old, new)):
+            out[m] = [rows[m] for rows in parts]
+        else:
+            ids = known.modalities[m].ids
+            part_of = {ids[i]: k for k, rows in enumerate(old) for i in rows}
+            number = np.empty(len(modality.ids), int)
+            for k, rows in enumerate(new):
+                number[rows] = k
+            number = np.array([part_of.get(name, k) for name, k in zip(modality.ids, number.tolist(), strict=True)])
+            out[m] = [np.flatnonzero(number == k) for k in range(len(PARTS))]
+        empty = [part for part, was, rows in zip(PARTS, parts, out[m], strict=True) if len(was[m]) and not len(rows)]
+        if empty:
+            raise InputError(
+                f"start_from: that run has all samples of {modality.name} in other parts; none is left for {empty[0]}"
+            )
+    return Splits(*({m: rows[k] for m, rows in out.items()} for k in range(len(PARTS))))
 
 
 def _split_pairs(dataset: Dataset, shares: tuple[float, float], seed: int) -> Splits:

@@ -5,7 +5,9 @@ import pytest
 from drawn_worlds import config, data
 
 from cmir_ref import runs
+from cmir_ref.data.splits import keep_parts
 from cmir_ref.errors import InputError
+from cmir_ref.records import Splits
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,41 @@ def test_a_run_that_is_not_there_or_has_other_networks_is_refused(first, tmp_pat
     with pytest.raises(InputError, match="none of its networks is trained here"):
         stages = [stage._replace(name=f"other.{k}") for k, stage in enumerate(runs.stages_of(config(), data()))]
         runs.read_start(first.path, stages)
+
+
+def test_what_the_first_run_learned_from_is_not_tested(first):
+    """Of other classes, with another seed and other shares: each photo and sketch that it knew stays in its part."""
+    few = data(n=30, classes=3)
+    run = runs.train(with_start(first, "seed=7", "test_share=0.5", "stage1.epochs=1", "stage2.epochs=1"), few)
+    plain = runs.split_data(config("seed=7", "test_share=0.5"), few)
+    for m in "ab":
+        assert [rows[m].tolist() for rows in plain] != [rows[m].tolist() for rows in first.parts]
+        for own, known in zip(run.parts, first.parts, strict=True):
+            np.testing.assert_array_equal(own[m], known[m])
+
+
+def test_new_samples_are_shared_out_among_those_that_are_known(first):
+    old = data()
+    b = old.modalities["b"]
+    new = old._replace(modalities=old.modalities | {"b": b._replace(ids=tuple(f"mine/{i}" for i in b.ids))})
+    run = runs.train(with_start(first, "seed=7", "stage1.epochs=1", "stage2.epochs=1"), new)
+    for own, known, drawn in zip(run.parts, first.parts, runs.split_data(config("seed=7"), new), strict=True):
+        np.testing.assert_array_equal(own["a"], known["a"])
+        np.testing.assert_array_equal(own["b"], drawn["b"])
+
+
+def test_traced_sketches_follow_their_photos_into_the_first_run_s_parts():
+    parts = runs.split_data(config(), data(apart=True))
+    other = runs.split_data(config("seed=3"), data(apart=True))
+    kept = keep_parts(other, data(apart=True), parts, data(apart=True))
+    assert any((one["a"] != two["a"]).any() for one, two in zip(parts, other, strict=True))
+    for one, two in zip(kept, parts, strict=True):
+        np.testing.assert_array_equal(one["a"], two["a"])
+        np.testing.assert_array_equal(one["b"], two["b"])
+
+
+def test_a_run_that_leaves_a_part_empty_is_refused():
+    everything = {m: np.arange(len(modality.x)) for m, modality in data().modalities.items()}
+    none = {m: np.empty(0, int) for m in "ab"}
+    with pytest.raises(InputError, match="start_from: that run has all samples of photo in other parts; none is left"):
+        keep_parts(runs.split_data(config(), data()), data(), Splits(everything, none, none), data())
