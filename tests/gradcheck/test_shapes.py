@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import ANY_SHAPE, again, assert_close, layouts, report, sizes
+from strategies import ANY_SHAPE, ROUNDED_ZERO, again, assert_close, layouts, report, sizes
 from test_battery import EACH, OWN_FLOAT64, each, forward_backward, leaves
 
 from cmir_ref.checks import CHECKS, draw, run
@@ -21,8 +21,9 @@ def test_gradients_of_any_shape(check, seed, data):
     settings = {"sizes": data.draw(sizes(check, most=3)), "methods": ("directional",)}
     if not check.network:
         settings["methods"] += ("complex-step",)
-    for result in run(check, seed=seed, **settings):
-        assert result.error <= ANY_SHAPE, report(result, again(check, seed, **settings))
+    for result in run(check, seed=seed, **settings):  # unit vectors of one dimension have no gradient but rounding
+        zero = max(abs(result.ours), abs(result.measured)) <= ROUNDED_ZERO
+        assert result.error <= ANY_SHAPE or zero, report(result, again(check, seed, **settings))
 
 
 @EACH
