@@ -12,12 +12,11 @@ from cmir_ref.errors import InputError
 PRESETS = preset_names()
 
 
-def test_each_scenario_has_three_presets_and_one_for_the_demo():
-    kinds = ("{}", "{}_paper", "{}_released", "demo-{}")
+def test_each_scenario_has_three_presets_one_with_imagenets_weights_and_one_for_the_demo():
+    kinds = ("{}", "{}_lite0", "{}_paper", "{}_released", "demo-{}")
     names = [kind.format(s) for s in ("image-speech", "pan-mul") for kind in kinds]
-    names += [kind.format("image-text") for kind in kinds[:3]] + ["image-text_lite0"]
-    names += ["demo-photo-sketch"]
-    names += ["photo-sketch", "photo-sketch_mask", "photo-sketch_spatial"]  # no source says what the authors ran
+    names += [kind.format("image-text") for kind in kinds[:4]]
+    names += ["demo-photo-sketch", "photo-sketch", "photo-sketch_mask", "photo-sketch_spatial"]  # authors' unknown
     assert sorted(names) == PRESETS
 
 
@@ -32,7 +31,14 @@ def test_a_preset_survives_being_written_and_read(preset, tmp_path):
 
 @pytest.mark.parametrize("scenario", ["image-speech", "pan-mul", "image-text"])
 def test_the_presets_of_a_scenario_differ(scenario):
-    assert len({to_toml(load_config(f"{scenario}{kind}")) for kind in ("", "_paper", "_released")}) == 3
+    assert len({to_toml(load_config(f"{scenario}{kind}")) for kind in ("", "_lite0", "_paper", "_released")}) == 4
+
+
+@pytest.mark.parametrize("scenario", ["image-speech", "pan-mul"])
+def test_the_presets_with_imagenets_weights_say_so_and_train_no_trunk(scenario):
+    config = load_config(f"{scenario}_lite0")
+    assert (config.trunk, config.trunk_training, config.dataset) == ("lite0", "frozen", "ucmerced")
+    assert {load_config(name).trunk for name in PRESETS if not name.endswith("_lite0")} == {"conv"}
 
 
 def test_the_paper_and_the_released_code_as_far_as_they_are_certain():

@@ -16,6 +16,7 @@ from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from cmir_ref.cmirnet.system import trains_stage1
 from cmir_ref.config import load_config, preset_names
 from cmir_ref.gradcheck import relative_error
+from cmir_ref.nets.efficientnet_lite import LITE0
 from cmir_ref.records import Splits
 from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import Task, new_state, train_epochs
@@ -57,6 +58,11 @@ def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
         hot[ROWS, labels] = 1
         heard = ((96, 64, 1), "sound") if config.speech == "bundled" else ((128,), "features")
         shapes = {"a": ((64, 64, 3), "image", hot), "b": (*heard, labels)}
+    if config.trunk == "lite0":  # frozen: stage 1 reads its features in place of images
+        shapes = {
+            m: ((LITE0.head,), "features", y) if kind == "image" else (shape, kind, y)
+            for m, (shape, kind, y) in shapes.items()
+        }
     sources = {}
     for m, (shape, kind, y) in shapes.items():
         x = random.uniform(0, 1, (len(ROWS), *shape))
