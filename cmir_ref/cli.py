@@ -363,7 +363,7 @@ def command_locate(
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the places in a large picture that a sentence, or a file, speaks of.
+    """Find the places in a large picture that a sentence tells of.
 
     Slices of several sizes are compared with it one by one. Prints the best places, and writes a heat map.
     """

@@ -29,7 +29,8 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "train": {"--data", "--out", "--set", "--resume", "--start-from", "--seed", "--device", "--json"},
     "presets": {"--json"},
     "evaluate": {"--gallery", "--queries", "--html", "--device", "--json"},
-    "retrieve": {"--to", "--from", "-k", "--html", "--device", "--json"},
+    "retrieve": {"--to", "--from", "--keywords", "-k", "--html", "--device", "--json"},
+    "locate": {"--keywords", "--slices", "-k", "--html", "--device", "--json"},
     "features": {
         *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),
     },
@@ -337,7 +338,7 @@ def test_no_plot_of_what_cannot_be_compared(call, mine, tmp_path):
 
 def test_doctor_answers_in_json(call, data):
     found = call("doctor", "--data", data, "--json").json
-    assert found.keys() == {"packages", "machine", "gpu", "data"}
+    assert found.keys() == {"packages", "machine", "gpu", "data", "captions"}
     assert found["packages"]["numpy"] == np.__version__ and int(found["machine"]["cores"]) >= 1
     assert "speech.mat" in found["data"]["speech-features"] and "not found" in found["data"]["dsrsid"]
     assert "speech.mat" in call("doctor", "--data", data).out

@@ -39,6 +39,7 @@ class AmfmnSettings(SharedSettings):
     """Every setting of a run of AMFMN."""
 
     scenario: Literal["image-text"]  # a is the image and b its captions
+    distance: Literal["cosine"] = "cosine"  # 1 minus that of an image and the text as the image reads it
 
     text: Literal["sentence", "keywords", "both"] = "sentence"  # what a query of b says
     vocabulary: Literal["train", "all"] = "train"  # whose words are learned; all: code

@@ -28,13 +28,17 @@ class Case(NamedTuple):
 
 BOTH = ("text=both",)
 LONG = ("match.epochs=4", "match.lr=0.03", "margin.gamma=0.2")  # a margin is felt where some pairs are beyond it
-ELSEWHERE = {"ties", "margin.stop_words"}  # felt where ties or margins are: test_amfmn_system.py
+ELSEWHERE = {
+    *("ties", "margin.stop_words"),  # felt where ties or margins are: test_amfmn_system.py
+    "distance",  # there is but one
+    "trunk",  # of those, lite0 needs ImageNet's weights: test_amfmn_lite0.py
+}
 CASES = {
     "text": Case(),
     "vocabulary": Case(given=("min_count=30",)),  # words that reach the count with the test captions alone
     "min_count": Case(("1", "30")),
     "stop_words": Case(),
-    "trunk": Case(),
+    "trunk": Case(("small", "conv", "wide")),
     "trunk_width": Case(("1", "2")),
     "maps": Case(),
     "upsampling": Case(),

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cmir_ref import cli
-from cmir_ref.bench import conv, data, latent, retrieval, suite
+from cmir_ref.bench import conv, data, latent, retrieval, suite, texts
 from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
 
@@ -21,9 +21,13 @@ NAMES = [
     "latent/64",
     "retrieval/top10",
     "retrieval/ap",
+    "gru",
+    "amfmn/scores",
 ]
 PEERS = suite.PEERS["cpu"]
-TINY = {case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80)]}
+TINY = {
+    case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80), *texts.cases(20, 60)]
+}
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_names(installed):
     installed(*PEERS)
     every = suite.select_kinds([], "cpu", None)
     assert [case.name for case in suite.select_cases(every) if not case.name.startswith("data/")] == NAMES
-    assert [case.name for case in suite.select_cases(["latent", "retrieval"])] == NAMES[5:]
+    assert [case.name for case in suite.select_cases(["latent", "retrieval"])] == NAMES[5:8]
     assert [case.name for case in suite.select_cases(every, "faiss")] == ["retrieval/top10"]
 
 
@@ -87,7 +91,7 @@ def test_data(name):
     assert entry.ours_ms > 0 and entry.peak_mb > 10
 
 
-@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap"])
+@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap", "gru", "amfmn/scores"])
 def test_peers_give_the_same_results(name):
     pytest.importorskip(TINY[name].peer)
     assert interleave(TINY[name], repeats=1).ratio > 0

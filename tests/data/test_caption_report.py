@@ -44,6 +44,7 @@ def test_blanks_and_uneven_numbers_of_captions(tmp_path):
     found = write(tmp_path, change)
     assert found["captions"].startswith("40, 1 to 3 an image")
     assert found["blank"] == "3, the first of 22.tif"
+    assert found["shared"].startswith("4 texts")  # blanks are none
 
 
 def test_texts_are_equal_where_their_words_are(tmp_path):
