@@ -38,7 +38,7 @@ def test_the_presets_of_a_scenario_differ(scenario):
 def test_the_presets_with_imagenets_weights_say_so_and_train_no_trunk(scenario):
     config = load_config(f"{scenario}_lite0")
     assert (config.trunk, config.trunk_training, config.dataset) == ("lite0", "frozen", "ucmerced")
-    assert {load_config(name).trunk for name in PRESETS if not name.endswith("_lite0")} == {"conv"}
+    assert "lite0" not in {load_config(name).trunk for name in PRESETS if not name.endswith("_lite0")}
 
 
 def test_the_paper_and_the_released_code_as_far_as_they_are_certain():
