@@ -28,7 +28,8 @@ class Case(NamedTuple):
 
 BOTH = ("text=both",)
 LONG = ("match.epochs=4", "match.lr=0.03", "margin.gamma=0.2")  # a margin is felt where some pairs are beyond it
-ELSEWHERE = {"scenario", "ties", "margin.stop_words"}  # of one value; felt where ties or margins are: test_amfmn_system.py
+ELSEWHERE = {
+    "scenario",  # there is but one
     *("ties", "margin.stop_words"),  # felt where ties or margins are: test_amfmn_system.py
     "distance",  # there is but one
     "trunk",  # of those, lite0 needs ImageNet's weights: test_amfmn_lite0.py
