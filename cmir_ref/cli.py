@@ -339,10 +339,13 @@ def command_retrieve(
             raise
         tell(f"no gallery: {error}")
     if as_json:
-        print(json.dumps([hit._asdict() for hit in hits], indent=2))
+        known = [
+            {name: value for name, value in hit._asdict().items() if (name, value) != ("text", None)} for hit in hits
+        ]
+        print(json.dumps(known, indent=2))
         return
-    rows = [(str(h.rank), h.modality, h.id, ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
-    print_table(("rank", "", "id", "labels", "distance"), rows)
+    rows = [(str(h.rank), h.modality, h.id, h.text or ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
+    print_table(("rank", "", "id", "labels or caption" if any(h.text for h in hits) else "labels", "distance"), rows)
 
 
 @app.command("locate")

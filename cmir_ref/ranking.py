@@ -75,6 +75,7 @@ class Sample(NamedTuple):
     id: str
     path: str | None
     labels: tuple[str, ...]
+    text: str | None = None  # of a caption, what it says
 
 
 class Hit(NamedTuple):
@@ -86,13 +87,15 @@ class Hit(NamedTuple):
     path: str | None
     labels: tuple[str, ...]
     distance: float
+    text: str | None = None
 
 
 def sample_of(run: Run, m: str, row: int) -> Sample:
     """Sample number `row` of modality m."""
     modality = run.dataset.modalities[m]
     path = None if modality.paths is None else modality.paths[row]
-    return Sample(m, modality.ids[row], path, names_of_label(run, modality.labels[row]))
+    text = None if modality.texts is None else modality.texts[row]
+    return Sample(m, modality.ids[row], path, names_of_label(run, modality.labels[row]), text)
 
 
 def names_of_label(run: Run, label: Any) -> tuple[str, ...]:
@@ -106,7 +109,7 @@ def hits(run: Run, gallery: Items, positions: np.ndarray, distances: np.ndarray)
     keys = gallery.samples()
     samples = [sample_of(run, *keys[i]) for i in positions]
     return [
-        Hit(rank, *sample, float(distance))
+        Hit(rank, *sample[:4], float(distance), sample.text)
         for rank, (sample, distance) in enumerate(zip(samples, distances, strict=True), start=1)
     ]
 

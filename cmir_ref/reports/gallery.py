@@ -87,6 +87,7 @@ def cards(
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
         right = any(shared for _, shared in labels) if wanted else None
         name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
+        name = getattr(sample, "text", None) or name
         return Card(modality.name, name, labels, *seen[key], right, getattr(sample, "distance", 0.0))
 
     return {

@@ -238,6 +238,20 @@ def test_the_command_writes_picture_and_page(run, scene, call, tmp_path):
     assert (run.path / "locate.png").is_file()
 
 
+def test_captions_that_are_found_are_shown_with_what_they_say(run, call, tmp_path):
+    texts, path = run.dataset.modalities["b"].texts, tmp_path / "query.png"
+    Image.fromarray(worlds.picture(64, 0, 0)).save(path)
+    page = tmp_path / "page.html"
+    found = call("retrieve", run.path, path, "--to", "b", "-k", 3, "--html", page, "--json").json
+    ids = run.dataset.modalities["b"].ids
+    assert [hit["text"] for hit in found] == [texts[ids.index(hit["id"])] for hit in found]
+    table = call("retrieve", run.path, path, "--to", "b", "-k", 3, "--html", page).out.splitlines()[1:]
+    assert all(hit["text"] in line for hit, line in zip(found, table, strict=True))
+    assert all(hit["text"] in page.read_text() for hit in found)
+    images = call("retrieve", run.path, "one house near many trees", "--to", "a", "--html", page, "--json").json
+    assert all("text" not in hit for hit in images)
+
+
 def test_a_geotiff_gets_map_coordinates(run, call, tmp_path):
     path = geotiff(tmp_path / "g.tif", scale=(2.0, 2.0, 0.0), tiepoint=(0, 0, 0, 100.0, 1000.0, 0), keys=KEYS_OF_UTM)
     found = json.loads(call("locate", run.path, path, "one house", "-k", 1, "--json").out)
