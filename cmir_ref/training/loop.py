@@ -70,9 +70,9 @@ class Task(NamedTuple):
     # Algorithm 1: in each step first the parameters move whose names begin with the first prefixes, then those with the
     # second, and so on, each time by a new gradient; without prefixes all parameters move at once
     alternating: tuple[tuple[str, ...], ...] = ()
-    rate: Callable[[int], float] | None = None  # step -> learning rate, where it is none of the schedule's own
     lr_setting: str = "lr"  # the setting to make smaller where the loss diverges, by its name
     graph: bool = False  # on a GPU a step is captured once and replayed: `gradients` gets None as epoch and step
+    rate: Callable[[int], float] | None = None  # step -> learning rate, where it is none of the schedule's own
 
 
 class Epoch(NamedTuple):

@@ -28,6 +28,13 @@ def test_every_score_is_nltks(score, name):
     assert len({round(value, 6) for value in ours}) > 6
 
 
+def test_a_word_counts_no_more_often_than_a_reference_has_it():
+    """Of ten words "a b c d a b c d a b" the reference "a b c d a b" has six, so 6/10, and so on for two to four."""
+    long, short = list("abcdabcdab"), list("abcdab")
+    found = bleu([long, short], [[1]])[0, 0]
+    assert found == pytest.approx((6 / 10 * 5 / 9 * 4 / 8 * 3 / 7) ** (1 / 4))
+
+
 def test_entities_are_the_share_of_each_references_words():
     bags = [["white", "car", "road"], ["car", "car", "tree", "lake"], [], ["car", "tree"]]
     found = entity_overlap(bags, [[0, 1], [1, 2], [2]])
@@ -50,6 +57,7 @@ def test_the_released_formula_gives_an_own_caption_a_bleu_of_one():
     prior = caption_prior(TEXTS, [[0, 1]], kind="bleu-entity")
     words = [{"two", "car"}, {"two", "car"}]  # what is left of both without stop words
     assert prior[0, 0] == pytest.approx((1 + np.mean([len(w & words[0]) / 2 for w in words])) / 2)
+    assert caption_prior(["a forest"], [[0]], kind="bleu-entity")[0, 0] == 1, "though it has no four words in a row"
 
 
 def test_stop_words_after_stemming_are_those_that_a_list_of_words_knows():

@@ -339,7 +339,7 @@ bugs(
      "min_count"),
     ("own-captions-are-negatives", 'if settings.own_captions == "masked":', 'if settings.own_captions == "all":',
      RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "own_captions=kept"),
-    ("dynamic-for-fixed", 'if margin.kind == "fixed":', 'if margin.kind == "fix":',
+    ("another-number-for-the-fixed", "np.full(negative.shape, margin.gamma,", "np.full(negative.shape, margin.beta,",
      RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "margin.kind=fixed", "margin.kind=dynamic"),
     ("falls-never", "0.7 ** (step // (steps * schedule.fall_every))", "1.0 ** (step // (steps * schedule.fall_every))",
      SETS + "[match.fall_every]", "match.fall_every", "match.schedule=steps"),
@@ -361,7 +361,8 @@ bugs(
 PRIOR = "amfmn/test_amfmn_caption_prior.py::test_"
 bugs(
     "amfmn/caption_prior.py",
-    ("not-clipped", "(most >= k).astype(np.float32)", "(most >= 1).astype(np.float32)", PRIOR + "every_score_is_nltks"),
+    ("not-clipped", "(most >= k).astype(np.float32)", "(most >= 1).astype(np.float32)",
+     PRIOR + "a_word_counts_no_more_often_than_a_reference_has_it"),
     ("brevity-forgotten", "np.minimum(0, 1 - r / c)", "0 * r / c", PRIOR + "every_score_is_nltks"),
     ("meteor-of-every-neighbour", "((m - together) / some) ** 3", "(m / some) ** 3", PRIOR + "every_score_is_nltks",
      "margin.prior=bleu-meteor"),
