@@ -1955,8 +1955,12 @@ bugs(
 )
 
 # greedy choices
+KEPT = "attention/test_fine_tuning.py::test_what_the_first_run_learned_from_is_not_tested"
 bugs(
     "data/splits.py",
+    ("what-was-learned-from-is-tested", "[part_of.get(name, k) for name, k in", "[k for name, k in", KEPT),
+    ("what-was-traced-stays-where-it-was-drawn", 'for rows in out["a"]]', 'for rows in [rows["a"] for rows in parts]]',
+     "attention/test_fine_tuning.py::test_traced_sketches_follow_their_photos_into_the_first_run_s_parts"),
     ("only-the-rarest-label-is-counted-down", "lacking[part[v]] -= says[v]", "lacking[part[v], rarest] -= 1", SPLIT),
     ("the-commonest-label-first",
      "rarest = np.argmin(np.where(remaining > 0, remaining, len(says) + 1))",
