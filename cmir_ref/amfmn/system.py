@@ -41,13 +41,9 @@ from .settings import AmfmnSettings
 def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stage]:
     """The trunk on the labels, where that is asked for, and then images and texts together."""
     sees = frozenset(AmfmnSettings.model_fields) - {"gallery", "ties"}
-    first = Stage("labels", sees, init_labels, labels_task, fit=fit_images)
-    if not settings.pretrain:
-        return [Stage("match", sees, start_match, task_of_match, fit=fit_all, make=make_vectors)]
-    return [
-        first,
-        Stage("match", sees, start_match, task_of_match, fit=fit_all, inherit=inherit_trunk, make=make_vectors),
-    ]
+    labels = Stage("labels", sees, init_labels, labels_task, fit=fit_images)
+    match = Stage("match", sees, start_match, task_of_match, fit=fit_all, make=make_vectors)
+    return [labels, match._replace(inherit=inherit_trunk)] if settings.pretrain else [match]
 
 
 # ---- the stages -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from cmir_ref.config import load_config
 from cmir_ref.data import read_query, split_data
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
+from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
 
 AMFMN = SYSTEMS["amfmn"]
@@ -186,3 +187,17 @@ def test_scores_that_are_not_finite_are_refused():
     d[1, 2] = np.nan
     with pytest.raises(InputError, match="not all of them are finite"):
         recalls(d, own_pairs(OWNER, 3))
+
+
+def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
+    """In the terminal and in the report: chance, class oracle, perfect and ceiling, in percent."""
+    result = runs.evaluate(run)
+    show_evaluation(result)
+    shown, page = capsys.readouterr().out, (run.path / "report.html").read_text(encoding="utf-8")
+    rows = {"this run": result["mr"], "chance: all": result["beside"]["chance"]["mr"]}
+    rows |= {"class oracle": result["beside"]["class"]["mr"], "perfect: word": result["beside"]["perfect"]["mr"]}
+    rows |= {"ceiling of": result["beside"]["ceiling"]["mr"], "word for word alike": result["duplicate_aware"]["mr"]}
+    for words, mr in rows.items():
+        line = next(line for line in shown.splitlines() if words in line)
+        assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
+    assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
