@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import Array, generator, to_device
 from ..data.weights import load_trunk_weights
-from ..nets.efficientnet_lite import LITE0, lite_blocks
+from ..nets.efficientnet_lite import LITE0, last_stage
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer, choose_pretrainer
 from ..nets.trunk_pretrainer import (
@@ -27,9 +27,9 @@ BLOCK = 64  # samples at a time where nothing is learned
 def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...], kind: str = "") -> Pretrainer:
     """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes.
 
-    Those of `kind` "image" go through the trunk, where the settings name one that is trained on.
+    Images, and maps that a frozen part of the trunk made of them, go through that part of the trunk that is trained on.
     """
-    if kind == "image" and settings.trunk == "lite0":
+    if kind in ("image", "maps") and settings.trunk == "lite0":
         return trained_trunk(settings)
     return choose_pretrainer(
         shape,
@@ -42,9 +42,8 @@ def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...], kind: str = ""
 
 
 def trained_trunk(settings: CmirnetSettings) -> Pretrainer:
-    """EfficientNet-Lite0 from ImageNet's weights; `trunk_training` "last" trains its last stage and its head alone."""
-    blocks = len(lite_blocks(LITE0))
-    first = blocks - LITE0.stages[-1].repeats if settings.trunk_training == "last" else 0
+    """EfficientNet-Lite0 from ImageNet's weights; `trunk_training` "last" is its last stage and its head alone."""
+    first = last_stage(LITE0) if settings.trunk_training == "last" else 0
     arch = TrunkPretrainer(LITE0, first, dropout=settings.stage1.dropout)
 
     def init(*arguments):

@@ -83,7 +83,7 @@ def fit_inputs(
     if uses_trunk(settings, modality):
         fitted = {f"input.{m}/trunk": trunk_digest(settings)}
     x = as_read(settings, modality)
-    if x.kind == "image" and fitted:  # its network was trained with a range of its own
+    if fitted and x.kind != "features":  # its network was trained with a range of its own
         return fitted
     return fitted | normaliser_arrays(f"input.{m}", x.x, parts.train[m], settings.normalise_inputs)
 
@@ -199,7 +199,7 @@ def normaliser(name: str, made: Mapping[str, Array]) -> Normaliser:
 
 
 def as_read(settings: CmirnetSettings, modality: Modality) -> Modality:
-    """A modality as the first network reads it: images that a frozen trunk turns into features are features."""
+    """A modality as the first network reads it: of images what the frozen part of a trunk makes, where there is one."""
     return frozen_images(settings, modality)
 
 
@@ -208,7 +208,14 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
     modality = as_read(settings, data.modalities[m])
     if modality.kind == "image" and settings.trunk != "conv":
         return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
+    if modality.kind == "maps":
+        return Source(modality.x, modality.labels, modality.kind, as_float32)
     return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made))
+
+
+def as_float32(x: Array) -> Array:
+    """Maps are kept as float16, to take half the memory."""
+    return x.astype("float32")
 
 
 def stage2_sources(settings: CmirnetSettings, data: Dataset, made: Mapping[str, Array]) -> dict[str, Source]:

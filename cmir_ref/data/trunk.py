@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_device, to_host
 from ..errors import InputError
-from ..nets.efficientnet_lite import LITE0, LiteOutput, lite_blocks, lite_features
+from ..nets.efficientnet_lite import LITE0, LiteOutput, last_stage, lite_blocks, lite_features, output_before
 from ..progress import track
 from ..records import Modality, Run
 from .feature_cache import FeatureStore, content_digest
@@ -69,15 +69,17 @@ def uses_trunk(settings: Any, modality: Modality) -> bool:
 
 
 def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:
-    """The modality as the first network reads it: where a frozen trunk is asked for, features instead of its images.
+    """The modality as the first network reads it: instead of images what the part of the trunk makes that is frozen.
 
-    They are the pooled ones (N, 1280), or maps and pooled ones (N, D) where the settings read maps (`packed_maps`).
+    Of a frozen trunk these are its pooled features (N, 1280), or maps and pooled ones (N, D) where the settings read
+    maps (`packed_maps`); where its last stage is trained on, maps (N, h, w, C) of the kind "maps".
     """
-    if not uses_trunk(settings, modality) or settings.trunk_training != "frozen":
+    if not uses_trunk(settings, modality) or settings.trunk_training == "all":
         return modality
-    given = settings.trunk_weights, settings.trunk_size, xp
-    x = frozen_features(modality.x, *given, maps=settings.reads_maps, progress=progress)
-    return modality._replace(kind="features", x=x)
+    last = settings.trunk_training == "last"
+    network = before_last_network if last else maps_network if settings.reads_maps else trunk_network
+    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, network=network, progress=progress)
+    return modality._replace(kind="maps" if last else "features", x=x)
 
 
 def frozen_features(
@@ -86,19 +88,17 @@ def frozen_features(
     size: int = 224,
     xp: Any = np,
     *,
-    maps: bool = False,
+    network: "Callable[[str | None, int, Any], FeatureNetwork] | None" = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """The pooled features (N, 1280) float32 of images (N, H, W, C), from the cache where they are there.
-
-    With `maps` the rows of `packed_maps` (N, D) float16.
+    """What `network`, by default `trunk_network`, makes of images (N, H, W, C), from the cache where it is there.
 
     Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
     cannot be written. With `progress` a bar on standard error counts the images.
     """
     if not len(images):
         return np.empty((0, LITE0.head), np.float32)
-    network = (maps_network if maps else trunk_network)(weights, size, xp)
+    network = (network or trunk_network)(weights, size, xp)
     one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
     cached = len(images) >= CACHED_FROM
     return compute_features(network, one_by_one, len(images), cached=cached, progress=progress)
@@ -114,7 +114,7 @@ class FeatureNetwork(NamedTuple):
 
     maker: str  # what its features depend on, besides the images: the same text, the same features
     prepare: Callable[[np.ndarray], Array]  # one image (1, H, W, C) as the network's input
-    features: Callable[[Array], np.ndarray]  # a block of inputs -> (n, D)
+    features: Callable[[Array], np.ndarray]  # a block of inputs -> (n, …), a row of each
 
 
 def trunk_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork:
@@ -126,6 +126,12 @@ def maps_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork
     """EfficientNet-Lite0 for images brought to `size`: its maps and pooled features in one row, as `packed_maps`."""
     made = lambda network, x: packed_maps(lite_features(network, x), size)  # noqa: E731
     return _network_of(weights, size, xp, "maps and pooled, float16,", made)
+
+
+def before_last_network(weights: str | None, size: int, xp: Any = np) -> FeatureNetwork:
+    """EfficientNet-Lite0 up to its last stage: (h, w, C) float16 of an image, 1/32 of its side."""
+    made = lambda network, x: output_before(network, x, last_stage(LITE0)).astype("float16")  # noqa: E731
+    return _network_of(weights, size, xp, "before the last stage, float16,", made)
 
 
 def map_sizes(size: int) -> tuple[tuple[int, int, int], ...]:
@@ -161,7 +167,7 @@ def _network_of(weights, size, xp, what, made) -> FeatureNetwork:
 def compute_features(
     network: FeatureNetwork, images: Iterable[np.ndarray], total: int, *, cached: bool = True, progress: bool = False
 ) -> np.ndarray:
-    """Features (total, D) of images (H, W, C) of any size, a block at a time; what is known is not computed.
+    """Features (total, …) of images (H, W, C) of any size, a block at a time; what is known is not computed.
 
     What has been computed is kept in the cache block by block, so that an interrupted call loses little.
     """

@@ -134,6 +134,11 @@ def lite_blocks(arch: EfficientNetLite) -> tuple[LiteBlock, ...]:
     return tuple(blocks)
 
 
+def last_stage(arch: EfficientNetLite) -> int:
+    """The number of the first block of the last stage."""
+    return sum(stage.repeats for stage in arch.stages[:-1])
+
+
 def lite_shapes(arch: EfficientNetLite) -> dict[str, tuple[int, ...]]:
     """The shape of every array of the network, parameters and running statistics, by name.
 
@@ -194,7 +199,7 @@ def efficientnet_lite(
 
     `mode` is that of `batch_norm`: "train" normalises by this batch (`cache.statistics` returns how), "inference" by
     the running averages in `buffers`, "frozen" by 0 and 1. With `first` > 0 the stem and the blocks before that one are
-    left out: x is then the output of block `first` − 1, as `lite_maps` gives it, and the maps before it are None.
+    left out: x is then the output of block `first` − 1, as `output_before` gives it, and the maps before it are None.
     """
     blocks, layers, statistics, maps = lite_blocks(arch), {}, {}, {}
 
@@ -303,31 +308,40 @@ def fold_lite(arch: EfficientNetLite, arrays: Mapping[str, Array]) -> FoldedLite
     return FoldedLite(arch, folded)
 
 
-def lite_maps(network: FoldedLite, x: Array, *, until: int | None = None) -> tuple[dict[str, Array], Array]:
+def lite_maps(
+    network: FoldedLite, x: Array, *, first: int = 0, until: int | None = None
+) -> tuple[dict[str, Array], Array]:
     """(maps by name, output of the last block) of images x (N, H, W, 3), for inference.
 
-    With `until` only that many blocks are computed: what `efficientnet_lite` reads with `first=until`.
+    With `first` > 0 x is the output of block `first` − 1; with `until` the blocks from that one on are left out.
     """
-    arrays, maps = network.arrays, {}
-    w = arrays["stem.w"]
-    h, _ = strided_conv(x, w, stride=2, padding=same_padding(x.shape[1], x.shape[2], w.shape[0], 2))
-    h = write_relu6(h, arrays["stem.b"])
-    for block in lite_blocks(network.arch)[:until]:
+    arrays, maps, h = network.arrays, {}, x
+    if not first:
+        w = arrays["stem.w"]
+        h, _ = strided_conv(x, w, stride=2, padding=same_padding(x.shape[1], x.shape[2], w.shape[0], 2))
+        h = write_relu6(h, arrays["stem.b"])
+    for block in lite_blocks(network.arch)[first:until]:
         h = folded_block(h, _folded(arrays, block, h.shape))
         if block.map:
             maps[block.map] = h
     return maps, h
 
 
-def lite_features(network: FoldedLite, x: Array, *, maps: bool = True) -> LiteOutput:
+def output_before(network: FoldedLite, x: Array, block: int) -> Array:
+    """What block number `block` is given of images x (N, H, W, 3), for inference; threads share out the images."""
+    return get_xp(x).concatenate(by_samples(lambda images: lite_maps(network, images, until=block)[1], x))
+
+
+def lite_features(network: FoldedLite, x: Array, *, first: int = 0, maps: bool = True) -> LiteOutput:
     """The five maps and the pooled features of images x (N, H, W, 3), for inference; threads share out the images.
 
-    Without `maps` the features alone are kept, so that memory hardly grows with the number of images.
+    Without `maps` the features alone are kept, so that memory hardly grows with the number of images. `first` is that
+    of `efficientnet_lite`.
     """
     w, b = network.arrays["head.w"], network.arrays["head.b"]
 
     def work(images):
-        found, h = lite_maps(network, images)
+        found, h = lite_maps(network, images, first=first)
         pooled, _ = global_mean(pointwise_relu6(h, w.reshape(w.shape[2:]), b))
         return LiteOutput(*(found.get(name) if maps else None for name in LiteOutput._fields[:-1]), pooled)
 

@@ -1,6 +1,8 @@
 """The pretrainer that begins with ImageNet's weights: EfficientNet-Lite, its last blocks or all trained on, then Z.
 
-N samples, H × W pixels, D = 128 features, K classes: x (N, H, W, 3) -> pooled (N, 1280) -> head.
+N samples, H × W pixels, D = 128 features, K classes: x (N, H, W, 3) -> pooled (N, 1280) -> head. Where only the last
+blocks are trained on, x is what the first of them is given, (N, h, w, C): what comes before never changes, and is
+computed once.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,14 +23,13 @@ from .efficientnet_lite import (
     init_efficientnet_lite,
     is_statistic,
     lite_features,
-    lite_maps,
     trained_layers,
 )
 from .head import HeadCache, PretrainerOutput, head, head_backward
 
 
 class TrunkPretrainer(NamedTuple):
-    """The architecture. Blocks before number `first` are never changed; 0 trains the stem and all blocks."""
+    """The architecture. Blocks before number `first` have no part in it; 0 trains the stem and all blocks."""
 
     trunk: EfficientNetLite = LITE0
     first: int = 0
@@ -37,7 +38,7 @@ class TrunkPretrainer(NamedTuple):
 
 
 class TrunkPretrainerCache(NamedTuple):
-    x: Array  # what the trained layers were given
+    x: Array
     trunk: Callable  # that computes them, of some samples
     whole: LiteCache | None  # of all samples, where the batch normalised
     head: HeadCache
@@ -56,15 +57,15 @@ def init_trunk_pretrainer(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """(params, buffers): `weights` are the trunk's arrays by the names of `lite_shapes`, random where there are none.
 
-    What is trained is a parameter `trunk.…`; running statistics, and all that stays as it is, are buffers `trunk.…`.
+    Of the layers that are trained kernels, γ and β are parameters `trunk.…`, running statistics buffers `trunk.…`.
     """
     if weights is None:
         drawn, statistics = init_efficientnet_lite(arch.trunk, rng)
         weights = drawn | statistics
     trained = set(trained_layers(arch.trunk, arch.first))
-    moves = {name: name.rpartition(".")[0] in trained and not is_statistic(name) for name in weights}
-    params = {name: array for name, array in weights.items() if moves[name]}
-    buffers = {name: array for name, array in weights.items() if not moves[name]}
+    weights = {name: array for name, array in weights.items() if name.rpartition(".")[0] in trained}
+    params = {name: array for name, array in weights.items() if not is_statistic(name)}
+    buffers = {name: array for name, array in weights.items() if is_statistic(name)}
     layers = dense({"fc": (arch.trunk.head, features), "classifier": (features, classes)}, rng, bias_init)
     return add_prefix("trunk", params) | layers, add_prefix("trunk", buffers)
 
@@ -78,7 +79,7 @@ def trunk_pretrainer(
     buffers: Mapping[str, Array] | None = None,
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[PretrainerOutput, TrunkPretrainerCache]:
-    """x (N, H, W, 3) -> trunk -> Z -> logits.
+    """x (N, H, W, 3), or (N, h, w, C) from `output_before`, -> trunk -> Z -> logits.
 
     In `mode` "train" `masks["z"]` (N, D) is the mask of dropout, and the trained layers normalise as
     `arch.batch_norm` says. In "inference" normalisation is folded into the kernels, and there is no backward.
@@ -88,11 +89,9 @@ def trunk_pretrainer(
     """
     own, fixed = below("trunk", params), below("trunk", buffers or {})
     if mode == "inference":
-        pooled = lite_features(fold_lite(arch.trunk, {**fixed, **own}), x, maps=False).pooled
+        pooled = lite_features(fold_lite(arch.trunk, fixed | own), x, first=arch.first, maps=False).pooled
         out, cache = head(params, pooled, None, arch.dropout)
         return out, TrunkPretrainerCache(x, None, None, cache, {})
-    if arch.first:
-        x = _before(fixed, x, arch)
     settings = {"arch": arch.trunk, "mode": arch.batch_norm, "buffers": fixed, "first": arch.first}
     trunk = partial(efficientnet_lite, own, **settings)
     if arch.batch_norm == "train":
@@ -116,9 +115,3 @@ def trunk_pretrainer_backward(d: PretrainerOutput, cache: TrunkPretrainerCache) 
     parts = [gradients(cache.x, dpooled)] if cache.whole else by_samples(gradients, cache.x, dpooled)
     total = {name: sum(part[name] for part in parts[1:]) + first for name, first in parts[0].items()}
     return grads | add_prefix("trunk", total), None
-
-
-def _before(fixed, x, arch):
-    """The output of block `first` − 1: the layers up to there never change, and keep nothing for a backward."""
-    network = fold_lite(arch.trunk, fixed)
-    return get_xp(x).concatenate(by_samples(lambda images: lite_maps(network, images, until=arch.first)[1], x))

@@ -40,7 +40,7 @@ def write_weights(path, change):
 @pytest.mark.parametrize("size", [32, 96])
 def test_a_row_holds_means_over_squares_of_every_map_and_the_pooled_features(size, own_cache):
     images = worlds.captioned().modalities["a"].x[:3]
-    row = trunk.frozen_features(images, size=size, maps=True)
+    row = trunk.frozen_features(images, size=size, network=trunk.maps_network)
     out = lite_features(load_folded_trunk(), trunk.TrunkInput(size)(images))
     sizes = trunk.map_sizes(size)
     assert row.dtype == np.float16 and sizes[-1] == (size // 32, size // 32, 320)

@@ -177,5 +177,7 @@ def test_images_stay_images_where_no_frozen_trunk_is_asked_for(change):
     assert frozen_images(config("trunk=lite0", change), modality) is modality
     found = frozen_images(config("trunk=lite0"), modality)
     assert (found.kind, found.x.shape) == ("features", (3, 1280)) and found.ids == modality.ids
+    found = frozen_images(config("trunk=lite0", "trunk_training=last"), modality)
+    assert (found.kind, found.x.shape, found.x.dtype) == ("maps", (3, 1, 1, 192), np.float16)
     sound = modality._replace(kind="sound")
     assert frozen_images(config("trunk=lite0"), sound) is sound

@@ -5,8 +5,11 @@ from cmir_ref.nets.efficientnet_lite import (
     EfficientNetLite,
     LiteStage,
     efficientnet_lite,
+    fold_lite,
     init_efficientnet_lite,
     lite_shapes,
+    output_before,
+    trained_layers,
 )
 from cmir_ref.nets.head import PretrainerOutput
 from cmir_ref.nets.trunk_pretrainer import (
@@ -28,6 +31,7 @@ def drawn(first=0, norm="inference", dtype=np.float64, n=4):
     params, buffers = init_trunk_pretrainer(arch, (9, 8, 3), 5, 4, rng, weights=weights)
     params = {k: (v + rng.normal(0, 0.1, v.shape) * ("trunk" not in k)).astype(dtype) for k, v in params.items()}
     x = rng.normal(size=(n, 9, 8, 3)).astype(dtype)
+    x = output_before(fold_lite(TINY, weights), x, first) if first else x
     return arch, params, buffers, x, {"z": rng.random((n, 5)) > 0.5}, weights
 
 
@@ -36,9 +40,8 @@ def drawn(first=0, norm="inference", dtype=np.float64, n=4):
 def test_the_head_of_the_trunks_features(first, norm):
     arch, params, buffers, x, masks, weights = drawn(first, norm)
     (logits, z, s), cache = trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
-    if norm == "inference" or first == 0:
-        pooled = efficientnet_lite(weights, x, arch=TINY, mode=norm, buffers=weights)[0].pooled
-        np.testing.assert_allclose(s, pooled @ params["fc.w"] + params["fc.b"], rtol=1e-10)
+    pooled = efficientnet_lite(weights, x, arch=TINY, mode=norm, buffers=weights, first=first)[0].pooled
+    np.testing.assert_allclose(s, pooled @ params["fc.w"] + params["fc.b"], rtol=1e-10)
     np.testing.assert_array_equal(z, np.maximum(s, 0))
     kept = np.where(masks["z"], z / (1 - arch.dropout), 0)
     np.testing.assert_allclose(logits, kept @ params["classifier.w"] + params["classifier.b"], rtol=1e-12)
@@ -48,13 +51,25 @@ def test_the_head_of_the_trunks_features(first, norm):
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
 def test_every_array_is_a_parameter_or_a_buffer_and_grads_have_the_parameters_names(first):
     arch, params, buffers, x, masks, weights = drawn(first)
-    names = {f"trunk.{name}" for name in lite_shapes(TINY)}
+    layers = trained_layers(TINY, first)
+    names = {f"trunk.{name}" for name in lite_shapes(TINY) if name.rpartition(".")[0] in layers}
     assert names == {n for n in (*params, *buffers) if n.startswith("trunk.")} and not params.keys() & buffers.keys()
     assert all(np.array_equal(buffers[n], weights[n.removeprefix("trunk.")]) for n in buffers)
     out, cache = trunk_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
     grads, dx = trunk_pretrainer_backward(PretrainerOutput(*map(np.ones_like, out)), cache)
     assert grads.keys() == params.keys() and dx is None
     assert all(grads[name].shape == value.shape for name, value in params.items())
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_the_layers_that_are_left_out_and_those_that_are_trained_are_the_whole_network(first):
+    """What the first block is given, and the blocks behind it, make the features of the images themselves."""
+    arch, params, buffers, _, _, weights = drawn(first)
+    images = np.random.default_rng(1).normal(size=(4, 9, 8, 3))
+    x = output_before(fold_lite(TINY, weights), images, first)
+    whole = efficientnet_lite(weights, images, arch=TINY, mode="inference", buffers=weights)[0].pooled
+    out, _ = trunk_pretrainer(params, x, arch=arch, mode="inference", buffers=buffers)
+    np.testing.assert_allclose(out.s, whole @ params["fc.w"] + params["fc.b"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("first", [0, 2])

@@ -149,14 +149,14 @@ bugs(
     "data/trunk.py",
     ("trunk-of-the-others", 'settings.trunk == "lite0" and modality', 'settings.trunk != "lite0" and modality',
      "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk=conv"),
-    ("trunk-frozen-though-trained", 'or settings.trunk_training != "frozen"', "",
+    ("trunk-frozen-though-trained", 'or settings.trunk_training == "all"', "",
      "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for", "trunk_training=frozen"),
-    ("trunk-of-the-wheel-all-the-same", "given = settings.trunk_weights,", "given = None,",
+    ("trunk-of-the-wheel-all-the-same", "modality.x, settings.trunk_weights,", "modality.x, None,",
      TRUNKS + "test_weights_of_a_file_are_used_and_others_are_refused_later", "trunk_weights"),
 )
 bugs(
     "cmirnet/stage1.py",
-    ("trunk-never-trained", 'kind == "image" and settings.trunk == "lite0"', "False",
+    ("trunk-never-trained", 'kind in ("image", "maps") and settings.trunk == "lite0"', "False",
      TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk=lite0"),
     ("trunk-s-first-blocks-trained", 'if settings.trunk_training == "last" else 0', "* 0",
      TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk_training=last"),
@@ -205,7 +205,7 @@ bugs(
 TRUNK = "nets/test_trunk_pretrainer.py::"
 bugs(
     "nets/trunk_pretrainer.py",
-    ("statistics-are-trained", "in trained and not is_statistic(name)", "in trained",
+    ("statistics-are-trained", "items() if not is_statistic(name)}", "items()}",
      TRUNK + "test_every_array_is_a_parameter_or_a_buffer_and_grads_have_the_parameters_names"),
     ("dropout-in-inference", "head(params, pooled, None, arch.dropout)",
      "head(params, pooled, pooled > 1, arch.dropout)",
@@ -214,7 +214,8 @@ bugs(
      TRUNK + "test_the_head_of_the_trunks_features"),
     ("gradient-of-the-first-block", "sum(part[name] for part in parts[1:]) + first", "first",
      "gradcheck:trunk_pretrainer"),
-    ("one-block-too-few", "until=arch.first)", "until=arch.first - 1)", TRUNK + "test_the_head_of_the_trunks_features"),
+    ("last-blocks-of-the-image", "x, first=arch.first, maps=False", "x, first=arch.first + 1, maps=False",
+     TRUNK + "test_inference_is_training_without_dropout"),
 )
 
 bugs(
