@@ -59,6 +59,11 @@ def load_folded_trunk(path: str | Path | None = None) -> FoldedLite:
     return fold_lite(LITE0, load_trunk_weights(path).arrays)
 
 
+def weights_are_installed() -> bool:
+    """Whether the package that carries ImageNet's weights is there."""
+    return find_spec(PACKAGE) is not None
+
+
 def _package_file() -> Path:
     spec = find_spec(PACKAGE)  # finds the folder, and runs nothing of the package
     if spec is None:

@@ -33,6 +33,7 @@ from ..config import SharedSettings, load_config, to_toml
 from ..contract import Stage
 from ..data import SCENARIOS, load_data, split_data
 from ..data.locate import data_folder
+from ..data.weights import weights_are_installed
 from ..errors import InputError
 from ..files import cannot_be_written, remove_leftovers, write_whole
 from ..locks import LOCK, locked
@@ -162,8 +163,9 @@ class Lab:
 
     @property
     def worlds(self) -> list[str]:
-        """The worlds whose data are here: the real ones need a folder with UC Merced at the small scale."""
-        return [w for w in self.scale.worlds if w not in REAL or self.root]
+        """The worlds whose data are here: the real ones need UC Merced, one also ImageNet's weights."""
+        lacking = () if self.root and weights_are_installed() else ("imagenet",) if self.root else REAL
+        return [w for w in self.scale.worlds if w not in lacking]
 
     def about(self) -> dict[str, str]:
         """What a page says about all its figures."""

@@ -3,16 +3,17 @@
 A world is a data set in a scenario. `tiles` and `places` are where the paper's two data sets stand: simulated scenes at
 the small scale, DSRSID and UC Merced at the full one. `few-tiles` is a small world for what is trained many times from
 the pixels on; `real` are UC Merced's images with voices of which some are held out, `released` the same images with the
-authors' speech features, all heard in training: both need the user's copy.
+authors' speech features, all heard in training, `imagenet` those of `real` through ImageNet's network: all three need
+the user's copy.
 """
 
 from typing import NamedTuple
 
 from ..data.dsrsid import origin_of
 
-TILES, PLACES = ("tiles", "few-tiles"), ("places", "real", "released")
+TILES, PLACES = ("tiles", "few-tiles"), ("places", "real", "released", "imagenet")
 WORLD_SCENARIOS = dict.fromkeys(TILES, "pan-mul") | dict.fromkeys(PLACES, "image-speech")
-REAL = ("real", "released")
+REAL = ("real", "released", "imagenet")
 
 
 class World(NamedTuple):
@@ -22,6 +23,7 @@ class World(NamedTuple):
     data: tuple[str, ...]  # which data, and their split
     default: tuple[str, ...] = ()  # how the default reading is trained there, where it departs from its preset
     authors: tuple[str, ...] = ()  # the same for the readings "paper" and "released"
+    preset: str = ""  # of the default reading, where it has not the scenario's name
 
 
 class Scale(NamedTuple):
@@ -35,7 +37,7 @@ class Scale(NamedTuple):
         """(preset, settings that are changed) of a reading, "" the default, "paper" or "released", in a world."""
         w, scenario = self.worlds[world], WORLD_SCENARIOS[world]
         if not reading:
-            return scenario, (*w.data, *w.default)
+            return w.preset or scenario, (*w.data, *w.default)
         return f"{scenario}_{reading}", (*w.data, *w.authors)
 
     def at(self, root: str | None) -> "Scale":
@@ -76,6 +78,11 @@ SMALL = Scale(
             "UC Merced's 2100 images, the released speech features, all heard in training",
             ("dataset=ucmerced", "speech=speech-features"),
         ),
+        "imagenet": World(
+            "UC Merced and held-out voices, images through EfficientNet-Lite0 (ImageNet) in place of VGG-16",
+            ("dataset=ucmerced", "speech=bundled"),
+            preset="image-speech_lite0",
+        ),
     },
     "Simulated scenes; with --data also UC Merced. Fewer epochs than the presets have.",
 )
@@ -85,6 +92,7 @@ FULL = Scale(
         **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"))),
         **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",))),
         "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",)),
+        "imagenet": SMALL.worlds["imagenet"],
     },
     "DSRSID (simulated where it is absent) and UC Merced from the user's copy, the presets' own lengths of training.",
 )

@@ -194,8 +194,8 @@ def test_worlds_and_scales():
 
 
 def test_a_cell_reads_the_data_that_train_reads(monkeypatch):
-    asked = []
-    monkeypatch.setattr(scenarios, "load", lambda *about, **settings: asked.append((about, settings)))
+    asked, nothing = [], worlds.pictures(1)._replace(modalities={})
+    monkeypatch.setattr(scenarios, "load", lambda *about, **settings: asked.append((about, settings)) or nothing)
     every = ("scenes=9", "scenes_seed=3", "speech=bundled", "speech_voice=(.*)", "sample_axis=1", "band_axis=2")
     odd = load_config("image-speech", ("dataset=scenes", "image_size=128", *every))
     for config in (odd, *(load_config(*scale.preset(w)) for scale in SCALE_BY_NAME.values() for w in scale.worlds)):
@@ -212,10 +212,13 @@ def test_where_the_data_are_matters_to_real_worlds_alone(tmp_path):
         assert same == (world in ("tiles", "few-tiles", "places"))
 
 
-def test_real_worlds_need_a_folder(tmp_path):
+def test_real_worlds_need_a_folder_and_one_of_them_a_package(tmp_path, monkeypatch):
     small = SCALE_BY_NAME["small"]
     assert Lab(tmp_path, small).worlds == ["tiles", "few-tiles", "places"]
     assert Lab(tmp_path, small, root=tmp_path).worlds == [*small.worlds]
+    monkeypatch.setattr(labs, "weights_are_installed", lambda: False)
+    assert Lab(tmp_path, small).worlds == ["tiles", "few-tiles", "places"]
+    assert Lab(tmp_path, small, root=tmp_path).worlds == [w for w in small.worlds if w != "imagenet"]
 
 
 def test_a_data_folder_that_is_not_there_is_refused_at_once(tmp_path):
