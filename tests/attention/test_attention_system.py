@@ -384,10 +384,11 @@ def test_shares_add_up(kind):
     assert system.shares_of(trained("attention=none")) is None
 
 
-def test_photos_may_go_through_imagenet_s_network(tmp_path, monkeypatch):
-    """Frozen, as features: one photo alone gives what is stored of it. Forms that read maps are refused."""
+@pytest.mark.parametrize("training", ["frozen", "last", "all"])
+def test_photos_may_go_through_imagenet_s_network(tmp_path, monkeypatch, training):
+    """One photo alone gives what is stored of it. Forms that read maps are refused."""
     monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
-    run = runs.train(config("trunk=lite0", "trunk_size=32"), data(), tmp_path / "run")
+    run = runs.train(config("trunk=lite0", "trunk_size=32", f"trunk_training={training}"), data(), tmp_path / "run")
     assert run.tensors["stage1.a/params/fc.w"].shape[0] == 1280 and "stage1.b/params/conv.1.w" in run.tensors
     loaded = runs.load_run(tmp_path / "run")
     for name, array in system.SYSTEM.encode(loaded, "a", data().modalities["a"].x[[3]]).items():
