@@ -122,7 +122,9 @@ def drawn_embeddings(run: Run, net: Attended, items: Items, xp: Any = np) -> np.
 # ---- pair by pair --------------------------------------------------------------------------------------------------
 
 
-def pair_distances(run: Run, net: Attended, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
+def pair_distances(
+    net: Attended, query: Items, gallery: Items, distance: str, xp: Any = np
+) -> Callable[[slice], Array]:
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
     One query at a time against tiles of the gallery: memory is bounded, and no level depends on the size of a block.
@@ -130,7 +132,7 @@ def pair_distances(run: Run, net: Attended, query: Items, gallery: Items, xp: An
     """
     (letter,) = query.encoded
     own, other = query.encoded[letter], gallery.encoded["b" if letter == "a" else "a"]
-    space = prepare(to_device(own["v"], xp), to_device(other["v"], xp), run.config.distance, whole=False)
+    space = prepare(to_device(own["v"], xp), to_device(other["v"], xp), distance, whole=False)
     own, other = ({n: to_device(a, xp) for n, a in side.items()} for side in (own, other))
     count = len(gallery)
 
