@@ -17,7 +17,7 @@ from ..cmirnet.latent import Latent, encoder
 from ..errors import InputError
 from ..records import PARTS, Dataset, Items, Run, Splits
 from ..retrieval import levels, prepare
-from ..retrieval.distances import levels_of_rows
+from ..retrieval.distances import each_block, levels_of_rows
 from .gate import channel_gate
 from .objective import Attention, attend
 
@@ -127,8 +127,8 @@ def pair_distances(
 ) -> Callable[[slice], Array]:
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
-    One query at a time against tiles of the gallery: memory is bounded, and no level depends on the size of a block.
-    The unit of a level is that of the embeddings by the mean, which all pairs share.
+    One query a thread at a time, against tiles of the gallery: memory is bounded, and no level depends on the size of
+    a block. The unit of a level is that of the embeddings by the mean, which all pairs share.
     """
     (letter,) = query.encoded
     own, other = query.encoded[letter], gallery.encoded["b" if letter == "a" else "a"]
@@ -147,8 +147,14 @@ def pair_distances(
     one = of_photo if letter == "a" else of_sketch
 
     def of(rows: slice) -> Array:
-        numbers = range(*rows.indices(len(query)))
-        return xp.stack([in_tiles(lambda tile, i=i: one(i, tile), count) for i in numbers])
+        numbers = list(range(*rows.indices(len(query))))
+        out = xp.empty((len(numbers), count), dtype="int64")
+
+        def fill(i: int) -> None:
+            out[i - numbers[0]] = in_tiles(lambda tile: one(i, tile), count)
+
+        each_block(fill, numbers, xp)
+        return out
 
     return of
 
