@@ -29,9 +29,12 @@ def cases(sketches: int = SKETCHES, photos: int = PHOTOS) -> list[Case]:
     steps = [
         Case(
             f"attention/step/{kind}",
-            (f"{__name__}:step_side", {"kind": kind}),
+            (f"{__name__}:attended_side", {"kind": kind}),
             "torch",
-            {f"{n} thread{'s'[: n - 1]}": (f"{__name__}:torch_side", {"kind": kind, "threads": n}) for n in (1, 2)},
+            {
+                f"{n} thread{'s'[: n - 1]}": (f"{__name__}:torch_attended_side", {"kind": kind, "threads": n})
+                for n in (1, 2)
+            },
         )
         for kind in PRESETS
     ]
@@ -99,14 +102,14 @@ def torch_attended_step(kind: str, batch: int) -> Step:
     return torch_step(params, x, loss_of)
 
 
-def step_side(kind: str) -> Side:
+def attended_side(kind: str) -> Side:
     """This package's step; products in one thread and memory kept, as in training."""
     threadpool_limits(1, user_api="blas")
     keep_freed_memory()
     return side_of(attended_step(kind, BATCH), STEPS_A_TURN)
 
 
-def torch_side(kind: str, threads: int) -> Side:
+def torch_attended_side(kind: str, threads: int) -> Side:
     """The same step by PyTorch, with so many threads."""
     import torch
 

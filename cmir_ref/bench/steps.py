@@ -149,13 +149,13 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
         return loss
 
     def gradients(n):  # in float64: float32 changes winners of the pools
-        exact = _in_float64(leaves)
+        exact = in_float64(leaves)
         statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
         results = {"loss": backward(exact, x[:n].double(), statistics).detach()}
         results |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return _as_numpy(results)
+        return as_numpy(results)
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
 
 
 def torch_latent_loss(leaves: dict, z: Sequence, y: Sequence, network: LatentSettings) -> Any:
@@ -206,11 +206,11 @@ def torch_step(params: dict, x: Sequence[np.ndarray], loss_of: Callable, device:
         return loss
 
     def gradients(n):
-        exact = _in_float64(leaves)
+        exact = in_float64(leaves)
         results = {"loss": backward(exact, [part[:n].double() for part in x]).detach()}
-        return _as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
+        return as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, x)))
 
 
 def torch_arrays(arrays: Iterable[np.ndarray], device: str = "cpu") -> list:
@@ -220,15 +220,18 @@ def torch_arrays(arrays: Iterable[np.ndarray], device: str = "cpu") -> list:
     return [torch.from_numpy(array).to(device).clone() for array in arrays]
 
 
-def _in_float64(leaves: dict) -> dict:
+def in_float64(leaves: dict) -> dict:
+    """PyTorch's leaves in float64."""
     return {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
 
 
-def _as_numpy(results: dict) -> dict[str, np.ndarray]:
+def as_numpy(results: dict) -> dict[str, np.ndarray]:
+    """PyTorch's tensors on the host."""
     return {name: value.cpu().numpy().copy() for name, value in results.items()}
 
 
-def _with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+def with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+    """A step: `backward`, then PyTorch's fused Adam."""
     import torch
 
     optimiser = torch.optim.Adam(leaves.values(), LEARNING_RATE, fused=True)
