@@ -1,6 +1,6 @@
 """The map from the papers' equations to this code, its checks and its lessons: `equations.toml`, read once.
 
-`python -m cmir_ref.equations` prints README's tables.
+`python -m cmir_ref.equations` prints README's table and those of docs/equations.md.
 """
 
 import tomllib
@@ -18,7 +18,7 @@ class Equation(NamedTuple):
     formula: str
     function: str
     check: str
-    lesson: str
+    lesson: str = ""
 
 
 EQUATIONS = tuple(
@@ -27,16 +27,20 @@ EQUATIONS = tuple(
 )
 
 
+PAGES = {"cmirnet": "README.md"}  # where a paper's table stands, if not in docs/equations.md
+
+
 def equation_table(paper: str) -> str:
-    """The rows of one paper as a Markdown table; links are relative to the root of the repository."""
+    """The rows of one paper as a Markdown table, with links from the page on which it stands."""
+    root = "" if paper in PAGES else "../"
     lines = ["| eq. | what | formula | function, and its gradient beside it | check | lesson |", "|---" * 6 + "|"]
     for e in EQUATIONS:
         if e.paper == paper:
             module, _, function = e.function.rpartition(".")
             file, _, test = e.check.partition("::")
-            function = f"[`{function}`](cmir_ref/{module.replace('.', '/')}.py)"
-            check = f"[test]({file})" if test else f"`{e.check}`"
-            lesson = f"[{e.lesson[:2]}](lessons/{e.lesson}.ipynb)"
+            function = f"[`{function}`]({root}cmir_ref/{module.replace('.', '/')}.py)"
+            check = f"[test]({root}{file})" if test else f"`{e.check}`"
+            lesson = f"[{e.lesson[:2]}]({root}lessons/{e.lesson}.ipynb)" if e.lesson else "–"
             name = f"{e.name}, {e.symbol}" if e.symbol else e.name
             lines.append(f"| {' | '.join((e.number, name, e.formula, function, check, lesson))} |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""README's maps from equation to file to check to lesson are made from `equations.toml`; their links lead somewhere."""
+"""The maps from equation to file, check and lesson are made from `equations.toml`; their links lead somewhere."""
 
 import ast
 import importlib
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cmir_ref import checks
-from cmir_ref.equations import EQUATIONS, equation_table
+from cmir_ref.equations import EQUATIONS, PAGES, equation_table
 
 ROOT = Path(__file__).parents[1]
-NUMBERED = [e for e in EQUATIONS if e.number.isdigit()]
+DERIVED = [e for e in EQUATIONS if e.lesson]
+NUMBERED = [e for e in DERIVED if e.number.isdigit()]
 WITH_GRADIENT = [e for e in EQUATIONS if "::" not in e.check]
 WITH_TEST = [e for e in EQUATIONS if "::" in e.check]
 
@@ -20,18 +21,29 @@ def name(equation):
     return f"{equation.paper} {equation.number}"
 
 
-def test_readme_has_a_table_for_each_paper():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for paper in {e.paper for e in EQUATIONS}:
-        marker = f"equations {paper}"
-        table = re.search(rf"<!-- {marker} -->\n(.*)\n<!-- /{marker} -->", readme, re.DOTALL)
-        assert table, f"README.md: no markers {marker}"
-        assert table[1] == equation_table(paper), "README.md: paste what `python -m cmir_ref.equations` prints"
+@pytest.mark.parametrize("paper", ["cmirnet", "attention", "amfmn"])
+def test_each_paper_has_a_table(paper):
+    page, marker = PAGES.get(paper, "docs/equations.md"), f"equations {paper}"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    table = re.search(rf"<!-- {marker} -->\n(.*)\n<!-- /{marker} -->", text, re.DOTALL)
+    assert table, f"{page}: no markers {marker}"
+    assert table[1] == equation_table(paper), f"{page}: paste what `python -m cmir_ref.equations` prints"
+
+
+def test_no_cell_of_a_table_holds_a_bar():
+    assert not [name(e) for e in EQUATIONS if any("|" in field for field in e)]
 
 
 def test_every_equation_of_cmir_net_is_there():
     numbers = [e.number for e in EQUATIONS if e.paper == "cmirnet"]
     assert numbers == [*map(str, range(1, 9)), "Fig. 2", "Algorithm 1"]
+    assert all(e.lesson for e in EQUATIONS if e.paper == "cmirnet")
+
+
+def test_every_form_of_attention_and_every_equation_of_amfmn_has_a_row():
+    assert {"R1", "R2", "R3"} <= {e.number for e in EQUATIONS if e.paper == "attention"}
+    numbers = [re.findall(r"\d+", e.number) for e in EQUATIONS if e.paper == "amfmn"]
+    assert {n for ends in numbers if ends for n in range(int(ends[0]), int(ends[-1]) + 1)} == {*range(1, 28), 29, 30}
 
 
 @pytest.mark.parametrize("equation", EQUATIONS, ids=name)
@@ -72,12 +84,12 @@ def test_the_lesson_derives_it_and_checks_it_there(equation):
     assert any(f"{check}(" in section for check in names)
 
 
-@pytest.mark.parametrize("equation", [e for e in EQUATIONS if e not in NUMBERED], ids=name)
+@pytest.mark.parametrize("equation", [e for e in DERIVED if e not in NUMBERED], ids=name)
 def test_the_lesson_names_it(equation):
     source = (ROOT / "lessons" / "src" / f"{equation.lesson}.py").read_text(encoding="utf-8")
     assert equation.number.replace("Fig.", "Figure") in source
 
 
-@pytest.mark.parametrize("lesson", sorted({e.lesson for e in EQUATIONS}))
+@pytest.mark.parametrize("lesson", sorted({e.lesson for e in DERIVED}))
 def test_notebook_exists(lesson):
     assert (ROOT / "lessons" / f"{lesson}.ipynb").exists()

@@ -17,7 +17,7 @@ from ..cmirnet.latent import Latent, encoder
 from ..errors import InputError
 from ..records import PARTS, Dataset, Items, Run, Splits
 from ..retrieval import levels, prepare
-from ..retrieval.distances import levels_of_rows
+from ..retrieval.distances import each_block, levels_of_rows
 from .gate import channel_gate
 from .objective import Attention, attend
 
@@ -122,15 +122,17 @@ def drawn_embeddings(run: Run, net: Attended, items: Items, xp: Any = np) -> np.
 # ---- pair by pair --------------------------------------------------------------------------------------------------
 
 
-def pair_distances(run: Run, net: Attended, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
+def pair_distances(
+    net: Attended, query: Items, gallery: Items, distance: str, xp: Any = np
+) -> Callable[[slice], Array]:
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
-    One query at a time against tiles of the gallery: memory is bounded, and no level depends on the size of a block.
-    The unit of a level is that of the embeddings by the mean, which all pairs share.
+    One query a thread at a time, against tiles of the gallery: memory is bounded, and no level depends on the size of
+    a block. The unit of a level is that of the embeddings by the mean, which all pairs share.
     """
     (letter,) = query.encoded
     own, other = query.encoded[letter], gallery.encoded["b" if letter == "a" else "a"]
-    space = prepare(to_device(own["v"], xp), to_device(other["v"], xp), run.config.distance, whole=False)
+    space = prepare(to_device(own["v"], xp), to_device(other["v"], xp), distance, whole=False)
     own, other = ({n: to_device(a, xp) for n, a in side.items()} for side in (own, other))
     count = len(gallery)
 
@@ -145,8 +147,14 @@ def pair_distances(run: Run, net: Attended, query: Items, gallery: Items, xp: An
     one = of_photo if letter == "a" else of_sketch
 
     def of(rows: slice) -> Array:
-        numbers = range(*rows.indices(len(query)))
-        return xp.stack([in_tiles(lambda tile, i=i: one(i, tile), count) for i in numbers])
+        numbers = list(range(*rows.indices(len(query))))
+        out = xp.empty((len(numbers), count), dtype="int64")
+
+        def fill(i: int) -> None:
+            out[i - numbers[0]] = in_tiles(lambda tile: one(i, tile), count)
+
+        each_block(fill, numbers, xp)
+        return out
 
     return of
 

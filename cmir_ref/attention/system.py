@@ -48,10 +48,15 @@ LOOKED_AT = 40  # photos, and sketches, of which the shares of the variance are 
 
 
 def attended_stages(settings: AttentionSettings, kinds: Mapping[str, str]) -> list[Stage]:
-    """Stage 1 of photos and of sketches, as CMIR-NET's, and stage 2 with the attention."""
+    """Stage 1 of photos and of sketches, as CMIR-NET's, and stage 2 with the attention.
+
+    Where the classes are named, photos and their split are the same whatever the sketches are.
+    """
+    unseen = {"a": {"sketches"} if settings.classes else set(), "b": set()}
     separate = [
-        stage._replace(make=partial(make_features_and_maps, stage.name[-1]))
+        stage._replace(sees=stage.sees - unseen[m], make=partial(make_features_and_maps, m))
         for stage in cmirnet.stages(settings, kinds)[:-1]
+        for m in stage.name[-1]
     ]
     everything = frozenset(AttentionSettings.model_fields) - OF_NO_STAGE
     return [
@@ -250,7 +255,7 @@ def attended_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> 
     """
     if by_pair(run.config) and {*query.encoded, *gallery.encoded} == {"a", "b"}:
         net = attended_of(run.config, run.dataset, cmirnet.trained(run, "stage2")[0], run.tensors, xp)
-        return pair_distances(run, net, query, gallery, xp)
+        return pair_distances(net, query, gallery, run.config.distance, xp)
     v = (np.concatenate([embeddings_of(run, m, side) for m in side.encoded]) for side in (query, gallery))
     return mean_distances(run, *(to_device(array, xp) for array in v))
 

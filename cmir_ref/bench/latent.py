@@ -30,11 +30,11 @@ def torch_latent_side(threads: int) -> Side:
     return side_of(torch_latent_step(BATCH))
 
 
-def side_of(step: Step) -> Side:
+def side_of(step: Step, steps: int = STEPS_A_TURN) -> Side:
     """A side whose turn is many of these steps."""
 
     def turn():
-        for _ in range(STEPS_A_TURN):
+        for _ in range(steps):
             step.step()
 
-    return Side(step.gradients(BATCH), turn, STEPS_A_TURN)
+    return Side(step.gradients(BATCH), turn, steps)

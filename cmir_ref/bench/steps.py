@@ -4,7 +4,7 @@ Stage 1 is loss (eq. 1), gradients and Adam of the convolution pretrainer; stage
 depth 3, cross decoders, a shared classifier, α = 1 read by the norms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from ..backend import to_device
 from ..cmirnet.objective import objective, objective_backward
 from ..cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
-from ..cmirnet.stage2 import init_stage2, latent_settings
+from ..cmirnet.stage2 import LatentSettings, init_stage2, latent_settings
 from ..config import load_config
 from ..nets.pretraining import choose_pretrainer
 from ..params import Params, flatten
@@ -64,7 +64,7 @@ def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype:
         )
         return {"loss": loss, **pretraining_objective_backward(1.0, cache)[0]}
 
-    return Step(gradients, _with_adam(params, gradients, xp))
+    return Step(gradients, with_adam(params, gradients, xp))
 
 
 def draw_latent(batch: int, dtype: str = "float32"):
@@ -91,10 +91,11 @@ def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
         loss, cache = objective(params, *few, **terms)
         return {"loss": loss, **objective_backward(1.0, cache, input_gradient=False)[0]}
 
-    return Step(gradients, _with_adam(params, gradients, xp))
+    return Step(gradients, with_adam(params, gradients, xp))
 
 
-def _with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
+def with_adam(params: Params, gradients: Callable, xp: Any) -> Callable[[], None]:
+    """A whole step: `gradients()` without its loss, then Adam on all of `params`."""
     m, v, count = xp.zeros_like(params.flat), xp.zeros_like(params.flat), 0
 
     def step():
@@ -148,66 +149,89 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
         return loss
 
     def gradients(n):  # in float64: float32 changes winners of the pools
-        exact = _in_float64(leaves)
+        exact = in_float64(leaves)
         statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
         results = {"loss": backward(exact, x[:n].double(), statistics).detach()}
         results |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return _as_numpy(results)
+        return as_numpy(results)
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
 
 
-def torch_latent_step(batch: int, device: str = "cpu") -> Step:
-    """The step of `latent_step` by autograd; both modalities go through the shared classifier at once."""
+def torch_latent_loss(leaves: dict, z: Sequence, y: Sequence, network: LatentSettings) -> Any:
+    """Eq. 6 of features z by PyTorch, which do not learn as targets; both modalities are classified at once."""
     import torch
     from torch.nn import functional
 
+    weights, n = network.weights, len(z[0])
+
+    def layers(name, h):
+        for i in range(1, 4):
+            h = torch.addmm(leaves[f"{name}.{i}.b"], h, leaves[f"{name}.{i}.w"])
+            h = h.relu_() if i < 3 or getattr(network.arch, f"{name[:7]}_activation") == "relu" else h
+        return h
+
+    def energy(x):
+        return x.square().sum() / n
+
+    v_a, v_b = layers("encoder_a", z[0]), layers("encoder_b", z[1])
+    logits = torch.addmm(leaves["classifier.b"], torch.cat([v_a, v_b]), leaves["classifier.w"])
+    labels = torch.cat([part[:n] for part in y])
+    loss = weights.alignment * energy(v_a - v_b) + weights.classification * functional.cross_entropy(logits, labels)
+    loss = loss + weights.feature_norm * (energy(v_a) + energy(v_b))
+    to_a, to_b = (part.detach() for part in z)
+    crossed = energy(layers("decoder_ab", v_a) - to_b) + energy(layers("decoder_ba", v_b) - to_a)
+    matrices = [leaf for name, leaf in leaves.items() if "encoder" in name and leaf.ndim == 2]
+    r = (torch.stack(torch._foreach_norm(matrices)) - network.readings.alpha).square().sum()
+    return loss + weights.reconstruction * crossed + weights.regulariser * r
+
+
+def torch_latent_step(batch: int, device: str = "cpu") -> Step:
+    """The step of `latent_step` by autograd."""
     network, params, z, y = draw_latent(batch)
-    weights, alpha = network.weights, network.readings.alpha
-    leaves = {name: torch.from_numpy(value).to(device).clone().requires_grad_() for name, value in params.items()}
-    z, y = ([torch.from_numpy(part).to(device) for part in both] for both in (z, y))
+    y = torch_arrays(y, device)
+    return torch_step(params, z, lambda leaves, z: torch_latent_loss(leaves, z, y, network), device)
 
-    def backward(leaves, z):
-        n = len(z[0])
 
-        def layers(name, h):
-            for i in range(1, 4):
-                h = torch.addmm(leaves[f"{name}.{i}.b"], h, leaves[f"{name}.{i}.w"])
-                h = h.relu_() if i < 3 or getattr(network.arch, f"{name[:7]}_activation") == "relu" else h
-            return h
+def torch_step(params: dict, x: Sequence[np.ndarray], loss_of: Callable, device: str = "cpu") -> Step:
+    """A step of `loss_of(leaves, x)` by autograd, with PyTorch's fused Adam; x are arrays of a sample each row."""
+    leaves = {
+        name: value.requires_grad_() for name, value in zip(params, torch_arrays(params.values(), device), strict=True)
+    }
+    x = torch_arrays(x, device)
 
-        def energy(x):
-            return x.square().sum() / n
-
-        v_a, v_b = layers("encoder_a", z[0]), layers("encoder_b", z[1])
-        logits = torch.addmm(leaves["classifier.b"], torch.cat([v_a, v_b]), leaves["classifier.w"])
-        labels = torch.cat([part[:n] for part in y])
-        loss = weights.alignment * energy(v_a - v_b) + weights.classification * functional.cross_entropy(logits, labels)
-        loss = loss + weights.feature_norm * (energy(v_a) + energy(v_b))
-        crossed = energy(layers("decoder_ab", v_a) - z[1]) + energy(layers("decoder_ba", v_b) - z[0])
-        matrices = [leaf for name, leaf in leaves.items() if "encoder" in name and leaf.ndim == 2]
-        r = (torch.stack(torch._foreach_norm(matrices)) - alpha).square().sum()
-        loss = loss + weights.reconstruction * crossed + weights.regulariser * r
+    def backward(leaves, x):
+        loss = loss_of(leaves, x)
         loss.backward()
         return loss
 
     def gradients(n):
-        exact = _in_float64(leaves)
-        results = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
-        return _as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
+        exact = in_float64(leaves)
+        results = {"loss": backward(exact, [part[:n].double() for part in x]).detach()}
+        return as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, z)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, x)))
 
 
-def _in_float64(leaves: dict) -> dict:
+def torch_arrays(arrays: Iterable[np.ndarray], device: str = "cpu") -> list:
+    """These arrays as PyTorch's, copied."""
+    import torch
+
+    return [torch.from_numpy(array).to(device).clone() for array in arrays]
+
+
+def in_float64(leaves: dict) -> dict:
+    """PyTorch's leaves in float64."""
     return {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
 
 
-def _as_numpy(results: dict) -> dict[str, np.ndarray]:
+def as_numpy(results: dict) -> dict[str, np.ndarray]:
+    """PyTorch's tensors on the host."""
     return {name: value.cpu().numpy().copy() for name, value in results.items()}
 
 
-def _with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+def with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+    """A step: `backward`, then PyTorch's fused Adam."""
     import torch
 
     optimiser = torch.optim.Adam(leaves.values(), LEARNING_RATE, fused=True)

@@ -23,7 +23,7 @@ all others, so that its distance is 1 to everything but another vector of zeros,
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
@@ -270,7 +270,7 @@ def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None)
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def each_block(work: Callable[[slice], None], parts: list[slice], xp) -> None:
+def each_block(work: Callable[[Any], None], parts: list, xp) -> None:
     """Calls `work` on every part, which writes its own rows of the results: in threads where arrays are NumPy's."""
     if xp.__name__ == "numpy":
         map_threads(work, parts)

@@ -59,6 +59,9 @@ def test_every_setting_has_its_stages():
     assert sees[2] | system.OF_NO_STAGE == {*AttentionSettings.model_fields}
     own = {*OWN} - {*worlds.TINY}
     assert not (sees[0] | sees[1]) & (own | {"distance"}) and {"sketches", "classes", "start_from"} <= sees[0]
+    named = config('classes=["runway", "river"]')
+    photo, sketch, _ = [stage.sees for stage in system.attended_stages(named, {"a": "image", "b": "sketch"})]
+    assert photo == sees[0] - {"sketches"} and sketch == sees[1]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +330,7 @@ def test_pairs_are_scored_in_bounded_memory():
     many = {n: np.repeat(a[:1], 20_000, axis=0) for n, a in run.encoded["a"].items()}
     gallery = Items({"a": np.full(20_000, -1)}, {"a": many})
     net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
-    of = pair_distances(run, net, items_of(run, "b", "test"), gallery)
+    of = pair_distances(net, items_of(run, "b", "test"), gallery, run.config.distance)
     tracemalloc.start()
     of(slice(0, 3))
     peak = tracemalloc.get_traced_memory()[1]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cmir_ref import cli
-from cmir_ref.bench import conv, data, latent, retrieval, suite, texts
+from cmir_ref.bench import attention, conv, data, latent, retrieval, suite, texts
 from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
 
@@ -19,6 +19,9 @@ NAMES = [
     "conv/mul/paper",
     "conv/mul/released-frozen",
     "latent/64",
+    "attention/step/channel",
+    "attention/step/spatial",
+    "attention/pairs",
     "retrieval/top10",
     "retrieval/ap",
     "gru",
@@ -26,7 +29,15 @@ NAMES = [
 ]
 PEERS = suite.PEERS["cpu"]
 TINY = {
-    case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80), *texts.cases(20, 60)]
+    case.name: case
+    for cases in (
+        latent.cases(),
+        attention.cases(20, 60),
+        retrieval.cases(100, 2000),
+        data.cases(80),
+        texts.cases(20, 60),
+    )
+    for case in cases
 }
 
 
@@ -58,7 +69,7 @@ def test_names(installed):
     installed(*PEERS)
     every = suite.select_kinds([], "cpu", None)
     assert [case.name for case in suite.select_cases(every) if not case.name.startswith("data/")] == NAMES
-    assert [case.name for case in suite.select_cases(["latent", "retrieval"])] == NAMES[5:8]
+    assert [case.name for case in suite.select_cases(["latent", "retrieval"])] == [NAMES[5], *NAMES[9:11]]
     assert [case.name for case in suite.select_cases(every, "faiss")] == ["retrieval/top10"]
 
 
@@ -85,13 +96,13 @@ def test_a_missing_peer_is_one_line_and_status_2(installed, monkeypatch, capsys)
     assert capsys.readouterr().err == "error: bench: torch not installed; pip install 'cmir-ref[bench]'\n"
 
 
-@pytest.mark.parametrize("name", ["data/image", "data/stream/mul", "data/step/mul"])
+@pytest.mark.parametrize("name", ["data/image", "data/stream/mul", "data/step/mul", "attention/pairs"])
 def test_data(name):
     entry = interleave(TINY[name], repeats=1)
     assert entry.ours_ms > 0 and entry.peak_mb > 10
 
 
-@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap", "gru", "amfmn/scores"])
+@pytest.mark.parametrize("name", [name for name, case in TINY.items() if case.peer in PEERS])
 def test_peers_give_the_same_results(name):
     pytest.importorskip(TINY[name].peer)
     assert interleave(TINY[name], repeats=1).ratio > 0

@@ -69,6 +69,22 @@ def test_traced_sketches_are_kept_apart_from_their_photos(how, photos):
         assert (pairs[:, 0] != pairs[:, 1]).all() and (a.labels[pairs[:, 0]] == b.labels[pairs[:, 1]]).all()
 
 
+@pytest.mark.parametrize("classes", [CLASSES, ("tennis courts", "AIRPLANE")])
+def test_of_named_classes_photos_and_their_split_are_the_same_whatever_the_sketches_are(classes, photos, drawn):
+    """Experiments share what was learned of the photos."""
+    all_of_them = [
+        load("photo-sketch", photos, dataset="folder", sketches=sketches, classes=classes)
+        for sketches in ("canny", "strokes", str(drawn))
+    ]
+    first, *others = [(data.modalities["a"], data.label_names, split(data, seed=1)) for data in all_of_them]
+    for photo, names, parts in others:
+        assert photo.ids == first[0].ids and names == first[1]
+        np.testing.assert_array_equal(photo.x, first[0].x)
+        np.testing.assert_array_equal(photo.labels, first[0].labels)
+        for part, other in zip(parts, first[2], strict=True):
+            np.testing.assert_array_equal(part["a"], other["a"])
+
+
 def test_unrelated_sketches_are_split_by_themselves(photos, drawn):
     data = load("photo-sketch", photos, dataset="folder", sketches=str(drawn))
     parts = split(data, seed=0)
