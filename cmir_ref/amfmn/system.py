@@ -17,7 +17,7 @@ from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import average_precision, collapse
 from ..retrieval.metrics import relevance
 from ..retrieval.relevant_items import paired
-from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, steps_per_epoch
+from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .bounds import RECALLS, beside, recalls, same_texts
 from .eq1_similarity import similarity
@@ -80,12 +80,14 @@ def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Map
     schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
     images = image_source(settings, data.modalities["a"], made).on(xp)
     train, validation = parts.train["a"], parts.validation["a"]
-    kind = "sigmoid" if images.labels.ndim == 2 else "softmax"
+    kind, labels = "sigmoid" if images.labels.ndim == 2 else "softmax", to_device(images.labels, xp)
 
     def batches(epoch):
+        order = list(epoch_batches(train, schedule.batch_size, seed, "labels", epoch))
         views = generator(seed, "labels/augment", epoch) if settings.match.augment else None
-        for index in epoch_batches(train, schedule.batch_size, seed, "labels", epoch):
-            yield images.read(index, views), to_device(images.labels[index], xp)
+        views = images.views([len(index) for index in order], views, xp)
+        for index, view in zip(send_parts(order, xp), views, strict=True):
+            yield images.read(index, view), labels[index.there]
 
     def gradients(params, buffers, batch, epoch, step):
         loss, cache = label_objective(params, *batch, arch=arch, kind=kind, buffers=buffers)
@@ -96,7 +98,7 @@ def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Map
         losses = []
         for start in range(0, len(validation), BLOCK):
             index = validation[start : start + BLOCK]
-            y = to_device(images.labels[index], xp)
+            y = labels[to_device(index, xp)]
             settings_of = {"arch": arch, "kind": kind, "mode": "inference", "buffers": buffers}
             losses.append(float(label_objective(params, images.read(index), y, **settings_of)[0]) * len(index))
         return {"score": -sum(losses) / max(len(validation), 1)}

@@ -9,13 +9,15 @@ from test_amfmn_settings import TINY
 
 from cmir_ref import runs, search
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
-from cmir_ref.amfmn.match import caption_margins, draw_captions
+from cmir_ref.amfmn.caption_margins import caption_margins
+from cmir_ref.amfmn.match import draw_captions
 from cmir_ref.config import load_config
 from cmir_ref.data import read_query, split_data
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
+from cmir_ref.training.inputs import Sent
 
 AMFMN = SYSTEMS["amfmn"]
 
@@ -130,19 +132,25 @@ def test_every_image_is_drawn_with_one_of_its_captions():
     assert {tuple(row) for pairs in drawn for row in pairs.tolist()} == {tuple(row) for row in pairing.tolist()}
 
 
+def margins_of(config, data, parts, pairs):
+    """Margins and negatives of these pairs of sample numbers, on the host."""
+    margins = caption_margins(config, data, parts)
+    return margins.of(*(Sent(place, place) for place in margins.places(pairs).T))
+
+
 def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs():
     data = worlds.captioned()
     config = load_config("image-text", [*TINY, "margin.kind=fixed", "margin.gamma=0.3"])
     parts = split_data(config, data)
     rows = parts.train["a"][:6]
     pairs = draw_captions(np.asarray(data.pairing), rows, np.random.default_rng(0))
-    margin, negative = caption_margins(config, data, parts)(*pairs.T)
+    margin, negative = margins_of(config, data, parts, pairs)
     texts = data.modalities["b"].texts
     own = {i: {texts[j] for k, j in data.pairing if k == i} for i in rows}
     expected = [[i != k and texts[j] not in own[i] for k, j in pairs] for i, _ in pairs]
     assert negative.tolist() == expected and set(margin.ravel().tolist()) == {np.float32(0.3)}
     kept = config.model_copy(update={"own_captions": "kept"})
-    assert (caption_margins(kept, data, parts)(*pairs.T)[1] == ~np.eye(6, dtype=bool)).all()
+    assert (margins_of(kept, data, parts, pairs)[1] == ~np.eye(6, dtype=bool)).all()
 
 
 def test_stop_words_before_or_after_stemming_give_other_margins():
@@ -152,7 +160,7 @@ def test_stop_words_before_or_after_stemming_give_other_margins():
         config = load_config("image-text", [*TINY, f"margin.stop_words={when}"])
         parts = split_data(config, data)
         pairs = draw_captions(np.asarray(data.pairing), parts.train["a"][:8], np.random.default_rng(0))
-        found.append(caption_margins(config, data, parts)(*pairs.T)[0])
+        found.append(margins_of(config, data, parts, pairs)[0])
     assert found[0].shape == found[1].shape == (8, 8) and np.abs(found[0] - found[1]).max() > 1e-3
 
 
