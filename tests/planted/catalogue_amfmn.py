@@ -316,6 +316,22 @@ bugs(
      "gradcheck:amfmn/label_objective/softmax"),
 )
 
+UNIT = "test_kernels.py::test_a_recurrent_unit_is_the_plain_one"
+bugs(
+    "ops/fused/gru_on_device.py",
+    ("unit-reads-the-step-behind", "past = states[1:] if reverse else states[:-1]", "past = states[:-1]",
+     UNIT + "[float64-True-4-5-3-2]"),
+    ("unit-goes-back-in-the-same-order", "for t in range(t_all) if reverse else reversed(range(t_all)):",
+     "for t in range(t_all):", UNIT + "[float64-False-4-5-3-2]"),
+    ("unit-forgets-u", "through = dc[t] @ u.T", "through = da[t] @ u.T", UNIT + "[float64-False-4-5-3-2]"),
+)
+bugs(
+    "kernels.py",
+    ("padding-is-a-word-on-a-gpu", "next = t < lengths[sample] ? n + z * (h - n) : h;", "next = n + z * (h - n);",
+     UNIT + "[float64-False-4-5-3-2]"),
+    ("padding-keeps-its-share", "kept = valid ? g * z : g;", "kept = g * z;", UNIT + "[float64-False-7-12-5-6]"),
+)
+
 SETS = "amfmn/test_amfmn_settings.py::test_changes_the_result"
 RUNS = "amfmn/test_amfmn_system.py::test_"
 SILENT = "strict/test_launches.py::test_nothing_is_sent_in_a_step_of_images_and_captions_and_it_is_numpy_s"

@@ -31,7 +31,7 @@ from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
-LATENT, CONV, MAX_POOL = 120, 150, 8  # at most
+LATENT, CONV, MAX_POOL, MATCH = 120, 150, 8, 430  # at most
 
 
 def launches(work) -> int:
@@ -179,6 +179,18 @@ def test_nothing_is_sent_in_a_step_of_images_and_captions_and_it_is_numpy_s(by_k
         _, wanted, _ = host.gradients(*first, other, 0, 0)
         found = {name: to_host(g) for name, g in found.items()}
         assert max(relative_differences(found, wanted).values()) < 1e-4
+
+
+@pytest.mark.parametrize("name", OF_CAPTIONS)
+def test_a_step_of_images_and_captions_has_few_launches(by_kernels, name):
+    """A word costs eight: forward and backward a product and a kernel, in two directions of the sentence."""
+    stage, *changes = OF_CAPTIONS[name]
+    task, first = captions(strict, *changes, stage=stage)
+    params, buffers = ({name: to_device(w, strict) for name, w in part.items()} for part in first)
+    batch = next(iter(task.batches(0)))
+    words = 8 * batch[1].shape[1] if stage == "match" else 0
+    most = {"labels": CONV, "sentence": MATCH + words, "keywords": MATCH + words}.get(name, 2 * MATCH)
+    assert launches(lambda: task.gradients(params, buffers, batch, 0, 0)) <= most
 
 
 def assert_silent(task):
