@@ -64,7 +64,7 @@ def conv_step(shape: tuple[int, int, int], order: str, batch: int, xp=np, dtype:
         )
         return {"loss": loss, **pretraining_objective_backward(1.0, cache)[0]}
 
-    return Step(gradients, _with_adam(params, gradients, xp))
+    return Step(gradients, with_adam(params, gradients, xp))
 
 
 def draw_latent(batch: int, dtype: str = "float32"):
@@ -91,10 +91,11 @@ def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
         loss, cache = objective(params, *few, **terms)
         return {"loss": loss, **objective_backward(1.0, cache, input_gradient=False)[0]}
 
-    return Step(gradients, _with_adam(params, gradients, xp))
+    return Step(gradients, with_adam(params, gradients, xp))
 
 
-def _with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
+def with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
+    """A step: gradients, then Adam."""
     m, v, count = xp.zeros_like(params.flat), xp.zeros_like(params.flat), 0
 
     def step():
@@ -148,13 +149,13 @@ def torch_conv_step(shape: tuple[int, int, int], order: str, batch: int, layout:
         return loss
 
     def gradients(n):  # in float64: float32 changes winners of the pools
-        exact = _in_float64(leaves)
+        exact = in_float64(leaves)
         statistics = {i: [value.double() for value in pair] for i, pair in running.items()}
         results = {"loss": backward(exact, x[:n].double(), statistics).detach()}
         results |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        return _as_numpy(results)
+        return as_numpy(results)
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, x, running)))
 
 
 def torch_latent_step(batch: int, device: str = "cpu") -> Step:
@@ -192,22 +193,25 @@ def torch_latent_step(batch: int, device: str = "cpu") -> Step:
         return loss
 
     def gradients(n):
-        exact = _in_float64(leaves)
+        exact = in_float64(leaves)
         results = {"loss": backward(exact, [part[:n].double() for part in z]).detach()}
-        return _as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
+        return as_numpy(results | {name: leaf.grad for name, leaf in exact.items()})
 
-    return Step(gradients, _with_torchs_adam(leaves, lambda: backward(leaves, z)))
+    return Step(gradients, with_torchs_adam(leaves, lambda: backward(leaves, z)))
 
 
-def _in_float64(leaves: dict) -> dict:
+def in_float64(leaves: dict) -> dict:
+    """PyTorch's leaves in float64."""
     return {name: leaf.detach().double().requires_grad_() for name, leaf in leaves.items()}
 
 
-def _as_numpy(results: dict) -> dict[str, np.ndarray]:
+def as_numpy(results: dict) -> dict[str, np.ndarray]:
+    """PyTorch's tensors on the host."""
     return {name: value.cpu().numpy().copy() for name, value in results.items()}
 
 
-def _with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+def with_torchs_adam(leaves: dict, backward: Callable) -> Callable[[], None]:
+    """A step: `backward`, then PyTorch's fused Adam."""
     import torch
 
     optimiser = torch.optim.Adam(leaves.values(), LEARNING_RATE, fused=True)

@@ -23,10 +23,12 @@ NAMES = [
     "retrieval/ap",
     "gru",
     "amfmn/scores",
+    "amfmn/step",
 ]
 PEERS = suite.PEERS["cpu"]
 TINY = {
-    case.name: case for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80), *texts.cases(20, 60)]
+    case.name: case
+    for case in [*latent.cases(), *retrieval.cases(100, 2000), *data.cases(80), *texts.cases(20, 60, 10)]
 }
 
 
@@ -91,7 +93,7 @@ def test_data(name):
     assert entry.ours_ms > 0 and entry.peak_mb > 10
 
 
-@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap", "gru", "amfmn/scores"])
+@pytest.mark.parametrize("name", ["latent/64", "retrieval/top10", "retrieval/ap", "gru", "amfmn/scores", "amfmn/step"])
 def test_peers_give_the_same_results(name):
     pytest.importorskip(TINY[name].peer)
     assert interleave(TINY[name], repeats=1).ratio > 0
