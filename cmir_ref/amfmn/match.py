@@ -1,6 +1,6 @@
 """The stage "match" as a task of the training loop: images and one caption each, a margin for every pair."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,6 +73,12 @@ def vocabulary(settings: AmfmnSettings, data: Dataset, parts: Splits) -> np.ndar
     texts = data.modalities["b"]
     x = texts.x if settings.vocabulary == "all" else texts.x[parts.train["b"]]
     return learned_words(x, make_lexicon(texts.texts), settings.min_count, settings.stop_words)
+
+
+def word_numbers(texts: Sequence[str], table: np.ndarray) -> set[tuple[str, int]]:
+    """Each learned word of these texts, with its number in the vocabulary `table`."""
+    numbers = {(word, int(table[number])) for word, number in make_lexicon(texts).items()}
+    return {(word, number) for word, number in numbers if 0 < number < table.max()}
 
 
 class Texts(NamedTuple):

@@ -32,6 +32,7 @@ from .match import (
     text_vectors,
     trunk_of,
     vocabulary,
+    word_numbers,
 )
 from .networks import init_amfmn
 from .objective import comparison_params
@@ -112,6 +113,19 @@ def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
     words = int(vocabulary(settings, data, split_data(settings, data)).max())
     shape = data.modalities["a"].x.shape[1:]
     return init_amfmn(architecture(settings), shape, words, generator(settings.seed, "match/init"))
+
+
+def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run) -> None:
+    """Raises `InputError` where run `known` learned other words than these: the vectors of its words would be read as
+    those of others."""
+    here = word_numbers(data.modalities["b"].texts, vocabulary(settings, data, parts))
+    there = word_numbers(known.dataset.modalities["b"].texts, known.tensors["vocabulary"])
+    if here != there:
+        same = f"{len(there)}, here {len(here)}, {len(here & there)} of them the same under the same number"
+        raise InputError(
+            f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with the "
+            "same split, vocabulary, min_count and stop_words"
+        )
 
 
 def inherit_trunk(params: dict, buffers: dict, made: Mapping[str, Array]) -> tuple[dict, dict]:
@@ -244,6 +258,7 @@ SYSTEM = System(
     distances=score_distances,
     relevant=paired,
     facts=match_facts,
+    start=check_words,
     directions=("a->b", "b->a"),
     recall_at=RECALLS,
 )

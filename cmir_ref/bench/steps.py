@@ -94,8 +94,8 @@ def latent_step(batch: int, xp=np, dtype: str = "float32") -> Step:
     return Step(gradients, with_adam(params, gradients, xp))
 
 
-def with_adam(params: Params, gradients: Callable, xp) -> Callable[[], None]:
-    """A step: gradients, then Adam."""
+def with_adam(params: Params, gradients: Callable, xp: Any) -> Callable[[], None]:
+    """A whole step: `gradients()` without its loss, then Adam on all of `params`."""
     m, v, count = xp.zeros_like(params.flat), xp.zeros_like(params.flat), 0
 
     def step():

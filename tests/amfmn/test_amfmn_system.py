@@ -13,6 +13,7 @@ from cmir_ref.amfmn.caption_margins import caption_margins
 from cmir_ref.amfmn.match import draw_captions
 from cmir_ref.config import load_config
 from cmir_ref.data import read_query, split_data
+from cmir_ref.data.vocabulary import make_lexicon, number_texts
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
 from cmir_ref.reports.terminal import show_evaluation
@@ -209,3 +210,38 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         line = next(line for line in shown.splitlines() if words in line)
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
+
+
+CHANGED = {  # what the captions of the second run say
+    "another word": lambda texts: tuple(text.replace("house", "hut") for text in texts),
+    "a word less": lambda texts: tuple(text.replace("very ", "") for text in texts),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_run_does_not_begin_with_the_words_of_another(config, run, change):
+    """As many words or not: the vector of a word would be read as that of another."""
+    data = worlds.captioned()
+    texts = data.modalities["b"]
+    said = CHANGED[change](texts.texts)
+    x = number_texts(said, make_lexicon(said))
+    data.modalities["b"] = texts._replace(texts=said, x=x)
+    again = config.model_copy(update={"start_from": str(run.path)})
+    with pytest.raises(InputError, match="that run learned other words") as error:
+        runs.train(again, data)
+    assert "\n" not in str(error.value) and str(run.path) in str(error.value)
+
+
+@pytest.mark.parametrize("count", [70, 90])
+def test_a_run_does_not_begin_with_other_learned_words(config, run, count):
+    again = load_config(
+        "image-text", [*TINY, "text=both", "pretrain=true", f"start_from={run.path}", f"min_count={count}"]
+    )
+    with pytest.raises(InputError, match=r"\(\d+, here 0, 0 of them"):
+        runs.train(again, worlds.captioned())
+
+
+def test_a_run_goes_on_with_its_own_words(config, run):
+    again = config.model_copy(update={"start_from": str(run.path), "seed": 5})
+    begun = runs.train(again, worlds.captioned())
+    np.testing.assert_array_equal(begun.tensors["vocabulary"], run.tensors["vocabulary"])

@@ -378,6 +378,8 @@ bugs(
     "amfmn/system.py",
     ("trunk-begins-anew", 'params | {n: learned["params"][n] for n in params if n.startswith("trunk.")}', "params | {}",
      RUNS + "the_trunk_goes_on_where_the_labels_left_it"),
+    ("begins-with-other-words", "if here != there:", "if len(here) != len(there):",
+     RUNS + "a_run_does_not_begin_with_the_words_of_another"),
     ("ties-to-the-first", "found = found - 1e-12 *", "found = found + 1e-12 *",
      RUNS + "the_released_order_puts_the_last_of_equals_first", "ties=released", "ties=expected"),
 )
