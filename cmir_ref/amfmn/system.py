@@ -123,8 +123,8 @@ def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Ru
     if here != there:
         same = f"{len(there)}, here {len(here)}, {len(here & there)} of them the same under the same number"
         raise InputError(
-            f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with the "
-            "same split, vocabulary, min_count and stop_words"
+            f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with "
+            "the same split, vocabulary, min_count and stop_words"
         )
 
 

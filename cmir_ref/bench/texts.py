@@ -27,10 +27,10 @@ def cases(images: int = IMAGES, texts: int = TEXTS, batch: int = BATCH) -> list[
         for name, (side, given) in pairs.items()
     ]
     others = {
-        layout.removesuffix("_format"): (f"{__name__}:torch_step_side", {"batch": batch, "layout": layout})
+        layout.removesuffix("_format"): (f"{__name__}:torch_match_side", {"batch": batch, "layout": layout})
         for layout in LAYOUTS
     }
-    return [*both, Case("amfmn/step", (f"{__name__}:step_side", {"batch": batch}), "torch", others, 1e-9)]
+    return [*both, Case("amfmn/step", (f"{__name__}:match_side", {"batch": batch}), "torch", others, 1e-9)]
 
 
 def draw_sentences() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -122,7 +122,7 @@ def torch_scores_side(images: int, texts: int) -> Side:
     return Side({"scores": found}, torch.no_grad()(step))
 
 
-def step_side(batch: int) -> Side:
+def match_side(batch: int) -> Side:
     """This package's step; products in one thread and memory kept, as in training."""
     exact = match_step(batch, "float64").gradients(min(CHECKED, batch))
     keep_freed_memory()
@@ -135,7 +135,7 @@ def step_side(batch: int) -> Side:
     return Side(exact, turn)
 
 
-def torch_step_side(batch: int, layout: str) -> Side:
+def torch_match_side(batch: int, layout: str) -> Side:
     """The same step by PyTorch, its arrays in one of the two layouts."""
     gradients, step = torch_match_step(batch, layout)
     return Side(gradients(min(CHECKED, batch)), step)
