@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
-from ..data import split_data
+from ..data import read_query, split_data
 from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
 from ..errors import InputError
 from ..nets.conv_maps import init_conv_maps
@@ -34,9 +35,11 @@ from .match import (
     vocabulary,
     word_numbers,
 )
-from .networks import init_amfmn
+from .networks import image_network, init_amfmn
 from .objective import comparison_params
 from .settings import AmfmnSettings
+
+SHOWN = 8  # pictures of where MVSA looks in a report
 
 
 def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stage]:
@@ -246,6 +249,27 @@ def match_facts(run: Run) -> dict[str, Any]:
     }
 
 
+def gaze_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
+    """("a", sample number, map (h, w)) of some test images whose files are there, one of each class: what the mask of
+    MVSA is read from, |value ⊙ gate| (eq. 18), from 0 at an image's least to 1 at its most. None without MVSA.
+    """
+    images, arch = run.dataset.modalities["a"], architecture(run.config)
+    if not arch.mask or images.paths is None:
+        return []
+    test = run.parts.test["a"]
+    first = np.unique(class_numbers(run, test), return_index=True)[1]
+    rows = [int(row) for row in test[first] if Path(images.paths[row]).is_file()][:SHOWN]
+    if not rows:
+        return []
+    x = np.concatenate([read_query(images, images.paths[row])[0] for row in rows])
+    source, (params, buffers) = image_source(run.config, images._replace(x=x), run.tensors), trained_networks(run)
+    given = source.read(np.arange(len(rows)))
+    _, cache = image_network(params, given, arch=arch, mode="inference", buffers=buffers)
+    maps = np.abs(cache.attention.value * cache.attention.gate)[..., 0]
+    least, most = (edge(maps, axis=(1, 2), keepdims=True) for edge in (np.min, np.max))
+    return [("a", row, one) for row, one in zip(rows, (maps - least) / np.maximum(most - least, 1e-12), strict=True)]
+
+
 def class_numbers(run: Run, rows: np.ndarray) -> np.ndarray:
     """The class of these images as a number: the group that each belongs to."""
     return np.unique(np.asarray(run.dataset.modalities["a"].groups)[rows], return_inverse=True)[1]
@@ -259,6 +283,11 @@ SYSTEM = System(
     relevant=paired,
     facts=match_facts,
     start=check_words,
+    heat=gaze_maps,
+    heat_words=(
+        "Where MVSA looks",
+        "What a mask is read from: |value ⊙ gate| at each pixel of the maps (eq. 18), orange where it is large.",
+    ),
     directions=("a->b", "b->a"),
     recall_at=RECALLS,
 )

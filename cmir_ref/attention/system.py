@@ -331,4 +331,8 @@ SYSTEM = System(
     vectors=attended_vectors,
     directions=("b->a", "a->b", "a->a", "b->b"),
     heat=heat_maps,
+    heat_words=(
+        "Where the evidence for the own class lies",
+        "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
+    ),
 )

@@ -10,9 +10,11 @@ from test_amfmn_settings import TINY
 from cmir_ref import runs, search
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.caption_margins import caption_margins
-from cmir_ref.amfmn.match import draw_captions
+from cmir_ref.amfmn.match import architecture, draw_captions
+from cmir_ref.amfmn.networks import image_network
+from cmir_ref.amfmn.system import gaze_maps, trained_networks
 from cmir_ref.config import load_config
-from cmir_ref.data import read_query, split_data
+from cmir_ref.data import load_data, read_query, split_data
 from cmir_ref.data.vocabulary import make_lexicon, number_texts
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
@@ -245,3 +247,22 @@ def test_a_run_goes_on_with_its_own_words(config, run):
     again = config.model_copy(update={"start_from": str(run.path), "seed": 5})
     begun = runs.train(again, worlds.captioned())
     np.testing.assert_array_equal(begun.tensors["vocabulary"], run.tensors["vocabulary"])
+
+
+def test_the_report_shows_where_mvsa_looks(tmp_path):
+    """Value times gate of an image alone, from 0 to 1; nothing without MVSA."""
+    worlds.write_captions(tmp_path / "data", 10)
+    config = load_config("image-text", [*TINY, "split=random"])
+    run = runs.train(config, load_data(config, tmp_path / "data"), tmp_path / "run")
+    shown = gaze_maps(run)
+    assert len(shown) == 4 and len({run.dataset.modalities["a"].groups[row] for _, row, _ in shown}) == 4
+    for m, row, found in shown:
+        x = read_query(run.dataset.modalities[m], run.dataset.modalities[m].paths[row])[0]
+        x = (x - run.tensors["input.a/mean"]) / run.tensors["input.a/std"]
+        params, buffers = trained_networks(run)
+        cache = image_network(params, x, arch=architecture(run.config), mode="inference", buffers=buffers)[1].attention
+        product = np.abs(cache.value[0, ..., 0] * cache.gate[0, ..., 0])
+        np.testing.assert_allclose(found, (product - product.min()) / np.ptp(product), atol=1e-5)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Where MVSA looks</h2>" in page and page.count('alt="Where MVSA looks"') == 4
+    assert not gaze_maps(run._replace(config=run.config.model_copy(update={"mvsa": False})))
