@@ -287,6 +287,7 @@ SYSTEM = System(
     heat_words=(
         "Where MVSA looks",
         "What a mask is read from: |value ⊙ gate| at each pixel of the maps (eq. 18), orange where it is large.",
+        "where MVSA looks",
     ),
     directions=("a->b", "b->a"),
     recall_at=RECALLS,

@@ -334,5 +334,6 @@ SYSTEM = System(
     heat_words=(
         "Where the evidence for the own class lies",
         "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
+        "Grad-CAM for its own class",
     ),
 )

@@ -76,7 +76,7 @@ def heat_sections(run: Run, names: Mapping[str, str]) -> dict[str, list[Card]]:
     sections: dict[str, list[Card]] = {}
     for m, row, cam in () if system.heat is None else system.heat(run):
         modality = run.dataset.modalities[m]
-        picture = heated(modality, modality.paths[row], cam, system.heat_words[0])
+        picture = heated(modality, modality.paths[row], cam, system.heat_words[2])
         label = modality.labels[row]
         numbers = np.flatnonzero(label) if label.ndim else [int(label)]
         label = ", ".join(run.dataset.label_names[i] for i in numbers)

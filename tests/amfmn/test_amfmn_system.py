@@ -264,5 +264,5 @@ def test_the_report_shows_where_mvsa_looks(tmp_path):
         product = np.abs(cache.value[0, ..., 0] * cache.gate[0, ..., 0])
         np.testing.assert_allclose(found, (product - product.min()) / np.ptp(product), atol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "<h2>Where MVSA looks</h2>" in page and page.count('alt="Where MVSA looks"') == 4
+    assert "<h2>Where MVSA looks</h2>" in page and page.count('alt="where MVSA looks"') == 4
     assert not gaze_maps(run._replace(config=run.config.model_copy(update={"mvsa": False})))
