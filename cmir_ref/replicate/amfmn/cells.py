@@ -74,7 +74,7 @@ def _recall(result: Mapping, of: str) -> float:
     return result["validation_mr"] if of == "validation" else result["mr"]
 
 
-def points(ours: Sequence[Mapping], theirs: Sequence[Mapping]) -> Score:
+def mr_lead(ours: Sequence[Mapping], theirs: Sequence[Mapping]) -> Score:
     """By how many points of mR ours leads, seed by seed."""
     return lead(recall(ours), recall(theirs), 100)
 

@@ -4,7 +4,7 @@ from ...amfmn.published import TABLE6
 from ...reports.replication import Experiment, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
-from .cells import COLUMNS, configs_of, matched, points, recall_line, worlds_here
+from .cells import COLUMNS, configs_of, matched, mr_lead, recall_line, worlds_here
 
 PLAIN, MASKED = {"mvsa": "false", "attention": "none"}, {"attention": "none"}
 MODELS = {  # the paper's name: what it is made of, the settings
@@ -32,9 +32,9 @@ def components(lab: Lab) -> Experiment:
         (),
         judge_claims(
             "components",
-            mvsa={(t,): points(rows[masked], rows[plain]) for t, (plain, masked, _) in TEXTS.items()},
-            attention={(t,): points(rows[guided], rows[masked]) for t, (_, masked, guided) in TEXTS.items()},
-            gate={(): points(rows["m9"], rows["m8"])},
+            mvsa={(t,): mr_lead(rows[masked], rows[plain]) for t, (plain, masked, _) in TEXTS.items()},
+            attention={(t,): mr_lead(rows[guided], rows[masked]) for t, (_, masked, guided) in TEXTS.items()},
+            gate={(): mr_lead(rows["m9"], rows["m8"])},
         ),
         {"words": worlds_here(lab)["scenes"]},
     )

@@ -9,7 +9,7 @@ from ...reports.replication import Experiment, Line, Score, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
 from ..tables import lead
-from .cells import COLUMNS, configs_of, matched, points, recall, recall_line, worlds_here
+from .cells import COLUMNS, configs_of, matched, mr_lead, recall, recall_line, worlds_here
 
 GATES = {
     "none": "no attention",
@@ -32,7 +32,7 @@ def gates(lab: Lab) -> Experiment:
         {(w, g): configs_of(lab, w, lab.seeds, attention=g) for w in words for g in GATES},
         "gates",
     )
-    tables = {w: Table(("attention",), COLUMNS, tuple(lines_of(rows, w))) for w in words}
+    tables = {w: Table(("attention",), COLUMNS, tuple(gate_lines(rows, w))) for w in words}
     text = {name: name for name in (*SIX, "mR")}
     printed = [
         Line((data, method), {}, texts=dict(zip(text, (f"{x:.2f}" for x in TABLE2[data][method]), strict=True)))
@@ -49,7 +49,7 @@ def gates(lab: Lab) -> Experiment:
             oracle={
                 (w, GATES[g]): lead(recall(rows[w, g]), bound(rows[w, g], "class"), 100) for w in words for g in guided
             },
-            guided={(w, GATES[g]): points(rows[w, g], rows[w, "none"]) for w in words for g in guided},
+            guided={(w, GATES[g]): mr_lead(rows[w, g], rows[w, "none"]) for w in words for g in guided},
         ),
         {"words": words},
     )
@@ -60,7 +60,7 @@ def bound(results: list[dict], name: str) -> Score:
     return Score(tuple(r["beside"][name]["mr"] if "beside" in r else None for r in results))
 
 
-def lines_of(rows: dict, world: str) -> list[Line]:
+def gate_lines(rows: dict, world: str) -> list[Line]:
     """The attentions of a world, and below them the bounds of its gallery."""
     printed = TABLE2["UCM"] if world == "ucm" else {}
     lines = [

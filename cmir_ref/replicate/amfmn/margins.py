@@ -5,7 +5,7 @@ from ...reports.replication import Experiment, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
 from ..tables import best
-from .cells import COLUMNS, configs_of, matched, points, recall, recall_line, worlds_here
+from .cells import COLUMNS, configs_of, matched, mr_lead, recall, recall_line, worlds_here
 
 CODE = ("fixed", 0.2, 0)  # what the released code runs
 
@@ -26,7 +26,7 @@ def margins(lab: Lab) -> Experiment:
     for w in words:
         for height in sorted({gamma for kind, gamma, _ in forms if kind == "dynamic"}):
             curve = {b: recall(rows[w, k, g, b], "validation") for k, g, b in forms if (k, g) == ("dynamic", height)}
-            gains[w, f"γ = {height}"] = points(rows[w, "dynamic", height, best(curve)], rows[w, "fixed", height, 0])
+            gains[w, f"γ = {height}"] = mr_lead(rows[w, "dynamic", height, best(curve)], rows[w, "fixed", height, 0])
     tables = {
         w: Table(
             ("margin", "γ", "β"),

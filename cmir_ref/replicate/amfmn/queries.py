@@ -4,7 +4,7 @@ from ...amfmn.published import TABLE4
 from ...reports.replication import Experiment, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
-from .cells import COLUMNS, configs_of, matched, points, recall_line, worlds_here
+from .cells import COLUMNS, configs_of, matched, mr_lead, recall_line, worlds_here
 
 QUERIES = {"sentence": "sentence", "keywords": "keywords", "both": "sentence and keywords"}
 
@@ -19,8 +19,8 @@ def queries(lab: Lab) -> Experiment:
         (),
         judge_claims(
             "queries",
-            both={(): points(rows["both"], rows["sentence"])},
-            sentence={(): points(rows["sentence"], rows["keywords"])},
+            both={(): mr_lead(rows["both"], rows["sentence"])},
+            sentence={(): mr_lead(rows["sentence"], rows["keywords"])},
         ),
         {"words": worlds_here(lab)["scenes"]},
     )

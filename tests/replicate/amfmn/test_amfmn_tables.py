@@ -87,7 +87,7 @@ def test_what_was_printed(done):
     assert len(printed) == 36 and printed["UCM", "AMFMN-fusion"].texts["mR"] == "46.08"
     for data, methods in published.TABLE2.items():
         for method, figures in methods.items():
-            slip = 0.14 if (data, method) == ("RSICD", "AMFMN-soft") else 0.01
+            slip = 0.15 if (data, method) == ("RSICD", "AMFMN-soft") else 0.01
             assert abs(sum(figures[:6]) / 6 - figures[6]) <= slip + 1e-9, (data, method)
     for k in range(3):
         assert all(abs(round(x[k] * 2.1) - x[k] * 2.1) < 0.02 for x in published.TABLE2["UCM"].values())
