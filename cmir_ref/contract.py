@@ -38,4 +38,8 @@ class System(NamedTuple):
     vectors: Callable | None = None  # (run, items) -> (N, d) where `distances` are those of one vector each, or None
     directions: tuple[str, ...] = DIRECTIONS  # which are evaluated; "a->ab" searches both modalities at once
     heat: Callable | None = None  # (run) -> [(modality's letter, sample number, (h, w) of 0 … 1)]: pictures of a report
+    heat_words: tuple[str, str, str] = ("", "", "")  # heading of these pictures, what they show, and what each shows
+    start: Callable | None = (
+        None  # (settings, data, parts, run): raises `InputError` where it cannot begin with that run
+    )
     recall_at: tuple[int, ...] = ()  # k of the recalls that are reported, where one item is the right one

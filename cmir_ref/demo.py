@@ -32,7 +32,7 @@ from .retrieval import evaluate_direction
 from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
-DEMO_SCENARIOS = ("pan-mul", "image-speech", "photo-sketch")
+DEMO_SCENARIOS = ("pan-mul", "image-speech", "photo-sketch", "image-text")
 LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
 
 
@@ -66,7 +66,7 @@ def demo(
             data, made = load_data(config, progress=progress), {}
             with watch() as watcher:
                 run = runs.train(config, data, out / scenario, device=device, watch=watcher, made=made)
-            z = {m: made[f"z.{m}"] for m in data.modalities}
+            z = {m: made[f"z.{m}"] for m in data.modalities if f"z.{m}" in made}
             finished[scenario], results[scenario] = (run, z), runs.evaluate(run)
             if scenario == DEMO_SCENARIOS[0]:
                 rows, mul = run.parts.train["b"], data.modalities["b"]
@@ -126,12 +126,12 @@ def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
 
 
 def page_part(run: Run, z: Mapping[str, np.ndarray], result: dict[str, Any]) -> ScenarioPart:
-    """What the page shows of a run with the features z (N, d_z) of its samples, by letter, and of its evaluation."""
-    embedded = {m: encoded["v"] for m, encoded in run.encoded.items()}
-    spaces = {
-        "before: features Z": [unit_energy(v) for v in vectors_of_test(run, z)],
-        "after: shared space V": vectors_of_test(run, embedded),
-    }
+    """What the page shows of a run and its evaluation; z (N, d_z) are its samples' features by letter, if any."""
+    spaces = {}
+    if z:  # images and sentences have no space of their own: each image reads a sentence in its way
+        embedded = {m: encoded["v"] for m, encoded in run.encoded.items()}
+        spaces["before: features Z"] = [unit_energy(v) for v in vectors_of_test(run, z)]
+        spaces["after: shared space V"] = vectors_of_test(run, embedded)
     projections = {title: principal_components(vectors) for title, vectors in spaces.items()}
     return ScenarioPart(run, result, galleries(run, count=4), projections)
 

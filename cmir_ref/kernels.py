@@ -163,6 +163,40 @@ KERNELS = {
     "scaled_difference": KernelText(
         "raw T coefficients, int64 place, T dl, T x, T y", "T dx", "dx = coefficients[place] * dl * (x - y);"
     ),
+    "gru_step": KernelText(
+        "raw T a, raw T c, raw L lengths, T h, int64 t, int64 d",
+        "T next, T product, raw T gates",
+        """
+        long long sample = i / d, k = i % d, first = sample * 3 * d;
+        T r = 1 / (1 + exp(-(a[first + k] + c[first + k])));
+        T z = 1 / (1 + exp(-(a[first + d + k] + c[first + d + k])));
+        product = c[first + 2 * d + k];
+        T n = tanh(a[first + 2 * d + k] + r * product);
+        next = t < lengths[sample] ? n + z * (h - n) : h;
+        gates[first + k] = r;
+        gates[first + d + k] = z;
+        gates[first + 2 * d + k] = n;
+        """,
+    ),
+    "gru_step_backward": KernelText(
+        "raw T gates, raw L lengths, T dy, T carried, T through, T h, T product, int64 t, int64 d",
+        "T kept, raw T da, raw T dc",
+        """
+        long long sample = i / d, k = i % d, first = sample * 3 * d;
+        T r = gates[first + k], z = gates[first + d + k], n = gates[first + 2 * d + k];
+        T g = dy + carried + through;
+        bool valid = t < lengths[sample];
+        T dn = valid ? g * (1 - z) * (1 - n * n) : (T)0, dz = valid ? g * (h - n) * z * (1 - z) : (T)0;
+        T dr = dn * product * r * (1 - r);
+        kept = valid ? g * z : g;
+        da[first + k] = dr;
+        da[first + d + k] = dz;
+        da[first + 2 * d + k] = dn;
+        dc[first + k] = dr;
+        dc[first + d + k] = dz;
+        dc[first + 2 * d + k] = dn * r;
+        """,
+    ),
     "keep_mask": KernelText(
         "uint64 high, uint64 low, uint64 step_high, uint64 step_low, float64 rate",
         "bool keep",
@@ -465,6 +499,20 @@ def softmax_rows_kernel(u: Array, targets: Array, scale: float) -> tuple[Array, 
 def scaled_difference_kernel(coefficients: Array, place: int, dl: Array | float, x: Array, y: Array | float) -> Array:
     """dx = c[place] dl (x − y)."""
     return compile_kernel("scaled_difference")(coefficients, place, dl, x, y)
+
+
+def gru_step_kernel(a: Array, c: Array, h: Array, lengths: Array, t: int, next: Array, product: Array, gates: Array):
+    """Step t of `ops.fused.gru_on_device`: writes h' (N, D), h U_n (N, D) and r, z, n (N, 3D), of a = x W + b and
+    c = h U (N, 3D). Where a sequence has no step t, h' is h."""
+    compile_kernel("gru_step")(a, c, lengths, h, t, h.shape[1], next, product, gates)
+
+
+def gru_step_backward_kernel(gates: Array, lengths: Array, d: tuple, h: Array, product: Array, t: int, da, dc) -> Array:
+    """What reaches h past the product with U: g ⊙ z, or all of g = Σ d where there is no step t. Writes the gradients
+    da of x W + b and dc of h U (N, 3D), which differ in n."""
+    kept = get_xp(h).empty_like(h)
+    compile_kernel("gru_step_backward")(gates, lengths, *d, h, product, t, h.shape[1], kept, da, dc)
+    return kept
 
 
 def concatenate_kernel(arrays: list[Array]) -> Array:

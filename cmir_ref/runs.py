@@ -58,6 +58,8 @@ def train(
         known = load_run(config.start_from)
         parts = keep_parts(parts, data, known.parts, known.dataset)
         data = data._replace(parts=parts)  # for a system that asks for the split itself
+        if check_start := system_of(config).start:
+            check_start(config, data, parts, known)
     about = "" if out is None else fingerprint(data, parts)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:

@@ -527,8 +527,9 @@ TWINS = {
     "ops.time_mean.time_mean": lambda s, x: time_mean(x["x"], tensor(s.lengths)),
     "ops.gru_cell.gru_cell": lambda s, x: gru_cell(**x, reset=s.reset),
     "ops.gru.gru": lambda s, x: gru(**x, lengths=tensor(s.lengths), reset=s.reset, reverse=s.reverse),
-    "ops.fused.gru_by_length.gru_by_length": lambda s, x: gru(
-        **x, lengths=tensor(s.lengths), reset=s.reset, reverse=s.reverse
+    **dict.fromkeys(
+        ("ops.fused.gru_by_length.gru_by_length", "ops.fused.gru_on_device.gru_on_device"),
+        lambda s, x: gru(**x, lengths=tensor(s.lengths), reset=s.reset, reverse=s.reverse),
     ),
     "cmirnet.eq1_pretraining.soft_orthogonality": lambda s, x: orthogonality(x["z"], s.target, s.scaled),
     "cmirnet.eq1_pretraining.pretraining_loss": lambda s, x: eq1(

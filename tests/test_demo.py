@@ -19,6 +19,7 @@ from cmir_ref.reports.demo_page import choose_colours
 
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 SETTINGS = {"pan-mul": ("scenes=24", *SHORT)} | dict.fromkeys(("image-speech", "photo-sketch"), ("scenes=84", *SHORT))
+SETTINGS["image-text"] = ("scenes=84", "match.epochs=1")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_result_and_folders(shown):
     out, result = shown
     assert result.keys() == {*demo.DEMO_SCENARIOS, "seconds"} and result["seconds"] > 0
     json.dumps(result, allow_nan=False)
-    assert sorted(p.name for p in out.iterdir()) == ["image-speech", "pan-mul", "photo-sketch", "report.html"]
+    assert sorted(p.name for p in out.iterdir()) == sorted([*demo.DEMO_SCENARIOS, "report.html"])
     for scenario in demo.DEMO_SCENARIOS:
         run = runs.load_run(out / scenario)
         assert runs.evaluate(run)["directions"] == result[scenario]["directions"]
@@ -53,11 +54,14 @@ def test_everything_is_on_the_page(shown):
         for m in result[scenario]["directions"].values():
             found = [m[name] for name in ("map", "chance", "p@10")]
             assert all(("–" if value is None else f"{value:.3f}") in page.text for value in found)
-    two = {"pan → mul", "mul → pan or mul", "image → speech", "speech → image or speech"}
+    for m in result["image-text"]["directions"].values():
+        assert f"{m['r@10']:.3f}" in page.text
+    two = {"image → caption", "caption → image"}
+    two |= {"pan → mul", "mul → pan or mul", "image → speech", "speech → image or speech"}
     for name in two | {"sketch → photo", "photo → sketch"}:
         assert page.text.count(name) >= 2, f"{name}: in the table and with a gallery"
-    assert page.tags.count("details") == 16
-    assert page.tags.count("svg") == 3 * (3 + 1) + 2
+    assert page.tags.count("details") == 18
+    assert page.tags.count("svg") == 3 * (3 + 1) + 1 + 2  # images and sentences: one stage, no space of their own
     assert page.tags.count("audio") > 20 and page.tags.count("img") > 200
     assert text.count("<li>") == 5
     assert "24 places" in page.text and "84 simulated aerial images" in " ".join(page.text.split())

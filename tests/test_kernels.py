@@ -28,6 +28,8 @@ from cmir_ref.ops.fused import (
     conv_on_device_backward,
     dense_layer,
     dense_layer_backward,
+    gru_on_device,
+    gru_on_device_backward,
     max_pool_on_device,
     max_pool_on_device_backward,
     norm_terms,
@@ -35,6 +37,7 @@ from cmir_ref.ops.fused import (
     softmax_rows,
     softmax_rows_backward,
 )
+from cmir_ref.ops.gru import gru, gru_backward
 from cmir_ref.ops.linear import linear, linear_backward
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.ops.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
@@ -368,6 +371,20 @@ def test_a_logit_that_is_not_a_number_is_not_hidden(in_cpp):
     assert np.isnan(loss) and np.isnan(cache.du[1]).all() and np.isfinite(cache.du[[0, 2]]).all()
 
 
+@compiler
+@pytest.mark.parametrize("n, t, c, d", [(1, 1, 1, 1), (4, 5, 3, 2), (7, 12, 5, 6)])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_recurrent_unit_is_the_plain_one(in_cpp, dtype, reverse, n, t, c, d):
+    rng = np.random.default_rng([n, t])
+    lengths, dy = rng.integers(0, t + 1, n), drawn(dtype, n, t, d, special=False)
+    x, w, u, b = (drawn(dtype, *shape, special=False) for shape in ((n, t, c), (c, 3 * d), (d, 3 * d), (3 * d,)))
+    y, cache = gru_on_device(x, w, u, b, lengths=lengths, reverse=reverse)
+    wanted, plain = gru(x, w, u, b, lengths=lengths, reverse=reverse)
+    assert_close(y, wanted, 64)
+    assert_close(gru_on_device_backward(dy, cache), gru_backward(dy, plain), 256)
+
+
 KINDS = ("square", "root", "gap-square", "gap-size")
 
 
@@ -476,7 +493,8 @@ def test_every_kernel_is_compared_with_numpy():
     assert len(launchers) > 15
     by_pair = {"dense_layer_backward": "dense_layer_backward(", "max_pool_backward": "max_pool_on_device_backward(",
                "dense_layer": "dense_layer(", "max_pool": "max_pool_on_device(", "softmax_rows": "softmax_rows(",
-               "norm_terms": "norm_terms("}  # fmt: skip
+               "norm_terms": "norm_terms(", "gru_step": "gru_on_device(",
+               "gru_step_backward": "gru_on_device_backward("}  # fmt: skip
     for name in (name.removesuffix("_kernel") for name in launchers):
         assert name in TWINS or f"kernels.{name}_kernel(" in text or by_pair[name] in text, name
 

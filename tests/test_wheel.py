@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 SHORT = ("stage1.epochs=1", "stage1.batch_size=16", "stage1.average_views=false", "stage2.epochs=1")
 TINY = [f"pan-mul.{s}" for s in ("scenes=24", *SHORT)]
 TINY += [f"{scenario}.{s}" for scenario in ("image-speech", "photo-sketch") for s in ("scenes=84", *SHORT)]
+TINY += ["image-text.scenes=84", "image-text.match.epochs=1"]
 
 
 def pip(*arguments):
@@ -57,6 +58,6 @@ def test_installed_in_a_fresh_environment_it_runs_doctor_and_demo_from_an_empty_
 
     assert command("doctor", "--json")
     found = command("demo", "--json", *(word for change in TINY for word in ("--set", change)))
-    assert found.keys() == {"pan-mul", "image-speech", "photo-sketch", "seconds"}
+    assert found.keys() == {"pan-mul", "image-speech", "photo-sketch", "image-text", "seconds"}
     assert [p.name for p in empty.iterdir()] == ["runs"]
     assert (empty / "runs" / "demo" / "report.html").stat().st_size > 500_000

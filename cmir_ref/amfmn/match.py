@@ -1,13 +1,12 @@
 """The stage "match" as a task of the training loop: images and one caption each, a margin for every pair."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
-from ..backend import Array, generator, to_device, to_host
+from ..backend import Array, generator, get_xp, to_device, to_host
 from ..data.trunk import map_sizes
 from ..data.vocabulary import learned_words, make_lexicon, split_at_bars
 from ..nets.conv_maps import ConvMaps
@@ -15,12 +14,11 @@ from ..nets.efficientnet_lite import LITE0
 from ..nets.given_maps import GivenMaps
 from ..records import Dataset, Splits
 from ..training.adam import learning_rate
-from ..training.inputs import Source, epoch_batches, steps_per_epoch
+from ..training.inputs import Sent, Source, draw_masks, epoch_batches, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .bounds import own_pairs, recalls
-from .caption_prior import caption_prior
+from .caption_margins import caption_margins
 from .eq1_similarity import TextComparison, similarity
-from .eq29_margin import dynamic_margin
 from .networks import Amfmn, TextVectors, image_network, text_network
 from .objective import comparison_params, match_objective, match_objective_backward
 from .settings import AmfmnSettings
@@ -77,57 +75,37 @@ def vocabulary(settings: AmfmnSettings, data: Dataset, parts: Splits) -> np.ndar
     return learned_words(x, make_lexicon(texts.texts), settings.min_count, settings.stop_words)
 
 
+def word_numbers(texts: Sequence[str], table: np.ndarray) -> set[tuple[str, int]]:
+    """Each learned word of these texts, with its number in the vocabulary `table`."""
+    numbers = {(word, int(table[number])) for word, number in make_lexicon(texts).items()}
+    return {(word, number) for word, number in numbers if 0 < number < table.max()}
+
+
 class Texts(NamedTuple):
-    """Captions as the network reads them."""
+    """Captions as the network reads them, as arrays of any library."""
 
-    words: np.ndarray  # (M, T)
-    keywords: np.ndarray  # (M, K, T')
+    words: Array  # (M, T)
+    keywords: Array  # (M, K, T')
+    lengths: np.ndarray  # (M,) of the sentences, on the host
 
-    def rows(self, index: np.ndarray, xp: Any = np) -> tuple[Array, Array]:
+    def on(self, xp: Any) -> "Texts":
+        """The same as arrays of `xp`."""
+        return self._replace(words=to_device(self.words, xp), keywords=to_device(self.keywords, xp))
+
+    def width(self, index: np.ndarray) -> int:
+        """Words of the longest of these captions, at least one."""
+        return max(1, self.lengths[index].max(initial=0))
+
+    def rows(self, index: np.ndarray | Sent) -> tuple[Array, Array]:
         """Words and keywords of these captions, no longer than the longest of them."""
-        words, keywords = self.words[index], self.keywords[index]
-        words = words[:, : max(1, (words > 0).sum(axis=1).max(initial=0))]
-        return to_device(words, xp), to_device(keywords, xp)
+        index = index if isinstance(index, Sent) else Sent(index, to_device(index, get_xp(self.words)))
+        return self.words[index.there][:, : self.width(index.host)], self.keywords[index.there]
 
 
 def read_texts(x: np.ndarray, table: np.ndarray) -> Texts:
     """Texts x (M, T), numbers of the lexicon, in the numbers of the vocabulary, taken apart at their bars."""
-    words, keywords = split_at_bars(x)
-    return Texts(table[words], table[keywords])
-
-
-def caption_margins(
-    settings: AmfmnSettings, data: Dataset, parts: Splits
-) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(images, captions) -> margins and negatives (N, N) of the pairs that these sample numbers of a and b make."""
-    a, b = np.asarray(data.pairing).T
-    texts = data.modalities["b"].texts
-    rows, used = parts.train["a"], parts.train["b"]
-    distinct, number = np.unique([texts[j] for j in used], return_inverse=True)
-    of_caption = np.full(len(texts), -1)
-    of_caption[used] = number
-    of_image = np.full(len(data.modalities["a"].ids), -1)
-    of_image[rows] = np.arange(len(rows))
-    inside = np.isin(b, used)
-    own = sparse.csr_matrix(
-        (np.ones(inside.sum(), bool), (of_image[a[inside]], of_caption[b[inside]])), shape=(len(rows), len(distinct))
-    )
-    margin = settings.margin
-    if margin.kind == "dynamic":
-        owners = np.split(own.indices, own.indptr[1:-1])
-        prior = caption_prior(distinct.tolist(), owners, kind=margin.prior, stop_words=margin.stop_words)
-        alpha = dynamic_margin(prior, margin.gamma, margin.beta)
-
-    def of(images: np.ndarray, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        i, j = of_image[images], of_caption[captions]
-        negative = ~np.eye(len(i), dtype=bool)
-        if settings.own_captions == "masked":
-            negative &= ~own[i][:, j].toarray()
-        if margin.kind == "fixed":
-            return np.full(negative.shape, margin.gamma, np.float32), negative
-        return alpha[i[:, None], j[None, :]], negative
-
-    return of
+    words, keywords = (table[part] for part in split_at_bars(x))
+    return Texts(words, keywords, (words > 0).sum(axis=1))
 
 
 def draw_captions(pairing: np.ndarray, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -143,24 +121,22 @@ def match_task(
 ) -> Task:
     """The task: one caption an image a step, of the training part's images."""
     schedule, seed, arch = settings.match, settings.seed, architecture(settings)
-    texts, margins = read_texts(data.modalities["b"].x, table), caption_margins(settings, data, parts)
-    pairing, images = np.asarray(data.pairing), images.on(xp)
+    texts, margins = read_texts(data.modalities["b"].x, table), caption_margins(settings, data, parts, xp)
+    pairing, images, there = np.asarray(data.pairing), images.on(xp), texts.on(xp)
     train = parts.train["a"]
     steps = steps_per_epoch(len(train), schedule.batch_size)
 
     def batches(epoch):
         pairs = draw_captions(pairing, train, generator(seed, "match/captions", epoch))
+        pairs = np.column_stack([pairs, margins.places(pairs)])
+        order = list(epoch_batches(pairs, schedule.batch_size, seed, "match", epoch))
         views = generator(seed, "match/augment", epoch) if schedule.augment else None
-        drops = generator(seed, "match/dropout", epoch)
-        for batch in epoch_batches(pairs, schedule.batch_size, seed, "match", epoch):
-            words, keywords = texts.rows(batch[:, 1], xp)
-            masks = {}
-            if arch.image_dropout:
-                masks["image"] = drops.random((len(batch), arch.d)) >= arch.image_dropout
-            if arch.word_dropout:
-                masks["words"] = drops.random((*words.shape, arch.word_width)) >= arch.word_dropout
-            given = (*margins(*batch.T), {name: to_device(mask, xp) for name, mask in masks.items()})
-            yield images.read(batch[:, 0], views), words, keywords, *(to_device(g, xp) for g in given[:2]), given[2]
+        views = images.views([len(batch) for batch in order], views, xp)
+        masks = [mask_shapes(arch, len(batch), texts.width(batch[:, 1])) for batch in order]
+        masks = draw_masks(generator(seed, "match/dropout", epoch), masks, xp)
+        for sent, view, kept in zip(send_parts(order, xp), views, masks, strict=True):
+            image, caption, row, text = (Sent(sent.host[:, k], sent.there[:, k]) for k in range(4))
+            yield images.read(image, view), *there.rows(caption), *margins.of(row, text), kept
 
     def gradients(params, buffers, batch, epoch, step):
         x, words, keywords, margin, negative, masks = batch
@@ -194,6 +170,12 @@ def match_task(
     return Task(
         "match", schedule, steps, batches, gradients, validate, rate=rate_of(schedule, steps), lr_setting="match.lr"
     )
+
+
+def mask_shapes(arch: Amfmn, n: int, words: int) -> dict[str, tuple[tuple[int, ...], float]]:
+    """Shape and rate of each mask of dropout, for n images and sentences of so many words."""
+    shapes = {"image": ((n, arch.d), arch.image_dropout), "words": ((n, words, arch.word_width), arch.word_dropout)}
+    return {name: (shape, rate) for name, (shape, rate) in shapes.items() if rate}
 
 
 def rate_of(schedule: Any, steps: int) -> Callable[[int], float]:
@@ -233,9 +215,9 @@ def text_vectors(arch: Amfmn, params: Mapping, texts: Texts, index: np.ndarray, 
     """s and k (n, d) of these captions. Equal texts are read once, so that they have equal vectors, to the bit."""
     both = np.concatenate([texts.words[index], texts.keywords[index].reshape(len(index), -1)], axis=1)
     _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
-    blocks = []
+    blocks, there = [], texts.on(xp)
     for start in range(0, len(first), 4 * BLOCK):
-        blocks.append(text_network(params, *texts.rows(index[first[start : start + 4 * BLOCK]], xp), arch=arch)[0])
+        blocks.append(text_network(params, *there.rows(index[first[start : start + 4 * BLOCK]]), arch=arch)[0])
     back = to_device(inverse.reshape(-1), xp)
     return TextVectors(
         *(None if parts[0] is None else xp.concatenate(parts)[back] for parts in zip(*blocks, strict=True))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
-from ..data import split_data
+from ..data import read_query, split_data
 from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
 from ..errors import InputError
 from ..nets.conv_maps import init_conv_maps
@@ -17,7 +18,7 @@ from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import average_precision, collapse
 from ..retrieval.metrics import relevance
 from ..retrieval.relevant_items import paired
-from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, steps_per_epoch
+from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .bounds import RECALLS, beside, recalls, same_texts
 from .eq1_similarity import similarity
@@ -32,10 +33,13 @@ from .match import (
     text_vectors,
     trunk_of,
     vocabulary,
+    word_numbers,
 )
-from .networks import init_amfmn
+from .networks import image_network, init_amfmn
 from .objective import comparison_params
 from .settings import AmfmnSettings
+
+SHOWN = 8  # pictures of where MVSA looks in a report
 
 
 def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stage]:
@@ -80,12 +84,14 @@ def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Map
     schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
     images = image_source(settings, data.modalities["a"], made).on(xp)
     train, validation = parts.train["a"], parts.validation["a"]
-    kind = "sigmoid" if images.labels.ndim == 2 else "softmax"
+    kind, labels = "sigmoid" if images.labels.ndim == 2 else "softmax", to_device(images.labels, xp)
 
     def batches(epoch):
+        order = list(epoch_batches(train, schedule.batch_size, seed, "labels", epoch))
         views = generator(seed, "labels/augment", epoch) if settings.match.augment else None
-        for index in epoch_batches(train, schedule.batch_size, seed, "labels", epoch):
-            yield images.read(index, views), to_device(images.labels[index], xp)
+        views = images.views([len(index) for index in order], views, xp)
+        for index, view in zip(send_parts(order, xp), views, strict=True):
+            yield images.read(index, view), labels[index.there]
 
     def gradients(params, buffers, batch, epoch, step):
         loss, cache = label_objective(params, *batch, arch=arch, kind=kind, buffers=buffers)
@@ -96,7 +102,7 @@ def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Map
         losses = []
         for start in range(0, len(validation), BLOCK):
             index = validation[start : start + BLOCK]
-            y = to_device(images.labels[index], xp)
+            y = labels[to_device(index, xp)]
             settings_of = {"arch": arch, "kind": kind, "mode": "inference", "buffers": buffers}
             losses.append(float(label_objective(params, images.read(index), y, **settings_of)[0]) * len(index))
         return {"score": -sum(losses) / max(len(validation), 1)}
@@ -110,6 +116,19 @@ def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
     words = int(vocabulary(settings, data, split_data(settings, data)).max())
     shape = data.modalities["a"].x.shape[1:]
     return init_amfmn(architecture(settings), shape, words, generator(settings.seed, "match/init"))
+
+
+def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run) -> None:
+    """Raises `InputError` where run `known` learned other words than these: the vectors of its words would be read as
+    those of others."""
+    here = word_numbers(data.modalities["b"].texts, vocabulary(settings, data, parts))
+    there = word_numbers(known.dataset.modalities["b"].texts, known.tensors["vocabulary"])
+    if here != there:
+        same = f"{len(there)}, here {len(here)}, {len(here & there)} of them the same under the same number"
+        raise InputError(
+            f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with "
+            "the same split, vocabulary, min_count and stop_words"
+        )
 
 
 def inherit_trunk(params: dict, buffers: dict, made: Mapping[str, Array]) -> tuple[dict, dict]:
@@ -230,6 +249,27 @@ def match_facts(run: Run) -> dict[str, Any]:
     }
 
 
+def gaze_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
+    """("a", sample number, map (h, w)) of some test images whose files are there, one of each class: what the mask of
+    MVSA is read from, |value ⊙ gate| (eq. 18), from 0 at an image's least to 1 at its most. None without MVSA.
+    """
+    images, arch = run.dataset.modalities["a"], architecture(run.config)
+    if not arch.mask or images.paths is None:
+        return []
+    test = run.parts.test["a"]
+    first = np.unique(class_numbers(run, test), return_index=True)[1]
+    rows = [int(row) for row in test[first] if Path(images.paths[row]).is_file()][:SHOWN]
+    if not rows:
+        return []
+    x = np.concatenate([read_query(images, images.paths[row])[0] for row in rows])
+    source, (params, buffers) = image_source(run.config, images._replace(x=x), run.tensors), trained_networks(run)
+    given = source.read(np.arange(len(rows)))
+    _, cache = image_network(params, given, arch=arch, mode="inference", buffers=buffers)
+    maps = np.abs(cache.attention.value * cache.attention.gate)[..., 0]
+    least, most = (edge(maps, axis=(1, 2), keepdims=True) for edge in (np.min, np.max))
+    return [("a", row, one) for row, one in zip(rows, (maps - least) / np.maximum(most - least, 1e-12), strict=True)]
+
+
 def class_numbers(run: Run, rows: np.ndarray) -> np.ndarray:
     """The class of these images as a number: the group that each belongs to."""
     return np.unique(np.asarray(run.dataset.modalities["a"].groups)[rows], return_inverse=True)[1]
@@ -242,6 +282,13 @@ SYSTEM = System(
     distances=score_distances,
     relevant=paired,
     facts=match_facts,
+    start=check_words,
+    heat=gaze_maps,
+    heat_words=(
+        "Where MVSA looks",
+        "What a mask is read from: |value ⊙ gate| at each pixel of the maps (eq. 18), orange where it is large.",
+        "where MVSA looks",
+    ),
     directions=("a->b", "b->a"),
     recall_at=RECALLS,
 )

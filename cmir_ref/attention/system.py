@@ -336,4 +336,9 @@ SYSTEM = System(
     vectors=attended_vectors,
     directions=("b->a", "a->b", "a->a", "b->b"),
     heat=heat_maps,
+    heat_words=(
+        "Where the evidence for the own class lies",
+        "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
+        "Grad-CAM for its own class",
+    ),
 )

@@ -1,4 +1,4 @@
-"""What AMFMN adds, against PyTorch: a recurrent unit over sentences, and the scores of all pairs, float32."""
+"""AMFMN against PyTorch, float32: a recurrent unit over sentences, the scores of all pairs, and a step."""
 
 from typing import Any
 
@@ -7,22 +7,30 @@ from threadpoolctl import threadpool_limits
 
 from ..amfmn.eq1_similarity import soft_similarity
 from ..ops.fused import gru_by_length, gru_by_length_backward
+from ..parallel import single_threaded_blas
 from ..training.loop import keep_freed_memory
+from .match_steps import match_step, torch_match_step
 from .peers import Case, Side
+from .steps import BATCH, CHECKED, LAYOUTS
 
 SENTENCES, WORDS, WIDTH, STATE = 64, 20, 64, 128  # of a batch: lengths from 5 to 20, as those of captions
 IMAGES, TEXTS, VECTOR = 1000, 5000, 128
 STEPS_A_TURN = 10
 
 
-def cases(images: int = IMAGES, texts: int = TEXTS) -> list[Case]:
-    """`gru` (forward and backward of a batch) and `amfmn/scores` (the soft gate, all pairs)."""
+def cases(images: int = IMAGES, texts: int = TEXTS, batch: int = BATCH) -> list[Case]:
+    """`gru` (forward and backward of a batch), `amfmn/scores` (the soft gate, all pairs) and `amfmn/step`."""
     sizes = {"images": images, "texts": texts}
     pairs = {"gru": ("gru", {}), "amfmn/scores": ("scores", sizes)}
-    return [
+    both = [
         Case(name, (f"{__name__}:{side}_side", given), "torch", {"": (f"{__name__}:torch_{side}_side", given)}, 1e-3)
         for name, (side, given) in pairs.items()
     ]
+    others = {
+        layout.removesuffix("_format"): (f"{__name__}:torch_match_side", {"batch": batch, "layout": layout})
+        for layout in LAYOUTS
+    }
+    return [*both, Case("amfmn/step", (f"{__name__}:match_side", {"batch": batch}), "torch", others, 1e-9)]
 
 
 def draw_sentences() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -112,6 +120,25 @@ def torch_scores_side(images: int, texts: int) -> Side:
     with torch.no_grad():
         found = step().numpy()
     return Side({"scores": found}, torch.no_grad()(step))
+
+
+def match_side(batch: int) -> Side:
+    """This package's step; products in one thread and memory kept, as in training."""
+    exact = match_step(batch, "float64").gradients(min(CHECKED, batch))
+    keep_freed_memory()
+    step = match_step(batch).step
+
+    def turn():
+        with single_threaded_blas():
+            step()
+
+    return Side(exact, turn)
+
+
+def torch_match_side(batch: int, layout: str) -> Side:
+    """The same step by PyTorch, its arrays in one of the two layouts."""
+    gradients, step = torch_match_step(batch, layout)
+    return Side(gradients(min(CHECKED, batch)), step)
 
 
 def _repeat(step: Any) -> None:

@@ -370,3 +370,15 @@ def _gru_by_length(rng, n, t, c, d, **reading):
     lengths, inputs = _draw_gru(rng, n, t, c, d)
     forward = partial(ops.fused.gru_by_length, lengths=lengths, **reading)
     return Pair(forward, ops.fused.gru_by_length_backward, inputs)
+
+
+@declare(
+    "fused/gru_on_device",
+    "ops.fused.gru_on_device.gru_on_device",
+    sizes={"n": 3, "t": 4, "c": 3, "d": 2},
+    variants=GRU_READINGS,
+)
+def _gru_on_device(rng, n, t, c, d, **reading):
+    lengths, inputs = _draw_gru(rng, n, t, c, d)
+    forward = partial(ops.fused.gru_on_device, lengths=lengths, **reading)
+    return Pair(forward, ops.fused.gru_on_device_backward, inputs)

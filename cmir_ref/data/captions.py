@@ -98,8 +98,9 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
     """The image file of every record: by its name below `root`, else UC Merced's image number imgid.
 
     The second way is that of UCM-Captions, whose names 1.tif … 2100.tif are not those of the archive: its `imgid` is
-    100 · class + NN of the file `<class>NN.tif`. Raises
-    `InputError` where images are missing: how many, and the first.
+    100 · class + NN of the file `<class>NN.tif`. Of several, such as an image and its sketch, the one counts whose
+    suffix is the record's. Raises `InputError` for several of it, and where images are missing: how many, and the
+    first.
     """
     root = Path(root)
     files = [
@@ -114,15 +115,25 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
         if several:
             raise InputError(f"two candidates for {several[0].name}: {several[0]} and {several[1]}; keep one of them")
         return [by_name[name][0] for name in captions.names]
-    columns = {_column_of(path): path for path in files}
+    columns: dict[int | None, list[Path]] = {}
+    for path in files:
+        columns.setdefault(_column_of(path), []).append(path)
     if set(captions.numbers) <= columns.keys():
-        return [columns[number] for number in captions.numbers]
+        return [_one_of(columns[n], name) for n, name in zip(captions.numbers, captions.names, strict=True)]
     count, missing = len(set(files)), [n for n in missing if captions.numbers[captions.names.index(n)] not in columns]
     hint = " (that is Sydney's archive)" if count == SYDNEY and len(captions.names) != SYDNEY else ""
     raise InputError(
         f"{captions.path}: {len(captions.names)} images are named, {len(missing)} of them are not below {root}, the "
         f"first is {missing[0]}; {count} images are there{hint}"
     )
+
+
+def _one_of(paths: list[Path], name: str) -> Path:
+    """The file for the record of this name."""
+    found = [path for path in paths if path.suffix.lower() == Path(name).suffix.lower()] or paths
+    if len(found) > 1:
+        raise InputError(f"two candidates for {name}: {found[0]} and {found[1]}; keep one of them")
+    return found[0]
 
 
 def _column_of(path: Path) -> int | None:

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import attention, cmirnet
+from .. import amfmn, attention, cmirnet
 from ..reports.replication import ClaimJudgement, Score, number
 
 FEW = 12  # numbers, up to which all are shown
@@ -32,7 +32,7 @@ class Claim(NamedTuple):
 @cache
 def claims_of(experiment: str) -> dict[str, Claim]:
     """The claims that an experiment decides on, by their names."""
-    texts = [Path(p.__file__).with_name("claims.toml").read_text(encoding="utf-8") for p in (cmirnet, attention)]
+    texts = [Path(p.__file__).with_name("claims.toml").read_text(encoding="utf-8") for p in (cmirnet, attention, amfmn)]
     tables = [tomllib.loads(text).get(experiment, {}) for text in texts]
     return {name: Claim(**fields) for table in tables for name, fields in table.items()}
 

@@ -61,7 +61,7 @@ def scenario_section(part: ScenarioPart) -> dict[str, Any]:
     """What the template asks about one scenario."""
     run, modalities = part.run, part.run.dataset.modalities
     a, b = (modality.name for modality in modalities.values())
-    titles = {"stage1.a": f"stage 1, {a}", "stage1.b": f"stage 1, {b}", "stage2": "stage 2"}
+    titles = {"stage1.a": f"stage 1, {a}", "stage1.b": f"stage 1, {b}", "stage2": "stage 2", "match": "both together"}
     colours = choose_colours([modalities[m].labels[rows] for m, rows in run.parts.test.items()])
     names, directions = [run.dataset.label_names[c] for c in colours.classes], direction_names(run)
     return {
@@ -72,7 +72,7 @@ def scenario_section(part: ScenarioPart) -> dict[str, Any]:
         "directions": directions,
         "galleries": cards({directions[d]: rows for d, rows in part.galleries.items()}, modalities),
         "curves": {titles[s]: plots.losses(lines, run.config.loss_weights) for s, lines in stage_lines(run).items()},
-        "spaces": plots.spaces(part.spaces, colours.of, names, (a, b)),
+        "spaces": plots.spaces(part.spaces, colours.of, names, (a, b)) if part.spaces else "",
         "labels": names,
         "all_labels": len(names) == len(run.dataset.label_names),
     }

@@ -127,8 +127,8 @@ def photographs(x: np.ndarray) -> tuple[Picture, ...]:
     return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x)), "colour"),)
 
 
-def heated(modality: Modality, path: str, heat: np.ndarray) -> tuple[Picture, ...]:
-    """A sample's file in grey under a map (h, w) of 0 … 1: none where it is 0, orange to yellow where it is large."""
+def heated(modality: Modality, path: str, heat: np.ndarray, what: str) -> tuple[Picture, ...]:
+    """A sample's file in grey under a map (h, w) of 0 … 1 of `what`: none where it is 0, orange where it is large."""
     from PIL import Image
 
     x = read_query(modality, path)[0][0]
@@ -138,7 +138,7 @@ def heated(modality: Modality, path: str, heat: np.ndarray) -> tuple[Picture, ..
     share = Image.fromarray((255 * heat).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     share = np.asarray(share, float)[..., None] / 255
     mixed = (1 - 0.6 * share) * np.asarray(picture, float)[..., None] + 0.6 * share * np.array([255, 160, 20])
-    return (Picture(_jpeg(np.clip(mixed, 0, 255).astype(np.uint8)), "Grad-CAM for its own class"),)
+    return (Picture(_jpeg(np.clip(mixed, 0, 255).astype(np.uint8)), what),)
 
 
 def stretch(x: np.ndarray) -> np.ndarray:

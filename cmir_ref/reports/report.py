@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..files import write_whole
 from ..records import Run
 from ..systems import SYSTEMS
@@ -45,6 +47,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         directions=directions,
         sections=cards({directions[d]: rows for d, rows in (examples or {}).items()}, modalities),
         heat=heat_sections(run, names),
+        heat_words=SYSTEMS[run.config.system].heat_words,
         title=f"Run {run.path.name if run.path else run.config.scenario}",
     )
 
@@ -69,12 +72,14 @@ def recall_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def heat_sections(run: Run, names: Mapping[str, str]) -> dict[str, list[Card]]:
     """Samples with the map of where their evidence lies over them, by modality, for systems that have such maps."""
-    heat = SYSTEMS[run.config.system].heat
+    system = SYSTEMS[run.config.system]
     sections: dict[str, list[Card]] = {}
-    for m, row, cam in () if heat is None else heat(run):
+    for m, row, cam in () if system.heat is None else system.heat(run):
         modality = run.dataset.modalities[m]
-        picture = heated(modality, modality.paths[row], cam)
-        label = run.dataset.label_names[int(modality.labels[row])]
+        picture = heated(modality, modality.paths[row], cam, system.heat_words[2])
+        label = modality.labels[row]
+        numbers = np.flatnonzero(label) if label.ndim else [int(label)]
+        label = ", ".join(run.dataset.label_names[i] for i in numbers)
         card = Card(modality.name, modality.ids[row], ((label, True),), picture, None, "", None, 0.0)
         sections.setdefault(names[m], []).append(card)
     return sections

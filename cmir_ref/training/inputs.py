@@ -7,7 +7,7 @@ sent once for all batches of an epoch: a step sends nothing.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import tee
 from typing import Any, NamedTuple
@@ -270,21 +270,30 @@ AUGMENTATIONS = {  # by kind; ready-made features have none
 def keep_masks(
     rng: np.random.Generator, sizes: Sequence[int], masks: Sequence[tuple[int, float]], xp
 ) -> Iterator[list[Array]]:
-    """For batches of these sizes n the dropout masks (n, width) of each (width, rate): `rng.random(…) >= rate` in turn.
+    """For batches of these sizes n the dropout masks (n, width) of each (width, rate), as `draw_masks` gives them."""
+    batches = [{k: ((n, width), rate) for k, (width, rate) in enumerate(masks)} for n in sizes]
+    return (list(batch.values()) for batch in draw_masks(rng, batches, xp))
+
+
+def draw_masks(
+    rng: np.random.Generator, batches: Sequence[Mapping[Any, tuple[tuple[int, ...], float]]], xp
+) -> Iterator[dict[Any, Array]]:
+    """For each batch its masks by name: `rng.random(shape) >= rate` in turn, of the (shape, rate) that it names.
 
     A device makes those of a whole epoch at once, from the generator's state: each bit is a function of its number.
     """
     if xp is np:
-        yield from ([rng.random((n, width)) >= rate for width, rate in masks] for n in sizes)
+        yield from ({name: rng.random(shape) >= rate for name, (shape, rate) in b.items()} for b in batches)
         return
-    total, start = sum(sizes) * sum(width for width, _ in masks), 0
-    keep = {rate: draw_keep(rng, total, rate, xp) for rate in {rate for _, rate in masks}}
-    for n in sizes:
-        batch = []
-        for width, rate in masks:
-            batch.append(keep[rate][start : start + n * width].reshape(n, width))
-            start += n * width
-        yield batch
+    every = [mask for batch in batches for mask in batch.values()]
+    total, start = sum(math.prod(shape) for shape, _ in every), 0
+    keep = {rate: draw_keep(rng, total, rate, xp) for rate in {rate for _, rate in every}}
+    for batch in batches:
+        masks = {}
+        for name, (shape, rate) in batch.items():
+            masks[name] = keep[rate][start : start + math.prod(shape)].reshape(shape)
+            start += math.prod(shape)
+        yield masks
 
 
 def draw_keep(rng: np.random.Generator, count: int, rate: float, xp) -> Array:

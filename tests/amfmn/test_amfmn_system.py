@@ -9,13 +9,18 @@ from test_amfmn_settings import TINY
 
 from cmir_ref import runs, search
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
-from cmir_ref.amfmn.match import caption_margins, draw_captions
+from cmir_ref.amfmn.caption_margins import caption_margins
+from cmir_ref.amfmn.match import architecture, draw_captions
+from cmir_ref.amfmn.networks import image_network
+from cmir_ref.amfmn.system import gaze_maps, trained_networks
 from cmir_ref.config import load_config
-from cmir_ref.data import read_query, split_data
+from cmir_ref.data import load_data, read_query, split_data
+from cmir_ref.data.vocabulary import make_lexicon, number_texts
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
+from cmir_ref.training.inputs import Sent
 
 AMFMN = SYSTEMS["amfmn"]
 
@@ -130,19 +135,25 @@ def test_every_image_is_drawn_with_one_of_its_captions():
     assert {tuple(row) for pairs in drawn for row in pairs.tolist()} == {tuple(row) for row in pairing.tolist()}
 
 
+def margins_of(config, data, parts, pairs):
+    """Margins and negatives of these pairs of sample numbers, on the host."""
+    margins = caption_margins(config, data, parts)
+    return margins.of(*(Sent(place, place) for place in margins.places(pairs).T))
+
+
 def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs():
     data = worlds.captioned()
     config = load_config("image-text", [*TINY, "margin.kind=fixed", "margin.gamma=0.3"])
     parts = split_data(config, data)
     rows = parts.train["a"][:6]
     pairs = draw_captions(np.asarray(data.pairing), rows, np.random.default_rng(0))
-    margin, negative = caption_margins(config, data, parts)(*pairs.T)
+    margin, negative = margins_of(config, data, parts, pairs)
     texts = data.modalities["b"].texts
     own = {i: {texts[j] for k, j in data.pairing if k == i} for i in rows}
     expected = [[i != k and texts[j] not in own[i] for k, j in pairs] for i, _ in pairs]
     assert negative.tolist() == expected and set(margin.ravel().tolist()) == {np.float32(0.3)}
     kept = config.model_copy(update={"own_captions": "kept"})
-    assert (caption_margins(kept, data, parts)(*pairs.T)[1] == ~np.eye(6, dtype=bool)).all()
+    assert (margins_of(kept, data, parts, pairs)[1] == ~np.eye(6, dtype=bool)).all()
 
 
 def test_stop_words_before_or_after_stemming_give_other_margins():
@@ -152,7 +163,7 @@ def test_stop_words_before_or_after_stemming_give_other_margins():
         config = load_config("image-text", [*TINY, f"margin.stop_words={when}"])
         parts = split_data(config, data)
         pairs = draw_captions(np.asarray(data.pairing), parts.train["a"][:8], np.random.default_rng(0))
-        found.append(caption_margins(config, data, parts)(*pairs.T)[0])
+        found.append(margins_of(config, data, parts, pairs)[0])
     assert found[0].shape == found[1].shape == (8, 8) and np.abs(found[0] - found[1]).max() > 1e-3
 
 
@@ -201,3 +212,57 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         line = next(line for line in shown.splitlines() if words in line)
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
+
+
+CHANGED = {  # what the captions of the second run say
+    "another word": lambda texts: tuple(text.replace("house", "hut") for text in texts),
+    "a word less": lambda texts: tuple(text.replace("very ", "") for text in texts),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_run_does_not_begin_with_the_words_of_another(config, run, change):
+    """As many words or not: the vector of a word would be read as that of another."""
+    data = worlds.captioned()
+    texts = data.modalities["b"]
+    said = CHANGED[change](texts.texts)
+    x = number_texts(said, make_lexicon(said))
+    data.modalities["b"] = texts._replace(texts=said, x=x)
+    again = config.model_copy(update={"start_from": str(run.path)})
+    with pytest.raises(InputError, match="that run learned other words") as error:
+        runs.train(again, data)
+    assert "\n" not in str(error.value) and str(run.path) in str(error.value)
+
+
+@pytest.mark.parametrize("count", [70, 90])
+def test_a_run_does_not_begin_with_other_learned_words(config, run, count):
+    again = load_config(
+        "image-text", [*TINY, "text=both", "pretrain=true", f"start_from={run.path}", f"min_count={count}"]
+    )
+    with pytest.raises(InputError, match=r"\(\d+, here 0, 0 of them"):
+        runs.train(again, worlds.captioned())
+
+
+def test_a_run_goes_on_with_its_own_words(config, run):
+    again = config.model_copy(update={"start_from": str(run.path), "seed": 5})
+    begun = runs.train(again, worlds.captioned())
+    np.testing.assert_array_equal(begun.tensors["vocabulary"], run.tensors["vocabulary"])
+
+
+def test_the_report_shows_where_mvsa_looks(tmp_path):
+    """Value times gate of an image alone, from 0 to 1; nothing without MVSA."""
+    worlds.write_captions(tmp_path / "data", 10)
+    config = load_config("image-text", [*TINY, "split=random"])
+    run = runs.train(config, load_data(config, tmp_path / "data"), tmp_path / "run")
+    shown = gaze_maps(run)
+    assert len(shown) == 4 and len({run.dataset.modalities["a"].groups[row] for _, row, _ in shown}) == 4
+    for m, row, found in shown:
+        x = read_query(run.dataset.modalities[m], run.dataset.modalities[m].paths[row])[0]
+        x = (x - run.tensors["input.a/mean"]) / run.tensors["input.a/std"]
+        params, buffers = trained_networks(run)
+        cache = image_network(params, x, arch=architecture(run.config), mode="inference", buffers=buffers)[1].attention
+        product = np.abs(cache.value[0, ..., 0] * cache.gate[0, ..., 0])
+        np.testing.assert_allclose(found, (product - product.min()) / np.ptp(product), atol=1e-5)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Where MVSA looks</h2>" in page and page.count('alt="where MVSA looks"') == 4
+    assert not gaze_maps(run._replace(config=run.config.model_copy(update={"mvsa": False})))

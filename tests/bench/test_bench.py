@@ -26,6 +26,7 @@ NAMES = [
     "retrieval/ap",
     "gru",
     "amfmn/scores",
+    "amfmn/step",
 ]
 PEERS = suite.PEERS["cpu"]
 TINY = {
@@ -35,7 +36,7 @@ TINY = {
         attention.cases(20, 60),
         retrieval.cases(100, 2000),
         data.cases(80),
-        texts.cases(20, 60),
+        texts.cases(20, 60, 10),
     )
     for case in cases
 }

@@ -1,11 +1,14 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import worlds
+from PIL import Image
 
 from cmir_ref.data import split_data
 from cmir_ref.data.captions import filter_keywords, load_captions, read_caption_file
+from cmir_ref.data.samples import write_objects
 from cmir_ref.data.scenarios import load
 from cmir_ref.data.stemming import stem
 from cmir_ref.data.vocabulary import LONGEST, learned_words, make_lexicon, number_texts, split_at_bars, words_of
@@ -109,6 +112,32 @@ def test_images_that_are_not_there_are_counted_and_sydneys_archive_is_named(tmp_
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_an_image_is_not_mistaken_for_its_sketch(tmp_path, refused, suffix):
+    """By number two files may be meant: the one counts whose suffix is the record's; where both have it, none does."""
+    root = worlds.write_captions(tmp_path / "data")
+    before = load_captions(root).modalities["a"]
+    for path in before.paths:
+        copy = root / "sketches" / Path(path).parent.name / f"{Path(path).stem}{suffix}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (64, 64), 255).save(copy)
+    after = load_captions(root).modalities["a"]
+    assert after.paths == before.paths
+    np.testing.assert_array_equal(after.x, before.x)
+    first = Path(before.paths[0])
+    (root / "sketches" / first.parent.name / first.name).write_bytes(first.read_bytes())
+    with refused("two candidates for", ".tif: ", "sketches", "keep one of them"):
+        load_captions(root)
+
+
+@pytest.mark.parametrize(("count", "seed"), [(21, 0), (24, 5)])
+def test_the_worlds_captions_are_of_its_images(tmp_path, count, seed):
+    write_objects(tmp_path / "scenes", count, seed=seed)
+    images = load_captions(tmp_path / "scenes").modalities["a"]
+    assert len(images.paths) == count and {Path(p).parents[1].name for p in images.paths} == {"Images"}
+    assert np.abs(np.diff(images.x.astype(int), axis=3)).max() > 40, "they are in colour"
 
 
 def test_words_and_bars():

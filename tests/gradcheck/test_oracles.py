@@ -137,6 +137,11 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_sequences_one_by_one_without_their_padding",
         {"reset": "before", "reverse": True, "function": "gru_by_length"},
     ),
+    "ops.fused.gru_on_device.gru_on_device": (
+        "ops/test_gru.py",
+        "test_sequences_one_by_one_without_their_padding",
+        {"reset": "after", "reverse": True, "function": "gru_on_device"},
+    ),
     "amfmn.eq10_sentence.sentence": (
         "amfmn/test_amfmn_texts.py",
         "test_the_mean_over_both_directions_and_all_words",

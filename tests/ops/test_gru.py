@@ -47,7 +47,7 @@ def test_a_cell_number_by_number(reset, seed, n, t, c, d):
     np.testing.assert_allclose(y, [step(*both, w, u, b, reset) for both in zip(x[:, 0], h, strict=True)], rtol=1e-9)
 
 
-@pytest.mark.parametrize("function", ["gru", "gru_by_length"])
+@pytest.mark.parametrize("function", ["gru", "gru_by_length", "gru_on_device"])
 @pytest.mark.parametrize(("reset", "reverse"), READINGS)
 @given(seed=st.integers(0, 2**32), **SIZES)
 def test_sequences_one_by_one_without_their_padding(function, reset, reverse, seed, n, t, c, d):
@@ -75,7 +75,7 @@ def test_the_fused_twin_gives_the_same_states_and_gradients(reset, reverse, seed
         np.testing.assert_allclose(two, one, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("forward", [ops.gru, ops.fused.gru_by_length])
+@pytest.mark.parametrize("forward", [ops.gru, ops.fused.gru_by_length, ops.fused.gru_on_device])
 def test_another_reading_is_refused(forward):
     with pytest.raises(ValueError, match="'never'; it is one of after, before"):
         x, lengths, *weights = draw(0, 2, 3, 1, 1)

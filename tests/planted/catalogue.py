@@ -1311,7 +1311,7 @@ bugs(
 
 bugs(
     "training/inputs.py",
-    ("keep-for-drop", "rng.random((n, width)) >= rate", "rng.random((n, width)) < rate",
+    ("keep-for-drop", "rng.random(shape) >= rate for name", "rng.random(shape) < rate for name",
      STAGES + "test_dropped_features_are_input_and_target_and_are_drawn_anew", "stage2.feature_dropout"),
 )
 

@@ -316,8 +316,25 @@ bugs(
      "gradcheck:amfmn/label_objective/softmax"),
 )
 
+UNIT = "test_kernels.py::test_a_recurrent_unit_is_the_plain_one"
+bugs(
+    "ops/fused/gru_on_device.py",
+    ("unit-reads-the-step-behind", "past = states[1:] if reverse else states[:-1]", "past = states[:-1]",
+     UNIT + "[float64-True-4-5-3-2]"),
+    ("unit-goes-back-in-the-same-order", "for t in range(t_all) if reverse else reversed(range(t_all)):",
+     "for t in range(t_all):", UNIT + "[float64-False-4-5-3-2]"),
+    ("unit-forgets-u", "through = dc[t] @ u.T", "through = da[t] @ u.T", UNIT + "[float64-False-4-5-3-2]"),
+)
+bugs(
+    "kernels.py",
+    ("padding-is-a-word-on-a-gpu", "next = t < lengths[sample] ? n + z * (h - n) : h;", "next = n + z * (h - n);",
+     UNIT + "[float64-False-4-5-3-2]"),
+    ("padding-keeps-its-share", "kept = valid ? g * z : g;", "kept = g * z;", UNIT + "[float64-False-7-12-5-6]"),
+)
+
 SETS = "amfmn/test_amfmn_settings.py::test_changes_the_result"
 RUNS = "amfmn/test_amfmn_system.py::test_"
+SILENT = "strict/test_launches.py::test_nothing_is_sent_in_a_step_of_images_and_captions_and_it_is_numpy_s"
 bugs(
     "amfmn/match.py",
     ("trunk-always-small", 'if settings.trunk == "conv":', 'if settings.trunk == "con":', SETS + "[trunk]",
@@ -337,24 +354,32 @@ bugs(
      SETS + "[vocabulary]", "vocabulary=train", "vocabulary=all"),
     ("counts-ignored", "settings.min_count, settings.stop_words)", "1, settings.stop_words)", SETS + "[min_count]",
      "min_count"),
-    ("own-captions-are-negatives", 'if settings.own_captions == "masked":', 'if settings.own_captions == "all":',
-     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "own_captions=kept"),
-    ("another-number-for-the-fixed", "np.full(negative.shape, margin.gamma,", "np.full(negative.shape, margin.beta,",
-     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "margin.kind=fixed", "margin.kind=dynamic"),
     ("falls-never", "0.7 ** (step // (steps * schedule.fall_every))", "1.0 ** (step // (steps * schedule.fall_every))",
      SETS + "[match.fall_every]", "match.fall_every", "match.schedule=steps"),
     ("falls-always", 'if schedule.schedule != "steps":', "if schedule.schedule is None:", SETS + "[match.schedule]",
      "match.schedule=constant", "match.schedule=cosine"),
     ("always-the-first-caption", "(rng.random(len(images)) * count).astype(int)", "(0 * count).astype(int)",
      RUNS + "every_image_is_drawn_with_one_of_its_captions"),
-    ("equal-texts-read-apart", "text_network(params, *texts.rows(index[first[start",
-     "text_network(params, *texts.rows(index[first[::-1][start",
+    ("equal-texts-read-apart", "text_network(params, *there.rows(index[first[start",
+     "text_network(params, *there.rows(index[first[::-1][start",
      RUNS + "what_is_stored_is_what_encode_gives_of_one_sample_alone"),
+    ("captions-sent-each-step", "*there.rows(caption), *margins", "*there.rows(caption.host), *margins",
+     SILENT + "[last]"),
+)
+bugs(
+    "amfmn/caption_margins.py",
+    ("own-captions-are-negatives", 'if settings.own_captions == "masked":', 'if settings.own_captions == "all":',
+     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "own_captions=kept"),
+    ("another-number-for-the-fixed", "xp.full((n, n), self.gamma", "xp.full((n, n), 2 * self.gamma",
+     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "margin.kind=fixed", "margin.kind=dynamic"),
+    ("margins-of-other-texts", "self.alpha[rows][:, text]", "self.alpha[rows][:, text[::-1]]", SILENT + "[last]"),
 )
 bugs(
     "amfmn/system.py",
     ("trunk-begins-anew", 'params | {n: learned["params"][n] for n in params if n.startswith("trunk.")}', "params | {}",
      RUNS + "the_trunk_goes_on_where_the_labels_left_it"),
+    ("begins-with-other-words", "if here != there:", "if len(here) != len(there):",
+     RUNS + "a_run_does_not_begin_with_the_words_of_another"),
     ("ties-to-the-first", "found = found - 1e-12 *", "found = found + 1e-12 *",
      RUNS + "the_released_order_puts_the_last_of_equals_first", "ties=released", "ties=expected"),
 )

@@ -23,12 +23,15 @@ from cmir_ref.bench.steps import SHAPES, conv_step, latent_step
 from cmir_ref.cmirnet.many_training import many_network, many_task
 from cmir_ref.cmirnet.stage1 import stage1_task
 from cmir_ref.cmirnet.stage2 import latent_settings, stage2_task
+from cmir_ref.config import load_config
+from cmir_ref.data import split_data
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.records import Splits
+from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
-LATENT, CONV, MAX_POOL = 120, 150, 8  # at most
+LATENT, CONV, MAX_POOL, MATCH = 120, 150, 8, 430  # at most
 
 
 def launches(work) -> int:
@@ -140,6 +143,54 @@ def test_a_step_of_an_attention_has_few_launches(by_kernels, kind):
     task, (params, _) = attended(strict, kind)
     there, batch = {name: to_device(w, strict) for name, w in params.items()}, next(iter(task.batches(0)))
     assert launches(lambda: task.gradients(there, {}, batch, 0, 0)) <= CONV
+
+
+def captions(xp, *changes, stage="match"):
+    """A stage of AMFMN on the simulated world's captions, with what it begins with."""
+    few = ("d=6", "word_width=5", "min_count=1", "pretrain=true", f"{stage}.batch_size=6")
+    settings = load_config("image-text", [*few, *changes])
+    data = worlds.captioned()
+    parts = split_data(settings, data)
+    parts = parts._replace(train=parts.train | {"a": parts.train["a"][:18]})
+    found = next(s for s in SYSTEMS["amfmn"].stages(settings, {"a": "image", "b": "text"}) if s.name == stage)
+    made = SYSTEMS["amfmn"].stages(settings, {})[-1].fit(settings, data, parts, {})
+    return found.task(settings, data, parts, made, xp), found.init(settings, data)
+
+
+OF_CAPTIONS = {
+    "labels": ("labels",),
+    "sentence": ("match", "word_dropout=0.2", "image_dropout=0.3"),
+    "last": ("match", "sentence=last", "reset=before", "attention=scalar", "loss=mean", "own_captions=kept"),
+    "keywords": ("match", "text=keywords", "margin.kind=fixed", "mvsa=false", "attention=none"),
+    "both": ("match", "text=both", "attention=fusion", "negatives=hardest", "word_dropout=0.2"),
+    "gates": ("match", "text=both", "attention=vector", "unit_texts=false", "residual=convolved"),
+}
+
+
+@pytest.mark.parametrize("name", OF_CAPTIONS)
+def test_nothing_is_sent_in_a_step_of_images_and_captions_and_it_is_numpy_s(by_kernels, name):
+    stage, *changes = OF_CAPTIONS[name]
+    (task, first), (host, _) = (captions(xp, *changes, stage=stage) for xp in (strict, np))
+    assert_silent(task)
+    params, buffers = ({name: to_device(w, strict) for name, w in part.items()} for part in first)
+    for one, other in zip(task.batches(0), host.batches(0), strict=True):
+        with no_traffic():
+            _, found, _ = task.gradients(params, buffers, one, 0, 0)
+        _, wanted, _ = host.gradients(*first, other, 0, 0)
+        found = {name: to_host(g) for name, g in found.items()}
+        assert max(relative_differences(found, wanted).values()) < 1e-4
+
+
+@pytest.mark.parametrize("name", OF_CAPTIONS)
+def test_a_step_of_images_and_captions_has_few_launches(by_kernels, name):
+    """A word costs eight: forward and backward a product and a kernel, in two directions of the sentence."""
+    stage, *changes = OF_CAPTIONS[name]
+    task, first = captions(strict, *changes, stage=stage)
+    params, buffers = ({name: to_device(w, strict) for name, w in part.items()} for part in first)
+    batch = next(iter(task.batches(0)))
+    words = 8 * batch[1].shape[1] if stage == "match" else 0
+    most = {"labels": CONV, "sentence": MATCH + words, "keywords": MATCH + words}.get(name, 2 * MATCH)
+    assert launches(lambda: task.gradients(params, buffers, batch, 0, 0)) <= most
 
 
 def assert_silent(task):

@@ -8,6 +8,7 @@ from .dense_layer import dense_layer, dense_layer_backward
 from .depthwise_by_lines import depthwise_by_lines, depthwise_by_lines_backward
 from .folded_block import FoldedBlock, folded_block, pointwise_relu6, write_relu6
 from .gru_by_length import gru_by_length, gru_by_length_backward
+from .gru_on_device import gru_on_device, gru_on_device_backward
 from .norm_terms import NormTerm, norm_terms, norm_terms_backward
 from .on_device import conv_on_device, conv_on_device_backward, max_pool_on_device, max_pool_on_device_backward
 from .softmax_rows import softmax_rows, softmax_rows_backward
@@ -31,6 +32,8 @@ __all__ = [
     "folded_block",
     "gru_by_length",
     "gru_by_length_backward",
+    "gru_on_device",
+    "gru_on_device_backward",
     "max_pool_on_device",
     "max_pool_on_device_backward",
     "norm_terms",

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...backend import Array
-from ..gru import GruCache, gru, gru_backward
 from ..sigmoid import sigmoid
 from ..sums import column_sum
+from .gru_on_device import gru_on_device, gru_on_device_backward
 
 
 class GruByLengthCache(NamedTuple):
@@ -27,12 +27,10 @@ class GruByLengthCache(NamedTuple):
 
 def gru_by_length(
     x: Array, w: Array, u: Array, b: Array, *, lengths: Array, reverse: bool = False, reset: str = "after"
-) -> tuple[Array, GruByLengthCache | GruCache]:
-    """The states of `gru`, to which it falls back for arrays of another library. Kept for the backward: 5 D numbers a
-    step.
-    """
+) -> tuple[Array, tuple]:
+    """The states of `gru`; arrays of another library go to `gru_on_device`. Kept: 5 D numbers a step."""
     if not isinstance(x, np.ndarray) or reset not in ("after", "before"):
-        return gru(x, w, u, b, lengths=lengths, reverse=reverse, reset=reset)
+        return gru_on_device(x, w, u, b, lengths=lengths, reverse=reverse, reset=reset)
     (n, t_all, c), d = x.shape, u.shape[0]
     order = np.argsort(-lengths, kind="stable")
     counts = (np.arange(t_all)[:, None] < lengths[None, :]).sum(axis=1).tolist()
@@ -62,10 +60,10 @@ def gru_by_length(
     return out, GruByLengthCache(x, w, u, order, steps, before, gates, product, reset)
 
 
-def gru_by_length_backward(dy: Array, cache: GruByLengthCache | GruCache) -> tuple[Array, Array, Array, Array]:
+def gru_by_length_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array, Array]:
     """(dx, dw, du, db) as `gru_backward`: the steps only carry dh; all products with x, W and h U wait for the end."""
-    if isinstance(cache, GruCache):
-        return gru_backward(dy, cache)
+    if not isinstance(cache, GruByLengthCache):
+        return gru_on_device_backward(dy, cache)
     x, w, u, order, steps, before, gates, product, reset = cache
     (t_all, n, c), d = x.shape, u.shape[0]
     dy = np.ascontiguousarray(dy[order].transpose(1, 0, 2))

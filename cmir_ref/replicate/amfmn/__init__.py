@@ -1,0 +1,1 @@
+"""The tables of AMFMN's paper."""
