@@ -34,9 +34,9 @@ def test_the_presets_of_a_scenario_differ(scenario):
 
 
 @pytest.mark.parametrize("scenario", ["image-speech", "pan-mul"])
-def test_the_presets_with_imagenets_weights_say_so_and_train_no_trunk(scenario):
+def test_the_presets_with_imagenets_weights_say_so_and_train_its_last_blocks(scenario):
     config = load_config(f"{scenario}_lite0")
-    assert (config.trunk, config.trunk_training, config.dataset) == ("lite0", "frozen", "ucmerced")
+    assert (config.trunk, config.trunk_training, config.dataset) == ("lite0", "last", "ucmerced")
     assert "lite0" not in {load_config(name).trunk for name in PRESETS if not name.endswith("_lite0")}
 
 
