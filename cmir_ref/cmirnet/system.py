@@ -206,7 +206,7 @@ def as_read(settings: CmirnetSettings, modality: Modality) -> Modality:
 def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping[str, Array]) -> Source:
     """The samples of modality m, normalised."""
     modality = as_read(settings, data.modalities[m])
-    if modality.kind == "image" and settings.trunk != "conv":
+    if uses_trunk(settings, modality):
         return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
     if modality.kind == "maps":
         return Source(modality.x, modality.labels, modality.kind, as_float32)

@@ -64,8 +64,8 @@ def resize_matrix(n: int, size: int) -> np.ndarray:
 
 
 def uses_trunk(settings: Any, modality: Modality) -> bool:
-    """Whether the settings send this modality's samples through the trunk: images only, never sounds or vectors."""
-    return settings.trunk == "lite0" and modality.kind == "image"
+    """Whether the settings send this modality's samples through the trunk: pictures only, never sounds or vectors."""
+    return settings.trunk == "lite0" and modality.kind in ("image", "sketch")
 
 
 def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:

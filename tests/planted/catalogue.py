@@ -156,7 +156,7 @@ bugs(
 )
 bugs(
     "cmirnet/stage1.py",
-    ("trunk-never-trained", 'kind in ("image", "maps") and settings.trunk == "lite0"', "False",
+    ("trunk-never-trained", 'kind in ("image", "sketch", "maps") and settings.trunk == "lite0"', "False",
      TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk=lite0"),
     ("trunk-s-first-blocks-trained", 'if settings.trunk_training == "last" else 0', "* 0",
      TRUNKS + "test_what_is_trained_moves_and_nothing_else", "trunk_training=last"),
