@@ -15,7 +15,7 @@ PRESETS = preset_names()
 def test_each_scenario_has_three_presets_one_with_imagenets_weights_and_one_for_the_demo():
     kinds = ("{}", "{}_lite0", "{}_paper", "{}_released", "demo-{}")
     names = [kind.format(s) for s in ("image-speech", "image-text", "pan-mul") for kind in kinds]
-    kinds = ("demo-{}", "{}", "{}_lite0", "{}_mask", "{}_spatial")  # the text and the program of its authors are unknown
+    kinds = ("demo-{}", "{}", "{}_lite0", "{}_mask", "{}_spatial")  # its text and program are unknown
     names += [kind.format("photo-sketch") for kind in kinds]
     assert sorted(names) == PRESETS
 

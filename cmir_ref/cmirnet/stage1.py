@@ -27,7 +27,7 @@ BLOCK = 64  # samples at a time where nothing is learned
 def pretrainer(settings: CmirnetSettings, shape: tuple[int, ...], kind: str = "") -> Pretrainer:
     """The pretrainer that the settings ask for, for samples of `shape`; raises `InputError` for one that none takes.
 
-    Images and sketches, or the maps that a frozen part of the trunk made of them, go through the part that is trained on.
+    Images and sketches, or what a frozen part of the trunk made of them, go through the part that is trained on.
     """
     if kind in ("image", "sketch", "maps") and settings.trunk == "lite0":
         return trained_trunk(settings)
