@@ -33,9 +33,9 @@ def worst(results: Iterable[Result]) -> dict[str, float]:
 
 
 def coverage(check: Check) -> str:
-    """The paper's equation that a check covers, or the name of the function."""
+    """The equation that a check covers, of those that a lesson derives; or the name of the function."""
     module, _, name = check.covers.rpartition(".")
-    rows = [e for e in EQUATIONS if e.number.isdigit()]
+    rows = [e for e in EQUATIONS if e.lesson and e.number.isdigit()]
     numbers = [e.number for e in rows if e.function == check.covers]
     if ".eq" in module:  # a part of an equation
         numbers += [e.number for e in rows if e.function.startswith(f"{module}.")]

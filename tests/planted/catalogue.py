@@ -1470,6 +1470,26 @@ bugs(
      "gradcheck:attended_objective/channel"),
 )
 
+IN_WAYS = "attention/test_attention_system.py::test_"
+bugs(
+    "attention/inference.py",
+    ("mean-of-one-gate", "residual=net.form.residual)[0].mean(axis=0)", "residual=net.form.residual)[0][0]",
+     IN_WAYS + "the_mean_gate_is_cmir_net_with_a_scaled_first_matrix"),
+    ("mean-is-not-attended", "x * mean_gate(net, contexts)", "x + 0 * mean_gate(net, contexts)",
+     IN_WAYS + "the_mean_gate_is_cmir_net_with_a_scaled_first_matrix"),
+    ("first-sketch-attends-all", 'own["context"][i : i + 1]', 'own["context"][:1]',
+     IN_WAYS + "pairs_are_what_each_pair_alone_gives"),
+    ("first-photo-for-all", 'own["x"][i : i + 1]', 'own["x"][:1]', IN_WAYS + "pairs_are_what_each_pair_alone_gives"),
+    ("rows-of-pairs-turned-round", "out[i - numbers[0]] =", "out[numbers[-1] - i] =",
+     IN_WAYS + "pairs_are_what_each_pair_alone_gives"),
+)
+bugs(
+    "attention/system.py",
+    ("photos-shared-whatever-the-classes", '{"sketches"} if settings.classes else set()', '{"sketches"}',
+     IN_WAYS + "every_setting_has_its_stages"),
+    ("drawings-learned-as-edges", '"b": set()}', '"b": {"sketches"}}', IN_WAYS + "every_setting_has_its_stages"),
+)
+
 # ---- retrieval ------------------------------------------------------------------------------------------------------
 
 DISTANCES = "retrieval/test_distances.py::"
