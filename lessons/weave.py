@@ -98,7 +98,7 @@ def doubled(book):
     return book
 
 
-def execute(source: Path, data: str | None = None, timeout: int = 120):
+def execute(source: Path, data: str | None = None, timeout: int = 300):
     """Runs a lesson in a fresh kernel, checks on the blanks included; `data` is CMIR_DATA."""
     book = doubled(read(source))
     environment = {k: v for k, v in os.environ.items() if k not in ("CMIR_DATA", "MPLBACKEND")}
