@@ -618,9 +618,9 @@ def command_lessons(
     if folder is None:
         raise InputError("lessons: not here; they are in a checkout of the repository, start there")
     if html is not None:
-        from .reports.lesson_pages import write_pages
+        from .reports.lesson_pages import write_lesson_pages
 
-        typer.echo(f"{len(write_pages(folder, html))} pages; begin with {html / 'index.html'}")
+        typer.echo(f"{len(write_lesson_pages(folder, html))} pages; begin with {html / 'index.html'}")
         return
     if find_spec("jupyterlab") is None:
         raise InputError("lessons: JupyterLab is not installed; pip install 'cmir-ref[lessons]'")

@@ -32,7 +32,7 @@ audio { display: block; margin: .5rem 0; }
 """
 
 
-def write_pages(folder: Path, out: Path) -> list[Path]:
+def write_lesson_pages(folder: Path, out: Path) -> list[Path]:
     """Writes a page for every notebook of `folder`, and its README as index.html, into `out`; returns the pages.
 
     Raises `InputError` where a library of the extra `lessons` is missing.

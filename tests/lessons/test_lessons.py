@@ -164,3 +164,10 @@ def test_off_says_what_differs():
         "a: 1.2, expected 1 ± 0.1",
     ]
     assert weave.off({"a": float("nan"), "b": 2.0}, known) == ["a: nan, expected 1 ± 0.1"]
+
+
+def test_what_is_printed_in_pieces_is_joined():
+    said = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("a\n", "b\n")]
+    shown = nbformat.v4.new_output("display_data", data={"text/plain": "x"})
+    whole = weave.joined([said[0], said[1], shown, nbformat.v4.new_output("stream", name="stdout", text="c\n")])
+    assert [o.get("text", "x") for o in whole] == ["a\nb\n", "x", "c\n"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cmir_ref.errors import InputError
-from cmir_ref.reports.lesson_pages import renderer, write_pages
+from cmir_ref.reports.lesson_pages import renderer, write_lesson_pages
 
 LESSONS = Path(__file__).parents[2] / "lessons"
 PICTURE = {
@@ -34,7 +34,7 @@ def pages(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "07_one.ipynb").write_text(json.dumps({"cells": list(cells)}), encoding="utf-8")
         (folder / "README.md").write_text("# Lessons\n\n[one](07_one.ipynb#A-part)", encoding="utf-8")
-        assert [p.name for p in write_pages(folder, tmp_path / "out")] == ["07_one.html", "index.html"]
+        assert [p.name for p in write_lesson_pages(folder, tmp_path / "out")] == ["07_one.html", "index.html"]
         return (tmp_path / "out" / "07_one.html").read_text(encoding="utf-8")
 
     return pages_of
@@ -76,7 +76,7 @@ def test_hidden_code_is_folded_and_what_it_showed_is_not(pages):
 
 
 def test_every_lesson_becomes_a_page_that_asks_for_nothing(tmp_path):
-    for page in write_pages(LESSONS, tmp_path):
+    for page in write_lesson_pages(LESSONS, tmp_path):
         content = page.read_text(encoding="utf-8")
         asked = re.findall(r'(?:src|@import|url\()\s*=?\s*"?(https?:[^"]*)', content)
         assert asked == [] and "<script" not in content, page.name
@@ -87,5 +87,5 @@ def test_every_lesson_becomes_a_page_that_asks_for_nothing(tmp_path):
 def test_without_the_library_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "latex2mathml.converter", None)
     with pytest.raises(InputError, match=r"pip install 'cmir-ref\[lessons\]'"):
-        write_pages(LESSONS, tmp_path / "out")
+        write_lesson_pages(LESSONS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
