@@ -602,7 +602,12 @@ def command_replicate(
 
 
 @app.command("lessons")
-def command_lessons() -> None:
+def command_lessons(
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="DIR", help="Write them as pages that need no network, and open nothing."),
+    ] = None,
+) -> None:
     """Open the lessons in JupyterLab (extra `lessons`).
 
     They are in a checkout of the repository.
@@ -612,6 +617,11 @@ def command_lessons() -> None:
     folder = next((f for f in (Path("lessons"), Path(__file__).parents[1] / "lessons") if (f / "src").is_dir()), None)
     if folder is None:
         raise InputError("lessons: not here; they are in a checkout of the repository, start there")
+    if html is not None:
+        from .reports.lesson_pages import write_lesson_pages
+
+        typer.echo(f"{len(write_lesson_pages(folder, html))} pages; begin with {html / 'index.html'}")
+        return
     if find_spec("jupyterlab") is None:
         raise InputError("lessons: JupyterLab is not installed; pip install 'cmir-ref[lessons]'")
     sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(folder)]))

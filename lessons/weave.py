@@ -98,7 +98,7 @@ def doubled(book):
     return book
 
 
-def execute(source: Path, data: str | None = None, timeout: int = 120):
+def execute(source: Path, data: str | None = None, timeout: int = 300):
     """Runs a lesson in a fresh kernel, checks on the blanks included; `data` is CMIR_DATA."""
     book = doubled(read(source))
     environment = {k: v for k, v in os.environ.items() if k not in ("CMIR_DATA", "MPLBACKEND")}
@@ -129,12 +129,24 @@ def numbers(book) -> dict[str, float]:
     return found
 
 
+def joined(outputs: list) -> list:
+    """Printed lines of one cell as one text: a busy machine hands them over in pieces."""
+    whole: list = []
+    for output in outputs:
+        if whole and output.output_type == "stream" and whole[-1].get("name") == output.name:
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
 def finished(book, mark: str):
-    """What is committed: checks on blanks gone, solutions folded, counts in order."""
+    """What is committed: checks on blanks gone, solutions folded, counts in order, what was printed in one piece."""
     book = deepcopy(book)
     book.cells = [cell for cell in book.cells if not tagged(cell, "blank")]
     for i, cell in enumerate(c for c in book.cells if c.cell_type == "code"):
         cell.execution_count = i + 1
+        cell.outputs = joined(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = i + 1

@@ -38,7 +38,7 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "samples": {"--count", "--format", "--seed", "--json"},
     "bench": {"--against", "--repeats", "--device", "--json"},
     "replicate": {"--data", "--scale", "--seeds", "--out", "--jobs", "--cluster", "--write", "--device", "--json"},
-    "lessons": set(),
+    "lessons": {"--html"},
     "doctor": {"--data", "--device", "--json"},
 }
 
@@ -352,6 +352,12 @@ def test_lessons_open_in_jupyter(call, monkeypatch):
     assert call("lessons").status == 0
     assert opened[0][:3] == [sys.executable, "-m", "jupyterlab"]
     assert (Path(opened[0][3]) / "src" / "02_the_cache.py").exists()
+
+
+def test_lessons_become_pages(call, tmp_path):
+    said = call("lessons", "--html", tmp_path / "pages")
+    assert said.status == 0 and str(tmp_path / "pages" / "index.html") in said.out.replace("\n", "")
+    assert len(list((tmp_path / "pages").glob("*.html"))) > 10
 
 
 def test_lessons_without_jupyter_or_a_checkout_are_refused(refused, monkeypatch, tmp_path):

@@ -277,6 +277,48 @@ def missing_factor(e: Evidence) -> str | None:
     return None
 
 
+def missing_slope(e: Evidence) -> str | None:
+    """The slope of tanh or σ, which the output tells, is left out or half written."""
+    if e.y is None or e.y.shape != e.x.shape:
+        return None
+    y = e.y
+    slopes = {
+        "1 − y², the slope of tanh, is missing": 1 - y * y,
+        "y (1 − y), the slope of σ, is missing": y * (1 - y),
+        "1 − y is missing: half of σ's slope y (1 − y)": 1 - y,
+        "1 + y is missing: half of tanh's slope (1 − y)(1 + y)": 1 + y,
+    }
+    return next((f"the factor {words}" for words, slope in slopes.items() if e.same(e.ours * slope, e.measured)), None)
+
+
+def upstream_transposed(e: Evidence) -> str | None:
+    """In a product of two square arrays: dy stands where dyᵀ is meant."""
+    if e.y is None or e.y.ndim != 2 or e.y.shape[0] != e.y.shape[1]:
+        return None
+    if e.same(e.answer(np.transpose), e.measured):
+        return f"a transpose of the upstream is missing, or one too many: for {e.input} the answer to dy.T is right"
+    return None
+
+
+def factor_of_each_line(e: Evidence) -> str | None:
+    """measured = c ⊙ ours with a number c of its own for each index of one axis, as 1/‖x‖ of each row, or 1/σ."""
+    for axis in range(e.x.ndim):
+        others = tuple(a for a in range(e.x.ndim) if a != axis)
+        if e.x.shape[axis] < 2 or e.x.size // e.x.shape[axis] < 2:
+            continue
+        size = (e.ours * e.ours).sum(others, keepdims=True)
+        if not size.all():
+            continue
+        c = (e.ours * e.measured).sum(others, keepdims=True) / size
+        if e.same(e.ours * c, e.measured):
+            first = ", ".join(f"{value:.4g}" for value in c.ravel()[:3])
+            return (
+                f"each index of axis {axis} lacks a factor of its own ({first}, …), as 1/‖{e.input}‖ of a row, 1/σ, or "
+                "another ε"
+            )
+    return None
+
+
 def flip(e: Evidence) -> str | None:
     """The right numbers, reversed along axes."""
     for axes in subsets(e.ours.ndim):
@@ -461,6 +503,8 @@ KINDS_OF_VALUES = (
     ("flip", flip),
     ("shift", shift),
     ("missing factor", missing_factor),
+    ("missing slope", missing_slope),
+    ("transpose", upstream_transposed),
     ("half of a shared input", half_of_two),
     ("missing mask", missing_mask),
     ("mask turned round", reversed_mask),
@@ -469,6 +513,7 @@ KINDS_OF_VALUES = (
     ("permutation", permutation),
     ("transpose", transpose_of_another),
     ("flip", flip_of_another),
+    ("factor of each line", factor_of_each_line),
     ("missing term", missing_penalty),
     ("missing term", missing_term),
     ("not linear", not_linear),
@@ -512,4 +557,28 @@ def where(e: Evidence) -> str:
     for axis, indices in enumerate(np.nonzero(off)):
         if off.shape[axis] > 1 and len(set(indices)) == 1:
             return f"; all at index {indices[0]} of axis {axis}"
+    if off.ndim == 2 and min(off.shape) > 1:
+        diagonal = np.eye(*off.shape, dtype=bool)
+        for words, region in (("the diagonal", diagonal), ("all but the diagonal", ~diagonal)):
+            if np.array_equal(off, region):
+                return f"; they are {words}"
+    return whole_lines(off) or whole_block(off)
+
+
+def whole_lines(off: Array) -> str:
+    """Whole lines: each index of an axis is off everywhere or nowhere."""
+    for axis in range(off.ndim):
+        others = tuple(a for a in range(off.ndim) if a != axis)
+        some, whole = off.any(others), off.all(others)
+        if others and np.array_equal(some, whole):
+            return f"; they are all at indices {', '.join(map(str, np.flatnonzero(whole)))} of axis {axis}"
     return ""
+
+
+def whole_block(off: Array) -> str:
+    """A block of neighbours, a slice of each axis."""
+    ends = [(int(index.min()), int(index.max()) + 1) for index in np.nonzero(off)]
+    slices = tuple(slice(*end) for end in ends)
+    if off.ndim < 2 or off.sum() < 4 or not off[slices].all():
+        return ""
+    return f"; they are the block [{', '.join(f'{a}:{b}' for a, b in ends)}]"

@@ -35,6 +35,10 @@ BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
     "smaller than the rounding of the outputs"
 )
+STILL = (
+    "{}: the gradient is 0 at every entry, and so is the measured one: at these inputs nothing is said about it; "
+    "choose others, at which it changes the outputs"
+)
 UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 LAST_BITS = 1e-12  # a difference of two calls, relative to the largest entry, that sums in another order can make
 SEEN = 2  # finite differences see a derivative that is at least so many times their reach
@@ -65,6 +69,17 @@ class Judgement(NamedTuple):
     findings: list[Finding]  # what is wrong
     notes: list[str]  # what a reader should know
     undecided: list[Finding]  # what cannot be judged
+
+    @property
+    def summary(self) -> str:
+        """Which inputs have a wrong gradient and which a right one; empty where none is wrong or there is one input."""
+        wrong = [f.input for f in self.findings if f.input != "all"]
+        open_ones = {f.input for f in self.undecided}
+        names = dict.fromkeys(result.input for result in self.results if result.input != "all")
+        right = [name for name in names if name not in wrong and name not in open_ones]
+        if not wrong or len({*names, *wrong}) < 2:
+            return ""
+        return f"wrong: {', '.join(wrong)}; right: {', '.join(right) or 'none'}"
 
     @property
     def status(self) -> int:
@@ -284,6 +299,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         elif tied := _count_winners(trial, i, measured[i]):
             findings.append(tied)
         notes += _kink_notes(trial, i, measured[i]) if i in fits else []
+    wrong = {finding.input for finding in (*findings, *undecided)}
+    still = [trial.names[i] for i in fits if not gradient_of(trial, i).any() and trial.names[i] not in wrong]
+    if still:
+        notes.append(STILL.format(", ".join(still)))
     if not findings and not undecided and not all(result.right for result in results):
         findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
     return Judgement(results, findings, notes, undecided)

@@ -122,6 +122,9 @@ def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str],
     if not judgement.status:
         yield f"{pair.name}_backward is the derivative of {pair.name}"
         return
+    if judgement.summary:
+        yield ""
+        yield _wrap(judgement.summary)
     for finding in (*judgement.findings, *judgement.undecided):
         yield ""
         yield from map(_wrap, describe(finding))

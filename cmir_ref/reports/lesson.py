@@ -12,6 +12,7 @@ MAPS = {
     "sequence": "cividis",
     "signed": "PuOr",
 }  # for values from 0 up; for values about 0, with the numbers written in
+TEXT_WIDTH = 940  # pixels of a page's text; a small figure is not drawn larger than 130 dots an inch
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 _figures = count(1)
@@ -46,15 +47,18 @@ def show(figure, caption: str) -> None:
     """
     import matplotlib.pyplot as plt
     from IPython.display import Image, Markdown, display
+    from PIL import Image as Picture
 
     for panel in figure.axes:
         if panel.axison and not (panel.get_label() == "<colorbar>" or (panel.get_xlabel() and panel.get_ylabel())):
             plt.close(figure)
             raise ValueError(f"the panel {panel.get_title()!r} has an axis without a label")
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90)
+    file, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(file, format="png", dpi=min(max(TEXT_WIDTH / figure.get_figwidth(), 90), 130))
     plt.close(figure)
-    display(Image(file.getvalue(), alt=caption), Markdown(f"*Figure {next(_figures)}. {caption}*"))
+    picture = Picture.open(file).convert("RGB").quantize(128, dither=Picture.Dither.NONE)
+    picture.save(small, format="png", optimize=True)  # a third of the bytes
+    display(Image(small.getvalue(), alt=caption), Markdown(f"*Figure {next(_figures)}. {caption}*"))
 
 
 def pictures(rows: Sequence[Sequence[Any]], titles: Sequence[Sequence[str]], side: float = 1.1):

@@ -40,12 +40,14 @@ kind_of_tile = tiles.modalities["a"].labels
 
 
 def visible(x):
-    """A PAN picture as grey, a MUL picture (blue, green, red, near infrared) in true colour, values 0 to 1."""
+    """A PAN picture as grey, a MUL picture (blue, green, red, near infrared) in true
+    colour, values 0 to 1."""
     return coarse(stretch(x[..., 0] if x.shape[-1] == 1 else x[..., [2, 1, 0]]))
 
 
 def coarse(x):
-    """Pixels 0 to 255 as 16 levels from 0 to 1: enough for a thumbnail, and the notebook stays small."""
+    """Pixels 0 to 255 as 16 levels from 0 to 1: enough for a thumbnail, and the
+    notebook stays small."""
     return np.round(x / 255 * 15) / 15
 
 
@@ -57,13 +59,18 @@ def coarser(x, times=2):
 
 shown = [0, 1, 3, 5, 6]
 figure = pictures(
-    [[visible(coarser(pan[[k]], 4)[0]) for k in shown], [visible(mul[k]) for k in shown]],
+    [
+        [visible(coarser(pan[[k]], 4)[0]) for k in shown],
+        [visible(mul[k]) for k in shown],
+    ],
     [[classes[k] for k in shown], [""] * len(shown)],
     side=0.8,
 )
 show(
     figure,
-    f"Tiles of five of the {len(classes)} kinds of land in the bundled sample, each seen by both cameras, PAN above and MUL below. It is a simulated world, in the file format of a real data set.",
+    f"Tiles of five of the {len(classes)} kinds of land in the bundled sample, each "
+    "seen by both cameras, PAN above and MUL below. It is a simulated world, in the "
+    "file format of a real data set.",
 )
 
 # %% [markdown]
@@ -78,15 +85,26 @@ show(
 def patches(x, cut=4):
     """Images (N, H, W, C) as cut × cut times as many smaller ones, tile by tile."""
     n, h, w, c = x.shape
-    return x.reshape(n, cut, h // cut, cut, w // cut, c).swapaxes(2, 3).reshape(-1, h // cut, w // cut, c)
+    return (
+        x.reshape(n, cut, h // cut, cut, w // cut, c)
+        .swapaxes(2, 3)
+        .reshape(-1, h // cut, w // cut, c)
+    )
 
 
 def measure(x):
-    """Images (N, H, W, C) as measurements (N, M): brightness, and at each scale contrast and roughness."""
+    """Images (N, H, W, C) as measurements (N, M): brightness, and at each scale
+    contrast and roughness."""
     x = np.log1p(x.astype(np.float32))
-    found = [x.mean(axis=(1, 2)), *np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95), axis=(1, 2))]
+    found = [
+        x.mean(axis=(1, 2)),
+        *np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95), axis=(1, 2)),
+    ]
     while x.shape[1] >= 4:
-        found += [x.std(axis=(1, 2)), *(np.abs(np.diff(x, axis=a)).mean(axis=(1, 2)) for a in (1, 2))]
+        found += [
+            x.std(axis=(1, 2)),
+            *(np.abs(np.diff(x, axis=a)).mean(axis=(1, 2)) for a in (1, 2)),
+        ]
         x = coarser(x)
     return np.concatenate(found, axis=1).astype(np.float32)
 
@@ -98,13 +116,26 @@ learn, archive = np.arange(640) < 24 * 16, np.arange(640) >= 24 * 16
 
 def modality(name, x, labels):
     """Measurements as the package wants them: a modality with names for its samples."""
-    return Modality(name, "features", measure(x), labels, tuple(map(str, range(len(x)))), None, labels)
+    return Modality(
+        name,
+        "features",
+        measure(x),
+        labels,
+        tuple(map(str, range(len(x)))),
+        None,
+        labels,
+    )
 
 
-sensors = {"a": ("pan", pan_patches), "b": ("mul", mul_patches)}  # the package names modalities by letters
+sensors = {
+    "a": ("pan", pan_patches),
+    "b": ("mul", mul_patches),
+}  # the package names modalities by letters
 seen = {m: modality(name, x[learn], kind[learn]) for m, (name, x) in sensors.items()}
 for m in seen.values():
-    print(f"{m.name}: {len(m.x)} patches to learn from, {m.x.shape[1]} measurements each")
+    print(
+        f"{m.name}: {len(m.x)} patches to learn from, {m.x.shape[1]} measurements each"
+    )
 
 # %% [markdown]
 # ## Training
@@ -113,14 +144,29 @@ for m in seen.values():
 # the MUL patch of the same place are pulled together (lesson 07). All settings come from a preset; a few are made smaller.
 
 # %%
-shrunk = ["stage1.epochs=20", "stage2.epochs=20", "stage1.lr=0.01", "stage2.lr=0.005", "test_share=0.05"]
+shrunk = [
+    "stage1.epochs=20",
+    "stage2.epochs=20",
+    "stage1.lr=0.01",
+    "stage2.lr=0.005",
+    "test_share=0.05",
+]
 config = load_config("demo-pan-mul", ["dataset=dsrsid", *shrunk])
-pairs = np.stack([np.arange(len(seen["a"].x))] * 2, axis=1)  # PAN patch k and MUL patch k show the same place
+pairs = np.stack(
+    [np.arange(len(seen["a"].x))] * 2, axis=1
+)  # PAN patch k and MUL patch k show the same place
 run = train(config, Dataset(seen, classes, pairs))
 
-for stage, what in {"stage1.a": "PAN alone", "stage1.b": "MUL alone", "stage2": "shared space"}.items():
+for stage, what in {
+    "stage1.a": "PAN alone",
+    "stage1.b": "MUL alone",
+    "stage2": "shared space",
+}.items():
     losses = [line["parts"]["loss"] for line in run.history if line["stage"] == stage]
-    print(f"{what:13} loss {losses[0]:5.2f} → {losses[-1]:5.2f} in {len(losses)} epochs (rounds through all patches)")
+    print(
+        f"{what:13} loss {losses[0]:5.2f} → {losses[-1]:5.2f} in {len(losses)} epochs "
+        "(rounds through all patches)"
+    )
 
 # %% [markdown]
 # ## Searching
@@ -131,15 +177,24 @@ for stage, what in {"stage1.a": "PAN alone", "stage1.b": "MUL alone", "stage2": 
 
 # %%
 def place(run, m, x):
-    """Points (N, d_v) in the shared space of measurements that training never saw; `m` is "a" (PAN) or "b" (MUL)."""
+    """Points (N, d_v) in the shared space of measurements that training never saw; `m`
+    is "a" (PAN) or "b" (MUL)."""
     return encode(run, m, x)["v"]
 
 
-v_pan, v_mul = place(run, "a", measure(pan_patches[archive])), place(run, "b", measure(mul_patches[archive]))
+v_pan, v_mul = (
+    place(run, "a", measure(pan_patches[archive])),
+    place(run, "b", measure(mul_patches[archive])),
+)
 truth = kind[archive]
 found = evaluate_direction(v_pan, truth, v_mul, truth)
-print(f"PAN asks, {len(v_mul)} MUL patches answer: precision at 10 is {found['p@10']:.2f}")
-print(f"                          by pure chance it would be {found['chance_precision']:.2f}")
+print(
+    f"PAN asks, {len(v_mul)} MUL patches answer: precision at 10 is {found['p@10']:.2f}"
+)
+print(
+    "                          by pure chance it would be "
+    f"{found['chance_precision']:.2f}"
+)
 assert found["p@10"] > found["chance_precision"] + 0.15
 
 # %% [markdown]
@@ -153,9 +208,13 @@ def draw(queries, k=6):
     rows, titles = [], []
     for q, numbers_found in zip(queries, answers, strict=True):
         rows.append(
-            [visible(coarser(pan_patches[archive][[q]])[0])] + [visible(mul_patches[archive][i]) for i in numbers_found]
+            [visible(coarser(pan_patches[archive][[q]])[0])]
+            + [visible(mul_patches[archive][i]) for i in numbers_found]
         )
-        marks = [f"{'✓' if truth[i] == truth[q] else '✗'} {classes[truth[i]]}" for i in numbers_found]
+        marks = [
+            f"{'✓' if truth[i] == truth[q] else '✗'} {classes[truth[i]]}"
+            for i in numbers_found
+        ]
         titles.append([f"{classes[truth[q]]}?", *marks])
     return pictures(rows, titles, side=0.85)
 
@@ -163,7 +222,9 @@ def draw(queries, k=6):
 # %%
 show(
     draw([20, 40, 200]),
-    "Left a PAN patch as the question; right of it the nearest MUL patches, with a tick where the kind of land is the same. Some wrong answers are easy to forgive: clouds and roofs are both bright.",
+    "Left a PAN patch as the question; right of it the nearest MUL patches, with a "
+    "tick where the kind of land is the same. Some wrong answers are easy to forgive: "
+    "clouds and roofs are both bright.",
 )
 
 # %% [markdown]
@@ -171,13 +232,20 @@ show(
 
 # %% tags=["folded"]
 both = np.concatenate([v_pan, v_mul])
-flat = (both - both.mean(axis=0)) @ np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:2].T
+flat = (both - both.mean(axis=0)) @ np.linalg.svd(
+    both - both.mean(axis=0), full_matrices=False
+)[2][:2].T
 
 
 def draw_space(axes, shown):
     for number, name in enumerate(shown):
         these = truth == classes.index(name)
-        look = {"color": f"C{number}", "marker": "osDv^P"[number], "ms": 4.5, "linestyle": ""}
+        look = {
+            "color": f"C{number}",
+            "marker": "osDv^P"[number],
+            "ms": 4.5,
+            "linestyle": "",
+        }
         axes.plot(*flat[:256][these].T, label=f"{name}, PAN", **look)
         axes.plot(*flat[256:][these].T, label=f"{name}, MUL", mfc="none", **look)
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
@@ -189,7 +257,8 @@ draw_space(axes, ["cloud", "forest", "water", "high building"])
 axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 show(
     figure,
-    "Four of the eight kinds in the shared space, patches that the network never saw. Name others in the call (six at most).",
+    "Four of the eight kinds in the shared space, patches that the network never saw. "
+    "Name others in the call (six at most).",
 )
 
 # %% [markdown]
@@ -205,11 +274,17 @@ answers = np.zeros((256, 10), int)  # yours
 answers, distances = nearest(v_mul, v_pan, 10)
 
 # %% tags=["check"]
-assert np.shape(answers) == (256, 10), f"256 questions with 10 answers each, not {np.shape(answers)}"
+assert np.shape(answers) == (256, 10), (
+    f"256 questions with 10 answers each, not {np.shape(answers)}"
+)
 precision = np.mean(truth[answers] == truth[:, None])
 chance = found["chance_precision"]
-assert precision > chance + 0.15, f"precision at 10 is {precision:.2f}, and chance gives {chance:.2f}"
-assert not np.array_equal(answers, nearest(v_pan, v_mul, 10)[0]), "here PAN asked; swap the two"
+assert precision > chance + 0.15, (
+    f"precision at 10 is {precision:.2f}, and chance gives {chance:.2f}"
+)
+assert not np.array_equal(answers, nearest(v_pan, v_mul, 10)[0]), (
+    "here PAN asked; swap the two"
+)
 print(f"right: precision at 10 is {precision:.2f}")
 
 # %% [markdown]
@@ -220,12 +295,20 @@ print(f"right: precision at 10 is {precision:.2f}")
 
 # %%
 shrunk = ["stage1.epochs=40", "stage2.epochs=60", "stage1.lr=0.01", "stage2.lr=0.005"]
-shrunk += ["stage1.keep=last", "stage2.keep=last"]  # too few images to choose an epoch by
-config = load_config("demo-image-speech", ["dataset=ucmerced", "gallery=all", "stage2.feature_dropout=0", *shrunk])
+shrunk += [
+    "stage1.keep=last",
+    "stage2.keep=last",
+]  # too few images to choose an epoch by
+config = load_config(
+    "demo-image-speech",
+    ["dataset=ucmerced", "gallery=all", "stage2.feature_dropout=0", *shrunk],
+)
 root = os.environ.get("CMIR_DATA") or samples_dir()
 data = load_data(config, root)
 images, words = data.modalities["a"], data.modalities["b"]
-few = np.concatenate([np.flatnonzero(images.groups == g)[:10] for g in np.unique(images.groups)])  # at most 10 a place
+few = np.concatenate(
+    [np.flatnonzero(images.groups == g)[:10] for g in np.unique(images.groups)]
+)  # at most 10 a place
 photos = np.asarray(images.x[few])
 
 
@@ -245,15 +328,24 @@ images = images._replace(
 words = words._replace(kind="features", x=measure_sounds(words.x))
 heard = train(config, Dataset({"a": images, "b": words}, data.label_names, None))
 scores = evaluate(heard)["directions"]["b->a"]
-print(f"{len(photos)} images ({'UC Merced' if 'CMIR_DATA' in os.environ else 'simulated'}), {len(words.x)} recordings")
-print(f"a word asks: precision at 10 is {scores['p@10']:.2f}, by chance {scores['chance_precision']:.2f}")
+print(
+    f"{len(photos)} images "
+    f"({'UC Merced' if 'CMIR_DATA' in os.environ else 'simulated'}), {len(words.x)} "
+    "recordings"
+)
+print(
+    f"a word asks: precision at 10 is {scores['p@10']:.2f}, by chance "
+    f"{scores['chance_precision']:.2f}"
+)
 
 # %% [markdown]
 # The voices that ask were never heard in training; the archive is all images, also those that the network learned from. Listen to one. (Sounds play once the notebook runs.)
 
 # %%
 unheard = heard.parts.test["b"]
-said = {data.label_names[words.labels[i]]: i for i in unheard}  # one recording of each word
+said = {
+    data.label_names[words.labels[i]]: i for i in unheard
+}  # one recording of each word
 word = "ship"
 
 
@@ -274,18 +366,25 @@ def draw_word(chosen, k=4):
     """The k images nearest to each word."""
     answers, _ = nearest(v_words[[said[w] for w in chosen]], v_images, k)
     titles = [
-        [f"{'✓' if w in names_of_label(heard, images.labels[i]) else '✗'} {images.groups[i][:12]}" for i in row]
+        [
+            f"{'✓' if w in names_of_label(heard, images.labels[i]) else '✗'} "
+            f"{images.groups[i][:12]}"
+            for i in row
+        ]
         for w, row in zip(chosen, answers, strict=True)
     ]
     for w, line in zip(chosen, titles, strict=True):
         line[0] = f"“{w}”\n{line[0]}"
-    return pictures([[coarse(photos[i]) for i in row] for row in answers], titles, side=0.9)
+    return pictures(
+        [[coarse(photos[i]) for i in row] for row in answers], titles, side=0.9
+    )
 
 
 # %%
 show(
     draw_word([word, "tanks", "chaparral"]),
-    "Each row: a spoken word, and the images nearest to it in the shared space, with a tick where the image carries that label.",
+    "Each row: a spoken word, and the images nearest to it in the shared space, with a "
+    "tick where the image carries that label.",
 )
 
 # %% [markdown]
@@ -297,11 +396,16 @@ show(
 
 # %%
 def ask(path, picture, bars, k=30):
-    """Which words (or labels of images) are most frequent among the k points nearest to a file."""
+    """Which words (or labels of images) are most frequent among the k points nearest
+    to a file."""
     is_sound = str(path).lower().endswith((".wav", ".flac", ".ogg"))
     x = log_mel_patch(path) if is_sound else read_image(path, 64)
     others, points = (images, v_images) if is_sound else (words, v_words)
-    v = place(heard, "b" if is_sound else "a", (measure_sounds if is_sound else measure)(x[None]))
+    v = place(
+        heard,
+        "b" if is_sound else "a",
+        (measure_sounds if is_sound else measure)(x[None]),
+    )
     hits = nearest(v, points, k)[0][0]
     names = np.concatenate([names_of_label(heard, others.labels[i]) for i in hits])
     names, counts = np.unique(names, return_counts=True)
@@ -316,15 +420,19 @@ def ask(path, picture, bars, k=30):
 unseen = {images.groups[i]: images.paths[i] for i in heard.parts.test["a"]}
 mine = [unseen["forest"], unseen["harbor"], words.paths[said["grass"]]]
 
-figure, panels = plt.subplots(1, 2 * len(mine), figsize=(2.6 * len(mine), 1.4), width_ratios=[1, 1.4] * len(mine))
+figure, panels = plt.subplots(
+    1, 2 * len(mine), figsize=(2.6 * len(mine), 1.4), width_ratios=[1, 1.4] * len(mine)
+)
 for file, picture, bars in zip(mine, panels[::2], panels[1::2], strict=True):
     ask(file, picture, bars)
 show(
     figure,
-    "Three files (the third is a sound: time to the right, pitch upwards), and the labels most often found near them.",
+    "Three files (the third is a sound: time to the right, pitch upwards), and the "
+    "labels most often found near them.",
 )
 print(
-    f"over all unseen pictures, {evaluate(heard)['directions']['a->b']['p@10']:.0%} of the ten nearest words are right"
+    f"over all unseen pictures, {evaluate(heard)['directions']['a->b']['p@10']:.0%} of "
+    "the ten nearest words are right"
 )
 
 # %% [markdown]

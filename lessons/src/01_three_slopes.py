@@ -50,10 +50,13 @@ places = np.linspace(0.5, 1.5, 41)
 
 
 def errors(way, steps, number=np.float64):
-    """Relative error of one way, the median over `places`, for each step; all arithmetic in `number`."""
+    """Relative error of one way, the median over `places`, for each step; all
+    arithmetic in `number`."""
     x = places.astype(number)
     truth = slope(x.astype(np.float64))
-    found = [np.median(np.abs(way(f, x, h) - truth) / truth) for h in steps.astype(number)]
+    found = [
+        np.median(np.abs(way(f, x, h) - truth) / truth) for h in steps.astype(number)
+    ]
     return np.maximum(found, 1e-17)
 
 
@@ -72,7 +75,9 @@ draw(axes)
 axes.legend(loc="center left", bbox_to_anchor=(0.02, 0.3))
 show(
     figure,
-    "The slope of f(x) = log(1 + exp(x²)), measured three ways. Smaller steps (to the right) help all three at first. Then two of them turn round and get worse; the third stays at the sixteenth digit (an error of exactly 0 is drawn at 1e-17).",
+    "The slope of f(x) = log(1 + exp(x²)), measured three ways. Smaller steps (to the "
+    "right) help all three at first. Then two of them turn round and get worse; the "
+    "third stays at the sixteenth digit (an error of exactly 0 is drawn at 1e-17).",
 )
 
 # %% [markdown]
@@ -101,7 +106,10 @@ show(
 # ```
 
 # %%
-print(f"{'h':>8} {'forward':>12} {'central':>12} {'complex step':>14}     slope of x² at 3")
+print(
+    f"{'h':>8} {'forward':>12} {'central':>12} {'complex step':>14}     slope of x² at "
+    "3"
+)
 for h in (1.0, 0.1, 0.001):
     at = [way(lambda x: x * x, 3.0, h) for way in WAYS.values()]
     print(f"{h:8} {at[0]:12.6f} {at[1]:12.6f} {at[2]:14.6f}")
@@ -126,7 +134,9 @@ for h in (1.0, 0.1, 0.001):
 
 # %%
 x, h = 2.0, 0.01
-leftover = {name: way(lambda x: x * x * x, x, h) - 3 * x * x for name, way in WAYS.items()}
+leftover = {
+    name: way(lambda x: x * x * x, x, h) - 3 * x * x for name, way in WAYS.items()
+}
 expected = {"forward": 3 * x * h + h * h, "central": h * h, "complex step": -h * h}
 for name, value in leftover.items():
     print(f"{name:13} left over {value:+.8f}   by the table {expected[name]:+.8f}")
@@ -144,7 +154,10 @@ for exponent in (2, 5, 8, 11, 14, 16):
     h = 10.0**-exponent
     found = forward(f, x, h)
     digits = 0 if found == 0 else max(0, -np.log10(abs(found - true) / true))
-    print(f"{h:7.0e}   {f(x + h):<20.16f} {f(x):<20.16f} {found:<20.16f} {'■' * round(digits)} {digits:.0f}")
+    print(
+        f"{h:7.0e}   {f(x + h):<20.16f} {f(x):<20.16f} {found:<20.16f} "
+        f"{'■' * round(digits)} {digits:.0f}"
+    )
 print(f"{'true slope':>50} {true:.16f}")
 
 # %% [markdown]
@@ -167,7 +180,9 @@ def draw_v(axes, way, number):
     """The measured error of one way, and the two lines that it should follow."""
     eps = float(np.finfo(number).eps)
     steps = STEPS[eps / 10 < STEPS]
-    axes.loglog(steps, errors(way, steps, number), "o", ms=3, color="black", label="measured")
+    axes.loglog(
+        steps, errors(way, steps, number), "o", ms=3, color="black", label="measured"
+    )
     power = 1 if way is forward else 2
     axes.loglog(steps, steps**power, label="truncation ∝ h or h²")
     if way is not complex_slope:
@@ -182,10 +197,16 @@ for line, number in zip(panels, (np.float64, np.float32), strict=True):
     for axes, (name, way) in zip(line, WAYS.items(), strict=True):
         draw_v(axes, way, number)
         axes.set_title(f"{name}, {np.dtype(number).name}")
-figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+figure.legend(
+    *panels[0, 0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=3,
+    fontsize=8,
+)
 show(
     figure,
-    "Each V is a falling line plus a rising one; the dotted line is where theory puts the bottom. In float32 the best central difference keeps four or five digits, "
+    "Each V is a falling line plus a rising one; the dotted line is where theory puts "
+    "the bottom. In float32 the best central difference keeps four or five digits, "
     "the complex step all seven.",
 )
 
@@ -198,9 +219,15 @@ def best(way, number):
 print(f"{'':9} {'':14} {'best h':>9} {'its error':>10}")
 for number in (np.float64, np.float32):
     for name, way in list(WAYS.items())[:2]:
-        print(f"{np.dtype(number).name:9} {name:14} {best(way, number)[0]:9.0e} {best(way, number)[1]:10.0e}")
+        print(
+            f"{np.dtype(number).name:9} {name:14} {best(way, number)[0]:9.0e} "
+            f"{best(way, number)[1]:10.0e}"
+        )
 flat = errors(complex_slope, 10.0 ** np.arange(-9, -300, -10.0))
-print(f"float64   complex step   any h from 1e-9 to 1e-299, error at most {flat.max():.0e}")
+print(
+    "float64   complex step   any h from 1e-9 to 1e-299, error at most "
+    f"{flat.max():.0e}"
+)
 assert flat.max() < 1e-15
 
 # %% [markdown]
@@ -231,7 +258,10 @@ for (name, own), value in zip(along.items(), (u, v, w, y), strict=True):
     product *= own
     print(f"  {name}   {value:8.5f}   {own:8.5f}   {product:8.5f}")
 measured = complex_slope(f, x, 1e-40)
-print(f"complex step of f at {x}:        {measured:8.5f}, apart by {abs(product - measured):.0e}")
+print(
+    f"complex step of f at {x}:        {measured:8.5f}, apart by "
+    f"{abs(product - measured):.0e}"
+)
 assert abs(product - measured) < 1e-15
 
 # %% [markdown]
@@ -252,14 +282,21 @@ cases = {
     "linalg.norm([x, 1])": (lambda x: np.linalg.norm(np.array([x, 1])), 0.75, 0.6),
     "sqrt(x·x + 1·1)": (lambda x: np.sqrt(x * x + 1), 0.75, 0.6),
     "var([x, 0])": (lambda x: np.var(np.array([x, 0])), 3.0, 1.5),
-    "mean of squared deviations": (lambda x: ((x - x / 2) * (x - x / 2) + (0 - x / 2) * (0 - x / 2)) / 2, 3.0, 1.5),
+    "mean of squared deviations": (
+        lambda x: ((x - x / 2) * (x - x / 2) + (0 - x / 2) * (0 - x / 2)) / 2,
+        3.0,
+        1.5,
+    ),
 }
 print(f"{'':28} {'true':>5} {'central':>8} {'complex':>8}")
 answers = {}
 for name, (g, x, true) in cases.items():
     answers[name] = float(complex_slope(g, np.complex128(x), 1e-40))
     verdict = "" if abs(answers[name] - true) < 1e-12 else "  wrong, without a word"
-    print(f"{name:28} {true:5.1f} {central(g, x, 1e-6):8.3f} {answers[name]:8.3f}{verdict}")
+    print(
+        f"{name:28} {true:5.1f} {central(g, x, 1e-6):8.3f} "
+        f"{answers[name]:8.3f}{verdict}"
+    )
 assert answers["abs(x)"] == answers["linalg.norm([x, 1])"] == 0
 
 # %% [markdown]
@@ -288,10 +325,19 @@ for axes, h in zip(panels, (0.08, 0.04, 0.01), strict=True):
 panels[0].legend(fontsize=7, loc="lower right")
 show(
     figure,
-    "Within h of the corner the differences are wrong. The complex step leaves the real part where it is, so it always sees one side only.",
+    "Within h of the corner the differences are wrong. The complex step leaves the "
+    "real part where it is, so it always sees one side only.",
 )
-at_corner = [float(way(ramp, 0.0 if way is not complex_slope else np.complex128(0), 1e-3)) for way in WAYS.values()]
-print("in the corner:", ", ".join(f"{name} {value:.1f}" for name, value in zip(WAYS, at_corner, strict=True)))
+at_corner = [
+    float(way(ramp, 0.0 if way is not complex_slope else np.complex128(0), 1e-3))
+    for way in WAYS.values()
+]
+print(
+    "in the corner:",
+    ", ".join(
+        f"{name} {value:.1f}" for name, value in zip(WAYS, at_corner, strict=True)
+    ),
+)
 
 # %% [markdown]
 # ## Many inputs, and one direction
@@ -316,8 +362,16 @@ paper = A.T @ (2 * s + 1 / (1 + np.exp(-s)))  # by the chain rule; lesson 02 say
 by_complex = complex_step(loss, [x], 0)
 by_central = central_difference(lambda arrays: (loss(arrays), b""), [x], 0)
 print("paper       ", paper)
-print("complex step", by_complex, f"  off by {np.abs(by_complex - paper).max() / np.abs(paper).max():.0e}")
-print("central     ", by_central, f"  off by {np.abs(by_central - paper).max() / np.abs(paper).max():.0e}")
+print(
+    "complex step",
+    by_complex,
+    f"  off by {np.abs(by_complex - paper).max() / np.abs(paper).max():.0e}",
+)
+print(
+    "central     ",
+    by_central,
+    f"  off by {np.abs(by_central - paper).max() / np.abs(paper).max():.0e}",
+)
 
 # %% [markdown]
 # Every input costs one more evaluation of the whole network. For a million inputs that is too much. Instead, move *all* inputs at once along one direction $d$: the growth of the loss
@@ -333,12 +387,19 @@ angles = np.linspace(0, 2 * np.pi, 181)
 
 
 def draw_circle(axes, x):
-    """The slope of the loss in every direction of the plane of the first two inputs, measured and from paper."""
+    """The slope of the loss in every direction of the plane of the first two inputs,
+    measured and from paper."""
     s = A @ x
     gradient = A.T @ (2 * s + 1 / (1 + np.exp(-s)))
     around = [np.array([np.cos(t), np.sin(t), 0, 0]) for t in angles]
     axes.plot(angles, [gradient @ d for d in around], label="gradient · d")
-    axes.plot(angles[::10], [directional(loss, [x], [d]) for d in around[::10]], "o", ms=3, label="measured")
+    axes.plot(
+        angles[::10],
+        [directional(loss, [x], [d]) for d in around[::10]],
+        "o",
+        ms=3,
+        label="measured",
+    )
     steepest = np.arctan2(gradient[1], gradient[0]) % (2 * np.pi)
     axes.axvline(steepest, color="grey", lw=0.8, ls=":")
     axes.set(xlabel="angle of d", ylabel="slope along d")
@@ -351,7 +412,8 @@ for axes, scale in zip(panels, (1.0, 0.3, -0.5), strict=True):
 panels[2].legend(fontsize=7, loc="upper center")
 show(
     figure,
-    "One evaluation gives one dot. The slope is a cosine of the direction: largest along the gradient itself (dotted), zero across it.",
+    "One evaluation gives one dot. The slope is a cosine of the direction: largest "
+    "along the gradient itself (dotted), zero across it.",
 )
 
 d = rng.choice([-1.0, 1.0], 4) * rng.uniform(0.1, 1, 4)
@@ -379,14 +441,22 @@ def length_backward(dy, cache):
 
 def verdicts(function):
     found = check_gradient(function, length_backward, [x])
-    return {method: max(r.error for r in found if r.method == method) for method in {r.method: 0 for r in found}}
+    return {
+        method: max(r.error for r in found if r.method == method)
+        for method in {r.method: 0 for r in found}
+    }
 
 
 for name, function in {
     "sqrt of squares": lambda x: (np.sqrt((x * x).sum()), x),
     "linalg.norm": lambda x: (np.linalg.norm(x), x),
 }.items():
-    print(f"{name:16}", ", ".join(f"{method} {error:.0e}" for method, error in verdicts(function).items()))
+    print(
+        f"{name:16}",
+        ", ".join(
+            f"{method} {error:.0e}" for method, error in verdicts(function).items()
+        ),
+    )
 assert list(verdicts(function)) == ["central-difference"]
 
 # %% [markdown]
@@ -411,13 +481,22 @@ def my_slopes(f, x):
 # %% tags=["check"]
 trials = {
     "x·x summed": (lambda x: (x * x).sum(), lambda x: 2 * x),
-    "product": (lambda x: x[0] * x[1] * x[2], lambda x: np.array([x[1] * x[2], x[0] * x[2], x[0] * x[1]])),
+    "product": (
+        lambda x: x[0] * x[1] * x[2],
+        lambda x: np.array([x[1] * x[2], x[0] * x[2], x[0] * x[1]]),
+    ),
     "f of each": (lambda x: f(x).sum(), slope),
 }
 point = np.array([0.7, -1.1, 1.3])
 for name, (function, truth) in trials.items():
-    off = np.abs(my_slopes(function, point) - truth(point)).max() / np.abs(truth(point)).max()
-    assert off < 1e-12, f"{name}: slopes are off by {off:.0e}; a difference f(x + h) − f(x) loses digits, whatever h"
+    off = (
+        np.abs(my_slopes(function, point) - truth(point)).max()
+        / np.abs(truth(point)).max()
+    )
+    assert off < 1e-12, (
+        f"{name}: slopes are off by {off:.0e}; a difference f(x + h) − f(x) loses "
+        "digits, whatever h"
+    )
 print("right: every slope to twelve digits")
 
 # %% [markdown]

@@ -26,7 +26,9 @@ begin()
 figure, axes = plt.subplots(figsize=(6.4, 2.3))
 axes.axis("off")
 axes.set_title("there above, back below")
-for i, (text, kept) in enumerate([("x w + b", "x, w"), ("leaky ReLU", "s > 0"), ("loss", "…")]):
+for i, (text, kept) in enumerate(
+    [("x w + b", "x, w"), ("leaky ReLU", "s > 0"), ("loss", "…")]
+):
     axes.text(
         2 * i + 1,
         1,
@@ -36,16 +38,25 @@ for i, (text, kept) in enumerate([("x w + b", "x, w"), ("leaky ReLU", "s > 0"), 
         bbox={"boxstyle": "round,pad=0.6", "fc": "#E8F1F8", "ec": "#0072B2"},
     )
     axes.text(2 * i + 1, 0.45, f"cache: {kept}", ha="center", va="center", fontsize=8)
-    axes.annotate("", (2 * i + 0.35, 1.15), (2 * i - 0.35, 1.15), arrowprops={"arrowstyle": "->", "color": "#0072B2"})
     axes.annotate(
-        "", (2 * i - 0.35, 0.85), (2 * i + 0.35, 0.85), arrowprops={"arrowstyle": "->", "color": "#D55E00", "ls": "--"}
+        "",
+        (2 * i + 0.35, 1.15),
+        (2 * i - 0.35, 1.15),
+        arrowprops={"arrowstyle": "->", "color": "#0072B2"},
+    )
+    axes.annotate(
+        "",
+        (2 * i - 0.35, 0.85),
+        (2 * i + 0.35, 0.85),
+        arrowprops={"arrowstyle": "->", "color": "#D55E00", "ls": "--"},
     )
     axes.text(2 * i, 1.3, ["x", "s", "y"][i], ha="center", color="#0072B2")
     axes.text(2 * i, 0.6, ["dx", "ds", "dy"][i], ha="center", color="#D55E00")
 axes.set(xlim=(-0.5, 5.8), ylim=(0.2, 1.6))
 show(
     figure,
-    "Values go forward (blue, solid), gradients come back (orange, dashed); each box keeps what its way back needs.",
+    "Values go forward (blue, solid), gradients come back (orange, dashed); each box "
+    "keeps what its way back needs.",
 )
 
 # %% [markdown]
@@ -116,7 +127,9 @@ def cmp(name, ours, other):
     """One line: how far two gradients are apart."""
     worst = np.max(np.abs(ours - other)) / np.max(np.abs(other))
     print(
-        f"{name:6} {'exact' if worst == 0 else 'equal' if worst < 1e-13 else 'DIFFERENT':10} worst relative difference {worst:.0e}"
+        f"{name:6} "
+        f"{'exact' if worst == 0 else 'equal' if worst < 1e-13 else 'DIFFERENT':10} "
+        f"worst relative difference {worst:.0e}"
     )
     return worst
 
@@ -168,7 +181,13 @@ class Layer:
 
 x_a, x_b = rng.normal(size=(N, C)), rng.normal(size=(N, C))
 ds_a, ds_b = rng.normal(size=(N, D)), rng.normal(size=(N, D))
-truth = complex_step(lambda arrays: sum((ds * (x @ arrays[0])).sum() for x, ds in ((x_a, ds_a), (x_b, ds_b))), [w], 0)
+truth = complex_step(
+    lambda arrays: sum(
+        (ds * (x @ arrays[0])).sum() for x, ds in ((x_a, ds_a), (x_b, ds_b))
+    ),
+    [w],
+    0,
+)
 
 layer = Layer(w)
 layer.forward(x_a), layer.forward(x_b)
@@ -216,7 +235,9 @@ figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
 for axes, (title, matrix) in zip(panels, jacobians.items(), strict=True):
     limit = np.abs(matrix).max()
     picture = axes.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
-    axes.set(title=title, xlabel="input entry (sample by sample)", ylabel="output entry")
+    axes.set(
+        title=title, xlabel="input entry (sample by sample)", ylabel="output entry"
+    )
     for (i, j), value in np.ndenumerate(matrix):
         if value:
             axes.text(
@@ -231,7 +252,8 @@ for axes, (title, matrix) in zip(panels, jacobians.items(), strict=True):
     figure.colorbar(picture, ax=axes)
 show(
     figure,
-    "The Jacobians. Blank entries are exactly zero: samples never mix (left), and behind a ReLU not even features do (right).",
+    "The Jacobians. Blank entries are exactly zero: samples never mix (left), and "
+    "behind a ReLU not even features do (right).",
 )
 
 # %% [markdown]
@@ -245,13 +267,18 @@ left.plot(grid, leaky_relu(grid, 0.2)[0])
 left.set(xlabel="s", ylabel="y", title="leaky ReLU, slope 0.2, near its kink")
 h = 0.02
 left_right = (leaky_relu(grid + h, 0.2)[0] - leaky_relu(grid - h, 0.2)[0]) / (2 * h)
-right.plot(grid, leaky_relu_backward(np.ones_like(grid), leaky_relu(grid, 0.2)[1]), label="by hand")
+right.plot(
+    grid,
+    leaky_relu_backward(np.ones_like(grid), leaky_relu(grid, 0.2)[1]),
+    label="by hand",
+)
 right.plot(grid, left_right, label=f"difference, h = {h}")
 right.set(xlabel="s", ylabel="dy/ds", title="its slope")
 right.legend(fontsize=7, loc="upper left")
 show(
     figure,
-    "Within h of the kink a central difference sees both sides. That is why gradient checks stay away from kinks.",
+    "Within h of the kink a central difference sees both sides. That is why gradient "
+    "checks stay away from kinks.",
 )
 
 at_zero = float(leaky_relu_backward(np.ones(1), leaky_relu(np.zeros(1), 0.2)[1])[0])
@@ -285,16 +312,28 @@ def scaled_linear_backward(dy, cache):
 from cmir_ref.gradcheck import check_gradient
 
 g = rng.normal(size=D)
-found = [r for r in check_gradient(scaled_linear, scaled_linear_backward, [x, w, g]) if r.method == "complex-step"]
-wrong = [f"d{name} is off by {r.error:.0e}" for name, r in zip("xwg", found, strict=True) if not r.error < 1e-12]
-assert not wrong, f"{', '.join(wrong)} (relative): which indices does that entry not have?"
+found = [
+    r
+    for r in check_gradient(scaled_linear, scaled_linear_backward, [x, w, g])
+    if r.method == "complex-step"
+]
+wrong = [
+    f"d{name} is off by {r.error:.0e}"
+    for name, r in zip("xwg", found, strict=True)
+    if not r.error < 1e-12
+]
+assert not wrong, (
+    f"{', '.join(wrong)} (relative): which indices does that entry not have?"
+)
 print(f"right: worst relative error {max(r.error for r in found):.0e}")
 
 # %% [markdown]
 # ## The numbers this lesson stands by
 
 # %%
-found = check_gradient(linear, linear_backward, [x, w, b]) + check_gradient(leaky_relu, leaky_relu_backward, [s])
+found = check_gradient(linear, linear_backward, [x, w, b]) + check_gradient(
+    leaky_relu, leaky_relu_backward, [s]
+)
 numbers(
     error_of_linear_and_relu=max(r.error for r in found if r.method == "complex-step"),
     error_of_an_object_that_forgets=error_of_object,

@@ -28,7 +28,15 @@ rng = np.random.default_rng(3)
 N, K = 5, len(LABELS)
 u = rng.normal(size=(N, K)) * 1.5  # logits: what a network says, one row a sample
 one = np.array([5, 0, 2, 4, 3])  # exactly one label a sample
-many = np.array([[0, 1, 0, 0, 1, 1], [1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 1, 1], [1, 0, 1, 1, 0, 0]])
+many = np.array(
+    [
+        [0, 1, 0, 0, 1, 1],
+        [1, 0, 0, 1, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 1, 1],
+        [1, 0, 1, 1, 0, 0],
+    ]
+)
 
 
 def signed_map(axes, values, title, marked):
@@ -36,20 +44,33 @@ def signed_map(axes, values, title, marked):
     axes.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         colour = "white" if abs(value) > 0.6 else "black"
-        axes.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.text(
+            j, i, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour
+        )
         if marked[i, j]:
-            axes.add_patch(plt.Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, lw=1.5, ec="black"))
+            axes.add_patch(
+                plt.Rectangle(
+                    (j - 0.46, i - 0.46), 0.92, 0.92, fill=False, lw=1.5, ec="black"
+                )
+            )
     axes.set(title=title, xlabel="label", ylabel="sample", yticks=range(len(values)))
     axes.set_xticks(range(K), LABELS, fontsize=7, rotation=30)
 
 
 figure, panels = plt.subplots(1, 2, figsize=(7.8, 2.5))
 hot = np.eye(K)[one]
-signed_map(panels[0], np.exp(u) / np.exp(u).sum(axis=1, keepdims=True) - hot, "softmax: exactly one is true", hot)
+signed_map(
+    panels[0],
+    np.exp(u) / np.exp(u).sum(axis=1, keepdims=True) - hot,
+    "softmax: exactly one is true",
+    hot,
+)
 signed_map(panels[1], 1 / (1 + np.exp(-u)) - many, "sigmoid: each may be true", many)
 show(
     figure,
-    "The gradient at each logit (before the division by the number of terms). Framed: the truth. There the number is negative, so a step downhill raises the logit; elsewhere it is pushed down.",
+    "The gradient at each logit (before the division by the number of terms). Framed: "
+    "the truth. There the number is negative, so a step downhill raises the logit; "
+    "elsewhere it is pushed down.",
 )
 
 # %% [markdown]
@@ -75,17 +96,25 @@ def draw_softmax(axes, scale, shift=0.0):
     axes.bar(LABELS, softmax(logits), color="#56B4E9", edgecolor="black")
     for k, value in enumerate(logits):
         axes.text(k, 1.02, f"{value:.1f}", ha="center", fontsize=6, rotation=50)
-    axes.set(ylim=(0, 1.3), xlabel="label", ylabel="probability", title=f"scale {scale}, shift {shift:.0f}")
+    axes.set(
+        ylim=(0, 1.3),
+        xlabel="label",
+        ylabel="probability",
+        title=f"scale {scale}, shift {shift:.0f}",
+    )
     axes.set_yticks([0, 0.5, 1])
     axes.tick_params(axis="x", rotation=60, labelsize=7)
 
 
 figure, panels = plt.subplots(1, 4, figsize=(7.4, 2.2), sharey=True)
-for axes, (scale, shift) in zip(panels, ((0.3, 0), (1, 0), (1, 100), (4, 0)), strict=True):
+for axes, (scale, shift) in zip(
+    panels, ((0.3, 0), (1, 0), (1, 100), (4, 0)), strict=True
+):
     draw_softmax(axes, scale, shift)
 show(
     figure,
-    "Bars: probabilities; above them the logits. A shift of all logits changes nothing (second and third panel).",
+    "Bars: probabilities; above them the logits. A shift of all logits changes nothing "
+    "(second and third panel).",
 )
 
 # %% [markdown]
@@ -99,7 +128,10 @@ show(
 # %%
 for p_true in (0.999, 0.9, 0.5, 1 / 6, 0.01, 1e-6):
     note = "  a blind guess among six" if p_true == 1 / 6 else ""
-    print(f"p of the truth {p_true:8.6f}   loss {-np.log(p_true):6.3f} {'■' * round(-2 * np.log(p_true))}{note}")
+    print(
+        f"p of the truth {p_true:8.6f}   loss {-np.log(p_true):6.3f} "
+        f"{'■' * round(-2 * np.log(p_true))}{note}"
+    )
 
 # %% [markdown]
 # ## In chunks
@@ -133,7 +165,10 @@ def chunks(u, y, bump=None):
 
 y = np.eye(K)[one]
 c = chunks(u, y)
-print(f"loss {c['loss']:.6f}; shapes:", ", ".join(f"{k} {np.shape(v)}" for k, v in c.items() if np.ndim(v)))
+print(
+    f"loss {c['loss']:.6f}; shapes:",
+    ", ".join(f"{k} {np.shape(v)}" for k, v in c.items() if np.ndim(v)),
+)
 
 # %% [markdown]
 # Going back, each line uses only the line before it. Two need care. `total` was spread over a whole row when dividing, so its gradient **sums** over the row; and `e` is used **twice**, in `p`
@@ -164,16 +199,24 @@ d["u"] = d["shifted"]
 
 
 def cmp(name, ours, other):
-    """One line: how far two gradients are apart, against the largest entry (or 1, where both are zero)."""
+    """One line: how far two gradients are apart, against the largest entry (or 1,
+    where both are zero)."""
     size = np.abs(other).max()
     worst = np.abs(ours - other).max() / (size if size > 1e-12 else 1)
     verdict = "exact" if worst == 0 else "equal" if worst < 1e-13 else "DIFFERENT"
-    print(f"d {name:9} {verdict:10} worst difference {worst:.0e}   largest entry {size:.2g}")
+    print(
+        f"d {name:9} {verdict:10} worst difference {worst:.0e}   largest entry "
+        f"{size:.2g}"
+    )
     return worst
 
 
 def measured(name):
-    return complex_step(lambda arrays: chunks(u, y, {name: arrays[0]})["loss"], [np.zeros(np.shape(c[name]))], 0)
+    return complex_step(
+        lambda arrays: chunks(u, y, {name: arrays[0]})["loss"],
+        [np.zeros(np.shape(c[name]))],
+        0,
+    )
 
 
 worst_chunk = max(cmp(name, d[name], measured(name)) for name in d)
@@ -225,10 +268,16 @@ def stable(u, t):
     return np.log(np.exp(shifted).sum(axis=-1)) - shifted[..., t]
 
 
-print(f"{'logits':>22}   naive, truth 1st   naive, truth 2nd   stable, truth 1st   stable, truth 2nd")
+print(
+    f"{'logits':>22}   naive, truth 1st   naive, truth 2nd   stable, truth 1st   "
+    "stable, truth 2nd"
+)
 for big in (1.0, 100.0, 700.0, 1000.0, 1e4):
     row = np.array([big, 0.0, 0.0])
-    print(f"{f'[{big:g}, 0, 0]':>22}" + "".join(f"{g(row, t) + 0:19.6g}" for g in (naive, stable) for t in (0, 1)))
+    print(
+        f"{f'[{big:g}, 0, 0]':>22}"
+        + "".join(f"{g(row, t) + 0:19.6g}" for g in (naive, stable) for t in (0, 1))
+    )
 loss_at_10000 = float(stable(np.array([1e4, 0.0, 0.0]), 1))
 assert loss_at_10000 == 1e4
 
@@ -240,7 +289,9 @@ def draw_range(axes, number, reach):
     axes.plot(gaps, stable(rows, 0), label="log-sum-exp")
     values = naive(rows, 0)
     axes.plot(gaps, np.where(np.isfinite(values), values, np.nan), lw=3, label="naive")
-    axes.set(xlabel="logit of the true class", ylabel="loss", title=np.dtype(number).name)
+    axes.set(
+        xlabel="logit of the true class", ylabel="loss", title=np.dtype(number).name
+    )
     lost = gaps[~np.isfinite(values)]
     axes.axvspan(-reach, lost[lost < 0].max(), color="grey", alpha=0.2)
     axes.axvspan(lost[lost > 0].min(), reach, color="grey", alpha=0.2)
@@ -250,12 +301,20 @@ def draw_range(axes, number, reach):
 
 reaches = {np.float64: 1000, np.float32: 150, np.float16: 25}
 figure, panels = plt.subplots(1, 3, figsize=(7.4, 2.2))
-fails = {np.dtype(n).name: draw_range(axes, n, r) for axes, (n, r) in zip(panels, reaches.items(), strict=True)}
+fails = {
+    np.dtype(n).name: draw_range(axes, n, r)
+    for axes, (n, r) in zip(panels, reaches.items(), strict=True)
+}
 show(
     figure,
-    "The same formula, two ways to compute it, at three precisions. All other logits are 0. In the grey parts the naive one is inf or nan; mind the axes: with 16-bit numbers that begins at a logit of 11.",
+    "The same formula, two ways to compute it, at three precisions. All other logits "
+    "are 0. In the grey parts the naive one is inf or nan; mind the axes: with 16-bit "
+    "numbers that begins at a logit of 11.",
 )
-print("the naive form first fails at a logit of", ", ".join(f"{v:.0f} in {k}" for k, v in fails.items()))
+print(
+    "the naive form first fails at a logit of",
+    ", ".join(f"{v:.0f} in {k}" for k, v in fails.items()),
+)
 
 # %% [markdown]
 # ## The other question: yes or no, K times
@@ -296,7 +355,11 @@ d["e"] = d["below"]
 d["u"] = -d["e"] * c["e"]
 
 for name in d:
-    slopes = complex_step(lambda a, n=name: sigmoid_chunks(u, y_many, {n: a[0]})["loss"], [np.zeros((N, K))], 0)
+    slopes = complex_step(
+        lambda a, n=name: sigmoid_chunks(u, y_many, {n: a[0]})["loss"],
+        [np.zeros((N, K))],
+        0,
+    )
     worst_chunk = max(worst_chunk, cmp(name, d[name], slopes))
 assert worst_chunk < 1e-13
 
@@ -330,7 +393,9 @@ left.legend()
 right.axhline(0, color="grey", lw=0.8)
 show(
     figure,
-    "Far on the wrong side the loss is a straight line and its slope ±1: a hopeless sample pulls steadily, never infinitely. A truth of 0.3 has its lowest point where σ(u) = 0.3.",
+    "Far on the wrong side the loss is a straight line and its slope ±1: a hopeless "
+    "sample pulls steadily, never infinitely. A truth of 0.3 has its lowest point "
+    "where σ(u) = 0.3.",
 )
 
 # %% [markdown]
@@ -345,11 +410,16 @@ show(
 
 # %%
 row_sum = y_many.sum(axis=1, keepdims=True)
-truth = complex_step(lambda a: (y_many * (np.log(np.exp(a[0]).sum(axis=1, keepdims=True)) - a[0])).sum(), [u], 0)
+truth = complex_step(
+    lambda a: (y_many * (np.log(np.exp(a[0]).sum(axis=1, keepdims=True)) - a[0])).sum(),
+    [u],
+    0,
+)
 print("p·r − y:", end=" ")
 cmp("u", softmax(u) * row_sum - y_many, truth)
 print("p − y:  ", end=" ")
 error_without_row_sum = cmp("u", softmax(u) - y_many, truth)
+assert error_without_row_sum > 0.1
 
 # %% [markdown]
 # Where do they lead? Let each loss pull one row of logits downhill, from zero, towards dock + ship + water. Change the number of `steps`.
@@ -366,20 +436,36 @@ def descend(gradient, steps, rate=0.5):
 target = many[0].astype(float)
 pulls = {
     "softmax": (lambda v: softmax(v) - target / target.sum(), softmax),
-    "sigmoid": (lambda v: 1 / (1 + np.exp(-v)) - target, lambda v: 1 / (1 + np.exp(-v))),
+    "sigmoid": (
+        lambda v: 1 / (1 + np.exp(-v)) - target,
+        lambda v: 1 / (1 + np.exp(-v)),
+    ),
 }
 figure, panels = plt.subplots(1, 4, figsize=(7.4, 2.1), sharey=True)
 for axes, steps in zip(panels, (0, 2, 10, 200), strict=True):
-    for (name, (gradient, squash)), at, hatch in zip(pulls.items(), (-0.2, 0.2), ("", "///"), strict=True):
-        axes.bar(np.arange(K) + at, squash(descend(gradient, steps)), 0.4, label=name, hatch=hatch, edgecolor="black")
+    for (name, (gradient, squash)), at, hatch in zip(
+        pulls.items(), (-0.2, 0.2), ("", "///"), strict=True
+    ):
+        axes.bar(
+            np.arange(K) + at,
+            squash(descend(gradient, steps)),
+            0.4,
+            label=name,
+            hatch=hatch,
+            edgecolor="black",
+        )
     axes.set(title=f"{steps} steps", ylim=(0, 1), xlabel="label", ylabel="probability")
     axes.set_xticks(range(K), LABELS, rotation=60, fontsize=7)
 panels[0].legend(fontsize=7, loc="upper left")
 show(
     figure,
-    "Softmax labels share one unit of belief: three true ones end at a third each. Sigmoid labels do not compete: each goes to 1 or 0 by itself.",
+    "Softmax labels share one unit of belief: three true ones end at a third each. "
+    "Sigmoid labels do not compete: each goes to 1 or 0 by itself.",
 )
 thirds = softmax(descend(pulls["softmax"][0], 2000))
+alone = pulls["sigmoid"][1](descend(pulls["sigmoid"][0], 2000))
+assert np.allclose(thirds[target > 0], 1 / 3, atol=1e-3)
+assert np.abs(alone - target).max() < 1e-2
 
 # %% [markdown]
 # **About the paper.** Its eq. 3 is one cross-entropy for everything. The released code for images and speech takes the sigmoid one for images, which carry several labels, and softmax for
@@ -391,8 +477,14 @@ thirds = softmax(descend(pulls["softmax"][0], 2000))
 # gradient, and so in how much this loss weighs beside the others of a network. The package divides by $NK$ and has `reduction="sum"` for those who want to divide themselves.
 
 # %%
-from cmir_ref.ops.sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
-from cmir_ref.ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from cmir_ref.ops.sigmoid_cross_entropy import (
+    sigmoid_cross_entropy,
+    sigmoid_cross_entropy_backward,
+)
+from cmir_ref.ops.softmax_cross_entropy import (
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+)
 
 print(f"{'':34} {'loss at logits 0':>17} {'largest gradient':>17}")
 for name, op, back, targets in (
@@ -401,9 +493,18 @@ for name, op, back, targets in (
 ):
     for reduction in ("sum", "mean"):
         loss, cache = op(0 * u, targets, reduction=reduction)
-        what = {"sum": "sum", "mean": "mean over N" if name == "softmax" else "mean over N·K"}[reduction]
-        print(f"{name + ', ' + what:34} {loss:17.4f} {np.abs(back(1.0, cache)).max():17.4f}")
-print(f"\nlog {K} = {np.log(K):.4f}: a blind guess among {K}. log 2 = {np.log(2):.4f}: a coin for each question.")
+        what = {
+            "sum": "sum",
+            "mean": "mean over N" if name == "softmax" else "mean over N·K",
+        }[reduction]
+        print(
+            f"{name + ', ' + what:34} {loss:17.4f} "
+            f"{np.abs(back(1.0, cache)).max():17.4f}"
+        )
+print(
+    f"\nlog {K} = {np.log(K):.4f}: a blind guess among {K}. log 2 = {np.log(2):.4f}: a "
+    "coin for each question."
+)
 
 # %% [markdown]
 # These two starting values are worth knowing by heart: a training run whose first loss is far from $\log K$ (or $\log 2$) has a mistake before it has begun.
@@ -428,11 +529,18 @@ for part in (sigmoid_cross_entropy, sigmoid_cross_entropy_backward):
 # %%
 from cmir_ref.gradcheck import check_gradient
 
-pairs = {"softmax": softmax_cross_entropy_backward, "sigmoid": sigmoid_cross_entropy_backward}
+pairs = {
+    "softmax": softmax_cross_entropy_backward,
+    "sigmoid": sigmoid_cross_entropy_backward,
+}
 forwards = {"softmax": softmax_cross_entropy, "sigmoid": sigmoid_cross_entropy}
 errors_found = {}
 for name, op in forwards.items():
-    chunked = chunks(u, y)["loss"] if name == "softmax" else sigmoid_chunks(u, y)["loss"] / (N * K)
+    chunked = (
+        chunks(u, y)["loss"]
+        if name == "softmax"
+        else sigmoid_chunks(u, y)["loss"] / (N * K)
+    )
     assert np.isclose(op(u, one)[0], chunked, rtol=1e-13, atol=0)
     errors_found[name] = []
     for targets in (one, many):
@@ -443,7 +551,8 @@ for name, op in forwards.items():
     gradient = pairs[name](1.0, cache)
     assert np.isfinite(loss) and np.isfinite(gradient).all()
     print(
-        f"{name}: gradient off by {max(errors_found[name]):.0e}; at logits near ±{np.abs(1e4 * u).max():.0f} loss {loss:.0f}"
+        f"{name}: gradient off by {max(errors_found[name]):.0e}; at logits near "
+        f"±{np.abs(1e4 * u).max():.0f} loss {loss:.0f}"
     )
 
 # %% [markdown]
@@ -468,7 +577,9 @@ def weighted_cross_entropy_backward(dloss, cache):
 # %% tags=["solution"]
 def weighted_cross_entropy_backward(dloss, cache):
     p, w = cache
-    return dloss * (p * w.sum(axis=1, keepdims=True) - w) / len(p)  # each of the row's labels wants all of p
+    return (
+        dloss * (p * w.sum(axis=1, keepdims=True) - w) / len(p)
+    )  # each of the row's labels wants all of p
 
 
 # %% tags=["check"]
@@ -479,9 +590,17 @@ weights = {
     "any weights": rng.uniform(0, 3, (N, K)),
 }
 for name, w in weights.items():
-    checked = check_gradient(lambda v, w=w: weighted_cross_entropy(v, w), weighted_cross_entropy_backward, [u])
+    checked = check_gradient(
+        lambda v, w=w: weighted_cross_entropy(v, w),
+        weighted_cross_entropy_backward,
+        [u],
+    )
     off = max(r.error for r in checked if r.method == "complex-step")
-    hint = "is dloss in it?" if name == "one label a sample" else "what multiplies p when a row sums to more than 1?"
+    hint = (
+        "is dloss in it?"
+        if name == "one label a sample"
+        else "what multiplies p when a row sums to more than 1?"
+    )
     assert off < 1e-12, f"{name}: the gradient is off by {off:.0e} (relative); {hint}"
     print(f"{name:20} right, off by {off:.0e}")
 

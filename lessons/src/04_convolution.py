@@ -28,7 +28,10 @@ from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
 images = find_file(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
-tile = read_image(images / "storagetanks" / "storagetanks00.tif", 64, bands=1)[..., 0] / 255
+tile = (
+    read_image(images / "storagetanks" / "storagetanks00.tif", 64, bands=1)[..., 0]
+    / 255
+)
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
 
@@ -40,7 +43,15 @@ def written(axes, matrix, title, form="{:.2f}", size=8, **how):
             shade = axes.images[0].cmap(axes.images[0].norm(value))[:3]
             dark = np.dot(shade, (0.299, 0.587, 0.114)) < 0.5
             text = form.format(value).replace("-", "−")
-            axes.text(j, i, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
+            axes.text(
+                j,
+                i,
+                text,
+                ha="center",
+                va="center",
+                fontsize=size,
+                color="white" if dark else "black",
+            )
     axes.axis("off")
     axes.set_title(title)
 
@@ -55,10 +66,18 @@ whole.axis("off")
 whole.set_title("a tile")
 written(near, patch, "the patch around one pixel", cmap="gray", vmin=0, vmax=1)
 written(kernel, SOBEL, "the kernel", form="{:d}", cmap="PuOr", vmin=-3, vmax=3)
-written(product, patch * SOBEL, f"products; sum {np.sum(patch * SOBEL):.2f}", cmap="PuOr", vmin=-2, vmax=2)
+written(
+    product,
+    patch * SOBEL,
+    f"products; sum {np.sum(patch * SOBEL):.2f}",
+    cmap="PuOr",
+    vmin=-2,
+    vmax=2,
+)
 show(
     figure,
-    "One pixel's answer: multiply the patch by the kernel, number by number, and add. This kernel asks: is it brighter to the right than to the left?",
+    "One pixel's answer: multiply the patch by the kernel, number by number, and add. "
+    "This kernel asks: is it brighter to the right than to the left?",
 )
 
 # %% [markdown]
@@ -89,9 +108,15 @@ def conv_loops(x, w, b):
 
 
 rng = np.random.default_rng(4)
-x, w, b = rng.normal(size=(2, 5, 4, 3)), rng.normal(size=(3, 3, 3, 2)), rng.normal(size=2)
+x, w, b = (
+    rng.normal(size=(2, 5, 4, 3)),
+    rng.normal(size=(3, 3, 3, 2)),
+    rng.normal(size=2),
+)
 y = conv_loops(x, w, b)
-judge = sum(correlate2d(x[1, :, :, c], w[:, :, c, 0], mode="same") for c in range(3)) + b[0]
+judge = (
+    sum(correlate2d(x[1, :, :, c], w[:, :, c, 0], mode="same") for c in range(3)) + b[0]
+)
 print("x", x.shape, " w", w.shape, " b", b.shape, " →  y", y.shape)
 print(f"largest difference from SciPy: {np.abs(y[1, :, :, 0] - judge).max():.0e}")
 assert np.allclose(y[1, :, :, 0], judge, rtol=1e-13)
@@ -114,13 +139,35 @@ little = np.arange(1, 17).reshape(4, 4)
 def draw(pixel, axes_image, axes_rows):
     rows = im2col(little.reshape(1, 4, 4, 1), 3)
     at = 4 * pixel[0] + pixel[1]
-    written(axes_image, little, f"patch of pixel {pixel}", form="{:d}", cmap="cividis", vmin=-8, vmax=16)
-    axes_image.add_patch(plt.Rectangle((pixel[1] - 1.5, pixel[0] - 1.5), 3, 3, fill=False, ec="#D55E00", lw=2.5))
+    written(
+        axes_image,
+        little,
+        f"patch of pixel {pixel}",
+        form="{:d}",
+        cmap="cividis",
+        vmin=-8,
+        vmax=16,
+    )
+    axes_image.add_patch(
+        plt.Rectangle(
+            (pixel[1] - 1.5, pixel[0] - 1.5), 3, 3, fill=False, ec="#D55E00", lw=2.5
+        )
+    )
     axes_image.set(xlim=(-1.6, 4.6), ylim=(4.6, -1.6))
     written(
-        axes_rows, rows, f"row {at} of im2col", form="{:d}", size=6, cmap="cividis", vmin=-8, vmax=16, aspect="auto"
+        axes_rows,
+        rows,
+        f"row {at} of im2col",
+        form="{:d}",
+        size=6,
+        cmap="cividis",
+        vmin=-8,
+        vmax=16,
+        aspect="auto",
     )
-    axes_rows.add_patch(plt.Rectangle((-0.5, at - 0.5), 9, 1, fill=False, ec="#D55E00", lw=2.5))
+    axes_rows.add_patch(
+        plt.Rectangle((-0.5, at - 0.5), 9, 1, fill=False, ec="#D55E00", lw=2.5)
+    )
 
 
 pixel = (2, 1)  # change me
@@ -129,7 +176,8 @@ draw(pixel, *panels[:2])
 draw((0, 3), *panels[2:])
 show(
     figure,
-    "An image of 4 × 4 pixels becomes 16 rows of 9 numbers. Left a pixel inside, right a corner: what hangs over the edge (outside the image) is 0.",
+    "An image of 4 × 4 pixels becomes 16 rows of 9 numbers. Left a pixel inside, right "
+    "a corner: what hangs over the edge (outside the image) is 0.",
 )
 
 # %% [markdown]
@@ -146,9 +194,14 @@ from cmir_ref.ops.conv import conv
 
 print(inspect.getsource(im2col))
 by_product = (im2col(x, 3) @ w.reshape(-1, 2) + b).reshape(2, 5, 4, 2)
-assert np.allclose(by_product, y, rtol=1e-13) and np.allclose(conv(x, w, b)[0], y, rtol=1e-13)
+assert np.allclose(by_product, y, rtol=1e-13) and np.allclose(
+    conv(x, w, b)[0], y, rtol=1e-13
+)
 copies = im2col(np.ones((1, 64, 64, 32)), 3).size / (64 * 64 * 32)
-print(f"loops, product and cmir_ref.ops.conv agree; the price: the columns hold {copies:.0f} times the image's numbers")
+print(
+    "loops, product and cmir_ref.ops.conv agree; the price: the columns hold "
+    f"{copies:.0f} times the image's numbers"
+)
 
 # %% [markdown]
 # ## What kernels see
@@ -158,10 +211,13 @@ print(f"loops, product and cmir_ref.ops.conv agree; the price: the columns hold 
 
 # %%
 def edges(image, degrees):
-    """How much brighter it gets in the direction `degrees` (0: rightwards, 90: downwards)."""
+    """How much brighter it gets in the direction `degrees` (0: rightwards, 90:
+    downwards)."""
     angle = np.deg2rad(degrees)
     kernel = np.cos(angle) * SOBEL + np.sin(angle) * SOBEL.T
-    return conv(image[None, :, :, None], kernel[:, :, None, None], np.zeros(1))[0][0, :, :, 0]
+    return conv(image[None, :, :, None], kernel[:, :, None, None], np.zeros(1))[0][
+        0, :, :, 0
+    ]
 
 
 degrees = 45  # change me
@@ -172,7 +228,9 @@ for axes, turn in zip(panels, (0, degrees, 90, 180), strict=True):
     axes.axis("off")
 show(
     figure,
-    "Feature maps: grey is 0, white a rise in that direction, black a fall. 0° and 180° are negatives of each other. Note the frame: SAME padding makes an edge where there is none.",
+    "Feature maps: grey is 0, white a rise in that direction, black a fall. 0° and "
+    "180° are negatives of each other. Note the frame: SAME padding makes an edge "
+    "where there is none.",
 )
 
 # %% [markdown]
@@ -196,8 +254,11 @@ from cmir_ref.gradcheck import complex_step
 dy = rng.normal(size=y.shape)
 dy_rows = dy.reshape(-1, 2)
 by_hand = {"dw": (im2col(x, 3).T @ dy_rows).reshape(w.shape), "db": dy_rows.sum(axis=0)}
-loss = lambda arrays: (conv(*arrays)[0] * dy).sum()  # noqa: E731
-measured = {"dw": complex_step(loss, [x, w, b], 1), "db": complex_step(loss, [x, w, b], 2)}
+loss = lambda arrays: (conv(*arrays)[0] * dy).sum()
+measured = {
+    "dw": complex_step(loss, [x, w, b], 1),
+    "db": complex_step(loss, [x, w, b], 2),
+}
 for name, gradient in by_hand.items():
     print(name, f"worst difference {np.abs(gradient - measured[name]).max():.0e}")
     assert np.allclose(gradient, measured[name], rtol=1e-12)
@@ -215,15 +276,29 @@ M = im2col(units, 3).reshape(16, -1).T
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(4, 1.1))
 left.imshow(M.T, cmap="cividis", aspect="auto")
 left.set(
-    xlabel="entry of the columns (patch after patch, 9 each)", ylabel="pixel", title="M transposed: one row a pixel"
+    xlabel="entry of the columns (patch after patch, 9 each)",
+    ylabel="pixel",
+    title="M transposed: one row a pixel",
 )
 left.set_yticks(range(0, 16, 5))
-written(right, M.sum(axis=0).reshape(4, 4), "times a pixel is read", form="{:.0f}", cmap="cividis", vmin=0, vmax=9)
+written(
+    right,
+    M.sum(axis=0).reshape(4, 4),
+    "times a pixel is read",
+    form="{:.0f}",
+    cmap="cividis",
+    vmin=0,
+    vmax=9,
+)
 show(
     figure,
-    "Each column of the left picture has at most a single 1 (bright): an entry of the columns was read from one pixel, or from the padding. Each row has one 1 for each patch that holds the pixel.",
+    "Each column of the left picture has at most a single 1 (bright): an entry of the "
+    "columns was read from one pixel, or from the padding. Each row has one 1 for each "
+    "patch that holds the pixel.",
 )
-assert np.array_equal((M @ little.ravel()).reshape(16, 9), im2col(little.reshape(1, 4, 4, 1), 3))
+assert np.array_equal(
+    (M @ little.ravel()).reshape(16, 9), im2col(little.reshape(1, 4, 4, 1), 3)
+)
 
 # %% [markdown]
 # Read forwards, $M$ *gathers*: each entry of the columns fetches one pixel. Read backwards, $M^\top$ *scatters*: each entry of the gradient goes to the pixel it was read from, and
@@ -234,10 +309,16 @@ assert np.array_equal((M @ little.ravel()).reshape(16, 9), im2col(little.reshape
 # %%
 x_small, w_small = rng.normal(size=(1, 4, 4, 1)), rng.normal(size=(3, 3, 1, 2))
 dy_small = rng.normal(size=(1, 4, 4, 2))
-d_columns = dy_small.reshape(16, 2) @ w_small.reshape(9, 2).T  # the linear layer's way back
+d_columns = (
+    dy_small.reshape(16, 2) @ w_small.reshape(9, 2).T
+)  # the linear layer's way back
 dx_dense = (M.T @ d_columns.ravel()).reshape(1, 4, 4, 1)
-dx_measured = complex_step(lambda a: (conv(a[0], w_small, np.zeros(2))[0] * dy_small).sum(), [x_small], 0)
-print(f"M transposed against the complex step: {np.abs(dx_dense - dx_measured).max():.0e}")
+dx_measured = complex_step(
+    lambda a: (conv(a[0], w_small, np.zeros(2))[0] * dy_small).sum(), [x_small], 0
+)
+print(
+    f"M transposed against the complex step: {np.abs(dx_dense - dx_measured).max():.0e}"
+)
 assert np.allclose(dx_dense, dx_measured, rtol=1e-12)
 print(f"entries of M for 256 × 256: {256**2 * 9 * 256**2:.1e}")
 
@@ -265,20 +346,32 @@ def conv_input_gradient(dy, w):
     k, c = w.shape[0], w.shape[2]
     padded = np.zeros((n, height + k - 1, width + k - 1, c))
     for i, j in np.ndindex(k, k):
-        padded[:, i : i + height, j : j + width] += dy @ w[i, j].T  # += : several taps meet at a pixel
+        padded[:, i : i + height, j : j + width] += (
+            dy @ w[i, j].T
+        )  # += : several taps meet at a pixel
     r = k // 2
     return padded[:, r : r + height, r : r + width]
 
 
 # %% tags=["check"]
 own = np.random.default_rng(40)
-for n, height, width, k, c, d in [(1, 4, 4, 1, 2, 3), (2, 5, 3, 3, 1, 2), (1, 2, 7, 3, 3, 2), (1, 6, 5, 5, 2, 1)]:
+for n, height, width, k, c, d in [
+    (1, 4, 4, 1, 2, 3),
+    (2, 5, 3, 3, 1, 2),
+    (1, 2, 7, 3, 3, 2),
+    (1, 6, 5, 5, 2, 1),
+]:
     x_own, w_own = own.normal(size=(n, height, width, c)), own.normal(size=(k, k, c, d))
     up = own.normal(size=(n, height, width, d))
-    truth = complex_step(lambda a, w=w_own, up=up, d=d: (conv(a[0], w, np.zeros(d))[0] * up).sum(), [x_own], 0)
+    truth = complex_step(
+        lambda a, w=w_own, up=up, d=d: (conv(a[0], w, np.zeros(d))[0] * up).sum(),
+        [x_own],
+        0,
+    )
     off = np.abs(conv_input_gradient(up, w_own) - truth).max() / np.abs(truth).max()
     assert off < 1e-12, (
-        f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels: off by {off:.0e} (relative); is every tap added?"
+        f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels: off by "
+        f"{off:.0e} (relative); is every tap added?"
     )
 print("right, for square and for odd shapes")
 
@@ -290,13 +383,28 @@ print("right, for square and for odd shapes")
 from cmir_ref.gradcheck import check_gradient
 from cmir_ref.ops.conv import col2im, conv_backward
 
-print(inspect.getsource(col2im), inspect.getsource(conv_backward).split('"""')[-1], sep="\n")
+print(
+    inspect.getsource(col2im),
+    inspect.getsource(conv_backward).split('"""')[-1],
+    sep="\n",
+)
 u = rng.normal(size=(2 * 5 * 4, 27))
-print("⟨Mx, u⟩ =", (im2col(x, 3) * u).sum(), " ⟨x, Mᵀu⟩ =", (x * col2im(u, x.shape, 3)).sum())
-found = [r for r in check_gradient(conv, conv_backward, [x, w, b]) if r.method == "complex-step"]
+print(
+    "⟨Mx, u⟩ =",
+    (im2col(x, 3) * u).sum(),
+    " ⟨x, Mᵀu⟩ =",
+    (x * col2im(u, x.shape, 3)).sum(),
+)
+found = [
+    r
+    for r in check_gradient(conv, conv_backward, [x, w, b])
+    if r.method == "complex-step"
+]
 error_of_conv = max(r.error for r in found)
 print(f"conv_backward against the complex step: {error_of_conv:.0e}")
-assert np.isclose((im2col(x, 3) * u).sum(), (x * col2im(u, x.shape, 3)).sum(), rtol=1e-12)
+assert np.isclose(
+    (im2col(x, 3) * u).sum(), (x * col2im(u, x.shape, 3)).sum(), rtol=1e-12
+)
 
 # %% [markdown]
 # ## Pooling: only the winner is heard
@@ -315,7 +423,11 @@ for axes, factor in zip(panels, (1, 2, 4, 8), strict=True):  # change the factor
     axes.imshow(pooled, cmap="cividis", vmin=0, vmax=2)
     axes.set_title(f"f = {factor}: {pooled.shape[0]} × {pooled.shape[1]}")
     axes.axis("off")
-show(figure, "Edge strength, pooled. Up to f = 4 one still sees the tanks; at f = 8 only that something is there.")
+show(
+    figure,
+    "Edge strength, pooled. Up to f = 4 one still sees the tanks; at f = 8 only that "
+    "something is there.",
+)
 
 # %% [markdown]
 # The way back follows. Near $x$ the winner stays the same, so $y = x_{\text{winner}}$: the slope is 1 at the winner and 0 at all others. Look closely at a corner of the map above.
@@ -325,20 +437,53 @@ corner = strength[8:14, 12:19]  # 6 × 7: the last column fills no window
 pooled, cache = max_pool(corner[None, :, :, None], 2)
 upstream = np.round(np.random.default_rng(1).normal(size=pooled.shape), 1)
 back = max_pool_backward(upstream, cache)[0, :, :, 0]
-figure, (there, result, arg, way) = plt.subplots(1, 4, figsize=(8.4, 2.5), width_ratios=(7, 3, 3, 7))
-written(there, corner, "x: winners framed", cmap="cividis", vmin=0, vmax=corner.max(), size=7)
+figure, (there, result, arg, way) = plt.subplots(
+    1, 4, figsize=(8.4, 2.5), width_ratios=(7, 3, 3, 7)
+)
+written(
+    there,
+    corner,
+    "x: winners framed",
+    cmap="cividis",
+    vmin=0,
+    vmax=corner.max(),
+    size=7,
+)
 for i, j in np.ndindex(3, 3):
     tap = int(cache.winner[0, i, j, 0])
     corner_of = (2 * j + tap % 2 - 0.45, 2 * i + tap // 2 - 0.45)
     there.add_patch(plt.Rectangle(corner_of, 0.9, 0.9, fill=False, ec="#D55E00", lw=2))
-    there.add_patch(plt.Rectangle((2 * j - 0.5, 2 * i - 0.5), 2, 2, fill=False, ec="white", lw=1))
-written(result, pooled[0, :, :, 0], "y", cmap="cividis", vmin=0, vmax=corner.max(), size=7)
-written(arg, cache.winner[0, :, :, 0].astype(float), "arg-max", form="{:.0f}", cmap="cividis", vmin=0, vmax=3)
+    there.add_patch(
+        plt.Rectangle((2 * j - 0.5, 2 * i - 0.5), 2, 2, fill=False, ec="white", lw=1)
+    )
+written(
+    result, pooled[0, :, :, 0], "y", cmap="cividis", vmin=0, vmax=corner.max(), size=7
+)
+written(
+    arg,
+    cache.winner[0, :, :, 0].astype(float),
+    "arg-max",
+    form="{:.0f}",
+    cmap="cividis",
+    vmin=0,
+    vmax=3,
+)
 shown = np.where(back == 0, np.nan, back)
-written(way, shown, "dx: dy at the winners", form="{:.1f}", cmap="PuOr", vmin=-2, vmax=2, size=7)
+written(
+    way,
+    shown,
+    "dx: dy at the winners",
+    form="{:.1f}",
+    cmap="PuOr",
+    vmin=-2,
+    vmax=2,
+    size=7,
+)
 show(
     figure,
-    "Windows are framed in white, winners in orange. The arg-max map counts the places of a window row by row: 0 1 / 2 3. On the way back each window hands its dy to its winner; blanks get zero, and so does the last column.",
+    "Windows are framed in white, winners in orange. The arg-max map counts the places "
+    "of a window row by row: 0 1 / 2 3. On the way back each window hands its dy to "
+    "its winner; blanks get zero, and so does the last column.",
 )
 
 # %% [markdown]
@@ -347,7 +492,9 @@ show(
 
 # %%
 flat, flat_cache = max_pool(np.zeros((1, 2, 2, 1)), 2)
-assert np.array_equal(max_pool_backward(np.ones((1, 1, 1, 1)), flat_cache)[0, :, :, 0], [[1, 0], [0, 0]])
+assert np.array_equal(
+    max_pool_backward(np.ones((1, 1, 1, 1)), flat_cache)[0, :, :, 0], [[1, 0], [0, 0]]
+)
 distinct = rng.permutation(2 * 5 * 7 * 3).reshape(2, 5, 7, 3) / 10
 found = check_gradient(lambda x: max_pool(x, 2), max_pool_backward, [distinct])
 error_of_pool = max(r.error for r in found if r.method == "complex-step")
@@ -388,7 +535,10 @@ print("line by line: equal to the plain pair")
 from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward
 
 one = rng.normal(size=(1, 256, 256, 1)).astype("float32")
-kernels, shift = rng.normal(size=(3, 3, 1, 32)).astype("float32") / 3, np.zeros(32, "float32")
+kernels, shift = (
+    rng.normal(size=(3, 3, 1, 32)).astype("float32") / 3,
+    np.zeros(32, "float32"),
+)
 u, conv_cache = conv(one, kernels, shift)
 plain, pool_cache = max_pool(u, 4)
 fused, fused_cache = conv_max_pool(one, kernels, shift, 4)
@@ -409,7 +559,11 @@ assert np.allclose(plain, fused, atol=1e-5)
 # Equal values are not enough: a fused pair owes its twin equal gradients too. In float64, on a shape that fills no whole tile and has rows left over:
 
 # %%
-x_odd, w_odd, b_odd = rng.normal(size=(3, 13, 10, 4)), rng.normal(size=(3, 3, 4, 5)), rng.normal(size=5)
+x_odd, w_odd, b_odd = (
+    rng.normal(size=(3, 13, 10, 4)),
+    rng.normal(size=(3, 3, 4, 5)),
+    rng.normal(size=5),
+)
 u, conv_cache = conv(x_odd, w_odd, b_odd)
 plain, pool_cache = max_pool(u, 3)
 fused, fused_cache = conv_max_pool(x_odd, w_odd, b_odd, 3)

@@ -31,37 +31,70 @@ from cmir_ref.reports.lesson import begin, numbers, show
 
 begin()
 folder = find_file(os.environ.get("CMIR_DATA") or samples_dir(), "Images")
-tiles = np.stack([read_image(sorted(c.glob("*.tif"))[0], 32) for c in sorted(folder.iterdir()) if c.is_dir()]) / 255
+tiles = (
+    np.stack(
+        [
+            read_image(sorted(c.glob("*.tif"))[0], 32)
+            for c in sorted(folder.iterdir())
+            if c.is_dir()
+        ]
+    )
+    / 255
+)
 rng = np.random.default_rng(5)
 
 
 def features(images, gain, seed):
-    """leaky ReLU(conv(images)) with random weights, `gain` times the usual; a gain for each channel that comes out."""
+    """leaky ReLU(conv(images)) with random weights, `gain` times the usual; a gain for
+    each channel that comes out."""
     shape = 3, 3, images.shape[-1], len(gain)
-    kernel = np.random.default_rng(seed).normal(size=shape) * gain * np.sqrt(2 / np.prod(shape[:3]))
+    kernel = (
+        np.random.default_rng(seed).normal(size=shape)
+        * gain
+        * np.sqrt(2 / np.prod(shape[:3]))
+    )
     return leaky_relu(conv(images, kernel, np.zeros(len(gain)))[0], 0.01)[0]
 
 
 ones, zeros = np.ones(3), np.zeros(3)
 before = features(tiles, (2, 6, 4), seed=6)
-running_mean, running_var = before[::2].mean(axis=(0, 1, 2)), before[::2].var(axis=(0, 1, 2))
+running_mean, running_var = (
+    before[::2].mean(axis=(0, 1, 2)),
+    before[::2].var(axis=(0, 1, 2)),
+)
 views = {
     "before": before,
     "train": batch_norm(before, ones, zeros, mode="train")[0],
-    "inference": batch_norm(before, ones, zeros, running_mean, running_var, mode="inference")[0],
+    "inference": batch_norm(
+        before, ones, zeros, running_mean, running_var, mode="inference"
+    )[0],
     "frozen": batch_norm(before, ones, zeros, mode="frozen")[0],
 }
 figure, panels = plt.subplots(1, 4, figsize=(8.4, 2.3), sharey=True)
 for axes, (name, values) in zip(panels, views.items(), strict=True):
     for c in range(3):
-        axes.hist(values[..., c].ravel(), bins=np.linspace(-3, 6, 91), histtype="step", density=True, label=f"{c}")
+        axes.hist(
+            values[..., c].ravel(),
+            bins=np.linspace(-3, 6, 91),
+            histtype="step",
+            density=True,
+            label=f"{c}",
+        )
     for patch, style in zip(axes.patches, ("-", "--", "-."), strict=True):
         patch.set_linestyle(style)
-    axes.set(title=name, xlabel="activation", ylabel="density" if name == "before" else " ", ylim=(0, 1.5))
+    axes.set(
+        title=name,
+        xlabel="activation",
+        ylabel="density" if name == "before" else " ",
+        ylim=(0, 1.5),
+    )
 panels[0].legend(title="channel")
 show(
     figure,
-    "Train takes this batch's mean and variance; inference takes running averages (here: of half the tiles), and nearly agrees. Frozen takes 0 and 1: nothing happens. The spikes, cut off at the top, are what the leaky ReLU has pressed towards 0.",
+    "Train takes this batch's mean and variance; inference takes running averages "
+    "(here: of half the tiles), and nearly agrees. Frozen takes 0 and 1: nothing "
+    "happens. The spikes, cut off at the top, are what the leaky ReLU has pressed "
+    "towards 0.",
 )
 
 # %% [markdown]
@@ -83,17 +116,27 @@ show(
 x = rng.normal(size=(6, 3)) * (0.5, 1, 4) + (1, 0, -3)  # 6 values in each of 3 channels
 gamma, beta = rng.normal(size=3), rng.normal(size=3)
 mean, var = rng.normal(size=3), rng.uniform(0.5, 2, size=3)
-for mode, m, v in (("train", x.mean(axis=0), x.var(axis=0)), ("inference", mean, var), ("frozen", 0, 1)):
+for mode, m, v in (
+    ("train", x.mean(axis=0), x.var(axis=0)),
+    ("inference", mean, var),
+    ("frozen", 0, 1),
+):
     y, _ = batch_norm(x, gamma, beta, mean, var, mode=mode)
     formula = gamma * (x - m) / np.sqrt(v + 0.001) + beta
-    print(f"{mode:10} mean {y.mean(axis=0).round(2)}  standard deviation {y.std(axis=0).round(2)}")
+    print(
+        f"{mode:10} mean {y.mean(axis=0).round(2)}  standard deviation "
+        f"{y.std(axis=0).round(2)}"
+    )
     assert np.allclose(y, formula, rtol=1e-12)
-print(f"{'asked for':10} mean {beta.round(2)}  standard deviation {abs(gamma).round(2)}")
+print(
+    f"{'asked for':10} mean {beta.round(2)}  standard deviation {abs(gamma).round(2)}"
+)
 
 # %% [markdown]
-# **About the paper.** *Batch norm was never on.* The text has a batch-normalisation layer in each block. The released code asks for it with `training=False`, at every place and in training too. In that
-# mode TensorFlow takes the running averages, which start at 0 and 1, and nobody ever updates them. What ran was $y = \gamma x/\sqrt{1.001} + \beta$: a scale and a shift per channel,
-# which a linear layer right behind could have learned by itself. Below, the fold is done: frozen norm and linear layer become *one* linear layer.
+# **About the paper.** *Batch norm was never on.* The text has a batch-normalisation layer in each block. The released code asks for it with `training=False`, at every place and in training too (`Pretrain_mulX.py`, lines 91–92, 101–102, 108–109; [docs/paper_and_code.md](../docs/paper_and_code.md), row 6). In that
+# mode TensorFlow takes the running averages, which start at 0 and 1, and nobody ever updates them. What ran was $y = \gamma x/\sqrt{1.001} + \beta$: a scale and a shift per channel.
+# A linear layer right behind could have learned that by itself: below, frozen norm and linear layer become *one* linear layer. A convolution behind it can too, but not at the border, where
+# the shift meets the zeros that stand around the picture.
 
 # %%
 from cmir_ref.ops.linear import linear
@@ -104,8 +147,23 @@ assert np.allclose(frozen, gamma * x / np.sqrt(1.001) + beta, rtol=1e-14)
 
 two_layers = linear(frozen, w, b)[0]
 one_layer = linear(x, (gamma / np.sqrt(1.001))[:, None] * w, beta @ w + b)[0]
-print(f"frozen norm and linear layer against one linear layer: {np.abs(two_layers - one_layer).max():.0e}")
+print(
+    "frozen norm and linear layer against one linear layer: "
+    f"{np.abs(two_layers - one_layer).max():.0e}"
+)
 assert np.allclose(two_layers, one_layer, rtol=1e-12)
+
+draw = np.random.default_rng(50).normal
+picture, kernel = draw(size=(1, 6, 6, 3)), draw(size=(3, 3, 3, 4))
+scale = gamma / np.sqrt(1.001)
+behind = conv(batch_norm(picture, gamma, beta, mode="frozen")[0], kernel, b)[0]
+folded = conv(picture, scale[:, None] * kernel, beta @ kernel.sum(axis=(0, 1)) + b)[0]
+gap = np.abs(behind - folded)[0].max(axis=2)
+print(
+    f"the same with a convolution: inside {gap[1:-1, 1:-1].max():.0e}, "
+    f"at the border {gap.max():.1f}"
+)
+assert gap[1:-1, 1:-1].max() < 1e-12 and gap.max() > 0.1
 
 # %% [markdown]
 # Does it matter? Send the tiles through three blocks whose weights are a little too small or too large at the start. A norm that is on repairs each block's scale; a frozen one hands the mistake on, and
@@ -114,11 +172,14 @@ assert np.allclose(two_layers, one_layer, rtol=1e-12)
 
 # %%
 def scales(mode, gain):
-    """Standard deviation of the activations before and after each of three blocks conv → leaky ReLU → norm."""
+    """Standard deviation of the activations before and after each of three blocks conv
+    → leaky ReLU → norm."""
     h = (tiles - tiles.mean()) / tiles.std()
     found = [h.std()]
     for seed in range(3):
-        h = batch_norm(features(h, gain * np.ones(16), seed), np.ones(16), np.zeros(16), mode=mode)[0]
+        h = batch_norm(
+            features(h, gain * np.ones(16), seed), np.ones(16), np.zeros(16), mode=mode
+        )[0]
         found.append(h.std())
     return found
 
@@ -128,11 +189,17 @@ figure, panels = plt.subplots(1, 3, figsize=(8, 2.2), sharey=True)
 for axes, gain in zip(panels, gains, strict=True):
     axes.semilogy(scales("train", gain), marker="o", label="train")
     axes.semilogy(scales("frozen", gain), marker="s", label="frozen")
-    axes.set(title=f"weights × {gain}", xlabel="blocks passed", ylabel="std of activations", xticks=range(4))
+    axes.set(
+        title=f"weights × {gain}",
+        xlabel="blocks passed",
+        ylabel="std of activations",
+        xticks=range(4),
+    )
 panels[0].legend()
 show(
     figure,
-    "With the norm on (solid) the scale is the same behind each block whatever the weights. Frozen (dashed), it falls or grows with each block.",
+    "With the norm on (solid) the scale is the same behind each block whatever the "
+    "weights. Frozen (dashed), it falls or grows with each block.",
 )
 
 # %% [markdown]
@@ -155,7 +222,7 @@ show(
 
 # %%
 def forward(x, gamma, beta, **nudge):
-    at = lambda name: nudge.get(name, 0)  # noqa: E731
+    at = lambda name: nudge.get(name, 0)
     mean = x.sum(axis=0) / len(x) + at("mean")
     centred = x - mean + at("centred")
     var = (centred * centred).sum(axis=0) / len(x) + at("var")
@@ -186,10 +253,16 @@ errors = {}
 for name, ours in d.items():
     if name in given:
         position = list(given).index(name)
-        measured = complex_step(lambda a: (forward(*a)[0] * dy).sum(), [x, gamma, beta], position)
+        measured = complex_step(
+            lambda a: (forward(*a)[0] * dy).sum(), [x, gamma, beta], position
+        )
     else:
         measured = complex_step(
-            lambda a, name=name: (forward(x, gamma, beta, **{name: a[0]})[0] * dy).sum(), [0 * ours], 0
+            lambda a, name=name: (
+                forward(x, gamma, beta, **{name: a[0]})[0] * dy
+            ).sum(),
+            [0 * ours],
+            0,
         )
     errors[name] = relative_error(ours, measured)[0]
     print(f"d{name:8} largest {np.abs(ours).max():8.1e}   error {errors[name]:.0e}")
@@ -218,7 +291,10 @@ def one_line(dx_hat, x_hat, s):
 
 # %% tags=["check"]
 off = np.abs(one_line(d["x_hat"], x_hat, s) - d["x"]).max() / np.abs(d["x"]).max()
-assert off < 1e-13, f"off by {off:.1e} of the largest entry: what comes back through μ, and what through σ²?"
+assert off < 1e-13, (
+    f"off by {off:.1e} of the largest entry: what comes back through μ, and what "
+    "through σ²?"
+)
 print(f"right: {off:.0e} from the chunks")
 
 # %% [markdown]
@@ -239,7 +315,9 @@ print(inspect.getsource(batch_norm_backward).split('"""')[-1])
 found = check_gradient(batch_norm, batch_norm_backward, [x, gamma, beta])
 for mode in ("inference", "frozen"):
     found += check_gradient(
-        lambda x, g, b, mode=mode: batch_norm(x, g, b, mean, var, mode=mode), batch_norm_backward, [x, gamma, beta]
+        lambda x, g, b, mode=mode: batch_norm(x, g, b, mean, var, mode=mode),
+        batch_norm_backward,
+        [x, gamma, beta],
     )
 error_of_batch_norm = max(r.error for r in found if r.method == "complex-step")
 print(f"three modes against the complex step: {error_of_batch_norm:.0e}")
@@ -260,7 +338,12 @@ for mode in ("train", "inference"):
     for j in range(M):
         z = x[:, :1].astype(complex)
         z[j] += 1e-30j
-        columns.append(batch_norm(z, ones[:1], zeros[:1], mean[:1], var[:1], mode=mode)[0].imag.ravel() / 1e-30)
+        columns.append(
+            batch_norm(z, ones[:1], zeros[:1], mean[:1], var[:1], mode=mode)[
+                0
+            ].imag.ravel()
+            / 1e-30
+        )
     jacobians[mode] = np.stack(columns, axis=1)
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
 for axes, (mode, matrix) in zip(panels, jacobians.items(), strict=True):
@@ -271,10 +354,19 @@ for axes, (mode, matrix) in zip(panels, jacobians.items(), strict=True):
         if value:
             dark = abs(value) > 0.6 * limit
             text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
-            axes.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+            axes.text(
+                j,
+                i,
+                text,
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "black",
+            )
 show(
     figure,
-    "In training every sample's output depends on every other sample of the batch. In inference each sample is alone. Blank is exactly zero.",
+    "In training every sample's output depends on every other sample of the batch. In "
+    "inference each sample is alone. Blank is exactly zero.",
 )
 
 # %% [markdown]
@@ -299,7 +391,12 @@ def embed(batch, mode):
 def in_company(size, mode, draws=40):
     """The query's embedding in `draws` batches of `size`, the query first."""
     company = np.random.default_rng(size)
-    return np.stack([embed(np.concatenate([query, company.choice(crowd, size - 1)]), mode)[0] for _ in range(draws)])
+    return np.stack(
+        [
+            embed(np.concatenate([query, company.choice(crowd, size - 1)]), mode)[0]
+            for _ in range(draws)
+        ]
+    )
 
 
 figure, panels = plt.subplots(1, 4, figsize=(8.6, 2.4), sharex=True, sharey=True)
@@ -310,7 +407,9 @@ for axes, size in zip(panels, (1, 2, 8, 64), strict=True):  # change the sizes
 panels[-1].legend()
 show(
     figure,
-    "The same query, 40 times each. Inference (orange) is one point in all panels. Train (blue) moves with the company; alone it is always at the origin, whatever the query.",
+    "The same query, 40 times each. Inference (orange) is one point in all panels. "
+    "Train (blue) moves with the company; alone it is always at the origin, whatever "
+    "the query.",
 )
 
 # %% [markdown]
@@ -320,7 +419,9 @@ show(
 # %%
 alone = {mode: embed(query, mode) for mode in ("train", "inference")}
 batch = np.concatenate([query, crowd[1:64]])
-moved = {mode: float(np.abs(embed(batch, mode)[:1] - alone[mode]).max()) for mode in alone}
+moved = {
+    mode: float(np.abs(embed(batch, mode)[:1] - alone[mode]).max()) for mode in alone
+}
 for mode, distance in moved.items():
     print(f"{mode:10} the query moves by {distance:.1e} when 63 others come")
 assert not alone["train"].any() and moved["inference"] < 1e-12 < moved["train"]
@@ -342,7 +443,11 @@ for momentum in (0.5, 0.9, 0.98):  # change me
 axes.axhline(running[0][0], color="black", lw=0.6)
 axes.set(xlabel="training step", ylabel="mean of one channel")
 axes.legend(ncols=4, loc="lower right", fontsize=8)
-show(figure, "Little momentum follows every batch, much momentum is late. The thin line is the mean of all samples.")
+show(
+    figure,
+    "Little momentum follows every batch, much momentum is late. The thin line is the "
+    "mean of all samples.",
+)
 
 # %% [markdown]
 # ## A bias that cannot learn
@@ -356,7 +461,10 @@ from cmir_ref.ops.relu import leaky_relu_backward
 
 
 def bias_gradient(mode, kink):
-    weights, bias = np.random.default_rng(8).normal(size=(3, 4)), np.random.default_rng(9).normal(size=4)
+    weights, bias = (
+        np.random.default_rng(8).normal(size=(3, 4)),
+        np.random.default_rng(9).normal(size=4),
+    )
     u, first = linear(x, weights, bias)
     a, second = leaky_relu(u, 0.01) if kink else (u, None)
     y, third = batch_norm(a, np.ones(4), np.zeros(4), mode=mode)
@@ -386,17 +494,25 @@ assert largest["norm (train)"] < 1e-14 < largest["leaky ReLU, norm (train)"]
 from cmir_ref.ops.fused import conv_act_norm_pool
 from cmir_ref.ops.max_pool import max_pool
 
-pixels, kernel, bias = rng.normal(size=(2, 8, 8, 3)), rng.normal(size=(3, 3, 3, 5)), rng.normal(size=5)
+pixels, kernel, bias = (
+    rng.normal(size=(2, 8, 8, 3)),
+    rng.normal(size=(3, 3, 3, 5)),
+    rng.normal(size=5),
+)
 g, shift = np.array([1.0, -0.5, 2.0, -1.5, 0.3]), rng.normal(size=5)
 u = conv(pixels, kernel, bias)[0]
 a = leaky_relu(u, 0.01)[0]
 last = max_pool(batch_norm(a, g, shift)[0], 4)[0]
 sign = np.sign(g)
 pooled = leaky_relu(sign * max_pool(sign * u, 4)[0], 0.01)[0]
-first = batch_norm(pooled, g, shift, a.mean(axis=(0, 1, 2)), a.var(axis=(0, 1, 2)), mode="inference")[0]
+first = batch_norm(
+    pooled, g, shift, a.mean(axis=(0, 1, 2)), a.var(axis=(0, 1, 2)), mode="inference"
+)[0]
 fused = conv_act_norm_pool(pixels, kernel, bias, g, shift, factor=4)[0]
 print(f"pool first against pool last: {np.abs(first - last).max():.0e}")
-print(f"conv_act_norm_pool against the four operations: {np.abs(fused - last).max():.0e}")
+print(
+    f"conv_act_norm_pool against the four operations: {np.abs(fused - last).max():.0e}"
+)
 assert np.allclose(first, last, rtol=1e-12) and np.allclose(fused, last, rtol=1e-10)
 
 # %% [markdown]
@@ -416,7 +532,8 @@ for rate in (0.2, 0.5, 0.8):
     masks = np.random.default_rng(2).random((20000, *z.shape)) >= rate
     many = dropout(np.broadcast_to(z, masks.shape), masks, rate)[0]
     print(
-        f"rate {rate}: mean over masks / x = {(many.mean(axis=0) / z).mean():.3f},  spread of one draw / x = {(many.std(axis=0) / z).mean():.2f}"
+        f"rate {rate}: mean over masks / x = {(many.mean(axis=0) / z).mean():.3f},  "
+        f"spread of one draw / x = {(many.std(axis=0) / z).mean():.2f}"
     )
 mask = masks[0]
 found = check_gradient(lambda z: dropout(z, mask, 0.5), dropout_backward, [z])

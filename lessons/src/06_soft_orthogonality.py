@@ -33,8 +33,22 @@ def gram_picture(axes, gram, title):
     for (i, j), value in np.ndenumerate(gram):
         text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
         dark = abs(value) > 0.6 * limit
-        axes.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
-    axes.set(title=title, xlabel="feature", ylabel="feature", xticks=range(len(gram)), yticks=range(len(gram)))
+        axes.text(
+            j,
+            i,
+            text,
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if dark else "black",
+        )
+    axes.set(
+        title=title,
+        xlabel="feature",
+        ylabel="feature",
+        xticks=range(len(gram)),
+        yticks=range(len(gram)),
+    )
 
 
 N, D = 40, 4
@@ -45,12 +59,16 @@ figure, panels = plt.subplots(1, 3, figsize=(7.4, 2.3), width_ratios=(1, 1, 1.1)
 gram_picture(panels[0], redundant.T @ redundant, "redundant: two causes")
 gram_picture(panels[1], orthonormal.T @ orthonormal, "orthonormal")
 for name, z, mark in (("redundant", redundant, "o"), ("orthonormal", orthonormal, "s")):
-    panels[2].plot(range(1, D + 1), np.linalg.eigvalsh(z.T @ z)[::-1], marker=mark, label=name)
+    panels[2].plot(
+        range(1, D + 1), np.linalg.eigvalsh(z.T @ z)[::-1], marker=mark, label=name
+    )
 panels[2].set(title="spectrum", xlabel="number", ylabel="eigenvalue of ZᵀZ")
 panels[2].legend()
 show(
     figure,
-    "Four features of 40 samples. Left: everything is a mixture of two things, and only two eigenvalues are not zero. Middle: the goal of eq. 1, the identity; all eigenvalues are 1.",
+    "Four features of 40 samples. Left: everything is a mixture of two things, and "
+    "only two eigenvalues are not zero. Middle: the goal of eq. 1, the identity; all "
+    "eigenvalues are 1.",
 )
 
 # %% [markdown]
@@ -70,52 +88,75 @@ from cmir_ref.ops.frobenius import frobenius, frobenius_backward
 
 A = rng.normal(size=(4, 3))
 for squared, by_hand in ((True, 2 * A), (False, A / np.sqrt((A * A).sum()))):
-    measured = complex_step(lambda arrays, squared=squared: frobenius(arrays[0], squared=squared)[0], [A], 0)
+    measured = complex_step(
+        lambda arrays, squared=squared: frobenius(arrays[0], squared=squared)[0], [A], 0
+    )
     package = frobenius_backward(1.0, frobenius(A, squared=squared)[1])
     print(
-        f"{'squared' if squared else 'unsquared':10} by hand {np.abs(by_hand - measured).max():.0e}   package {np.abs(package - measured).max():.0e}"
+        f"{'squared' if squared else 'unsquared':10} by hand "
+        f"{np.abs(by_hand - measured).max():.0e}   package "
+        f"{np.abs(package - measured).max():.0e}"
     )
-    assert np.allclose(by_hand, measured, rtol=1e-13) and np.allclose(package, measured, rtol=1e-13)
+    assert np.allclose(by_hand, measured, rtol=1e-13) and np.allclose(
+        package, measured, rtol=1e-13
+    )
 
 # %% [markdown]
-# **One feature.** Then $Z$ is a column $z$, the Gram matrix is a number $q = \sum_n z_n^2$, and $O = (q-1)^2$. The chain rule in two steps: $dO = 2(q-1)\,dq$, and $dq = \sum 2z_n\,dz_n$. So the gradient is $4z\,(q-1)$. It
+# **One feature.** Then $Z$ is a column $z$, the Gram matrix is a number $q = \sum_n z_n^2$, and $O = (q-1)^2$. The chain rule in two steps: $\delta O = 2(q-1)\,\delta q$, and $\delta q = \sum 2z_n\,\delta z_n$. So the gradient is $4z\,(q-1)$. It
 # pushes $z$ to shrink where its energy $q$ is above 1 and to grow where it is below.
 #
-# **Many features.** The same two steps, with matrices. Write $G = Z^\top Z - I$ and $\langle A, B\rangle = \sum_{ij} A_{ij}B_{ij}$. When $Z$ moves by $dZ$,
+# **Many features.** The same two steps, with matrices. Write $G = Z^\top Z - I$ and $\langle A, B\rangle = \sum_{ij} A_{ij}B_{ij}$. When $Z$ makes a small move $\delta Z$ (a δ is a move, a dot or a d a gradient),
 #
 # | step | rule | says |
 # |---|---|---|
-# | 1 | the square | $dO = 2\,\langle G, dG\rangle$ |
-# | 2 | the product, on both factors | $dG = dZ^\top Z + Z^\top dZ$ |
-# | 3 | yours | $dO = \langle\,?\,,\; dZ\rangle$, and $?$ is the gradient |
+# | 1 | the square | $\delta O = 2\,\langle G, \delta G\rangle$ |
+# | 2 | the product, on both factors | $\delta G = \delta Z^\top Z + Z^\top\delta Z$ |
+# | 3 | yours | $\delta O = \langle\,?\,,\; \delta Z\rangle$, and $?$ is the gradient |
 #
-# Steps 1 and 2 are checked along a random direction $dZ$: move $Z$ by $ih\,dZ$, and look at imaginary parts.
+# Steps 1 and 2 are checked along a random direction $\delta Z$: move $Z$ by $ih\,\delta Z$, and look at imaginary parts.
 
 # %%
 column = rng.normal(size=5)
 by_hand = 4 * column * ((column**2).sum() - 1)
-excess = lambda arrays: (arrays[0] * arrays[0]).sum() - 1  # noqa: E731
-one_feature = np.abs(by_hand - complex_step(lambda arrays: excess(arrays) * excess(arrays), [column], 0)).max()
+excess = lambda arrays: (arrays[0] * arrays[0]).sum() - 1
+one_feature = np.abs(
+    by_hand - complex_step(lambda arrays: excess(arrays) * excess(arrays), [column], 0)
+).max()
 
-Z, dZ, h = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), 1e-30
+Z, move, h = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), 1e-30
 G, identity = Z.T @ Z - np.eye(3), np.eye(3)
-moved = Z + 1j * h * dZ
+moved = Z + 1j * h * move
 G_moved = moved.T @ moved - identity
-measured_dG, measured_dO = G_moved.imag / h, (G_moved * G_moved).sum().imag / h
-step_2 = dZ.T @ Z + Z.T @ dZ
+measured_move_of_G, measured_move_of_O = (
+    G_moved.imag / h,
+    (G_moved * G_moved).sum().imag / h,
+)
+step_2 = move.T @ Z + Z.T @ move
 step_1 = 2 * (G * step_2).sum()
+draw = np.random.default_rng(61).normal
+A, B, C = draw(size=(4, 3)), draw(size=(4, 5)), draw(size=(5, 3))
+sides = [(A * (B @ C)).sum(), ((B.T @ A) * C).sum(), ((A @ C.T) * B).sum()]
+assert np.allclose(sides, sides[0], rtol=1e-12)
 print(f"one feature: {one_feature:.0e}")
-print(f"step 2, dG:  {np.abs(step_2 - measured_dG).max():.0e}")
-print(f"step 1, dO:  {abs(step_1 - measured_dO) / abs(measured_dO):.0e} (relative)")
+print(f"step 2, δG:  {np.abs(step_2 - measured_move_of_G).max():.0e}")
+print(
+    f"step 1, δO:  {abs(step_1 - measured_move_of_O) / abs(measured_move_of_O):.0e} (relative)"
+)
 assert (
-    one_feature < 1e-12 and np.allclose(step_2, measured_dG, rtol=1e-12) and np.isclose(step_1, measured_dO, rtol=1e-12)
+    one_feature < 1e-12
+    and np.allclose(step_2, measured_move_of_G, rtol=1e-12)
+    and np.isclose(step_1, measured_move_of_O, rtol=1e-12)
 )
 
 # %% [markdown]
 # ## Your turn
 #
-# Do step 3. Two rules for $\langle\cdot,\cdot\rangle$ suffice, and both only say that a sum may be done in another order: $\langle A, B\rangle = \langle A^\top, B^\top\rangle$, and
-# $\langle A, BC\rangle = \langle B^\top A, C\rangle$. Note that $G$ is symmetric. For a single feature your answer must be $4z(q-1)$.
+# Do step 3. Two rules for $\langle\cdot,\cdot\rangle$ suffice, and both only say that a sum may be done in another order. First, $\langle A, B\rangle = \langle A^\top, B^\top\rangle$. Second, write the product out:
+# $\langle A, BC\rangle = \sum_{ij}A_{ij}\sum_k B_{ik}C_{kj}$. Sum over $i$ first, and $C_{kj}$ stands beside $\sum_i B_{ik}A_{ij}$, an entry of $B^\top A$; sum over $j$ first, and $B_{ik}$ stands beside $\sum_j A_{ij}C_{kj}$, an entry of $AC^\top$:
+#
+# $$\langle A, BC\rangle = \langle B^\top A,\, C\rangle = \langle A C^\top,\, B\rangle .$$
+#
+# Whoever multiplies a moving matrix from the left goes to the other side transposed, and so does whoever multiplies it from the right. (Lesson 02's $\dot w = x^\top\dot s$ and $\dot x = \dot s\,w^\top$ are these two.) Note that $G$ is symmetric. For a single feature your answer must be $4z(q-1)$.
 
 
 # %% tags=["exercise"]
@@ -126,7 +167,8 @@ def orthogonality_gradient(z):
 
 # %% tags=["solution"]
 def orthogonality_gradient(z):
-    # ⟨G, dZᵀZ⟩ = ⟨Gᵀ, ZᵀdZ⟩ = ⟨G, ZᵀdZ⟩: both parts are equal, dO = 4⟨G, ZᵀdZ⟩ = 4⟨ZG, dZ⟩
+    # ⟨G, δZᵀZ⟩ = ⟨Gᵀ, ZᵀδZ⟩ = ⟨G, ZᵀδZ⟩: both parts are equal
+    # δO = 4⟨G, ZᵀδZ⟩ = 4⟨ZG, δZ⟩
     return 4 * z @ (z.T @ z - np.eye(z.shape[1]))
 
 
@@ -141,7 +183,8 @@ for shape in ((5, 3), (3, 5), (7, 1)):
     truth = complex_step(orthogonality, [z_own], 0)
     off = np.abs(orthogonality_gradient(z_own) - truth).max() / np.abs(truth).max()
     assert off < 1e-12, (
-        f"{shape[0]} samples, {shape[1]} features: off by {off:.1e} of the largest entry; do both parts of dG reach it?"
+        f"{shape[0]} samples, {shape[1]} features: off by {off:.1e} of the largest "
+        "entry; do both parts of δG reach it?"
     )
 print("right, for more samples than features, for fewer, and for one feature")
 
@@ -151,12 +194,24 @@ print("right, for more samples than features, for fewer, and for one feature")
 # %%
 import inspect
 
-from cmir_ref.cmirnet.eq1_pretraining import pretraining_loss, soft_orthogonality, soft_orthogonality_backward
+from cmir_ref.cmirnet.eq1_pretraining import (
+    pretraining_loss,
+    soft_orthogonality,
+    soft_orthogonality_backward,
+)
 
 print(inspect.getsource(soft_orthogonality_backward).split('"""')[-1])
 error_of_orthogonality = 0.0
-for name, reading in {"identity": {}, "scaled": {"scaled": True}, "ones": {"target": "ones"}}.items():
-    found = check_gradient(lambda z, r=reading: soft_orthogonality(z, **r), soft_orthogonality_backward, [Z])
+for name, reading in {
+    "identity": {},
+    "scaled": {"scaled": True},
+    "ones": {"target": "ones"},
+}.items():
+    found = check_gradient(
+        lambda z, r=reading: soft_orthogonality(z, **r),
+        soft_orthogonality_backward,
+        [Z],
+    )
     error = max(r.error for r in found if r.method == "complex-step")
     error_of_orthogonality = max(error_of_orthogonality, error)
     print(f"{name:10} complex step {error:.0e}")
@@ -188,13 +243,24 @@ for n, mark in zip(sizes, "os^D", strict=True):
     z, course = descend(0.05 * np.random.default_rng(n).normal(size=(n, features)))
     reached[n] = course[-1], (z * z).sum(axis=1).mean()
     left.plot(course, label=f"{n} samples")
-    right.plot(np.linalg.eigvalsh(z.T @ z)[::-1], marker=mark, markevery=(n // 8, 24), ms=4, label=f"{n} samples")
+    right.plot(
+        np.linalg.eigvalsh(z.T @ z)[::-1],
+        marker=mark,
+        markevery=(n // 8, 24),
+        ms=4,
+        label=f"{n} samples",
+    )
 left.set(xlabel="step", ylabel="O", title="128 features", xlim=(0, 100), ylim=(-5, 140))
-right.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of ZᵀZ", title="at the minimum")
+right.set(
+    xlabel="number of the eigenvalue",
+    ylabel="eigenvalue of ZᵀZ",
+    title="at the minimum",
+)
 right.legend()
 show(
     figure,
-    "Left: with fewer samples than features O stops far above 0. Right: n samples can carry n eigenvalues of 1; the rest stay 0, and each costs 1.",
+    "Left: with fewer samples than features O stops far above 0. Right: n samples can "
+    "carry n eigenvalues of 1; the rest stay 0, and each costs 1.",
 )
 print("samples   O at the minimum   128 − samples   mean ‖z‖² of a sample")
 for n, (o, energy) in reached.items():
@@ -202,7 +268,8 @@ for n, (o, energy) in reached.items():
     assert abs(o - max(features - n, 0)) < 1e-3
 z = descend(0.05 * np.random.default_rng(64).normal(size=(64, features)))[0]
 print(
-    f"64 samples: the samples' own inner products Z Zᵀ are the identity up to {np.abs(z @ z.T - np.eye(64)).max():.0e}"
+    "64 samples: the samples' own inner products Z Zᵀ are the identity up to "
+    f"{np.abs(z @ z.T - np.eye(64)).max():.0e}"
 )
 assert np.allclose(z @ z.T, np.eye(64), atol=1e-6)
 
@@ -218,10 +285,15 @@ print("samples      ‖ZᵀZ − I‖²     ‖ZᵀZ/N − I‖²")
 energies = {}
 for n in (8, 16, 64, 256, 1024):
     start = np.random.default_rng(n).normal(size=(n, 16))
-    plain, scaled = descend(start / np.sqrt(4 * n))[0], descend(start / 2, scaled=True)[0]
+    plain, scaled = (
+        descend(start / np.sqrt(4 * n))[0],
+        descend(start / 2, scaled=True)[0],
+    )
     energies[n] = (plain * plain).sum() / n, (scaled * scaled).sum() / n
     print(f"{n:7} {energies[n][0]:14.4f} {energies[n][1]:14.4f}")
-assert np.isclose(energies[64][0], 16 / 64) and np.isclose(energies[64][1], energies[1024][1])
+assert np.isclose(energies[64][0], 16 / 64) and np.isclose(
+    energies[64][1], energies[1024][1]
+)
 
 # %% [markdown]
 # **About the paper.** *Fact 2: the sum depends on the batch size.* From $N = D$ on, the scaled form wants the same of every batch: energy 1 in each feature ($\|z\|^2 = D$ on average). The plain sum wants $D/N$. A weight λ tuned at one batch size is
@@ -234,7 +306,9 @@ assert np.isclose(energies[64][0], 16 / 64) and np.isclose(energies[64][1], ener
 
 # %%
 free, _ = descend(0.1 * np.abs(np.random.default_rng(2).normal(size=(36, 6))))
-kept, course = descend(0.1 * np.abs(np.random.default_rng(2).normal(size=(36, 6))), steps=10000, floor=0)
+kept, course = descend(
+    0.1 * np.abs(np.random.default_rng(2).normal(size=(36, 6))), steps=10000, floor=0
+)
 order = np.lexsort((-kept.max(axis=1), kept.argmax(axis=1)))
 active = (kept > 0.01).sum(axis=1)
 figure, panels = plt.subplots(1, 2, figsize=(8, 2.6))
@@ -247,9 +321,13 @@ for axes, z, title, how in (
     figure.colorbar(picture, ax=axes)
 show(
     figure,
-    "Both are minima of the same O. Left every sample has something of every feature; right each sample has one feature and nothing else.",
+    "Both are minima of the same O. Left every sample has something of every feature; "
+    "right each sample has one feature and nothing else.",
 )
-print(f"O: {course[-1]:.1e};  active features a sample: at most {active.max()}, on average {active.mean():.2f}")
+print(
+    f"O: {course[-1]:.1e};  active features a sample: at most {active.max()}, on "
+    f"average {active.mean():.2f}"
+)
 assert course[-1] < 1e-3 and active.max() == 1
 
 # %% [markdown]
@@ -262,19 +340,38 @@ assert course[-1] < 1e-3 and active.max() == 1
 
 # %%
 start = 0.1 * np.random.default_rng(4).normal(size=(40, 4))
-ends = {"identity": descend(start)[0], "ones": descend(start, steps=5000, rate=0.02, target="ones")[0]}
+ends = {
+    "identity": descend(start)[0],
+    "ones": descend(start, steps=5000, rate=0.02, target="ones")[0],
+}
 figure, panels = plt.subplots(1, 3, figsize=(7.4, 2.3), width_ratios=(1, 1, 1.1))
 for axes, (target, z) in zip(panels, ends.items(), strict=False):
     gram_picture(axes, z.T @ z, f"target: {target}")
-    panels[2].plot(range(1, 5), np.linalg.eigvalsh(z.T @ z)[::-1], marker="os"[target == "ones"], label=target)
+    panels[2].plot(
+        range(1, 5),
+        np.linalg.eigvalsh(z.T @ z)[::-1],
+        marker="os"[target == "ones"],
+        label=target,
+    )
 panels[2].set(title="spectrum", xlabel="number", ylabel="eigenvalue of ZᵀZ")
 panels[2].legend()
-show(figure, "The literal target is reached too, and there all four features are one and the same.")
+show(
+    figure,
+    "The literal target is reached too, and there all four features are one and the "
+    "same.",
+)
 spectrum = np.linalg.eigvalsh(ends["ones"].T @ ends["ones"])
 second = spectrum[-2] / spectrum[-1]
 alike = np.corrcoef(ends["ones"].T).min()
-print(f"second eigenvalue: {second:.0e} of the first;  smallest correlation of two features: {alike:.4f}")
-assert second < 1e-3 and alike > 0.99 and np.allclose(ends["ones"].T @ ends["ones"], 1, atol=0.01)
+print(
+    f"second eigenvalue: {second:.0e} of the first;  smallest correlation of two "
+    f"features: {alike:.4f}"
+)
+assert (
+    second < 1e-3
+    and alike > 0.99
+    and np.allclose(ends["ones"].T @ ends["ones"], 1, atol=0.01)
+)
 
 # %% [markdown]
 # **About the paper.** *Fact 4: read literally, eq. 1 makes all features identical,* the opposite of its purpose. The slides of the talk say soft orthogonality, so the identity is meant. And: *the released code has no such term at all*, it trains on the cross
@@ -285,17 +382,31 @@ assert second < 1e-3 and alike > 0.99 and np.allclose(ends["ones"].T @ ends["one
 # Nothing new is needed. For vectors (here already the last layers): linear, ReLU, that is $Z$; dropout; linear; cross entropy. $Z$ is used **twice**, by the classifier and by $O$; so, as in lesson 02, its two gradients are **added**. By hand:
 
 # %%
-from cmir_ref.cmirnet.pretraining_objective import pretraining_objective, pretraining_objective_backward
+from cmir_ref.cmirnet.pretraining_objective import (
+    pretraining_objective,
+    pretraining_objective_backward,
+)
 from cmir_ref.nets.pretraining import choose_pretrainer
 from cmir_ref.ops.dropout import dropout, dropout_backward
 from cmir_ref.ops.linear import linear, linear_backward
 from cmir_ref.ops.relu import relu, relu_backward
-from cmir_ref.ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from cmir_ref.ops.softmax_cross_entropy import (
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+)
 
-network = choose_pretrainer((10,))  # vectors of 10 numbers; its features are made 6, its classes 3
+network = choose_pretrainer(
+    (10,)
+)  # vectors of 10 numbers; its features are made 6, its classes 3
 params, _ = network.init(network.arch, (10,), 6, 3, rng)
-params = {name: p.astype(float) + 0.1 for name, p in params.items()}  # biases of 0 could hide a mistake
-x, labels, mask = rng.normal(size=(8, 10)), rng.integers(0, 3, 8), rng.random((8, 6)) > 0.5
+params = {
+    name: p.astype(float) + 0.1 for name, p in params.items()
+}  # biases of 0 could hide a mistake
+x, labels, mask = (
+    rng.normal(size=(8, 10)),
+    rng.integers(0, 3, 8),
+    rng.random((8, 6)) > 0.5,
+)
 
 s, fc = linear(x, params["fc.w"], params["fc.b"])
 z, rectified = relu(s)
@@ -308,14 +419,18 @@ by_hand = {}
 dkept, by_hand["classifier.w"], by_hand["classifier.b"] = linear_backward(
     softmax_cross_entropy_backward(1.0, entropy), classifier
 )
-dz = dropout_backward(dkept, dropped) + soft_orthogonality_backward(0.01, orthogonal)  # two users: added
+dz = dropout_backward(dkept, dropped) + soft_orthogonality_backward(
+    0.01, orthogonal
+)  # two users: added
 _, by_hand["fc.w"], by_hand["fc.b"] = linear_backward(relu_backward(dz, rectified), fc)
 
 # %% [markdown]
 # The package writes the same chain once, as `feature_pretrainer` (with hidden layers of linear and ReLU in front where wanted), and joins it with eq. 1 in `pretraining_objective`. Beside our chain:
 
 # %%
-loss, cache = pretraining_objective(params, x, labels, network=network, masks={"z": mask}, weight=0.01)
+loss, cache = pretraining_objective(
+    params, x, labels, network=network, masks={"z": mask}, weight=0.01
+)
 grads, _ = pretraining_objective_backward(1.0, cache)
 print(f"loss     by hand {ce + 0.01 * o:.12f}   package {loss:.12f}")
 for name, ours in by_hand.items():
@@ -359,7 +474,12 @@ step = tiles
 for i, pool in ((1, 2), (2, 2), (3, 4)):
     step = conv(step, params[f"conv.{i}.w"], params[f"conv.{i}.b"])[0]
     step = leaky_relu(max_pool(step, pool)[0], 0.01)[0]
-    own = [params[f"norm.{i}.gamma"], params[f"norm.{i}.beta"], buffers[f"norm.{i}.mean"], buffers[f"norm.{i}.var"]]
+    own = [
+        params[f"norm.{i}.gamma"],
+        params[f"norm.{i}.beta"],
+        buffers[f"norm.{i}.mean"],
+        buffers[f"norm.{i}.var"],
+    ]
     step = batch_norm(step, *own, mode="inference")[0]
     print(f"behind block {i}: {step.shape}")
 z = relu(linear(step.reshape(2, -1), params["fc.w"], params["fc.b"])[0])[0]
@@ -383,10 +503,16 @@ from cmir_ref.nets.conv_pretrainer import (
 from cmir_ref.nets.pretraining import Pretrainer
 
 conv_functions = (init_conv_pretrainer, conv_pretrainer, conv_pretrainer_backward)
-small = Pretrainer(*conv_functions, ConvPretrainer(pools=(2, 2, 4), channels=(3, 4, 5), fused=False))
+small = Pretrainer(
+    *conv_functions, ConvPretrainer(pools=(2, 2, 4), channels=(3, 4, 5), fused=False)
+)
 params, buffers = small.init(small.arch, (16, 16, 4), 6, 3, rng)
 params = {name: p.astype(float) + 0.01 for name, p in params.items()}
-x, labels, masks = rng.normal(size=(5, 16, 16, 4)), rng.integers(0, 3, 5), {"z": rng.random((5, 6)) > 0.5}
+x, labels, masks = (
+    rng.normal(size=(5, 16, 16, 4)),
+    rng.integers(0, 3, 5),
+    {"z": rng.random((5, 6)) > 0.5},
+)
 settings = {"network": small, "buffers": buffers, "masks": masks, "weight": 0.01}
 loss, cache = pretraining_objective(params, x, labels, **settings)
 grads, _ = pretraining_objective_backward(1.0, cache)
@@ -394,13 +520,21 @@ names, error_of_eq1 = list(params), 0.0
 for _ in range(5):
     d = {name: rng.normal(size=p.shape) for name, p in params.items()}
     along = directional(
-        lambda arrays: pretraining_objective(dict(zip(names, arrays, strict=True)), x, labels, **settings)[0],
+        lambda arrays: pretraining_objective(
+            dict(zip(names, arrays, strict=True)), x, labels, **settings
+        )[0],
         list(params.values()),
         list(d.values()),
     )
     ours = sum((grads[name] * d[name]).sum() for name in names)
-    error_of_eq1 = max(error_of_eq1, abs(ours - along) / sum(np.abs(grads[n] * d[n]).sum() for n in names))
-print(f"eq. 1 through the whole conv pretrainer, {sum(p.size for p in params.values())} parameters: {error_of_eq1:.0e}")
+    error_of_eq1 = max(
+        error_of_eq1,
+        abs(ours - along) / sum(np.abs(grads[n] * d[n]).sum() for n in names),
+    )
+print(
+    f"eq. 1 through the whole conv pretrainer, {sum(p.size for p in params.values())} "
+    f"parameters: {error_of_eq1:.0e}"
+)
 assert error_of_eq1 < 1e-12
 
 # %% [markdown]
@@ -421,23 +555,36 @@ train, held_out = np.arange(40) < 24, np.arange(40) >= 24
 
 
 def pretrain(network, x, steps, seed=0, features=16, lr=3e-3, **reading):
-    """Trains on the samples `train`; what the network then makes of all samples, and the loss parts."""
+    """Trains on the samples `train`; what the network then makes of all samples, and
+    the loss parts."""
     draws, parts = np.random.default_rng(seed), []
     params, buffers = network.init(network.arch, x.shape[1:], features, 8, draws)
     params = Params({name: p.astype(float) for name, p in params.items()})
     m, v = np.zeros_like(params.flat), np.zeros_like(params.flat)
     for t in range(1, steps + 1):
         masks = {"z": draws.random((train.sum(), features)) >= network.arch.dropout}
-        _, cache = pretraining_objective(params, x[train], classes[train], network=network, masks=masks, **reading)
-        adam(params.flat, flatten(pretraining_objective_backward(1.0, cache)[0], params), m, v, t, lr)
+        _, cache = pretraining_objective(
+            params, x[train], classes[train], network=network, masks=masks, **reading
+        )
+        adam(
+            params.flat,
+            flatten(pretraining_objective_backward(1.0, cache)[0], params),
+            m,
+            v,
+            t,
+            lr,
+        )
         for name, value in getattr(cache.front, "statistics", {}).items():
             buffers[name] = 0.9 * buffers[name] + 0.1 * value
         parts.append(cache.loss.parts)
-    return network.forward(params, x, arch=network.arch, mode="inference", buffers=buffers)[0], parts
+    return network.forward(
+        params, x, arch=network.arch, mode="inference", buffers=buffers
+    )[0], parts
 
 
 def effective_rank(z):
-    """(Σe)²/Σe² of the Gram matrix's eigenvalues: how many of them share the energy; D if all are equal."""
+    """(Σe)²/Σe² of the Gram matrix's eigenvalues: how many of them share the energy; D
+    if all are equal."""
     e = np.linalg.eigvalsh(z.T @ z)
     return e.sum() ** 2 / (e * e).sum()
 
@@ -459,22 +606,35 @@ for w in weights:
 table = np.array([found[w] for w in weights])
 figure, panels = plt.subplots(1, 3, figsize=(8.4, 2.4))
 for axes, values, label in zip(
-    panels, table.transpose(2, 0, 1), ("effective rank of Z", "active features a sample", "cross entropy"), strict=True
+    panels,
+    table.transpose(2, 0, 1),
+    ("effective rank of Z", "active features a sample", "cross entropy"),
+    strict=True,
 ):
     axes.plot(range(len(weights)), values, "o", color="#0072B2", ms=4)
     axes.plot(range(len(weights)), values.mean(axis=1))
-    axes.set(xlabel="weight of O", ylabel=label, xticks=range(len(weights)), xticklabels=weights, ylim=(0, None))
+    axes.set(
+        xlabel="weight of O",
+        ylabel=label,
+        xticks=range(len(weights)),
+        xticklabels=weights,
+        ylim=(0, None),
+    )
 panels[0].axhline(16, color="grey", lw=0.8)
 show(
     figure,
-    "A dot for each seed, lines through the means. More weight: the 16 features share the work (left), each sample uses fewer (middle, as fact 3 has it), and the labels are fitted less closely (right).",
+    "A dot for each seed, lines through the means. More weight: the 16 features share "
+    "the work (left), each sample uses fewer (middle, as fact 3 has it), and the "
+    "labels are fitted less closely (right).",
 )
 
 # %% [markdown]
 # Then the convolution pretrainer on the tiles themselves, with 8, 16 and 32 channels to keep it quick: without the term (as the released code), with it, and with it before the ReLU.
 
 # %%
-quick = Pretrainer(*conv_functions, ConvPretrainer(pools=(2, 2, 4), channels=(8, 16, 32)))
+quick = Pretrainer(
+    *conv_functions, ConvPretrainer(pools=(2, 2, 4), channels=(8, 16, 32))
+)
 variants = {
     "without": {"target": "off"},
     "with O(Z)": {"scaled": True, "weight": 0.1},
@@ -489,7 +649,8 @@ for name, reading in variants.items():
     ranks[name] = effective_rank(z), effective_rank(before)
     right = outs[name].logits.argmax(axis=1) == classes
     print(
-        f"{name:16} {ranks[name][0]:7.1f} {ranks[name][1]:6.1f} {16 * (z > 0).mean():16.1f} {parts[-1]['ce']:8.2f}"
+        f"{name:16} {ranks[name][0]:7.1f} {ranks[name][1]:6.1f} "
+        f"{16 * (z > 0).mean():16.1f} {parts[-1]['ce']:8.2f}"
         f" {right[train].mean():7.2f} {right[held_out].mean():9.2f}"
     )
 
@@ -501,12 +662,20 @@ for axes, (name, out), mark in zip(panels, outs.items(), "os^", strict=False):
     axes.imshow(gram, cmap="cividis", vmin=0, vmax=1.5)
     axes.axis("off")
     axes.set_title(name)
-    panels[3].semilogy(range(1, 17), np.linalg.eigvalsh(gram)[::-1].clip(1e-6), marker=mark, ms=3, label=name)
+    panels[3].semilogy(
+        range(1, 17),
+        np.linalg.eigvalsh(gram)[::-1].clip(1e-6),
+        marker=mark,
+        ms=3,
+        label=name,
+    )
 panels[3].set(xlabel="number", ylabel="eigenvalue / mean energy", ylim=(1e-4, 30))
 panels[3].legend(fontsize=7)
 show(
     figure,
-    "Gram matrices of the 16 features (dark 0, bright 1 and more) and their spectra. Without the term a few strong features overlap with many; with it the diagonal stands out and the spectrum is flat.",
+    "Gram matrices of the 16 features (dark 0, bright 1 and more) and their spectra. "
+    "Without the term a few strong features overlap with many; with it the diagonal "
+    "stands out and the spectrum is flat.",
 )
 
 # %% [markdown]

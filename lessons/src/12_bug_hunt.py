@@ -32,10 +32,16 @@ begin()
 
 def forgets_the_variance(dy, cache):
     """Batch norm's way back in which the standard deviation is a constant."""
-    return (dy - dy.mean(axis=0)) * cache.scale * cache.gamma, (dy * cache.x_hat).sum(axis=0), dy.sum(axis=0)
+    return (
+        (dy - dy.mean(axis=0)) * cache.scale * cache.gamma,
+        (dy * cache.x_hat).sum(axis=0),
+        dy.sum(axis=0),
+    )
 
 
-def train(norm_backward=batch_norm_backward, relu_back=relu_backward, dw_scale=1.0, steps=300):
+def train(
+    norm_backward=batch_norm_backward, relu_back=relu_backward, dw_scale=1.0, steps=300
+):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(128, 2))
     target = np.sin(2 * x[:, :1]) * x[:, 1:]
@@ -51,7 +57,14 @@ def train(norm_backward=batch_norm_backward, relu_back=relu_backward, dw_scale=1
         dh, dv, dc = linear_backward(2 * (y - target) / len(x), last)
         ds, dgamma, dbeta = norm_backward(relu_back(dh, act), norm)
         _, dw, db = linear_backward(ds, first)
-        for p, g in ((w, dw_scale * dw), (v, dv), (gamma, dgamma), (beta, dbeta), (b, db), (c, dc)):
+        for p, g in (
+            (w, dw_scale * dw),
+            (v, dv),
+            (gamma, dgamma),
+            (beta, dbeta),
+            (b, db),
+            (c, dc),
+        ):
             p -= 0.03 * g
     return losses
 
@@ -65,10 +78,20 @@ runs = [
 ]
 order = [2, 0, 3, 1]
 for place, i in enumerate(order):
-    axes.plot(runs[i], marker="os^D"[place], markevery=50, ms=4, label=f"backward {'PQRS'[place]}")
+    axes.plot(
+        runs[i],
+        marker="os^D"[place],
+        markevery=50,
+        ms=4,
+        label=f"backward {'PQRS'[place]}",
+    )
 axes.set(xlabel="step", ylabel="loss", yscale="log", title="which gradient is right?")
 axes.legend()
-show(figure, "Four runs, three of them with a planted bug. (The right one is the letter before R.)")
+show(
+    figure,
+    "Four runs, three of them with a planted bug. (The right one is the letter before "
+    "R.)",
+)
 
 # %% [markdown]
 # ## Ten planted bugs
@@ -79,7 +102,10 @@ show(figure, "Four runs, three of them with a planted bug. (The right one is the
 # %%
 from cmir_ref.ops.frobenius import frobenius
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
-from cmir_ref.ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from cmir_ref.ops.softmax_cross_entropy import (
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+)
 
 
 class Pair(NamedTuple):
@@ -153,14 +179,22 @@ ONES = {"gamma": 1.0, "beta": 0.0}
 CATALOGUE = {
     "relu/upstream-ignored": Pair(relu, lambda dy, cache: 1.0 * cache.positive, matrix),
     "relu/writes-into-dy": Pair(relu, writes_into_dy, matrix),
-    "relu/float64": Pair(relu, lambda dy, cache: dy * cache.positive.astype(float), matrix),
-    "linear/square-w-not-transposed": Pair(linear, not_transposed, affine, {"w": 1.0, "b": 0.0}),
+    "relu/float64": Pair(
+        relu, lambda dy, cache: dy * cache.positive.astype(float), matrix
+    ),
+    "linear/square-w-not-transposed": Pair(
+        linear, not_transposed, affine, {"w": 1.0, "b": 0.0}
+    ),
     "softmax/divided-by-classes": Pair(cross_entropy, divides_by_classes, matrix),
-    "batch_norm/dx-forgets-the-variance": Pair(batch_norm, forgets_the_variance, normed, ONES),
+    "batch_norm/dx-forgets-the-variance": Pair(
+        batch_norm, forgets_the_variance, normed, ONES
+    ),
     "batch_norm/dx-without-gamma": Pair(frozen, without_gamma, normed, ONES),
     "batch_norm/another-epsilon": Pair(batch_norm, another_epsilon, normed, ONES),
     "max_pool/first-place-wins": Pair(
-        pool, lambda dy, c: max_pool_backward(dy, c._replace(winner=0 * c.winner)), lambda n, c: {"x": (1, 2 * n, 4, c)}
+        pool,
+        lambda dy, c: max_pool_backward(dy, c._replace(winner=0 * c.winner)),
+        lambda n, c: {"x": (1, 2 * n, 4, c)},
     ),
     "frobenius/zero-by-zero": Pair(unsquared, zero_by_zero, matrix),
 }
@@ -178,14 +212,22 @@ from cmir_ref.gradcheck.numeric import random_direction, winners
 
 
 def called(pair, n=5, c=3, ones=False, start=False, dtype=float, seed=0):
-    """(inputs, dy, gradients) of a pair at random inputs, with a random upstream or one of ones."""
+    """(inputs, dy, gradients) of a pair at random inputs, with a random upstream or
+    one of ones."""
     rng = np.random.default_rng(seed)
-    values = {name: random_direction(rng, shape) for name, shape in pair.shapes(n, c).items()}
+    values = {
+        name: random_direction(rng, shape) for name, shape in pair.shapes(n, c).items()
+    }
     if start and pair.start:
-        values = {name: np.full(v.shape, pair.start[name]) if name in pair.start else v for name, v in values.items()}
+        values = {
+            name: np.full(v.shape, pair.start[name]) if name in pair.start else v
+            for name, v in values.items()
+        }
     inputs = [v.astype(dtype) for v in values.values()]
     y, cache = pair.forward(*inputs)
-    dy = np.ones(np.shape(y)) if ones else np.asarray(random_direction(rng, np.shape(y)))
+    dy = (
+        np.ones(np.shape(y)) if ones else np.asarray(random_direction(rng, np.shape(y)))
+    )
     grads = pair.backward(dy.astype(dtype).copy(), cache)
     return inputs, dy, list(grads) if isinstance(grads, tuple) else [grads]
 
@@ -195,11 +237,16 @@ def scalar(pair, dy):
 
 
 def entries(pair, gate, measure=None, **how):
-    """The worst relative error over all entries of all inputs, and whether it raises the alarm."""
+    """The worst relative error over all entries of all inputs, and whether it raises
+    the alarm."""
     inputs, dy, grads = called(pair, **how)
     measure = measure or (lambda f, arrays, i: complex_step(f, arrays, i))
     return (
-        max(relative_error(g, measure(scalar(pair, dy), inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > gate
+        max(
+            relative_error(g, measure(scalar(pair, dy), inputs, i), floor=1e-8)[0]
+            for i, g in enumerate(grads)
+        )
+        > gate
     )
 
 
@@ -211,7 +258,11 @@ def central(pair):
         return (y * dy).sum(), winners(cache)
 
     return (
-        max(relative_error(g, central_difference(both, inputs, i), floor=1e-8)[0] for i, g in enumerate(grads)) > 1e-6
+        max(
+            relative_error(g, central_difference(both, inputs, i), floor=1e-8)[0]
+            for i, g in enumerate(grads)
+        )
+        > 1e-6
     )
 
 
@@ -235,7 +286,10 @@ def along(pair, direction):
     inputs, dy, grads = called(pair)
     d = [direction(x.shape) for x in inputs]
     ours = sum((g * e).sum() for g, e in zip(grads, d, strict=True))
-    measured = scalar(pair, dy)([x + 1e-40j * e for x, e in zip(inputs, d, strict=True)]).imag / 1e-40
+    measured = (
+        scalar(pair, dy)([x + 1e-40j * e for x, e in zip(inputs, d, strict=True)]).imag
+        / 1e-40
+    )
     return abs(ours - measured) > 1e-10
 
 
@@ -244,14 +298,19 @@ def linear_in_dy(pair, factor):
     _, cache = pair.forward(*inputs)
     again = pair.backward(factor * dy, cache)
     again = list(again) if isinstance(again, tuple) else [again]
-    return any(not np.allclose(a, factor * g, rtol=1e-12, atol=1e-15) for a, g in zip(again, grads, strict=True))
+    return any(
+        not np.allclose(a, factor * g, rtol=1e-12, atol=1e-15)
+        for a, g in zip(again, grads, strict=True)
+    )
 
 
 def finite_at_zero(pair):
     inputs = [np.zeros(shape) for shape in pair.shapes(5, 3).values()]
     y, cache = pair.forward(*inputs)
     grads = pair.backward(np.ones(np.shape(y)), cache)
-    return not all(np.isfinite(g).all() for g in (grads if isinstance(grads, tuple) else [grads]))
+    return not all(
+        np.isfinite(g).all() for g in (grads if isinstance(grads, tuple) else [grads])
+    )
 
 
 def untouched(pair):
@@ -270,8 +329,12 @@ rng = np.random.default_rng(12)
 CHECKS = {
     "complex step": lambda p: entries(p, 1e-12),
     "central difference": central,
-    "float32 forward difference": lambda p: entries(p, 0.03, forward_difference, dtype=np.float32),
-    "one random direction": lambda p: along(p, lambda shape: random_direction(rng, shape)),
+    "float32 forward difference": lambda p: entries(
+        p, 0.03, forward_difference, dtype=np.float32
+    ),
+    "one random direction": lambda p: along(
+        p, lambda shape: random_direction(rng, shape)
+    ),
     "the direction of ones": lambda p: along(p, np.ones),
     "upstream of ones": lambda p: entries(p, 1e-12, ones=True),
     "square shapes only": lambda p: entries(p, 1e-12, n=3, c=3),
@@ -279,7 +342,9 @@ CHECKS = {
     "zero upstream": lambda p: linear_in_dy(p, 0.0),
     "twice the upstream": lambda p: linear_in_dy(p, 2.0),
     "finite at zero": finite_at_zero,
-    "dtype kept": lambda p: any(g.dtype != np.float32 for g in called(p, dtype=np.float32)[2]),
+    "dtype kept": lambda p: any(
+        g.dtype != np.float32 for g in called(p, dtype=np.float32)[2]
+    ),
     "arguments untouched": untouched,
 }
 
@@ -295,9 +360,20 @@ def signature(pair):
 # %%
 from cmir_ref.ops.frobenius import frobenius_backward
 
-HEALTHY = {"relu": relu_backward, "linear": linear_backward, "softmax": softmax_cross_entropy_backward}
-HEALTHY |= {"batch_norm": batch_norm_backward, "max_pool": max_pool_backward, "frobenius": frobenius_backward}
-false_alarms = sum(sum(signature(p._replace(backward=HEALTHY[name.split("/")[0]]))) for name, p in CATALOGUE.items())
+HEALTHY = {
+    "relu": relu_backward,
+    "linear": linear_backward,
+    "softmax": softmax_cross_entropy_backward,
+}
+HEALTHY |= {
+    "batch_norm": batch_norm_backward,
+    "max_pool": max_pool_backward,
+    "frobenius": frobenius_backward,
+}
+false_alarms = sum(
+    sum(signature(p._replace(backward=HEALTHY[name.split("/")[0]])))
+    for name, p in CATALOGUE.items()
+)
 print(f"{false_alarms} false alarms in {len(CATALOGUE) * len(CHECKS)} runs")
 assert false_alarms == 0
 
@@ -309,17 +385,34 @@ seen = np.array([signature(pair) for pair in CATALOGUE.values()])
 figure, axes = plt.subplots(figsize=(7.6, 4.6))
 axes.imshow(seen, cmap="cividis", vmin=-0.3, vmax=1.3, aspect="auto")
 for (i, j), value in np.ndenumerate(seen):
-    axes.text(j, i, "sees" if value else "·", ha="center", va="center", fontsize=6, color="black" if value else "white")
-axes.set(xticks=range(len(CHECKS)), yticks=range(len(CATALOGUE)), xlabel="check", ylabel="planted bug")
+    axes.text(
+        j,
+        i,
+        "sees" if value else "·",
+        ha="center",
+        va="center",
+        fontsize=6,
+        color="black" if value else "white",
+    )
+axes.set(
+    xticks=range(len(CHECKS)),
+    yticks=range(len(CATALOGUE)),
+    xlabel="check",
+    ylabel="planted bug",
+)
 axes.set_xticklabels(CHECKS, rotation=50, ha="right", fontsize=7)
 axes.set_yticklabels(CATALOGUE, fontsize=7)
 show(
     figure,
-    "No column is full. The complex step sees six of ten; each of the other four is seen by exactly one of the simple checks.",
+    "No column is full. The complex step sees six of ten; each of the other four is "
+    "seen by exactly one of the simple checks.",
 )
 caught = dict(zip(CHECKS, seen.sum(axis=0), strict=True))
 best = max(caught, key=caught.get)
-print(f"most: {best}, {caught[best]} of 10; all checks together: {int(seen.any(axis=1).sum())} of 10")
+print(
+    f"most: {best}, {caught[best]} of 10; all checks together: "
+    f"{int(seen.any(axis=1).sum())} of 10"
+)
 assert seen.any(axis=1).all() and (seen[~seen[:, 0]].sum(axis=1) == 1).all()
 
 # %% [markdown]
@@ -341,14 +434,21 @@ assert seen.any(axis=1).all() and (seen[~seen[:, 0]].sum(axis=1) == 1).all()
 # %%
 def draw(axes, h_central, h_forward):
     deltas = 10.0 ** np.arange(-16, 0.1, 1)
-    inputs, dy, grads = called(CATALOGUE["batch_norm/another-epsilon"]._replace(backward=batch_norm_backward))
+    inputs, dy, grads = called(
+        CATALOGUE["batch_norm/another-epsilon"]._replace(backward=batch_norm_backward)
+    )
     f = scalar(CATALOGUE["batch_norm/another-epsilon"], dy)
     small = [a.astype(np.float32) for a in inputs]
     measured = {
         "complex step": complex_step(f, inputs, 0),
-        f"central difference, h = {h_central:g}": central_difference(lambda a: (f(a), b""), inputs, 0, step=h_central),
+        f"central difference, h = {h_central:g}": central_difference(
+            lambda a: (f(a), b""), inputs, 0, step=h_central
+        ),
         f"float32 forward, h = {h_forward:g}": forward_difference(
-            scalar(CATALOGUE["batch_norm/another-epsilon"], dy.astype(np.float32)), small, 0, h_forward
+            scalar(CATALOGUE["batch_norm/another-epsilon"], dy.astype(np.float32)),
+            small,
+            0,
+            h_forward,
         ),
     }
     for (name, m), mark in zip(measured.items(), "os^", strict=True):
@@ -370,7 +470,8 @@ floors = draw(left, 6e-6, 3e-3)
 draw(right, 1e-3, 1e-5)
 show(
     figure,
-    "Left: good steps. Right: a central step that is too long, a float32 step that is too short. The complex step has no step to get wrong.",
+    "Left: good steps. Right: a central step that is too long, a float32 step that is "
+    "too short. The complex step has no step to get wrong.",
 )
 for name, floor in floors.items():
     print(f"{name:32} its own error {floor:.0e}")
@@ -386,9 +487,15 @@ from cmir_ref.gradcheck import explain
 named = 0
 for name, pair in CATALOGUE.items():
     n, c = (3, 3) if "square" in name else (5, 3)
-    said = explain(pair.forward, pair.backward, dict(zip(pair.shapes(n, c), called(pair, n, c)[0], strict=True)))
+    said = explain(
+        pair.forward,
+        pair.backward,
+        dict(zip(pair.shapes(n, c), called(pair, n, c)[0], strict=True)),
+    )
     named += "looks like" in said
-    lines = [line.strip() for line in said.splitlines()] or ["(nothing: at these inputs the values are right)"]
+    lines = [line.strip() for line in said.splitlines()] or [
+        "(nothing: at these inputs the values are right)"
+    ]
     print(f"{name}\n    " + "\n    ".join(lines[:2]))
 
 # %% [markdown]
@@ -400,26 +507,43 @@ for name, pair in CATALOGUE.items():
 names = list(CATALOGUE)
 suspects = {
     letter: CATALOGUE[names[i]]
-    for letter, i in zip("ABCDEFGHIJ", np.random.default_rng(7).permutation(10), strict=True)
+    for letter, i in zip(
+        "ABCDEFGHIJ", np.random.default_rng(7).permutation(10), strict=True
+    )
 }
 print(
     "checks that raise the alarm for suspect A:",
-    [name for name, alarm in zip(CHECKS, signature(suspects["A"]), strict=True) if alarm],
+    [
+        name
+        for name, alarm in zip(CHECKS, signature(suspects["A"]), strict=True)
+        if alarm
+    ],
 )
 
 # %% tags=["exercise"]
 verdict = {}  # yours: {"A": "relu/float64", …}
 
 # %% tags=["solution"]
-known = {tuple(row): name for name, row in zip(CATALOGUE, seen, strict=True)}  # no two bugs raise the same alarms
+known = {
+    tuple(row): name for name, row in zip(CATALOGUE, seen, strict=True)
+}  # no two bugs raise the same alarms
 verdict = {letter: known[signature(pair)] for letter, pair in suspects.items()}
 
 # %% tags=["check"]
 unknown = [name for name in verdict.values() if name not in CATALOGUE]
 assert not unknown, f"not in the catalogue: {', '.join(unknown)}"
-wrong = [letter for letter, name in verdict.items() if suspects[letter] is not CATALOGUE[name]]
-assert not wrong, f"{', '.join(wrong)}: another bug than you say; which checks raise the alarm?"
-assert len(verdict) >= 5, f"{len(verdict)} found so far, five are wanted: begin with those that a single check sees"
+wrong = [
+    letter
+    for letter, name in verdict.items()
+    if suspects[letter] is not CATALOGUE[name]
+]
+assert not wrong, (
+    f"{', '.join(wrong)}: another bug than you say; which checks raise the alarm?"
+)
+assert len(verdict) >= 5, (
+    f"{len(verdict)} found so far, five are wanted: begin with those that a single "
+    "check sees"
+)
 print(f"{len(verdict)} of 10 found, none wrong")
 
 # %% [markdown]

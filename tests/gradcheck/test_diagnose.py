@@ -40,6 +40,9 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.flip: seen(M[::-1]),
     d.shift: seen(np.concatenate([M[1:], X[:1] / 100])),
     d.missing_factor: seen(M / W[0], others={"gamma": W[0]}),
+    d.missing_slope: seen(M, M * (1 - X * X), y=X),
+    d.upstream_transposed: seen(X, y=W, answer=lambda change: M if change is np.transpose else change(X)),
+    d.factor_of_each_line: seen(M * np.array([[0.5], [2], [3], [-4]])),
     d.half_of_two: seen(X, y=W, answer=lambda change: M - X if change is np.transpose else change(X)),
     d.missing_mask: seen(M, MASKED),
     d.reversed_mask: seen(M * (X <= 0), MASKED),
@@ -81,6 +84,7 @@ NOT_BY_SIZE = {
     d.missing_upstream,
     d.doubled_upstream,
     d.not_linear,
+    d.upstream_transposed,
     d.reversed_mask,
 }
 
@@ -152,7 +156,16 @@ def test_a_short_axis_proves_no_term():
 
 @pytest.mark.parametrize(
     ("off", "words"),
-    [(X < 0, "those with x < 0"), (X > 0, "those with x > 0"), (ONES * [[0], [1], [0], [0]] > 0, "index 1 of axis 0")],
+    [
+        (X < 0, "those with x < 0"),
+        (X > 0, "those with x > 0"),
+        (ONES * [[0], [1], [0], [0]] > 0, "index 1 of axis 0"),
+        (np.eye(4, 3) > 0, "they are the diagonal"),
+        (np.eye(4, 3) == 0, "all but the diagonal"),
+        (ONES * [[1], [0], [1], [0]] > 0, "indices 0, 2 of axis 0"),
+        (ONES * [1, 0, 1] > 0, "indices 0, 2 of axis 1"),
+        (ONES * [[0], [1], [1], [0]] * [1, 1, 0] > 0, "the block [1:3, 0:2]"),
+    ],
 )
 def test_where_the_wrong_entries_are(off, words):
     assert words in d.where(seen(M + off))
@@ -210,4 +223,31 @@ def test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries():
 
 
 def test_where_is_silent_without_a_pattern():
-    assert d.where(seen(M + np.eye(4, 3))) == d.where(seen(M + 1)) == d.where(seen(M)) == ""
+    scattered = np.zeros((4, 3))
+    scattered[[0, 2, 3], [1, 0, 2]] = 1
+    assert d.where(seen(M + scattered)) == d.where(seen(M + 1)) == d.where(seen(M)) == ""
+
+
+@pytest.mark.parametrize(
+    "slope, words",
+    [
+        (lambda y: 1 - y * y, "the slope of tanh"),
+        (lambda y: y * (1 - y), "the slope of σ"),
+        (lambda y: 1 - y, "half of σ's slope"),
+        (lambda y: 1 + y, "half of tanh's slope"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(4, 3), (7,)])
+def test_a_slope_that_the_output_tells(slope, words, shape):
+    rng = np.random.default_rng(len(shape))
+    x, ours, y = rng.normal(size=shape), rng.normal(size=shape), rng.uniform(0.1, 0.9, shape)
+    kind, sentence = diagnose(seen(ours, ours * slope(y), x, y=y))
+    assert kind == "missing slope" and words in sentence
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_factor_for_each_line(axis):
+    c = np.array([0.3, 1.7, -2.2, 0.9])[: M.shape[axis]]
+    lengths = c[:, None] if axis == 0 else c[None, :]
+    kind, sentence = diagnose(seen(M / lengths))
+    assert kind == "factor of each line" and f"index of axis {axis}" in sentence and "0.3, 1.7" in sentence

@@ -455,3 +455,111 @@ def test_declared_pairs_are_right_and_one_turned_sign_is_wrong(check):
         assert judge(pair, seed=seed).status == RIGHT
         wrong = pair._replace(backward=lambda dy, cache, p=pair, s=seed: turn_one_sign(p.backward(dy, cache), s))
         assert judge(wrong, seed=seed).status == WRONG
+
+
+# ---- mistakes of readers ---------------------------------------------------------------------------------------------
+
+
+def gate_step(x, h, w, u):
+    """h' = (1 − z) n + z h with z = σ(x w), n = tanh(h u)."""
+    z, n = 1 / (1 + np.exp(-(x @ w))), np.tanh(h @ u)
+    return (1 - z) * n + z * h, (x, h, w, u, z, n)
+
+
+def gate_step_backward(dy, cache):
+    x, h, w, u, z, n = cache
+    dn, dz = dy * (1 - z) * (1 - n * n), dy * (h - n) * z * (1 - z)
+    return dz @ w.T, dy * z + dn @ u.T, x.T @ dz, h.T @ dn
+
+
+def gate_inputs(seed=0):
+    rng = np.random.default_rng(seed)
+    return {k: rng.normal(size=s) for k, s in {"x": (3, 2), "h": (3, 4), "w": (2, 4), "u": (4, 4)}.items()}
+
+
+def test_one_line_says_which_inputs_are_wrong():
+    def no_blend(dy, cache):
+        dx, _, dw, du = gate_step_backward(dy, cache)
+        return dx, dy * cache[4], dw, 2 * du
+
+    found = judged(gate_step, no_blend, gate_inputs())
+    assert found.summary == "wrong: h, u; right: x, w"
+    assert judged(gate_step, gate_step_backward, gate_inputs()).summary == ""
+    assert judged(lambda x: (x * x, x), lambda dy, x: dy * x, {"x": X}).summary == "", "one input needs no list"
+
+
+def test_an_input_whose_gradient_has_another_shape_is_in_the_line():
+    def summed(dy, cache):
+        dx, dh, dw, du = gate_step_backward(dy, cache)
+        return dx, dh, dw.sum(axis=0), du
+
+    assert judged(gate_step, summed, gate_inputs(1)).summary == "wrong: w; right: x, h, u"
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_a_gradient_that_is_0_throughout_is_noted(margin):
+    """Where no hinge is active a wrong backward passes: the note says that nothing was asked."""
+
+    def hinge(s):
+        loss = np.where((margin + s).real > 0, margin + s, 0 * s)
+        return loss.sum(), s
+
+    away = -5 - np.abs(X)
+    passed = judged(hinge, lambda dy, s: 0 * s, {"s": away})
+    assert passed.status == RIGHT and [note for note in passed.notes if note.startswith("s: the gradient is 0")]
+    seen = judged(hinge, lambda dy, s: dy * np.ones_like(s), {"s": 5 + np.abs(X)})
+    assert seen.status == RIGHT and not [note for note in seen.notes if "gradient is 0" in note]
+
+
+def test_of_two_inputs_only_the_still_one_is_noted():
+    found = judged(lambda x, k: (x + 0 * k, None), lambda dy, cache: (dy, 0 * dy), {"x": X, "k": X + 1})
+    assert [note.split(":")[0] for note in found.notes if "gradient is 0" in note] == ["k"]
+
+
+def unit_rows_of(x):
+    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+    return x / length, (x / length, length)
+
+
+def test_a_row_that_is_not_divided_by_its_length_is_named():
+    forgotten = lambda dy, cache: dy - cache[0] * (dy * cache[0]).sum(axis=1, keepdims=True)  # noqa: E731
+    (finding,) = judged(unit_rows_of, forgotten, {"x": X}).findings
+    assert finding.kind == "factor of each line" and "axis 0" in finding.sentence
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_an_upstream_that_is_not_transposed_is_named(which):
+    rng = np.random.default_rng(7)
+    inputs = {"a": rng.normal(size=(4, 4)), "b": rng.normal(size=(4, 4))}
+
+    def wrong(dc, cache):
+        a, b = cache
+        return (dc.T @ b if which == "a" else dc @ b), (dc @ a if which == "b" else dc.T @ a)
+
+    (finding,) = judged(lambda a, b: (a @ b.T, (a, b)), wrong, inputs).findings
+    assert finding.input == which and finding.kind == "transpose" and "upstream" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("f", "wrong", "words"),
+    [
+        (np.tanh, lambda dy, y: dy, "the slope of tanh"),
+        (np.tanh, lambda dy, y: dy * (1 - y), "half of tanh's slope"),
+        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy * y, "half of σ's slope"),
+        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy, "the slope of σ"),
+    ],
+)
+def test_a_slope_left_out_or_half_written_is_named(f, wrong, words):
+    (finding,) = judged(lambda x: (f(x), f(x)), wrong, {"x": X}).findings
+    assert finding.kind == "missing slope" and words in finding.sentence
+
+
+def test_a_forgotten_diagonal_is_named():
+    def triplet(s):
+        own = np.diagonal(s)[:, None]
+        active = ((0.5 - own + s).real > 0) & ~np.eye(len(s), dtype=bool)
+        return np.where(active, 0.5 - own + s, 0).sum(), active
+
+    s = np.random.default_rng(3).uniform(-0.1, 0.1, (4, 4))
+    (finding,) = judged(triplet, lambda dy, active: dy * active, {"s": s}).findings
+    assert "they are the diagonal" in finding.sentence

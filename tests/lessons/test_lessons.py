@@ -42,8 +42,21 @@ def needs_what_is_derived(source):
     return [w for w in whole if not any(w == d or w.startswith(d + ".") for d in derived)]
 
 
-def test_there_are_fourteen():
-    assert [s.stem[:2] for s in SOURCES] == [f"{i:02}" for i in range(14)]
+def test_they_are_numbered_without_a_gap():
+    assert [s.stem[:2] for s in SOURCES] == [f"{i:02}" for i in range(22)]
+
+
+def test_the_paths_of_the_map_lead_through_lessons():
+    text = (LESSONS / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:the|to|only|what|photo)[^|]*\| ([^|]*) \|$", text, re.MULTILINE)
+    named = [number for row in rows for number in re.findall(r"\b\d\d\b", row)]
+    assert len(rows) >= 10 and set(named) <= {s.stem[:2] for s in SOURCES}
+
+
+@each
+def test_code_fits_on_a_page(source):
+    long = [line for cell in code(weave.read(source)) for line in cell.splitlines() if len(line) > 88]
+    assert [line for line in long if '"' not in line] == []  # a string that is printed in one piece may stand out
 
 
 def test_the_map_is_in_step():
@@ -151,3 +164,10 @@ def test_off_says_what_differs():
         "a: 1.2, expected 1 ± 0.1",
     ]
     assert weave.off({"a": float("nan"), "b": 2.0}, known) == ["a: nan, expected 1 ± 0.1"]
+
+
+def test_what_is_printed_in_pieces_is_joined():
+    said = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("a\n", "b\n")]
+    shown = nbformat.v4.new_output("display_data", data={"text/plain": "x"})
+    whole = weave.joined([said[0], said[1], shown, nbformat.v4.new_output("stream", name="stdout", text="c\n")])
+    assert [o.get("text", "x") for o in whole] == ["a\nb\n", "x", "c\n"]
