@@ -348,6 +348,56 @@ def command_retrieve(
     print_table(("rank", "", "id", "labels or caption" if any(h.text for h in hits) else "labels", "distance"), rows)
 
 
+@app.command("serve")
+def command_serve(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN …", help="Run folders that `train` wrote: a tab each.")],
+    host: Annotated[
+        str, typer.Option("--host", help="Where the page is: this machine only, by default.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Default: a free one.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Store every question and what it found (default: none)."),
+    ] = None,
+    device: DeviceOption = Device.cpu,
+) -> None:
+    """Search runs in a page: say a word, draw, drop a picture, type a sentence.
+
+    Needs the extra `app`, and no network. Prints the page's address; ^C ends it.
+    """
+    check_device(device)
+    serve_page(paths, host, port, no_browser, keep, device)
+
+
+def serve_page(
+    paths: list[Path],
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    no_browser: bool = False,
+    keep: Path | None = None,
+    device: str = "cpu",
+) -> None:
+    """Serves the page of these runs until an interruption."""
+    import webbrowser
+    from importlib.util import find_spec
+
+    if not all(map(find_spec, ("starlette", "uvicorn"))):
+        raise InputError("serve: starlette and uvicorn are not installed; pip install 'cmir-ref[app]'")
+    from .app import server
+    from .app.answers import name_runs, serve_run
+
+    folder = None if keep is None else server.open_keep(keep)
+    served = [serve_run(path, name, device=device) for path, name in name_runs(paths)]
+    with server.listen(host, port) as listener:
+        address = server.address_of(listener)
+        print(address, flush=True)
+        tell("^C ends it")
+        if not no_browser:
+            webbrowser.open(address)
+        server.serve(server.make_app(served, host, folder), listener)
+
+
 @app.command("locate")
 def command_locate(
     run: RunArgument,

@@ -44,7 +44,9 @@ def retrieve(
     modality = modality or guess_modality(run, query)
     encoded, _ = encode_query(run, query, modality, device=device)
     searched = open_gallery(run, to, gallery, device=device)
-    return find_hits(searched, outsider(modality, encoded), k, itself=row_of_file(run, modality, query), name=query)
+    itself = row_of_file(run, modality, query)
+    found = find_positions(searched, outsider(modality, encoded), k, itself=itself, name=query)
+    return hits(run, searched.items, *found)
 
 
 class Searched(NamedTuple):
@@ -82,12 +84,13 @@ def insider(run: Run, modality: str, row: int) -> Items:
     return Items({modality: np.array([row])}, {modality: stored})
 
 
-def find_hits(
+def find_positions(
     searched: Searched, query: Items, k: int, *, itself: int | None = None, name: object = "the query"
-) -> list[Hit]:
-    """The `k` nearest items to one query; `itself` is the number of the run's sample that it is, which is not found.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the gallery the `k` nearest items to one query stand (k,), and their distances (k,).
 
-    Raises `InputError`, which begins with `name`, where the gallery holds nothing but that sample.
+    `itself` is the number of the run's sample that the query is, which is not found. Raises `InputError`, which begins
+    with `name`, where the gallery holds nothing but that sample.
     """
     run, items, kept, xp = searched
     (modality,) = query.rows
@@ -95,7 +98,7 @@ def find_hits(
     if exclude is not None and exclude[0] >= 0 and len(items) == 1:
         raise InputError(f"{name}: the gallery holds nothing but the query itself")
     index, distances = rank(run, query, items, k, exclude=exclude, xp=xp, kept=kept)
-    return hits(run, items, index[0], distances[0])
+    return index[0], distances[0]
 
 
 def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[dict, str]:
