@@ -386,7 +386,9 @@ def serve_page(
         raise InputError("serve: starlette and uvicorn are not installed; pip install 'cmir-ref[app]'")
     from .app import server
     from .app.answers import name_runs, serve_run
+    from .data.sketches import NotADrawing
 
+    warnings.simplefilter("ignore", NotADrawing)  # the page says so itself
     folder = None if keep is None else server.open_keep(keep)
     served = [serve_run(path, name, device=device) for path, name in name_runs(paths)]
     with server.listen(host, port) as listener:

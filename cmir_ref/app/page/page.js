@@ -72,8 +72,8 @@ function choose(run, settings = {}) {
     tab.setAttribute("aria-selected", state.runs[i] === run);
     tab.tabIndex = state.runs[i] === run ? 0 : -1;
   });
-  const counts = run.modalities.map((m) => `${m.count} ${m.name}`).join(", ");
-  $("note").textContent = `Searched: ${counts} (${run.gallery} part) · ${run.note}`;
+  const counts = run.modalities.map((m) => `${m.name} (${m.count})`).join(", ");
+  $("note").textContent = `Gallery, ${run.gallery} part: ${counts} · ${run.note}`;
   $("ways").replaceChildren(...Object.entries(WAYS).filter(([, way]) => way.fits()).map(([name, way]) =>
     make("button", { type: "button", textContent: way.title, onclick: () => chooseWay(name) })));
   const one = run.labels.length > 8 ? `${run.labels.slice(0, 8).join(", ")}, …` : run.labels.join(", ");
@@ -91,7 +91,6 @@ function choose(run, settings = {}) {
   const readable = run.modalities.filter((m) => ["image", "sketch", "sound"].includes(m.kind));
   $("as").replaceChildren(make("option", { value: "", textContent: "what it looks like" }),
     ...readable.map((m) => make("option", { value: m.letter, textContent: m.name })));
-  $("asrow").hidden = readable.length < 2;
   $("scene").hidden = !run.modalities.some((m) => m.locates);
   leaveScene();
   $("k").value = settings.k ?? $("k").value;
@@ -106,6 +105,7 @@ function chooseWay(name) {
   stopCamera();
   for (const way of Object.keys(WAYS)) $(way).hidden = way !== name;
   [...$("ways").children].forEach((button) => button.setAttribute("aria-pressed", button.textContent === WAYS[name].title));
+  $("asrow").hidden = name !== "file" || $("as").children.length < 3;
   if (name === "draw") paint();
 }
 
@@ -470,9 +470,10 @@ async function show(told, to, milliseconds) {
   showPlane(told);
   showGate(told.gate);
   showWrong(told.wrong);
-  const what = to === "all" ? "items" : ofLetter(to).name;
+  const what = to === "all" ? state.run.modalities.map((m) => m.name).join(" and ") : ofLetter(to).name;
+  if (state.way !== "draw" && matchMedia("(max-width: 46rem)").matches) $("status").scrollIntoView();
   await Promise.all(cards.map((c) => c.ready));
-  say([`${told.hits.length} of ${told.searched} ${what}, nearest first, in ${(milliseconds / 1000).toFixed(2)} s`, ...told.remarks].join(" · "));
+  say([`The ${told.hits.length} nearest of ${told.searched} (${what}), in ${(milliseconds / 1000).toFixed(2)} s`, ...told.remarks].join(" · "));
   $("copy").disabled = !shareable();
   $("copied").textContent = shareable() ? "" : "A file is not kept, so no link can hold it.";
 }
@@ -568,15 +569,14 @@ function showPlane(told) {
   ink.strokeStyle = colour("ink");
   told.hits.forEach((hit) => { dot(...hit.point, 4); ink.fillStyle = hit.right === false ? colour("bad") : hit.right ? colour("good") : colour("paper"); ink.fill(); ink.stroke(); });
   ink.lineWidth = 2.5;
-  ink.strokeStyle = colour("bad");
-  dot(...told.point, 9); ink.stroke();
+  dot(...told.point, 10); ink.stroke();
   const [cx, cy] = at(...told.point);
   ink.beginPath(); ink.moveTo(cx - 14, cy); ink.lineTo(cx + 14, cy); ink.moveTo(cx, cy - 14); ink.lineTo(cx, cy + 14); ink.stroke();
   canvas.setAttribute("aria-label", "The shared space: the gallery as dots, the results outlined, the query as a ring");
   const key = (name) => { const node = make("span", { className: "key" }); node.style.background = colour(name); return node; };
   const names = Object.keys(plane.points).flatMap((m, i) => [key(["one", "two"][i % 2]), `${ofLetter(m).name} `]);
-  figure.querySelector("figcaption").replaceChildren(...names, key("bad"),
-    `query. Outlined: the results. Principal axes 1 and 2 of the gallery, ${Math.round(100 * plane.share[0])} and ${Math.round(100 * plane.share[1])} % of its variance: what is near in the space may lie apart here.`);
+  figure.querySelector("figcaption").replaceChildren(...names, key("ink"),
+    `query (ring). Outlined: the results. Principal axes 1 and 2 of the gallery, ${Math.round(100 * plane.share[0])} and ${Math.round(100 * plane.share[1])} % of its variance: what lies together here may be apart in the space.`);
 }
 
 function showGate(gate) {
