@@ -42,7 +42,7 @@ def train_drawn(root: Path) -> Path:
     worlds.write_ucmerced(root / "photos", CLASSES, 6)
     sketches = write_drawings(root / "sketches")
     classes = "[" + ", ".join(f'"{c}"' for c in CLASSES) + "]"
-    changes = ("dataset=ucmerced", f"sketches={sketches}", f"classes={classes}", *SHORT)
+    changes = ("dataset=ucmerced", f"sketches={sketches}", f"classes={classes}", "gallery=all", *SHORT)
     return _train("photo-sketch", drawn_worlds.overrides(*changes), root / "photos", root / "drawn")
 
 

@@ -102,6 +102,13 @@ def name_runs(paths: Sequence[str | Path]) -> list[tuple[Path, str]]:
     return list(zip(map(Path, paths), names, strict=True))
 
 
+def warm_up(served: ServedRun) -> None:
+    """Looks at one sample of each modality, so that nobody waits for what readers do on their first use."""
+    for m, modality in served.run.dataset.modalities.items():
+        if len(modality.ids):
+            describe_sample(served, m, 0)
+
+
 # ---- a run ----------------------------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..files import cannot_be_written, write_whole
-from .answers import Question, ServedRun, answer, describe_run, describe_sample, open_scene, sound_of
+from .answers import Question, ServedRun, answer, describe_run, describe_sample, open_scene, sound_of, warm_up
 from .uploads import name_only
 
 MOST_BYTES = 50 * 2**20  # of a file that is sent
@@ -131,6 +131,8 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
     handlers = {HTTPException: tell_refusal, InputError: tell_bad_input, FloatingPointError: tell_bad_input}
     handlers |= {ClientDisconnect: tell_bad_input, Exception: tell_failure}
     app = Starlette(routes=routes, exception_handlers=handlers)
+    for served in runs:
+        lanes["samples"].submit(warm_up, served)
     return guard(app, own_names(host))
 
 

@@ -472,7 +472,6 @@ async function show(told, to, milliseconds) {
   showWrong(told.wrong);
   const what = to === "all" ? state.run.modalities.map((m) => m.name).join(" and ") : ofLetter(to).name;
   if (state.way !== "draw" && matchMedia("(max-width: 46rem)").matches) $("status").scrollIntoView();
-  await Promise.all(cards.map((c) => c.ready));
   say([`The ${told.hits.length} nearest of ${told.searched} (${what}), in ${(milliseconds / 1000).toFixed(2)} s`, ...told.remarks].join(" · "));
   $("copy").disabled = !shareable();
   $("copied").textContent = shareable() ? "" : "A file is not kept, so no link can hold it.";
