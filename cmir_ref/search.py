@@ -58,10 +58,13 @@ class Searched(NamedTuple):
     xp: Any
 
 
-def open_gallery(run: Run, to: str = "b", gallery: str | None = None, *, device: str = "cpu") -> Searched:
-    """The run's samples of modality `to` ("a", "b", …, or "all") in a part (default: the run's gallery), for searches.
+def open_gallery(
+    run: Run, to: str = "b", gallery: str | None = None, *, device: str = "cpu", index: str | None = None
+) -> Searched:
+    """The run's samples of modality `to` ("a", "b", …, or "all") in a part (default: its gallery), for searches.
 
-    Raises `InputError` for a letter or a part that the run does not have, and where nothing is left.
+    `index` names a faiss index, as for `retrieval.nearest`. Raises `InputError` for a letter or a part that the run
+    does not have, where nothing is left, and for an index that cannot be had.
     """
     xp, system = library(device), system_of(run.config)
     letters = "".join(run.dataset.modalities) if to == "all" else to
@@ -69,7 +72,9 @@ def open_gallery(run: Run, to: str = "b", gallery: str | None = None, *, device:
     if not len(items):
         raise InputError(f"{to}: the gallery holds nothing of it")
     v = None if system.vectors is None else system.vectors(run, items)
-    kept = None if v is None else keep_gallery(to_device(v, xp), run.config.distance)
+    if v is None and index is not None:
+        raise InputError("index: this run compares pair by pair, which no index can do; leave it out")
+    kept = None if v is None else keep_gallery(to_device(v, xp), run.config.distance, index)
     return Searched(run, items, kept, xp)
 
 

@@ -61,6 +61,7 @@ class ServedRun(NamedTuple):
     name: str
     run: Run
     device: str
+    index: str | None  # of faiss
     plane: Plane | None
     galleries: dict[str, Searched]  # by what is searched: "a", "b", "all"
     sizes: dict[str, dict[int, list[int]]]  # by letter: samples by the size of their files
@@ -87,10 +88,10 @@ class Query(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def serve_run(path: str | Path, name: str, *, device: str = "cpu") -> ServedRun:
+def serve_run(path: str | Path, name: str, *, device: str = "cpu", index: str | None = None) -> ServedRun:
     """A finished run, loaded; raises `InputError` as `load_run` does."""
     run = load_run(path)
-    return ServedRun(name, run, device, plane_of(run), {}, {}, OrderedDict())
+    return ServedRun(name, run, device, index, plane_of(run), {}, {}, OrderedDict())
 
 
 def name_runs(paths: Sequence[str | Path]) -> list[tuple[Path, str]]:
@@ -264,7 +265,7 @@ def gallery_of(served: ServedRun, to: str) -> Searched:
     if to not in (*served.run.dataset.modalities, "all"):
         check_letters(served.run, to if len(to) == 1 else "")
     if to not in served.galleries:
-        served.galleries[to] = open_gallery(served.run, to, device=served.device)
+        served.galleries[to] = open_gallery(served.run, to, device=served.device, index=served.index)
     return served.galleries[to]
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
@@ -20,7 +20,7 @@ from .distances import (
     prepare,
     with_factors,
 )
-from .faiss_index import find_candidates
+from .faiss_index import build_index, find_candidates
 from .sieve import BYTES as SIEVED
 from .sieve import QUERIES, TILE, Groups, candidates, group_items, sieve
 
@@ -32,12 +32,14 @@ class KeptGallery(NamedTuple):
 
     side: GallerySide
     groups: Groups | None  # of one that is large enough for a sieve
+    index: tuple[str, Any] | None = None  # of faiss, behind its name
 
 
-def keep_gallery(gallery: Array, distance: str = "euclidean") -> KeptGallery:
-    """The `KeptGallery` of embeddings (G, D); raises `InputError` as `prepare` does."""
+def keep_gallery(gallery: Array, distance: str = "euclidean", index: str | None = None) -> KeptGallery:
+    """The `KeptGallery` of embeddings (G, D), for searches by that index; raises `InputError` as `nearest` does."""
     side = gallery_side(gallery, distance)
-    return KeptGallery(side, group_items(side.vectors, side.centre) if _can_be_sieved(side) else None)
+    groups = group_items(side.vectors, side.centre) if _can_be_sieved(side) else None
+    return KeptGallery(side, groups, None if index is None else (index, build_index(side, index)))
 
 
 def nearest(
@@ -65,21 +67,28 @@ def nearest(
     Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` and `find` do.
     """
     kept = gallery if isinstance(gallery, KeptGallery) else None
+    if kept is None and index is not None:
+        side = gallery_side(gallery, distance)
+        kept = KeptGallery(side, None, (index, build_index(side, index)))
     space = prepare(query, gallery if kept is None else kept.side, distance, whole=False)
     groups = kept.groups if kept is not None and space.scale == kept.side.scale else None
     xp, queries, items = get_xp(space.query), query.shape[0], space.gallery.shape[0]
     exclude = exclusions(exclude, queries, items, xp)
     k = cut_to_gallery(k, items, exclude)
-    if index is None:
+    by = kept and kept.index
+    if by is None or kept.side.scale != space.scale:
         found, level = _exact(space, k, exclude, memory_mb, groups)
     else:
-        found, level = _by_index(space, index, k, exclude, memory_mb)
+        found, level = _by_index(space, by, k, exclude, memory_mb)
     return found, distance_of(space, level)
 
 
-def _by_index(space: Space, index: str, k: int, exclude: Array | None, memory_mb: float) -> tuple[Array, Array]:
+def _by_index(
+    space: Space, index: tuple[str, Any], k: int, exclude: Array | None, memory_mb: float
+) -> tuple[Array, Array]:
     """Items and levels, (Q, k) each, from the candidates of a faiss index; where these are in doubt, exactly."""
-    item, sure = find_candidates(space, index, k + (exclude is not None))
+    name, built = index
+    item, sure = find_candidates(space, built, name, k + (exclude is not None))
     xp = get_xp(item)
     found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
 
