@@ -375,7 +375,7 @@ def command_serve(
     ] = None,
     device: DeviceOption = Device.cpu,
 ) -> None:
-    """Search runs in a page: say a word, draw, drop a picture, type a sentence.
+    """Search runs in a page, by voice, drawing, file or sentence.
 
     Needs the extra `app`, and no network. Prints the page's address; ^C ends it.
     """
@@ -417,7 +417,7 @@ def serve_page(
         tell("^C ends it")
         if not no_browser:
             webbrowser.open(address)
-        server.serve(server.make_app(served, host, folder), listener)
+        server.answer_requests(server.make_app(served, host, folder), listener)
 
 
 @app.command("locate")

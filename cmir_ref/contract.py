@@ -45,5 +45,5 @@ class System(NamedTuple):
     vectors: Callable | None = None  # (run, items) -> (N, d) where `distances` are those of one vector each, or None
     directions: tuple[str, ...] = DIRECTIONS  # which are evaluated; "a->ab" searches both modalities at once
     heat: Callable | None = None  # (run) -> [(modality's letter, sample number, (h, w) of 0 … 1)]: pictures of a report
-    gate: Callable | None = None  # (run, query, item), Items of one sample each -> the Gate of that pair, or None
     recall_at: tuple[int, ...] = ()  # k of the recalls that are reported, where one item is the right one
+    gate: Callable | None = None  # (run, query, item), Items of one sample each -> the Gate of that pair, or None

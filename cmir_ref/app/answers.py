@@ -275,10 +275,10 @@ def read_question(served: ServedRun, question: Question) -> Query:
         m, row = question.item
         modality_of(served, m, row)
         return Query(insider(served.run, m, row), row, sample_of(served.run, m, row), (), ())
-    return read_text(served, question) if question.path is None else read_upload(served, question)
+    return read_words(served, question) if question.path is None else read_upload(served, question)
 
 
-def read_text(served: ServedRun, question: Question) -> Query:
+def read_words(served: ServedRun, question: Question) -> Query:
     """A sentence, keywords or both."""
     run = served.run
     m = next((m for m, modality in run.dataset.modalities.items() if modality.kind == "text"), None)

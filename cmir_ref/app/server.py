@@ -315,7 +315,7 @@ def open_keep(folder: str | Path) -> Path:
     return Path(folder)
 
 
-def serve(app: Callable, listener: socket.socket) -> None:
+def answer_requests(app: Callable, listener: socket.socket) -> None:
     """Answers until an interruption."""
     import uvicorn
 
