@@ -318,11 +318,11 @@ def heat_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
 def gate_of_pair(run: Run, query: Items, item: Items) -> Gate | None:
     """The gate or mask that acted between a photo and a sketch: the sketch's own by pairs, else the mean over many.
 
-    Within a modality it is the mean one. There is none of a form that no sketch has a part in, and of R2, whose
-    attention is no gate.
+    Within a modality it is the mean one. There is none of a form that no sketch has a part in, of R2, whose attention
+    is no gate, and where each photo has a sketch that was drawn for it.
     """
     kind = run.config.attention
-    if kind not in ("channel", "mask"):
+    if kind not in ("channel", "mask") or run.config.attended_inference not in ("mean", "pair"):
         return None
     net = attended_of(run.config, run.dataset, cmirnet.trained(run, "stage2")[0], run.tensors, np)
     contexts, whose = (

@@ -201,3 +201,18 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         line = next(line for line in shown.splitlines() if words in line)
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
+
+
+@pytest.mark.parametrize("text, name", [("sentence", "s"), ("keywords", "k"), ("both", "s")])
+def test_the_gate_of_a_pair_is_what_the_image_puts_before_the_text(text, name):
+    run = runs.train(load_config("image-text", [*TINY, f"text={text}"]), worlds.captioned())
+    params = {n.removeprefix("match/params/"): w for n, w in run.tensors.items()}
+    image, caption = search.insider(run, "a", 4), search.insider(run, "b", 9)
+    u = run.encoded["a"]["v"][4] @ params[f"attention_{name}.gate.w"] + params[f"attention_{name}.gate.b"]
+    for pair in ((image, caption), (caption, image)):
+        np.testing.assert_allclose(AMFMN.gate(run, *pair).values, 1 / (1 + np.exp(-u)), rtol=1e-4)
+
+
+def test_without_attention_there_is_no_gate():
+    run = runs.train(load_config("image-text", [*TINY, "attention=none"]), worlds.captioned())
+    assert AMFMN.gate(run, search.insider(run, "a", 0), search.insider(run, "b", 0)) is None
