@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -157,6 +158,7 @@ def command_demo(
         typer.Option("--set", metavar="SCENARIO.KEY=VALUE", help="Change a setting, as in pan-mul.stage1.epochs=5."),
     ] = None,
     seed: SeedOption = 0,
+    serve: Annotated[bool, typer.Option("--serve", help="Then search all of it in a page, as `serve` does.")] = False,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
@@ -169,6 +171,8 @@ def command_demo(
     from .reports.terminal import show_evaluation
 
     check_device(device)
+    if serve:
+        check_page()
     changes: dict[str, list[str]] = {scenario: [] for scenario in DEMO_SCENARIOS}
     for change in settings or []:
         scenario, _, rest = change.partition(".")
@@ -185,6 +189,11 @@ def command_demo(
             print()
         print(f"{result['seconds']:.0f} s in all")
     tell(f"report: {out / 'report.html'}")
+    trained = [out / scenario for scenario in DEMO_SCENARIOS]
+    if serve:
+        serve_page(trained, device=device)
+    else:
+        tell(f"search it in a page: cmir-ref serve {' '.join(quote(str(run)) for run in trained)}")
 
 
 @app.command("train")
@@ -346,6 +355,69 @@ def command_retrieve(
         return
     rows = [(str(h.rank), h.modality, h.id, h.text or ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
     print_table(("rank", "", "id", "labels or caption" if any(h.text for h in hits) else "labels", "distance"), rows)
+
+
+@app.command("serve")
+def command_serve(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN …", help="Run folders that `train` wrote: a tab each.")],
+    host: Annotated[
+        str, typer.Option("--host", help="Where the page is: this machine only, by default.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Default: a free one.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Store every question and what it found (default: none)."),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option("--index", metavar="NAME", help="For millions: a faiss index, as Flat (extra `faiss`)."),
+    ] = None,
+    device: DeviceOption = Device.cpu,
+) -> None:
+    """Search runs in a page, by voice, drawing, file or sentence.
+
+    Needs the extra `app`, and no network. Prints the page's address; ^C ends it.
+    """
+    check_device(device)
+    serve_page(paths, host, port, no_browser, keep, index, device)
+
+
+def check_page() -> None:
+    """Raises `InputError` where the packages of the page are not installed."""
+    from importlib.util import find_spec
+
+    if not all(map(find_spec, ("starlette", "uvicorn"))):
+        raise InputError("serve: starlette and uvicorn are not installed; pip install 'cmir-ref[app]'")
+
+
+def serve_page(
+    paths: list[Path],
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    no_browser: bool = False,
+    keep: Path | None = None,
+    index: str | None = None,
+    device: str = "cpu",
+) -> None:
+    """Serves the page of these runs until an interruption."""
+    import webbrowser
+
+    check_page()
+    from .app import server
+    from .app.answers import name_runs, serve_run
+    from .data.sketches import NotADrawing
+
+    warnings.simplefilter("ignore", NotADrawing)  # the page says so itself
+    folder = None if keep is None else server.open_keep(keep)
+    served = [serve_run(path, name, device=device, index=index) for path, name in name_runs(paths)]
+    with server.listen(host, port) as listener:
+        address = server.address_of(listener)
+        print(address, flush=True)
+        tell("^C ends it")
+        if not no_browser:
+            webbrowser.open(address)
+        server.answer_requests(server.make_app(served, host, folder), listener)
 
 
 @app.command("locate")

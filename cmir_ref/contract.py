@@ -5,7 +5,7 @@ lists them. `settings` below are those of a run, `made` holds what was fitted an
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DIRECTIONS = ("a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab")
 
@@ -20,6 +20,13 @@ class Stage(NamedTuple):
     fit: Callable | None = None  # (settings, data, parts, made) -> arrays fitted to the training part, kept in the run
     inherit: Callable | None = None  # (params, buffers, made) -> both, with what an earlier stage's network has learned
     make: Callable | None = None  # (settings, params, buffers, data, made, xp, on_step) -> arrays of all samples
+
+
+class Gate(NamedTuple):
+    """What weighed the features, or the places of a map, when a query and an item were compared."""
+
+    title: str
+    values: Any  # (D,) one a feature, or (h, w)
 
 
 class System(NamedTuple):
@@ -43,3 +50,4 @@ class System(NamedTuple):
         None  # (settings, data, parts, run): raises `InputError` where it cannot begin with that run
     )
     recall_at: tuple[int, ...] = ()  # k of the recalls that are reported, where one item is the right one
+    gate: Callable | None = None  # (run, query, item), Items of one sample each -> the Gate of that pair, or None

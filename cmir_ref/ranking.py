@@ -11,6 +11,7 @@ from .errors import InputError
 from .ops.labels import multi_hot
 from .records import PARTS, Items, Run
 from .retrieval import nearest, nearest_by
+from .retrieval.neighbours import KeptGallery
 from .retrieval.relevant_items import labels_of
 from .systems import SYSTEMS
 
@@ -53,11 +54,24 @@ def positions(query: Items, gallery: Items, apart: np.ndarray | None = None) -> 
 
 
 def rank(
-    run: Run, query: Items, gallery: Items, k: int, *, exclude: np.ndarray | None = None, xp: Any = np
+    run: Run,
+    query: Items,
+    gallery: Items,
+    k: int,
+    *,
+    exclude: np.ndarray | None = None,
+    xp: Any = np,
+    kept: KeptGallery | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` nearest items of the gallery for each query: positions in it and distances, (Q, k) each, on the host."""
+    """The `k` nearest items of the gallery for each query: positions in it and distances, (Q, k) each, on the host.
+
+    `kept` is what `keep_gallery` made of the gallery's vectors, where it is searched again and again.
+    """
     system = system_of(run.config)
     exclude = None if exclude is None else to_device(exclude, xp)
+    if kept is not None:
+        index, distances = nearest(to_device(system.vectors(run, query), xp), kept, k, exclude=exclude)
+        return to_host(index), to_host(distances)
     vectors = None if system.vectors is None else [system.vectors(run, items) for items in (query, gallery)]
     if vectors is not None and all(v is not None for v in vectors):
         v, gallery_v = (to_device(v, xp) for v in vectors)
@@ -106,8 +120,7 @@ def names_of_label(run: Run, label: Any) -> tuple[str, ...]:
 
 def hits(run: Run, gallery: Items, positions: np.ndarray, distances: np.ndarray) -> list[Hit]:
     """The search results at these positions of the gallery, nearest first."""
-    keys = gallery.samples()
-    samples = [sample_of(run, *keys[i]) for i in positions]
+    samples = [sample_of(run, *gallery.sample(int(i))) for i in positions]
     return [
         Hit(rank, *sample[:4], float(distance), sample.text)
         for rank, (sample, distance) in enumerate(zip(samples, distances, strict=True), start=1)

@@ -92,6 +92,24 @@ class Items:
         """(letter, sample number) of each item, in order."""
         return [(m, int(row)) for m, rows in self.rows.items() for row in rows]
 
+    def sample(self, position: int) -> tuple[str, int]:
+        """(letter, sample number) of the item at this position."""
+        for m, rows in self.rows.items():
+            if position < len(rows):
+                return m, int(rows[position])
+            position -= len(rows)
+        raise IndexError(f"no item {position} behind the last")
+
+    def position(self, m: str, row: int) -> int:
+        """Where sample number `row` of modality m stands, −1 where it does not."""
+        start = 0
+        for letter, rows in self.rows.items():
+            if letter == m:
+                found = np.flatnonzero(rows == row)
+                return start + int(found[0]) if len(found) else -1
+            start += len(rows)
+        return -1
+
 
 class Run(NamedTuple):
     """A trained system with what it makes of every sample. `path` is None for a run that was never written."""

@@ -4,7 +4,7 @@ import mimetypes
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
-from .records import Items, Run
-from .retrieval import measure_direction
+from .records import Encoded, Items, Run
+from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
+from .retrieval.neighbours import KeptGallery
 from .retrieval.relevant_items import labels_of
 
 
@@ -42,13 +43,67 @@ def retrieve(
     """
     modality = modality or guess_modality(run, query)
     encoded, _ = encode_query(run, query, modality, device=device)
+    searched = open_gallery(run, to, gallery, device=device)
+    itself = row_of_file(run, modality, query)
+    found = find_positions(searched, outsider(modality, encoded), k, itself=itself, name=query)
+    return hits(run, searched.items, *found)
+
+
+class Searched(NamedTuple):
+    """A gallery that is searched, once or again and again: what all queries share is computed once."""
+
+    run: Run
+    items: Items
+    kept: KeptGallery | None  # where one vector a sample decides
+    xp: Any
+
+
+def open_gallery(
+    run: Run, to: str = "b", gallery: str | None = None, *, device: str = "cpu", index: str | None = None
+) -> Searched:
+    """The run's samples of modality `to` ("a", "b", …, or "all") in a part (default: its gallery), for searches.
+
+    `index` names a faiss index, as for `retrieval.nearest`. Raises `InputError` for a letter or a part that the run
+    does not have, where nothing is left, and for an index that cannot be had.
+    """
+    xp, system = library(device), system_of(run.config)
     letters = "".join(run.dataset.modalities) if to == "all" else to
-    searched = without_file(run, items_of(run, letters, gallery or run.config.gallery), modality, query)
-    if not len(searched):
-        raise InputError(f"{query}: the gallery holds nothing but the query itself")
-    one = Items({modality: np.array([-1])}, {modality: encoded})
-    index, distances = rank(run, one, searched, k, xp=library(device))
-    return hits(run, searched, index[0], distances[0])
+    items = items_of(run, letters, gallery or run.config.gallery)
+    if not len(items):
+        raise InputError(f"{to}: the gallery holds nothing of it")
+    v = None if system.vectors is None else system.vectors(run, items)
+    if v is None and index is not None:
+        raise InputError("index: this run compares pair by pair, which no index can do; leave it out")
+    kept = None if v is None else keep_gallery(to_device(v, xp), run.config.distance, index)
+    return Searched(run, items, kept, xp)
+
+
+def outsider(modality: str, encoded: Encoded) -> Items:
+    """One query from outside, of which `encoded` is stored."""
+    return Items({modality: np.array([-1])}, {modality: encoded})
+
+
+def insider(run: Run, modality: str, row: int) -> Items:
+    """One sample of the run as a query."""
+    stored = {name: array[row : row + 1] for name, array in run.encoded[modality].items()}
+    return Items({modality: np.array([row])}, {modality: stored})
+
+
+def find_positions(
+    searched: Searched, query: Items, k: int, *, itself: int | None = None, name: object = "the query"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the gallery the `k` nearest items to one query stand (k,), and their distances (k,).
+
+    `itself` is the number of the run's sample that the query is, which is not found. Raises `InputError`, which begins
+    with `name`, where the gallery holds nothing but that sample.
+    """
+    run, items, kept, xp = searched
+    (modality,) = query.rows
+    exclude = None if itself is None else np.array([items.position(modality, itself)])
+    if exclude is not None and exclude[0] >= 0 and len(items) == 1:
+        raise InputError(f"{name}: the gallery holds nothing but the query itself")
+    index, distances = rank(run, query, items, k, exclude=exclude, xp=xp, kept=kept)
+    return index[0], distances[0]
 
 
 def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[dict, str]:
@@ -125,16 +180,10 @@ def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
     return found
 
 
-def without_file(run: Run, items: Items, modality: str, query: str | Path) -> Items:
-    """`items` without the sample of `modality` that is the file `query`."""
-    paths = run.dataset.modalities[modality].paths
-    if paths is None or modality not in items.rows:
-        return items
-    path = str(Path(query).resolve())
-    keep = np.array([paths[row] != path for row in items.rows[modality]], dtype=bool)
-    rows = items.rows | {modality: items.rows[modality][keep]}
-    encoded = {name: array[keep] for name, array in items.encoded[modality].items()}
-    return Items(rows, items.encoded | {modality: encoded})
+def row_of_file(run: Run, modality: str, query: str | Path) -> int | None:
+    """The number of the sample of `modality` that is the file `query`, or None."""
+    paths, path = run.dataset.modalities[modality].paths, str(Path(query).resolve())
+    return paths.index(path) if paths is not None and path in paths else None
 
 
 def guess_modality(run: Run, query: str | Path) -> str:
@@ -182,11 +231,10 @@ def search_example(run: Run, query: str | Path, modality: str, found: list[Hit])
 
     The query has its labels where the run knows the file, else none.
     """
-    path, paths = str(Path(query).resolve()), run.dataset.modalities[modality].paths or ()
     if run.dataset.modalities[modality].kind == "text":
         sample = Sample(modality, str(query), None, ())
-    elif path in paths:
-        sample = sample_of(run, modality, paths.index(path))
+    elif (row := row_of_file(run, modality, query)) is not None:
+        sample = sample_of(run, modality, row)
     else:
         sample = Sample(modality, Path(query).name, str(query), ())
     return Example(sample, tuple(found))

@@ -19,6 +19,8 @@ if ABSENT & {"librosa", "soundfile"}:
     collect_ignore += ["data/test_voices.py", "data/test_speech.py", "test_machines.py", "test_fuzz.py"]
 if ABSENT & {"nbformat", "jupytext", "nbclient", "ipykernel"}:
     collect_ignore += ["lessons/test_lessons.py"]
+if ABSENT & {"starlette", "uvicorn", "playwright"}:
+    collect_ignore += ["app"]
 if "yaml" in ABSENT:
     collect_ignore += ["test_documents.py"]
 

@@ -25,11 +25,12 @@ from cmir_ref.reports.terminal import changed_settings, preset_text
 
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
 OPTIONS = {  # of each command, all of them: an option that does nothing does not exist
-    "demo": {"--out", "--set", "--seed", "--device", "--json"},
+    "demo": {"--out", "--set", "--seed", "--serve", "--device", "--json"},
     "train": {"--data", "--out", "--set", "--resume", "--start-from", "--seed", "--device", "--json"},
     "presets": {"--json"},
     "evaluate": {"--gallery", "--queries", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "--keywords", "-k", "--html", "--device", "--json"},
+    "serve": {"--host", "--port", "--no-browser", "--keep", "--index", "--device"},
     "locate": {"--keywords", "--slices", "-k", "--html", "--device", "--json"},
     "features": {
         *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),

@@ -1,7 +1,9 @@
 """The demo: all scenarios on a page of their own, and what it refuses."""
 
+import importlib.util
 import json
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -142,6 +144,27 @@ def test_the_command_says_so(stop, tmp_path, monkeypatch, capsys):
     assert command("--set", "pan-mul.scenes=none")[0] == 2 and demo.is_unfinished_demo(tmp_path / "demo")
     status, lines = command()
     assert (status, len(lines)) == (130, 2) and lines[0].endswith("it is replaced") and lines[1] == interrupted
+
+
+def test_the_command_ends_with_the_line_that_serves_what_it_trained(tmp_path, monkeypatch, capsys):
+    folders = [tmp_path / "my demo" / scenario for scenario in demo.DEMO_SCENARIOS]
+    served = []
+    monkeypatch.setattr(demo, "demo", lambda *args, **given: {"seconds": 1.0})
+    monkeypatch.setattr(cli, "serve_page", lambda paths, **given: served.append((paths, given)))
+
+    def command(*words):
+        status = cli.run_command(["demo", "--out", str(tmp_path / "my demo"), "--json", *words])
+        return status, capsys.readouterr().err.splitlines()
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    status, lines = command()
+    assert status == 0 and served == []
+    words = shlex.split(lines[-1].removeprefix("search it in a page: "))
+    assert words == ["cmir-ref", "serve", *map(str, folders)]
+    assert command("--serve")[0] == 0 and served == [(folders, {"device": "cpu"})]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    status, lines = command("--serve")
+    assert status == 2 and lines[-1].endswith("pip install 'cmir-ref[app]'"), "before anything is trained"
 
 
 @pytest.mark.parametrize("name", ["report.html", "mine.txt", ".hidden", "pan-mul.old"])

@@ -12,7 +12,7 @@ SOURCES = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) f
 
 LAYERS = [  # imports go down only; within a line anything goes
     {"", "__main__", "cli"},
-    {"demo", "replicate", "bench", "doctor", "estimators"},
+    {"demo", "replicate", "bench", "doctor", "estimators", "app"},
     {"places"},
     {"search"},
     {"runs"},

@@ -37,7 +37,7 @@ def wheel(tmp_path_factory):
 def test_it_carries_presets_template_and_samples(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"cmir_ref/_samples/{f.relative_to(samples_dir())}" for f in samples_dir().rglob("*") if f.is_file()}
-    patterns = ("*.py", "*.toml", "*.html*", "*.json")
+    patterns = ("*.py", "*.toml", "*.html*", "*.css", "*.js", "*.json")
     package = {str(f.relative_to(ROOT)) for pattern in patterns for f in (ROOT / "cmir_ref").rglob(pattern)}
     assert any(".html" in name for name in package) and any(name.endswith(".toml") for name in package)
     assert shipped | package <= names

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, generator, to_device, to_host
-from ..contract import Stage, System
+from ..contract import Gate, Stage, System
 from ..data import read_query, split_data
 from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
 from ..errors import InputError
@@ -22,6 +22,7 @@ from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser,
 from ..training.loop import Task
 from .bounds import RECALLS, beside, recalls, same_texts
 from .eq1_similarity import similarity
+from .eq20_guided_attention import guided_attention
 from .label_objective import label_objective, label_objective_backward
 from .match import (
     BLOCK,
@@ -275,6 +276,19 @@ def class_numbers(run: Run, rows: np.ndarray) -> np.ndarray:
     return np.unique(np.asarray(run.dataset.modalities["a"].groups)[rows], return_inverse=True)[1]
 
 
+def gate_of_pair_with_text(run: Run, query: Items, item: Items) -> Gate | None:
+    """The gate of eq. 20 to 25 that the image of a pair put before the text's vector; None without attention."""
+    kind = architecture(run.config).comparison.attention
+    encoded = query.encoded | item.encoded
+    name = next((n for n in "sk" if n in encoded["b"]), None)
+    if kind == "none" or name is None:
+        return None
+    params = below(f"attention_{name}", trained_networks(run)[0])
+    gate = guided_attention(params, encoded["a"]["v"], encoded["b"][name], kind=kind)[1].gate[0]
+    what = {"s": "sentence", "k": "keywords"}[name]
+    return Gate(f"what the image multiplied the {len(gate)} numbers of the {what} by", gate)
+
+
 SYSTEM = System(
     settings=AmfmnSettings,
     stages=match_stages,
@@ -291,4 +305,5 @@ SYSTEM = System(
     ),
     directions=("a->b", "b->a"),
     recall_at=RECALLS,
+    gate=gate_of_pair_with_text,
 )

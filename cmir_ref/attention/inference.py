@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array, generator, get_xp, to_device, to_host
 from ..cmirnet.latent import Latent, encoder
 from ..errors import InputError
+from ..ops.sigmoid import sigmoid
 from ..records import PARTS, Dataset, Items, Run, Splits
 from ..retrieval import levels, prepare
 from ..retrieval.distances import each_block, levels_of_rows
@@ -70,6 +71,12 @@ def mean_gate(net: Attended, contexts: Array) -> Array:
     w, b = net.params["gate.w"], net.params["gate.b"]
     ones = get_xp(contexts).ones((1, len(b)), dtype=contexts.dtype)
     return channel_gate(ones, contexts, w, b, residual=net.form.residual)[0].mean(axis=0)
+
+
+def mean_mask(net: Attended, contexts: Array) -> Array:
+    """The mean (M,) over maps (n, M, C) of the masks that they make."""
+    mask, _ = sigmoid(contexts @ net.params["gate.w"] + net.params["gate.b"])
+    return mask[..., 0].mean(axis=0)
 
 
 def in_tiles(of: Callable[..., Array], rows: int) -> np.ndarray:

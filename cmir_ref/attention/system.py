@@ -13,7 +13,7 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..cmirnet import system as cmirnet
 from ..cmirnet.stage1 import BLOCK, pretrainer
-from ..contract import Stage, System
+from ..contract import Gate, Stage, System
 from ..data import pairs_of, read_query
 from ..data.trunk import uses_trunk
 from ..ops.fused.dense_layer import input_of
@@ -33,6 +33,7 @@ from .inference import (
     in_tiles,
     mean_distances,
     mean_gate,
+    mean_mask,
     pair_distances,
     variance_shares,
 )
@@ -319,6 +320,30 @@ def heat_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
     return shown
 
 
+def gate_of_pair(run: Run, query: Items, item: Items) -> Gate | None:
+    """The gate or mask that acted between a photo and a sketch: the sketch's own by pairs, else the mean over many.
+
+    Within a modality it is the mean one. There is none of a form that no sketch has a part in, of R2, whose attention
+    is no gate, and where each photo has a sketch that was drawn for it.
+    """
+    kind = run.config.attention
+    if kind not in ("channel", "mask") or run.config.attended_inference not in ("mean", "pair"):
+        return None
+    net = attended_of(run.config, run.dataset, cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    contexts, whose = (
+        run.encoded["b"]["context"][run.tensors["attention/sketches"]],
+        "the training sketches, on average,",
+    )
+    if by_pair(run.config) and {*query.encoded, *item.encoded} == {"a", "b"}:
+        contexts, whose = (query.encoded | item.encoded)["b"]["context"], "this sketch"
+    if kind == "channel":
+        values = mean_gate(net, contexts)
+        return Gate(f"what {whose} multiplied the {len(values)} features of a photo by", values)
+    values = mean_mask(net, contexts)
+    side = int(np.sqrt(len(values)))
+    return Gate(f"where {whose} let a photo's map pass", values.reshape(side, side))
+
+
 def one_of_each_label(run: Run, m: str) -> list[int]:
     """The first sample of each label in the test part of modality m."""
     rows = run.parts.test[m]
@@ -341,4 +366,5 @@ SYSTEM = System(
         "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
         "Grad-CAM for its own class",
     ),
+    gate=gate_of_pair,
 )

@@ -173,10 +173,7 @@ def _opened(path: str | Path):
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
         with open(path, "rb") as stream, Image.open(stream) as file:
-            if math.prod(file.size) > MOST_PIXELS or max(file.size) > LONGEST_SIDE:
-                size = f"{file.size[0]} × {file.size[1]} pixels are too large"
-                limit = f"{MOST_PIXELS // 10**6} million, {LONGEST_SIDE} on a side"
-                raise InputError(f"{path}: {size}, the limit is {limit}; cut it into tiles")
+            check_size(file.size, path)
             yield file
     except InputError:
         raise
@@ -188,6 +185,13 @@ def _opened(path: str | Path):
         raise InputError(f"{path}: too large for this machine's memory; cut it into tiles") from None
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: damaged or truncated image ({_line(error)})") from error
+
+
+def check_size(size: tuple[int, int], path: str | Path) -> None:
+    """Raises `InputError` for an image of more pixels than can be decoded here."""
+    if math.prod(size) > MOST_PIXELS or max(size) > LONGEST_SIDE:
+        limit = f"{MOST_PIXELS // 10**6} million, {LONGEST_SIDE} on a side"
+        raise InputError(f"{path}: {size[0]} × {size[1]} pixels are too large, the limit is {limit}; cut it into tiles")
 
 
 @contextmanager

@@ -13,7 +13,9 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Modality
+from .images import check_size
 from .locate import data_folder, subfolders
+from .svg import read_svg
 
 FAINTEST = 16  # of 255 grey values: less contrast than that is paper
 PAPER = 0.5  # the share of a drawing that is bare paper, at the least
@@ -57,6 +59,7 @@ def read_sheet(path: str | Path) -> np.ndarray:
     source = io.BytesIO(render_svg(path)) if path.suffix.lower() in SUFFIXES else path
     try:
         with Image.open(source) as file:
+            check_size(file.size, path)
             file.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
@@ -68,6 +71,8 @@ def read_sheet(path: str | Path) -> np.ndarray:
             pixels = np.asarray(image, np.float32)
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image that Pillow can read; a drawing is an image or an SVG file") from None
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: damaged or truncated image ({error})") from error
     if not alpha:
@@ -78,13 +83,14 @@ def read_sheet(path: str | Path) -> np.ndarray:
 
 
 def render_svg(path: Path) -> bytes:
-    """The lines of an SVG file as PNG, transparent where nothing is drawn."""
+    """The lines of an SVG file as PNG, transparent where nothing is drawn; errors as in `read_svg`."""
     try:
         import resvg_py
     except ImportError as error:
         raise InputError(f"{path}: SVG needs the package resvg-py; pip install 'cmir-ref[svg]'") from error
-    try:
-        return bytes(resvg_py.svg_to_bytes(svg_path=str(path), width=WORKING_SIDE // 2, skip_system_fonts=True))
+    text, side = read_svg(path), WORKING_SIDE // 2
+    try:  # both sides: a sheet of any shape fits into them
+        return bytes(resvg_py.svg_to_bytes(svg_string=text, width=side, height=side, dpi=96, skip_system_fonts=True))
     except Exception as error:  # whatever a reader says of a damaged file
         raise InputError(f"{path}: not a readable SVG file ({' '.join(str(error).split())[:100]})") from error
 

@@ -96,35 +96,40 @@ def cards(
     }
 
 
-def look(modality: Modality, path: str | None) -> tuple[tuple[Picture, ...], str | None, str]:
+def look(modality: Modality, path: str | None, side: int = SIDE) -> tuple[tuple[Picture, ...], str | None, str]:
     """(pictures, sound, note) of a sample's file: thumbnails, a recording to play, and what is wrong with the file."""
     if path is None or modality.kind == "features":
         return (), None, ""
     try:
-        if modality.kind == "sound":
-            x, _ = read_query(modality, path)
-            return (Picture(spectrogram(x[0]), "log-mel spectrogram"),), recording(path), ""
-        if modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
-            x = read_image(path, SIDE, span=modality.span)  # sharper than what the network sees
-            return photographs(x), None, ""
-        if modality.kind == "sketch":  # dark ink on white paper, sharper than what the network sees
-            x, _ = read_query(modality._replace(x=np.empty((0, SIDE, SIDE, 1), np.uint8)), path)
-            return (Picture(_jpeg(255 - x[0, ..., 0]), "sketch"),), None, ""
-        x, _ = read_query(modality, path)
-        return photographs(x[0]), None, ""
+        sharp = modality  # where the file holds more than the network sees
+        if modality.kind == "sketch":
+            sharp = modality._replace(x=np.empty((0, side, side, 1), np.uint8))
+        elif modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
+            return photographs(read_image(path, side, span=modality.span), side), None, ""
+        x, _ = read_query(sharp, path)
+        return pictures_of(modality, x[0], side), recording(path) if modality.kind == "sound" else None, ""
     except InputError as error:
         gone = not Path(split_row(path)[0]).exists() and not Path(path).exists()
         return (), None, "the file is gone" if gone else f"cannot be shown: {error}"
 
 
-def photographs(x: np.ndarray) -> tuple[Picture, ...]:
+def pictures_of(modality: Modality, x: np.ndarray, side: int = SIDE) -> tuple[Picture, ...]:
+    """One sample x (…) of a modality as thumbnails: a spectrogram, ink on white paper, an image; none of others."""
+    if modality.kind == "sound":
+        return (Picture(spectrogram(x), "log-mel spectrogram"),)
+    if modality.kind == "sketch":
+        return (Picture(_jpeg(255 - x[..., 0], side), "sketch"),)
+    return photographs(x, side) if modality.kind == "image" else ()
+
+
+def photographs(x: np.ndarray, side: int = SIDE) -> tuple[Picture, ...]:
     """An image (H, W, C) as thumbnails: grey; RGB; or of blue, green, red and near infrared true and false colours."""
     if x.shape[-1] == 1:
-        return (Picture(_jpeg(stretch(x[..., 0])), "panchromatic"),)
+        return (Picture(_jpeg(stretch(x[..., 0]), side), "panchromatic"),)
     if x.shape[-1] == 4:
-        true, false = (_jpeg(stretch(x[..., bands])) for bands in ([2, 1, 0], [3, 2, 1]))
+        true, false = (_jpeg(stretch(x[..., bands]), side) for bands in ([2, 1, 0], [3, 2, 1]))
         return Picture(true, "true colour"), Picture(false, "false colour: NIR, red, green")
-    return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x)), "colour"),)
+    return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x), side), "colour"),)
 
 
 def heated(modality: Modality, path: str, heat: np.ndarray, what: str) -> tuple[Picture, ...]:
@@ -182,11 +187,11 @@ def recording(path: str | Path) -> str | None:
     )
 
 
-def _jpeg(pixels: np.ndarray) -> str:
+def _jpeg(pixels: np.ndarray, side: int = SIDE) -> str:
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    image.thumbnail((side, side), Image.Resampling.BOX)
     return data_uri("image/jpeg", _encoded(image, format="JPEG", quality=82, optimize=True))
 
 

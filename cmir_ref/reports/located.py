@@ -14,16 +14,16 @@ LARGEST = 1600  # pixels of a side of the picture
 SHARE = 0.45  # of the heat's colours in it
 
 
-def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list) -> bytes:
+def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, largest: int = LARGEST) -> bytes:
     """PNG: the scene (H, W, C) in grey, the heat (rows, columns) over it in colours, and a numbered ring at each place.
 
-    `places` have `rank`, `row` and `column` in pixels of the scene.
+    `places` have `rank`, `row` and `column` in pixels of the scene; the picture has at most `largest` a side.
     """
     from PIL import Image, ImageDraw
 
     picture = Image.fromarray(scene[..., 0] if scene.shape[2] == 1 else scene[..., :3]).convert("L").convert("RGB")
     high, wide = scene.shape[:2]
-    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
+    picture.thumbnail((largest, largest), Image.Resampling.BOX)
     low, top = heat.min(), heat.max()
     grey = np.rint((heat - low) / max(top - low, 1e-12) * 255).astype(np.uint8)
     cell = max(-(-high // len(heat)), -(-wide // heat.shape[1]))  # the last cells may reach beyond the scene

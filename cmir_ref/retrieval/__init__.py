@@ -11,7 +11,7 @@ from .metrics import (
     precision_at_k,
     relevance,
 )
-from .neighbours import nearest, nearest_by
+from .neighbours import keep_gallery, nearest, nearest_by
 from .recall import first_rank, recall_at_k
 from .ties import tie_groups
 
@@ -23,6 +23,7 @@ __all__ = [
     "distance_of",
     "evaluate_direction",
     "first_rank",
+    "keep_gallery",
     "levels",
     "mean_precision_at_tens",
     "measure_direction",

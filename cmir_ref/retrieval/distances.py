@@ -53,34 +53,92 @@ class Space(NamedTuple):
     highest: float  # no Euclidean level is above it
 
 
-def prepare(query: Array, gallery: Array, kind: str = "euclidean", *, whole: bool = True) -> Space:
+class GallerySide(NamedTuple):
+    """What a gallery alone gives to a `Space`; kept, it serves any number of searches."""
+
+    kind: str
+    vectors: Array  # (G, D) float64, divided by `scale`
+    scale: float
+    centre: Array  # (D,)
+    length: Array  # (G,) ‖g − c‖, divided by `scale`
+    square: Array  # (G,) ‖g‖², divided by `scale`²
+    last_bit: float  # of the numbers of the embeddings
+
+
+def prepare(query: Array, gallery: Array | GallerySide, kind: str = "euclidean", *, whole: bool = True) -> Space:
     """The `Space` of `query` (Q, D) and `gallery` (G, D); without `left` and `right` where not `whole`.
 
-    Raises `InputError` for an unknown kind, arrays that are empty or not (N, D) with one D, and values that are not
-    finite.
+    A `GallerySide` in place of the gallery gives the same, in its own kind. Raises `InputError` for an unknown kind,
+    arrays that are empty or not (N, D) with one D, and values that are not finite.
     """
-    xp = get_xp(query, gallery)
-    if kind not in KINDS:
-        raise InputError(f"distance: {kind!r} is none of {', '.join(KINDS)}")
-    last_bit = max(float(xp.finfo(v.dtype).eps) if v.dtype.kind == "f" else 0.0 for v in (query, gallery))
-    query, gallery = embeddings(query, "query"), embeddings(gallery, "gallery")
-    if query.shape[1] != gallery.shape[1]:
-        raise InputError(f"query has {query.shape[1]} dimensions and gallery {gallery.shape[1]}: they must agree")
-    if kind == "cosine":
-        query, gallery = directions(query), directions(gallery)
-    largest = max(float(xp.abs(query).max()), float(xp.abs(gallery).max()))
-    scale = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
-    query, gallery = query / scale, gallery / scale
-    centre = _mean(gallery)
-    lengths = [_length(v, centre) for v in (query, gallery)]
-    squares = xp.concatenate(lengths) ** 2
+    side = gallery if isinstance(gallery, GallerySide) else None
+    xp = get_xp(query, gallery if side is None else side.vectors)
+    kind = _check_kind(kind if side is None else side.kind)
+    last_bit, query = _last_bit(query), _as_compared(query, "query", kind)
+    largest = float(xp.abs(query).max())
+    side = gallery_side(gallery, kind, largest) if side is None else side
+    scale = _power_above(max(largest, side.scale))
+    if scale > side.scale * (1 if kind == "released" else 2.0**64):  # its roots are not exact; or squares overflow
+        side = _at_scale(side, scale)
+    dims = [v.shape[1] - (kind == "cosine") for v in (query, side.vectors)]
+    if dims[0] != dims[1]:
+        raise InputError(f"query has {dims[0]} dimensions and gallery {dims[1]}: they must agree")
+    query = query / side.scale
+    query_length = _length(query, side.centre)
+    squares = xp.concatenate([query_length, side.length]) ** 2
     middle = max(float(xp.median(squares)), FAR * float(squares.max())) or 1.0  # all the same: any unit will do
-    size = float(xp.median(xp.concatenate([(v * v).sum(axis=1) for v in (query, gallery)])))
+    size = float(xp.median(xp.concatenate([(query * query).sum(axis=1), side.square])))
+    last_bit = max(last_bit, side.last_bit)
     middle = max(middle, (ROUNDING * last_bit) ** 2 * size / EUCLIDEAN_STEP)
     unit = EUCLIDEAN_STEP * middle if kind != "released" else RELEASED_STEP * middle**0.375
+    lengths = query_length, side.length
     highest = sum(float(length.max()) for length in lengths) ** 2 / unit
-    space = Space(kind, query, gallery, None, None, unit, scale, centre, *lengths, highest)
+    space = Space(kind, query, side.vectors, None, None, unit, side.scale, side.centre, *lengths, highest)
     return with_factors(space) if whole else space
+
+
+def gallery_side(gallery: Array, kind: str = "euclidean", largest: float = 0.0) -> GallerySide:
+    """The `GallerySide` of a gallery (G, D), for queries whose numbers are at most `largest`, or not much more.
+
+    Raises `InputError` as `prepare` does.
+    """
+    xp, kind, last_bit = get_xp(gallery), _check_kind(kind), _last_bit(gallery)
+    gallery = _as_compared(gallery, "gallery", kind)
+    scale = _power_above(max(largest, float(xp.abs(gallery).max())))
+    gallery = gallery / scale
+    centre = _mean(gallery)
+    square = (gallery * gallery).sum(axis=1)
+    return GallerySide(kind, gallery, scale, centre, _length(gallery, centre), square, last_bit)
+
+
+def _as_compared(v: Array, name: str, kind: str) -> Array:
+    """Embeddings (N, D) in float64; for cosine unit vectors (N, D + 1)."""
+    v = embeddings(v, name)
+    if kind == "cosine":
+        return directions(v)
+    return v
+
+
+def _at_scale(side: GallerySide, scale: float) -> GallerySide:
+    """The same side in another power of two."""
+    f = side.scale / scale
+    vectors, centre, length = side.vectors * f, side.centre * f, side.length * f
+    return side._replace(vectors=vectors, scale=scale, centre=centre, length=length, square=side.square * f * f)
+
+
+def _power_above(largest: float) -> float:
+    """The power of two that numbers of at most this size are divided by."""
+    return 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
+
+
+def _last_bit(v: Array) -> float:
+    return float(get_xp(v).finfo(v.dtype).eps) if v.dtype.kind == "f" else 0.0
+
+
+def _check_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise InputError(f"distance: {kind!r} is none of {', '.join(KINDS)}")
+    return kind
 
 
 def _length(v: Array, centre: Array) -> Array:

@@ -19,22 +19,26 @@ GATHERED = 2**22  # numbers of the groups that are computed again at once: 16 Mi
 BYTES = 2  # of a (query, item) pair at the peak: a group's minimum, and what is known of at most a 64th of all pairs
 
 
-class Sieve(NamedTuple):
-    """What all queries share. The gallery is filled up to T whole tiles with items that are nearer to nothing."""
+class Groups(NamedTuple):
+    """A gallery's items in groups, filled up to T whole tiles with items that are nearer to nothing."""
 
-    query: Array  # (Q, D + 1) float32: −2q and 1
     members: Array  # (groups, GROUP, D + 1) float32: g and ‖g‖²
     tiles: Array  # (T, D + 1, TILE): the same as columns, all groups' first members first: minima take whole rows
+    far: float  # the largest ‖g‖
+
+
+class Sieve(NamedTuple):
+    """What all queries share."""
+
+    query: Array  # (Q, D + 1) float32: −2q and 1
+    members: Array  # of `Groups`
+    tiles: Array
     slack: Array  # (Q,) float64: twice the rounding error of s, and one level
 
 
-def sieve(space: Space) -> Sieve:
-    """The `Sieve` of a space that is Euclidean, or cosine: then on unit vectors.
-
-    A sum of D + 1 products of numbers rounded to float32 is off by less than (D + 4) 2⁻²³ (2‖q‖‖g‖ + ‖g‖²).
-    """
-    xp = get_xp(space.gallery)
-    (items, dims), q = space.gallery.shape, space.query - space.centre
+def group_items(gallery: Array, centre: Array) -> Groups:
+    """The `Groups` of a gallery (G, D), centred on `centre`."""
+    xp, (items, dims) = get_xp(gallery), gallery.shape
     count = -(-items // TILE)
     rows = xp.zeros((count * TILE, dims + 1), dtype="float32")
     rows[items:, -1] = xp.inf
@@ -42,17 +46,27 @@ def sieve(space: Space) -> Sieve:
 
     def fill(t):
         part = slice(t * TILE, min((t + 1) * TILE, items))
-        g = space.gallery[part] - space.centre
+        g = gallery[part] - centre
         g2 = (g * g).sum(axis=1)
         rows[part, :-1], rows[part, -1], far[t] = g, g2, g2.max()
         whole = rows[t * TILE : (t + 1) * TILE].reshape(TILE // GROUP, GROUP, dims + 1)
         tiles[t] = whole.transpose(2, 1, 0).reshape(dims + 1, TILE)
 
     each_block(fill, range(count), xp)
-    far = xp.sqrt(far.max())
+    return Groups(rows.reshape(-1, GROUP, dims + 1), tiles, xp.sqrt(far.max()))
+
+
+def sieve(space: Space, groups: Groups | None = None) -> Sieve:
+    """The `Sieve` of a space that is Euclidean, or cosine: then on unit vectors. `groups` are those of its gallery.
+
+    A sum of D + 1 products of numbers rounded to float32 is off by less than (D + 4) 2⁻²³ (2‖q‖‖g‖ + ‖g‖²).
+    """
+    xp, dims = get_xp(space.gallery), space.gallery.shape[1]
+    groups = group_items(space.gallery, space.centre) if groups is None else groups
+    q, far = space.query - space.centre, groups.far
     error = (dims + 4) * 2.0**-23 * (2 * space.query_length * far + far * far)
     query = xp.concatenate([-2 * q, xp.ones_like(q[:, :1])], axis=1).astype("float32")
-    return Sieve(query, rows.reshape(-1, GROUP, dims + 1), tiles, 2 * error + space.unit)
+    return Sieve(query, groups.members, groups.tiles, 2 * error + space.unit)
 
 
 def candidates(parts: Sieve, rows: slice, k: int) -> tuple[Array, Array] | None:

@@ -266,3 +266,18 @@ def test_the_report_shows_where_mvsa_looks(tmp_path):
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Where MVSA looks</h2>" in page and page.count('alt="where MVSA looks"') == 4
     assert not gaze_maps(run._replace(config=run.config.model_copy(update={"mvsa": False})))
+
+
+@pytest.mark.parametrize("text, name", [("sentence", "s"), ("keywords", "k"), ("both", "s")])
+def test_the_gate_of_a_pair_is_what_the_image_puts_before_the_text(text, name):
+    run = runs.train(load_config("image-text", [*TINY, f"text={text}"]), worlds.captioned())
+    params = {n.removeprefix("match/params/"): w for n, w in run.tensors.items()}
+    image, caption = search.insider(run, "a", 4), search.insider(run, "b", 9)
+    u = run.encoded["a"]["v"][4] @ params[f"attention_{name}.gate.w"] + params[f"attention_{name}.gate.b"]
+    for pair in ((image, caption), (caption, image)):
+        np.testing.assert_allclose(AMFMN.gate(run, *pair).values, 1 / (1 + np.exp(-u)), rtol=1e-4)
+
+
+def test_without_attention_there_is_no_gate():
+    run = runs.train(load_config("image-text", [*TINY, "attention=none"]), worlds.captioned())
+    assert AMFMN.gate(run, search.insider(run, "a", 0), search.insider(run, "b", 0)) is None

@@ -19,6 +19,7 @@ from cmir_ref.ranking import items_of, rank
 from cmir_ref.records import Items
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.retrieval import average_precision, distance_of, prepare
+from cmir_ref.search import insider
 
 
 @cache
@@ -400,3 +401,40 @@ def test_photos_and_sketches_may_go_through_imagenet_s_network(tmp_path, monkeyp
     assert not list(system.heat_maps(loaded))
     with pytest.raises(InputError, match="trunk is conv where attention is spatial"):
         config("attention=spatial", "normalise_features=scale", "trunk=lite0")
+
+
+# ---- which gate acted ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("residual", ["true", "false"])
+def test_the_channel_gate_of_a_pair_is_its_sketchs_and_else_the_mean(residual):
+    run = trained(f"gate_residual={residual}")
+    params, _ = system.cmirnet.trained(run, "stage2")
+    sketch, photo = insider(run, "b", 3), insider(run, "a", 5)
+
+    def factor(rows):
+        u = run.encoded["b"]["context"][rows] @ params["gate.w"] + params["gate.b"]
+        return (residual == "true") + (1 / (1 + np.exp(-u))).mean(axis=0)
+
+    mean, own = factor(run.tensors["attention/sketches"]), factor([3])
+    for pair, inference, expected in (
+        ((sketch, photo), "pair", own), ((photo, sketch), "pair", own), ((photo, photo), "pair", mean),
+        ((sketch, photo), "mean", mean),
+    ):  # fmt: skip
+        gate = system.SYSTEM.gate(seen_by(run, attended_inference=inference), *pair)
+        np.testing.assert_allclose(gate.values, expected, rtol=1e-4)
+        assert ("this sketch" in gate.title) == (expected is own)
+    for how in ("random", "matched"):
+        assert system.SYSTEM.gate(seen_by(run, attended_inference=how), sketch, photo) is None
+
+
+def test_the_mask_of_a_pair_is_a_map_and_other_forms_have_no_gate():
+    run = trained("attention=mask")
+    params, _ = system.cmirnet.trained(run, "stage2")
+    gate = system.SYSTEM.gate(seen_by(run, attended_inference="pair"), insider(run, "a", 1), insider(run, "b", 2))
+    u = run.encoded["b"]["context"][2] @ params["gate.w"] + params["gate.b"]
+    np.testing.assert_allclose(gate.values.ravel(), (1 / (1 + np.exp(-u)))[:, 0], rtol=1e-4)
+    assert gate.values.shape[0] == gate.values.shape[1]
+    for kind in ("none", "self", "spatial"):
+        run = trained(f"attention={kind}")
+        assert system.SYSTEM.gate(run, insider(run, "a", 1), insider(run, "b", 2)) is None

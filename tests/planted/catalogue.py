@@ -1499,8 +1499,8 @@ bugs(
      DISTANCES + "test_far_items_and_offsets_leave_the_ranking_of_all_others", "prepare"),
     ("rounding-told-apart", "(ROUNDING * last_bit) ** 2 * size", "0.0 * size",
      DISTANCES + "test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not", "prepare"),
-    ("one-offset", "squares = xp.concatenate(lengths) ** 2",
-     "squares = (xp.concatenate([query, gallery]) ** 2).sum(axis=1)",
+    ("one-offset", "squares = xp.concatenate([query_length, side.length]) ** 2",
+     "squares = (xp.concatenate([query, side.vectors]) ** 2).sum(axis=1)",
      DISTANCES + "test_far_items_and_offsets_leave_the_ranking_of_all_others", "prepare"),
     ("far-items-in-32-bits", "and space.highest < 2**31 - 2", "",
      DISTANCES + "test_far_items_tie_where_their_distance_is_lost_in_the_unit", "levels"),
@@ -1646,10 +1646,9 @@ bugs(
      FAISS + "a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding", "nearest"),
     ("always-sure", "(found[:, -1] > found[:, k - 1] + gap)", "(found[:, -1] > -1)",
      FAISS + "ties_at_the_edge_are_looked_up", "nearest"),
-    ("each-centred-for-itself", "space.query - space.centre, space.gallery - space.centre",
-     "space.query - space.query.mean(axis=0), space.gallery - space.centre",
+    ("each-centred-for-itself", "space.query - space.centre", "space.query - space.query.mean(axis=0)",
      FAISS + "the_exact_index_changes_nothing", "nearest"),
-    ("any-distance", 'space.kind == "released" or', "", FAISS + "another_distance_is_refused", "nearest"),
+    ("any-distance", 'side.kind == "released" or', "", FAISS + "another_distance_is_refused", "nearest"),
 )
 
 bugs(
@@ -1904,16 +1903,16 @@ bugs(
 bugs(
     "search.py",
     ("a-file-finds-itself-among-both",
-     "if paths is None or modality not in items.rows:",
-     "if paths is None or list(items.rows) != [modality]:",
+     "exclude = None if itself is None else",
+     "exclude = None if itself is None or list(items.rows) != [modality] else",
      A_FILE),
     ("another-row-s-file-is-left-out",
-     "keep = np.array([paths[row] != path for row in items.rows[modality]], dtype=bool)",
-     "keep = np.array([paths[row] != path for row in range(len(items.rows[modality]))], dtype=bool)",
+     "np.array([items.position(modality, itself)])",
+     "np.array([min(itself, len(items) - 1)])",
      A_FILE),
     ("a-link-finds-its-file",
-     "path = str(Path(query).resolve())\n    keep",
-     "path = str(Path(query).absolute())\n    keep",
+     "paths, path = run.dataset.modalities[modality].paths, str(Path(query).resolve())",
+     "paths, path = run.dataset.modalities[modality].paths, str(Path(query).absolute())",
      "test_ranking.py::test_a_file_is_known_by_whatever_way"),
 )
 

@@ -8,8 +8,9 @@ import pytest
 from test_neighbours import LARGE
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import faiss_index, nearest, prepare
-from cmir_ref.retrieval.faiss_index import find_candidates
+from cmir_ref.retrieval import faiss_index, keep_gallery, nearest, neighbours, prepare
+from cmir_ref.retrieval.distances import gallery_side
+from cmir_ref.retrieval.faiss_index import build_index, find_candidates
 
 needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed")
 
@@ -77,11 +78,12 @@ def shells(step, count=60):
 @pytest.mark.parametrize("step, expected", [(1.58e-5, False), (1.68e-5, True)])
 def test_a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding(step, expected):
     """Both errors and a level are 2 · 68 · 2⁻²³ · (1 + 3)² + 9e-7 = 2.60e-4; the last is 16 steps behind the k-th."""
-    space = prepare(*shells(step))
+    queries, gallery = shells(step)
+    space, index = prepare(queries, gallery), build_index(gallery_side(gallery), "Flat")
     for k in (1, 5):
-        item, sure = find_candidates(space, "Flat", k)
+        item, sure = find_candidates(space, index, "Flat", k)
         assert item.shape == (4, k + 16) and sure.tolist() == [expected] * 4
-    assert find_candidates(space, "Flat", 44)[1].all(), "all items are candidates"
+    assert find_candidates(space, index, "Flat", 44)[1].all(), "all items are candidates"
 
 
 @needs_faiss
@@ -157,3 +159,19 @@ def test_an_index_that_ends_the_process_ends_its_own(trial, monkeypatch):
     with pytest.raises(InputError, match="keeps faiss busy"):
         nearest(g[:3], g, 2, index="SQ4")
     faiss_index.check_description.cache_clear()
+
+
+@needs_faiss
+@pytest.mark.parametrize("index", ["Flat", "IVF4,Flat"])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_a_kept_index_is_built_once_and_gives_the_same(index, distance, monkeypatch):
+    rng = np.random.default_rng(3)
+    g = rng.normal(size=(300, 8)).astype("float32")
+    kept = keep_gallery(g, distance, index)
+    queries = [s * rng.normal(size=(2, 8)).astype("float32") for s in (1, 0.01, 40)]
+    expected = [nearest(q, g, 5, distance=distance, index=index) for q in queries]
+    monkeypatch.setattr(neighbours, "build_index", None)
+    for q, (item, found) in zip(queries, expected, strict=True):
+        again = nearest(q, kept, 5)
+        np.testing.assert_array_equal(again[0], item)
+        np.testing.assert_array_equal(again[1], found)

@@ -7,7 +7,7 @@ import pytest
 
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import levels, nearest, neighbours, prepare
-from cmir_ref.retrieval.neighbours import smallest
+from cmir_ref.retrieval.neighbours import keep_gallery, smallest
 from cmir_ref.retrieval.sieve import candidates, sieve
 
 
@@ -246,3 +246,36 @@ def test_five_thousand_queries_in_twenty_thousand_items():
 def test_bad_arguments_are_refused(kwargs, word):
     with pytest.raises(InputError, match=word):
         nearest(np.ones((2, 3)), np.ones((4, 3)), **kwargs)
+
+
+# ---- a gallery that is kept -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine", "released"])
+@pytest.mark.parametrize("items", [40, 5000], ids=["looked at whole", "sieved"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 7.0, 1e30], ids="queries {} times as large".format)
+def test_a_kept_gallery_gives_what_its_embeddings_give(distance, items, size):
+    rng = np.random.default_rng(4)
+    g = rng.normal(size=(items, 9)).astype("float32")
+    g[items // 2 :] = g[: items // 2]  # ties
+    kept = keep_gallery(g, distance)
+    for seed in range(3):
+        q = (size * np.random.default_rng(seed).normal(size=(2, 9))).astype("float32")
+        out = np.array([seed, -1])
+        for k in (1, 12):
+            for mine, theirs in zip(
+                nearest(q, kept, k, exclude=out), nearest(q, g, k, exclude=out, distance=distance), strict=True
+            ):
+                np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_kept_gallery_refuses_what_embeddings_refuse():
+    kept = keep_gallery(np.eye(5, 3))
+    with pytest.raises(InputError, match="query has 4 dimensions and gallery 3"):
+        nearest(np.ones((1, 4)), kept, 1)
+    with pytest.raises(InputError, match="not finite"):
+        nearest(np.full((1, 3), np.nan), kept, 1)
+    with pytest.raises(InputError, match="is none of"):
+        keep_gallery(np.eye(3), "manhattan")
+    with pytest.raises(InputError, match="not finite"):
+        keep_gallery(np.full((2, 3), np.inf))

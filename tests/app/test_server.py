@@ -1,0 +1,265 @@
+"""The page's server: what it tells of runs, that it finds what `retrieve` finds, and what it keeps to itself."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmir_ref import load_run, retrieve
+from cmir_ref.places import locate
+from cmir_ref.search import text_query
+
+pytest.importorskip("starlette")
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "cmir_ref" / "app" / "page"
+
+
+def first(folder, pattern="*"):
+    return sorted(path for path in Path(folder).rglob(pattern) if path.is_file())
+
+
+def names(found):
+    return [(hit["letter"], hit["name"], hit["distance"]) for hit in found.json["hits"]]
+
+
+def retrieved(site, run, query, to, **given):
+    return [(hit.modality, hit.id, hit.distance) for hit in retrieve(load_run(site.names[run]), query, to, **given)]
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_whole_and_of_this_server_alone(site):
+    for path, kind in {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}.items():
+        answer = site.ask(path)
+        assert answer.status == 200 and answer.headers["content-type"].startswith(kind)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        text = answer.body.decode()
+        assert not [
+            u for u in re.findall(r"(?:https?:)?//[\w.]+", text) if "www.w3.org" not in u and kind != "text/javascript"
+        ]
+        assert not re.search(
+            r"https?://|@import|url\(|eval\(|innerHTML|localStorage|cookie",
+            text.replace("http://www.w3.org/2000/svg", ""),
+        )
+    assert set(re.findall(r'(?:src|href)="(/[^"]*)"', site.ask("/").body.decode())) == {"/page.css", "/page.js"}
+
+
+def test_what_the_page_must_know_of_runs(site):
+    told = site.ask("/api/runs").json
+    assert told["kept"] is False and [run["name"] for run in told["runs"]] == ["drawn", "spoken", "written", "vectors"]
+    drawn, spoken, written, vectors = told["runs"]
+    assert drawn["title"] == "photo ↔ sketch" and [m["kind"] for m in spoken["modalities"]] == ["image", "sound"]
+    assert spoken["modalities"][0]["to"] == ["a", "b", "all"] and written["modalities"][0]["to"] == ["b"]
+    assert written["words"] and all("|" not in text for text in written["words"]) and not spoken["words"]
+    assert [m["locates"] for m in written["modalities"]] == [False, True]
+    assert [m["locates"] for m in vectors["modalities"]] == [False, False]
+    for run in told["runs"]:
+        for m in run["modalities"]:
+            points = run["plane"]["points"][m["letter"]]
+            assert len(points["x"]) == len(points["y"]) == len(points["rows"]) == m["count"]
+
+
+def test_a_sample_is_shown_and_heard(site):
+    for run, m in (("drawn", "a"), ("drawn", "b"), ("spoken", "b")):
+        told = site.ask(f"/api/{run}/sample/{m}/0").json
+        assert told["labels"] and told["pictures"][0]["uri"].startswith("data:image/") and not told["note"]
+        assert told["sound"] == (run == "spoken")
+    sound = site.ask("/api/spoken/sound/b/0")
+    assert sound.headers["content-type"] == "audio/wav" and sound.body[:4] == b"RIFF"
+    assert site.ask("/api/drawn/sound/a/0").status == 422
+    assert site.ask("/api/vectors/sample/a/0").json["pictures"] == []
+
+
+# ---- what is found --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run, folder, m, to", [
+    ("drawn", "sketches", "b", "a"), ("drawn", "sketches", "b", "b"), ("drawn", "photos/Images", "a", "b"),
+    ("spoken", "speech", "b", "a"), ("spoken", "speech", "b", "all"), ("spoken", "places/Images", "a", "b"),
+    ("written", "captions/Images", "a", "b"),
+])  # fmt: skip
+@pytest.mark.parametrize("which", [0, 7, -1])
+def test_page_and_command_find_the_same_for_the_same_file(site, run, folder, m, to, which):
+    path = first(site.root / folder)[which]
+    found = site.search(run, path.read_bytes(), as_=m, to=to, k=10)
+    assert found.status == 200, found.body
+    assert names(found) == retrieved(site, run, path, to, modality=m)
+    assert found.json["query"]["pictures"]
+
+
+@pytest.mark.parametrize("given", [{"sentence": "There is a beach ."}, {"keywords": "forest, harbor"},
+                                   {"sentence": "a piece of forest", "keywords": "many trees"}])  # fmt: skip
+def test_page_and_command_find_the_same_for_the_same_words(site, given):
+    found = site.search("written", given, to="a", k=7)
+    query = text_query(given.get("sentence"), given.get("keywords"))
+    assert names(found) == retrieved(site, "written", query, "a", k=7, modality="b")
+
+
+def test_a_file_from_outside_is_read_by_its_content_alone(site, tmp_path):
+    """A JPEG, a WAV and an SVG under no name; a drawing is told from a photo."""
+    photo = first(site.root / "photos" / "Images")[0]
+    stream = io.BytesIO()
+    Image.open(photo).save(stream, "JPEG")
+    (tmp_path / "other.jpg").write_bytes(stream.getvalue())
+    found = site.search("drawn", stream.getvalue(), to="b")
+    assert found.json["query"]["letter"] == "a" and found.json["query"]["row"] is None
+    assert names(found) == retrieved(site, "drawn", tmp_path / "other.jpg", "b", modality="a")
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1L8 8" stroke="black"/></svg>'
+    assert site.search("drawn", drawing, to="a").json["query"]["letter"] == "b"
+    sketch = first(site.root / "sketches")[0].read_bytes()
+    assert site.search("drawn", sketch, to="a").json["query"] | {"pictures": 0} == site.search(
+        "drawn", sketch, to="a", as_="b"
+    ).json["query"] | {"pictures": 0}
+    assert site.search("drawn", photo.read_bytes(), to="a", as_="b").json["remarks"] != []
+
+
+def test_a_result_becomes_the_query(site):
+    found = site.search("drawn", {"item": "b.2"}, to="a").json
+    row = found["hits"][0]["row"]
+    next_one = site.search("drawn", {"item": f"a.{row}"}, to="b").json
+    assert next_one["query"]["row"] == row and next_one["query"]["labels"] == found["hits"][0]["labels"]
+    again = site.search("drawn", {"item": f"a.{row}"}, to="a").json
+    assert row not in [hit["row"] for hit in again["hits"]], "a query does not find itself"
+    assert all(hit["right"] == (hit["labels"] == again["query"]["labels"]) for hit in again["hits"])
+
+
+def test_what_there_is_to_learn_beside_the_results(site):
+    found = site.search("drawn", {"item": "b.2"}, to="a", k=3).json
+    run = load_run(site.names["drawn"])
+    assert len(found["hits"]) == 3 and len(found["point"]) == 2 and len(found["gate"]["values"]) == run.config.d_z
+    labels = run.dataset.label_names[run.dataset.modalities["b"].labels[2]]
+    everything = retrieve(run, first(site.root / "sketches")[2], "a", k=99, modality="b")
+    assert found["query"]["labels"] == [labels]
+    wrong = next(hit for hit in everything if labels not in hit.labels)
+    assert found["wrong"]["hit"] == {"rank": wrong.rank, "distance": wrong.distance, "labels": list(wrong.labels)}
+    assert site.search("spoken", {"item": "b.2"}, to="a").json["gate"] is None
+    assert site.search("vectors", {"item": "b.2"}, to="a").json["hits"]
+
+
+def test_points_lie_where_the_map_says(site):
+    plane = site.ask("/api/runs").json["runs"][1]["plane"]["points"]["a"]
+    found = site.search("spoken", {"item": "a.5"}, to="a").json
+    for sample in [found["query"] | {"point": found["point"]}, *found["hits"]]:
+        at = plane["rows"].index(sample["row"])
+        assert sample["point"] == pytest.approx([plane["x"][at], plane["y"][at]], abs=2e-4)
+
+
+def test_places_in_a_large_picture_are_those_of_the_command(site, tmp_path):
+    pixels = np.random.default_rng(0).integers(1, 255, (130, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "scene.png")
+    opened = site.ask("/api/written/scene", (tmp_path / "scene.png").read_bytes()).json
+    assert (opened["width"], opened["height"]) == (200, 130)
+    located = site.search("written", {"sentence": "a forest"}, to="a", scene=opened["scene"]).json["located"]
+    there = locate(load_run(site.names["written"]), tmp_path / "scene.png", "a forest", modality="b")
+    assert located["places"] == [json.loads(json.dumps(place._asdict())) for place in there.places]
+    assert located["slices"] == there.slices == opened["slices"] and located["picture"].startswith("data:image/png")
+    for _ in range(2):
+        site.ask("/api/written/scene", (tmp_path / "scene.png").read_bytes())
+    gone = site.search("written", {"sentence": "a forest"}, to="a", scene=opened["scene"])
+    assert gone.status == 422 and "give it again" in gone.json["error"], "two are kept, not more"
+
+
+# ---- what is kept, what is said -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_kept_unless_asked_for(site, served_runs, start_site, tmp_path, monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    before = {path: path.stat().st_mtime_ns for path in site.root.rglob("*")}
+    sketch = first(site.root / "sketches")[0].read_bytes()
+    assert site.search("drawn", sketch, to="a").status == 200
+    assert {path: path.stat().st_mtime_ns for path in site.root.rglob("*")} == before
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    keeping = site._replace(port=start_site([site.names["drawn"], site.names["written"]], folder))
+    assert keeping.ask("/api/runs").json["kept"] is True
+    assert keeping.search("drawn", sketch, to="a").status == 200
+    assert keeping.search("written", {"sentence": "a forest"}, to="a").status == 200
+    stored = sorted(folder.iterdir(), key=lambda path: path.suffix)
+    assert [path.suffix for path in stored] == [".json", ".json", ".png"] and stored[2].read_bytes() == sketch
+    told = [json.loads(path.read_text()) for path in stored[:2]]
+    assert {t["sentence"] for t in told} == {"", "a forest"} and all(t["hits"] for t in told)
+
+
+def test_no_folder_of_the_machine_is_told(site):
+    asked = [site.ask("/api/runs"), *(site.ask(f"/api/{run}/sample/{m}/0") for run in site.names for m in "ab")]
+    asked += [
+        site.search("drawn", b"\x89PNG\r\n\x1a\nbroken", to="a"),
+        site.search("spoken", b"RIFF0000WAVEfmt", to="a"),
+    ]
+    asked += [site.search("spoken", {"item": "b.0"}, to="a"), site.ask("/api/written/scene", b"\x89PNG\r\n\x1a\n")]
+    parts = [part for part in site.root.parts if len(part) > 3]
+    for answer in asked:
+        assert not [part for part in parts if part in answer.body.decode()], answer.body[:300]
+
+
+def test_two_runs_of_one_name_get_two_tabs(tmp_path):
+    from cmir_ref.app.answers import name_runs
+
+    paths = [tmp_path / "x" / "demo", tmp_path / "y" / "demo", tmp_path / "y" / "demo", tmp_path / "z"]
+    assert [name for _, name in name_runs(paths)] == ["x-demo", "y-demo-1", "y-demo-2", "z"]
+
+
+def test_a_gone_file_leaves_a_note(site, tmp_path, served_runs):
+    from cmir_ref.app.answers import describe_sample, serve_run
+
+    served = serve_run(site.names["drawn"], "drawn")
+    images = served.run.dataset.modalities["a"]
+    gone = images._replace(paths=tuple(str(tmp_path / "gone" / Path(p).name) for p in images.paths))
+    dataset = served.run.dataset._replace(modalities=served.run.dataset.modalities | {"a": gone})
+    told = describe_sample(served._replace(run=served.run._replace(dataset=dataset)), "a", 0)
+    assert told["note"] == "the file is gone" and told["pictures"] == []
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+
+def command(*words, **given):
+    return subprocess.run(
+        [sys.executable, "-m", "cmir_ref", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **given,
+    )
+
+
+def test_the_command_says_what_is_wrong_in_one_line(site, tmp_path):
+    taken = command("serve", site.names["drawn"], "--port", site.port, "--no-browser")
+    assert taken.returncode == 2 and "cannot be listened at" in taken.stderr and taken.stdout == ""
+    none = command("serve", tmp_path, "--no-browser")
+    assert none.returncode == 2 and "config.toml" in none.stderr
+    (tmp_path / "file").touch()
+    keep = command("serve", site.names["drawn"], "--no-browser", "--keep", tmp_path / "file")
+    assert keep.returncode == 2 and "cannot be written" in keep.stderr
+    host = command("serve", site.names["drawn"], "--no-browser", "--host", "no.such.host.invalid")
+    assert host.returncode == 2 and "no.such.host.invalid" in host.stderr
+    assert all(r.stderr.count("\n") == 1 for r in (taken, none, keep, host))
+
+
+def test_the_command_serves_until_it_is_interrupted(site):
+    words = [sys.executable, "-m", "cmir_ref", "serve", site.names["drawn"], "--no-browser"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        address = process.stdout.readline().strip()
+        port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", address)[1])
+        own = site._replace(port=port)
+        assert own.search("drawn", {"item": "b.0"}, to="a").status == 200
+        process.send_signal(2)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and said.split("\n")[-2] == "interrupted" and "Traceback" not in said
