@@ -129,7 +129,7 @@ def torch_match_step(batch: int, layout: str) -> Step:
         batch = x[:n].double(), words[:n], lengths[:n], margin[:n, :n].double(), negative[:n, :n], statistics
         found = {"loss": backward(exact, wide, *batch).detach()}
         found |= {k: leaf.grad.permute(2, 3, 1, 0) if leaf.ndim == 4 else leaf.grad for k, leaf in exact.items()}
-        found |= {ours: getattr(wide, theirs).grad.T for ours, theirs in of_unit.items()}
+        found |= {ours: getattr(wide, theirs).grad.t() for ours, theirs in of_unit.items()}
         return as_numpy(found)
 
     moved = leaves | {ours: getattr(unit, theirs) for ours, theirs in of_unit.items()}
