@@ -277,13 +277,22 @@ answers, distances = nearest(v_mul, v_pan, 10)
 assert np.shape(answers) == (256, 10), (
     f"256 questions with 10 answers each, not {np.shape(answers)}"
 )
+OTHERS = {
+    "here PAN asked; swap the two": (v_pan, v_mul),
+    "here MUL answered itself, and each patch finds itself first": (v_mul, v_mul),
+    "here PAN answered itself; MUL asks": (v_pan, v_pan),
+}
+for what, (query, gallery) in OTHERS.items():
+    assert not np.array_equal(answers, nearest(query, gallery, 10)[0]), what
 precision = np.mean(truth[answers] == truth[:, None])
 chance = found["chance_precision"]
 assert precision > chance + 0.15, (
     f"precision at 10 is {precision:.2f}, and chance gives {chance:.2f}"
 )
-assert not np.array_equal(answers, nearest(v_pan, v_mul, 10)[0]), (
-    "here PAN asked; swap the two"
+wanted = nearest(v_mul, v_pan, 10)[0]
+same = np.mean(np.asarray(answers) == wanted)
+assert same == 1, (
+    f"only {same:.0%} of the answers are the ten nearest PAN patches, nearest first"
 )
 print(f"right: precision at 10 is {precision:.2f}")
 

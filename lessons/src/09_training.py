@@ -506,18 +506,23 @@ def my_adam(theta, g, m, v, t, rate):
 
 
 # %% tags=["check"]
+theta, m, v = np.zeros(2), np.zeros(2), np.zeros(2)
+my_adam(theta, np.array([3.0, -0.01]), m, v, 1, 0.1)
+assert theta.any(), "theta has not changed: write into it, `theta -= …`"
+assert m.any() and v.any(), "m or v has not changed: write into them, `m[...] = …`"
+assert np.allclose(m, [0.3, -0.001]), f"m after one step is {m}: 0.1 of the gradient"
+assert np.allclose(v, [9e-3, 1e-7]), f"v after one step is {v}: 0.001 of its square"
+assert np.allclose(theta, [-0.1, 0.1], rtol=1e-4), (
+    f"the first step is {theta}: as long as the rate in every entry, once m and v are "
+    "divided by 1 − β1 and 1 − β2"
+)
 _, mine = train(drawn(3), [batch] * 10, LIGHT, readings, arch, update=my_adam)
 off = [
     t for t in range(10) if not np.isclose(mine[t]["loss"], FINGERPRINT[t], rtol=1e-9)
 ]
 assert not off, (
     f"the loss before step {off[0] + 1} is {mine[off[0]]['loss']:.10f}, not "
-    f"{FINGERPRINT[off[0]]:.10f}: "
-    + (
-        "is the correction for the zero start there, with t from 1?"
-        if off[0] == 1
-        else "are m and v kept in place?"
-    )
+    f"{FINGERPRINT[off[0]]:.10f}: the first step was right; what changes with t?"
 )
 print("all ten losses agree to nine digits")
 

@@ -537,7 +537,15 @@ for seed in range(5):
     kind = (np.arange(120) % 6)[scene]
     order = r.permutation(len(scene))
     scene, kind = scene[order], kind[order]
-    test = np.asarray(leak_free(kind, scene, 0.25, r))
+    test = np.asarray(leak_free(kind, scene, 0.25, np.random.default_rng(seed)))
+    assert test.dtype == bool and test.shape == scene.shape, (
+        f"wanted: True or False for each of {len(scene)} tiles; this is {test.dtype} of "
+        f"shape {test.shape}"
+    )
+    again = np.asarray(leak_free(kind, scene, 0.25, np.random.default_rng(seed + 100)))
+    assert not np.array_equal(test, again), (
+        "another rng gives the same split: draw the scenes with it"
+    )
     both = np.intersect1d(scene[test], scene[~test])
     assert len(both) == 0, (
         f"{len(both)} of 120 scenes have tiles on both sides: shuffle scenes, not tiles"

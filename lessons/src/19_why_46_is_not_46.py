@@ -261,7 +261,7 @@ assert np.isclose(row["b->a r@10"], 1) and np.isclose(row["b->a r@1"], 0.1)
 assert abs(100 * row["mr"] - UCM["class"]) < 0.5
 
 # %% [markdown]
-# About 47 per cent, and it takes no more than a classifier of 21 classes. **The printed 46.08 stands just below it.** That does not make the method bad: its recalls at 1 are above the class's 10 per cent, those at 10 below its 100. But "46 per cent" does not say that pictures and sentences were matched, and a difference of one point between two methods says less.
+# About 47 per cent, and it takes no more than a classifier of 21 classes. **The printed 46.08 stands just below it.** That does not make the method bad: a mean of six recalls can hide one that is above the class at 1 and below it at 10. But "46 per cent" does not say that pictures and sentences were matched, and a difference of one point between two methods says less.
 #
 # ## All of it, for real
 #
