@@ -190,16 +190,19 @@ def test_the_own_origin_is_answered(site):
 
 
 def raw(site, content, *, cut=False, wait=20.0):
-    """What comes back for bytes on the wire; with `cut` nobody waits for it."""
+    """All that comes back for bytes on the wire, until the server closes; with `cut` nobody waits for it."""
+    answer = b""
     with socket.create_connection(("127.0.0.1", site.port), timeout=wait) as link:
         try:
             link.sendall(content)
             if cut:
                 return b""
             link.shutdown(socket.SHUT_WR)
-            return link.recv(4096)
+            while part := link.recv(4096):
+                answer += part
         except (ConnectionResetError, BrokenPipeError):
-            return b"closed"
+            pass
+    return answer or b"closed"
 
 
 def post(site, *lines, body=b""):
