@@ -308,12 +308,15 @@ def efficientnet_lite(p, x, arch, mode, buffers, first=0):
 
 
 def trunk_pretrainer(p, x, arch, buffers, mask):
-    pooled = efficientnet_lite(under("trunk", p), x, arch.trunk, arch.batch_norm, under("trunk", buffers))[-1]
+    own, fixed = under("trunk", p), under("trunk", buffers)
+    pooled = efficientnet_lite(own, x, arch.trunk, arch.batch_norm, fixed, arch.first)[-1]
     return head(p, pooled, mask, arch.dropout)
 
 
 def pretrainer(p, x, arch, mode="train", buffers=None, mask=None):
-    """(logits, z, s) of images or of vectors."""
+    """(logits, z, s) of images, of maps or of vectors."""
+    if hasattr(arch, "trunk"):
+        return trunk_pretrainer(p, x, arch, buffers, mask)
     if x.ndim == 4:
         return conv_pretrainer(p, x, arch, mode, buffers or {}, mask)
     return head(p, mlp(p, "hidden", x), mask if mode == "train" else None, arch.dropout)
@@ -365,8 +368,8 @@ def many_objective(p, z, y, arch, weights, readings, layers, masks):
     return loss
 
 
-def pretraining_objective(p, x, y, arch, mask, kind, before_relu, **reading):
-    logits, z, s = pretrainer(p, x, arch, mask=mask)
+def pretraining_objective(p, x, y, arch, mask, kind, before_relu, buffers=None, **reading):
+    logits, z, s = pretrainer(p, x, arch, buffers=buffers, mask=mask)
     return eq1(logits, s if before_relu else z, y, kind, **reading)
 
 
@@ -642,7 +645,7 @@ def train(run) -> list[dict[str, float]]:
 def stage1_loss(run, p, batch):
     x, y, mask = map(tensor, batch)
     reading = run.config.orthogonality.model_dump()
-    return pretraining_objective(p, x, y, run.network.arch, mask, run.kind, **reading)
+    return pretraining_objective(p, x, y, run.network.arch, mask, run.kind, buffers=each(run.buffers), **reading)
 
 
 def stage2_loss(run, p, batch):

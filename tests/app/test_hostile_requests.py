@@ -200,7 +200,9 @@ def raw(site, content, *, cut=False, wait=20.0):
             link.shutdown(socket.SHUT_WR)
             while part := link.recv(4096):
                 answer += part
-        except (ConnectionResetError, BrokenPipeError):
+        except TimeoutError:
+            raise
+        except OSError:  # the server has closed: what it said before counts
             pass
     return answer or b"closed"
 

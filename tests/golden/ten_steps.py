@@ -16,7 +16,7 @@ from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
 from cmir_ref.cmirnet.system import trains_stage1
 from cmir_ref.config import load_config, preset_names
 from cmir_ref.gradcheck import relative_error
-from cmir_ref.nets.efficientnet_lite import LITE0
+from cmir_ref.nets.efficientnet_lite import LITE0, last_stage, lite_blocks
 from cmir_ref.records import Splits
 from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import Task, new_state, train_epochs
@@ -39,6 +39,7 @@ class Trained(NamedTuple):
     params: dict[str, np.ndarray]  # before the first step
     batches: list  # of each gradient that was asked for: an alternating update asks twice a step
     losses: list[dict[str, float]]  # of the same, "loss" and the terms
+    buffers: dict[str, np.ndarray]  # running statistics before the first step
 
 
 def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
@@ -58,11 +59,11 @@ def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
         hot[ROWS, labels] = 1
         heard = ((96, 64, 1), "sound") if config.speech == "bundled" else ((128,), "features")
         shapes = {"a": ((64, 64, 3), "image", hot), "b": (*heard, labels)}
-    if config.trunk == "lite0":  # frozen: stage 1 reads its features in place of images
-        shapes = {
-            m: ((LITE0.head,), "features", y) if kind == "image" else (shape, kind, y)
-            for m, (shape, kind, y) in shapes.items()
-        }
+    if config.trunk == "lite0":  # stage 1 reads what the frozen part makes of pictures
+        given = (2, 2, lite_blocks(LITE0)[last_stage(LITE0)].channels), "maps"
+        given = given if config.trunk_training == "last" else ((LITE0.head,), "features")
+        seen = {m: kind in ("image", "sketch") for m, (_, kind, _) in shapes.items()}
+        shapes = {m: (*given, shape[2]) if seen[m] else shape for m, shape in shapes.items()}
     sources = {}
     for m, (shape, kind, y) in shapes.items():
         x = random.uniform(0, 1, (len(ROWS), *shape))
@@ -75,10 +76,10 @@ def stage1(preset: str, letter: str) -> Trained:
     config, sources = modalities(preset)
     name, source = f"stage1.{letter}", sources[letter]
     task = stage1_task(config, name, source, FIRST, FIRST)
-    start = init_pretrainer(config, name, source.x.shape[1:], CLASSES[config.scenario])
+    start = init_pretrainer(config, name, source.x.shape[1:], CLASSES[config.scenario], source.kind)
     kind = config.stage1.label_loss
     kind = ("softmax", "sigmoid")[source.labels.ndim - 1] if kind == "by-modality" else kind
-    return _train(config, pretrainer(config, source.x.shape[1:]), kind, task, *start)
+    return _train(config, pretrainer(config, source.x.shape[1:], source.kind), kind, task, *start)
 
 
 def stage2(preset: str) -> Trained:
@@ -128,7 +129,7 @@ def _train(config, network, kind, task, params, buffers) -> Trained:
     double, buffers = ({k: v.astype(np.float64) for k, v in arrays.items()} for arrays in (params, buffers))
     train_epochs(watched, new_state(double, buffers))
     assert len(losses) == EPOCHS * STEPS * max(len(task.alternating), 1)
-    return Trained(config, network, kind, task, double, batches, losses)
+    return Trained(config, network, kind, task, double, batches, losses, buffers)
 
 
 RUNS = {

@@ -1641,6 +1641,13 @@ bugs(
 
 FAISS = "retrieval/test_faiss_index.py::test_"
 bugs(
+    "retrieval/neighbours.py",
+    ("kept-by-another-distance",
+     'as `nearest` does."""\n    side = gallery_side(gallery, distance)',
+     'as `nearest` does."""\n    side = gallery_side(gallery, "euclidean")',
+     "retrieval/test_neighbours.py::test_a_kept_gallery_gives_what_its_embeddings_give", "keep_gallery"),
+)
+bugs(
     "retrieval/faiss_index.py",
     ("level-alone", "2 * (dims + 4) * 2.0**-23 * longest * longest + space.unit", "space.unit",
      FAISS + "a_query_is_sure_where_its_last_candidate_is_beyond_the_rounding", "nearest"),

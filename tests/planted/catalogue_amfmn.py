@@ -323,6 +323,8 @@ bugs(
      UNIT + "[float64-True-4-5-3-2]"),
     ("unit-goes-back-in-the-same-order", "for t in range(t_all) if reverse else reversed(range(t_all)):",
      "for t in range(t_all):", UNIT + "[float64-False-4-5-3-2]"),
+    ("unit-begins-at-the-other-end", "for t in reversed(range(t_all)) if reverse else range(t_all):",
+     "for t in range(t_all):", UNIT + "[float64-True-4-5-3-2]"),
     ("unit-forgets-u", "through = dc[t] @ u.T", "through = da[t] @ u.T", UNIT + "[float64-False-4-5-3-2]"),
 )
 bugs(
