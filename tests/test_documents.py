@@ -22,6 +22,7 @@ from cmir_ref.contract import Stage, System
 from cmir_ref.data.scenarios import SCENARIOS
 from cmir_ref.gradcheck import check_gradient
 from cmir_ref.settings_text import list_settings
+from cmir_ref.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 PASSED_OVER = {"runs", "mutants", "build", "dist", "node_modules", "templates"}  # a template is no page yet
@@ -235,7 +236,7 @@ OWN_PAGES = [p for p in PAGES if not p.startswith("lessons/results/")]  # those 
 
 @pytest.mark.parametrize("page", OWN_PAGES)
 def test_every_setting_that_a_page_shows_exists(page):
-    names = {s.name for s in list_settings(CmirnetSettings)} | {"key"}
+    names = {s.name for system in SYSTEMS.values() for s in list_settings(system.settings)} | {"key"}
     shown = re.findall(rf"--set (?:(?:{'|'.join(SCENARIOS)})\.)?([\w.-]+)=", text_of(page))  # `demo` names the scenario
     assert set(shown) <= names
 
