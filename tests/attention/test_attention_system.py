@@ -160,7 +160,7 @@ def test_pairs_by_a_gate_that_says_nothing_are_those_of_the_mean(kind):
     run = run._replace(encoded={m: system.SYSTEM.encode(run, m, x[m]) for m in "ab"})
     for p, q in ("ab", "ba"):
         mean, pair = (block(seen_by(run, attended_inference=how), p, q) for how in ("mean", "pair"))
-        assert np.abs(mean.astype(int) - pair).max() <= 20, "up to the rounding of float32"
+        np.testing.assert_allclose(mean, pair, rtol=1e-4, atol=20, err_msg="beyond the rounding of float32")
 
 
 @pytest.mark.parametrize("kind", ["channel", "spatial", "mask"])
@@ -179,7 +179,8 @@ def test_pairs_are_what_each_pair_alone_gives(kind, distance, monkeypatch):
         if distance in expected:
             assert in_words["ab"][i, j] == pytest.approx(expected[distance], rel=1e-3, abs=1e-5)
     monkeypatch.setattr("cmir_ref.attention.inference.TILE", 7)
-    assert np.abs(block(run, *"ab").astype(int) - found["ab"]).max() <= 20
+    tiled = block(run, *"ab")  # levels go up to 2.5e9, and a product of other size rounds otherwise
+    np.testing.assert_allclose(tiled, found["ab"], rtol=1e-4, atol=20)
 
 
 def test_every_way_to_attend_ranks_differently():
