@@ -134,8 +134,8 @@ def pair_distances(
 ) -> Callable[[slice], Array]:
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
-    One query a thread at a time, against tiles of the gallery: memory is bounded, and no level depends on the size of
-    a block. The unit of a level is that of the embeddings by the mean, which all pairs share.
+    One query a thread at a time, against tiles of the gallery: memory is bounded, and but for the rounding of products
+    no level depends on the size of a block. The unit is that of the embeddings by the mean, which all pairs share.
     """
     (letter,) = query.encoded
     own, other = query.encoded[letter], gallery.encoded["b" if letter == "a" else "a"]
