@@ -454,27 +454,11 @@ one_in_ten = float(chance(np.array([1]), 10)[0][0])
 # UC Merced, as the next cell counts, it has 20 %: "below 15 %" is what a random ranking scores.
 
 # %%
-UC_MERCED = np.array(  # images with each of the 17 labels, of 2100
-    [
-        100,
-        718,
-        691,
-        886,
-        115,
-        105,
-        100,
-        104,
-        975,
-        102,
-        1300,
-        294,
-        100,
-        102,
-        100,
-        1009,
-        203,
-    ]
-)
+# images with each of the 17 labels, of 2100
+UC_MERCED = np.array([
+    100, 718, 691, 886, 115, 105, 100, 104, 975,
+    102, 1300, 294, 100, 102, 100, 1009, 203,
+])  # fmt: skip
 if os.environ.get("CMIR_DATA"):
     counted = load_multilabels(os.environ["CMIR_DATA"]).astype(int).sum(axis=0)
     assert np.array_equal(counted, UC_MERCED), counted

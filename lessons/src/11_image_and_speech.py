@@ -312,27 +312,11 @@ assert pair_count == labels_of_sample.sum()
 # *all* images were used.
 
 # %%
-UC_MERCED = np.array(  # images with each of the 17 labels, of 2100
-    [
-        100,
-        718,
-        691,
-        886,
-        115,
-        105,
-        100,
-        104,
-        975,
-        102,
-        1300,
-        294,
-        100,
-        102,
-        100,
-        1009,
-        203,
-    ]
-)
+# images with each of the 17 labels, of 2100
+UC_MERCED = np.array([
+    100, 718, 691, 886, 115, 105, 100, 104, 975,
+    102, 1300, 294, 100, 102, 100, 1009, 203,
+])  # fmt: skip
 if real:
     counted = data.ucmerced.load_multilabels(real).astype(int).sum(axis=0)
     assert np.array_equal(counted, UC_MERCED), counted
