@@ -63,52 +63,6 @@ def resize_matrix(n: int, size: int) -> np.ndarray:
     return (np.maximum(high - low, 0) * size / n).astype(np.float32)
 
 
-def uses_trunk(settings: Any, modality: Modality) -> bool:
-    """Whether the settings send this modality's samples through the trunk: pictures only, never sounds or vectors."""
-    return settings.trunk == "lite0" and modality.kind in ("image", "sketch")
-
-
-def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:
-    """The modality as the first network reads it: instead of images what the part of the trunk makes that is frozen.
-
-    Of a frozen trunk these are its pooled features (N, 1280), or maps and pooled ones (N, D) where the settings read
-    maps (`packed_maps`); where its last stage is trained on, maps (N, h, w, C) of the kind "maps".
-    """
-    if not uses_trunk(settings, modality) or settings.trunk_training == "all":
-        return modality
-    last = settings.trunk_training == "last"
-    network = before_last_network if last else maps_network if settings.reads_maps else trunk_network
-    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, network=network, progress=progress)
-    return modality._replace(kind="maps" if last else "features", x=x)
-
-
-def frozen_features(
-    images: Any,
-    weights: str | None = None,
-    size: int = 224,
-    xp: Any = np,
-    *,
-    network: "Callable[[str | None, int, Any], FeatureNetwork] | None" = None,
-    progress: bool = False,
-) -> np.ndarray:
-    """What `network`, by default `trunk_network`, makes of images (N, H, W, C), from the cache where it is there.
-
-    Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
-    cannot be written. With `progress` a bar on standard error counts the images.
-    """
-    if not len(images):
-        return np.empty((0, LITE0.head), np.float32)
-    network = (network or trunk_network)(weights, size, xp)
-    one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
-    cached = len(images) >= CACHED_FROM
-    return compute_features(network, one_by_one, len(images), cached=cached, progress=progress)
-
-
-def _rows(images: Any, start: int) -> np.ndarray:
-    """The images of the block that begins at `start`, read at once where they lie in a file."""
-    return np.asarray(images[np.arange(start, min(start + BLOCK, len(images)))])
-
-
 class FeatureNetwork(NamedTuple):
     """A network as `compute_features` asks it."""
 
@@ -162,6 +116,52 @@ def _network_of(weights, size, xp, what, made) -> FeatureNetwork:
         prepare=lambda image: prepare(to_device(image, xp)),
         features=lambda x: to_host(made(network, x)),
     )
+
+
+def uses_trunk(settings: Any, modality: Modality) -> bool:
+    """Whether the settings send this modality's samples through the trunk: pictures only, never sounds or vectors."""
+    return settings.trunk == "lite0" and modality.kind in ("image", "sketch")
+
+
+def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: bool = False) -> Modality:
+    """The modality as the first network reads it: instead of images what the part of the trunk makes that is frozen.
+
+    Of a frozen trunk these are its pooled features (N, 1280), or maps and pooled ones (N, D) where the settings read
+    maps (`packed_maps`); where its last stage is trained on, maps (N, h, w, C) of the kind "maps".
+    """
+    if not uses_trunk(settings, modality) or settings.trunk_training == "all":
+        return modality
+    last = settings.trunk_training == "last"
+    network = before_last_network if last else maps_network if settings.reads_maps else trunk_network
+    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, network=network, progress=progress)
+    return modality._replace(kind="maps" if last else "features", x=x)
+
+
+def frozen_features(
+    images: Any,
+    weights: str | None = None,
+    size: int = 224,
+    xp: Any = np,
+    *,
+    network: "Callable[[str | None, int, Any], FeatureNetwork] | None" = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """What `network`, by default `trunk_network`, makes of images (N, H, W, C), from the cache where it is there.
+
+    Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
+    cannot be written. With `progress` a bar on standard error counts the images.
+    """
+    if not len(images):
+        return np.empty((0, LITE0.head), np.float32)
+    network = (network or trunk_network)(weights, size, xp)
+    one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
+    cached = len(images) >= CACHED_FROM
+    return compute_features(network, one_by_one, len(images), cached=cached, progress=progress)
+
+
+def _rows(images: Any, start: int) -> np.ndarray:
+    """The images of the block that begins at `start`, read at once where they lie in a file."""
+    return np.asarray(images[np.arange(start, min(start + BLOCK, len(images)))])
 
 
 def compute_features(
