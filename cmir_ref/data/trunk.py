@@ -143,20 +143,19 @@ def frozen_features(
     size: int = 224,
     xp: Any = np,
     *,
-    network: "Callable[[str | None, int, Any], FeatureNetwork] | None" = None,
+    network: Callable[[str | None, int, Any], FeatureNetwork] = trunk_network,
     progress: bool = False,
 ) -> np.ndarray:
-    """What `network`, by default `trunk_network`, makes of images (N, H, W, C), from the cache where it is there.
+    """What `network` makes of images (N, H, W, C), from the cache where it is there.
 
     Raises `InputError` where the weights cannot be read, for images of other than 1, 3 or 4 bands, and where the cache
     cannot be written. With `progress` a bar on standard error counts the images.
     """
     if not len(images):
         return np.empty((0, LITE0.head), np.float32)
-    network = (network or trunk_network)(weights, size, xp)
     one_by_one = (image for start in range(0, len(images), BLOCK) for image in _rows(images, start))
     cached = len(images) >= CACHED_FROM
-    return compute_features(network, one_by_one, len(images), cached=cached, progress=progress)
+    return compute_features(network(weights, size, xp), one_by_one, len(images), cached=cached, progress=progress)
 
 
 def _rows(images: Any, start: int) -> np.ndarray:
