@@ -57,6 +57,15 @@ DataOption = Annotated[  # a text: "" is not the current folder
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+SeedsOption = Annotated[
+    int, typer.Option("--seeds", min=1, help="How many, --seed the first: mean, standard deviation, worst over them.")
+]
+WriteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--write", metavar="FILE", help="Put the table into this Markdown file, between <!-- PRESET --> marks."
+    ),
+]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where arrays are computed.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` wrote.")]
 
@@ -158,6 +167,8 @@ def command_demo(
         typer.Option("--set", metavar="SCENARIO.KEY=VALUE", help="Change a setting, as in pan-mul.stage1.epochs=5."),
     ] = None,
     seed: SeedOption = 0,
+    seeds: SeedsOption = 1,
+    write: WriteOption = None,
     serve: Annotated[bool, typer.Option("--serve", help="Then search all of it in a page, as `serve` does.")] = False,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
@@ -168,7 +179,8 @@ def command_demo(
     """
     from .demo import DEMO_SCENARIOS, demo
     from .progress import Watch
-    from .reports.terminal import show_evaluation
+    from .reports.spread import check_marks
+    from .reports.terminal import show_evaluation, show_spread
 
     check_device(device)
     if serve:
@@ -179,17 +191,26 @@ def command_demo(
         if scenario not in changes:
             raise InputError(f"--set {change}: begins with {' or '.join(f'{s}.' for s in changes)} in the demo")
         changes[scenario].append(rest)
-    with on_interruption(f"the same command begins anew and replaces {out}"):
-        result = demo(out, seed=seed, settings=changes, device=device, watch=Watch, progress=on_terminal(), tell=tell)
-    if as_json:
-        print(json.dumps(result, indent=2))
+    presets = {scenario: f"demo-{scenario}" for scenario in DEMO_SCENARIOS}
+    if write is not None:
+        check_marks(write, presets.values())
+    folders, results = seed_folders(out, seed, seeds), {}
+    for number, folder in folders.items():
+        with on_interruption(f"the same command begins anew and replaces {folder}"):
+            told = {"watch": Watch, "progress": on_terminal(), "tell": tell}
+            results[number] = demo(folder, seed=number, settings=changes, device=device, **told)
+    if seeds > 1 or write is not None:
+        runs_of = {presets[s]: {number: result[s] for number, result in results.items()} for s in DEMO_SCENARIOS}
+        show_spread(runs_of, command_text(), write, as_json)
+    elif as_json:
+        print(json.dumps(results[seed], indent=2))
     else:
         for scenario in DEMO_SCENARIOS:
-            show_evaluation(result[scenario])
+            show_evaluation(results[seed][scenario])
             print()
-        print(f"{result['seconds']:.0f} s in all")
-    tell(f"report: {out / 'report.html'}")
-    trained = [out / scenario for scenario in DEMO_SCENARIOS]
+        print(f"{results[seed]['seconds']:.0f} s in all")
+    tell(f"report: {', '.join(str(folder / 'report.html') for folder in folders.values())}")
+    trained = [folders[seed] / scenario for scenario in DEMO_SCENARIOS]
     if serve:
         serve_page(trained, device=device)
     else:
@@ -211,10 +232,14 @@ def command_train(
         Path | None, typer.Option("--start-from", metavar="RUN", help="Fine-tune: begin with this run's weights.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random draw.")] = None,
+    seeds: SeedsOption = 1,
+    write: WriteOption = None,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
     """Train a preset, and evaluate the run.
+
+    With --seeds: as many runs, in folders seed-0, seed-1, …
 
     Writes config.toml, metrics.jsonl, a checkpoint, embeddings and report.html.
 
@@ -224,22 +249,42 @@ def command_train(
     from .config import load_config
     from .data import load_data
     from .progress import Watch
-    from .reports.terminal import changed_settings, show_evaluation
+    from .reports.spread import check_marks
+    from .reports.terminal import changed_settings, show_evaluation, show_spread
 
     check_device(device)
     given = {"seed": seed, "start_from": None if start_from is None else str(start_from.resolve())}
     config = load_config(preset, settings or [], **{name: value for name, value in given.items() if value is not None})
-    out = out or Path("runs") / Path(preset).stem
+    out, name, results = out or Path("runs") / Path(preset).stem, Path(preset).stem, {}
     if out.exists() and not resume:
         raise InputError(f"{out}: exists already; give another --out, or --resume to go on with it")
-    dataset = load_data(config, data, progress=on_terminal())
-    with (
-        on_interruption(f"go on with the same command and --resume ({out})"),
-        Watch(changed_settings(preset, settings or [], config)) as watch,
-    ):
-        run = runs.train(config, dataset, out, resume=resume, device=device, watch=watch)
-    show_evaluation(runs.evaluate(run, device=device), as_json)
-    tell(f"report: {out / 'report.html'}")
+    if write is not None:
+        check_marks(write, [name])
+    dataset, folders = load_data(config, data, progress=on_terminal()), seed_folders(out, config.seed, seeds)
+    for number, folder in folders.items():
+        seeded = config.model_copy(update={"seed": number})
+        with (
+            on_interruption(f"go on with the same command and --resume ({out})"),
+            Watch(changed_settings(preset, settings or [], seeded)) as watch,
+        ):
+            again = resume and (seeds == 1 or folder.exists())
+            run = runs.train(seeded, dataset, folder, resume=again, device=device, watch=watch)
+        results[number] = runs.evaluate(run, device=device)
+    if seeds > 1 or write is not None:
+        show_spread({name: results}, command_text(), write, as_json)
+    else:
+        show_evaluation(results[config.seed], as_json)
+    tell(f"report: {', '.join(str(folder / 'report.html') for folder in folders.values())}")
+
+
+def seed_folders(out: Path, first: int, count: int) -> dict[int, Path]:
+    """The run folder of each seed: `out` itself where there is one, else `out`/seed-0, `out`/seed-1, …"""
+    return {first: out} if count == 1 else {n: out / f"seed-{n}" for n in range(first, first + count)}
+
+
+def command_text() -> str:
+    """The command line as it was typed."""
+    return " ".join(["cmir-ref", *map(quote, sys.argv[1:])])
 
 
 @app.command("presets")

@@ -25,8 +25,10 @@ from cmir_ref.reports.terminal import changed_settings, preset_text
 
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
 OPTIONS = {  # of each command, all of them: an option that does nothing does not exist
-    "demo": {"--out", "--set", "--seed", "--serve", "--device", "--json"},
-    "train": {"--data", "--out", "--set", "--resume", "--start-from", "--seed", "--device", "--json"},
+    "demo": {"--out", "--set", "--seed", "--seeds", "--write", "--serve", "--device", "--json"},
+    "train": {
+        *("--data", "--out", "--set", "--resume", "--start-from", "--seed", "--seeds", "--write", "--device", "--json"),
+    },
     "presets": {"--json"},
     "evaluate": {"--gallery", "--queries", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "--keywords", "-k", "--html", "--device", "--json"},

@@ -314,20 +314,19 @@ def markdown_page(experiment: Experiment) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-MARKS = ("<!-- results -->\n", "<!-- /results -->")  # in a Markdown file, around what a command writes
-
-
-def split_at_marks(path: str | Path) -> tuple[str, str]:
-    """What stands before and after the marked part of a Markdown file; raises `InputError` where it has none."""
+def split_at_marks(path: str | Path, name: str = "results") -> tuple[str, str]:
+    """What stands before and after the part of a Markdown file that a command writes, between `<!-- name -->` and
+    `<!-- /name -->`; raises `InputError` where it has none."""
+    first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     try:
         text = Path(path).read_text(encoding="utf-8")
-        before, rest = text.split(MARKS[0])
-        _, after = rest.split(MARKS[1])
+        before, rest = text.split(first)
+        _, after = rest.split(last)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise InputError(f"{path}: not one part between {MARKS[0].strip()} and {MARKS[1]}") from error
-    return before + MARKS[0], MARKS[1] + after
+        raise InputError(f"{path}: not one part between {first.strip()} and {last}") from error
+    return before + first, last + after
 
 
 def insert_experiment(path: str | Path, experiment: Experiment) -> None:

@@ -5,7 +5,7 @@ import re
 import shutil
 import textwrap
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..progress import on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
 from .report import dotted_settings, recall_rows, state_sentence
+from .spread import insert_spread, sources, spread, spread_table
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -47,6 +48,22 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
     for warning in result.get("warnings", ()):
         print(f"warning: {warning}")
     print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))
+
+
+def show_spread(
+    results: Mapping[str, Mapping[int, dict]], command: str, write: Path | None = None, as_json: bool = False
+) -> None:
+    """Prints what `evaluate` returned, by preset and seed, and puts it into the Markdown file `write`."""
+    found = {name: spread(of_seeds) for name, of_seeds in results.items()}
+    if as_json:
+        print(json.dumps(found if len(found) > 1 else next(iter(found.values())), indent=2))
+    for name, figures in found.items():
+        if write is not None:
+            insert_spread(write, name, figures, command)
+        if not as_json:
+            print(f"{figures['scenario']} · {figures['data']} · protocol {figures['protocol']}")
+            print_table(*spread_table(figures))
+            print(f"{sources(figures, command)}\n")
 
 
 # ---- presets and settings -------------------------------------------------------------------------------------------

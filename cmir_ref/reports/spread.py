@@ -1,0 +1,68 @@
+"""The figures of a run over several seeds: mean, standard deviation and worst, for people and for Markdown files."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..files import write_whole
+from ..packages import origin
+from .replication import Score, number, split_at_marks
+
+COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
+
+
+def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `evaluate` returned by seed, as one: under "directions" and "mr" (where there is one) each figure is
+    {"mean", "sd", "worst", "values"}; "sd" divides by n − 1, and is None for one seed."""
+    first = next(iter(results.values()))
+    directions = {
+        d: {m: _over([r["directions"][d][m] for r in results.values()]) for m, v in metrics.items() if _is_figure(v)}
+        for d, metrics in first["directions"].items()
+    }
+    recall = {"mr": _over([r["mr"] for r in results.values()])} if "mr" in first else {}
+    about = {name: first[name] for name in ("scenario", "data", "protocol", "gallery")}
+    return {"seeds": list(results), **about, "directions": directions, **recall, "origin": origin()}
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _over(values: list[float | None]) -> dict[str, Any]:
+    score = Score(tuple(values))
+    return {"mean": score.mean, "sd": score.sd, "worst": min(score.there, default=None), "values": values}
+
+
+def spread_table(found: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(header, rows) of what `spread` returned: a row a direction, and mean recall where there is one."""
+    head = ("direction", *COLUMNS.values(), "worst average precision")
+    rows = [
+        (d, *(str(Score(tuple(m[c]["values"]))) for c in COLUMNS), number(m["map"]["worst"], ".3f"))
+        for d, m in found["directions"].items()
+    ]
+    if "mr" in found:
+        head = (*head, "mean recall", "worst mean recall")
+        recall = str(Score(tuple(found["mr"]["values"]))), number(found["mr"]["worst"], ".3f")
+        rows = [(*row, *(recall if i == 0 else ("", ""))) for i, row in enumerate(rows)]
+    return head, rows
+
+
+def sources(found: Mapping[str, Any], command: str) -> str:
+    """One line: by which command, with which seeds, on which machine, with which BLAS kernel, on which day."""
+    seeds, where = found["seeds"], found["origin"]
+    named = f"seeds {seeds[0]} – {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    return f"`{command}`; mean ± standard deviation of {named}; {where['machine']}, {where['blas']}, {where['date']}."
+
+
+def check_marks(path: str | Path, names: Iterable[str]) -> None:
+    """Raises `InputError` where the Markdown file lacks the marks of one of these tables."""
+    for name in names:
+        split_at_marks(path, name)
+
+
+def insert_spread(path: str | Path, name: str, found: Mapping[str, Any], command: str) -> None:
+    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a Markdown file by the table."""
+    before, after = split_at_marks(path, name)
+    head, rows = spread_table(found)
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+    write_whole(Path(path), f"{before}\n" + "\n".join(lines) + f"\n\n{sources(found, command)}\n\n{after}")

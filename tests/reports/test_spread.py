@@ -1,0 +1,106 @@
+"""Figures over several seeds: what is made of them, what is printed, and what is put into a Markdown file."""
+
+import json
+import statistics
+import sys
+
+import pytest
+import worlds
+
+from cmir_ref import cli, load_config, load_data, runs
+from cmir_ref.errors import InputError
+from cmir_ref.reports.spread import check_marks, insert_spread, sources, spread, spread_table
+
+
+def result(ap, recall=None, p=0.5):
+    made = {"scenario": "pan-mul", "data": "drawn", "protocol": "pairs", "gallery": "test"}
+    figures = {"map": ap, "p@10": p, "chance": 0.1, "queries": 7, "per_class": {"river": {"map": 0.1}}}
+    return made | {"directions": {"a->b": figures}} | ({} if recall is None else {"mr": recall})
+
+
+def test_mean_deviation_and_worst_of_each_figure():
+    values = [0.5, 0.75, 0.7]
+    found = spread({n: result(v, recall=v / 2) for n, v in zip((3, 4, 5), values, strict=True)})
+    ap = found["directions"]["a->b"]["map"]
+    assert found["seeds"] == [3, 4, 5] and ap["values"] == values
+    assert ap["mean"] == pytest.approx(statistics.mean(values)) and ap["worst"] == 0.5
+    assert ap["sd"] == pytest.approx(statistics.stdev(values))
+    assert found["mr"]["worst"] == 0.25 and "per_class" not in found["directions"]["a->b"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():
+    found = spread({0: result(0.5, p=None)})
+    assert found["directions"]["a->b"]["map"]["sd"] is None
+    head, ((direction, ap, p, chance, worst),) = spread_table(found)
+    assert len(head) == 5 and (direction, ap, p, chance, worst) == ("a->b", "0.500", "–", "0.100", "0.500")
+    assert "seed 0;" in sources(found, "cmir-ref train x")
+
+
+def test_the_table_goes_between_its_own_marks_and_nothing_else_changes(tmp_path):
+    file = tmp_path / "a.md"
+    file.write_text("A\n\n<!-- one -->\nold\n<!-- /one -->\n\n<!-- two -->\nkept\n<!-- /two -->\n", encoding="utf-8")
+    insert_spread(file, "one", spread({0: result(0.5, 0.3), 1: result(0.75, 0.4)}), "cmir-ref train one --seeds 2")
+    text = file.read_text(encoding="utf-8")
+    assert text.endswith("\n\n<!-- /one -->\n\n<!-- two -->\nkept\n<!-- /two -->\n") and "old" not in text
+    assert "| a->b | 0.625 ± 0.177 | 0.500 ± 0.000 | 0.100 ± 0.000 | 0.500 | 0.350 ± 0.071 | 0.300 |" in text
+    assert "`cmir-ref train one --seeds 2`; mean ± standard deviation of seeds 0 – 1; " in text
+    check_marks(file, ["one", "two"])
+    with pytest.raises(InputError, match="<!-- three -->"):
+        check_marks(file, ["one", "three"])
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+TINY = [w for change in worlds.overrides("stage1.epochs=1", "stage2.epochs=1", "d_z=16") for w in ("--set", change)]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    monkeypatch.delenv("CMIR_DATA", raising=False)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["cmir-ref", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def test_every_seed_is_the_run_that_it_is_alone_and_resume_goes_on(call, tmp_path):
+    root, out = worlds.write_released(tmp_path / "data"), tmp_path / "out"
+    words = ["train", "image-speech", *TINY, "--data", root, "--out", out, "--seed", 4, "--json"]
+    status, text, err = call(*words, "--seeds", 2)
+    assert status == 0 and sorted(p.name for p in out.iterdir()) == ["seed-4", "seed-5"], err
+    found = json.loads(text)
+    for k, seed in enumerate(found["seeds"]):
+        config = load_config("image-speech", TINY[1::2], seed=seed)
+        alone = runs.evaluate(runs.train(config, load_data(config, root)))
+        assert {d: m["map"] for d, m in alone["directions"].items()} == {
+            d: m["map"]["values"][k] for d, m in found["directions"].items()
+        }
+    assert call(*words, "--seeds", 3)[0] == 2  # exists already
+    status, text, err = call(*words, "--seeds", 3, "--resume")
+    assert status == 0 and json.loads(text)["seeds"] == [4, 5, 6], err
+    assert {d: m["map"]["values"][:2] for d, m in json.loads(text)["directions"].items()} == {
+        d: m["map"]["values"] for d, m in found["directions"].items()
+    }
+
+
+def test_a_file_without_marks_is_refused_before_anything_is_trained(call, tmp_path):
+    file, out = tmp_path / "a.md", tmp_path / "out"
+    file.write_text("no marks\n", encoding="utf-8")
+    for words in (["train", "image-speech", *TINY], ["demo"]):
+        status, text, err = call(*words, "--out", out, "--seeds", 2, "--write", file)
+        assert (status, text, len(err.splitlines())) == (2, "", 1) and "<!-- " in err and str(file) in err
+    assert not out.exists() and file.read_text(encoding="utf-8") == "no marks\n"
+
+
+def test_the_command_prints_a_table_and_writes_it(call, tmp_path):
+    root, file = worlds.write_released(tmp_path / "data"), tmp_path / "a.md"
+    file.write_text("<!-- image-speech -->\n<!-- /image-speech -->\n", encoding="utf-8")
+    words = ["train", "image-speech", *TINY, "--data", root, "--out", tmp_path / "out", "--seeds", 2, "--write", file]
+    status, text, err = call(*words)
+    assert status == 0 and "worst average precision" in text and "seeds 0 – 1" in text, err
+    assert "| a->b | " in file.read_text(encoding="utf-8")
