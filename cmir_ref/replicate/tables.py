@@ -9,6 +9,7 @@ import numpy as np
 from ..config import SharedSettings, load_config
 from ..data import SCENARIOS
 from ..reports.replication import Line, Score
+from ..retrieval import most_precision
 from .worlds import WORLD_SCENARIOS
 
 CROSS = ("a->b", "b->a")
@@ -69,11 +70,8 @@ def dead_share(results: Iterable[dict]) -> Score:
 
 
 def most_possible(relevant: Sequence[int], items: int, cutoffs: Sequence[int] = (10, 20, 30, 40, 50)) -> float:
-    """The mean precision at `cutoffs` of a perfect ranking of `items`, over queries with `relevant` (Q,) items each;
-    a query without any is left out, and there is no cutoff beyond the gallery."""
-    k, r = np.minimum(cutoffs, items), np.asarray(relevant)
-    r = r[r > 0][:, None]
-    return float((np.minimum(r, k) / k).mean())
+    """`most_precision` of queries with `relevant` (Q,) items each, mean over those that have any."""
+    return float(np.nanmean(most_precision(np.asarray(relevant), items, cutoffs)))
 
 
 def printed_text(figures: tuple[float, float] | float | None) -> str:

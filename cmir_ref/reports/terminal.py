@@ -32,13 +32,14 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens")
+    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens", "mean_precision_at_tens_most")
     rows = [
         (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
         for name, m in result["directions"].items()
     ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
-    print_table(("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "queries"), rows)
+    head = ("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "at most", "queries")
+    print_table(head, rows)
     if recalls := recall_rows(result):
         print("\nrecall in percent, tied scores in their expectation")
         print_table(

@@ -8,6 +8,7 @@ from .metrics import (
     evaluate_direction,
     mean_precision_at_tens,
     measure_direction,
+    most_precision,
     precision_at_k,
     relevance,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "levels",
     "mean_precision_at_tens",
     "measure_direction",
+    "most_precision",
     "nearest",
     "nearest_by",
     "precision_at_k",

@@ -5,7 +5,7 @@ Q queries, G gallery items, C classes. `distances` is (Q, G), floats or integers
 neither ranked nor counted. Per-query results are NaN where a query has no relevant item: there is nothing to average.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -139,6 +139,18 @@ def chance(relevant: Array, items: Array | int) -> tuple[Array, Array]:
     return ap, xp.where(relevant > 0, relevant / items, xp.nan)
 
 
+def most_precision(relevant: Array, items: Array | int, ks: Sequence[int]) -> Array:
+    """The mean precision at `ks` (Q,) of a perfect order of `items` of which `relevant` (Q,) are: min(r, k)/k.
+
+    No k is beyond the gallery. NaN for a query that has no relevant item. So at k = 50 the most that a query with six
+    relevant items can have is 0.12.
+    """
+    xp = get_xp(relevant)
+    k = xp.minimum(xp.asarray(ks)[None, :], xp.broadcast_to(xp.asarray(items), relevant.shape)[:, None])
+    most = (xp.minimum(relevant[:, None], k) / xp.maximum(k, 1)).mean(axis=1)
+    return xp.where(relevant > 0, most, xp.nan)
+
+
 def relevance(query_labels: Array, gallery_labels: Array) -> Array:
     """Which items are relevant to which queries (Q, G), boolean: the same class, or at least one shared label.
 
@@ -200,6 +212,7 @@ def evaluate_direction(
     `map`                     mean `average_precision` over the queries that have a relevant item
     `p@K`                     mean `precision_at_k` for K in `ks`
     `mean_precision_at_tens`  mean `mean_precision_at_tens(cutoffs, ties)`: the released MATLAB's "MAP"
+    `mean_precision_at_tens_most`  what a perfect order has there: few relevant items leave it below 1
     `chance`, `chance_precision`   expected `map` and `p@K` under a random order
     `queries`, `without_relevant`  how many were averaged, and how many could not be
     `per_class`               {name: {map, p@K …, queries}} over the queries of each class that has one; a query with
@@ -260,9 +273,10 @@ def measure_direction(
     """
     _check_tens(cutoffs, ties)
     exclude = exclusions(exclude, queries, items, xp)
-    names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens", "chance", "chance_precision"]
+    names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens"]
+    names += ["mean_precision_at_tens_most", "chance", "chance_precision"]
     names += [f"r@{k}" for k in recall_at] + (["rank"] if recall_at else [])
-    figures = xp.empty((len(names), queries))
+    figures, tens_of = xp.empty((len(names), queries)), [10 * c for c in range(1, cutoffs + 1)]
 
     def measure(rows):
         excluded = None if exclude is None else exclude[rows]
@@ -273,6 +287,7 @@ def measure_direction(
         else:
             tens = _mean_of_tens_by_index(whole_numbers(distance), hits, cutoffs, excluded)
         rows_of_figures = [_average_precision(groups), *(_precision(groups, k) for k in ks), tens]
+        rows_of_figures.append(most_precision(groups.total, groups.items, tens_of))
         rows_of_figures += [*chance(groups.total, groups.items), *(recall_of_groups(groups, k) for k in recall_at)]
         figures[:, rows] = xp.stack(rows_of_figures + ([rank_of_groups(groups)] if recall_at else []))
 

@@ -318,10 +318,13 @@ def test_evaluate_direction_is_the_mean_of_loops_over_queries(multi, own):
             rho = (r - 1) / (n - 1)
             by_chance = rho + (1 - rho) * sum(1 / m for m in range(1, n + 1)) / n
             at = [naive_precision(hits, k) for k in (10, 50)]
-            rows.append([i, naive_ap(hits), *at, naive_tens(hits, 5), by_chance, r / n])
+            rows.append(
+                [i, naive_ap(hits), *at, naive_tens(hits, 5), naive_tens(sorted(hits)[::-1], 5), by_chance, r / n]
+            )
     rows = np.array(rows)
     got = evaluate_direction(v_a, a, v_b, b, exclude=exclude, label_names=["w", "x", "y", "z"])
-    names = ["map", "p@10", "p@50", "mean_precision_at_tens", "chance", "chance_precision"]
+    names = ["map", "p@10", "p@50", "mean_precision_at_tens", "mean_precision_at_tens_most", "chance"]
+    names.append("chance_precision")
     np.testing.assert_allclose([got[name] for name in names], rows[:, 1:].mean(0), rtol=1e-12)
     assert (got["queries"], got["without_relevant"]) == (len(rows), len(v_a) - len(rows))
     for c, name in enumerate("wxyz"):
