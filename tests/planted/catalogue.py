@@ -1600,6 +1600,11 @@ bugs(
      "        put_last(level, exclude)",
      "level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)",
      EXCLUDED, "mean_precision_at_tens"),
+    ("most-of-the-whole-gallery", "xp.minimum(relevant[:, None], k) / xp.maximum(k, 1)",
+     "relevant[:, None] / xp.maximum(k, 1)", LOOPS, "most_precision"),
+    ("most-beyond-the-gallery", "k = xp.minimum(xp.asarray(ks)[None, :], xp.broadcast_to(xp.asarray(items), "
+     "relevant.shape)[:, None])", "k = xp.asarray(ks)[None, :] + 0 * relevant[:, None]",
+     METRICS + "test_the_most_that_precision_can_be", "most_precision"),
     ("prevalence-for-chance", "_mean_over_relevant(_gain(none, items, none, relevant, int(items.max())), relevant)",
      "xp.where(relevant > 0, relevant / items, xp.nan)", BY_CHANCE, "chance"),
     ("chance-without-its-query", "relevant > 0, relevant / items, xp.nan",

@@ -17,6 +17,7 @@ from cmir_ref.retrieval import (
     chance,
     evaluate_direction,
     mean_precision_at_tens,
+    most_precision,
     precision_at_k,
     relevance,
 )
@@ -453,3 +454,14 @@ def test_the_zeros_of_table_4_on_the_real_label_matrix():
     # the released script's five queries are recordings of class 0, which none of the first 100 images shows
     shown = evaluate_direction(v_recordings[:5], recordings[:5], v_images, images, cutoffs=10)
     assert shown["mean_precision_at_tens"] == 0 and shown["map"] > 0.04
+
+
+@pytest.mark.parametrize("items", [7, 30, 80])
+def test_the_most_that_precision_can_be(items):
+    """… is what a perfect order has; no cutoff is beyond the gallery."""
+    relevant = np.array([0, 1, 5, items])
+    most = most_precision(relevant, items, (10, 20, 50))
+    perfect = [[i < r for i in range(items)] for r in relevant]
+    wanted = [np.mean([naive_precision(hits, k) for k in (10, 20, 50)]) for hits in perfect[1:]]
+    assert np.isnan(most[0])
+    np.testing.assert_allclose(most[1:], wanted, rtol=1e-14)
