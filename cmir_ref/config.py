@@ -33,6 +33,7 @@ class Schedule(SettingsTable):
     schedule: Literal["constant", "cosine"] = "cosine"  # cosine: falls to 0 over the epochs
     warmup: float = Field(0.0, ge=0, lt=1)  # share of the steps over which lr rises from 0
     weight_decay: float = Field(0.0, ge=0)  # decoupled, on matrices and kernels only
+    average: float = Field(0.0, ge=0, lt=1)  # share of earlier epochs in the mean of weights that is kept; 0: none
     keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
 
 
@@ -63,6 +64,7 @@ class SharedSettings(SettingsTable):
     trunk: Literal["conv", "lite0"] = "conv"  # lite0: images through ImageNet's weights, as paper and code have VGG-16
     trunk_training: Literal["frozen", "last", "all"] = "frozen"  # of lite0: what is trained on in stage 1
     trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`
+    trunk_views: int = Field(1, ge=1, le=8)  # in how many flips and turns lite0's frozen part sees an image
     trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
 
     @property

@@ -43,6 +43,7 @@ CASES = {
     "trunk": Case(world="images"),
     "trunk_training": Case(world="images", given=("trunk=lite0", "stage1.epochs=2")),
     "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
+    "trunk_views": Case(("1", "2"), world="images", given=("trunk=lite0", "stage1.augment=true")),
     "normalise_inputs": Case(),
     "normalise_features": Case(),
     "bias_init": Case(),
@@ -82,6 +83,7 @@ CASES = {
     "stage1.schedule": Case(),
     "stage1.warmup": Case(("0", "0.5")),
     "stage1.weight_decay": Case(("0", "0.1")),
+    "stage1.average": Case(("0", "0.5")),
     "stage1.keep": Case(given=("stage1.epochs=12", "stage1.lr=0.1", "stage1.schedule=constant")),
     "stage1.augment": Case(("true", "false"), world="images"),
     "stage1.average_views": Case(("true", "false"), world="images"),
@@ -95,6 +97,7 @@ CASES = {
     "stage2.warmup": Case(("0", "0.5")),
     "stage2.weight_decay": Case(("0", "0.1")),
     "stage2.feature_dropout": Case(("0", "0.5")),
+    "stage2.average": Case(("0", "0.5")),
     "stage2.keep": Case(given=("stage2.epochs=12", "stage2.lr=0.1", "stage2.schedule=constant")),
 }
 ELSEWHERE = {

@@ -37,6 +37,7 @@ TINY = {
     "trunk": "conv",
     "trunk_training": "frozen",
     "trunk_size": "32",
+    "trunk_views": "1",
     "normalise_inputs": "standardise",
     "normalise_features": "none",
     "bias_init": "zero",
@@ -75,6 +76,7 @@ TINY = {
     "stage1.schedule": "cosine",
     "stage1.warmup": "0.0",
     "stage1.weight_decay": "0.0",
+    "stage1.average": "0.0",
     "stage1.keep": "best",
     "stage1.augment": "false",
     "stage1.average_views": "false",
@@ -89,6 +91,7 @@ TINY = {
     "stage2.weight_decay": "0.0",
     "stage2.feature_dropout": "0.0",
     "stage2.graph": "false",
+    "stage2.average": "0.0",
     "stage2.keep": "best",
 }
 SHORT = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1")

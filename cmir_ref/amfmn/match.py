@@ -160,7 +160,7 @@ def match_task(
     owner = np.searchsorted(rows["a"], partners(pairing, rows["b"]))
 
     def validate(params, buffers):
-        v = image_vectors(arch, params, buffers, images, rows["a"], xp)
+        v = image_vectors(arch, params, buffers, images, rows["a"], xp, average_views=settings.average_views)
         s, k = text_vectors(arch, params, texts, rows["b"], xp)
         scores = to_host(similarity(comparison_params(params), v, s, k, comparison=arch.comparison)[0])
         if not np.isfinite(scores).all():
@@ -199,13 +199,24 @@ def rounded_distances(scores: np.ndarray) -> np.ndarray:
 
 
 def image_vectors(
-    arch: Amfmn, params: Mapping, buffers: Mapping, images: Source, index: np.ndarray, xp: Any, on_step: Any = None
+    arch: Amfmn,
+    params: Mapping,
+    buffers: Mapping,
+    images: Source,
+    index: np.ndarray,
+    xp: Any,
+    on_step: Any = None,
+    *,
+    average_views: bool = False,
 ) -> Array:
-    """v (n, d) of these images, in inference mode."""
+    """v (n, d) of these images, in inference mode; with `average_views` the mean over their symmetries."""
     images, found = images.on(xp), []
     for start in range(0, len(index), BLOCK):
-        x = images.read(index[start : start + BLOCK])
-        found.append(image_network(params, x, arch=arch, mode="inference", buffers=buffers)[0])
+        rows = index[start : start + BLOCK]
+        given = images.each_view(rows) if average_views else [images.read(rows)]
+        given = [xp.ascontiguousarray(x) for x in given]
+        v = [image_network(params, x, arch=arch, mode="inference", buffers=buffers)[0] for x in given]
+        found.append(sum(v) / len(v))
         if on_step:
             on_step(min(start + BLOCK, len(index)), len(index), {})
     return xp.concatenate(found)

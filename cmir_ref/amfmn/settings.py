@@ -55,6 +55,7 @@ class AmfmnSettings(SharedSettings):
     word_width: int = Field(48, ge=1)  # of word vectors; paper 300, code 620
     map_channels: int = Field(3, ge=1)  # of either convolved map; code 3
 
+    average_views: bool = False  # an image's vector is the mean over its flips and turns
     mvsa: bool = True  # an image's maps mask its vector
     map_activation: Literal["prelu", "none"] = "prelu"  # prelu: paper; none: code
     unit_maps: bool = True  # L2 before the 1 × 1 convolutions; False: code

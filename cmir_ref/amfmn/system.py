@@ -155,7 +155,8 @@ def make_vectors(
 ) -> dict[str, np.ndarray]:
     """v of every image, s and k of every caption, (N, d) each; raises `FloatingPointError` where one is not finite."""
     arch, images = architecture(settings), image_source(settings, data.modalities["a"], made)
-    v = image_vectors(arch, params, buffers, images, np.arange(len(images.x)), xp, on_step)
+    views, rows = settings.average_views, np.arange(len(images.x))
+    v = image_vectors(arch, params, buffers, images, rows, xp, on_step, average_views=views)
     texts = read_texts(data.modalities["b"].x, made["vocabulary"])
     both = text_vectors(arch, params, texts, np.arange(len(texts.words)), xp)
     found = {"v.a": to_host(v)} | {f"{n}.b": to_host(t) for n, t in both._asdict().items() if t is not None}
@@ -182,7 +183,8 @@ def encode_sample(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     if m == "a":
         check_trunk(run, m)
         source = image_source(run.config, run.dataset.modalities[m]._replace(x=x), run.tensors)
-        return {"v": to_host(image_vectors(arch, params, buffers, source, np.arange(len(x)), xp))}
+        views = run.config.average_views
+        return {"v": to_host(image_vectors(arch, params, buffers, source, np.arange(len(x)), xp, average_views=views))}
     table = run.tensors["vocabulary"]
     texts = read_texts(np.asarray(x), table)
     read = {"sentence": texts.words, "keywords": texts.keywords, "both": np.append(texts.words, texts.keywords)}

@@ -16,7 +16,7 @@ from ..nets.trunk_pretrainer import (
     trunk_pretrainer_backward,
 )
 from ..retrieval import average_precision, relevance
-from ..training.inputs import Source, epoch_batches, keep_masks, send_parts, steps_per_epoch, symmetries
+from ..training.inputs import Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
 from ..training.loop import Task
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward
 from .settings import CmirnetSettings
@@ -120,14 +120,11 @@ def apply_pretrainer(
     """
     source, blocks = source.on(xp), []
     for start in range(0, len(index), BLOCK):
-        x = source.read(index[start : start + BLOCK])
-        views = symmetries(x.shape) if average_views and source.kind in ("image", "sketch") else [lambda images: images]
-        outs = []
-        for view in views:
-            turned = xp.ascontiguousarray(view(x))
-            out, _ = network.forward(params, turned, arch=network.arch, mode="inference", buffers=buffers)
-            outs.append(out)
-        blocks.append([sum(parts) / len(views) for parts in zip(*outs, strict=True)])
+        rows, outs = index[start : start + BLOCK], []
+        for x in source.each_view(rows) if average_views else [source.read(rows)]:
+            x = xp.ascontiguousarray(x)
+            outs.append(network.forward(params, x, arch=network.arch, mode="inference", buffers=buffers)[0])
+        blocks.append([sum(parts) / len(outs) for parts in zip(*outs, strict=True)])
         if on_step:
             on_step(min(start + BLOCK, len(index)), len(index), {})
     return PretrainerOutput(*(xp.concatenate(parts) for parts in zip(*blocks, strict=True)))

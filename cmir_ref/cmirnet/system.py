@@ -35,7 +35,7 @@ SPEECH = frozenset(("speech", "speech_voice", "protocol"))  # the same of record
 STAGE1 = frozenset(  # settings of a pretrainer
     (
         *("d_z", "normalise_inputs", "bias_init", "block_order", "batch_norm", "fused", "orthogonality", "stages"),
-        *("stage1", "start_from", "trunk", "trunk_training", "trunk_weights", "trunk_size"),
+        *("stage1", "start_from", "trunk", "trunk_training", "trunk_weights", "trunk_size", "trunk_views"),
     )
 )
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained

@@ -3,7 +3,7 @@
 n images, H × W pixels, C bands; S is the setting `trunk_size`, D = 1280 features.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..nets.efficientnet_lite import LITE0, LiteOutput, last_stage, lite_blocks, lite_features, output_before
 from ..progress import track
 from ..records import Modality, Run
+from ..training.inputs import Turned, symmetries
 from .feature_cache import FeatureStore, content_digest
 from .weights import load_folded_trunk, load_trunk_weights
 
@@ -127,14 +128,36 @@ def frozen_images(settings: Any, modality: Modality, xp: Any = np, *, progress: 
     """The modality as the first network reads it: instead of images what the part of the trunk makes that is frozen.
 
     Of a frozen trunk these are its pooled features (N, 1280), or maps and pooled ones (N, D) where the settings read
-    maps (`packed_maps`); where its last stage is trained on, maps (N, h, w, C) of the kind "maps".
+    maps (`packed_maps`); where its last stage is trained on, maps (N, h, w, C) of the kind "maps". With the setting
+    `trunk_views` they are `Turned`.
     """
     if not uses_trunk(settings, modality) or settings.trunk_training == "all":
         return modality
     last = settings.trunk_training == "last"
     network = before_last_network if last else maps_network if settings.reads_maps else trunk_network
-    x = frozen_features(modality.x, settings.trunk_weights, settings.trunk_size, xp, network=network, progress=progress)
+    images, views = modality.x, symmetries(modality.x.shape)[: settings.trunk_views]
+    images = images if len(views) == 1 else TurnedImages(images, views)
+    x = frozen_features(images, settings.trunk_weights, settings.trunk_size, xp, network=network, progress=progress)
+    x = x if len(views) == 1 else Turned(x, len(modality.x))
     return modality._replace(kind="maps" if last else "features", x=x)
+
+
+class TurnedImages:
+    """Images (N, H, W, C) under each of V symmetries, read as an array (V · N, H, W, C) that nobody stores."""
+
+    def __init__(self, images: Any, views: Sequence[Callable[[np.ndarray], np.ndarray]]):
+        self.images, self.views, self.shape = images, views, (len(views) * len(images), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        view, row = np.divmod(index, len(self.images))
+        x = np.asarray(self.images[row])
+        out = np.empty_like(x)
+        for k in np.unique(view):
+            out[view == k] = self.views[k](x[view == k])
+        return out
 
 
 def frozen_features(

@@ -205,10 +205,11 @@ def _pack(state: State) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 
 def _unpack(tensors: Mapping[str, np.ndarray], scalars: Mapping[str, float]) -> State:
-    params = ("params", "buffers", "best_params", "best_buffers")
-    return State(
-        **{name: by_name(below(name, tensors, "/")) for name in params}, m=tensors["m"], v=tensors["v"], **scalars
-    )
+    names = ("params", "buffers", "best_params", "best_buffers", "mean_params", "mean_buffers")
+    fields = {name: by_name(below(name, tensors, "/")) for name in names}
+    for mean, now in (("mean_params", "params"), ("mean_buffers", "buffers")):  # earlier versions knew no mean
+        fields[mean] = fields[mean] or by_name(fields[now])
+    return State(**fields, m=tensors["m"], v=tensors["v"], **scalars)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

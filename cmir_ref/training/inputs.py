@@ -72,8 +72,36 @@ class OnDevice:
         return to_device(rows, self.xp)
 
 
+class Turned:
+    """What a frozen network makes of n samples, of which it has also seen turned copies: an array (n, …).
+
+    `rows` (V · n, …) are those of the samples as they are, then of all under the second symmetry, and so on.
+    """
+
+    def __init__(self, rows: Any, n: int):
+        self.rows, self.shape = rows, (n, *rows.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray | Sent) -> Array:
+        return self.rows[index.host if isinstance(index, Sent) and not isinstance(self.rows, OnDevice) else index]
+
+    @property
+    def views(self) -> int:
+        """V, how many symmetries there are."""
+        return len(self.rows) // max(len(self), 1)
+
+    def turn(self, index: np.ndarray | Sent, view: Sent) -> Sent:
+        """The rows of these samples, each under the symmetry of its number in `view`."""
+        host, there = index if isinstance(index, Sent) else (index, to_device(index, get_xp(view.there)))
+        return Sent(view.host * len(self) + host, view.there * len(self) + there)
+
+
 def on_device(x: Any, xp) -> Any:
     """`x` itself for NumPy and where it is there already, else `OnDevice`."""
+    if isinstance(x, Turned):
+        return Turned(on_device(x.rows, xp), len(x))
     return x if xp is np or isinstance(x, OnDevice) else OnDevice(x, xp)
 
 
@@ -126,17 +154,31 @@ class Source(NamedTuple):
         normalise = Normaliser(*(to_device(part, xp) for part in self.normalise)) if moved else self.normalise
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
-    def read(self, index: np.ndarray | Sent, view: Sent | np.random.Generator | None = None) -> Array:
-        """Normalised samples, augmented where a view of `views` is given, or a generator that one is drawn with: images
-        turned, sounds shifted."""
-        x = self.x[index.host if isinstance(index, Sent) and not isinstance(self.x, OnDevice) else index]
+    def read(self, index: np.ndarray | Sent, view: Sent | None = None) -> Array:
+        """Normalised samples, augmented where a view of `views` is given: images turned, sounds shifted."""
+        if view is not None and isinstance(self.x, Turned):
+            index, view = self.x.turn(index, view), None
+        x = self.x[index.host if isinstance(index, Sent) and not isinstance(self.x, OnDevice | Turned) else index]
         x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
-        if isinstance(view, np.random.Generator):
-            view = next(self.views([len(x)], view, get_xp(x)))
         return x if view is None else AUGMENTATIONS[self.kind][1](x, view)
+
+    def each_view(self, index: np.ndarray) -> Iterator[Array]:
+        """Normalised samples, as they are and under each of their other symmetries; sounds and vectors have none."""
+        x = self.read(index)
+        if isinstance(self.x, Turned):
+            yield x
+            for k in range(1, self.x.views):
+                numbers = np.full(len(index), k)
+                yield self.read(index, Sent(numbers, to_device(numbers, get_xp(x))))
+        elif self.kind in ("image", "sketch"):
+            yield from (view(x) for view in symmetries(x.shape))
+        else:
+            yield x
 
     def views(self, sizes: Sequence[int], rng: np.random.Generator | None, xp) -> Iterator[Sent | None]:
         """For batches of these sizes how each sample is augmented; None without a generator or for features."""
+        if rng is not None and isinstance(self.x, Turned):
+            return send_parts((rng.integers(0, self.x.views, size) for size in sizes), xp)
         if rng is None or self.kind not in AUGMENTATIONS:
             return iter([None] * len(sizes))
         draw = AUGMENTATIONS[self.kind][0]

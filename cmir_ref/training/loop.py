@@ -26,12 +26,14 @@ FADED = 1e-30  # numbers below it move no weight
 
 
 class State(NamedTuple):
-    """A network in training. `best_*` are the values after the epoch that validated best."""
+    """A network in training. `mean_*` are means over its epochs, `best_*` those after the epoch that validated best."""
 
     params: Params
     buffers: Params
     m: Array
     v: Array
+    mean_params: Params
+    mean_buffers: Params
     best_params: Params
     best_buffers: Params
     epoch: int = 0  # epochs done
@@ -96,8 +98,8 @@ def by_name(arrays: Mapping[str, Array]) -> Params:
 def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> State:
     """The state before the first epoch."""
     params, buffers = by_name(params), by_name(buffers)
-    zeros = get_xp(params.flat).zeros_like
-    return State(params, buffers, zeros(params.flat), zeros(params.flat), Params(params), Params(buffers))
+    zeros, copies = get_xp(params.flat).zeros_like, (Params(params), Params(buffers), Params(params), Params(buffers))
+    return State(params, buffers, zeros(params.flat), zeros(params.flat), *copies)
 
 
 def keep_freed_memory() -> None:
@@ -133,13 +135,14 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
     while state.epoch < schedule.epochs:
         started = time.perf_counter()
         parts, lr = one_epoch(task, state, optimiser, on_step)
-        validation = task.validate(state.params, state.buffers)
+        average_epochs(state, schedule.average)
+        validation = task.validate(state.mean_params, state.mean_buffers)
         best = schedule.keep == "last" or validation["score"] >= state.best_score
         state = state._replace(epoch=state.epoch + 1)
         if best:
             state = state._replace(
-                best_params=Params(state.params),
-                best_buffers=Params(state.buffers),
+                best_params=Params(state.mean_params),
+                best_buffers=Params(state.mean_buffers),
                 best_score=validation["score"],
                 best_epoch=state.epoch,
             )
@@ -147,6 +150,20 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
             seconds = time.perf_counter() - started
             on_epoch(state, Epoch(task.name, state.epoch, schedule.epochs, parts, validation, lr, seconds, best))
     return state
+
+
+def average_epochs(state: State, share: float) -> None:
+    """Takes the weights after epoch `state.epoch` (from 0) into their mean over the epochs, in place.
+
+        mean ← a·mean + (1 − a)·weights,   a = min(share, epoch/(epoch + 1))
+
+    So the mean is over all epochs alike until earlier ones have that share, and then an exponential one. Running
+    statistics likewise. With a share of 0 the mean is the weights themselves. (Polyak & Juditsky 1992; Izmailov et al.
+    2018, arXiv 1803.05407.)
+    """
+    a = min(share, state.epoch / (state.epoch + 1))
+    for mean, now in ((state.mean_params, state.params), (state.mean_buffers, state.buffers)):
+        mean.flat[...] = a * mean.flat + (1 - a) * now.flat
 
 
 def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> tuple[dict[str, float], float]:

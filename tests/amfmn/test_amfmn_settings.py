@@ -58,6 +58,7 @@ CASES = {
     "fusion": Case(given=BOTH),
     "unit_texts": Case(("true", "false"), BOTH),
     "word_dropout": Case(("0", "0.5")),
+    "average_views": Case(("true", "false")),
     "image_dropout": Case(("0", "0.5")),
     "margin.kind": Case(given=LONG),
     "margin.gamma": Case(("0.2", "0.6")),
@@ -71,6 +72,7 @@ CASES = {
     "labels.lr": Case(("0.01", "0.02"), ("pretrain=true",)),
     "labels.schedule": Case(given=("pretrain=true",)),
     "labels.warmup": Case(("0", "0.5"), ("pretrain=true",)),
+    "labels.average": Case(("0", "0.5"), ("pretrain=true", "labels.epochs=2")),
     "labels.weight_decay": Case(("0", "0.1"), ("pretrain=true",)),
     "match.epochs": Case(("1", "2")),
     "match.batch_size": Case(("8", "12")),
@@ -79,6 +81,7 @@ CASES = {
     "match.fall_every": Case(("1", "2"), ("match.epochs=2",)),
     "match.warmup": Case(("0", "0.5")),
     "match.weight_decay": Case(("0", "0.1")),
+    "match.average": Case(("0", "0.5"), ("match.epochs=2",)),
     "match.augment": Case(("true", "false")),
 }
 

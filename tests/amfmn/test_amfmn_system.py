@@ -67,6 +67,18 @@ def test_what_is_stored_is_what_encode_gives_of_one_sample_alone(run):
             np.testing.assert_allclose(x[0], run.encoded[m][name][7], rtol=1e-4, atol=1e-5)
 
 
+def test_views_are_averaged_where_the_epoch_is_chosen():
+    """… as they are in what is stored and in what a query becomes: which way is up does not matter."""
+    config = load_config("image-text", [*TINY, "average_views=true", "match.augment=false", "match.lr=0.01"])
+    run = runs.train(config, worlds.captioned())
+    best = next(line for line in reversed(run.history) if line["best"])
+    found = runs.evaluate(run, "validation", queries="validation")["mr"]
+    assert best["validation"]["score"] == pytest.approx(found, abs=1e-9)
+    image = worlds.captioned().modalities["a"].x[3:4]
+    as_it_is, turned = (AMFMN.encode(run, "a", x)["v"] for x in (image, np.rot90(image, axes=(1, 2))))
+    np.testing.assert_allclose(as_it_is, turned, rtol=1e-4, atol=1e-6)
+
+
 def test_equal_texts_tie_and_both_directions_compare_the_same(run):
     a, b = items_of(run, "a", "all"), items_of(run, "b", "all")
     d = AMFMN.distances(run, a, b)(slice(None))

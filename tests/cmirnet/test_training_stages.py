@@ -163,7 +163,8 @@ def test_only_images_are_augmented():
     generator = np.random.default_rng(0)
     for data, changes in ((worlds.pictures(12), True), (worlds.features(), False)):
         source = sources(data)["a"]
-        assert np.array_equal(source.read(np.arange(12), generator), source.read(np.arange(12))) != changes
+        (view,) = source.views([12], generator, np)
+        assert np.array_equal(source.read(np.arange(12), view), source.read(np.arange(12))) != changes
 
 
 def test_averaged_views_do_not_depend_on_the_way_up():

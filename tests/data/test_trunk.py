@@ -12,12 +12,14 @@ from cmir_ref.data.feature_cache import FeatureStore, content_digest
 from cmir_ref.data.trunk import (
     FeatureNetwork,
     TrunkInput,
+    TurnedImages,
     compute_features,
     frozen_features,
     frozen_images,
     resize_image,
     resize_matrix,
 )
+from cmir_ref.training.inputs import symmetries
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +183,23 @@ def test_images_stay_images_where_no_frozen_trunk_is_asked_for(change):
     assert (found.kind, found.x.shape, found.x.dtype) == ("maps", (3, 1, 1, 192), np.float16)
     sound = modality._replace(kind="sound")
     assert frozen_images(config("trunk=lite0"), sound) is sound
+
+
+@pytest.mark.parametrize(("training", "kind"), [("frozen", "features"), ("last", "maps")])
+def test_the_frozen_part_sees_images_turned(cache, training, kind):
+    modality = pictures(5).modalities["a"]
+    found = frozen_images(config("trunk=lite0", "trunk_views=3", f"trunk_training={training}"), modality)
+    assert found.kind == kind and len(found.x) == 5 and found.x.views == 3
+    for k, view in enumerate(symmetries(modality.x.shape)[:3]):
+        turned = modality._replace(x=np.ascontiguousarray(view(modality.x)))
+        alone = frozen_images(config("trunk=lite0", f"trunk_training={training}"), turned).x
+        np.testing.assert_allclose(found.x.rows[5 * k : 5 * k + 5], alone, rtol=2e-3, atol=2e-4)
+
+
+def test_turned_images_are_read_in_any_order():
+    images = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
+    views = symmetries(images.shape)
+    turned = TurnedImages(images, views)
+    assert len(turned) == 32 and turned.shape == (32, 6, 6, 3)
+    for i, x in zip([31, 0, 13, 5], turned[np.array([31, 0, 13, 5])], strict=True):
+        np.testing.assert_array_equal(x, views[i // 4](images[i % 4 : i % 4 + 1])[0])

@@ -183,3 +183,20 @@ def test_augmentation_is_the_same_there(augment, shape):
     assert not traffic.waits
     assert get_xp(there) is strict
     np.testing.assert_array_equal(to_host(there), augment(x, np.random.default_rng(1)))
+
+
+def test_turned_features_on_a_device():
+    """One transfer of the rows, and none a step."""
+    rows = np.arange(15 * 2, dtype=np.float32).reshape(15, 2)
+    source = inputs.Source(inputs.Turned(rows, 5), np.arange(5), "features", fit_normaliser(rows, np.arange(15)))
+    wanted = [source.read(np.array([4, 1]), inputs.Sent(k, k)) for k in (np.array([2, 0]), np.array([1, 1]))]
+    there = source.on(strict)
+    views = list(inputs.send_parts([np.array([2, 0]), np.array([1, 1])], strict))
+    (index,) = inputs.send_parts([np.array([4, 1])], strict)
+    sent = dict(traffic.uploads)
+    found = [there.read(index, view) for view in views]
+    assert dict(traffic.uploads) == sent and all(isinstance(x, DeviceArray) for x in found)
+    np.testing.assert_allclose([to_host(x) for x in found], wanted, rtol=1e-6)
+    assert there.on(strict).x.rows is there.x.rows and len(there.x) == 5
+    every = [to_host(x) for x in there.each_view(np.arange(5))]
+    np.testing.assert_allclose(every, list(source.each_view(np.arange(5))), rtol=1e-6)

@@ -10,12 +10,16 @@ import worlds
 from cmir_ref import runs
 from cmir_ref.data import split
 from cmir_ref.training.inputs import (
+    Sent,
+    Source,
+    Turned,
     ahead,
     epoch_batches,
     fit_normaliser,
     random_shift,
     random_symmetry,
     steps_per_epoch,
+    symmetries,
 )
 
 
@@ -179,3 +183,51 @@ def test_a_loop_that_stops_early_leaves_no_thread_behind():
     before = threading.active_count()
     coming.close()
     assert threading.active_count() == before - 1
+
+
+# ---- what a frozen network makes of turned samples ------------------------------------------------------------------
+
+
+def turned(views=3, n=5):
+    """Row v·n + i holds (v, i)."""
+    return Turned(np.array([(v, i) for v in range(views) for i in range(n)], np.float32), n)
+
+
+def as_is(x):
+    return x
+
+
+def test_turned_features_are_an_array_of_the_samples_as_they_are():
+    x = turned()
+    assert (x.shape, len(x), x.views) == ((5, 2), 5, 3)
+    np.testing.assert_array_equal(x[np.array([4, 0])], [[0, 4], [0, 0]])
+    np.testing.assert_array_equal(Source(x, np.arange(5), "features", as_is).read(np.array([4, 0])), [[0, 4], [0, 0]])
+
+
+def test_each_sample_is_read_under_its_own_symmetry():
+    source, numbers = Source(turned(), np.arange(5), "features", as_is), np.array([2, 0, 1])
+    found = source.read(np.array([4, 4, 1]), Sent(numbers, numbers))
+    np.testing.assert_array_equal(found, [[2, 4], [0, 4], [1, 1]])
+
+
+def test_all_symmetries_are_drawn_and_seeded():
+    source, sizes = Source(turned(), np.arange(5), "features", as_is), [400, 400]
+    drawn = [view.host for view in source.views(sizes, np.random.default_rng(0), np)]
+    assert [len(view) for view in drawn] == sizes and not np.array_equal(*drawn)
+    assert np.bincount(drawn[0], minlength=3).min() > 100 and drawn[0].max() == 2
+    again = [view.host for view in source.views(sizes, np.random.default_rng(0), np)]
+    np.testing.assert_array_equal(drawn, again)
+    assert list(source.views([3], None, np)) == [None]
+
+
+def test_every_view_of_turned_features_of_images_and_of_vectors():
+    rows = np.array([1, 3])
+    views = list(Source(turned(), np.arange(5), "features", as_is).each_view(rows))
+    np.testing.assert_array_equal(views, [[[v, 1], [v, 3]] for v in range(3)])
+    images = np.random.default_rng(0).random((4, 3, 3, 2))
+    seen = list(Source(images, np.arange(4), "image", as_is).each_view(rows))
+    assert len(seen) == 8
+    for x, view in zip(seen, symmetries(images.shape), strict=True):
+        np.testing.assert_array_equal(x, view(images[rows]))
+    (alone,) = Source(images, np.arange(4), "features", as_is).each_view(rows)
+    np.testing.assert_array_equal(alone, images[rows])

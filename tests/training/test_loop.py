@@ -161,7 +161,7 @@ def textbook(task, params, buffers):
     schedule = task.schedule
     params, buffers = ({n: a.copy() for n, a in arrays.items()} for arrays in (params, buffers))
     m, v = ({n: np.zeros_like(a) for n, a in params.items()} for _ in range(2))
-    best, steps, t = (-np.inf, 0, None), schedule.epochs * task.steps_per_epoch, 0
+    best, steps, t, after = (-np.inf, 0, None), schedule.epochs * task.steps_per_epoch, 0, []
     for epoch in range(schedule.epochs):
         for number, batch in enumerate(task.batches(epoch)):
             t += 1
@@ -176,10 +176,25 @@ def textbook(task, params, buffers):
                     params[n] = params[n] - lr * (step + decay * params[n])
             for n, value in statistics.items():
                 buffers[n] = MOMENTUM * buffers[n] + (1 - MOMENTUM) * value
-        score = task.validate(params, buffers)["score"]
+        after.append({n: a.copy() for n, a in (params | buffers).items()})
+        shares = mean_shares(epoch + 1, schedule.average)
+        mean = {n: sum(share * one[n] for share, one in zip(shares, after, strict=True)) for n in after[0]}
+        score = task.validate({n: mean[n] for n in params}, {n: mean[n] for n in buffers})["score"]
         if schedule.keep == "last" or score >= best[0]:
-            best = score, epoch + 1, {n: a.copy() for n, a in (params | buffers).items()}
+            best = score, epoch + 1, mean
     return params | buffers, best
+
+
+def mean_shares(epochs, average):
+    """What part each of so many epochs has in the mean of the weights: they sum to 1."""
+    kept = [min(average, e / (e + 1)) for e in range(epochs)]
+    return [(1 - kept[e]) * np.prod(kept[e + 1 :]) for e in range(epochs)]
+
+
+def test_a_mean_is_over_all_epochs_alike_until_it_is_an_exponential_one():
+    np.testing.assert_allclose(mean_shares(4, 0.9), [1 / 4] * 4)
+    np.testing.assert_allclose(mean_shares(4, 0.5), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
+    assert mean_shares(3, 0.0) == [0, 0, 1]
 
 
 SHAPES = {"one.w": (3, 2), "two.w": (2, 4), "one.b": (2,), "two.b": (4,), "kernel": (3, 3, 1, 2), "both.w": (1, 3)}
@@ -191,13 +206,14 @@ TURNS = {
 }
 
 
+@pytest.mark.parametrize("average", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize("warmup", [0.0, 0.4])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 @pytest.mark.parametrize("turns", TURNS)
 @pytest.mark.parametrize("names", [sorted(SHAPES), sorted(SHAPES, reverse=True)], ids=["matrices last", "first"])
-def test_any_settings_together_are_the_textbook_s(names, turns, decay, schedule, warmup, keep):
+def test_any_settings_together_are_the_textbook_s(names, turns, decay, schedule, warmup, keep, average):
     """Settings that meet in one line are tried together: the decay of what moves in a turn, say."""
     random = np.random.default_rng(3)
     params = {n: random.standard_normal(SHAPES[n]) for n in names}
@@ -211,7 +227,8 @@ def test_any_settings_together_are_the_textbook_s(names, turns, decay, schedule,
     def validate(params, buffers):
         return {"score": float(np.sin(40 * params["one.w"].sum() + buffers["mean"].sum()))}
 
-    settings = Schedule(epochs=5, lr=0.05, schedule=schedule, warmup=warmup, weight_decay=decay, keep=keep)
+    rates = {"lr": 0.05, "schedule": schedule, "warmup": warmup, "weight_decay": decay}
+    settings = Schedule(epochs=5, keep=keep, average=average, **rates)
     batches = lambda epoch: [(2 * epoch + k) % 6 for k in range(3)]  # noqa: E731
     task = Task("stage2", settings, 3, batches, gradients, validate, TURNS[turns])
     state = train_epochs(task, new_state(params, {"mean": np.zeros(2)}))
