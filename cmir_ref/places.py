@@ -131,9 +131,18 @@ def slice_boxes(shape: tuple[int, ...], sides: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.insert(f, 2, side, axis=1) for f, side in zip(found, sides, strict=True)])
 
 
+def with_one_view(run: Run) -> Run:
+    """The run that looks at each image once: slices overlap, and a look in all directions takes eight times as long."""
+    once = {
+        name: value for name, value in {"trunk_views": 1, "average_views": False}.items() if hasattr(run.config, name)
+    }
+    return run._replace(config=run.config.model_copy(update=once))
+
+
 def encode_slices(run: Run, letter: str, scene: np.ndarray, sides: Sequence[int], *, device: str = "cpu") -> Slices:
     """What the run makes of the slices of a scene (H, W, C), each brought to the size of the run's images."""
-    size, boxes, parts = run.dataset.modalities[letter].x.shape[1], slice_boxes(scene.shape, sides), []
+    run, size, boxes = with_one_view(run), run.dataset.modalities[letter].x.shape[1], slice_boxes(scene.shape, sides)
+    parts = []
     for start in range(0, len(boxes), BLOCK):
         x = np.empty((len(boxes[start : start + BLOCK]), size, size, scene.shape[2]), scene.dtype)
         for i, (top, left, side) in enumerate(boxes[start : start + BLOCK]):

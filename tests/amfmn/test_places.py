@@ -168,6 +168,17 @@ def test_slices_of_another_size_are_brought_to_the_run_s(run, mosaic):
     np.testing.assert_allclose(one.encoded["v"], two.encoded["v"], atol=1e-6)
 
 
+def test_slices_are_looked_at_once_where_images_are_seen_in_all_directions(run, mosaic):
+    """Eight looks at each of some thousand slices would take eight times as long, for slices that overlap anyway."""
+    changed = {"average_views": True, "trunk_views": 8}
+    turned = run._replace(config=run.config.model_copy(update=changed))
+    one, two = (encode_slices(r, "a", mosaic[0], [TILE]).encoded["v"] for r in (run, turned))
+    np.testing.assert_array_equal(one, two)
+    x = worlds.captioned().modalities["a"].x[:1]
+    v = [system_of(r.config).encode(r, "a", x)["v"] for r in (run, turned)]
+    assert not np.allclose(*v), "a single image is still seen in all directions"
+
+
 def test_the_same_for_a_file(run, mosaic, scene):
     found = locate(run, scene, "one house near many trees", 3, sides=[TILE])
     assert found.heat.shape == (8, 10) and len(found.places) == 3 and found.system is None
