@@ -29,6 +29,14 @@ td, th { border-top: 1px solid #ddd; padding: .3rem .7rem; text-align: left; }
 math[display=block] { overflow-x: auto; overflow-y: hidden; padding: .3rem 0; }
 summary { cursor: pointer; color: #555; }
 audio { display: block; margin: .5rem 0; }
+@media (min-width: 60rem) { pre.said { white-space: pre-wrap; } }
+@media (max-width: 40rem) {
+  body { font-size: 1rem; }
+  pre { font-size: .75rem; }
+  .figure { overflow-x: auto; }
+  .figure img { max-width: none; width: 36rem; }
+  td:nth-child(n+3), th:nth-child(n+3) { min-width: 10rem; }
+}
 """
 
 
@@ -115,7 +123,8 @@ def output_as_html(output: dict, render: Callable[[str], str]) -> str:
     data = output.get("data", {})
     if "image/png" in data:
         caption = html.escape(next(iter(output.get("metadata", {}).get("image/png", {}).get("alt", "").split("\n"))))
-        return f'<img alt="{caption}" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
+        picture = "".join(data["image/png"]).strip()
+        return f'<div class="figure"><img alt="{caption}" src="data:image/png;base64,{picture}"></div>'
     if "text/html" in data:
         return "".join(data["text/html"])
     if "text/markdown" in data:
