@@ -17,6 +17,7 @@ from ..files import write_whole
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 LINK = re.compile(r'(href|src)="([^"#:]*)((?:#[^"]*)?)"')
+DRAWS = re.compile(r"\b(axes|figure|plt|show|pictures)\b")
 HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>")
 STYLE = """
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 1.05rem/1.55 system-ui, sans-serif; color: #1b1b1b; }
@@ -102,7 +103,8 @@ def cell_as_html(cell: dict, render: Callable[[str], str]) -> str:
         return render(source)
     code = highlight(source)
     if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-        name = "a solution" if "solution" in cell["metadata"].get("tags", ()) else "code that draws"
+        solves = "solution" in cell["metadata"].get("tags", ())
+        name = "a solution" if solves else "code that draws" if DRAWS.search(source) else "code"
         code = f"<details><summary>{name}</summary>{code}</details>"
     return "\n".join([code, *(output_as_html(output, render) for output in cell["outputs"])])
 

@@ -638,7 +638,7 @@ numbers(
 # %% [markdown]
 # ## What you learned
 #
-# A loss that falls is no proof of a gradient. One exact method at random inputs, random parameters, a random upstream and shapes of both kinds finds the wrong numbers; four cheap properties find the rest. A check is judged by what it sees *and* by what it was shown not to see.
+# A loss that falls is no proof of a gradient. One exact method at random inputs, random parameters, a random upstream and shapes of both kinds finds the wrong numbers; four cheap properties find the rest. To find *where* it is, go from the property to the wrong input, from there to a single number, and nudge the steps between. A check is judged by what it sees *and* by what it was shown not to see.
 #
 # ## Next
 #

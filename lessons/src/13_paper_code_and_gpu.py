@@ -999,5 +999,5 @@ numbers(
 #
 # ## Next
 #
-# This was the last lesson; [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. In the package: [`cmirnet/settings.py`](../cmir_ref/cmirnet/settings.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
+# Here the course on CMIR-NET ends, and [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. [14 · Gates and slopes](14_gates_and_slopes.ipynb) begins the networks that read sentences and attend to sketches. In the package: [`cmirnet/settings.py`](../cmir_ref/cmirnet/settings.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
 # [`backend.py`](../cmir_ref/backend.py) is the whole of the dispatch.

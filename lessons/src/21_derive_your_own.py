@@ -3,7 +3,7 @@
 #   lesson:
 #     question: How do you derive, and check, the gradient of something that no lesson shows?
 #     minutes: 35
-#     needs: ["05", "14", "20"]
+#     needs: ["05", "20"]
 #     derives: []
 # ---
 
