@@ -1,6 +1,7 @@
 """What the notebooks in `lessons/` share: the look of a figure, captions, sounds, the numbers a lesson stands by."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -107,6 +108,12 @@ def combination(answer, parts: Mapping[str, Any]) -> str:
     if apart > 1e-9 * np.abs(answer).max() or np.allclose(factors, 1):
         return ""
     return " + ".join(f"{round(c, 6) + 0:.4g} × {name}" for name, c in zip(parts, factors, strict=True))
+
+
+def with_hints(said: str, **hints: str) -> str:
+    """What `gradcheck.explain` says, and below it the hints for the inputs that it names; empty if it says nothing."""
+    wrong = {re.match(r"\w*", line)[0] for line in said.splitlines()}
+    return "\n".join([said, *(f"({name}: {hint})" for name, hint in hints.items() if name in wrong)]).strip()
 
 
 def numbers(**values: float) -> None:

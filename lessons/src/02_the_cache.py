@@ -317,10 +317,16 @@ def scaled_linear_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import check_gradient, explain
+from cmir_ref.reports.lesson import with_hints
 
 given = {"x": x, "w": w, "g": rng.normal(size=D)}
-said = explain(scaled_linear, scaled_linear_backward, given)
-assert not said, f"{said}\n(who depends on this entry, and which index is summed?)"
+said = with_hints(
+    explain(scaled_linear, scaled_linear_backward, given),
+    x="x_nc reaches every output d of its sample: which index is summed?",
+    w="w_cd meets x_nc in every sample n: which index is summed?",
+    g="g_d multiplies column d of x w in every sample n: which index is summed?",
+)
+assert not said, said
 found = [
     r
     for r in check_gradient(scaled_linear, scaled_linear_backward, list(given.values()))

@@ -596,6 +596,7 @@ def smoothed_backward(dloss, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 weights = {
     "equal weights": np.ones(N),
@@ -603,14 +604,12 @@ weights = {
     "any weights": rng.uniform(0.2, 3, N),
 }
 for name, c in weights.items():
-    said = explain(smoothed, smoothed_backward, {"u": u, "c": c})
-    hint = "(a sample's share of the mean is c over the sum of all c; the truth is q)"
-    if "u[" not in said:
-        hint = (
-            "(who uses c? a sample that is worse than the mean pulls the mean up when it "
-            "weighs more)"
-        )
-    assert not said, f"{name}:\n{said}\n{hint}"
+    said = with_hints(
+        explain(smoothed, smoothed_backward, {"u": u, "c": c}),
+        u="a sample's share of the mean is c over the sum of all c; the truth is q",
+        c="who uses it? a sample that is worse than the mean pulls it up by weighing more",
+    )
+    assert not said, f"{name}:\n{said}"
     print(f"{name:22} right")
 
 # %% [markdown]

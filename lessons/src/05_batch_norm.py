@@ -306,7 +306,12 @@ random = np.random.default_rng(50)
 for shape in ((6, 3), (4, 4)):
     x_own, up = random.normal(size=shape), random.normal(size=shape)
     _, (hat, scale) = normalise(x_own)
-    answer = one_line(up, hat, scale)
+    try:
+        answer = one_line(up, hat, scale)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{refused}: all means are over the batch, axis 0, one number a feature"
+        ) from None
     assert np.shape(answer) == shape, f"dx has shape {np.shape(answer)}, x has {shape}"
     measured = lambda **still: complex_step(
         lambda a: (normalise(a[0], **still)[0] * up).sum(), [x_own], 0

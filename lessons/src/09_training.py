@@ -558,14 +558,18 @@ assert np.allclose(theta / [2, -0.5], 0.95), (
     f"without a gradient, rate 0.1, decay 0.5: theta is {theta / [2, -0.5]} of what it "
     "was, and the share 0.1 · 0.5 of it should go"
 )
-package = [np.array([2.0, -0.5]), np.zeros(2), np.zeros(2)]
-for t in range(1, 11):
-    adam(package[0], g, package[1], package[2], t, 0.1, decay=0.5)
-mine = after(10, g, 0.5)[0]
-assert np.allclose(mine, package[0], rtol=1e-9), (
-    f"ten steps with gradient and decay lead to {mine}, not {package[0]}: it is theta "
-    "before the step that shrinks"
-)
+LEADS = {
+    0.0: "is ε added to the root, and not under it?",
+    0.5: "it is theta before the step that shrinks",
+}
+for decay, lead in LEADS.items():
+    package = [np.array([2.0, -0.5]), np.zeros(2), np.zeros(2)]
+    for t in range(1, 11):
+        adam(package[0], g, package[1], package[2], t, 0.1, decay=decay)
+    mine = after(10, g, decay)[0]
+    assert np.allclose(mine, package[0], rtol=1e-9), (
+        f"ten steps with decay {decay} lead to {mine}, not {package[0]}: {lead}"
+    )
 _, lines = train(
     drawn(3),
     [batch] * 10,

@@ -357,12 +357,17 @@ def closeness_backward(ds, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for n, m in ((4, 4), (3, 5)):
     random = np.random.default_rng(n)
     given = {"a": random.normal(size=(n, 3)), "b": random.normal(size=(m, 3))}
-    said = explain(closeness, closeness_backward, given)
-    assert not said, f"{n} × {m}:\n{said}\n(how often is each square used?)"
+    said = with_hints(
+        explain(closeness, closeness_backward, given),
+        a="how often is the square of a_i used? once for every column",
+        b="how often is the square of b_j used? once for every row",
+    )
+    assert not said, f"{n} × {m}:\n{said}"
 print("right, for 4 × 4 pairs and for 3 × 5")
 
 # %% [markdown]

@@ -389,13 +389,20 @@ def sharp_attention_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for many in (1, 4):
     random = np.random.default_rng(many)
     given = {"q": (many, 3), "k": (5, 3), "v": (5, 2), "tau": (1,)}
     given = {name: random.normal(size=shape) for name, shape in given.items()}
-    said = explain(sharp_attention, sharp_attention_backward, given)
-    assert not said, f"{many} queries:\n{said}\n(what is taken off each share's wish?)"
+    said = with_hints(
+        explain(sharp_attention, sharp_attention_backward, given),
+        q="what is taken off each share's wish? and τ stands before the agreement",
+        k="what is taken off each share's wish? and τ stands before the agreement",
+        v="each value goes to every query, as much as that query's weight for it",
+        tau="every logit has it: what does each logit ask for?",
+    )
+    assert not said, f"{many} queries:\n{said}"
 print("right, for one query and for four")
 
 # %% [markdown]

@@ -315,11 +315,17 @@ def row_loss_backward(dloss, cache):
 
 
 # %% tags=["check"]
+from cmir_ref.reports.lesson import with_hints
+
 for n in (2, 5):
     random = np.random.default_rng(n)
     given = {"s": random.normal(size=(n, n)), "tau": np.array([0.7])}
-    said = explain(row_loss, row_loss_backward, given)
-    assert not said, f"{n} pairs:\n{said}\n(u = s/τ: what does each of the two get?)"
+    said = with_hints(
+        explain(row_loss, row_loss_backward, given),
+        s="guess minus truth, the truth on the diagonal; a mean over rows; and u = s/τ",
+        tau="u = s/τ, so τ divides every score: its slope, and its sign?",
+    )
+    assert not said, f"{n} pairs:\n{said}"
 print("right, for two pairs and for five")
 
 # %% [markdown]

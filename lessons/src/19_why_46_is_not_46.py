@@ -350,6 +350,7 @@ for d, marks in (
     ([1, 2, 3, 4], [0, 1, 0, 0]),
     ([1, 1, 1, 1], [0, 0, 0, 1]),
     ([1, 1, 1, 1], [0, 1, 0, 1]),
+    ([1, 2, 1, 3], [0, 1, 1, 0]),
     ([2, 1, 2, 2, 3], [0, 0, 1, 1, 0]),
     ([5, 1, 1, 5, 5, 1], [1, 0, 0, 1, 0, 0]),
 ):
@@ -360,7 +361,7 @@ for d, marks in (
             f"distances {d}, own {marks.astype(int)}, k = {k}: {got:.3f}, over all "
             f"orders {wanted:.3f}; how many places of the tie are among the first {k}?"
         )
-print("right, for five rankings and three k")
+print("right, for six rankings and three k")
 
 # %% [markdown]
 # ## The numbers this lesson stands by

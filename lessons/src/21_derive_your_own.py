@@ -357,15 +357,20 @@ def mystery_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for n, d, k in ((4, 3, 5), (6, 2, 3)):
     random = np.random.default_rng(n)
     given = {"x": (n, d), "w": (d, k), "gain": (k,)}
     given = {name: random.normal(size=shape) for name, shape in given.items()}
-    said = explain(mystery, mystery_backward, given)
-    assert not said, (
-        f"{said}\n(who uses c? who uses a? what was copied along which axis?)"
+    path = "all of it goes through a: who uses a? who uses c? along which axis was each copied?"
+    said = with_hints(
+        explain(mystery, mystery_backward, given),
+        x=path,
+        w=path,
+        gain="it was copied to every row",
     )
+    assert not said, said
 print("right, for x, w and gain, at two sizes")
 
 # %% [markdown]

@@ -176,6 +176,25 @@ def test_an_answer_is_told_as_a_sum_of_its_parts():
     assert combination(np.full((4, 3), np.nan), parts) == combination(np.ones(3), parts) == ""
 
 
+def test_a_hint_is_given_for_what_is_wrong_alone():
+    from cmir_ref.gradcheck import explain
+    from cmir_ref.reports.lesson import with_hints
+
+    def product(x, w, b):
+        return x @ w + b, (x, w)
+
+    def back(dy, cache):
+        x, w = cache
+        return dy @ w.T, x.T @ dy, dy
+
+    given = {"x": np.ones((2, 3)), "w": np.ones((3, 4)), "b": np.ones(4)}
+    hints = {"x": "first", "w": "second", "b": "third"}
+    said = with_hints(explain(product, back, given), **hints)
+    assert said.endswith("(b: third)") and "first" not in said and "second" not in said
+    assert with_hints("", **hints) == ""
+    assert with_hints("x: 0, measured 1\n  looks like: w", **hints).splitlines()[2:] == ["(x: first)"]
+
+
 def test_off_says_what_differs():
     known = {"a": [1.0, 0.1], "b": [2.0, 0.0]}
     assert weave.off({"a": 1.05, "b": 2.0}, known) == []

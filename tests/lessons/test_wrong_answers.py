@@ -6,7 +6,7 @@ from collections import Counter
 import matplotlib
 import pytest
 from exercises import LESSONS, SOURCES, exercises, needed, reads, run
-from wrong_answers import ROWS, WRONG
+from wrong_answers import ALSO_RIGHT, ROWS, WRONG
 
 from cmir_ref.errors import InputError
 
@@ -52,6 +52,15 @@ def answer_of(solution: str, changes: str | list[tuple[str, str]]) -> str:
 def test_the_solution_passes(key, made):
     names, cells = made(key)
     exec(cells["solution"], names)
+    exec(cells["check"], names)
+
+
+@pytest.mark.parametrize("row", ALSO_RIGHT, ids=lambda row: f"{row[0]}: {row[1]}")
+def test_another_way_that_is_right_passes(row, made):
+    key, _, answer = row
+    names, cells = made(key)
+    exec(cells["exercise"], names)
+    exec(answer, names)
     exec(cells["check"], names)
 
 

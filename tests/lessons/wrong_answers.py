@@ -67,8 +67,8 @@ WRONG = {
     ],
     "03": [
         ("a mean over N", [("(p - q) / c.sum()", "(p - q) / len(p)")], ["u[", "divided by n too often"]),
-        ("the weights forgotten", [("c[:, None] * (p - q)", "(p - q)")], ["u[", "share of the mean"]),
-        ("the mean not taken off", [("(losses - loss)", "losses")], "worse than the mean"),
+        ("the weights forgotten", [("c[:, None] * (p - q)", "(p - q)")], ["u: a sample's share of the mean"]),
+        ("the mean not taken off", [("(losses - loss)", "losses")], ["c: who uses it", "worse than the mean"]),
         ("dloss forgotten", [("dloss * c[:, None]", "c[:, None]")], "upstream dy is ignored"),
         ("dloss forgotten for c", [("du, dloss * (losses", "du, (losses")], "upstream dy is ignored"),
         ("c along the classes", [("c[:, None]", "c[None, :]")], "shapes"),
@@ -84,7 +84,7 @@ WRONG = {
         (
             "a plain mean of losses",
             [("loss = (c * losses).sum() / c.sum()", "loss = losses.mean()")],
-            ["c[", "who uses c?"],
+            ["c[", "c: who uses it"],
         ),
     ],
     "04": [
@@ -127,6 +127,7 @@ WRONG = {
         ),
         ("over the features", [("dx_hat.mean(axis=0)", "dx_hat.mean(axis=1, keepdims=True)")], "over the batch"),
         ("over all", [("dx_hat.mean(axis=0)", "dx_hat.mean()")], "over the batch"),
+        ("over the features, and no axis kept", [("dx_hat.mean(axis=0)", "dx_hat.mean(axis=1)")], "over the batch"),
         ("sums for means", [("dx_hat.mean(axis=0)", "dx_hat.sum(axis=0)")], "6 × what comes through μ"),
         ("N − 1", [("(dx_hat * x_hat).mean(axis=0)", "(dx_hat * x_hat).sum(axis=0) / (len(x_hat) - 1)")], "1.2 × what"),
         (
@@ -236,6 +237,7 @@ WRONG = {
         ),
         ("m corrected in place", [("    step =", "    m /= 1 - 0.9**t\n    step =")], "0.1 of the gradient"),
         ("no root", [("np.sqrt(v / (1 - 0.999**t))", "(v / (1 - 0.999**t))")], "as long as the rate"),
+        ("ε under the root", [("0.999**t)) + 1e-8)", "0.999**t) + 1e-8))")], "added to the root, and not under it"),
         ("t from 0", [("0.9**t", "0.9 ** (t + 1)")], "1 − β1ᵗ"),
         ("ascent", [("theta -=", "theta +=")], "move theta by"),
         (
@@ -396,6 +398,7 @@ WRONG = {
     ],
     "13": [
         ("NumPy's exp", [("xp.exp", "np.exp")], "ask get_xp"),
+        ("the axis not kept", [("u.max(axis=1, keepdims=True)", "u.max(axis=1)")], "with keepdims=True (N, 1)"),
         ("NumPy's maximum", [("u.max(axis=1, keepdims=True)", "np.max(u, axis=1, keepdims=True)")], "ask get_xp"),
         ("to the host", [("    xp = get_xp(u)", "    xp, u = np, getattr(u, 'a', u)")], "came back to the host"),
         ("without the maximum", [("u - u.max(axis=1, keepdims=True)", "u - 0")], "subtract each row's own maximum"),
@@ -459,17 +462,21 @@ WRONG = {
     ],
     "14": [
         ("the path through the gate", [(" + d_gate @ u.T", "")], "who uses x"),
-        ("tanh's slope", [(" * (1 - n * n)", "")], "w["),
+        ("tanh's slope", [(" * (1 - n * n)", "")], ["w: what is new", "tanh has a slope"]),
         ("the gate's sign", [("(n - x) * g", "(x - n) * g")], "sign is wrong"),
         ("the two exchanged", [("x.T @ d_new, x.T @ d_gate", "x.T @ d_gate, x.T @ d_new")], "swapped"),
-        ("half of σ's slope", [("(n - x) * g * (1 - g)", "(n - x) * g")], "u["),
-        ("the gate does not multiply", [("dy * g * (1 - n * n)", "dy * (1 - n * n)")], "w["),
+        ("half of σ's slope", [("(n - x) * g * (1 - g)", "(n - x) * g")], ["u: what does the gate", "σ has a slope"]),
+        (
+            "the gate does not multiply",
+            [("dy * g * (1 - n * n)", "dy * (1 - n * n)")],
+            "w: what is new reaches y through the gate",
+        ),
     ],
     "15": [
         ("h in the product", [("(r * h).T @ ds_n", "h.T @ ds_n")], "r ⊙ h"),
-        ("dr without h", [("dm * h, dm * r", "dm, dm * r")], "u["),
-        ("the blend forgotten", [("dnew * z + through_n", "through_n")], "h["),
-        ("the gate's share of h", [("+ ds_r @ u_r.T", "")], "h["),
+        ("dr without h", [("dm * h, dm * r", "dm, dm * r")], "u: what stands in the product"),
+        ("the blend forgotten", [("dnew * z + through_n", "through_n")], "h: who uses it? the blend"),
+        ("the gate's share of h", [("+ ds_r @ u_r.T", "")], "both gates"),
         ("the sign of the blend", [("dnew * (h - n) * z", "dnew * (n - h) * z")], "b["),
         ("b not summed", [("sums.sum(axis=0)", "sums")], "sum over axis 0 is missing"),
     ],
@@ -480,7 +487,7 @@ WRONG = {
         (
             "the sums exchanged",
             [("ds.sum(axis=1)[:, None]", "ds.sum(axis=0)[:, None]")],
-            "how often is each square used",
+            "how often is the square of a_i used",
         ),
     ],
     "17": [
@@ -496,13 +503,14 @@ WRONG = {
     ],
     "18": [
         ("s/tau", [("return du / tau", "return du")], "factor tau is too much"),
-        ("the sign of tau", [("-(du * s)", "(du * s)")], "tau["),
+        ("the sign of tau", [("-(du * s)", "(du * s)")], ["tau[", "its sign?"]),
         ("1/n", [("(p - np.eye(len(s))) / len(s)", "(p - np.eye(len(s)))")], "1/n of a mean is missing"),
-        ("every pair is right", [("p - np.eye(len(s))", "p - 1")], "s["),
+        ("every pair is right", [("p - np.eye(len(s))", "p - 1")], "the truth on the diagonal"),
     ],
     "19": [
         ("all groups", [("distances[own].min()", "distances.min()")], "over all orders"),
         ("one place too many", [("k - before", "k - before + 1")], "how many places"),
+        ("own ones of other groups", [("(tied & own).sum()", "own.sum()")], "over all orders"),
         (
             "ties fall well",
             [("return 1 - comb(n - r, places) / comb(n, places)", "return float(places > 0)")],
@@ -529,7 +537,148 @@ WRONG = {
         ("the path through v", [("dc + dv * 2 * c / len(c)", "dc")], "who uses c"),
         ("the other axis", [("dc.mean(axis=1", "dc.mean(axis=0")], "along which axis"),
         ("gain not summed", [("(dy * t).sum(axis=0)", "dy * t")], "sum over axis 0 is missing"),
-        ("tanh's slope", [(" * (1 - t * t)", "")], "x["),
+        ("tanh's slope", [(" * (1 - t * t)", "")], "x: all of it goes through a"),
     ],
 }
 ROWS = [(key, *row) for key, rows in WRONG.items() for row in rows]
+
+ALSO_RIGHT = [  # (exercise, what is different, the answer): right, though not the solution's way
+    (
+        "01",
+        "entry by entry",
+        "def my_slopes(f, x):\n"
+        "    out = []\n"
+        "    for i in range(len(x)):\n"
+        "        y = x.astype(complex)\n"
+        "        y[i] += 1e-30j\n"
+        "        out.append(f(y).imag / 1e-30)\n"
+        "    return out",
+    ),
+    ("01b", "a longer step", "h32 = 4e-3"),
+    (
+        "02",
+        "with einsum",
+        "def scaled_linear_backward(dy, cache):\n"
+        "    x, w, g = cache\n"
+        "    dx, dw = np.einsum('nd,d,cd->nc', dy, g, w), np.einsum('nc,nd,d->cd', x, dy, g)\n"
+        "    return dx, dw, np.einsum('nd,nc,cd->d', dy, x, w)",
+    ),
+    (
+        "04",
+        "pixel by pixel",
+        "def conv_input_gradient(dy, w):\n"
+        "    n, height, width = dy.shape[:3]\n"
+        "    k, c = w.shape[0], w.shape[2]\n"
+        "    dx = np.zeros((n, height, width, c))\n"
+        "    for p, q, i, j in np.ndindex(height, width, k, k):\n"
+        "        row, column = p + i - k // 2, q + j - k // 2\n"
+        "        if 0 <= row < height and 0 <= column < width:\n"
+        "            dx[:, row, column] += dy[:, p, q] @ w[i, j].T\n"
+        "    return dx",
+    ),
+    (
+        "05",
+        "the chunks",
+        "def one_line(dx_hat, x_hat, s):\n"
+        "    c, m = x_hat / s, len(x_hat)\n"
+        "    dvar = -0.5 * s**3 * (dx_hat * c).sum(axis=0)\n"
+        "    dc = s * dx_hat + 2 * c * dvar / m\n"
+        "    return dc - dc.sum(axis=0) / m",
+    ),
+    (
+        "06",
+        "both parts",
+        "def orthogonality_gradient(z):\n    g = z.T @ z - np.eye(z.shape[1])\n    return 2 * z @ g + 2 * z @ g.T",
+    ),
+    (
+        "09",
+        "the decay first",
+        "def my_adamw(theta, g, m, v, t, rate, decay):\n"
+        "    theta *= 1 - rate * decay\n"
+        "    m += 0.1 * (g - m)\n"
+        "    v += 0.001 * (g * g - v)\n"
+        "    theta -= rate * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)",
+    ),
+    ("10", "another pair", 'liked_by_precision_at_5, liked_by_ap = "0110100001", "1100001100"'),
+    (
+        "10b",
+        "all orders",
+        "def fair_reciprocal_rank(distances, relevant):\n"
+        "    found = []\n"
+        "    for order in map(list, permutations(range(len(distances)))):\n"
+        "        if (np.diff(distances[order]) >= 0).all():\n"
+        "            found.append(Fraction(1, 1 + int(np.argmax(relevant[order]))))\n"
+        "    return sum(found) / len(found)",
+    ),
+    (
+        "11",
+        "one shuffle of all scenes",
+        "def leak_free(kind, scene, share, rng):\n"
+        "    test = np.zeros(len(kind), dtype=bool)\n"
+        "    order = rng.permutation(np.unique(scene))\n"
+        "    for k in np.unique(kind):\n"
+        "        own = [s for s in order if kind[scene == s][0] == k]\n"
+        "        test |= np.isin(scene, own[: round(share * len(own))])\n"
+        "    return test",
+    ),
+    (
+        "12",
+        "the boxes are called and mended",
+        "def mended_1(dy, cache):\n"
+        "    x, root = cache\n"
+        "    y = x / root\n"
+        "    return box_1(dy.copy(), cache) - y * (dy * y).sum(axis=1, keepdims=True) / root\n"
+        "\n"
+        "\n"
+        "def mended_2(dy, cache):\n"
+        "    x, s = cache\n"
+        "    return box_2(dy, cache).astype(dy.dtype) - dy * x * s * s\n"
+        "\n"
+        "\n"
+        "def mended_3(dy, cache):\n"
+        "    da = np.nan_to_num(box_3(dy, cache)[0])\n"
+        "    return da, -da\n"
+        "\n"
+        "\n"
+        "repaired = {'box 1': mended_1, 'box 2': mended_2, 'box 3': mended_3}",
+    ),
+    (
+        "13",
+        "functions of the library",
+        "def entropy(u):\n"
+        "    xp = get_xp(u)\n"
+        "    z = u - xp.max(u, axis=1, keepdims=True)\n"
+        "    logp = z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))\n"
+        "    return -(xp.exp(logp) * logp).sum(axis=1)",
+    ),
+    (
+        "13",
+        "an axis put back",
+        "def entropy(u):\n"
+        "    xp = get_xp(u)\n"
+        "    z = u - u.max(axis=1)[:, None]\n"
+        "    e = xp.exp(z)\n"
+        "    p = e / e.sum(axis=1)[:, None]\n"
+        "    return xp.log(e.sum(axis=1)) - xp.sum(p * z, axis=1)",
+    ),
+    (
+        "20",
+        "a loop over the words",
+        "def bag_backward(dy, cache):\n"
+        "    e, gain, words = cache\n"
+        "    de = np.zeros_like(e)\n"
+        "    for word in TEXT:\n"
+        "        de[word] += dy * gain\n"
+        "    return de, dy * words.sum(axis=0)",
+    ),
+    (
+        "21",
+        "with sums",
+        "def mystery_backward(dy, cache):\n"
+        "    x, w, gain, c, v, h = cache\n"
+        "    dh = dy * gain / np.cosh(h) ** 2\n"
+        "    dc = (dh - h * (dh * h).mean(axis=0)) / np.sqrt(v)\n"
+        "    da = dc - dc.sum(axis=1, keepdims=True) / c.shape[1]\n"
+        "    return da @ w.T, x.T @ da, (dy * np.tanh(h)).sum(axis=0)",
+    ),
+]
