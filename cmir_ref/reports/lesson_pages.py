@@ -8,7 +8,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..errors import InputError
@@ -103,10 +103,16 @@ def cell_as_html(cell: dict, render: Callable[[str], str]) -> str:
         return render(source)
     code = highlight(source)
     if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-        solves = "solution" in cell["metadata"].get("tags", ())
-        name = "a solution" if solves else "code that draws" if DRAWS.search(source) else "code"
-        code = f"<details><summary>{name}</summary>{code}</details>"
+        code = f"<details><summary>{name_of_fold(source, cell['metadata'].get('tags', ()))}</summary>{code}</details>"
     return "\n".join([code, *(output_as_html(output, render) for output in cell["outputs"])])
+
+
+def name_of_fold(code: str, tags: Collection[str]) -> str:
+    """What a reader finds in folded code."""
+    for tag, name in (("solution", "a solution"), ("check", "the check")):
+        if tag in tags:
+            return name
+    return "code that draws" if DRAWS.search(code) else "code"
 
 
 def highlight(code: str) -> str:

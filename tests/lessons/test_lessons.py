@@ -82,6 +82,8 @@ def test_notebook_is_in_step(source):
     assert mark == weave.fingerprint(source), (
         f"{path.name}: its source or a module it imports has changed; {REFRESH} {path.name[:2]}"
     )
+    folds = [c.metadata.get("jupyter", {}).get("source_hidden", False) for c in book.cells]
+    assert folds == [c.cell_type == "code" and weave.is_folded(c) for c in book.cells]
     assert path.stat().st_size <= 300_000
     assert weave.off(weave.numbers(book), weave.expected()[source.stem]) == []
 
