@@ -75,6 +75,7 @@ y = np.concatenate(
 ).astype(int)
 
 
+# %% tags=["folded"]
 def see(x):
     """Images (N, H, W, C) as statistics: log-brightness, edges, waves of eight
     lengths, differences at three scales."""
@@ -109,6 +110,7 @@ def see(x):
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+# %%
 raw = see(pan[:, ::2, ::2]), see(mul)
 order = np.concatenate(
     [np.random.default_rng(c).permutation(np.flatnonzero(y == c)) for c in range(8)]
@@ -128,7 +130,7 @@ print(
 # **About the paper.** Equation 1 subtracts $I$, which the text calls "a vector of ones"; the slides say *soft orthogonality*, which needs the identity matrix; the released pretrainers have no such term. So `orthogonality.target` is `identity`, `ones` or `off`. What does each
 # make of Z? The *effective rank* of the Gram matrix $Z^\top Z$ counts how many directions Z uses: 1 where all features are copies of one, 32 where all are their own.
 #
-# (Names of the package in the next cells: a `Source` is an array with its labels and the normaliser fitted to its training part; a *task* says what one step of training does; `new_state` is parameters with Adam's moments, and `train_epochs` runs the loop of lesson 09.)
+# (What calls the package's training is folded. Its names: a `Source` is an array with its labels and the normaliser fitted to its training part; a *task* says what one step of training does; `new_state` is parameters with Adam's moments, and `train_epochs` runs the loop of lesson 09.)
 
 # %%
 from cmir_ref.cmirnet.stage1 import (
@@ -144,6 +146,7 @@ from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
 
 
+# %% tags=["folded"]
 def stage1(x, name, seed=0, **settings):
     """Z (N, 32) of a dense pretrainer after 60 epochs of eq. 1."""
     changes = {
@@ -167,6 +170,7 @@ def stage1(x, name, seed=0, **settings):
     ).z
 
 
+# %%
 def within(z, rows=test):
     """mAP of a search within one modality, its own tile left out."""
     return evaluate_direction(
@@ -260,6 +264,7 @@ z_of = {
 pairs = np.stack([train, train], axis=1)
 
 
+# %% tags=["folded"]
 def stage2(seed=0, **settings):
     """Test embeddings (V_a, V_b) after 40 epochs of eq. 6."""
     changes = {
@@ -298,6 +303,7 @@ def stage2(seed=0, **settings):
     return [embed(network, state.params, {}, m, sources[m], test) for m in "ab"]
 
 
+# %%
 def score(v, **how):
     found = [
         evaluate_direction(v[i], y[test], v[1 - i], y[test], **how) for i in (0, 1)
@@ -625,7 +631,7 @@ features, labels = {"a": seen, "b": heard}, {"a": images.labels, "b": speech.lab
 shapes = {m: f.shape[1:] for m, f in features.items()}
 
 
-# %%
+# %% tags=["folded"]
 def image_speech(seed=0, **settings):
     """mAP of both directions after 60 epochs."""
     changes = {
