@@ -2,8 +2,9 @@
 
 A source is `src/NN_title.py` in Jupytext's percent format. Cells tagged `exercise`, `solution` and `check` follow each
 other. A run executes the check twice: on the blank, where it must fail, and on the solution, where it must pass. The
-notebook that is written shows the blank, the solution (folded, as is all code tagged `folded`) and the check that
-passed. `CMIR_DATA` is taken away while notebooks are made, so that no picture of a data set is ever committed.
+notebook that is written shows the blank, the solution and the check that passed. The solution is folded, a long check
+too, and all code tagged `folded`. `CMIR_DATA` is taken away while notebooks are made, so that no picture of a data set
+is ever committed.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from cmir_ref.reports.lesson import NUMBERS
 
 LESSONS = Path(__file__).parent
 EXPECTED = LESSONS / "expected.json"
+SHORT_CHECK = 12  # lines that need no fold
 MAP = ("<!-- map -->", "<!-- /map -->")
 
 
@@ -49,6 +51,12 @@ def read(source: Path):
 
 def tagged(cell, tag: str) -> bool:
     return tag in cell.metadata.get("tags", ())
+
+
+def is_folded(cell) -> bool:
+    """Whether a reader has to click to see a cell's code."""
+    long_check = tagged(cell, "check") and len(cell.source.splitlines()) > SHORT_CHECK
+    return tagged(cell, "solution") or tagged(cell, "folded") or long_check
 
 
 def imported(book) -> list[tuple[str, str]]:
@@ -150,7 +158,7 @@ def finished(book, mark: str):
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = i + 1
-        if tagged(cell, "solution") or tagged(cell, "folded"):
+        if is_folded(cell):
             cell.metadata["jupyter"] = {"source_hidden": True}
     book.metadata["lesson"]["fingerprint"] = mark
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -1,7 +1,8 @@
 """What the notebooks in `lessons/` share: the look of a figure, captions, sounds, the numbers a lesson stands by."""
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -90,6 +91,29 @@ def sound(samples, rate: int = 16000):
         out.setframerate(rate)
         out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     return Audio(data=file.getvalue())
+
+
+def combination(answer, parts: Mapping[str, Any]) -> str:
+    """An answer as a sum of multiples of the parts, as "0 × L2 + 1 × R"; empty if it is no such sum, or each once.
+
+    Parts are arrays of the answer's shape. An answer that leaves out a part, or turns its sign, tells so by its factor.
+    """
+    import numpy as np
+
+    columns = np.stack([np.ravel(part) for part in parts.values()], axis=1)
+    if np.size(answer) != len(columns) or not np.isfinite(answer).all():
+        return ""
+    factors = np.linalg.lstsq(columns, np.ravel(answer), rcond=None)[0]
+    apart = np.abs(columns @ factors - np.ravel(answer)).max()
+    if apart > 1e-9 * np.abs(answer).max() or np.allclose(factors, 1):
+        return ""
+    return " + ".join(f"{round(c, 6) + 0:.4g} × {name}" for name, c in zip(parts, factors, strict=True))
+
+
+def with_hints(said: str, **hints: str) -> str:
+    """What `gradcheck.explain` says, and below it the hints for the inputs that it names; empty if it says nothing."""
+    wrong = {re.match(r"\w*", line)[0] for line in said.splitlines()}
+    return "\n".join([said, *(f"({name}: {hint})" for name, hint in hints.items() if name in wrong)]).strip()
 
 
 def numbers(**values: float) -> None:

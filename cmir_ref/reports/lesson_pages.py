@@ -8,7 +8,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..errors import InputError
@@ -17,6 +17,7 @@ from ..files import write_whole
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 LINK = re.compile(r'(href|src)="([^"#:]*)((?:#[^"]*)?)"')
+DRAWS = re.compile(r"\b(axes|figure|plt|show|pictures)\b")
 HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>")
 STYLE = """
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 1.05rem/1.55 system-ui, sans-serif; color: #1b1b1b; }
@@ -29,6 +30,14 @@ td, th { border-top: 1px solid #ddd; padding: .3rem .7rem; text-align: left; }
 math[display=block] { overflow-x: auto; overflow-y: hidden; padding: .3rem 0; }
 summary { cursor: pointer; color: #555; }
 audio { display: block; margin: .5rem 0; }
+@media (min-width: 60rem) { pre.said { white-space: pre-wrap; } }
+@media (max-width: 40rem) {
+  body { font-size: 1rem; }
+  pre { font-size: .75rem; }
+  .figure { overflow-x: auto; }
+  .figure img { max-width: none; width: 36rem; }
+  td:nth-child(n+3), th:nth-child(n+3) { min-width: 10rem; }
+}
 """
 
 
@@ -94,9 +103,16 @@ def cell_as_html(cell: dict, render: Callable[[str], str]) -> str:
         return render(source)
     code = highlight(source)
     if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-        name = "a solution" if "solution" in cell["metadata"].get("tags", ()) else "code that draws"
-        code = f"<details><summary>{name}</summary>{code}</details>"
+        code = f"<details><summary>{name_of_fold(source, cell['metadata'].get('tags', ()))}</summary>{code}</details>"
     return "\n".join([code, *(output_as_html(output, render) for output in cell["outputs"])])
+
+
+def name_of_fold(code: str, tags: Collection[str]) -> str:
+    """What a reader finds in folded code."""
+    for tag, name in (("solution", "a solution"), ("check", "the check")):
+        if tag in tags:
+            return name
+    return "code that draws" if DRAWS.search(code) else "code"
 
 
 def highlight(code: str) -> str:
@@ -115,7 +131,8 @@ def output_as_html(output: dict, render: Callable[[str], str]) -> str:
     data = output.get("data", {})
     if "image/png" in data:
         caption = html.escape(next(iter(output.get("metadata", {}).get("image/png", {}).get("alt", "").split("\n"))))
-        return f'<img alt="{caption}" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
+        picture = "".join(data["image/png"]).strip()
+        return f'<div class="figure"><img alt="{caption}" src="data:image/png;base64,{picture}"></div>'
     if "text/html" in data:
         return "".join(data["text/html"])
     if "text/markdown" in data:

@@ -251,7 +251,7 @@ def draw_space(axes, shown):
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
 
 
-# %%
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(6, 2.6))
 draw_space(axes, ["cloud", "forest", "water", "high building"])
 axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -274,8 +274,17 @@ answers = np.zeros((256, 10), int)  # yours
 answers, distances = nearest(v_mul, v_pan, 10)
 
 # %% tags=["check"]
+wanted, apart = nearest(v_mul, v_pan, 10)
 assert np.shape(answers) == (256, 10), (
-    f"256 questions with 10 answers each, not {np.shape(answers)}"
+    f"256 questions with 10 answers each, not {np.shape(answers)}; `nearest` returns "
+    "numbers and distances, in this order"
+)
+answers = np.asarray(answers)
+assert not np.allclose(answers, apart), (
+    "these are the distances; the numbers of the patches come first"
+)
+assert answers.min() >= 0 and answers.max() < 256, (
+    f"the archive's patches have the numbers 0 to 255, and here is {answers.max()}"
 )
 OTHERS = {
     "here PAN asked; swap the two": (v_pan, v_mul),
@@ -283,17 +292,22 @@ OTHERS = {
     "here PAN answered itself; MUL asks": (v_pan, v_pan),
 }
 for what, (query, gallery) in OTHERS.items():
-    assert not np.array_equal(answers, nearest(query, gallery, 10)[0]), what
-precision = np.mean(truth[answers] == truth[:, None])
-chance = found["chance_precision"]
-assert precision > chance + 0.15, (
-    f"precision at 10 is {precision:.2f}, and chance gives {chance:.2f}"
+    other = nearest(query, gallery, 11)[0]
+    assert not np.array_equal(answers, other[:, :10]), what
+    assert not np.array_equal(answers, other[:, 1:]), f"{what} (a hit was dropped)"
+assert not np.array_equal(answers, nearest(v_mul, v_pan, 11)[0][:, 1:]), (
+    "the first hit was dropped: it is a PAN patch, not the MUL patch that asks"
 )
-wanted = nearest(v_mul, v_pan, 10)[0]
-same = np.mean(np.asarray(answers) == wanted)
+assert not np.array_equal(answers, wanted[:, ::-1]), "nearest first, please"
+assert not np.array_equal(answers, nearest(v_mul, -v_pan, 10)[0]), (
+    "these are the patches opposite to the question, not the nearest"
+)
+same = np.mean(answers == wanted)
 assert same == 1, (
     f"only {same:.0%} of the answers are the ten nearest PAN patches, nearest first"
 )
+precision = np.mean(truth[answers] == truth[:, None])
+assert precision > found["chance_precision"] + 0.15
 print(f"right: precision at 10 is {precision:.2f}")
 
 # %% [markdown]
@@ -429,6 +443,7 @@ def ask(path, picture, bars, k=30):
 unseen = {images.groups[i]: images.paths[i] for i in heard.parts.test["a"]}
 mine = [unseen["forest"], unseen["harbor"], words.paths[said["grass"]]]
 
+# %% tags=["folded"]
 figure, panels = plt.subplots(
     1, 2 * len(mine), figsize=(2.6 * len(mine), 1.4), width_ratios=[1, 1.4] * len(mine)
 )
@@ -439,6 +454,8 @@ show(
     "Three files (the third is a sound: time to the right, pitch upwards), and the "
     "labels most often found near them.",
 )
+
+# %%
 print(
     f"over all unseen pictures, {evaluate(heard)['directions']['a->b']['p@10']:.0%} of "
     "the ten nearest words are right"

@@ -175,7 +175,7 @@ print(f"{'true slope':>50} {true:.16f}")
 # Change `number` and `way` and draw again.
 
 
-# %%
+# %% tags=["folded"]
 def draw_v(axes, way, number):
     """The measured error of one way, and the two lines that it should follow."""
     eps = float(np.finfo(number).eps)
@@ -192,6 +192,7 @@ def draw_v(axes, way, number):
     axes.invert_xaxis()
 
 
+# %%
 figure, panels = plt.subplots(2, 3, figsize=(8, 4.2))
 for line, number in zip(panels, (np.float64, np.float32), strict=True):
     for axes, (name, way) in zip(line, WAYS.items(), strict=True):
@@ -240,7 +241,7 @@ assert flat.max() < 1e-15
 # | $u = x^2$ | square | $2x$ | seen above |
 # | $v = e^u$ | grow | $e^u$ | $e^u$ is its own slope |
 # | $w = 1 + v$ | shift | $1$ | |
-# | $y = \log w$ | undo growth | $1/w$ | |
+# | $y = \log w$ | undo growth | $1/w$ | $w = e^y$ grows by $w$ for each unit of $y$; so $y$ by $1/w$ for each of $w$ |
 #
 # A small change $h$ of $x$ becomes a change $2x\,h$ of $u$; that becomes $e^u\cdot 2x\,h$ in $v$, and so on. **Slopes of steps in a row multiply.** That is the
 # chain rule. Backpropagation is nothing else, worked from the last step to the first; where a number is used twice, its slopes are added (lesson 02).
@@ -375,7 +376,7 @@ print(
 
 # %% [markdown]
 # Every input costs one more evaluation of the whole network. For a million inputs that is too much. Instead, move *all* inputs at once along one direction $d$: the growth of the loss
-# per step is then the **directional derivative**, a weighted sum of all slopes,
+# per step is then the **directional derivative**, a weighted sum of all slopes. With $\partial L/\partial x_i$ for the slope of $L$ when $x_i$ *alone* is moved (the round ∂ says: all others are held),
 #
 # $$\frac{\partial L}{\partial d} = \sum_i \frac{\partial L}{\partial x_i}\, d_i ,$$
 #
@@ -386,6 +387,7 @@ print(
 angles = np.linspace(0, 2 * np.pi, 181)
 
 
+# %% tags=["folded"]
 def draw_circle(axes, x):
     """The slope of the loss in every direction of the plane of the first two inputs,
     measured and from paper."""
@@ -416,6 +418,7 @@ show(
     "along the gradient itself (dotted), zero across it.",
 )
 
+# %%
 d = rng.choice([-1.0, 1.0], 4) * rng.uniform(0.1, 1, 4)
 along_d = directional(loss, [x], [d])
 print(f"measured {along_d:.12f}, from the gradient {paper @ d:.12f}")
@@ -488,15 +491,43 @@ trials = {
     "f of each": (lambda x: f(x).sum(), slope),
 }
 point = np.array([0.7, -1.1, 1.3])
+
+
+def complaint(slopes, truth):
+    """What is wrong with the slopes, in words; empty where nothing is."""
+    if np.shape(slopes) != truth.shape:
+        return f"three slopes are wanted, not an array of shape {np.shape(slopes)}"
+    largest = np.abs(slopes).max()
+    if largest > 1e20:
+        return (
+            "as large as 1/h: f's value is in it; only its imaginary part, .imag, is h "
+            "times the slope"
+        )
+    if np.iscomplexobj(slopes):
+        return "these are complex numbers: the slope is in the imaginary part, .imag"
+    if largest == 0:
+        return (
+            "all 0: the imaginary part is lost. Does an array of real numbers drop it, or "
+            "h vanish beside x?"
+        )
+    if largest < 1e-20:
+        return "as small as h: the imaginary part is h times the slope, so divide by h"
+    if np.allclose(slopes, truth.sum()) and not np.allclose(truth, truth.sum()):
+        return "each is the sum of all three: move one entry at a time"
+    off = np.abs(slopes - truth).max() / np.abs(truth).max()
+    times = (slopes / truth).round(3)
+    if off < 1e-12:
+        return ""
+    if off < 1e-3:
+        return (
+            f"off by {off:.0e}: a difference f(x + h) − f(x) loses digits, whatever h"
+        )
+    return f"yours are {times} times the slopes: the sign, or what is divided by?"
+
+
 for name, (function, truth) in trials.items():
-    off = (
-        np.abs(my_slopes(function, point) - truth(point)).max()
-        / np.abs(truth(point)).max()
-    )
-    assert off < 1e-12, (
-        f"{name}: slopes are off by {off:.0e}; a difference f(x + h) − f(x) loses "
-        "digits, whatever h"
-    )
+    said = complaint(my_slopes(function, point), truth(point))
+    assert not said, f"{name}: {said}"
 print("right: every slope to twelve digits")
 
 # %% [markdown]
@@ -510,8 +541,9 @@ h32 = 6e-6  # yours
 h32 = 5e-3  # the cube root of ε = 1.2e-7
 
 # %% tags=["check"]
+assert h32 > 0, "a step is a positive number"
 off = errors(central, np.array([h32]), np.float32)[0]
-advice = "smaller; this is truncation" if h32 > 0.02 else "larger; this is rounding"
+advice = "smaller; this is truncation" if h32 > 5e-3 else "larger; this is rounding"
 assert off < 1e-4, f"the slope is off by {off:.0e}: take a step that is {advice}"
 print(f"right: off by {off:.0e} only")
 

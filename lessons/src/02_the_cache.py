@@ -104,6 +104,8 @@ assert np.allclose(ds * w, measured_dx, rtol=1e-14, atol=0)
 # | $x_{nc}$ | $s_{nd}$ of every output $d$ | $\sum_d \dot s_{nd}\,w_{cd}$ | $\dot x = \dot s\,w^\top$ |
 # | $b_d$ | $s_{nd}$ of every sample $n$ | $\sum_n \dot s_{nd}$ | $\dot b = \dot s^\top 1$ |
 #
+# (The *matrix product* $AB$ has the entries $\sum_k a_{ik}b_{kj}$, a sum over the letter that both share; $A^\top$ is $A$ with rows and columns exchanged; `axis=0` runs over the samples. Lesson 20 has all three beside loops, for whoever is not at home there.)
+#
 # There is a check that costs nothing: $\dot w$ has the shape of $w$, $(C, D)$, and only $x^\top\dot s$ has it.
 #
 # Here are the sums, spelled as loops, and the products beside them. Read the loops as the definition and the products as a shorter way to write them.
@@ -231,6 +233,8 @@ jacobians = {
     "linear, with respect to x": jacobian(lambda v: linear(v, w, b)[0], x),
     "leaky ReLU (slope 0.2)": jacobian(lambda v: leaky_relu(v, 0.2)[0], s),
 }
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
 for axes, (title, matrix) in zip(panels, jacobians.items(), strict=True):
     limit = np.abs(matrix).max()
@@ -262,6 +266,8 @@ show(
 
 # %%
 grid = np.linspace(-0.1, 0.1, 201)
+
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.6))
 left.plot(grid, leaky_relu(grid, 0.2)[0])
 left.set(xlabel="s", ylabel="y", title="leaky ReLU, slope 0.2, near its kink")
@@ -281,6 +287,7 @@ show(
     "checks stay away from kinks.",
 )
 
+# %%
 at_zero = float(leaky_relu_backward(np.ones(1), leaky_relu(np.zeros(1), 0.2)[1])[0])
 assert at_zero == 0.2
 
@@ -310,16 +317,15 @@ def scaled_linear_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import check_gradient, explain
+from cmir_ref.reports.lesson import with_hints
 
 given = {"x": x, "w": w, "g": rng.normal(size=D)}
-dy = rng.normal(size=(len(x), D))
-shapes = [np.shape(part) for part in scaled_linear_backward(dy, tuple(given.values()))]
-for name, shape in zip(given, shapes, strict=True):
-    assert shape == given[name].shape, (
-        f"d{name} has shape {shape}, {name} has {given[name].shape}: which index is "
-        "summed?"
-    )
-said = explain(scaled_linear, scaled_linear_backward, given)
+said = with_hints(
+    explain(scaled_linear, scaled_linear_backward, given),
+    x="x_nc reaches every output d of its sample: which index is summed?",
+    w="w_cd meets x_nc in every sample n: which index is summed?",
+    g="g_d multiplies column d of x w in every sample n: which index is summed?",
+)
 assert not said, said
 found = [
     r

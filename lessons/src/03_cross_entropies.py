@@ -91,6 +91,7 @@ def softmax(u):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+# %% tags=["folded"]
 def draw_softmax(axes, scale, shift=0.0):
     logits = scale * np.array([-1.0, 0.5, 0.0, -0.5, 1.0, 1.6]) + shift
     axes.bar(LABELS, softmax(logits), color="#56B4E9", edgecolor="black")
@@ -106,6 +107,7 @@ def draw_softmax(axes, scale, shift=0.0):
     axes.tick_params(axis="x", rotation=60, labelsize=7)
 
 
+# %%
 figure, panels = plt.subplots(1, 4, figsize=(7.4, 2.2), sharey=True)
 for axes, (scale, shift) in zip(
     panels, ((0.3, 0), (1, 0), (1, 100), (4, 0)), strict=True
@@ -282,7 +284,7 @@ loss_at_10000 = float(stable(np.array([1e4, 0.0, 0.0]), 1))
 assert loss_at_10000 == 1e4
 
 
-# %%
+# %% tags=["folded"]
 def draw_range(axes, number, reach):
     gaps = np.linspace(-reach, reach, 2001)
     rows = np.stack([gaps, 0 * gaps, 0 * gaps], axis=1).astype(number)
@@ -311,6 +313,8 @@ show(
     "are 0. In the grey parts the naive one is inf or nan; mind the axes: with 16-bit "
     "numbers that begins at a logit of 11.",
 )
+
+# %%
 print(
     "the naive form first fails at a logit of",
     ", ".join(f"{v:.0f} in {k}" for k, v in fails.items()),
@@ -368,7 +372,7 @@ assert worst_chunk < 1e-13
 #
 # $$L = \log(1 + e^u) - u\,y, \qquad \frac{\partial L}{\partial u} = \frac{e^u}{1 + e^u} - y = \sigma(u) - y .$$
 #
-# Guess minus truth again. It is no accident: with *two* classes and the logits $(u, 0)$, softmax is $e^u/(e^u + 1)$, which *is* the sigmoid.
+# Guess minus truth again. (The two chunks from $p$ back to $u$ are the slope of the sigmoid itself: $1/s$ has $-1/s^2$, $s = 1 + e^{-u}$ has $-e^{-u}$, together $e^{-u}/s^2 = p\,(1-p)$. Here it cancels against the logarithms; where a sigmoid stands alone, as in lesson 14, it does not.) It is no accident: with *two* classes and the logits $(u, 0)$, softmax is $e^u/(e^u + 1)$, which *is* the sigmoid.
 #
 # Huge logits: take the larger of $u$ and 0 out, $\log(1 + e^u) = \max(u, 0) + \log(1 + e^{-|u|})$. (`log1p(x)` is $\log(1 + x)$ without losing a tiny $x$.)
 
@@ -383,6 +387,8 @@ two = np.stack([u.ravel(), 0 * u.ravel()], axis=1)
 assert np.allclose(stable(two, 0), stable_sigmoid(u.ravel(), 1), rtol=1e-12, atol=0)
 
 grid = np.linspace(-6, 6, 121)
+
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.2))
 for truth in (1.0, 0.0, 0.3):
     left.plot(grid, stable_sigmoid(grid, truth), label=f"y = {truth:g}")
@@ -441,6 +447,8 @@ pulls = {
         lambda v: 1 / (1 + np.exp(-v)),
     ),
 }
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 4, figsize=(7.4, 2.1), sharey=True)
 for axes, steps in zip(panels, (0, 2, 10, 200), strict=True):
     for (name, (gradient, squash)), at, hatch in zip(
@@ -462,6 +470,8 @@ show(
     "Softmax labels share one unit of belief: three true ones end at a third each. "
     "Sigmoid labels do not compete: each goes to 1 or 0 by itself.",
 )
+
+# %%
 thirds = softmax(descend(pulls["softmax"][0], 2000))
 alone = pulls["sigmoid"][1](descend(pulls["sigmoid"][0], 2000))
 assert np.allclose(thirds[target > 0], 1 / 3, atol=1e-3)
@@ -586,6 +596,7 @@ def smoothed_backward(dloss, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 weights = {
     "equal weights": np.ones(N),
@@ -593,11 +604,12 @@ weights = {
     "any weights": rng.uniform(0.2, 3, N),
 }
 for name, c in weights.items():
-    said = explain(smoothed, smoothed_backward, {"u": u, "c": c})
-    assert not said, (
-        f"{name}:\n{said}\n(who uses c? a sample that is worse than the mean pulls the "
-        "mean up when it weighs more)"
+    said = with_hints(
+        explain(smoothed, smoothed_backward, {"u": u, "c": c}),
+        u="a sample's share of the mean is c over the sum of all c; the truth is q",
+        c="who uses it? a sample that is worse than the mean pulls it up by weighing more",
     )
+    assert not said, f"{name}:\n{said}"
     print(f"{name:22} right")
 
 # %% [markdown]

@@ -136,6 +136,7 @@ from cmir_ref.ops.conv import im2col
 little = np.arange(1, 17).reshape(4, 4)
 
 
+# %% tags=["folded"]
 def draw(pixel, axes_image, axes_rows):
     rows = im2col(little.reshape(1, 4, 4, 1), 3)
     at = 4 * pixel[0] + pixel[1]
@@ -170,6 +171,7 @@ def draw(pixel, axes_image, axes_rows):
     )
 
 
+# %%
 pixel = (2, 1)  # change me
 figure, panels = plt.subplots(1, 4, figsize=(8, 3.2), width_ratios=(1, 1.2, 1, 1.2))
 draw(pixel, *panels[:2])
@@ -273,6 +275,8 @@ for name, gradient in by_hand.items():
 # %%
 units = np.eye(16).reshape(16, 4, 4, 1)  # image number s has a single pixel: number s
 M = im2col(units, 3).reshape(16, -1).T
+
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(4, 1.1))
 left.imshow(M.T, cmap="cividis", aspect="auto")
 left.set(
@@ -296,6 +300,8 @@ show(
     "columns was read from one pixel, or from the padding. Each row has one 1 for each "
     "patch that holds the pixel.",
 )
+
+# %%
 assert np.array_equal(
     (M @ little.ravel()).reshape(16, 9), im2col(little.reshape(1, 4, 4, 1), 3)
 )
@@ -354,6 +360,13 @@ def conv_input_gradient(dy, w):
 
 
 # %% tags=["check"]
+def reached(answer, i, j):
+    """Where an answer sends dy of the pixel (2, 3), for a kernel with the tap (i, j)."""
+    tap, lit = np.zeros((3, 3, 1, 1)), np.zeros((1, 5, 7, 1))
+    tap[i, j], lit[0, 2, 3] = 1, 1
+    return [(int(p), int(q)) for p, q in np.argwhere(answer(lit, tap)[0, :, :, 0])]
+
+
 own = np.random.default_rng(40)
 for n, height, width, k, c, d in [
     (1, 4, 4, 1, 2, 3),
@@ -363,15 +376,38 @@ for n, height, width, k, c, d in [
 ]:
     x_own, w_own = own.normal(size=(n, height, width, c)), own.normal(size=(k, k, c, d))
     up = own.normal(size=(n, height, width, d))
+    case = f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels"
+    try:
+        answer = conv_input_gradient(up, w_own)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{case}: {refused}. A tap w[i, j] is (C, D), and dy has D channels; which "
+            "way does it stand? Rows are counted by i, columns by j."
+        ) from None
+    assert np.shape(answer) == x_own.shape, (
+        f"{case}: dx has shape {np.shape(answer)}, x has {x_own.shape}"
+    )
+    for i, j in np.ndindex(3, 3) if k == 3 else ():
+        found, wanted = reached(conv_input_gradient, i, j), [(1 + i, 2 + j)]
+        assert found == wanted, (
+            f"a kernel with the one tap ({i}, {j}): pixel (2, 3) read pixel {wanted[0]}, "
+            "so its dy belongs there; yours reaches "
+            f"{found or 'none: is the tap left out, or what it wrote overwritten, = for +='}"
+        )
     truth = complex_step(
         lambda a, w=w_own, up=up, d=d: (conv(a[0], w, np.zeros(d))[0] * up).sum(),
         [x_own],
         0,
     )
-    off = np.abs(conv_input_gradient(up, w_own) - truth).max() / np.abs(truth).max()
-    assert off < 1e-12, (
-        f"{height} × {width} pixels, kernel {k} × {k}, {c} → {d} channels: off by "
-        f"{off:.0e} (relative); is every tap added?"
+    off = np.abs(answer - truth).max() / np.abs(truth).max()
+    times = (answer * truth).sum() / (truth * truth).sum()
+    factor = np.allclose(answer, times * truth) and abs(times - 1) > 1e-6
+    assert off < 1e-12, f"{case}: off by {off:.0e} (relative); " + (
+        f"all are {times:.3g} times what they should be"
+        if factor
+        else "each tap alone is right, several are not: what meets at a pixel is added, +="
+        if k > 1
+        else "with a single tap nothing is moved: what multiplies dy?"
     )
 print("right, for square and for odd shapes")
 
@@ -437,6 +473,8 @@ corner = strength[8:14, 12:19]  # 6 × 7: the last column fills no window
 pooled, cache = max_pool(corner[None, :, :, None], 2)
 upstream = np.round(np.random.default_rng(1).normal(size=pooled.shape), 1)
 back = max_pool_backward(upstream, cache)[0, :, :, 0]
+
+# %% tags=["folded"]
 figure, (there, result, arg, way) = plt.subplots(
     1, 4, figsize=(8.4, 2.5), width_ratios=(7, 3, 3, 7)
 )

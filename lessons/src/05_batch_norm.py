@@ -13,7 +13,7 @@
 # **What does batch normalisation do in training, to one query alone, and when its statistics never move?**
 #
 # Behind a convolution some channels are large and some small, and this changes with every step of training. *Batch normalisation* (Ioffe & Szegedy, 2015) brings each channel to mean 0 and
-# variance 1, then lets the network choose a scale γ and a shift β of its own. It has one formula, but three modes, which differ in *whose* mean and variance they take. The figure
+# *variance* 1 (the mean of the squared distances from the mean; its root is the standard deviation), then lets the network choose a scale γ and a shift β of its own. It has one formula, but three modes, which differ in *whose* mean and variance they take. The figure
 # shows all three on the same numbers: three channels of a first convolution on 21 tiles. In the code that was released with the paper, the rightmost one runs.
 
 # %% tags=["folded"]
@@ -91,6 +91,7 @@ for axes, (name, values) in zip(panels, views.items(), strict=True):
 panels[0].legend(title="channel")
 show(
     figure,
+    "How the activations are spread (density: the share of them for each unit of width). "
     "Train takes this batch's mean and variance; inference takes running averages "
     "(here: of half the tiles), and nearly agrees. Frozen takes 0 and 1: nothing "
     "happens. The spikes, cut off at the top, are what the leaky ReLU has pressed "
@@ -290,11 +291,44 @@ def one_line(dx_hat, x_hat, s):
 
 
 # %% tags=["check"]
+from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import combination
+
+
+def normalise(x, mean=None, s=None):
+    """x̂ and s, with a mean or an s that does not move where one is given."""
+    centred = x - (x.mean(axis=0) if mean is None else mean)
+    s = ((centred * centred).mean(axis=0) + 1e-3) ** -0.5 if s is None else s
+    return centred * s, (centred * s, s)
+
+
+random = np.random.default_rng(50)
+for shape in ((6, 3), (4, 4)):
+    x_own, up = random.normal(size=shape), random.normal(size=shape)
+    _, (hat, scale) = normalise(x_own)
+    try:
+        answer = one_line(up, hat, scale)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{refused}: all means are over the batch, axis 0, one number a feature"
+        ) from None
+    assert np.shape(answer) == shape, f"dx has shape {np.shape(answer)}, x has {shape}"
+    measured = lambda **still: complex_step(
+        lambda a: (normalise(a[0], **still)[0] * up).sum(), [x_own], 0
+    )
+    alone = measured(mean=x_own.mean(axis=0), s=scale)
+    with_mean = measured(s=scale)
+    paths = {
+        "x̂ with μ and σ² held": alone,
+        "what comes through μ": with_mean - alone,
+        "what comes through σ²": measured() - with_mean,
+    }
+    mixed = combination(answer, paths)
+    assert not mixed, f"yours is {mixed}; each belongs there once"
+    said = explain(normalise, lambda dy, cache: one_line(dy, *cache), {"x": x_own})
+    assert not said, f"{said}\n(all means are over the batch, and s multiplies all)"
 off = np.abs(one_line(d["x_hat"], x_hat, s) - d["x"]).max() / np.abs(d["x"]).max()
-assert off < 1e-13, (
-    f"off by {off:.1e} of the largest entry: what comes back through μ, and what "
-    "through σ²?"
-)
+assert off < 1e-13, f"off by {off:.1e} of the largest entry"
 print(f"right: {off:.0e} from the chunks")
 
 # %% [markdown]
@@ -345,6 +379,8 @@ for mode in ("train", "inference"):
             / 1e-30
         )
     jacobians[mode] = np.stack(columns, axis=1)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
 for axes, (mode, matrix) in zip(panels, jacobians.items(), strict=True):
     limit = np.abs(matrix).max()

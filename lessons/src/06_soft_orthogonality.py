@@ -173,19 +173,52 @@ def orthogonality_gradient(z):
 
 
 # %% tags=["check"]
-def orthogonality(arrays):
-    excess = arrays[0].T @ arrays[0] - np.eye(arrays[0].shape[1])
-    return (excess * excess).sum()
+from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import combination
 
 
-for shape in ((5, 3), (3, 5), (7, 1)):
+def excess_squared(z):
+    excess = z.T @ z - np.eye(z.shape[1])
+    return (excess * excess).sum(), z
+
+
+def answered(do, z):
+    return do * orthogonality_gradient(z)
+
+
+for shape in ((5, 3), (3, 5), (4, 4), (7, 1)):
     z_own = np.random.default_rng(60).normal(size=shape)
-    truth = complex_step(orthogonality, [z_own], 0)
-    off = np.abs(orthogonality_gradient(z_own) - truth).max() / np.abs(truth).max()
-    assert off < 1e-12, (
-        f"{shape[0]} samples, {shape[1]} features: off by {off:.1e} of the largest "
-        "entry; do both parts of δG reach it?"
+    case = f"{shape[0]} samples, {shape[1]} features"
+    try:
+        answer = orthogonality_gradient(z_own)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{case}: {refused}. ZᵀZ − I is (D, D), Z is (N, D): which of the two orders "
+            "fits?"
+        ) from None
+    assert np.shape(answer) == shape, (
+        f"{case}: the gradient has shape {np.shape(answer)}, Z has {shape}"
     )
+    gram = lambda a: ((a[0].T @ a[0]) * (a[0].T @ a[0])).sum()
+    parts = {
+        "the gradient of ‖ZᵀZ‖²": complex_step(gram, [z_own], 0),
+        "that of −2‖Z‖² (the I)": complex_step(
+            lambda a: -2 * (a[0] * a[0]).sum(), [z_own], 0
+        ),
+    }
+    mixed = combination(answer, parts) if shape[1] > 1 else ""
+    assert not mixed, (
+        f"{case}: yours is {mixed}; each belongs there once "
+        "(half of it: one of the two parts of δG)"
+    )
+    with_ones = complex_step(
+        lambda a: ((a[0].T @ a[0] - 1) * (a[0].T @ a[0] - 1)).sum(), [z_own], 0
+    )
+    assert shape[1] == 1 or not np.allclose(answer, with_ones), (
+        f"{case}: yours is right for ‖ZᵀZ − ones‖²; I has its ones on the diagonal alone"
+    )
+    said = explain(excess_squared, answered, {"z": z_own})
+    assert not said, f"{case}:\n{said}\n(Z stands twice in ZᵀZ: do both reach it?)"
 print("right, for more samples than features, for fewer, and for one feature")
 
 # %% [markdown]
@@ -311,6 +344,8 @@ kept, course = descend(
 )
 order = np.lexsort((-kept.max(axis=1), kept.argmax(axis=1)))
 active = (kept > 0.01).sum(axis=1)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(8, 2.6))
 for axes, z, title, how in (
     (panels[0], free, "Z may be negative", {"cmap": "PuOr", "vmin": -0.6, "vmax": 0.6}),
@@ -324,6 +359,8 @@ show(
     "Both are minima of the same O. Left every sample has something of every feature; "
     "right each sample has one feature and nothing else.",
 )
+
+# %%
 print(
     f"O: {course[-1]:.1e};  active features a sample: at most {active.max()}, on "
     f"average {active.mean():.2f}"
@@ -344,6 +381,8 @@ ends = {
     "identity": descend(start)[0],
     "ones": descend(start, steps=5000, rate=0.02, target="ones")[0],
 }
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 3, figsize=(7.4, 2.3), width_ratios=(1, 1, 1.1))
 for axes, (target, z) in zip(panels, ends.items(), strict=False):
     gram_picture(axes, z.T @ z, f"target: {target}")
@@ -360,6 +399,8 @@ show(
     "The literal target is reached too, and there all four features are one and the "
     "same.",
 )
+
+# %%
 spectrum = np.linalg.eigvalsh(ends["ones"].T @ ends["ones"])
 second = spectrum[-2] / spectrum[-1]
 alike = np.corrcoef(ends["ones"].T).min()
@@ -604,6 +645,8 @@ for w in weights:
         z = out.z[train]
         found[w].append((effective_rank(z), (z > 0).mean() * 16, parts[-1]["ce"]))
 table = np.array([found[w] for w in weights])
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 3, figsize=(8.4, 2.4))
 for axes, values, label in zip(
     panels,

@@ -415,7 +415,7 @@ for l5 in (0.1, 1.0, 10.0):
     assert np.isclose(curvature(l5), l5 - np.hypot(l5, sigma), atol=1e-6)
 
 
-# %%
+# %% tags=["folded"]
 def draw_saddle(axes, l5):
     """L − L₀ on a grid of both sizes."""
     s, t = np.linspace(-0.6, 0.6, 5), np.linspace(6, -6, 5)
@@ -494,6 +494,8 @@ shares, left = (0.25, 0.5, 0.8, 0.95, 1.05, 1.25, 2.0), {}
 for share in shares:
     found = descend(p0, 0.2, 1200, (0, l3, 0, 0, 0.5), LINEAR, mu=share * mu_star)
     left[share] = size(*[v for k, v in found.items() if is_encoder_matrix(k)])
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(4.6, 2.2))
 axes.semilogy(shares, list(left.values()), "o-")
 axes.axvline(1, color="#999999", ls="--", lw=0.8)
@@ -507,6 +509,8 @@ show(
     "Below the threshold the weights live; beyond it they die, slowly next to it. The "
     "line is the prediction.",
 )
+
+# %%
 print("decay / μ*  " + "".join(f"{share:9.2f}" for share in left))
 print("‖w‖         " + "".join(f"{value:9.1e}" for value in left.values()))
 assert left[0.8] > 0.1 and left[1.25] < 1e-6
@@ -525,6 +529,7 @@ def caricature(s, depth, l5, g=1.0):
     return depth * l5 * s**2 - g * s**depth + 0.5 * s ** (2 * depth)
 
 
+# %% tags=["folded"]
 def draw_depth(l5):
     figure, axes = plt.subplots(figsize=(3.8, 2.2))
     s = np.linspace(0, 1.3, 100)
@@ -577,6 +582,8 @@ def outcome(lam, arch, alpha, reading="norm", steps=600, rate=0.03, seed=0):
 
 ALPHAS, LAMBDAS = (0.0, 0.5, 1.0, 2.0), (0.01, 0.03, 0.1, 0.3, 1.0)
 runs = {(a, l5): outcome((*full[:4], l5), DEEP, a) for a in ALPHAS for l5 in LAMBDAS}
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(7, 2.1))
 for axes, key, title, low, high in (
     (panels[0], "spread", "spread of V", 0.0, 0.4),
@@ -609,6 +616,8 @@ show(
     "Three regularised layers, norm reading. Top row, α = 0: alive for light λ₅, one "
     "point for heavy λ₅, and then AP is chance, not 0.",
 )
+
+# %%
 dead, alive = runs[0.0, 1.0], runs[0.0, 0.01]
 assert all(runs[2.0, l5]["map"] > runs[1.0, l5]["map"] - 0.05 for l5 in LAMBDAS)
 assert (
@@ -685,6 +694,8 @@ print(
     "reading        dimensions in use   singular values of V_a, as shares of the "
     "largest"
 )
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(4.2, 2.2))
 for label, mark in zip(READINGS, "os^", strict=True):
     spectrum = np.linalg.svd(
@@ -706,6 +717,8 @@ show(
     "The norm readings set ‖w‖ to about α, element-wise sets it to about α√18, for 18 "
     "weights. Same letter, other scale.",
 )
+
+# %%
 print(
     "AP a → b:",
     ", ".join(f"{label} {run['map']:.2f}" for label, run in ones.items()),
@@ -804,36 +817,49 @@ def gradient_of_w_a(w_a, w_b, z_a, z_b, alpha):
 
 
 # %% tags=["check"]
-def label_free(w_a, w_b, z_a, z_b, alpha):
-    square = lambda x: (x * x).sum()
-    v_a, v_b = z_a @ w_a, z_b @ w_b
-    return (
-        square(v_a - v_b)
-        + square(v_a)
-        + square(v_b)
-        + square(w_a - alpha)
-        + square(w_b - alpha)
-    )
+from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import combination
 
-
+square = lambda x: (x * x).sum()
+TERMS = {
+    "L2": lambda w_a, w_b, z_a, z_b, alpha: square(z_a @ w_a - z_b @ w_b),
+    "L4": lambda w_a, w_b, z_a, z_b, alpha: square(z_a @ w_a) + square(z_b @ w_b),
+    "R": lambda w_a, w_b, z_a, z_b, alpha: square(w_a - alpha) + square(w_b - alpha),
+}
 for seed in range(20):
     random = np.random.default_rng(seed)
     z_a, z_b, w_a, w_b = (
         random.normal(size=shape) for shape in ((7, 4), (7, 5), (4, 3), (5, 3))
     )
-    alpha = random.uniform(0.1, 3)
-    at_zero_alpha = gradient_of_w_a(0 * w_a, 0 * w_b, z_a, z_b, alpha)
-    assert np.allclose(at_zero_alpha, -2 * alpha), (
-        f"at w = 0 and α = {alpha:.2f} only R pulls: every entry is −2α"
+    given = {"w_b": w_b, "z_a": z_a, "z_b": z_b, "alpha": random.uniform(0.1, 3)}
+    try:
+        answer = gradient_of_w_a(w_a, **given)
+    except ValueError as refused:
+        raise AssertionError(
+            f"shapes do not fit: {refused}; w_a is (4, 3), z_a is (7, 4), v_a is (7, 3)"
+        ) from None
+    assert np.shape(answer) == w_a.shape, (
+        f"the gradient has shape {np.shape(answer)}, w_a has {w_a.shape}: how does what "
+        "is wanted of v_a = Z_a w_a come to w_a?"
     )
-    assert not gradient_of_w_a(0 * w_a, 0 * w_b, z_a, z_b, 0.0).any(), (
-        "at w = 0 and α = 0 nothing pulls: exactly 0"
+    parts = {
+        name: complex_step(lambda x, term=term: term(x[0], **given), [w_a], 0)
+        for name, term in TERMS.items()
+    }
+    mixed = combination(answer, parts)
+    assert not mixed, f"yours is {mixed}; each term belongs there once"
+    said = explain(
+        lambda w_a: (sum(term(w_a, **given) for term in TERMS.values()), w_a),
+        lambda dloss, w_a: dloss * gradient_of_w_a(w_a, **given),
+        {"w_a": w_a},
     )
-    truth = complex_step(lambda x: label_free(x[0], w_b, z_a, z_b, alpha), [w_a], 0)
-    found = relative_error(gradient_of_w_a(w_a, w_b, z_a, z_b, alpha), truth)[0]
-    assert found < 1e-12, (
-        f"at weights that are not zero it is off by {found:.0e}: does every term reach "
-        "w_a?"
+    assert not said, f"{said}\n(does every term reach w_a, and is −α in every entry?)"
+    at_zero = [
+        gradient_of_w_a(0 * w_a, 0 * w_b, z_a, z_b, a) for a in (0.0, given["alpha"])
+    ]
+    assert not at_zero[0].any(), "at w = 0 and α = 0 nothing pulls: exactly 0"
+    assert np.allclose(at_zero[1], -2 * given["alpha"]), (
+        "at w = 0 and α > 0 only R pulls: every entry is −2α"
     )
 print(
     "stationary at α = 0, pulled by −2α in every entry at α > 0, and right everywhere "

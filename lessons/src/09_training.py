@@ -199,6 +199,7 @@ def pulls(weights, reduction):
     return found
 
 
+# %% tags=["folded"]
 def draw_pulls(reduction):
     figure, axes = plt.subplots(figsize=(4.6, 2.2))
     for k, name in enumerate(("paper, DSRSID", "paper, UC Merced")):
@@ -225,6 +226,7 @@ def draw_pulls(reduction):
     return figure
 
 
+# %%
 show(
     draw_pulls("mean"),
     "With UC Merced's weights L2 hardly pulls at all, and R outweighs everything. Try "
@@ -383,6 +385,7 @@ def valley(rate, method, steps=40):
     return np.array(path)
 
 
+# %% tags=["folded"]
 def draw_valley(axes, rate_of_descent, rate_of_adam):
     for method, rate in (("descent", rate_of_descent), ("Adam", rate_of_adam)):
         path = valley(rate, method)
@@ -400,6 +403,7 @@ def draw_valley(axes, rate_of_descent, rate_of_adam):
     axes.legend(fontsize=7, loc="lower right")
 
 
+# %%
 figure, panels = plt.subplots(1, 2, figsize=(7, 2.3))
 draw_valley(panels[0], 0.02, 0.05)
 draw_valley(panels[1], 0.06, 0.15)
@@ -412,7 +416,7 @@ show(
 # %% [markdown]
 # ## Overfit one batch first
 #
-# A loop is four lines: gradients, one flat vector, Adam, note the parts. Before any pictures, train on **one batch of 16 pairs** and nothing else. A network with enough weights must be able to learn 16 pairs by heart; if it
+# A loop is four lines: gradients, one flat vector, Adam, note the parts. (`Params` is the dictionary of parameters whose arrays are all pieces of one long vector, `.flat`; `flatten` lays the gradients out in the same order. So Adam moves one vector, and not ten arrays.) Before any pictures, train on **one batch of 16 pairs** and nothing else. A network with enough weights must be able to learn 16 pairs by heart; if it
 # cannot, something is broken, and no data set will mend it.
 
 # %%
@@ -448,6 +452,8 @@ def train(params, batches, weights, readings, arch, rate=0.01, update=adam, watc
 batch = (*Z, y)
 LIGHT = Weights(0.1, 1.0, 0.01, 0.1, 0.001)
 fitted, log = train(drawn(3), [batch] * 1500, LIGHT, readings, arch)
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(4.8, 2.3))
 for name in ("loss", *SYMBOLS):
     axes.semilogy(
@@ -465,6 +471,8 @@ show(
     "L3 falls to a fiftieth: the labels are known by heart. L5 must not reach 0: three "
     "numbers cannot rebuild five or six, and L4 and R are prices that are paid.",
 )
+
+# %%
 first, last = log[0], log[-1]
 for name in first:
     print(f"{SYMBOLS.get(name, name):5} {first[name]:7.3f} → {last[name]:7.3f}")
@@ -488,43 +496,94 @@ print(" ".join(f"{value:.10f}" for value in ten[5:]))
 assert np.allclose(ten, FINGERPRINT, rtol=1e-9)
 
 # %% [markdown]
-# ## Your turn: Adam
+# ## Your turn: AdamW
 #
-# Write one step of Adam that changes `theta`, `m` and `v` *in place* (`theta -= …`, `m[...] = …`). Below stands plain descent, which runs and learns something else. The check trains ten steps with yours and compares the losses to the fingerprint.
+# Adam divides a gradient by its own usual size. Now somebody adds a penalty ½κ‖θ‖² to the loss, so that weights stay small: κθ joins the gradient, and Adam divides *that* away too; where gradients are large the penalty does nothing. *AdamW* (2019) leaves gradient, $m$ and $v$ alone. It lets each entry shrink by the share ηκ of the value it had *before* the step, beside Adam's step.
+#
+# Write one step of it that changes `theta`, `m` and `v` *in place* (`theta -= …`, `m[...] = …`). Below stands plain descent, which runs and learns something else. The check looks at single steps, and at ten of a training with and without decay.
 
 
 # %% tags=["exercise"]
-def my_adam(theta, g, m, v, t, rate):
+def my_adamw(theta, g, m, v, t, rate, decay):
     theta -= rate * g  # yours
 
 
 # %% tags=["solution"]
-def my_adam(theta, g, m, v, t, rate):
+def my_adamw(theta, g, m, v, t, rate, decay):
     m[...] = 0.9 * m + 0.1 * g
     v[...] = 0.999 * v + 0.001 * g * g
-    theta -= rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    step = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    theta -= rate * (step + decay * theta)  # the decay passes m and v by
 
 
 # %% tags=["check"]
-theta, m, v = np.zeros(2), np.zeros(2), np.zeros(2)
-my_adam(theta, np.array([3.0, -0.01]), m, v, 1, 0.1)
-assert theta.any(), "theta has not changed: write into it, `theta -= …`"
-assert m.any() and v.any(), "m or v has not changed: write into them, `m[...] = …`"
+def after(steps, g, decay, start=(2.0, -0.5)):
+    """theta, m and v after some steps with the same gradient."""
+    theta, m, v = np.array(start), np.zeros(2), np.zeros(2)
+    for t in range(1, steps + 1):
+        my_adamw(theta, g, m, v, t, 0.1, decay)
+    return theta, m, v
+
+
+g, nothing = np.array([3.0, -0.01]), np.zeros(2)
+kept = g.copy()
+theta, m, v = after(1, g, 0.0)
+assert np.array_equal(g, kept), "g was written into, and it is not yours"
+assert not np.array_equal(theta, [2, -0.5]), (
+    "theta has not changed: write into it, `theta -= …`"
+)
+assert m.any(), "m has not changed: write into it, `m[...] = …`"
+assert v.any(), "v has not changed: write into it, `v[...] = …`"
 assert np.allclose(m, [0.3, -0.001]), f"m after one step is {m}: 0.1 of the gradient"
 assert np.allclose(v, [9e-3, 1e-7]), f"v after one step is {v}: 0.001 of its square"
-assert np.allclose(theta, [-0.1, 0.1], rtol=1e-4), (
-    f"the first step is {theta}: as long as the rate in every entry, once m and v are "
-    "divided by 1 − β1 and 1 − β2"
+_, again, squares = after(2, g, 0.0)
+assert np.allclose(again, 0.19 * g), (
+    f"m after two equal gradients is {again / g} of them, not 0.19: 0.9 of the old m "
+    "stays, and the correction is not written into it"
 )
-_, mine = train(drawn(3), [batch] * 10, LIGHT, readings, arch, update=my_adam)
-off = [
-    t for t in range(10) if not np.isclose(mine[t]["loss"], FINGERPRINT[t], rtol=1e-9)
-]
+assert np.allclose(squares, 0.001999 * g * g), (
+    f"v after two equal gradients is {squares / g**2} of their square, not 0.001999"
+)
+for steps in (1, 2):
+    moved = after(steps, g, 0.0)[0] - [2, -0.5]
+    assert np.allclose(moved, [-0.1 * steps, 0.1 * steps], rtol=1e-4), (
+        f"{steps} steps with one gradient move theta by {moved}: each is as long as the "
+        "rate in every entry, once m and v are divided by 1 − β1ᵗ and 1 − β2ᵗ"
+    )
+theta, m, v = after(1, nothing, 0.5)
+assert not m.any() and not v.any(), (
+    "without a gradient m and v stay 0: the decay passes them by, it joins no gradient"
+)
+assert np.allclose(theta / [2, -0.5], 0.95), (
+    f"without a gradient, rate 0.1, decay 0.5: theta is {theta / [2, -0.5]} of what it "
+    "was, and the share 0.1 · 0.5 of it should go"
+)
+LEADS = {
+    0.0: "is ε added to the root, and not under it?",
+    0.5: "it is theta before the step that shrinks",
+}
+for decay, lead in LEADS.items():
+    package = [np.array([2.0, -0.5]), np.zeros(2), np.zeros(2)]
+    for t in range(1, 11):
+        adam(package[0], g, package[1], package[2], t, 0.1, decay=decay)
+    mine = after(10, g, decay)[0]
+    assert np.allclose(mine, package[0], rtol=1e-9), (
+        f"ten steps with decay {decay} lead to {mine}, not {package[0]}: {lead}"
+    )
+_, lines = train(
+    drawn(3),
+    [batch] * 10,
+    LIGHT,
+    readings,
+    arch,
+    update=lambda *step: my_adamw(*step, 0.0),
+)
+off = [t for t in range(10) if not np.isclose(lines[t]["loss"], ten[t], rtol=1e-9)]
 assert not off, (
-    f"the loss before step {off[0] + 1} is {mine[off[0]]['loss']:.10f}, not "
-    f"{FINGERPRINT[off[0]]:.10f}: the first step was right; what changes with t?"
+    f"the loss before step {off[0] + 1} is {lines[off[0]]['loss']:.10f}, not "
+    f"{ten[off[0]]:.10f}"
 )
-print("all ten losses agree to nine digits")
+print("ten steps with decay agree with the package, ten losses without it too")
 
 # %% [markdown]
 # ## On pictures: stage 1
@@ -798,6 +857,8 @@ def sweep(term):
 
 
 swept = {term: sweep(term) for term in LIGHT._fields}
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(5, 2.3))
 table = np.array(list(swept.values()))
 axes.imshow(table, vmin=0.1, vmax=0.65, aspect="auto")
@@ -824,6 +885,8 @@ show(
     "wrong by ten. What ruins the space is one term that drowns the others (right "
     "column).",
 )
+
+# %%
 without = {term: column[0] for term, column in swept.items()}
 assert min(without, key=without.get) == "classification"
 assert without["classification"] < without["alignment"] - 0.03

@@ -18,6 +18,7 @@
 
 # %% tags=["folded"]
 from fractions import Fraction
+from math import comb
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -91,7 +92,7 @@ for ranking, by_hand in SIX.items():
 # The same walk as a picture: precision against *recall*, the share of all relevant items that have been found so far. AP is the mean height of the marked points. Change the strings and look.
 
 
-# %%
+# %% tags=["folded"]
 def draw(axes, ranking):
     marks = np.array([int(c) for c in ranking])
     precision, recall = (
@@ -109,6 +110,7 @@ def draw(axes, ranking):
     )
 
 
+# %%
 figure, panels = plt.subplots(1, 4, figsize=(9, 2.4))
 for axes, ranking in zip(
     panels, ["1110000000", "1010100000", "0001110000", "0000000111"], strict=True
@@ -216,6 +218,7 @@ def ap_in_order(distances, relevant, tiebreak):
     return float(ap(relevant[np.lexsort([tiebreak, distances])]))
 
 
+# %% tags=["folded"]
 def draw(steps, items=200):
     rng = np.random.default_rng(0)
     relevant = (
@@ -254,6 +257,7 @@ def draw(steps, items=200):
     return figure
 
 
+# %%
 show(
     draw([0.001, 0.01, 0.1, 0.3, 1, 3, 10]),
     "The same distances, rounded. Right: everything ties; the order of the file "
@@ -277,6 +281,7 @@ nothing = np.zeros(hits.shape)
 by_index = mean_precision_at_tens(nothing, hits, ties="index")
 by_expectation = average_precision(nothing, hits)
 
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(5.6, 2.4))
 axes.bar(
     query_labels - 0.2,
@@ -299,6 +304,8 @@ show(
     "An embedding that knows nothing. By index it scores 1 for the class stored first "
     "and exactly 0 for all others; the expected value is the same for all.",
 )
+
+# %%
 assert by_index[0] == 1 and not by_index[1:].any() and np.ptp(by_expectation) < 1e-12
 print("its state:", collapse(np.ones((5, 4)), np.ones((7, 4)))["state"])
 
@@ -366,6 +373,7 @@ half = np.stack(
 )
 line = np.broadcast_to(np.arange(items), perfect.shape)
 
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
 for axes, rows, title in (
     (left, perfect, "perfect ranking"),
@@ -393,6 +401,8 @@ show(
     "Left: a ranking without a mistake, marked down. Right: at 300, five of six "
     "relevant items come at the very end, and the score is 1.",
 )
+
+# %%
 perfect_of_ten = float(mean_precision_at_tens(line[3:4], perfect[3:4])[0])
 most = mean_precision_at_tens(line, perfect)
 print("relevant:     ", "".join(f"{c:6}" for c in counts))
@@ -423,6 +433,7 @@ print(
 )
 assert sum(orders) / len(orders) == rho + (1 - rho) * harmonic / n
 
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(5.4, 2.8))
 share = np.linspace(0, 1, 200)
 for n in (10, 50, 1000):
@@ -447,6 +458,8 @@ show(
     "A random order beats the prevalence, clearly so in a small gallery with few "
     "relevant items. One in ten gives 0.29, not 0.10.",
 )
+
+# %%
 one_in_ten = float(chance(np.array([1]), 10)[0][0])
 
 # %% [markdown]
@@ -537,7 +550,7 @@ for name, (q, g) in methods.items():
 # %% [markdown]
 # (Each class has 50 items in the gallery, so that a perfect order gets 1 in every column.) The collapsed method is *worse than random* in one column and equal to chance in all others. And here are the precision–recall curves: each is the walk of Figure 2, averaged over queries at fixed recall.
 
-# %%
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(5.2, 3))
 recall = np.linspace(0.02, 1, 50)
 for (name, (q, g)), mark in zip(methods.items(), "os^D", strict=True):
@@ -569,54 +582,79 @@ show(
 )
 
 # %% [markdown]
-# ## Your turn: tie-aware average precision
+# ## Your turn: the first hit, without luck
 #
-# Write `tie_aware_ap(distances, relevant)` for one query. The blank takes ties as they come. Two ways are open: the formula above, group by group, or the mean over all orders (fine for six items). The check holds six rankings that
-# were computed by hand.
+# Another score looks at the first hit only: the *reciprocal rank* is 1 divided by its place. Ties trouble it as they trouble AP. Write `fair_reciprocal_rank(distances, relevant)` for one query: the mean over all orders of the tied items. The blank takes ties as they come. Which groups matter? And with what probability does the first hit of a group of $n$ items with $r$ relevant ones stand at its place $i$? (`comb(n, k)` counts the choices of k out of n. Or go through all orders, if you find nothing shorter.) The check does the latter.
 
 
 # %% tags=["exercise"]
-def tie_aware_ap(distances, relevant):
-    order = np.argsort(
-        distances, kind="stable"
-    )  # yours: ties are not resolved by index
-    return float(ap(relevant[order]))
+def fair_reciprocal_rank(distances, relevant):
+    order = np.argsort(distances, kind="stable")  # yours: ties as they are stored
+    return 1 / (1 + int(np.argmax(relevant[order])))
 
 
 # %% tags=["solution"]
-def tie_aware_ap(distances, relevant):
-    total = above = found = 0
-    for value in np.unique(distances):
-        group = relevant[distances == value]
-        n, r = len(group), int(group.sum())
-        rho = (r - 1) / (n - 1) if n > 1 else 0
-        total += sum(
-            r / n * (found + 1 + rho * (i - 1)) / (above + i) for i in range(1, n + 1)
-        )
-        above, found = above + n, found + r
-    return total / found
+def fair_reciprocal_rank(distances, relevant):
+    nearest = distances[relevant].min()  # the first group that has a hit, and no other
+    above, tied = int((distances < nearest).sum()), distances == nearest
+    n, r = int(tied.sum()), int(relevant[tied].sum())
+    # the first hit is at place i: i − 1 misses before it, r − 1 hits behind it
+    ways = [comb(n - i, r - 1) for i in range(1, n - r + 2)]
+    return sum(w / (above + i) for i, w in enumerate(ways, 1)) / sum(ways)
 
 
 # %% tags=["check"]
-BY_HAND = [  # distances, relevant, AP
-    ([1, 2, 3], [1, 0, 1], Fraction(5, 6)),  # no tie: (1/1 + 2/3) / 2
-    ([1, 1], [1, 0], Fraction(3, 4)),  # either first: (1 + 1/2) / 2
-    ([1, 1, 1], [0, 0, 1], Fraction(11, 18)),  # any place: (1 + 1/2 + 1/3) / 3
-    (
+def all_orders(distances, relevant):
+    found = []
+    for order in map(list, permutations(range(len(relevant)))):
+        if np.all(np.diff(distances[order]) >= 0):
+            found.append(Fraction(1, 1 + int(np.argmax(relevant[order]))))
+    return sum(found) / len(found)
+
+
+CASES = {  # distances, relevant, what to think of
+    "no ties": (
+        [3, 1, 2, 4],
+        [1, 0, 1, 0],
+        "sort by distance, and count places from 1",
+    ),
+    "two, either first": ([1, 1], [1, 0], "half of the orders give 1, half give 1/2"),
+    "one of three": (
         [1, 1, 1],
-        [1, 1, 0],
-        Fraction(29, 36),
-    ),  # places {1,2}, {1,3}, {2,3}: (1 + 5/6 + 7/12) / 3
-    ([1, 2, 2], [0, 1, 0], Fraction(5, 12)),  # below a miss: (1/2 + 1/3) / 2
-    ([1, 2, 2], [1, 0, 1], Fraction(11, 12)),  # below a hit: (1 + 5/6) / 2
-]
-for d, marks, wanted in BY_HAND:
-    got = tie_aware_ap(np.array(d), np.array(marks, dtype=bool))
+        [0, 0, 1],
+        "each place is as likely; the mean of 1/place",
+    ),
+    "two of three": (
+        [1, 1, 1],
+        [1, 0, 1],
+        "the first of two hits: never at place 3, and more often at 1 than at 2",
+    ),
+    "behind a miss": ([1, 2, 2, 2], [0, 1, 0, 1], "places go on behind what is nearer"),
+    "a tie of misses first": (
+        [1, 1, 2, 2],
+        [0, 0, 1, 0],
+        "both misses stand before it",
+    ),
+    "a tie behind the hit": (
+        [1, 2, 2],
+        [1, 0, 1],
+        "what is farther than the first hit changes nothing",
+    ),
+    "a hit in two groups": (
+        [2, 1, 1, 2, 1],
+        [1, 0, 1, 1, 0],
+        "the first group that has a hit decides, alone",
+    ),
+}
+for name, (d, marks, thought) in CASES.items():
+    d, marks = np.array(d), np.array(marks, dtype=bool)
+    got, wanted = fair_reciprocal_rank(d, marks), all_orders(d, marks)
+    assert np.shape(got) == (), f"one number is wanted, not shape {np.shape(got)}"
     assert abs(got - float(wanted)) < 1e-12, (
-        f"distances {d}, relevant {marks}: {got:.4f}, by hand {wanted} = "
-        f"{float(wanted):.4f}"
+        f"{name}, distances {d}, relevant {marks.astype(int)}: {float(got):.4f}, over all "
+        f"orders {wanted} = {float(wanted):.4f}; {thought}"
     )
-print("all six rankings agree with the hand-computed fractions")
+print("all eight rankings agree with the mean over all orders")
 
 # %% [markdown]
 # ## The numbers this lesson stands by

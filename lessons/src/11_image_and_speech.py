@@ -104,6 +104,8 @@ def play(path):
 recording = data.samples_dir() / "speech" / "airplane" / "en-us-f2.flac"
 clip, rate = librosa.load(recording, sr=16000)
 display(play(recording))
+
+# %% tags=["folded"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 1.6), width_ratios=[2, 1])
 left.plot(np.arange(len(clip)) / rate, clip, lw=0.4, antialiased=False)
 left.margins(x=0)
@@ -150,7 +152,7 @@ assert np.allclose(spectrum, by_definition, atol=1e-10)
 # One frame every 10 ms, side by side: a *spectrogram*. How long should a frame be? Try: a short one knows *when*, a long one knows *which frequency*; no frame knows both.
 
 
-# %%
+# %% tags=["folded"]
 def draw(axes, milliseconds):
     n = int(16 * milliseconds)
     frames = np.lib.stride_tricks.sliding_window_view(clip, n)[::160]
@@ -172,6 +174,7 @@ def draw(axes, milliseconds):
     )
 
 
+# %%
 figure, panels = plt.subplots(1, 3, figsize=(6, 1.7))
 for axes, milliseconds in zip(panels, (4, 25, 120), strict=True):
     draw(axes, milliseconds)
@@ -179,7 +182,8 @@ show(
     figure,
     "Three frame lengths. Left: clicks of the vocal cords as vertical lines. Right: "
     "harmonics as horizontal lines, blurred in time. A frame is drawn at its middle. "
-    "VGGish takes 25 ms.",
+    "VGGish, the network for sounds (Google, 2017) whose front end the paper takes, has "
+    "25 ms.",
 )
 
 # %% [markdown]
@@ -217,6 +221,7 @@ print(
 )
 assert difference < 1e-4
 
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(3.6, 1.4))
 for b in range(0, 64, 9):
     axes.plot(
@@ -240,6 +245,8 @@ show(
 # %%
 speech = data.load_speech(data.samples_dir() / "speech", LABEL_NAMES)
 voice_names = np.unique(speech.groups)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(2, 2, figsize=(4.2, 2.2))
 for row, word in zip(panels, ("airplane", "water"), strict=True):
     for axes, voice in zip(row, voice_names[[4, 12]], strict=True):
@@ -264,6 +271,8 @@ show(
 # %%
 together = images.labels.T.astype(float) @ images.labels
 share = together / np.maximum(np.diag(together)[:, None], 1)
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(4, 3.2))
 picture = axes.imshow(share, vmin=0, vmax=1, cmap=STEPS)
 axes.set(
@@ -526,18 +535,31 @@ for seed in range(5):
         f"wanted: True or False for each of {len(scene)} tiles; this is {test.dtype} of "
         f"shape {test.shape}"
     )
-    again = np.asarray(leak_free(kind, scene, 0.25, np.random.default_rng(seed + 100)))
-    assert not np.array_equal(test, again), (
-        "another rng gives the same split: draw the scenes with it"
-    )
     both = np.intersect1d(scene[test], scene[~test])
     assert len(both) == 0, (
         f"{len(both)} of 120 scenes have tiles on both sides: shuffle scenes, not tiles"
     )
+    assert test.any(), "no tile at all is in the test part"
     per_kind = [len(np.unique(scene[test & (kind == k)])) for k in range(6)]
+    assert per_kind != [15] * 6, (
+        "15 of 20 scenes of each kind are True: True means test, and this is the training "
+        "part"
+    )
     assert per_kind == [5] * 6, (
         f"test scenes of the six kinds: {per_kind}, should be 5 of 20 each: go kind by "
-        "kind"
+        "kind, and count scenes, not tiles"
+    )
+    same = np.asarray(leak_free(kind, scene, 0.25, np.random.default_rng(seed)))
+    assert np.array_equal(test, same), (
+        "the same rng gives another split: take all chance from it, or nobody can repeat it"
+    )
+    again = np.asarray(leak_free(kind, scene, 0.25, np.random.default_rng(seed + 100)))
+    assert not np.array_equal(test, again), (
+        "another rng gives the same split: draw the scenes with it"
+    )
+    chosen = [np.unique(scene[test & (kind == k)]) // 6 for k in range(6)]
+    assert any(not np.array_equal(chosen[0], c) for c in chosen), (
+        "of every kind the scenes at the same places are drawn: draw anew for each kind"
     )
 print("overlap 0, and each kind has 5 of its 20 scenes in the test part")
 
@@ -663,6 +685,8 @@ for row, heard_as, hits in zip(
     confusion[row, heard_as] += 1
     carried[row] += labels["a"][test["a"]][hits].mean(axis=0)
 asked = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(6.4, 3), sharey=True)
 for axes, matrix, title, across in (
     (panels[0], confusion / asked, "words", "nearest recording says (same order)"),
@@ -709,7 +733,7 @@ show(
         side=1.0,
     ),
     "Answers to "
-    f"{'your recording' if MY_RECORDING else 'the word airplane in a voice that training never heard'}, "
+    f"{'yours' if MY_RECORDING else '“airplane” in a voice that training never heard'}, "
     "nearest first, with up to three of each image's labels.",
 )
 play(query)

@@ -2,7 +2,7 @@
 # jupyter:
 #   lesson:
 #     question: Which check finds which wrong gradient?
-#     minutes: 25
+#     minutes: 35
 #     needs: ["06"]
 #     derives: []
 # ---
@@ -382,6 +382,8 @@ assert false_alarms == 0
 
 # %%
 seen = np.array([signature(pair) for pair in CATALOGUE.values()])
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(7.6, 4.6))
 axes.imshow(seen, cmap="cividis", vmin=-0.3, vmax=1.3, aspect="auto")
 for (i, j), value in np.ndenumerate(seen):
@@ -407,6 +409,8 @@ show(
     "No column is full. The complex step sees six of ten; each of the other four is "
     "seen by exactly one of the simple checks.",
 )
+
+# %%
 caught = dict(zip(CHECKS, seen.sum(axis=0), strict=True))
 best = max(caught, key=caught.get)
 print(
@@ -431,7 +435,7 @@ assert seen.any(axis=1).all() and (seen[~seen[:, 0]].sum(axis=1) == 1).all()
 # Multiply the right gradient by $1 + \delta$ and look at the error that each method reports. Where its curve leaves the diagonal, the method sees its own error instead of yours. Try another step `h`.
 
 
-# %%
+# %% tags=["folded"]
 def draw(axes, h_central, h_forward):
     deltas = 10.0 ** np.arange(-16, 0.1, 1)
     inputs, dy, grads = called(
@@ -465,6 +469,7 @@ def draw(axes, h_central, h_forward):
     return {name: relative_error(grads[0], m)[0] for name, m in measured.items()}
 
 
+# %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3))
 floors = draw(left, 6e-6, 3e-3)
 draw(right, 1e-3, 1e-5)
@@ -499,52 +504,122 @@ for name, pair in CATALOGUE.items():
     print(f"{name}\n    " + "\n    ".join(lines[:2]))
 
 # %% [markdown]
-# ## Your turn: find five of ten
+# ## Your turn: three boxes to be repaired
 #
-# Ten suspects, A to J: the ten bugs again, in an order that you do not know. Put at least five of them into `verdict`, by experiment: call `signature(suspects["A"])`, or single checks, or `explain`, and compare with the matrix. No wrong entry is allowed.
+# Three operations that no lesson has, each with a backward that somebody else wrote. You can call it, but its text is folded: do not look. Each has two mistakes, and not all of them are wrong numbers. Find out what is wrong, then hand in three backwards that are right. You may call the box and mend what it answers, or write your own from the forward.
+#
+# A way to find a mistake, not only to see that there is one:
+#
+# 1. Call the four properties first: they cost nothing, and their names say what is wrong.
+# 2. Call `explain`. Which inputs are wrong, and which are right? What stands between the two is where to look.
+# 3. Look at a *single* number: an input of one row, an upstream of zeros and a single 1. What should the box answer, and what does it?
+# 4. Where the forward has steps, nudge them one by one (lesson 03): the last step whose gradient is still right has the mistake before it.
+# 5. Mend one thing, and begin again at 1.
+
 
 # %%
-names = list(CATALOGUE)
-suspects = {
-    letter: CATALOGUE[names[i]]
-    for letter, i in zip(
-        "ABCDEFGHIJ", np.random.default_rng(7).permutation(10), strict=True
-    )
+def unit_rows(x):
+    """y = x / sqrt(x·x + 1), row by row: no row is longer than 1."""
+    root = np.sqrt((x * x).sum(axis=1, keepdims=True) + 1)
+    return x / root, (x, root)
+
+
+def swish(x):
+    """y = x σ(x), entry by entry: a ReLU with a soft corner."""
+    s = 1 / (1 + np.exp(-x))
+    return x * s, (x, s)
+
+
+def distance(a, b):
+    """y = ‖a − b‖ for each row; where the two rows agree its gradient is to be 0."""
+    y = np.sqrt(((a - b) * (a - b)).sum(axis=1))
+    return y, (a, b, y)
+
+
+# %% tags=["folded"]
+def box_1(dy, cache):
+    x, root = cache
+    dy /= root
+    return dy
+
+
+def box_2(dy, cache):
+    x, s = cache
+    return (dy * (s + x * s)).astype(float)
+
+
+def box_3(dy, cache):
+    a, b, y = cache
+    with np.errstate(all="ignore"):
+        da = dy[:, None] * (a - b) / y[:, None]
+    return da, da
+
+
+# %%
+BOXES = {
+    "box 1": Pair(unit_rows, box_1, matrix),
+    "box 2": Pair(swish, box_2, matrix),
+    "box 3": Pair(distance, box_3, lambda n, c: {"a": (n, c), "b": (n, c)}),
 }
-print(
-    "checks that raise the alarm for suspect A:",
-    [
-        name
-        for name, alarm in zip(CHECKS, signature(suspects["A"]), strict=True)
-        if alarm
-    ],
-)
+
+
+def alarms(pair):
+    """The checks that raise the alarm."""
+    return [name for name, check in CHECKS.items() if check(pair)]
+
+
+for name, pair in BOXES.items():
+    print(f"{name}: {len(alarms(pair))} of {len(CHECKS)} checks raise the alarm")
+    assert alarms(pair)
 
 # %% tags=["exercise"]
-verdict = {}  # yours: {"A": "relu/float64", …}
+repaired = {"box 1": box_1, "box 2": box_2, "box 3": box_3}  # yours
+
 
 # %% tags=["solution"]
-known = {
-    tuple(row): name for name, row in zip(CATALOGUE, seen, strict=True)
-}  # no two bugs raise the same alarms
-verdict = {letter: known[signature(pair)] for letter, pair in suspects.items()}
+def unit_rows_backward(dy, cache):
+    x, root = cache  # x is used twice: above the line, and in the root
+    return dy / root - x * (dy * x).sum(axis=1, keepdims=True) / root**3
+
+
+def swish_backward(dy, cache):
+    x, s = cache
+    return dy * (s + x * s * (1 - s))
+
+
+def distance_backward(dy, cache):
+    a, b, y = cache
+    agree = y == 0  # then a − b is 0 too, and 0 divided by anything is 0
+    da = dy[:, None] * (a - b) / np.where(agree, 1, y)[:, None]
+    return da, -da
+
+
+repaired = {
+    "box 1": unit_rows_backward,
+    "box 2": swish_backward,
+    "box 3": distance_backward,
+}
 
 # %% tags=["check"]
-unknown = [name for name in verdict.values() if name not in CATALOGUE]
-assert not unknown, f"not in the catalogue: {', '.join(unknown)}"
-wrong = [
-    letter
-    for letter, name in verdict.items()
-    if suspects[letter] is not CATALOGUE[name]
-]
-assert not wrong, (
-    f"{', '.join(wrong)}: another bug than you say; which checks raise the alarm?"
-)
-assert len(verdict) >= 5, (
-    f"{len(verdict)} found so far, five are wanted: begin with those that a single "
-    "check sees"
-)
-print(f"{len(verdict)} of 10 found, none wrong")
+HINTS = {
+    "arguments untouched": "who else may still need dy, or the cache?",
+    "dtype kept": "float32 comes in, and float64 goes out",
+    "finite at zero": "at zero the forward is finite and this is not: 0/0?",
+    "zero upstream": "an upstream of 0 must give 0",
+    "twice the upstream": "twice the upstream must give twice the gradient",
+}
+for name, pair in BOXES.items():
+    mended = pair._replace(backward=repaired[name])
+    for n, c in ((5, 3), (3, 3)):
+        given = dict(zip(pair.shapes(n, c), called(pair, n, c)[0], strict=True))
+        said = explain(pair.forward, mended.backward, given)
+        assert not said, f"{name}, inputs of shape {(n, c)}:\n{said}"
+    left = alarms(mended)
+    assert not left, f"{name}: the numbers are right, but " + "; ".join(
+        f"“{check}” raises the alarm" + (f" ({HINTS[check]})" if check in HINTS else "")
+        for check in left
+    )
+print(f"{len(BOXES)} boxes repaired: {len(CHECKS)} checks, no alarm")
 
 # %% [markdown]
 # ## The numbers this lesson stands by
@@ -563,7 +638,7 @@ numbers(
 # %% [markdown]
 # ## What you learned
 #
-# A loss that falls is no proof of a gradient. One exact method at random inputs, random parameters, a random upstream and shapes of both kinds finds the wrong numbers; four cheap properties find the rest. A check is judged by what it sees *and* by what it was shown not to see.
+# A loss that falls is no proof of a gradient. One exact method at random inputs, random parameters, a random upstream and shapes of both kinds finds the wrong numbers; four cheap properties find the rest. To find *where* it is, go from the property to the wrong input, from there to a single number, and nudge the steps between. A check is judged by what it sees *and* by what it was shown not to see.
 #
 # ## Next
 #

@@ -21,7 +21,6 @@
 import os
 import time
 from itertools import pairwise
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,6 +75,7 @@ y = np.concatenate(
 ).astype(int)
 
 
+# %% tags=["folded"]
 def see(x):
     """Images (N, H, W, C) as statistics: log-brightness, edges, waves of eight
     lengths, differences at three scales."""
@@ -110,6 +110,7 @@ def see(x):
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+# %%
 raw = see(pan[:, ::2, ::2]), see(mul)
 order = np.concatenate(
     [np.random.default_rng(c).permutation(np.flatnonzero(y == c)) for c in range(8)]
@@ -128,6 +129,8 @@ print(
 #
 # **About the paper.** Equation 1 subtracts $I$, which the text calls "a vector of ones"; the slides say *soft orthogonality*, which needs the identity matrix; the released pretrainers have no such term. So `orthogonality.target` is `identity`, `ones` or `off`. What does each
 # make of Z? The *effective rank* of the Gram matrix $Z^\top Z$ counts how many directions Z uses: 1 where all features are copies of one, 32 where all are their own.
+#
+# (What calls the package's training is folded. Its names: a `Source` is an array with its labels and the normaliser fitted to its training part; a *task* says what one step of training does; `new_state` is parameters with Adam's moments, and `train_epochs` runs the loop of lesson 09.)
 
 # %%
 from cmir_ref.cmirnet.stage1 import (
@@ -143,6 +146,7 @@ from cmir_ref.training.inputs import Source, fit_normaliser
 from cmir_ref.training.loop import new_state, train_epochs
 
 
+# %% tags=["folded"]
 def stage1(x, name, seed=0, **settings):
     """Z (N, 32) of a dense pretrainer after 60 epochs of eq. 1."""
     changes = {
@@ -166,6 +170,7 @@ def stage1(x, name, seed=0, **settings):
     ).z
 
 
+# %%
 def within(z, rows=test):
     """mAP of a search within one modality, its own tile left out."""
     return evaluate_direction(
@@ -259,6 +264,7 @@ z_of = {
 pairs = np.stack([train, train], axis=1)
 
 
+# %% tags=["folded"]
 def stage2(seed=0, **settings):
     """Test embeddings (V_a, V_b) after 40 epochs of eq. 6."""
     changes = {
@@ -297,6 +303,7 @@ def stage2(seed=0, **settings):
     return [embed(network, state.params, {}, m, sources[m], test) for m in "ab"]
 
 
+# %%
 def score(v, **how):
     found = [
         evaluate_direction(v[i], y[test], v[1 - i], y[test], **how) for i in (0, 1)
@@ -577,7 +584,8 @@ for d_v, printed in PRINTED.items():
 display(
     Markdown(
         "\n".join(lines)
-        + "\n\nEach cell: the paper · this run (mean of two seeds ± half their distance), in per cent."
+        + "\n\nEach cell: the paper · this run (mean of two seeds ± half their "
+        "distance), in per cent."
     )
 )
 
@@ -623,7 +631,7 @@ features, labels = {"a": seen, "b": heard}, {"a": images.labels, "b": speech.lab
 shapes = {m: f.shape[1:] for m, f in features.items()}
 
 
-# %%
+# %% tags=["folded"]
 def image_speech(seed=0, **settings):
     """mAP of both directions after 60 epochs."""
     changes = {
@@ -729,7 +737,7 @@ assert abs(late[0] - np.mean(by_chance)) < 5
 #
 # ## The same text on a GPU
 #
-# But for the fast twins in `ops/fused`, no file in `ops` or `nets` and no `cmirnet/eq*.py` imports NumPy. Each function asks its own arguments where they live, and computes there. That question is `get_xp`; here is what it answers, also for an array of a library that it has never seen.
+# But for the fast twins in `ops/fused`, no file in `ops` or `nets` and no `cmirnet/eq*.py` imports NumPy. Each function asks its own arguments where they live, and computes there. That question is `get_xp`; here is what it answers, also for an array of a library that it has never seen (`Elsewhere`, folded: it refuses NumPy's functions).
 
 # %%
 from cmir_ref.backend import (
@@ -742,7 +750,20 @@ from cmir_ref.backend import (
 )
 
 
-class Elsewhere:
+# %% tags=["folded"]
+def elsewhere(function):
+    """A function of arrays, for arrays that live elsewhere."""
+    inside = lambda x: getattr(x, "a", x)
+    return lambda *x, **how: Elsewhere(function(*map(inside, x), **how))
+
+
+NAMES = ["__add__", "__sub__", "__mul__", "__truediv__", "__neg__", "__pow__"]
+NAMES += ["__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__getitem__"]
+NAMES += ["max", "min", "sum", "mean"]
+Methods = type("Methods", (), {n: elsewhere(getattr(np.ndarray, n)) for n in NAMES})
+
+
+class Elsewhere(Methods):
     """An array that lives elsewhere: NumPy's functions refuse it, those of its own
     library take it."""
 
@@ -754,20 +775,25 @@ class Elsewhere:
     def __array_namespace__(self):
         return ELSEWHERE
 
-    def __sub__(self, other):
-        return Elsewhere(self.a - getattr(other, "a", other))
+    def __array_function__(self, function, types, args, how):
+        return NotImplemented
 
-    def __truediv__(self, other):
-        return Elsewhere(self.a / getattr(other, "a", other))
-
-    def max(self, **how):
-        return Elsewhere(self.a.max(**how))
-
-    def sum(self, **how):
-        return Elsewhere(self.a.sum(**how))
+    def __array__(self, *how, **more):
+        raise TypeError("this array does not live on the host")
 
 
-ELSEWHERE = SimpleNamespace(__name__="elsewhere", exp=lambda x: Elsewhere(np.exp(x.a)))
+class Library:
+    """NumPy's functions, for arrays that live elsewhere."""
+
+    __name__ = "elsewhere"
+
+    def __getattr__(self, name):
+        return elsewhere(getattr(np, name))
+
+
+ELSEWHERE = Library()
+
+# %%
 here, there = np.ones((2, 3)), Elsewhere(np.ones((2, 3)))
 print("get_xp(here)       ", get_xp(here).__name__)
 print("get_xp(there)      ", get_xp(there).__name__)
@@ -850,6 +876,7 @@ def naive(x, w, b):
     return y + b
 
 
+# %% tags=["folded"]
 def draw(sides, channels=(8, 16)):
     rows, worst = [], 0.0
     for side in sides:
@@ -881,6 +908,7 @@ def draw(sides, channels=(8, 16)):
     return figure, worst
 
 
+# %%
 figure, largest_difference = draw([8, 16, 32])
 show(
     figure,
@@ -893,41 +921,71 @@ assert largest_difference < 1e-12
 # %% [markdown]
 # ## Your turn: an operation for every device
 #
-# `row_softmax` works for NumPy arrays only. Make it device-agnostic: ask `get_xp`, and take every function from there. The check calls it with NumPy, with the array that lives `Elsewhere`, and with CuPy where there is one.
+# How undecided is a classifier? The *entropy* of each row of logits says it: $H = -\sum_k p_k\log p_k$ with $p$ the softmax of the row; 0 for a sure guess, $\log K$ for none at all. Write `entropy(u)` for `u` $(N, K)$, answer $(N,)$. The blank is the formula as it stands, and works for small logits in NumPy alone. Yours must work for every array (ask `get_xp`, and take every function from there, or methods of the array itself); for logits of 1000 and more, where $e^u$ overflows and a $p$ of 0 has no logarithm (write $\log p$ in another way); and in the precision that it was given. The check calls it with NumPy, with the array that lives `Elsewhere`, and with CuPy where there is one.
 
 
 # %% tags=["exercise"]
-def row_softmax(u):
-    e = np.exp(u - u.max(axis=1, keepdims=True))  # yours: not every array is NumPy's
-    return e / e.sum(axis=1, keepdims=True)
+def entropy(u):
+    p = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
+    return -(p * np.log(p)).sum(axis=1)  # yours: other devices, large logits
 
 
 # %% tags=["solution"]
-def row_softmax(u):
+def entropy(u):
     xp = get_xp(u)
-    e = xp.exp(u - u.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    shifted = u - u.max(axis=1, keepdims=True)
+    e = xp.exp(shifted)
+    total = e.sum(axis=1)
+    # log p = shifted − log total, and Σ p = 1
+    return xp.log(total) - (e * shifted).sum(axis=1) / total
 
 
 # %% tags=["check"]
-u = np.random.default_rng(5).normal(size=(4, 6))
-expected = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
-assert np.allclose(row_softmax(u), expected, rtol=1e-12), (
-    "on NumPy the rows should be exp(u) divided by their sum"
+logits = np.random.default_rng(5).normal(size=(4, 6))
+p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+expected = -(p * np.log(p)).sum(axis=1)
+given = logits.copy()
+with np.errstate(all="ignore"):
+    try:
+        answer = entropy(given)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{refused}: a sum along axis 1 has shape (N,), and with keepdims=True (N, 1)"
+        ) from None
+    sure = entropy(np.array([[1000.0, 0.0], [2000.0, 2000.0], [-3000.0, -3000.0]]))
+assert np.shape(answer) == (4,), f"one number a row is wanted, not {np.shape(answer)}"
+assert np.array_equal(given, logits), "u was written into: make a new array"
+assert not np.allclose(answer, -expected), "H is not negative: the sign"
+assert not np.allclose(answer, expected / np.log(2)), (
+    "in bits; wanted is the natural log"
+)
+assert np.allclose(answer, expected, rtol=1e-12), (
+    f"on NumPy the first row has {expected[0]:.4f}, and yours has {answer[0]:.4f}: is "
+    "each softmax over its own row, and log p complete (the maximum and the sum)?"
+)
+assert np.isfinite(sure).all(), (
+    f"logits of ±1000 give {sure}: subtract each row's own maximum before exp, and do not "
+    "take the logarithm of a p that is 0"
+)
+assert np.allclose(sure, [0, np.log(2), np.log(2)]), f"logits of ±1000 give {sure}"
+single = entropy(logits.astype(np.float32))
+assert single.dtype == np.float32, (
+    f"float32 came in, and {single.dtype} went out: which array was made without a dtype?"
 )
 try:
-    answer = row_softmax(Elsewhere(u))
-except TypeError as refused:
+    answer = entropy(Elsewhere(logits))
+except (TypeError, AttributeError) as refused:
     raise AssertionError(
-        f"an array that is not NumPy's was refused: {refused}; ask get_xp(u)"
+        f"an array that is not NumPy's was refused: {refused}; ask get_xp(u), or a method "
+        "of the array"
     ) from None
 assert isinstance(answer, Elsewhere), (
     "the answer came back to the host: stay where the argument lives"
 )
-assert np.array_equal(answer.a, row_softmax(u)), "another device, other numbers"
+assert np.array_equal(answer.a, entropy(logits)), "another device, other numbers"
 try:
     assert np.allclose(
-        to_host(row_softmax(to_device(u, library("cuda")))), expected, rtol=1e-12
+        to_host(entropy(to_device(logits, library("cuda")))), expected, rtol=1e-12
     ), "the GPU disagrees"
     print("equal on NumPy, elsewhere, and on the GPU")
 except GPUUnavailable:
@@ -956,5 +1014,5 @@ numbers(
 #
 # ## Next
 #
-# This was the last lesson; [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. In the package: [`cmirnet/settings.py`](../cmir_ref/cmirnet/settings.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
+# Here the course on CMIR-NET ends, and [00 · A search across two sensors in one minute](00_search_in_a_minute.ipynb) reads differently now. [14 · Gates and slopes](14_gates_and_slopes.ipynb) begins the networks that read sentences and attend to sketches. In the package: [`cmirnet/settings.py`](../cmir_ref/cmirnet/settings.py) names every reading, [`presets/`](../cmir_ref/presets) holds the paper's, the released and this project's, and
 # [`backend.py`](../cmir_ref/backend.py) is the whole of the dispatch.

@@ -314,12 +314,19 @@ def highway_backward(dy, cache):
 
 
 # %% tags=["check"]
+from cmir_ref.reports.lesson import with_hints
+
 for rows in (1, 5):
     random = np.random.default_rng(rows)
     arrays = {"x": (rows, 3), "w": (3, 3), "u": (3, 3)}
     arrays = {name: random.normal(size=shape) for name, shape in arrays.items()}
-    said = explain(highway, highway_backward, arrays)
-    assert not said, f"{rows} rows of x:\n{said}\n(who uses x? three things do)"
+    said = with_hints(
+        explain(highway, highway_backward, arrays),
+        x="who uses x? three things do",
+        w="what is new reaches y through the gate g; and tanh has a slope",
+        u="what does the gate choose between? and σ has a slope",
+    )
+    assert not said, f"{rows} rows of x:\n{said}"
 print("right, for one row and for five")
 
 # %% [markdown]

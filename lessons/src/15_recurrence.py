@@ -471,9 +471,17 @@ def step_before_backward(dnew, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
-said = explain(step_before, step_before_backward, given)
-assert not said, f"{said}\n(what stands in the product with U_n: h, or r ⊙ h?)"
+said = with_hints(
+    explain(step_before, step_before_backward, given),
+    x="three products read the word",
+    h="who uses it? the blend, both gates, and r ⊙ h",
+    w="the word stands in three products; what does each of the sums hear?",
+    u="what stands in the product with U_n: h, or r ⊙ h?",
+    b="it was copied to every row of the batch",
+)
+assert not said, said
 theirs = gru_cell(**given, reset="before")[0]
 assert np.allclose(step_before(**given)[0], theirs), "the forward was changed"
 print("right, for x, h, W, U and b")

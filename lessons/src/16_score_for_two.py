@@ -105,6 +105,7 @@ print(
 )
 assert error_of_unit < 1e-13 and np.abs((x * dx).sum(axis=1)).max() < 1e-14
 
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(8.8, 2.9))
 ring = np.linspace(0, 2 * np.pi, 200)
 axes.plot(np.cos(ring), np.sin(ring), color="#999999", lw=0.8, ls="-")
@@ -172,6 +173,8 @@ for rate in (0.1, 1.0, 3.0):
         lengths[rate].append(np.linalg.norm(x))
         cosines[rate].append(float((y * target).sum()))
         x = x + rate * unit_rows_backward(target, cache)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(8.8, 2.3))
 for rate in lengths:
     panels[0].plot(lengths[rate], label=f"rate {rate}")
@@ -183,6 +186,8 @@ show(
     figure,
     "Ascent on one cosine. The length only grows, most at the first, long steps.",
 )
+
+# %%
 grows = all(np.all(np.diff(course) >= -1e-12) for course in lengths.values())
 print("the length never falls:", grows)
 assert grows
@@ -352,12 +357,17 @@ def closeness_backward(ds, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for n, m in ((4, 4), (3, 5)):
     random = np.random.default_rng(n)
     given = {"a": random.normal(size=(n, 3)), "b": random.normal(size=(m, 3))}
-    said = explain(closeness, closeness_backward, given)
-    assert not said, f"{n} × {m}:\n{said}\n(how often is each square used?)"
+    said = with_hints(
+        explain(closeness, closeness_backward, given),
+        a="how often is the square of a_i used? once for every column",
+        b="how often is the square of b_j used? once for every row",
+    )
+    assert not said, f"{n} × {m}:\n{said}"
 print("right, for 4 × 4 pairs and for 3 × 5")
 
 # %% [markdown]

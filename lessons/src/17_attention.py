@@ -141,6 +141,8 @@ for name, power in (("divided by √D", 0.5), ("not divided", 0.0)):
         back = softmax_back(rng.normal(size=weight.shape), weight)
         rows.append((weight.max(axis=1).mean(), np.sqrt((back * back).mean())))
     sizes[name] = np.array(rows)
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(8.8, 2.4))
 for column, title in enumerate(("largest weight of ten keys", "gradient at a logit")):
     for (name, rows), mark in zip(sizes.items(), "os", strict=True):
@@ -152,6 +154,8 @@ show(
     "Random queries and keys. Not divided, a query of 1024 numbers listens to one key "
     "alone from the start, and nearly nothing comes back.",
 )
+
+# %%
 hard, soft = sizes["not divided"][-1], sizes["divided by √D"][-1]
 print(
     f"D = 1024: largest weight {hard[0]:.2f}, divided {soft[0]:.2f}; "
@@ -328,6 +332,7 @@ for seed in range(3):
 scores = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 copies = float(np.mean(read_as_query))
 
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(8.8, 2.3))
 axes.barh(list(scores), list(scores.values()), color="#56B4E9", edgecolor="black")
 for place, value in enumerate(scores.values()):
@@ -340,6 +345,8 @@ show(
     "The same trained network, the same photos. Only the sketch that attends them "
     "differs.",
 )
+
+# %%
 print(f"pairs of two kinds whose photo is read as the sketch's kind: {copies:.0%}")
 assert scores["by one of the photo's own kind"] > scores["no attention"] + 0.1
 assert scores["by the query"] < scores["no attention"] - 0.1
@@ -382,13 +389,20 @@ def sharp_attention_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for many in (1, 4):
     random = np.random.default_rng(many)
     given = {"q": (many, 3), "k": (5, 3), "v": (5, 2), "tau": (1,)}
     given = {name: random.normal(size=shape) for name, shape in given.items()}
-    said = explain(sharp_attention, sharp_attention_backward, given)
-    assert not said, f"{many} queries:\n{said}\n(what is taken off each share's wish?)"
+    said = with_hints(
+        explain(sharp_attention, sharp_attention_backward, given),
+        q="what is taken off each share's wish? and τ stands before the agreement",
+        k="what is taken off each share's wish? and τ stands before the agreement",
+        v="each value goes to every query, as much as that query's weight for it",
+        tau="every logit has it: what does each logit ask for?",
+    )
+    assert not said, f"{many} queries:\n{said}"
 print("right, for one query and for four")
 
 # %% [markdown]

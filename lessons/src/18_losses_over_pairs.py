@@ -199,6 +199,8 @@ def train(margin, hardest=False, steps=240, seed=0, rate=0.01):
 
 
 ways = {"all": train(0.2), "hardest": train(0.2, hardest=True)}
+
+# %% tags=["folded"]
 figure, panels = plt.subplots(1, 2, figsize=(8.8, 2.4))
 for (name, (active, recall, _)), mark in zip(ways.items(), "os", strict=True):
     panels[0].plot(100 * active, label=name)
@@ -212,6 +214,8 @@ show(
     "Left: the share of triples that still violate the margin. Right: how often the own "
     "sentence is among the first five (dotted: by chance).",
 )
+
+# %%
 first, last = (ways["all"][0][part].mean() for part in (slice(0, 5), slice(-20, None)))
 print(f"hinges that speak: {first:.0%} at the start, {last:.1%} at the end")
 print("recall at 5:", ", ".join(f"{k} {r[-1]:.2f}" for k, (_, r, _) in ways.items()))
@@ -233,12 +237,16 @@ assert min(recall[-1] for _, recall, _ in ways.values()) > 3 * 5 / N
 from cmir_ref.amfmn.eq29_margin import dynamic_margin
 
 alike = np.linspace(0, 1, 101)
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(8.8, 2.2))
 for beta in (0.0, 2.0, 5.0):
     axes.plot(alike, dynamic_margin(alike, 0.2, beta), label=f"β = {beta:g}")
 axes.set(xlabel="likeness ς of two captions", ylabel="margin α", ylim=(0, 0.22))
 axes.legend(fontsize=7)
 show(figure, "γ = 0.2. The larger β, the longer the full margin is asked for.")
+
+# %%
 ends = dynamic_margin(np.array([0.0, 0.5, 1.0]), 0.2, 5.0)
 print(f"β = 5: margin at ς = 0, ½, 1: {ends.round(3)}")
 assert np.allclose(ends[[0, 2]], [0.2, 0]) and ends[1] > 0.18
@@ -307,11 +315,17 @@ def row_loss_backward(dloss, cache):
 
 
 # %% tags=["check"]
+from cmir_ref.reports.lesson import with_hints
+
 for n in (2, 5):
     random = np.random.default_rng(n)
     given = {"s": random.normal(size=(n, n)), "tau": np.array([0.7])}
-    said = explain(row_loss, row_loss_backward, given)
-    assert not said, f"{n} pairs:\n{said}\n(u = s/τ: what does each of the two get?)"
+    said = with_hints(
+        explain(row_loss, row_loss_backward, given),
+        s="guess minus truth, the truth on the diagonal; a mean over rows; and u = s/τ",
+        tau="u = s/τ, so τ divides every score: its slope, and its sign?",
+    )
+    assert not said, f"{n} pairs:\n{said}"
 print("right, for two pairs and for five")
 
 # %% [markdown]

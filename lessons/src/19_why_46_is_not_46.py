@@ -230,6 +230,8 @@ for share in shares:
     curves.append(
         [found[name]["mr"] for name in ("perfect", "ceiling", "class", "chance")]
     )
+
+# %% tags=["folded"]
 figure, axes = plt.subplots(figsize=(8.8, 2.5))
 for name, curve, mark in zip(
     ("perfect", "ceiling", "class", "chance"), np.transpose(curves), "os^D", strict=True
@@ -242,6 +244,8 @@ show(
     "100 pictures of ten classes. The more captions repeat, the lower a perfect reader "
     "stands. What the class alone gives, and chance, do not care.",
 )
+
+# %%
 assert curves[0][0] == 1 and curves[-1][0] < 0.5
 
 # %% [markdown]
@@ -345,6 +349,8 @@ def all_orders(distances, own, k):
 for d, marks in (
     ([1, 2, 3, 4], [0, 1, 0, 0]),
     ([1, 1, 1, 1], [0, 0, 0, 1]),
+    ([1, 1, 1, 1], [0, 1, 0, 1]),
+    ([1, 2, 1, 3], [0, 1, 1, 0]),
     ([2, 1, 2, 2, 3], [0, 0, 1, 1, 0]),
     ([5, 1, 1, 5, 5, 1], [1, 0, 0, 1, 0, 0]),
 ):
@@ -355,7 +361,7 @@ for d, marks in (
             f"distances {d}, own {marks.astype(int)}, k = {k}: {got:.3f}, over all "
             f"orders {wanted:.3f}; how many places of the tie are among the first {k}?"
         )
-print("right, for four rankings and three k")
+print("right, for six rankings and three k")
 
 # %% [markdown]
 # ## The numbers this lesson stands by

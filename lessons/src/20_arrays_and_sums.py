@@ -212,10 +212,15 @@ def bag_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 given = {"e": rng.normal(size=(6, 3)), "gain": rng.normal(size=3)}
-said = explain(bag, bag_backward, given)
-assert not said, f"{said}\n(which outputs does this entry reach, and how often?)"
+said = with_hints(
+    explain(bag, bag_backward, given),
+    e="how often is a word fetched, and what multiplies it on its way to y?",
+    gain="it was copied to every word of the text",
+)
+assert not said, said
 print("right, for the table of words and for the gain")
 
 # %% [markdown]

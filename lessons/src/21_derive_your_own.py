@@ -3,7 +3,7 @@
 #   lesson:
 #     question: How do you derive, and check, the gradient of something that no lesson shows?
 #     minutes: 35
-#     needs: ["05", "14"]
+#     needs: ["05", "20"]
 #     derives: []
 # ---
 
@@ -68,7 +68,13 @@ show(
 # %% [markdown]
 # ## Step 1: write it in small steps, and name each
 #
-# Small means: its slope can be looked up (lesson 01), or it is a copy, a sum, a fetch or a product (lesson 20). With $x > 0$ of shape (N, M places, C) and a number $p$ (an array of shape (1,)):
+# Small means: it is a copy, a sum, a fetch or a product (lesson 20), or its slope can be looked up:
+#
+# | $y$ | $x^2$ | $1/x$ | $\sqrt x$ | $e^x$ | $\log x$ | $\sigma(x)$ | $\tanh x$ | $\max(x, 0)$ |
+# |---|---|---|---|---|---|---|---|---|
+# | slope | $2x$ | $-1/x^2$ | $1/(2\sqrt x)$ | $y$ | $1/x$ | $y(1-y)$ | $1-y^2$ | 1 where $x > 0$, else 0 |
+#
+# So here is the whole method on one example. With $x > 0$ of shape (N, M places, C) and a number $p$ (an array of shape (1,)):
 #
 # $$y_{nc} = \Big(\frac1M\sum_m x_{nmc}^{\,p}\Big)^{1/p}.$$
 #
@@ -148,6 +154,15 @@ assert still == ["q", "y"]
 # | `e = exp(t)` | `d[t] += d[e] · e` |
 # | `t = p · l` | `d[l] += d[t] · p`, `d[p] += d[t] · l`, summed |
 # | `l = log(x)` | `d[x] += d[l] / x` |
+#
+# Two lines that this example does not have, and many others do:
+#
+# | there | back |
+# |---|---|
+# | `u = a @ b` | `d[a] += d[u] @ b.T`, `d[b] += a.T @ d[u]` (lesson 02; the shapes leave no choice) |
+# | `u = where(mask, a, b)` | `d[a] += where(mask, d[u], 0)`, `d[b] += where(mask, 0, d[u])` |
+#
+# A line with `axis=` or `keepdims=True` keeps its axis on the way back: a sum along axis 1 is copied along axis 1. Which axis is *summed* for a parameter is decided by where the parameter was copied, not by the axis of some mean in between: the gain of a layer normalisation, copied to all rows, is summed over rows whether the mean ran along them or across.
 
 
 # %%
@@ -245,6 +260,8 @@ assert named == {
 # ## Step 6: a file of its own, and the checker
 #
 # Now make a pair of it (lesson 02): the forward returns its result and a cache, the backward takes `dy` and the cache and returns a gradient for each input. In a file of your own, `mine.py`, and with `cmir-ref gradcheck --module mine.py:gem` the checker draws inputs, measures in three ways, and names what it knows.
+#
+# Labels, a mask, an axis are no numbers that could be moved by a little. Either they are inputs all the same, and the backward returns `None` in their place; the checker then says that it left them out. Or they are arguments with a default, or constants of the file. (In `measure` above, keep them out of `inputs`.)
 
 # %%
 import subprocess
@@ -340,15 +357,20 @@ def mystery_backward(dy, cache):
 
 # %% tags=["check"]
 from cmir_ref.gradcheck import explain
+from cmir_ref.reports.lesson import with_hints
 
 for n, d, k in ((4, 3, 5), (6, 2, 3)):
     random = np.random.default_rng(n)
     given = {"x": (n, d), "w": (d, k), "gain": (k,)}
     given = {name: random.normal(size=shape) for name, shape in given.items()}
-    said = explain(mystery, mystery_backward, given)
-    assert not said, (
-        f"{said}\n(who uses c? who uses a? what was copied along which axis?)"
+    path = "all of it goes through a: who uses a? who uses c? along which axis was each copied?"
+    said = with_hints(
+        explain(mystery, mystery_backward, given),
+        x=path,
+        w=path,
+        gain="it was copied to every row",
     )
+    assert not said, said
 print("right, for x, w and gain, at two sizes")
 
 # %% [markdown]
@@ -369,4 +391,4 @@ numbers(
 #
 # ## Next
 #
-# Label smoothing, a layer normalisation along either axis, a convolution with a hole: take one, and do not look it up. [12 · Bug hunt](12_bug_hunt.ipynb) says which check finds which mistake; the manual of the checker is [docs/gradcheck.md](../docs/gradcheck.md).
+# A layer normalisation along either axis, attention with a mask, a GRU step, a convolution with a hole: take one, write its forward, and do not look up its way back. Lessons 05, 15 and 17 have something near, but not the same. [12 · Bug hunt](12_bug_hunt.ipynb) says which check finds which mistake; the manual of the checker is [docs/gradcheck.md](../docs/gradcheck.md).

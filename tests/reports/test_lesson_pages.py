@@ -65,12 +65,14 @@ def test_hidden_code_is_folded_and_what_it_showed_is_not(pages):
     said = {"output_type": "stream", "name": "stdout", "text": ["1 < 2 & 3\n"]}
     page = pages(
         text("# 07 · One"),
-        code("plot()", PICTURE, jupyter={"source_hidden": True}),
+        code("axes.plot()", PICTURE, jupyter={"source_hidden": True}),
+        code("box = 1", jupyter={"source_hidden": True}),
         code("solve()", jupyter={"source_hidden": True}, tags=["solution"]),
+        code("assert plt", jupyter={"source_hidden": True}, tags=["check"]),
         code("print()", said),
     )
     folds = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
-    assert [name for name, _ in folds] == ["code that draws", "a solution"]
+    assert [name for name, _ in folds] == ["code that draws", "code", "a solution", "the check"]
     assert "plot" in folds[0][1] and "<img" not in folds[0][1] and page.count("<img") == 1
     assert "1 &lt; 2 &amp; 3" in page
 
