@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import InputError
 from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
-from .diagnose import Evidence, diagnose
+from .diagnose import diagnose
+from .evidence import Evidence
 from .module import bind_by_name, call_or_refuse
 from .numeric import random_direction
 from .slopes import Slope

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cmir_ref.gradcheck import diagnose as d
-from cmir_ref.gradcheck.diagnose import Evidence, diagnose
+from cmir_ref.gradcheck.diagnose import diagnose
+from cmir_ref.gradcheck.evidence import Evidence, where
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 3))
@@ -168,7 +169,7 @@ def test_a_short_axis_proves_no_term():
     ],
 )
 def test_where_the_wrong_entries_are(off, words):
-    assert words in d.where(seen(M + off))
+    assert words in where(seen(M + off))
 
 
 MIXED = 10.0 ** np.array([[0, -14, -3], [-1, -2, -15], [0, -5, -14], [-4, 0, -1]])  # sizes of gradients
@@ -225,7 +226,7 @@ def test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries():
 def test_where_is_silent_without_a_pattern():
     scattered = np.zeros((4, 3))
     scattered[[0, 2, 3], [1, 0, 2]] = 1
-    assert d.where(seen(M + scattered)) == d.where(seen(M + 1)) == d.where(seen(M)) == ""
+    assert where(seen(M + scattered)) == where(seen(M + 1)) == where(seen(M)) == ""
 
 
 @pytest.mark.parametrize(

@@ -2087,7 +2087,7 @@ bugs(
 MIXED = "gradcheck/test_diagnose.py::test_a_kind_among_gradients_of_very_different_size"
 ZEROS = "gradcheck/test_diagnose.py::test_a_kind_where_some_entries_are_rounded_zeros"
 bugs(
-    "gradcheck/diagnose.py",
+    "gradcheck/evidence.py",
     ("off-relative-to-each-entry", "return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)",
      "return ~(gaps(self.ours, self.measured) <= self.close * size)", MIXED),
     ("nothing-is-rounding", "            return 0.0\n        return float(rounding)",
@@ -2095,6 +2095,9 @@ bugs(
     ("rounding-of-the-largest-always", "            return 0.0\n        return float(rounding)",
      "            return float(rounding)\n        return float(rounding)",
      "gradcheck/test_diagnose.py::test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries"),
+)
+bugs(
+    "gradcheck/diagnose.py",
     ("blocked-where-exactly-0", "blocked = np.abs(e.measured) <= e.rounding", "blocked = e.measured == 0", ZEROS),
 )
 bugs(
