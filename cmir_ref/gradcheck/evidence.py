@@ -1,7 +1,7 @@
 """What is known of a wrong gradient, and the words for axes and entries."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,6 +11,41 @@ from .check import gaps
 from .slopes import EPS
 
 Array = np.ndarray
+
+
+class Jacobians(NamedTuple):
+    """∂y/∂x for one input, its axes those of y and then those of x."""
+
+    ours: Array  # by the backward
+    right: Array  # measured
+    outputs: int  # how many of the axes are y's
+    close: float = 1e-9  # the relative error of two numbers that are equal
+    noise: float | None = None  # the largest difference that can be rounding, where it is known
+
+    @property
+    def rounding(self) -> float:
+        """The largest difference that can be rounding."""
+        return 64 * EPS * float(np.abs(self.right).max(initial=0)) if self.noise is None else self.noise
+
+    def same(self, a: Array, b: Array) -> bool:
+        """Whether two arrays are equal to rounding, and not both 0."""
+        size = np.maximum(np.abs(a), np.abs(b))
+        return bool(np.any(b) and (np.abs(a - b) <= self.close * size + self.rounding).all())
+
+    def spread(self, value: Array, axes: tuple[int, ...]) -> Array:
+        """A value whose axes longer than 1 are `axes` here, in a shape that multiplies the Jacobians."""
+        value = value.reshape([n for n in value.shape if n > 1])
+        order = np.argsort(axes)
+        shape = [1] * self.right.ndim
+        for k in order:
+            shape[axes[k]] = value.shape[k]
+        return value.transpose(order).reshape(shape)
+
+    def places(self, value: Array) -> Iterator[tuple[int, ...]]:
+        """All ways to lay the axes of a value on axes of the Jacobians that are as long."""
+        lengths = [n for n in value.shape if n > 1]
+        fitting = [[k for k, m in enumerate(self.right.shape) if m == n] for n in lengths]
+        yield from (axes for axes in product(*fitting) if len(set(axes)) == len(axes))
 
 
 class Evidence(NamedTuple):
@@ -30,6 +65,18 @@ class Evidence(NamedTuple):
     error: float = 0.0  # the largest estimated error of an entry of `measured`
     wrong: Array | None = None  # True where an entry is wrong; where it is not given, `off` finds out
     dy: Array | None = None  # the upstream of y
+    kept: Mapping[str, Array] = MappingProxyType({})  # what the forward's cache keeps besides, by name
+    sizes: tuple[int, ...] = ()  # of the outputs, where there are several
+    each_output: Callable[[], Jacobians | None] = lambda: None  # measured when it is asked for
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays of the forward by name: x, y, the other inputs, and what the cache keeps."""
+        return {self.input: self.x} | ({} if self.y is None else {"y": self.y}) | dict(self.others) | dict(self.kept)
+
+    def jacobians(self) -> Jacobians:
+        """∂y/∂x of each output; where they are not known, the two gradients as those of one output."""
+        return self.each_output() or Jacobians(self.ours, self.measured, 0, self.close, self.rounding)
 
     def same(self, a: Array | None, b: Array) -> bool:
         """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
@@ -77,31 +124,32 @@ def axes_text(axes: tuple[int, ...]) -> str:
     return f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
 
 
-def multipliers(e: Evidence) -> Iterator[tuple[str, Array]]:
-    """The forward's arrays that can multiply x's gradient: x itself, y, the other inputs."""
-    for name, a in ({e.input: e.x} | ({} if e.y is None else {"y": e.y}) | e.others).items():
-        fits = a.ndim <= e.x.ndim and all(m in (1, n) for m, n in zip(a.shape[::-1], e.x.shape[::-1], strict=False))
-        if fits and a.size > 1:
-            yield name, a
-
-
 def where(e: Evidence) -> str:
-    """What the wrong entries have in common: the sign of x, or one index along an axis."""
-    off = e.off
+    """What the wrong entries have in common, for the end of a sentence; empty where it is nothing, or where all are."""
+    words = region(e.off, e.x, e.input)
+    return f"; they are {words}" if words not in ("", "all") else ""
+
+
+def region(off: Array, x: Array, name: str) -> str:
+    """Which entries are off: all, those of a sign, the diagonal, rows, columns, a block; empty without a pattern."""
     if off.all() or not off.any():
+        return "all" if off.any() else ""
+    for words, part in (("< 0", x < 0), ("> 0", x > 0)):
+        if np.array_equal(off, part):
+            return f"those with {name} {words}"
+    if off.sum() == 1:
+        return ""  # the entry is named anyway
+    return diagonal(off) or whole_lines(off) or whole_block(off) or part_of_line(off)
+
+
+def diagonal(off: Array) -> str:
+    """The diagonal of a matrix, most of it, or all but it."""
+    if off.ndim != 2 or min(off.shape) < 3:
         return ""
-    for words, region in (("x < 0", e.x < 0), ("x > 0", e.x > 0)):
-        if np.array_equal(off, region):
-            return f"; they are those with {words.replace('x', e.input)}"
-    for axis, indices in enumerate(np.nonzero(off)):
-        if off.shape[axis] > 1 and len(set(indices)) == 1:
-            return f"; all at index {indices[0]} of axis {axis}"
-    if off.ndim == 2 and min(off.shape) > 1:
-        diagonal = np.eye(*off.shape, dtype=bool)
-        for words, region in (("the diagonal", diagonal), ("all but the diagonal", ~diagonal)):
-            if np.array_equal(off, region):
-                return f"; they are {words}"
-    return whole_lines(off) or whole_block(off)
+    eye = np.eye(*off.shape, dtype=bool)
+    if np.array_equal(off, eye) or np.array_equal(off, ~eye):
+        return "the diagonal" if off[0, 0] else "all but the diagonal"
+    return "on the diagonal" if not (off & ~eye).any() and 2 * off.sum() > eye.sum() else ""
 
 
 def whole_lines(off: Array) -> str:
@@ -110,7 +158,23 @@ def whole_lines(off: Array) -> str:
         others = tuple(a for a in range(off.ndim) if a != axis)
         some, whole = off.any(others), off.all(others)
         if others and np.array_equal(some, whole):
-            return f"; they are all at indices {', '.join(map(str, np.flatnonzero(whole)))} of axis {axis}"
+            return line_text(axis, np.flatnonzero(whole), off.ndim)
+    return ""
+
+
+def line_text(axis: int, indices: Array, ndim: int) -> str:
+    """(0, [2], 2) -> "row 2"; (1, [0, 2], 2) -> "columns 0, 2"; (2, [1], 3) -> "index 1 of axis 2"."""
+    one, numbers = len(indices) == 1, ", ".join(map(str, indices))
+    if ndim == 2:
+        return f"{('row', 'column')[axis]}{'' if one else 's'} {numbers}"
+    return f"{'index' if one else 'indices'} {numbers} of axis {axis}"
+
+
+def part_of_line(off: Array) -> str:
+    """Entries of one line of an array of several axes."""
+    for axis, indices in enumerate(np.nonzero(off)):
+        if off.ndim > 1 and off.shape[axis] > 1 and len(set(indices)) == 1:
+            return f"in {line_text(axis, indices[:1], off.ndim)}"
     return ""
 
 
@@ -120,4 +184,4 @@ def whole_block(off: Array) -> str:
     slices = tuple(slice(*end) for end in ends)
     if off.ndim < 2 or off.sum() < 4 or not off[slices].all():
         return ""
-    return f"; they are the block [{', '.join(f'{a}:{b}' for a, b in ends)}]"
+    return f"the block [{', '.join(f'{a}:{b}' for a, b in ends)}]"

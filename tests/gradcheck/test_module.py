@@ -161,7 +161,7 @@ WRONG = {  # the file, the input whose gradient is wrong, the kind of mistake, w
         one("x * x", "2 * x * dy * np.array([[1], [1], [1], [0]])"),
         "x",
         "entries dropped",
-        "index 3 of axis",
+        "row 3",
     ),
     "zeros": (one("x * x", "0 * x"), "x", "zero", "only zeros"),
     "NaN": (one("x * x", "2 * x * dy * np.where(x > 0, 1, np.nan)"), "x", "not finite", "NaN"),
@@ -234,7 +234,6 @@ def test_a_finding_tells_entry_values_and_count(write):
     (finding,) = judge(load_pair(write(UNKNOWN["one entry"]))).findings
     assert finding.entry == (1, 2) and (finding.off, finding.entries) == (1, 12)
     assert finding.ratio == pytest.approx(1.1) and finding.ours == pytest.approx(1.1 * finding.measured)
-    assert "index 1 of axis 0" in finding.sentence
 
 
 @pytest.mark.parametrize(

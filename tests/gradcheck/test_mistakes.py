@@ -1,0 +1,54 @@
+"""Planted mistakes in whole operations: a report names them by a right name, and none by a wrong one.
+
+The 56 of four operations guided the making of the kinds. Those of five other operations are a control: they were
+written down afterwards, and what a report does not name there stays in the table.
+"""
+
+from functools import cache
+
+import four_operations
+import other_operations
+import pytest
+from four_operations import pair_of
+from planted import verdict
+
+from cmir_ref.gradcheck import judge
+
+FOUR = {f"{row[0]}: {row[1]}": row for row in four_operations.MISTAKES}
+OTHERS = {f"{row[0]}: {row[1]}": row for row in other_operations.MISTAKES}
+NOT_NAMED = {"attention: softmax's sum over the other axis", "cross_entropy: softmax squared"}
+
+
+@cache
+def said_of(name):
+    """The verdict on the report on a mistake."""
+    operation, _, changes, names, words = (FOUR | OTHERS)[name]
+    space = vars(four_operations if name in FOUR else other_operations)
+    return verdict(judge(pair_of(operation, changes, space)), names, words)
+
+
+def test_the_mistakes_are_56_in_four_operations():
+    counts = {operation: sum(row[0] == operation for row in FOUR.values()) for operation in ("triplet", "layer_norm")}
+    assert len(FOUR) == 56 and counts == {"triplet": 13, "layer_norm": 15}
+
+
+@pytest.mark.parametrize("operation", dict.fromkeys(row[0] for row in (FOUR | OTHERS).values()))
+def test_the_right_operations_are_right(operation):
+    space = vars(four_operations) | vars(other_operations)
+    judgement = judge(pair_of(operation, (), space))
+    assert judgement.status == 0 and all("is not differentiated" in note for note in judgement.notes)
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_a_mistake_is_named_by_a_right_name_and_in_words_that_lead_to_it(name):
+    assert said_of(name) == "right"
+
+
+def test_of_56_mistakes_at_least_45_are_named_and_none_wrongly():
+    said = [said_of(name) for name in FOUR]
+    assert said.count("right") >= 45 and "wrong" not in said
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_mistake_of_the_control_is_not_named_wrongly(name):
+    assert said_of(name) == ("not named" if name in NOT_NAMED else "right")
