@@ -206,7 +206,7 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
 def scalars(e: Evidence) -> Iterator[tuple[str, float]]:
     """The numbers of the forward that can be a factor, and what they are the logarithm of."""
     for name, a in e.arrays.items():
-        if a.size == 1 and name not in (e.input, "y") and a.item() and abs(a.item()) < 100:
+        if a.size == 1 and name != "y" and a.item() and abs(a.item()) < 100:
             yield name, a.item()
             yield f"exp({name})", float(np.exp(a.item()))
 

@@ -156,7 +156,7 @@ MISTAKES = [
         "triplet",
         "hinge's mask turned round",
         [("n = len(a)", "n = len(a)\n    a, b = (1 - np.eye(n)) * (rows <= 0), (1 - np.eye(n)) * (columns <= 0)")],
-        "s alpha: wrong count, another mask",
+        "s alpha: wrong count, another mask, mask turned round",
         "another mask",
     ),
     (

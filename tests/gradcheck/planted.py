@@ -4,7 +4,7 @@
 def right_names(text):
     """ "un: missing factor; x h: missing path, sign" -> {"un": {"missing factor"}, "x": {…}, "h": {…}}."""
     names = {}
-    for part in text.split("; "):
+    for part in filter(None, text.split("; ")):
         inputs, kinds = part.split(": ")
         names |= {name: set(kinds.split(", ")) for name in inputs.split()}
     return names
