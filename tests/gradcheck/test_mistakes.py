@@ -8,6 +8,7 @@ from functools import cache
 
 import four_operations
 import more_operations
+import numpy as np
 import other_operations
 import pytest
 from four_operations import pair_of
@@ -59,3 +60,29 @@ def test_of_the_controls_most_are_named():
 @pytest.mark.parametrize("name", OTHERS | MORE)
 def test_a_mistake_of_the_control_is_not_named_wrongly(name):
     assert said_of(name) == ("not named" if name in NOT_NAMED else "right")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_sum_that_is_rounding_is_no_factor(seed):
+    """x̂ of a layer normalisation has the sum 0 along a row, and what rounding leaves of it explains nothing."""
+    operation, _, changes, names, words = FOUR["layer_norm: path through the mean"]
+    inputs = four_operations.layer_norm_inputs(np.random.default_rng(seed))
+    judgement = judge(pair_of(operation, changes)._replace(inputs=inputs), seed=seed)
+    assert verdict(judgement, names, words) == "right"
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "gru", "cosine", "attention", "lstm", "mlp", "bn"])
+def test_noise_is_named_by_no_kind(name):
+    """A gradient with random numbers times dy on top is no mistake that someone makes."""
+    pair = pair_of(name, (), vars(four_operations) | vars(other_operations) | vars(more_operations))
+    rng = np.random.default_rng([5, 7])
+
+    def backward(dy, cache):
+        first, *others = pair.backward(dy, cache)
+        flat = np.concatenate([np.ravel(part) for part in (dy if isinstance(dy, tuple) else (dy,))])
+        noise.setdefault("r", rng.normal(size=(first.size, flat.size)))
+        return [first + 0.3 * (noise["r"] @ flat).reshape(first.shape), *others]
+
+    noise = {}
+    (finding,) = judge(pair._replace(backward=backward)).findings
+    assert finding.kind is None
