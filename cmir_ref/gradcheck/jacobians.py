@@ -4,8 +4,13 @@ One random upstream dy tells what a gradient is, the upstreams that are 1 at one
 output each part of it comes from.
 """
 
+import ast
+import inspect
+import linecache
+import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,8 +91,28 @@ def _upstream(trial: Trial, k: int) -> Any:
     return map_parts(part_of, trial.y)
 
 
-def named_arrays(cache: Any, name: str = "cache") -> Iterator[tuple[str, Array]]:
-    """The arrays of real numbers in a cache, by their names in it: fields, keys, or places such as cache[2].
+def cache_names(f_backward: Callable, n: int) -> list[str]:
+    """What a backward calls the n parts of its cache, as in `x, h, s = cache`; cache[0], … where it does not say."""
+    unnamed = [f"cache[{k}]" for k in range(n)]
+    f_backward = inspect.unwrap(
+        f_backward.args[0] if isinstance(f_backward, partial) and f_backward.args else f_backward
+    )
+    try:
+        linecache.checkcache(inspect.getsourcefile(f_backward))
+        function = ast.parse(textwrap.dedent(inspect.getsource(f_backward))).body[0]
+        cache = function.args.args[1].arg
+    except (AttributeError, IndexError, OSError, SyntaxError, TypeError):
+        return unnamed
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and getattr(node.value, "id", "") == cache and len(node.targets) == 1:
+            parts = getattr(node.targets[0], "elts", [])
+            if len(parts) == n and all(isinstance(part, ast.Name) for part in parts):
+                return [name if (name := part.id.strip("_")) else old for part, old in zip(parts, unnamed, strict=True)]
+    return unnamed
+
+
+def named_arrays(cache: Any, name: str = "cache", names: Sequence[str] = ()) -> Iterator[tuple[str, Array]]:
+    """The arrays of real numbers in a cache, by their names in it: fields, keys, `names`, or places such as cache[2].
 
     Of whole numbers only counts: indices are no factors.
     """
@@ -97,7 +122,7 @@ def named_arrays(cache: Any, name: str = "cache") -> Iterator[tuple[str, Array]]
         for key, part in cache.items():
             yield from named_arrays(part, str(key))
     elif isinstance(cache, tuple | list):
-        fields = getattr(cache, "_fields", [f"{name}[{k}]" for k in range(len(cache))])
+        fields = getattr(cache, "_fields", names or [f"{name}[{k}]" for k in range(len(cache))])
         for field, part in zip(fields, cache, strict=True):
             yield from named_arrays(part, field)
 
@@ -109,7 +134,9 @@ def ingredients(trial: Trial) -> dict[str, Array]:
     found = [(f"one-hot {n}", hot) for n, a in labels.items() for hot in _one_hots(a, known)]
     found += [("y", part) for part in ([] if isinstance(trial.y, tuple) else [np.asarray(trial.y, dtype=float)])]
     found += list(named_arrays(trial.y, "y")) if isinstance(trial.y, tuple) else []
-    for name, a in [*found, *named_arrays(trial.call(trial.inputs)[1])]:
+    cache = trial.call(trial.inputs)[1]
+    names = cache_names(trial.f_backward, len(cache)) if isinstance(cache, tuple | list) else ()
+    for name, a in [*found, *named_arrays(cache, names=names)]:
         again = any(a.shape == b.shape and np.array_equal(a, b) for b in known.values())
         if not again and a.size <= MOST_ENTRIES and np.isfinite(a).all():
             known[name if name not in known else f"cache {name}"] = a

@@ -13,7 +13,7 @@ from ..errors import InputError
 from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
 from .diagnose import diagnose
 from .evidence import Evidence, Jacobians, region
-from .jacobians import backward_jacobians, ingredients, measured_jacobian, output_shape
+from .jacobians import MOST_ENTRIES, MOST_OUTPUTS, backward_jacobians, ingredients, measured_jacobian, output_shape
 from .module import bind_by_name, call_or_refuse
 from .numeric import random_direction
 from .slopes import Slope
@@ -41,6 +41,10 @@ BLIND = (
 STILL = (
     "{}: the gradient is 0 at every entry, and so is the measured one: at these inputs nothing is said about it; "
     "choose others, at which it changes the outputs"
+)
+TOO_LARGE = (
+    f"single outputs are compared where y has at most {MOST_OUTPUTS} numbers, and {MOST_ENTRIES} with those of the "
+    "input: smaller inputs say more about what is wrong"
 )
 UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 LEADS_LESS_FAR = ("missing path", "missing term")  # of an input where several paths meet: others are named before it
@@ -329,6 +333,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         notes.append(STILL.format(", ".join(still)))
     if not findings and not undecided and not all(result.right for result in results):
         findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
+    unnamed = [trial.inputs[trial.names.index(f.input)].size for f in findings if f.kind is None and f.input != "all"]
+    outputs = flat_arrays(trial.y).size
+    if unnamed and (outputs > MOST_OUTPUTS or outputs * max(unnamed) > MOST_ENTRIES):
+        notes.append(TOO_LARGE)
     findings.sort(key=lambda finding: (finding.kind is None, finding.kind in LEADS_LESS_FAR))
     kinks = {trial.names[i]: [k for k, slope in measured[i].slopes.items() if slope.kink] for i in fits}
     kinks = {name: entries for name, entries in kinks.items() if entries}

@@ -68,6 +68,12 @@ def missing_term(e: Evidence) -> tuple[str, str] | None:
             arrays = [np.broadcast_to(a, missing.shape) for _, a in basis]
             if spans(arrays, missing, tuple(a + j.outputs for a in axes), tolerance):
                 return "missing term", _term_words(e, [name for name, _ in basis], axes)
+    every = tuple(range(j.outputs, missing.ndim))
+    for form in forms(e) if e.x.size > PROOF else ():
+        if form.value.shape == e.x.shape and spans(
+            [np.broadcast_to(form.value, missing.shape)], missing, every, tolerance
+        ):
+            return "missing term", f"a term is missing, or wrong: a multiple of {form.words}, the same for all entries"
     return missing_way(e, j, missing, tolerance) or _through_sum(e, j, missing, tolerance)
 
 

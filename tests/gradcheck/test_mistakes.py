@@ -19,7 +19,7 @@ from cmir_ref.gradcheck import judge
 FOUR = {f"{row[0]}: {row[1]}": row for row in four_operations.MISTAKES}
 OTHERS = {f"{row[0]}: {row[1]}": row for row in other_operations.MISTAKES}
 MORE = {f"{row[0]}: {row[1]}": row for row in more_operations.MISTAKES}
-NOT_NAMED = {"attention: softmax's sum over the other axis", "cross_entropy: softmax squared"}
+NOT_NAMED = {"attention: softmax's sum over the other axis"}
 NOT_NAMED |= {name for name, row in MORE.items() if not row[3]}
 
 
@@ -54,7 +54,7 @@ def test_of_56_mistakes_at_least_45_are_named_and_none_wrongly():
 
 
 def test_of_the_controls_most_are_named():
-    assert len(OTHERS) == 40 and len(MORE) == 53 and len(NOT_NAMED) <= 16
+    assert len(OTHERS) == 40 and len(MORE) == 53 and len(NOT_NAMED) <= 15
 
 
 @pytest.mark.parametrize("name", OTHERS | MORE)
