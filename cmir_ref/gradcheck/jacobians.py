@@ -130,6 +130,9 @@ def named_arrays(cache: Any, name: str = "cache", names: Sequence[str] = ()) -> 
 def ingredients(trial: Trial) -> dict[str, Array]:
     """The arrays that stand in the forward, each once: inputs, one-hot labels, outputs, and what the cache keeps."""
     known = {n: a.astype(float) for n, a in zip(trial.names, trial.inputs, strict=True) if a.dtype.kind in "fb"}
+    shapes = {a.shape for a in known.values() if a.ndim}
+    marks = {n: a for n, a in zip(trial.names, trial.inputs, strict=True) if a.dtype.kind in "iu" and a.shape in shapes}
+    known |= {n: a.astype(float) for n, a in marks.items() if np.isin(a, (0, 1)).all()}  # labels of 0 and 1
     labels = {n: a for n, a in zip(trial.names, trial.inputs, strict=True) if a.dtype.kind in "iu" and a.ndim == 1}
     found = [(f"one-hot {n}", hot) for n, a in labels.items() for hot in _one_hots(a, known)]
     found += [("y", part) for part in ([] if isinstance(trial.y, tuple) else [np.asarray(trial.y, dtype=float)])]

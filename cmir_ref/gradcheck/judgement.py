@@ -470,6 +470,7 @@ def _finding(
         except InputError:
             return None
 
+    differentiable = {n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"}
     truth = derivative[i] if comparison is None else comparison.measured
     evidence = Evidence(
         input=name,
@@ -478,7 +479,7 @@ def _finding(
         measured=truth,
         y=None if isinstance(trial.y, tuple) else np.asarray(trial.y),
         answer=answer,
-        others={n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"},
+        others=differentiable,
         ours_of={names[j]: gradient_of(trial, j) for j in measured if j != i},
         measured_of={names[j]: derivative[j] for j in measured if j != i},
         remeasure=remeasure,
@@ -486,7 +487,7 @@ def _finding(
         error=0.0 if safe else max(_errors(measured[i]), default=0.0),
         dy=None if isinstance(trial.y, tuple) else np.asarray(trial.dy),
         wrong=None if comparison is None else comparison.off,
-        kept={n: a for n, a in ingredients(trial).items() if n not in names and n != "y"},
+        kept={n: a for n, a in ingredients(trial).items() if n == "y" or (n != name and n not in differentiable)},
         sizes=tuple(np.size(part) for part in parts(trial.y)) if isinstance(trial.y, tuple) else (),
         each_output=cache(lambda: _jacobians(trial, i, by_output(), truth, safe)),
     )

@@ -29,7 +29,7 @@ def missing_jacobian(e: Evidence) -> tuple[Jacobians, Array, float] | None:
 
 
 def direct_path(e: Evidence) -> str | None:
-    """x goes into y entry by entry, times something, and this way is missing."""
+    """x goes into y entry by entry, times something, beside other ways, and this way is missing or wrong."""
     j, missing, tolerance = missing_jacobian(e) or (None, None, None)
     if j is None or j.outputs < e.x.ndim or j.right.shape[j.outputs - e.x.ndim : j.outputs] != e.x.shape:
         return None
@@ -40,11 +40,12 @@ def direct_path(e: Evidence) -> str | None:
     diagonal = np.diag(blocks[some[0]]).reshape(e.x.shape)
     if _off_diagonal(blocks[some[0]], tolerance) or (np.abs(diagonal) <= tolerance).any():
         return None
-    way = f"the path by which {e.input} goes straight into y is missing: add dy"
+    way = f"the path by which {e.input} goes straight into y, entry by entry,"
     if (np.abs(diagonal - 1) <= tolerance).all():
-        return way
+        return f"{way} is missing: add dy"
     fitting = ((form.words, np.broadcast_to(form.value, e.x.shape)) for form in forms(e) if _fits(form.value, e.x))
-    return next((f"{way} times {words}" for words, a in fitting if (np.abs(diagonal - a) <= tolerance).all()), None)
+    words = next((words for words, a in fitting if (np.abs(diagonal - a) <= tolerance).all()), "")
+    return f"{way} is missing: add dy times {words}" if words else f"{way} is off, and no other"
 
 
 def _off_diagonal(square: Array, tolerance: float) -> bool:
@@ -179,7 +180,7 @@ def sums_over_another_axis(e: Evidence) -> str | None:
         targets = [(missing * scale).reshape(-1, e.x.size) for scale in _scales(e)]
         if any(_spans_lines(basis, here, there, targets, tolerance) for basis in _bases(e)):
             wrong, right = axes_text(there if right == here else here), axes_text(right)
-            return f"sums over {wrong} stand where sums over {right} belong: the means of {e.input} are over {right}"
+            return f"sums over {wrong} stand where sums over {right} belong: those of the forward run over {right}"
     return None
 
 
