@@ -28,7 +28,7 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
                 if not all_that_fit:
                     break
         if answers:
-            return " or ".join(answers), "; or ".join(answers.values())
+            return " or ".join(answers), "either " * (len(answers) > 1) + "; or ".join(answers.values())
     if e.ours.shape != e.measured.shape:
         return None, f"no known kind: a gradient of shape {e.ours.shape} for an input of shape {e.x.shape}"
     return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}"

@@ -104,6 +104,19 @@ def test_random_numbers_are_of_no_kind(look):
     assert kind is None and sentence.startswith("no known kind")
 
 
+def test_two_kinds_that_explain_the_same_numbers_are_both_said():
+    """The gradient of b is that of w without v: it may be given to the wrong input, or v may be forgotten."""
+    kind, sentence = diagnose(seen(M / V, measured_of={"b": M / V}, others={"v": V}))
+    assert kind == "swapped or missing factor"
+    assert sentence == "either this is the gradient of b; or the factor v is missing"
+
+
+def test_where_most_entries_are_right_an_equal_gradient_is_a_coincidence():
+    ours = np.where(np.eye(4, 3) > 0, 0, M)
+    kind, sentence = diagnose(seen(ours, measured_of={"b": ours}))
+    assert kind == "entries dropped" and sentence.endswith("they are the diagonal")
+
+
 NOT_BY_SIZE = {
     d.not_finite,
     d.no_dependence,
