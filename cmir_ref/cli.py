@@ -561,9 +561,17 @@ def command_gradcheck(
     module: Annotated[
         str | None, typer.Option("--module", metavar="PATH.py:NAME", help="Check your own NAME and NAME_backward.")
     ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            metavar="PATH.py:NAME",
+            help="Nudge every step of your own NAME(…, nudge=None), and name the first wrong one from the output back.",
+        ),
+    ] = None,
     shapes: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="4x3", help="Shape of an input of --module, in place of NAME_inputs(rng)."),
+        typer.Option("--input", metavar="4x3", help="Shape of an input of yours, in place of NAME_inputs(rng)."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw error against step size (.png or .svg).")
@@ -574,18 +582,24 @@ def command_gradcheck(
     """Check every gradient numerically, or one of your own.
 
     Each operation, loss and network of this package, in complex float64 on the CPU; with --module a pair of functions
-    from your own file.
+    from your own file, with --steps all that happens between its input and its output (docs/gradcheck.md).
     """
     from .reports import gradients
-    from .reports.terminal import check_declarations, check_own_pair
+    from .reports.terminal import check_declarations, check_own_pair, check_own_steps
 
+    if steps is not None and ":" not in steps and module is not None:
+        steps, module = f"{module.rpartition(':')[0]}:{steps}", None  # a function of the same file
     if plot is not None:
         gradients.plot_format(plot)
     if module is not None and names:
         raise InputError(f"--module {module} and {' '.join(names)}: give one or the other")
-    if module is None and shapes:
-        raise InputError("--input belongs to --module")
-    if module is not None:
+    if steps is not None and (module is not None or names or plot is not None):
+        raise InputError(f"--steps {steps} stands alone: with --input, --seed and --json, and nothing else")
+    if module is None and steps is None and shapes:
+        raise InputError("--input belongs to --module or --steps")
+    if steps is not None:
+        status = check_own_steps(steps, shapes or [], seed, as_json)
+    elif module is not None:
         status = check_own_pair(module, shapes or [], plot, seed, as_json)
     else:
         status = int(not check_declarations(names or [], plot, seed, as_json))

@@ -37,7 +37,7 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
     "features": {
         *("--size", "--tile", "--weights", "--onnx", "--output", "--mean", "--std", "--device", "--json"),
     },
-    "gradcheck": {"--module", "--input", "--plot", "--seed", "--json"},
+    "gradcheck": {"--module", "--steps", "--input", "--plot", "--seed", "--json"},
     "samples": {"--count", "--format", "--seed", "--json"},
     "bench": {"--against", "--repeats", "--device", "--json"},
     "replicate": {"--data", "--scale", "--seeds", "--out", "--jobs", "--cluster", "--write", "--device", "--json"},
@@ -291,7 +291,9 @@ def test_the_python_lines_of_a_report_can_be_run(call, mine):
 
 def test_gradcheck_of_ones_own_pair_answers_in_json(call, mine):
     right = call("gradcheck", *mine("2 * x * w * dy"), "--json").json
-    assert right.keys() == {"worst", "checks", "diagnosis"} and right["diagnosis"] == []
+    keys = {"worst", "checks", "diagnosis", "wrong", "right", "zero", "kinks", "notes"}
+    assert right.keys() == keys and all(right[key] == [] for key in ("diagnosis", "wrong", "zero", "notes"))
+    assert right["right"] == ["x", "w"] and right["kinks"] == {}
     assert all(c.keys() == {"name", "input", "method", "error"} and c["name"] == "square" for c in right["checks"])
     result = call("gradcheck", *mine("-2 * x * w * dy"), "--json")
     (found,) = json.loads(result.out)["diagnosis"]
@@ -299,9 +301,86 @@ def test_gradcheck_of_ones_own_pair_answers_in_json(call, mine):
     assert [found[key] for key in ("input", "kind", "off", "entries")] == ["x", "sign", 12, 12]
     assert found["ratio"] == pytest.approx(-1) and found["ours"] == pytest.approx(-found["measured"])
     assert "−1 times" in found["sentence"] and len(found["entry"]) == 2
+    assert found["where"] == "all" and found["indices"] == [[i, j] for i in range(4) for j in range(3)]
+    answer = json.loads(result.out)
+    assert answer["wrong"] == ["x"] and answer["right"] == ["w"]
     for dx in ("(x * w * dy).T", "x * float('nan')"):  # nothing in it is NaN, which JSON does not have
         result = call("gradcheck", *mine(dx), "--json")
         assert result.status == 1 and ": NaN" not in result.out and "Infinity" not in result.out
+
+
+WHERE = {  # a factor on some entries of the gradient of x -> which they are, in words and as indices
+    "np.array([1, 1, 3, 1])[:, None]": ("row 2", [[2, 0], [2, 1], [2, 2]]),
+    "np.array([1, 3, 1])": ("column 1", [[i, 1] for i in range(4)]),
+    "(1 + 2 * np.eye(4, 3))": ("the diagonal", [[i, i] for i in range(3)]),
+    "np.where(np.arange(12).reshape(4, 3) % 5 == 1, 3, 1)": ("", [[0, 1], [2, 0], [3, 2]]),
+    "np.where(np.arange(4)[:, None] * np.ones(3) + [0, 0, 9] < 2, 3, 1)": (
+        "the block [0:2, 0:2]",
+        [[0, 0], [0, 1], [1, 0], [1, 1]],
+    ),
+}
+
+
+@pytest.mark.parametrize("factor", WHERE)
+def test_the_json_of_gradcheck_says_which_entries_are_wrong(call, mine, factor):
+    words = mine(f"2 * x * w * dy * {factor}")
+    path = Path(words[1].rpartition(":")[0])
+    path.write_text("import numpy as np\n" + path.read_text())
+    (found,) = json.loads(call("gradcheck", *words, "--json").out)["diagnosis"]
+    assert (found["where"], found["indices"]) == WHERE[factor] and len(found["indices"]) == found["off"]
+
+
+KINKED = """
+import numpy as np
+
+def square(x, w):
+    return np.maximum(x, 0) + 0 * w, x
+
+def square_backward(dy, x):
+    return dy * (x > 0), 0 * dy
+
+def square_inputs(rng):
+    return {"x": np.array([0.0, 1.0, 0.0, -1.0]), "w": np.ones(4)}
+"""
+
+
+def test_the_json_of_gradcheck_has_kinks_and_gradients_that_are_0(call, mine, tmp_path):
+    mine("dy")
+    (tmp_path / "mine.py").write_text(KINKED)
+    found = call("gradcheck", "--module", f"{tmp_path / 'mine.py'}:square", "--json").json
+    assert found["kinks"] == {"x": [[0], [2]]} and found["zero"] == ["w"] and len(found["notes"]) == 2
+    assert found["right"] == ["x", "w"] and found["wrong"] == []
+
+
+STEPPED = """
+import numpy as np
+
+def curve(x, nudge=None):
+    at = nudge or {}
+    a = x * x + at.get("a", 0)
+    b = np.sin(a) + at.get("b", 0)
+    return b * b, {"a": a, "b": b, "x": x}
+
+def curve_backward(dy, c):
+    db = 2 * dy * c["b"]
+    da = db * COS
+    return {"b": db, "a": da, "x": 2 * da * c["x"]}
+"""
+
+
+def test_gradcheck_names_the_first_wrong_step(call, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(STEPPED.replace("COS", 'np.cos(c["a"])'))
+    words = "--input", "4x3", "--seed", 2
+    right = call("gradcheck", "--steps", f"{path}:curve", *words)
+    assert right.status == 0 and right.out.splitlines()[-1] == "all steps are right"
+    path.write_text(STEPPED.replace("COS", 'np.sin(c["a"])'))
+    wrong = call("gradcheck", "--steps", f"{path}:curve", *words)
+    assert wrong.status == 1 and "first wrong from the output backwards: a" in wrong.out
+    assert f"again: cmir-ref gradcheck --steps {path}:curve --input 4x3 --seed 2" in wrong.out
+    assert call("gradcheck", "--module", f"{path}:curve", "--steps", "curve", *words).out == wrong.out
+    found = json.loads(call("gradcheck", "--steps", f"{path}:curve", *words, "--json").out)
+    assert found["steps"] == {"order": ["b", "a", "x"], "first_wrong": "a", "unchecked": []}
 
 
 HIDDEN = """
@@ -572,7 +651,12 @@ def test_unknown_names_and_values(refused, data, tmp_path):
 def test_bad_usage_of_gradcheck(refused, tmp_path, mine):
     module = mine("dy")
     refused("gradcheck", *module, "linear", says=["--module", "linear", "one or the other"])
-    refused("gradcheck", "--input", "4x3", says=["--input belongs to --module"])
+    refused("gradcheck", "--input", "4x3", says=["--input belongs to --module or --steps"])
+    refused("gradcheck", "--steps", "curve", says=["--steps curve", "path.py:name"])
+    refused("gradcheck", "--steps", module[1], *module[2:], says=["square takes no nudge", "nudge=None"])
+    refused("gradcheck", "--steps", module[1], "linear", says=["--steps", "stands alone"])
+    refused("gradcheck", "--steps", module[1], "--plot", tmp_path / "a.png", says=["--steps", "stands alone"])
+    refused("gradcheck", *module, "--steps", module[1], says=["--steps", "stands alone"])
     refused("gradcheck", *module[:2], "--input", "4by3", says=["4by3", "4x3"])
     refused("gradcheck", *module[:2], says=["no inputs", "square_inputs(rng)", "--input"])
     refused("gradcheck", *module[:4], says=["nothing for w, a parameter of square"])

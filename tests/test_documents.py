@@ -288,6 +288,19 @@ def test_the_page_of_the_checker_shows_what_the_checker_prints(tmp_path, monkeyp
     assert f"gradcheck {readme[1]}" == command and readme[2] in shown
 
 
+def test_the_page_of_the_checker_shows_what_it_prints_of_steps(tmp_path, monkeypatch):
+    page = text_of("docs/gradcheck.md")
+    code, shown = re.search(
+        r"```python\n([^`]*?nudge=None.*?)```.*?gradcheck --steps mine.py:pool\n(.*?)```", page, re.DOTALL
+    ).groups()
+    (tmp_path / "mine.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["gradcheck", "--steps", "mine.py:pool"])
+    assert result.exit_code == 1
+    rounded = [re.sub(r"\d\.\de-1\d", "0", text) for text in (result.stdout, shown)]  # an error that is rounding
+    assert rounded[0] == rounded[1]
+
+
 def test_the_example_of_an_operation_is_right():
     """CONTRIBUTING.md: the pair of functions passes the checker, and its planted bugs are texts that occur once."""
     page = text_of("CONTRIBUTING.md")

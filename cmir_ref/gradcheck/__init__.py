@@ -9,6 +9,7 @@ from .check import METHODS, Result, check_gradient, relative_error
 from .judgement import Finding, Judgement, explain, judge
 from .module import load_pair
 from .numeric import central_difference, complex_step, directional
+from .steps import Steps, first_wrong, judge_steps, load_steps
 from .trial import Pair
 
 __all__ = [
@@ -17,12 +18,16 @@ __all__ = [
     "Judgement",
     "Pair",
     "Result",
+    "Steps",
     "central_difference",
     "check_gradient",
     "complex_step",
     "directional",
     "explain",
+    "first_wrong",
     "judge",
+    "judge_steps",
     "load_pair",
+    "load_steps",
     "relative_error",
 ]

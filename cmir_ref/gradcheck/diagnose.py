@@ -5,70 +5,30 @@ the measured gradient. Where the two are equal to rounding it answers with a sen
 guessed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, combinations, permutations, product
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import permutations, product
 
 import numpy as np
 
 from .check import gaps, relative_error
-from .slopes import EPS
-
-Array = np.ndarray
-
-
-class Evidence(NamedTuple):
-    """All that is known about one input x whose gradient is wrong."""
-
-    input: str
-    x: Array
-    ours: Array
-    measured: Array
-    y: Array | None = None  # the forward's output, where it is one array
-    answer: Callable[[Callable], Array | None] = lambda change: None  # the backward's gradient for another dy
-    others: Mapping[str, Array] = MappingProxyType({})  # the other inputs by name
-    ours_of: Mapping[str, Array] = MappingProxyType({})  # the backward's gradients for them
-    measured_of: Mapping[str, Array] = MappingProxyType({})  # the measured gradients for them
-    remeasure: Callable[[str, Array], Array | None] = lambda name, value: None  # x's, at another value of an input
-    close: float = 1e-9  # the relative error of two numbers that are equal
-    error: float = 0.0  # the largest estimated error of an entry of `measured`
-    wrong: Array | None = None  # True where an entry is wrong; where it is not given, `off` finds out
-    dy: Array | None = None  # the upstream of y
-
-    def same(self, a: Array | None, b: Array) -> bool:
-        """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
-        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all() or not np.any(b):
-            return False
-        return bool((gaps(a, b) <= self.close * np.maximum(np.abs(a), np.abs(b)) + self.rounding).all())
-
-    @property
-    def rounding(self) -> float:
-        """The largest difference that can be rounding of the largest entry, as where an entry should be 0.
-
-        It is 0 where a wrong entry is off by less. Then the entries differ so much in size that each needs its own
-        comparison.
-        """
-        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
-        if self.ours.shape == self.measured.shape and (self.off & (gaps(self.ours, self.measured) <= rounding)).any():
-            return 0.0
-        return float(rounding)
-
-    @property
-    def off(self) -> Array:
-        """Where ours differs from the measured gradient."""
-        if self.wrong is not None:
-            return self.wrong
-        size = np.maximum(np.abs(self.ours), np.abs(self.measured))
-        rounding = max(64 * EPS * np.abs(self.measured).max(initial=0), 4 * self.error)
-        return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)
+from .evidence import Array, Evidence, axes_text, region, subsets, twice, where
+from .factors import factor_of_each_line, factor_of_each_output, factor_on_the_way, other_factor, parts_left_out
+from .paths import direct_path, missing_term, summed_over_another, sums_over_another_axis
 
 
 def diagnose(e: Evidence) -> tuple[str | None, str]:
-    """(the kind of mistake or None, a sentence)."""
-    for kind, look in KINDS_OF_VALUES if e.ours.shape == e.measured.shape else KINDS_OF_SHAPES:
-        if sentence := look(e):
-            return kind, sentence
+    """(the kind of mistake or None, a sentence); where two kinds explain the same numbers, both are said."""
+    decisive, together, last = VALUES if e.ours.shape == e.measured.shape else SHAPES
+    for kinds, all_that_fit in ((decisive, False), (together, True), (last, False)):
+        answers: dict[str, str] = {}
+        for kind, look in kinds:
+            if answer := look(e):
+                name, sentence = answer if isinstance(answer, tuple) else (kind, answer)
+                answers.setdefault(name, sentence)
+                if not all_that_fit:
+                    break
+        if answers:
+            return " or ".join(answers), "either " * (len(answers) > 1) + "; or ".join(answers.values())
     if e.ours.shape != e.measured.shape:
         return None, f"no known kind: a gradient of shape {e.ours.shape} for an input of shape {e.x.shape}"
     return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}"
@@ -96,6 +56,8 @@ def exchange(e: Evidence) -> str | None:
 
 def gradient_of_another(e: Evidence) -> str | None:
     """The right numbers for another input."""
+    if e.ours.shape == e.measured.shape and not most_are_off(e):
+        return None
     for name, measured in e.measured_of.items():
         if e.same(e.ours, measured):
             return f"this is the gradient of {name}"
@@ -137,6 +99,12 @@ def reshape(e: Evidence) -> str | None:
 
 
 # ---- values ---------------------------------------------------------------------------------------------------------
+
+
+def most_are_off(e: Evidence) -> bool:
+    """Whether at least half of the entries that are not 0 are off; where most are right, a pattern is a coincidence."""
+    some = (np.abs(e.measured) > e.rounding) | (np.abs(e.ours) > e.rounding)
+    return 2 * e.off.sum() >= some.sum()
 
 
 def not_finite(e: Evidence) -> str | None:
@@ -211,19 +179,36 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
         yield "a 2 too much (a ½ in the forward that cancels the square's 2)"
     if near(0.5):
         yield "a 2 is missing (the square's derivative), or one of the two parts of an input that enters twice"
-    for name, a in e.others.items():
-        if a.size == 1 and near(abs(a.item())):
+    for name, value in scalars(e):
+        if near(abs(value)):
             yield f"the factor {name} is too much"
-        if a.size == 1 and near(1 / abs(a.item())):
+        if near(1 / abs(value)):
             yield f"the factor {name} is missing"
     lengths: dict[str, tuple[int, str]] = {}  # "N = 4" of y says no more than "N = 4" of x
     for name, shape in shapes(e).items():
         for n, symbol, axes in products(shape):
             lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {axes_text(axes)} of {name}"))
+    roots = [(n**0.5, f"√{text}") for n, text in lengths.values() if n != 4 and "·" not in text]
+    if texts := " or ".join(text for n, text in roots if near(n)):
+        yield f"the 1/√n of a scaled product is missing ({texts})"
+    if texts := " or ".join(text for n, text in roots if near(1 / n)):
+        yield f"divided by √n once too often ({texts})"
     if texts := " or ".join(text for n, text in lengths.values() if near(n)):
         yield f"the 1/n of a mean is missing ({texts})"
     if texts := " or ".join(text for n, text in lengths.values() if near(1 / n)):
         yield f"divided by n too often, a mean where the forward sums ({texts})"
+    elsewhere = {n: f"{n}, {axes_text((k,))} of {name}" for name, a in e.others.items() for k, n in enumerate(a.shape)}
+    if not any(near(n) or near(1 / n) for n, _ in lengths.values()):
+        yield from (f"the 1/n of a mean is missing (n = {text})" for n, text in elsewhere.items() if n > 2 and near(n))
+        yield from (f"divided by n too often (n = {text})" for n, text in elsewhere.items() if n > 2 and near(1 / n))
+
+
+def scalars(e: Evidence) -> Iterator[tuple[str, float]]:
+    """The numbers of the forward that can be a factor, and what they are the logarithm of."""
+    for name, a in e.arrays.items():
+        if a.size == 1 and name != "y" and a.item() and abs(a.item()) < 100:
+            yield name, a.item()
+            yield f"exp({name})", float(np.exp(a.item()))
 
 
 def shapes(e: Evidence) -> dict[str, tuple[int, ...]]:
@@ -245,6 +230,8 @@ def products(shape: tuple[int, ...]) -> Iterator[tuple[int, str, tuple[int, ...]
 
 def shift(e: Evidence) -> str | None:
     """The right numbers, moved by one along one axis or two."""
+    if not most_are_off(e):
+        return None
     for axes in (a for a in subsets(e.ours.ndim) if len(a) <= 2 and all(e.ours.shape[k] > 2 for k in a)):
         for steps in product((1, -1), repeat=len(axes)):
             here, there = [slice(None)] * e.ours.ndim, [slice(None)] * e.ours.ndim
@@ -267,30 +254,6 @@ def other_axis(e: Evidence) -> str | None:
     return None
 
 
-def missing_factor(e: Evidence) -> str | None:
-    """ours · a = measured, or ours = measured · a, for an array a of the forward: another input, x, or y."""
-    for name, a in multipliers(e):
-        if e.same(e.ours * a, e.measured):
-            return f"the factor {name} is missing"
-        if e.same(e.ours, e.measured * a):
-            return f"the factor {name} is too much"
-    return None
-
-
-def missing_slope(e: Evidence) -> str | None:
-    """The slope of tanh or σ, which the output tells, is left out or half written."""
-    if e.y is None or e.y.shape != e.x.shape:
-        return None
-    y = e.y
-    slopes = {
-        "1 − y², the slope of tanh, is missing": 1 - y * y,
-        "y (1 − y), the slope of σ, is missing": y * (1 - y),
-        "1 − y is missing: half of σ's slope y (1 − y)": 1 - y,
-        "1 + y is missing: half of tanh's slope (1 − y)(1 + y)": 1 + y,
-    }
-    return next((f"the factor {words}" for words, slope in slopes.items() if e.same(e.ours * slope, e.measured)), None)
-
-
 def upstream_transposed(e: Evidence) -> str | None:
     """In a product of two square arrays: dy stands where dyᵀ is meant."""
     if e.y is None or e.y.ndim != 2 or e.y.shape[0] != e.y.shape[1]:
@@ -300,27 +263,10 @@ def upstream_transposed(e: Evidence) -> str | None:
     return None
 
 
-def factor_of_each_line(e: Evidence) -> str | None:
-    """measured = c ⊙ ours with a number c of its own for each index of one axis, as 1/‖x‖ of each row, or 1/σ."""
-    for axis in range(e.x.ndim):
-        others = tuple(a for a in range(e.x.ndim) if a != axis)
-        if e.x.shape[axis] < 2 or e.x.size // e.x.shape[axis] < 2:
-            continue
-        size = (e.ours * e.ours).sum(others, keepdims=True)
-        if not size.all():
-            continue
-        c = (e.ours * e.measured).sum(others, keepdims=True) / size
-        if e.same(e.ours * c, e.measured):
-            first = ", ".join(f"{value:.4g}" for value in c.ravel()[:3])
-            return (
-                f"each index of axis {axis} lacks a factor of its own ({first}, …), as 1/‖{e.input}‖ of a row, 1/σ, or "
-                "another ε"
-            )
-    return None
-
-
 def flip(e: Evidence) -> str | None:
     """The right numbers, reversed along axes."""
+    if not most_are_off(e):
+        return None
     for axes in subsets(e.ours.ndim):
         if e.same(np.flip(e.ours, axes), e.measured):
             return f"the right numbers, flipped along {axes_text(axes)} (convolution or correlation?)"
@@ -403,7 +349,10 @@ def branch(e: Evidence) -> str | None:
 
 def permutation(e: Evidence) -> str | None:
     """The right numbers in another order."""
-    if e.ours.size > 1 and e.same(np.sort(e.ours, None), np.sort(e.measured, None)):
+    if not most_are_off(e):
+        return None
+    some = np.unique(np.round(np.abs(e.measured[e.off]) / max(np.abs(e.measured).max(), 1e-300), 6))
+    if some[some > 0].size > 2 and e.same(np.sort(e.ours, None), np.sort(e.measured, None)):
         return f"the right numbers, {e.off.sum()} of {e.off.size} of them at wrong places (an index, a reshape)"
     return None
 
@@ -426,159 +375,114 @@ def missing_penalty(e: Evidence) -> str | None:
     return f"a term is missing, or wrong: a multiple of the sign of {e.input}, as of a penalty λΣ|{e.input}|{weight}"
 
 
-def missing_term(e: Evidence) -> str | None:
-    """What is missing has a simple form along some axes: a constant, a multiple of x, of y, of another input."""
-    missing = np.where(e.off, e.measured - e.ours, 0)
-    tolerance = min(e.close * np.abs(e.measured).max() + e.rounding, 1e-3 * np.abs(missing).max())
-    one = ("a constant", np.ones(e.x.shape))
-    candidates = [(f"a multiple of {name}", a) for name, a in multipliers(e) if a.shape == e.x.shape]
-    simple = [one, *candidates]
-    for basis in chain(combinations(simple, 1), combinations(simple, 2)):
-        for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
-            if spans([a for _, a in basis], missing, axes, tolerance):
-                words = " plus ".join(words for words, _ in basis)
-                if len(axes) == e.x.ndim > 1:
-                    return f"a term is missing, or wrong: {words}, the same for all entries"
-                path = PATHS.get(words.replace(f"of {e.input}", "of x"), "")
-                return f"a term is missing, or wrong: {words} along {axes_text(axes)}{path}"
-    return None
-
-
-PATHS = {
-    "a constant": ", a path through a mean or a sum",
-    "a multiple of x": ", a path through a norm or a variance",
-    "a multiple of y": ", a path through the sum that normalises, as Σ dy·y in softmax",
-    "a constant plus a multiple of x": ", a path through a variance, or mean and variance (batch normalisation)",
-}
-
-
-def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: float) -> bool:
-    """Whether `missing` is a combination of the basis on every fibre along `axes`; a short fibre is no proof."""
-    fibres = [np.moveaxis(a, axes, range(-len(axes), 0)) for a in (missing, *basis)]
-    n = int(np.prod(fibres[0].shape[-len(axes) :]))
-    if n < len(basis) + 2:
-        return False
-    target, *columns = (a.reshape(-1, n) for a in fibres)
-    rest = 0.0
-    for row in range(len(target)):
-        b = np.stack([c[row] for c in columns], axis=1)
-        rest = max(rest, np.abs(target[row] - b @ np.linalg.lstsq(b, target[row], rcond=None)[0]).max())
-    return bool(rest <= tolerance)
-
-
 def not_linear(e: Evidence) -> str | None:
     """The answer to 2·dy is not twice that to dy."""
     answer = e.answer(twice)
     if answer is not None and not e.same(answer, 2 * e.ours):
-        return "not linear in the upstream: 2·dy does not give twice the gradient of dy"
+        return "not linear in the upstream: 2·dy does not give twice the gradient of dy; is a term without dy in it?"
     return None
 
 
-# The first kind that fits is named, so the order goes from the special to the general. An example: in x + b, dy is the
-# gradient of x. Where the backward gives it to b, a sum is missing, and this is asked before "the gradient of x".
-KINDS_OF_SHAPES = (
-    ("swapped", exchange),
-    ("transpose", transpose),
-    ("missing sum", missing_sum),
-    ("sum too much", sum_too_much),
-    ("missing broadcast", missing_spread),
-    ("swapped", gradient_of_another),
-    ("reshape", reshape),
+def other_mask(e: Evidence) -> str | None:
+    """Entries that are 0 and should not be, others that should be 0, and the rest is right."""
+    here, there = e.ours != 0, np.abs(e.measured) > e.rounding
+    missing, more = e.off & ~here, e.off & ~there
+    if (e.off & here & there).any() or not missing.any() or not more.any() or (here & there).sum() < 2:
+        return None
+    return (
+        f"another mask: {missing.sum()} entries are 0 and should not be, {more.sum()} should be 0 and are not, "
+        "the others are right"
+    )
+
+
+def wrong_count(e: Evidence) -> str | None:
+    """All entries are sums of terms of one size, as those of a hinge, and some have too many or too few of them."""
+    numbers = np.concatenate([a.ravel() for a in (e.ours, e.measured)])
+    sizes = np.abs(numbers[np.abs(numbers) > e.rounding])
+    if sizes.size < 6 or e.off.sum() < 2:
+        return None
+    term = sizes.min()
+    counts = numbers / term
+    if np.abs(counts - np.round(counts)).max() > 1e-6 or np.abs(counts).max() > 1000 or np.ptp(sizes) <= e.rounding:
+        return None
+    ours, measured = np.split(np.round(counts), 2)
+    few, many = (np.abs(measured) > np.abs(ours)).sum(), (np.abs(measured) < np.abs(ours)).sum()
+    return (
+        f"every entry is a whole number of terms of size {term:.4g}; {few} entries have too few, {many} too many: "
+        f"a mask of terms, or a sum over the wrong ones{where(e)}"
+    )
+
+
+def diagonal_alone(e: Evidence) -> str | None:
+    """Nothing is wrong but the diagonal."""
+    if not region(e.off, e.x, e.input).endswith("the diagonal") or (e.off & ~np.eye(*e.off.shape, dtype=bool)).any():
+        return None
+    return (
+        f"only entries on the diagonal are off, {e.off.sum()} of {min(e.off.shape)}: what an entry [i, i] gets from "
+        "its own row or column is missing, or wrong"
+    )
+
+
+# Of each three, the first are decisive: they go from the special to the general, and the first that fits is named. Then
+# come those of which several can be true of the same numbers, so all that fit are said. The last are named, the first
+# that fits, where nothing else explains the numbers. An example of the order: in x + b, dy is the gradient of x. Where
+# the backward gives it to b, a sum is missing, and this is asked before "the gradient of x".
+SHAPES = (
+    (
+        ("swapped", exchange),
+        ("transpose", transpose),
+        ("missing sum", missing_sum),
+        ("sum too much", sum_too_much),
+        ("missing broadcast", missing_spread),
+        ("wrong axis", summed_over_another),
+    ),
+    (("swapped", gradient_of_another), ("reshape", reshape)),
+    (),
 )
-# Here too. First come mistakes that make the other questions meaningless (NaN, zeros, dy ignored), then those of all
-# entries, then those of some entries; a missing term and "not linear" come last, because nearly everything fits them.
-KINDS_OF_VALUES = (
-    ("not finite", not_finite),
-    ("no dependence", no_dependence),
-    ("zero", zero),
-    ("upstream ignored", missing_upstream),
-    ("upstream twice", doubled_upstream),
-    ("float32", float32),
-    ("sign", sign),
-    ("factor", constant_factor),
-    ("transpose", transpose),
-    ("swapped", exchange),
-    ("swapped", gradient_of_another),
-    ("wrong axis", other_axis),
-    ("flip", flip),
-    ("shift", shift),
-    ("missing factor", missing_factor),
-    ("missing slope", missing_slope),
-    ("transpose", upstream_transposed),
-    ("half of a shared input", half_of_two),
-    ("missing mask", missing_mask),
-    ("mask turned round", reversed_mask),
-    ("entries dropped", dropped_entries),
-    ("branch", branch),
-    ("permutation", permutation),
-    ("transpose", transpose_of_another),
-    ("flip", flip_of_another),
-    ("factor of each line", factor_of_each_line),
-    ("missing term", missing_penalty),
-    ("missing term", missing_term),
-    ("not linear", not_linear),
+# Mistakes that make the other questions meaningless (NaN, zeros, dy ignored) come first, and at the end what nearly
+# everything fits: a missing term.
+VALUES = (
+    (
+        ("not finite", not_finite),
+        ("no dependence", no_dependence),
+        ("zero", zero),
+        ("upstream ignored", missing_upstream),
+        ("upstream twice", doubled_upstream),
+        ("float32", float32),
+        ("sign", sign),
+        ("factor", constant_factor),
+        ("transpose", transpose),
+        ("swapped", exchange),
+        ("wrong axis", other_axis),
+        ("wrong axis", summed_over_another),
+    ),
+    (
+        ("missing mask", missing_mask),
+        ("mask turned round", reversed_mask),
+        ("entries dropped", dropped_entries),
+        ("branch", branch),
+        ("swapped", gradient_of_another),
+        ("flip", flip),
+        ("shift", shift),
+        ("missing factor", factor_on_the_way),
+        ("transpose", upstream_transposed),
+        ("half of a shared input", half_of_two),
+        ("transpose", transpose_of_another),
+        ("flip", flip_of_another),
+    ),
+    (
+        ("not linear", not_linear),
+        ("permutation", permutation),
+        ("another mask", other_mask),
+        ("other factor", other_factor),
+        ("factor of each line", factor_of_each_line),
+        ("missing term", missing_penalty),
+        ("parts left out", parts_left_out),
+        ("factor of each output", factor_of_each_output),
+        ("missing path", direct_path),
+        ("wrong count", wrong_count),
+        ("missing term", missing_term),
+        ("wrong axis", sums_over_another_axis),
+        ("diagonal", diagonal_alone),
+    ),
 )
-
-
-# ---- words ----------------------------------------------------------------------------------------------------------
-
-
-def twice(dy: Array) -> Array:
-    """2·dy."""
-    return 2 * dy
-
-
-def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
-    """All sets of axes but the empty one, small sets first."""
-    return chain.from_iterable(combinations(range(ndim), n) for n in range(1, ndim + 1))
-
-
-def axes_text(axes: tuple[int, ...]) -> str:
-    """(0,) -> "axis 0"; (0, 1) -> "axes 0, 1"."""
-    return f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
-
-
-def multipliers(e: Evidence) -> Iterator[tuple[str, Array]]:
-    """The forward's arrays that can multiply x's gradient: x itself, y, the other inputs."""
-    for name, a in ({e.input: e.x} | ({} if e.y is None else {"y": e.y}) | e.others).items():
-        fits = a.ndim <= e.x.ndim and all(m in (1, n) for m, n in zip(a.shape[::-1], e.x.shape[::-1], strict=False))
-        if fits and a.size > 1:
-            yield name, a
-
-
-def where(e: Evidence) -> str:
-    """What the wrong entries have in common: the sign of x, or one index along an axis."""
-    off = e.off
-    if off.all() or not off.any():
-        return ""
-    for words, region in (("x < 0", e.x < 0), ("x > 0", e.x > 0)):
-        if np.array_equal(off, region):
-            return f"; they are those with {words.replace('x', e.input)}"
-    for axis, indices in enumerate(np.nonzero(off)):
-        if off.shape[axis] > 1 and len(set(indices)) == 1:
-            return f"; all at index {indices[0]} of axis {axis}"
-    if off.ndim == 2 and min(off.shape) > 1:
-        diagonal = np.eye(*off.shape, dtype=bool)
-        for words, region in (("the diagonal", diagonal), ("all but the diagonal", ~diagonal)):
-            if np.array_equal(off, region):
-                return f"; they are {words}"
-    return whole_lines(off) or whole_block(off)
-
-
-def whole_lines(off: Array) -> str:
-    """Whole lines: each index of an axis is off everywhere or nowhere."""
-    for axis in range(off.ndim):
-        others = tuple(a for a in range(off.ndim) if a != axis)
-        some, whole = off.any(others), off.all(others)
-        if others and np.array_equal(some, whole):
-            return f"; they are all at indices {', '.join(map(str, np.flatnonzero(whole)))} of axis {axis}"
-    return ""
-
-
-def whole_block(off: Array) -> str:
-    """A block of neighbours, a slice of each axis."""
-    ends = [(int(index.min()), int(index.max()) + 1) for index in np.nonzero(off)]
-    slices = tuple(slice(*end) for end in ends)
-    if off.ndim < 2 or off.sum() < 4 or not off[slices].all():
-        return ""
-    return f"; they are the block [{', '.join(f'{a}:{b}' for a, b in ends)}]"

@@ -3,14 +3,17 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
 from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
-from .diagnose import Evidence, diagnose
+from .diagnose import diagnose
+from .evidence import Evidence, Jacobians, region
+from .jacobians import MOST_ENTRIES, MOST_OUTPUTS, backward_jacobians, ingredients, measured_jacobian, output_shape
 from .module import bind_by_name, call_or_refuse
 from .numeric import random_direction
 from .slopes import Slope
@@ -39,7 +42,12 @@ STILL = (
     "{}: the gradient is 0 at every entry, and so is the measured one: at these inputs nothing is said about it; "
     "choose others, at which it changes the outputs"
 )
+TOO_LARGE = (
+    f"single outputs are compared where y has at most {MOST_OUTPUTS} numbers, and {MOST_ENTRIES} with those of the "
+    "input: smaller inputs say more about what is wrong"
+)
 UNDECIDED = "not judged"  # the kind of a finding that is no mistake
+LEADS_LESS_FAR = ("missing path", "missing term")  # of an input where several paths meet: others are named before it
 LAST_BITS = 1e-12  # a difference of two calls, relative to the largest entry, that sums in another order can make
 SEEN = 2  # finite differences see a derivative that is at least so many times their reach
 
@@ -55,6 +63,8 @@ class Finding(NamedTuple):
     entries: int
     kind: str | None
     sentence: str
+    where: str = ""  # which entries: "all", "the diagonal", "row 2", "the block [0:2, 1:3]"; empty without a pattern
+    indices: tuple[tuple[int, ...], ...] = ()  # of all entries that are off
 
     @property
     def ratio(self) -> float | None:
@@ -69,17 +79,32 @@ class Judgement(NamedTuple):
     findings: list[Finding]  # what is wrong
     notes: list[str]  # what a reader should know
     undecided: list[Finding]  # what cannot be judged
+    still: tuple[str, ...] = ()  # inputs whose gradient and its measurement are 0 at every entry
+    kinks: Mapping[str, list[tuple[int, ...]]] = MappingProxyType({})  # inputs that lie on kinks, and at which entries
+
+    @property
+    def inputs(self) -> list[str]:
+        """The inputs that were compared."""
+        return list(dict.fromkeys(result.input for result in self.results if result.input != "all"))
+
+    @property
+    def wrong(self) -> list[str]:
+        """The inputs with a wrong gradient."""
+        wrong = [finding.input for finding in self.findings if finding.input != "all"]
+        return [name for name in self.inputs if name in wrong] + [name for name in wrong if name not in self.inputs]
+
+    @property
+    def right(self) -> list[str]:
+        """The inputs with a right gradient."""
+        others = {*self.wrong, *(finding.input for finding in self.undecided)}
+        return [name for name in self.inputs if name not in others]
 
     @property
     def summary(self) -> str:
         """Which inputs have a wrong gradient and which a right one; empty where none is wrong or there is one input."""
-        wrong = [f.input for f in self.findings if f.input != "all"]
-        open_ones = {f.input for f in self.undecided}
-        names = dict.fromkeys(result.input for result in self.results if result.input != "all")
-        right = [name for name in names if name not in wrong and name not in open_ones]
-        if not wrong or len({*names, *wrong}) < 2:
+        if not self.wrong or len({*self.inputs, *self.wrong}) < 2:
             return ""
-        return f"wrong: {', '.join(wrong)}; right: {', '.join(right) or 'none'}"
+        return f"wrong: {', '.join(self.wrong)}; right: {', '.join(self.right) or 'none'}"
 
     @property
     def status(self) -> int:
@@ -154,7 +179,9 @@ def describe(finding: Finding) -> Iterator[str]:
     elif finding.measured is not None:
         ours, measured = (f"{x:.{_digits(finding)}g}" for x in (finding.ours, finding.measured))
         ratio = "" if finding.ratio is None else f" ({_times(finding.ratio)} times)"
-        yield f"{name}: {ours}, measured {measured}{ratio}; {finding.off} of {finding.entries} entries are off"
+        told = finding.where in ("", "all") or finding.where in finding.sentence
+        where = "" if told else f", {finding.where}"
+        yield f"{name}: {ours}, measured {measured}{ratio}; {finding.off} of {finding.entries} entries are off{where}"
     else:
         yield "the pair as a whole" if finding.input == "all" else finding.input
     named = finding.kind and finding.kind != UNDECIDED
@@ -293,9 +320,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     if safe and not undecided and not _some_are_seen(measured):
         notes.append(BLIND)
     findings = []
+    by_output = cache(lambda: backward_jacobians(trial))
     for i in measured:
         if i not in fits or comparisons[i].off.any():
-            findings.append(_finding(trial, i, measured, comparisons.get(i), safe))
+            findings.append(_finding(trial, i, measured, comparisons.get(i), safe, by_output))
         elif tied := _count_winners(trial, i, measured[i]):
             findings.append(tied)
         notes += _kink_notes(trial, i, measured[i]) if i in fits else []
@@ -305,7 +333,14 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         notes.append(STILL.format(", ".join(still)))
     if not findings and not undecided and not all(result.right for result in results):
         findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
-    return Judgement(results, findings, notes, undecided)
+    unnamed = [trial.inputs[trial.names.index(f.input)].size for f in findings if f.kind is None and f.input != "all"]
+    outputs = flat_arrays(trial.y).size
+    if unnamed and (outputs > MOST_OUTPUTS or outputs * max(unnamed) > MOST_ENTRIES):
+        notes.append(TOO_LARGE)
+    findings.sort(key=lambda finding: (finding.kind is None, finding.kind in LEADS_LESS_FAR))
+    kinks = {trial.names[i]: [k for k, slope in measured[i].slopes.items() if slope.kink] for i in fits}
+    kinks = {name: entries for name, entries in kinks.items() if entries}
+    return Judgement(results, findings, notes, undecided, tuple(still), kinks)
 
 
 def _some_are_seen(measured: dict[int, Measured]) -> bool:
@@ -375,10 +410,10 @@ def _kink_notes(trial: Trial, i: int, m: Measured) -> Iterator[str]:
         return
     first, more = kinks[0], len(kinks) - 1
     slope, name = m.slopes[first], trial.names[i] + (f"[{', '.join(map(str, first))}]" if first else "")
-    lies = f"and {more} more entries lie on kinks" if more else "lies on a kink"
+    lies = f"and {more} more {'entry' if more == 1 else 'entries'} lie on kinks" if more else "lies on a kink"
     yield (
         f"{name} {lies}, as of a maximum, of abs or of ties: its slope is {_sides(slope)}, and each gradient between "
-        "the two is right"
+        "the two is right; inputs off the kinks say more"
     )
 
 
@@ -400,7 +435,14 @@ def _count_winners(trial: Trial, i: int, m: Measured) -> Finding | None:
     return Finding(trial.names[i], group[0], total, slope, len(group), trial.inputs[i].size, "ties", sentence)
 
 
-def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Comparison | None, safe: bool) -> Finding:
+def _finding(
+    trial: Trial,
+    i: int,
+    measured: dict[int, Measured],
+    comparison: Comparison | None,
+    safe: bool,
+    by_output: Callable[[], dict[int, np.ndarray] | None],
+) -> Finding:
     """The diagnosis of input i; no comparison where the gradient has another shape."""
     name, names, x, ours = trial.names[i], trial.names, trial.inputs[i], gradient_of(trial, i)
     derivative = {j: m.stepped if safe else m.array("value") for j, m in measured.items()}
@@ -428,14 +470,16 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
         except InputError:
             return None
 
+    differentiable = {n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"}
+    truth = derivative[i] if comparison is None else comparison.measured
     evidence = Evidence(
         input=name,
         x=x,
         ours=ours,
-        measured=derivative[i] if comparison is None else comparison.measured,
+        measured=truth,
         y=None if isinstance(trial.y, tuple) else np.asarray(trial.y),
         answer=answer,
-        others={n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"},
+        others=differentiable,
         ours_of={names[j]: gradient_of(trial, j) for j in measured if j != i},
         measured_of={names[j]: derivative[j] for j in measured if j != i},
         remeasure=remeasure,
@@ -443,6 +487,9 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
         error=0.0 if safe else max(_errors(measured[i]), default=0.0),
         dy=None if isinstance(trial.y, tuple) else np.asarray(trial.dy),
         wrong=None if comparison is None else comparison.off,
+        kept={n: a for n, a in ingredients(trial).items() if n == "y" or (n != name and n not in differentiable)},
+        sizes=tuple(np.size(part) for part in parts(trial.y)) if isinstance(trial.y, tuple) else (),
+        each_output=cache(lambda: _jacobians(trial, i, by_output(), truth, safe)),
     )
     kind, sentence = diagnose(evidence)
     if comparison is None:
@@ -462,7 +509,23 @@ def _finding(trial: Trial, i: int, measured: dict[int, Measured], comparison: Co
         x.size,
         kind,
         sentence,
+        region(comparison.off, x, name),
+        tuple(tuple(map(int, index)) for index in np.argwhere(comparison.off)),
     )
+
+
+def _jacobians(
+    trial: Trial, i: int, by_output: dict[int, np.ndarray] | None, truth: np.ndarray, safe: bool
+) -> Jacobians | None:
+    """The Jacobians of input i; None where they do not make the gradients, as of a backward that is not linear."""
+    if by_output is None or (right := measured_jacobian(trial, i, safe)) is None:
+        return None
+    outputs, dy = len(output_shape(trial)), flat_arrays(trial.dy)
+    for jacobian, gradient in ((by_output[i], gradient_of(trial, i)), (right, truth)):
+        total = np.tensordot(dy, jacobian.reshape(dy.size, *jacobian.shape[outputs:]), 1)
+        if gaps(total, gradient).max() > 1e-6 * np.abs(gradient).max():
+            return None
+    return Jacobians(by_output[i], right, outputs, 1e-9 if safe else 1e-5)
 
 
 def _closeness(ours: np.ndarray, comparison: Comparison | None, resolution: float) -> float:

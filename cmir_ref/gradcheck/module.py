@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,15 +20,26 @@ from .trial import Pair
 VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
-def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
-    """The pair `name`, `name_backward` of `path.py:name` with the inputs of `name_inputs(rng)`, or of `shapes`.
+class Loaded(NamedTuple):
+    """What a reader's file has of a function: the function, its backward, arrays by name, and who gave them."""
 
-    `name_inputs` returns an array, a list, or a dict of arrays by the names of the parameters; a shape is `4x3`, `5`
-    (a vector) or `scalar`. Raises `InputError` in one line that says what is missing.
+    path: str
+    name: str
+    forward: Callable
+    backward: Callable
+    inputs: dict[str, np.ndarray]
+    inputs_of: str
+    module: Any
+
+
+def load_functions(where: str, shapes: Sequence[str] = (), seed: int = 0, option: str = "--module") -> Loaded:
+    """`name`, `name_backward` of `path.py:name`, and the arrays of `name_inputs(rng)`, or of `shapes`.
+
+    Raises `InputError` in one line that says what is missing.
     """
     path, colon, name = where.rpartition(":")
     if not colon or not name.isidentifier():
-        raise InputError(f"--module {where}: it is path.py:name, a file and the name of a function in it")
+        raise InputError(f"{option} {where}: it is path.py:name, a file and the name of a function in it")
     module = _import(Path(path))
     forward, backward = (_function(module, path, wanted) for wanted in (name, f"{name}_backward"))
     rng = np.random.default_rng(seed)
@@ -39,7 +50,17 @@ def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
     who = f"{path}: {'--input' if shapes else f'{name}_inputs'}"
-    return Pair(*bind_by_name(forward, backward, _inputs_by_name(given, forward, who), who), name)
+    return Loaded(path, name, forward, backward, _inputs_by_name(given, forward, who), who, module)
+
+
+def load_pair(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Pair:
+    """The pair `name`, `name_backward` of `path.py:name` with the inputs of `name_inputs(rng)`, or of `shapes`.
+
+    `name_inputs` returns an array, a list, or a dict of arrays by the names of the parameters; a shape is `4x3`, `5`
+    (a vector) or `scalar`. Raises `InputError` in one line that says what is missing.
+    """
+    loaded = load_functions(where, shapes, seed)
+    return Pair(*bind_by_name(loaded.forward, loaded.backward, loaded.inputs, loaded.inputs_of), loaded.name)
 
 
 def bind_by_name(

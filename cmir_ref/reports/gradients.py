@@ -14,6 +14,7 @@ from ..files import write_whole
 from ..gradcheck import METHODS, Finding, Judgement, Pair, Result
 from ..gradcheck.judgement import describe
 from ..gradcheck.step_sizes import Curves
+from ..gradcheck.steps import Steps, first_wrong, step_sentence
 from .plots import COLOURS, STYLES, plain_style
 
 SHOWN = ("softmax_cross_entropy/integer", "batch_norm/train", "conv_pretrainer/paper/train")  # of the plot, by default
@@ -128,6 +129,11 @@ def pair_report(pair: Pair, judgement: Judgement, where: str, shapes: list[str],
     for finding in (*judgement.findings, *judgement.undecided):
         yield ""
         yield from map(_wrap, describe(finding))
+    if any(finding.kind is None for finding in judgement.findings):
+        yield ""
+        yield _wrap(
+            "which step is wrong: cmir-ref gradcheck --steps, of a forward that can be nudged (docs/gradcheck.md)"
+        )
     inputs = "".join(f" --input {shape}" for shape in shapes)
     yield ""
     yield f"again: cmir-ref gradcheck --module {shlex.quote(where)}{inputs} --seed {seed}"
@@ -144,7 +150,45 @@ def _wrap(line: str) -> str:
 def finding_json(finding: Finding) -> dict:
     """The fields of a finding; what is not a number is null."""
     numbers = {"ours": finding.ours, "measured": finding.measured, "ratio": finding.ratio}
-    return finding._asdict() | {"entry": list(finding.entry)} | {n: _finite(x) for n, x in numbers.items()}
+    lists = {"entry": list(finding.entry), "indices": [list(index) for index in finding.indices]}
+    return finding._asdict() | lists | {n: _finite(x) for n, x in numbers.items()}
+
+
+def judgement_json(pair: Pair, judgement: Judgement) -> dict:
+    """The JSON about a reader's pair: that of all checks, what is wrong and looks like what, and what is only noted."""
+    return as_json([(pair.name, r) for r in judgement.results]) | {
+        "diagnosis": [finding_json(f) for f in (*judgement.findings, *judgement.undecided)],
+        "wrong": judgement.wrong,
+        "right": judgement.right,
+        "zero": list(judgement.still),
+        "kinks": {name: [list(index) for index in entries] for name, entries in judgement.kinks.items()},
+        "notes": judgement.notes,
+    }
+
+
+def steps_report(steps: Steps, judgement: Judgement, where: str, shapes: list[str], seed: int) -> Iterator[str]:
+    """The lines about a reader's steps: from the output backwards, which are right, and where to look first."""
+    first = first_wrong(steps, judgement)
+    worst_error = {name: max(r.error for r in judgement.results if r.input == name) for name in judgement.inputs}
+    width = max(map(len, steps.backwards))
+    for name in steps.backwards:
+        verdict = "WRONG" if name in judgement.wrong else "ok" if name in judgement.right else "not judged"
+        verdict = verdict if name in {*judgement.inputs, *judgement.wrong} else "no gradient"
+        error = f"{worst_error[name]:.1e}" if name in worst_error else ""
+        yield f"{name:<{width}}  {'input' if name in steps.inputs else 'step':<5}  {error:>7}  {verdict}"
+    for note in judgement.notes:
+        yield _wrap(f"note: {note}")
+    if steps.unchecked:
+        yield _wrap(f"note: not checked, for there is no gradient of it: {', '.join(steps.unchecked)}")
+    yield _wrap(step_sentence(steps, judgement))
+    for finding in (*judgement.findings, *judgement.undecided):
+        if finding.input in (first, "all"):
+            yield ""
+            yield from map(_wrap, describe(finding))
+    if judgement.status:
+        inputs = "".join(f" --input {shape}" for shape in shapes)
+        yield ""
+        yield f"again: cmir-ref gradcheck --steps {shlex.quote(where)}{inputs} --seed {seed}"
 
 
 # ---- the plot -------------------------------------------------------------------------------------------------------

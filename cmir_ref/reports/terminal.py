@@ -178,6 +178,22 @@ def check_declarations(names: list[str], plot: Path | None, seed: int, as_json: 
     return not any(row.wrong for row in rows)
 
 
+def check_own_steps(function: str, shapes: list[str], seed: int, as_json: bool) -> int:
+    """Prints the report on the steps of `function` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
+    from ..gradcheck.steps import first_wrong, judge_steps, load_steps
+    from . import gradients
+
+    steps = load_steps(function, shapes, seed)
+    judgement = judge_steps(steps, seed=seed, progress=show_if_slow)
+    if as_json:
+        order = {"order": steps.backwards, "first_wrong": first_wrong(steps, judgement), "unchecked": steps.unchecked}
+        print(json.dumps(gradients.judgement_json(steps.pair, judgement) | {"steps": order}, indent=2))
+    else:
+        for line in gradients.steps_report(steps, judgement, function, shapes, seed):
+            print(line)
+    return judgement.status
+
+
 def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
     """Prints the report on the pair `module` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
     from ..gradcheck import judge, load_pair
@@ -187,9 +203,7 @@ def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int,
     pair = load_pair(module, shapes, seed)
     judgement = judge(pair, seed=seed, progress=show_if_slow)
     if as_json:
-        errors = gradients.as_json([(pair.name, r) for r in judgement.results])
-        diagnosis = [gradients.finding_json(f) for f in (*judgement.findings, *judgement.undecided)]
-        print(json.dumps(errors | {"diagnosis": diagnosis}, indent=2))
+        print(json.dumps(gradients.judgement_json(pair, judgement), indent=2))
     else:
         for line in gradients.pair_report(pair, judgement, module, shapes, seed):
             print(line)

@@ -524,7 +524,11 @@ def unit_rows_of(x):
 def test_a_row_that_is_not_divided_by_its_length_is_named():
     forgotten = lambda dy, cache: dy - cache[0] * (dy * cache[0]).sum(axis=1, keepdims=True)  # noqa: E731
     (finding,) = judged(unit_rows_of, forgotten, {"x": X}).findings
-    assert finding.kind == "factor of each line" and "axis 0" in finding.sentence
+    assert finding.kind == "missing factor" and "cache[1] is too much, or a division by it" in finding.sentence
+    unkept = lambda x: (unit_rows_of(x)[0], unit_rows_of(x)[0])  # noqa: E731
+    without = lambda dy, y: dy - y * (dy * y).sum(axis=1, keepdims=True)  # noqa: E731
+    (finding,) = judged(unkept, without, {"x": X}).findings
+    assert finding.kind == "missing factor" and "‖x‖ along axis 1 is too much" in finding.sentence
 
 
 @pytest.mark.parametrize("which", ["a", "b"])
@@ -541,17 +545,17 @@ def test_an_upstream_that_is_not_transposed_is_named(which):
 
 
 @pytest.mark.parametrize(
-    ("f", "wrong", "words"),
+    ("f", "wrong", "kind", "words"),
     [
-        (np.tanh, lambda dy, y: dy, "the slope of tanh"),
-        (np.tanh, lambda dy, y: dy * (1 - y), "half of tanh's slope"),
-        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy * y, "half of σ's slope"),
-        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy, "the slope of σ"),
+        (np.tanh, lambda dy, y: dy, "missing slope", "the slope of tanh"),
+        (np.tanh, lambda dy, y: dy * (1 - y), "missing factor", "half of tanh's slope"),
+        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy * y, "missing factor", "half of its slope y (1 − y)"),
+        (lambda x: 1 / (1 + np.exp(-x)), lambda dy, y: dy, "missing slope", "the slope of σ"),
     ],
 )
-def test_a_slope_left_out_or_half_written_is_named(f, wrong, words):
+def test_a_slope_left_out_or_half_written_is_named(f, wrong, kind, words):
     (finding,) = judged(lambda x: (f(x), f(x)), wrong, {"x": X}).findings
-    assert finding.kind == "missing slope" and words in finding.sentence
+    assert finding.kind == kind and words in finding.sentence
 
 
 def test_a_forgotten_diagonal_is_named():

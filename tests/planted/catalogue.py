@@ -2104,7 +2104,7 @@ bugs(
 MIXED = "gradcheck/test_diagnose.py::test_a_kind_among_gradients_of_very_different_size"
 ZEROS = "gradcheck/test_diagnose.py::test_a_kind_where_some_entries_are_rounded_zeros"
 bugs(
-    "gradcheck/diagnose.py",
+    "gradcheck/evidence.py",
     ("off-relative-to-each-entry", "return ~(gaps(self.ours, self.measured) <= self.close * size + rounding)",
      "return ~(gaps(self.ours, self.measured) <= self.close * size)", MIXED),
     ("nothing-is-rounding", "            return 0.0\n        return float(rounding)",
@@ -2112,7 +2112,37 @@ bugs(
     ("rounding-of-the-largest-always", "            return 0.0\n        return float(rounding)",
      "            return float(rounding)\n        return float(rounding)",
      "gradcheck/test_diagnose.py::test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries"),
+)
+bugs(
+    "gradcheck/diagnose.py",
     ("blocked-where-exactly-0", "blocked = np.abs(e.measured) <= e.rounding", "blocked = e.measured == 0", ZEROS),
+)
+NAMED = "gradcheck/test_mistakes.py::test_a_mistake_is_named_by_a_right_name_and_in_words_that_lead_to_it"
+bugs(
+    "gradcheck/diagnose.py",
+    ("a-coincidence-is-a-kind", "return 2 * e.off.sum() >= some.sum()", "return 2 * e.off.sum() >= 0",
+     f"{NAMED}[triplet: positive forgotten]"),
+)
+bugs(
+    "gradcheck/factors.py",
+    ("what-belongs-for-what-stands", "_exchange_words(missing.form.words, instead.form.words)",
+     "_exchange_words(instead.form.words, missing.form.words)", f"{NAMED}[layer_norm: dgain with x for h]"),
+    ("what-rounding-leaves-is-a-factor", "if np.abs(total).max() > NOTHING * np.abs(a).max():", "if total.any():",
+     "gradcheck/test_mistakes.py::test_a_sum_that_is_rounding_is_no_factor"),
+)
+bugs(
+    "gradcheck/paths.py",
+    ("few-numbers-are-a-proof", "PROOF = 6", "PROOF = 0",
+     "gradcheck/test_diagnose.py::test_a_short_axis_proves_no_term"),
+    ("the-wrong-axis-is-the-right-one", "axes_text(there if right == here else here), axes_text(right)",
+     "axes_text(right), axes_text(there if right == here else here)", f"{NAMED}[layer_norm: statistics over axis 0]"),
+)
+bugs(
+    "gradcheck/steps.py",
+    ("steps-from-the-front", "return [*reversed(self.pairs), *self.inputs]", "return [*self.pairs, *self.inputs]",
+     "gradcheck/test_steps.py::test_steps_are_read_from_the_output_backwards_and_the_inputs_last"),
+    ("a-step-s-inputs-move-with-it", "{name: value - values[name]}", "{name: 2 * (value - values[name])}",
+     "gradcheck/test_steps.py::test_a_right_backward_has_no_wrong_step"),
 )
 bugs(
     "gradcheck/check.py",
