@@ -257,6 +257,8 @@ assert named == {
 # %% [markdown]
 # Where all intermediates are right and an *input* is wrong (`p` above), it is a product or a sum in the last lines, or a user was forgotten.
 #
+# `cmir-ref gradcheck --steps mine.py:gem` pokes a file of your own like this and names the first wrong line; [the manual](../docs/gradcheck.md) says what it wants of the file: a forward with `nudge` that returns its steps, and a backward that returns theirs.
+#
 # ## Step 6: a file of its own, and the checker
 #
 # Now make a pair of it (lesson 02): the forward returns its result and a cache, the backward takes `dy` and the cache and returns a gradient for each input. In a file of your own, `mine.py`, and with `cmir-ref gradcheck --module mine.py:gem` the checker draws inputs, measures in three ways, and names what it knows.
