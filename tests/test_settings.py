@@ -20,6 +20,7 @@ WORLDS = {
     "vectors": lambda: worlds.features(multi=True),
     "classes": lambda: worlds.features(),
     "images": lambda: worlds.pictures(18),
+    "sounds": lambda: worlds.sounds(),
 }
 
 
@@ -44,6 +45,7 @@ CASES = {
     "trunk_training": Case(world="images", given=("trunk=lite0", "stage1.epochs=2")),
     "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
     "normalise_inputs": Case(),
+    "normalise_sounds": Case(world="sounds"),
     "normalise_features": Case(),
     "bias_init": Case(),
     "block_order": Case(world="images"),
@@ -84,6 +86,8 @@ CASES = {
     "stage1.weight_decay": Case(("0", "0.1")),
     "stage1.keep": Case(given=("stage1.epochs=12", "stage1.lr=0.1", "stage1.schedule=constant")),
     "stage1.augment": Case(("true", "false"), world="images"),
+    "stage1.voices": Case(("true", "false"), world="sounds", given=("stage1.augment=true",)),
+    "stage1.sound_passes": Case(("1", "2", "3"), world="sounds"),
     "stage1.average_views": Case(("true", "false"), world="images"),
     "stage1.dropout": Case(("0", "0.5")),
     "stage1.label_loss": Case(),

@@ -13,7 +13,15 @@ from cmir_ref.backend import get_xp, to_host
 from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
 from cmir_ref.data import load_data
 from cmir_ref.training import inputs
-from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
+from cmir_ref.training.inputs import (
+    OnDevice,
+    fit_normaliser,
+    on_device,
+    random_shift,
+    random_symmetry,
+    random_voice,
+    standardise_each,
+)
 from cmir_ref.training.loop import new_state, train_epochs
 
 PICTURES = ("fused=false", "stage1.augment=true", "stage1.average_views=true", "latent_dropout=both")
@@ -174,7 +182,11 @@ def test_on_the_host_nothing_is_placed():
 
 
 @pytest.mark.parametrize(
-    "augment, shape", [(random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))]
+    "augment, shape",
+    [
+        *((random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))),
+        *((random_voice, (96, 64, 1)), (random_voice, (30, 12, 1)), (lambda x, rng: standardise_each(x), (20, 9, 1))),
+    ],
 )
 def test_augmentation_is_the_same_there(augment, shape):
     x = np.random.default_rng(0).normal(size=(40, *shape))
