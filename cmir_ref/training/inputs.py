@@ -324,7 +324,7 @@ def redraw(sketches: Array, view: Sent) -> Array:
     thinner or thicker pen, and in every second one up to three spots wiped off. Bare paper is its least value.
     """
     xp, (_, height, width, _) = get_xp(sketches), sketches.shape
-    columns = view.there.T[:, :, None, None]  # (17, N, 1, 1)
+    columns = [view.there[:, k, None, None] for k in range(17)]  # (N, 1, 1) each
     (yy, yx, xy, xx), (down, right), (pen, spots) = columns[:4], columns[4:6], columns[6:8]
     paper = sketches.min(axis=(1, 2), keepdims=True)
     y = ((xp.arange(height, dtype="float32") + 0.5) / height)[:, None]

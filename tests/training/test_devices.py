@@ -15,11 +15,13 @@ from cmir_ref.data import load_data
 from cmir_ref.training import inputs
 from cmir_ref.training.inputs import (
     OnDevice,
+    draw_hands,
     fit_normaliser,
     on_device,
     random_shift,
     random_symmetry,
     random_voice,
+    redraw,
     standardise_each,
 )
 from cmir_ref.training.loop import new_state, train_epochs
@@ -186,6 +188,7 @@ def test_on_the_host_nothing_is_placed():
     [
         *((random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))),
         *((random_voice, (96, 64, 1)), (random_voice, (30, 12, 1)), (lambda x, rng: standardise_each(x), (20, 9, 1))),
+        (lambda x, rng: redraw(x, next(draw_hands(x.shape, [len(x)], rng, get_xp(x)))), (16, 16, 1)),
     ],
 )
 def test_augmentation_is_the_same_there(augment, shape):
