@@ -274,6 +274,12 @@ def test_augmentation_acts_where_pretrainers_are_trained_along():
     assert not same(*(result("images", *given, f"stage1.augment={a}") for a in ("true", "false")))
 
 
+def test_other_voices_speak_where_pretrainers_are_trained_along_and_only_with_augmentation():
+    voices, given = ("stage1.voices=true", "stage1.voices=false"), ("stages=end-to-end", "stage2.epochs=1")
+    assert not same(*(result("sounds", *given, "stage1.augment=true", v) for v in voices))
+    assert same(*(result("sounds", *given, v) for v in voices))
+
+
 def test_target_gradient_matters_only_where_features_are_trained():
     assert same(result("vectors", "target_gradient=stop"), result("vectors", "target_gradient=flow"))
 

@@ -68,6 +68,13 @@ def test_a_run_on_a_device_is_the_run_on_the_host(changes):
     assert traffic.uploads["asarray"] > 0
 
 
+@pytest.mark.parametrize("normalise", ["set", "recording"])
+def test_other_voices_speak_on_a_device_as_on_the_host(normalise):
+    voices = ("stage1.voices=true", "stage1.sound_passes=2", f"normalise_sounds={normalise}")
+    config, data = worlds.config(*PICTURES, *SHORT, *voices), worlds.sounds()
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+
+
 def test_sounds_are_shifted_there_as_here():
     data = worlds.features(n=12)
     sound = np.random.default_rng(0).normal(size=(12, 96, 64, 1)).astype(np.float32)
