@@ -75,8 +75,8 @@ def main() -> None:
     print("| part | named by the network | by the nearest recording | each seed |\n|---|---|---|---|", flush=True)
     for part in figures[0]:
         by_seed = np.array([f[part] for f in figures])
-        spread = by_seed.std(axis=0, ddof=1) if len(by_seed) > 1 else np.zeros(2)
-        cells = " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(by_seed.mean(axis=0), spread, strict=True))
+        spread = [f" ± {s:.3f}" for s in by_seed.std(axis=0, ddof=1)] if len(by_seed) > 1 else ["", ""]
+        cells = " | ".join(f"{m:.3f}{s}" for m, s in zip(by_seed.mean(axis=0), spread, strict=True))
         print(f"| {part} | {cells} | {', '.join(f'{a:.3f}' for a in by_seed[:, 0])} |")
 
 
