@@ -20,6 +20,7 @@ WORLDS = {
     "vectors": lambda: worlds.features(multi=True),
     "classes": lambda: worlds.features(),
     "images": lambda: worlds.pictures(18),
+    "sounds": lambda: worlds.sounds(),
 }
 
 
@@ -45,6 +46,7 @@ CASES = {
     "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
     "trunk_views": Case(("1", "2"), world="images", given=("trunk=lite0", "stage1.augment=true")),
     "normalise_inputs": Case(),
+    "normalise_sounds": Case(world="sounds"),
     "normalise_features": Case(),
     "bias_init": Case(),
     "block_order": Case(world="images"),
@@ -86,6 +88,8 @@ CASES = {
     "stage1.average": Case(("0", "0.5")),
     "stage1.keep": Case(given=("stage1.epochs=12", "stage1.lr=0.1", "stage1.schedule=constant")),
     "stage1.augment": Case(("true", "false"), world="images"),
+    "stage1.voices": Case(("true", "false"), world="sounds", given=("stage1.augment=true",)),
+    "stage1.sound_passes": Case(("1", "2", "3"), world="sounds"),
     "stage1.average_views": Case(("true", "false"), world="images"),
     "stage1.dropout": Case(("0", "0.5")),
     "stage1.label_loss": Case(),
@@ -271,6 +275,12 @@ def test_stage_1_depends_on_nothing_that_it_does_not_see(setting):
 def test_augmentation_acts_where_pretrainers_are_trained_along():
     given = ("stages=end-to-end", "stage2.epochs=1")
     assert not same(*(result("images", *given, f"stage1.augment={a}") for a in ("true", "false")))
+
+
+def test_other_voices_speak_where_pretrainers_are_trained_along_and_only_with_augmentation():
+    voices, given = ("stage1.voices=true", "stage1.voices=false"), ("stages=end-to-end", "stage2.epochs=1")
+    assert not same(*(result("sounds", *given, "stage1.augment=true", v) for v in voices))
+    assert same(*(result("sounds", *given, v) for v in voices))
 
 
 def test_target_gradient_matters_only_where_features_are_trained():

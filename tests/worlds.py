@@ -39,6 +39,7 @@ TINY = {
     "trunk_size": "32",
     "trunk_views": "1",
     "normalise_inputs": "standardise",
+    "normalise_sounds": "set",
     "normalise_features": "none",
     "bias_init": "zero",
     "block_order": "conv-pool-act-norm",
@@ -79,6 +80,8 @@ TINY = {
     "stage1.average": "0.0",
     "stage1.keep": "best",
     "stage1.augment": "false",
+    "stage1.voices": "false",
+    "stage1.sound_passes": "1",
     "stage1.average_views": "false",
     "stage1.dropout": "0.2",
     "stage1.label_loss": "by-modality",
@@ -161,6 +164,20 @@ def pictures(n: int = 24, classes: int = 3) -> Dataset:
     vectors = world.modalities["a"]
     x = np.stack([picture(64, c, k) for k, c in enumerate(vectors.labels)])
     return world._replace(modalities=world.modalities | {"a": vectors._replace(name="image", kind="image", x=x)})
+
+
+def sounds(classes: int = 3) -> Dataset:
+    """`features`' a, and six log-mel patches (96, 64, 1) of each class: a tone that rises or falls, in noise."""
+    world = features(n=24, classes=classes)
+    vectors, random = world.modalities["b"], np.random.default_rng(1)
+    frame, band = np.arange(96)[:, None], np.arange(64)
+    x = []
+    for label in vectors.labels.tolist():
+        middle = 20 + 8 * label + (label - 1) * 0.2 * (frame - 48)
+        spoken = (abs(frame - 48) < 30) * np.exp(-(((band - middle) / 3) ** 2))
+        x.append(random.uniform(0.5, 4) * spoken + 0.02 * random.random((96, 64)))
+    x = np.log(np.array(x) + 0.01)[..., None].astype(np.float32)
+    return world._replace(modalities=world.modalities | {"b": vectors._replace(name="speech", kind="sound", x=x)})
 
 
 COLOURS, THINGS = ("red", "blue", "green"), ("house", "river", "ship")

@@ -75,17 +75,18 @@ def stage1_task(
     network, schedule = pretrainer(settings, source.x.shape[1:], source.kind), settings.stage1
     orthogonality = settings.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
+    rows = np.tile(train, schedule.sound_passes if source.kind in ("sound", "voice") else 1)
     source, labels = source.on(xp), to_device(source.labels, xp)
 
     def batches(epoch):
-        order = list(epoch_batches(train, schedule.batch_size, settings.seed, name, epoch))
-        sizes = [len(rows) for rows in order]
+        order = list(epoch_batches(rows, schedule.batch_size, settings.seed, name, epoch))
+        sizes = [len(index) for index in order]
         views = generator(settings.seed, f"{name}/augment", epoch) if schedule.augment else None
         views = source.views(sizes, views, xp)
         masks = generator(settings.seed, f"{name}/dropout", epoch)
         masks = keep_masks(masks, sizes, [(settings.d_z, schedule.dropout)], xp)
-        for rows, view, (mask,) in zip(send_parts(order, xp), views, masks, strict=True):
-            yield source.read(rows, view), labels[rows.there], mask
+        for index, view, (mask,) in zip(send_parts(order, xp), views, masks, strict=True):
+            yield source.read(index, view), labels[index.there], mask
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, mask = batch
@@ -99,7 +100,7 @@ def stage1_task(
         out = apply_pretrainer(network, params, buffers, source, validation, xp)
         return classification_scores(out.logits, to_device(source.labels[validation], xp))
 
-    steps = steps_per_epoch(len(train), schedule.batch_size)
+    steps = steps_per_epoch(len(rows), schedule.batch_size)
     return Task(name, schedule, steps, batches, gradients, validate, lr_setting="stage1.lr")
 
 

@@ -18,7 +18,7 @@ from ..params import below
 from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
 from ..retrieval.relevant_items import shared_label
-from ..training.inputs import Normaliser, Source, fit_normaliser
+from ..training.inputs import Normaliser, Source, fit_normaliser, standardise_each
 from ..training.loop import Task
 from .settings import CmirnetSettings
 from .stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
@@ -34,8 +34,9 @@ DATA = frozenset(  # settings that say which samples there are, and in which par
 SPEECH = frozenset(("speech", "speech_voice", "protocol"))  # the same of recordings, which no image depends on
 STAGE1 = frozenset(  # settings of a pretrainer
     (
-        *("d_z", "normalise_inputs", "bias_init", "block_order", "batch_norm", "fused", "orthogonality", "stages"),
-        *("stage1", "start_from", "trunk", "trunk_training", "trunk_weights", "trunk_size", "trunk_views"),
+        *("d_z", "normalise_inputs", "normalise_sounds", "bias_init", "block_order", "batch_norm", "fused"),
+        *("orthogonality", "stages", "stage1", "start_from", "trunk", "trunk_training", "trunk_weights"),
+        *("trunk_size", "trunk_views"),
     )
 )
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained
@@ -210,7 +211,11 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
         return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
     if modality.kind == "maps":
         return Source(modality.x, modality.labels, modality.kind, as_float32)
-    return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made))
+    if modality.kind != "sound":
+        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made))
+    each = settings.normalise_sounds == "recording"
+    kind = "voice" if settings.stage1.voices else "sound"
+    return Source(modality.x, modality.labels, kind, standardise_each if each else normaliser(f"input.{m}", made))
 
 
 def as_float32(x: Array) -> Array:

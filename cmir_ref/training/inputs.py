@@ -140,6 +140,17 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 
+def standardise_each(x: Array) -> Array:
+    """Samples (N, …), each with mean 0 and variance 1 by itself: how loud it is, and before what background, is lost.
+
+    A constant sample becomes 0.
+    """
+    axes = tuple(range(1, x.ndim))
+    centred = x - x.mean(axis=axes, keepdims=True)
+    spread = get_xp(x).sqrt((centred * centred).mean(axis=axes, keepdims=True))
+    return centred / (spread + (spread < 1e-6))
+
+
 class Source(NamedTuple):
     """One modality as a stage reads it."""
 
@@ -155,12 +166,16 @@ class Source(NamedTuple):
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
     def read(self, index: np.ndarray | Sent, view: Sent | None = None) -> Array:
-        """Normalised samples, augmented where a view of `views` is given: images turned, sounds shifted."""
+        """Normalised samples, augmented where a view of `views` is given: images turned, sounds shifted. Another voice
+        speaks before its recording is normalised."""
         if view is not None and isinstance(self.x, Turned):
             index, view = self.x.turn(index, view), None
         x = self.x[index.host if isinstance(index, Sent) and not isinstance(self.x, OnDevice | Turned) else index]
-        x = self.normalise(np.asarray(x) if get_xp(x) is np else x)
-        return x if view is None else AUGMENTATIONS[self.kind][1](x, view)
+        x = np.asarray(x) if get_xp(x) is np else x
+        if view is None:
+            return self.normalise(x)
+        change = AUGMENTATIONS[self.kind][1]
+        return self.normalise(change(x, view)) if self.kind == "voice" else change(self.normalise(x), view)
 
     def each_view(self, index: np.ndarray) -> Iterator[Array]:
         """Normalised samples, as they are and under each of their other symmetries; sounds and vectors have none."""
@@ -233,6 +248,97 @@ def random_shift(patches: Array, rng: np.random.Generator) -> Array:
     return shift_sounds(patches, next(draw_shifts(patches.shape, [len(patches)], rng, get_xp(patches))))
 
 
+SAME_VOICE = {  # the numbers of `say_again` under which a recording stays as it is; all are drawn by `draw_voices`
+    "tempo": 1.0,  # how much faster
+    "throat": 1.0,  # how far apart its bands lie, as in a longer throat
+    "later": 0.0,  # frames
+    "higher": 0.0,  # bands
+    "gain": 0.0,  # dB
+    "tilt": 0.0,  # dB, from the lowest band to the highest
+    **{f"colour {k}": 0.0 for k in range(6)},  # dB at six bands in equal distances, straight lines between them
+    "echo": 0.0,  # the energy of what the walls send back, as a share of what was said
+    "fade": 0.0,  # what of it is left after a frame
+    "noise": 0.0,  # at the middle band, as a share of the loudest place; below 0 it is taken away
+    "slope": 0.0,  # of the noise: dB, from the lowest band to the highest
+    "bands": 1e3,  # how many are left: the others lie above what a telephone carries
+    **{f"{what} {where} {k}": 0.0 for what in ("frame", "band") for where in ("middle", "width") for k in range(2)},
+}
+
+
+def draw_voices(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
+    """For batches of log-mel patches (N, frames, bands, 1) how another voice says each (see `say_again`).
+
+    An array (N, 25) a batch, in the order of `SAME_VOICE`.
+    """
+    _, frames, bands, _ = shape
+
+    def draw(n):
+        number = {name: np.full(n, value) for name, value in SAME_VOICE.items()}
+        number["tempo"], number["throat"] = np.exp(rng.uniform(-0.25, 0.25, n)), np.exp(rng.uniform(-0.17, 0.17, n))
+        number["later"], number["higher"] = rng.uniform(-8, 8, n), rng.uniform(-2, 2, n)
+        number["gain"], number["tilt"] = rng.uniform(-12, 6, n), rng.uniform(-8, 8, n)
+        number |= {f"colour {k}": rng.normal(0, 4, n) for k in range(6)}
+        in_room, loud = rng.random(n) < 0.5, 10 ** rng.uniform(-3, -1, n)
+        number["echo"], number["fade"] = in_room * rng.uniform(0, 1, n), np.exp(-13.8 * 0.01 / rng.uniform(0.1, 0.6, n))
+        number["noise"] = np.choose(rng.integers(0, 3, n), (loud, -loud / 5, 0))
+        number["slope"] = rng.uniform(-20, 20, n)
+        number["bands"] = np.where(rng.random(n) < 0.25, 0.67 * bands, bands)  # 4 of 7.5 kHz
+        for what, size, widest in (("frame", frames, 12), ("band", bands, 8)):
+            for k in range(2):
+                number[f"{what} middle {k}"], number[f"{what} width {k}"] = rng.uniform(0, (size, widest), (n, 2)).T
+        return np.stack(list(number.values()), axis=1).astype("float32")
+
+    return send_parts(map(draw, sizes), xp)
+
+
+def say_again(patches: Array, view: Sent) -> Array:
+    """Each log-mel patch log(m + f) (N, frames, bands, 1) as another voice says it in another room; f is its silence.
+
+    m (frames, bands) are magnitudes, and all of it acts on them, in the order in which it happens:
+
+        a voice        faster or slower; bands stretched and moved, as by a throat of another length and another pitch
+        a room         m² + echo (1 − fade) Σ_s fade^(t−s−1) m²(s), over the frames s before t
+        a microphone   g m with a gain g of each band: loudness, slope, colour; nothing above what a telephone carries
+        noise          √(m² ± noise²), as energies add up: more of it, or a recording without its own
+        gaps           two spans of frames and two of bands get the mean, so that no single sound decides
+
+    Sources: Jaitly & Hinton 2013 for the throat, Park et al. 2019 for the gaps. Before and after the patch is silence;
+    beyond the lowest and the highest band these are repeated.
+    """
+    xp, (_, frames, bands, _) = get_xp(patches), patches.shape
+    number = {name: view.there[:, k, None, None] for k, name in enumerate(SAME_VOICE)}  # (N, 1, 1) each
+    frame, band = xp.arange(frames, dtype=patches.dtype)[:, None], xp.arange(bands, dtype=patches.dtype)
+    silence = patches.min(axis=(1, 2), keepdims=True)
+    row = (frame - frames / 2 - number["later"]) * number["tempo"] + frames / 2 + 0 * band
+    column = ((band - number["higher"]) * number["throat"]).clip(0, bands - 1) + 0 * frame
+    floor = xp.exp(silence[..., 0])
+    m = xp.exp(sample_bilinear(patches, row, column, silence)[..., 0]) - floor
+
+    energy, age = m * m, frame - frame.T  # (frames, frames): t − s
+    kept = xp.where(age > 0, number["fade"] ** (age - 1).clip(0, None), 0)
+    energy = energy + number["echo"] * (1 - number["fade"]) * (kept @ energy)
+
+    place = band / (bands - 1)
+    gain = number["gain"] + number["tilt"] * (place - 0.5)
+    for k in range(6):
+        gain = gain + number[f"colour {k}"] * (1 - abs(5 * place - k)).clip(0, None)
+    heard = energy * 10 ** (gain / 10) * (band < number["bands"])
+    noise = number["noise"] * 10 ** (number["slope"] * (place - 0.5) / 20)
+    heard = (heard + noise * abs(noise) * heard.max(axis=(1, 2), keepdims=True)).clip(0, None)
+
+    said = xp.log(xp.sqrt(heard) + floor)
+    mean, gap = said.mean(axis=(1, 2), keepdims=True), False
+    for at, what in ((frame, "frame"), (band, "band")):
+        for k in range(2):
+            gap = gap | (abs(at - number[f"{what} middle {k}"]) < number[f"{what} width {k}"] / 2)
+    return xp.where(gap, mean, said)[..., None].astype(patches.dtype)
+
+
+def random_voice(patches: Array, rng: np.random.Generator) -> Array:
+    """Each log-mel patch (N, frames, bands, 1) in a random voice."""
+    return say_again(patches, next(draw_voices(patches.shape, [len(patches)], rng, get_xp(patches))))
+
+
 def draw_hands(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
     """For batches of sketches (N, H, W, C) how another hand would have put each on the paper (see `redraw`), (N, 17).
 
@@ -261,7 +367,7 @@ def redraw(sketches: Array, view: Sent) -> Array:
     thinner or thicker pen, and in every second one up to three spots wiped off. Bare paper is its least value.
     """
     xp, (_, height, width, _) = get_xp(sketches), sketches.shape
-    columns = view.there.T[:, :, None, None]  # (17, N, 1, 1)
+    columns = [view.there[:, k, None, None] for k in range(17)]  # (N, 1, 1) each
     (yy, yx, xy, xx), (down, right), (pen, spots) = columns[:4], columns[4:6], columns[6:8]
     paper = sketches.min(axis=(1, 2), keepdims=True)
     y = ((xp.arange(height, dtype="float32") + 0.5) / height)[:, None]
@@ -305,6 +411,7 @@ def with_pen(sketches: Array, pen: Array) -> Array:
 AUGMENTATIONS = {  # by kind; ready-made features have none
     "image": (draw_symmetries, turn_images),
     "sound": (draw_shifts, shift_sounds),
+    "voice": (draw_voices, say_again),  # a sound, where the settings ask for more than shifts
     "sketch": (draw_hands, redraw),
 }
 

@@ -1412,6 +1412,48 @@ bugs(
      INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
 )
 
+AGAIN = "training/test_say_again.py::test_"
+bugs(
+    "training/inputs.py",
+    ("tempo-turned-round", '- number["later"]) * number["tempo"]', '- number["later"]) / number["tempo"]',
+     AGAIN + "a_faster_voice_is_done_sooner", "stage1.voices"),
+    ("throat-before-pitch", '((band - number["higher"]) * number["throat"])', '(band - number["higher"])',
+     AGAIN + "a_throat_stretches_the_bands", "stage1.voices"),
+    ("echo-answers-itself", "xp.where(age > 0, number", "xp.where(age >= 0, number", AGAIN + "an_echo_by_its_sum",
+     "stage1.voices"),
+    ("echo-of-magnitudes", "energy, age = m * m,", "energy, age = m,", AGAIN + "the_same_voice_says_the_same"),
+    ("energies-for-magnitudes", "10 ** (gain / 10)", "10 ** (gain / 20)",
+     AGAIN + "loudness_and_colour_are_decibels_of_magnitudes", "stage1.voices"),
+    ("noise-adds-its-magnitude", "heard + noise * abs(noise) * heard", "heard + noise * heard",
+     AGAIN + "noise_adds_its_energy_and_can_be_taken_away", "stage1.voices"),
+    ("taken-away-is-added", "noise * abs(noise)", "noise * noise",
+     AGAIN + "noise_adds_its_energy_and_can_be_taken_away", "stage1.voices"),
+    ("upper-bands-carried", '(band < number["bands"])', '(band > -number["bands"])',
+     AGAIN + "a_telephone_carries_the_lower_bands", "stage1.voices"),
+    ("gaps-of-silence", "xp.where(gap, mean, said)", "xp.where(gap, xp.log(floor), said)", AGAIN + "gaps_hold_the_mean",
+     "stage1.voices"),
+    ("one-voice-for-all", 'np.exp(rng.uniform(-0.25, 0.25, n))', 'np.exp(np.full(n, rng.uniform(-0.25, 0.25)))',
+     AGAIN + "every_number_is_drawn_anew_for_every_recording", "stage1.voices"),
+    ("voice-after-normalising", 'if self.kind == "voice" else', 'if self.kind == "sound" else',
+     AGAIN + "a_voice_speaks_before_its_recording_is_normalised", "stage1.voices"),
+    ("centred-alone", "return centred / (spread + (spread < 1e-6))", "return centred",
+     AGAIN + "each_recording_is_normalised_by_itself", "normalise_sounds=recording"),
+)
+bugs(
+    "cmirnet/system.py",
+    ("recordings-by-the-set", "standardise_each if each else", "standardise_each if each and False else",
+     SETTINGS + "[normalise_sounds]", "normalise_sounds=recording"),
+    ("recordings-each-by-itself", "standardise_each if each else", "standardise_each if each or True else",
+     SETTINGS + "[normalise_sounds]", "normalise_sounds=set"),
+)
+bugs(
+    "cmirnet/stage1.py",
+    ("one-pass", "np.tile(train, schedule.sound_passes if", "np.tile(train, 1 if",
+     AGAIN + "passes_over_the_recordings", "stage1.sound_passes"),
+    ("images-as-often", 'schedule.sound_passes if source.kind in ("sound", "voice") else 1', "schedule.sound_passes",
+     AGAIN + "passes_over_the_recordings", "stage1.sound_passes"),
+)
+
 # ---- photo and sketch with attention --------------------------------------------------------------------------------
 
 GATE = "attention/test_gate.py::test_"

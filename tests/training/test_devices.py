@@ -13,7 +13,17 @@ from cmir_ref.backend import get_xp, to_host
 from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
 from cmir_ref.data import load_data
 from cmir_ref.training import inputs
-from cmir_ref.training.inputs import OnDevice, fit_normaliser, on_device, random_shift, random_symmetry
+from cmir_ref.training.inputs import (
+    OnDevice,
+    draw_hands,
+    fit_normaliser,
+    on_device,
+    random_shift,
+    random_symmetry,
+    random_voice,
+    redraw,
+    standardise_each,
+)
 from cmir_ref.training.loop import new_state, train_epochs
 
 PICTURES = ("fused=false", "stage1.augment=true", "stage1.average_views=true", "latent_dropout=both")
@@ -56,6 +66,13 @@ def test_a_run_on_a_device_is_the_run_on_the_host(changes):
     config, data = worlds.config(*PICTURES, *SHORT, *changes), worlds.pictures(12)
     assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
     assert traffic.uploads["asarray"] > 0
+
+
+@pytest.mark.parametrize("normalise", ["set", "recording"])
+def test_other_voices_speak_on_a_device_as_on_the_host(normalise):
+    voices = ("stage1.voices=true", "stage1.sound_passes=2", f"normalise_sounds={normalise}")
+    config, data = worlds.config(*PICTURES, *SHORT, *voices), worlds.sounds()
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
 def test_sounds_are_shifted_there_as_here():
@@ -174,7 +191,12 @@ def test_on_the_host_nothing_is_placed():
 
 
 @pytest.mark.parametrize(
-    "augment, shape", [(random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))]
+    "augment, shape",
+    [
+        *((random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))),
+        *((random_voice, (96, 64, 1)), (random_voice, (30, 12, 1)), (lambda x, rng: standardise_each(x), (20, 9, 1))),
+        (lambda x, rng: redraw(x, next(draw_hands(x.shape, [len(x)], rng, get_xp(x)))), (16, 16, 1)),
+    ],
 )
 def test_augmentation_is_the_same_there(augment, shape):
     x = np.random.default_rng(0).normal(size=(40, *shape))
