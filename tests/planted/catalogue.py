@@ -1312,7 +1312,7 @@ bugs(
     "training/inputs.py",
     ("turned-by-the-number-of-the-sample", "view.host * len(self) + host", "host * self.views + view.host",
      "training/test_inputs.py::test_each_sample_is_read_under_its_own_symmetry", "trunk_views"),
-    ("turned-in-inference-alone", "if rng is not None and isinstance(self.x, Turned):", "if False:",
+    ("never-turned", "rng.integers(0, self.x.views, size)", "rng.integers(0, 1, size)",
      "training/test_inputs.py::test_all_symmetries_are_drawn_and_seeded", "trunk_views"),
     ("one-view-of-turned", "for k in range(1, self.x.views):", "for k in range(1, 1):",
      "training/test_inputs.py::test_every_view_of_turned_features_of_images_and_of_vectors", "trunk_views"),

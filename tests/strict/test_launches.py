@@ -4,6 +4,8 @@ A launch takes the host of a GPU longer than most of what these steps launch tak
 315 in a latent step where this count was 303.
 """
 
+import threading
+
 import drawn_worlds
 import numpy as np
 import pytest
@@ -35,10 +37,11 @@ LATENT, CONV, MAX_POOL, MATCH = 120, 150, 8, 430  # at most
 
 
 def launches(work) -> int:
-    """Of the second time: the first may compile."""
+    """Of the second time: the first may compile. What was launched is printed, to be seen where there are too many."""
     work()
     with counted_launches() as found:
         work()
+    print(f"{threading.active_count()} threads; {found.most_common(12)}")
     return sum(found.values())
 
 
