@@ -1,6 +1,6 @@
 """The figures of a run over several seeds: mean, standard deviation and worst, for people and for Markdown files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from ..files import write_whole
 from ..packages import origin
 from .replication import Score, number, split_at_marks
 
+WORSE_WHERE_LARGER = ("median_rank", "without_relevant")
 COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
 
 
@@ -16,7 +17,11 @@ def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     {"mean", "sd", "worst", "values"}; "sd" divides by n − 1, and is None for one seed."""
     first = next(iter(results.values()))
     directions = {
-        d: {m: _over([r["directions"][d][m] for r in results.values()]) for m, v in metrics.items() if _is_figure(v)}
+        d: {
+            m: _over([r["directions"][d][m] for r in results.values()], max if m in WORSE_WHERE_LARGER else min)
+            for m, v in metrics.items()
+            if _is_figure(v)
+        }
         for d, metrics in first["directions"].items()
     }
     recall = {"mr": _over([r["mr"] for r in results.values()])} if "mr" in first else {}
@@ -28,9 +33,9 @@ def _is_figure(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _over(values: list[float | None]) -> dict[str, Any]:
+def _over(values: list[float | None], worst: Callable = min) -> dict[str, Any]:
     score = Score(tuple(values))
-    return {"mean": score.mean, "sd": score.sd, "worst": min(score.there, default=None), "values": values}
+    return {"mean": score.mean, "sd": score.sd, "worst": worst(score.there, default=None), "values": values}
 
 
 def spread_table(found: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

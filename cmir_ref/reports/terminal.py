@@ -58,13 +58,12 @@ def show_spread(
     found = {name: spread(of_seeds) for name, of_seeds in results.items()}
     if as_json:
         print(json.dumps(found if len(found) > 1 else next(iter(found.values())), indent=2))
-    for name, figures in found.items():
-        if write is not None:
-            insert_spread(write, name, figures, command)
-        if not as_json:
-            print(f"{figures['scenario']} · {figures['data']} · protocol {figures['protocol']}")
-            print_table(*spread_table(figures))
-            print(f"{sources(figures, command)}\n")
+    for figures in () if as_json else found.values():
+        print(f"{figures['scenario']} · {figures['data']} · protocol {figures['protocol']}")
+        print_table(*spread_table(figures))
+        print(f"{sources(figures, command)}\n")
+    for name, figures in found.items() if write is not None else ():  # last: what cannot be written costs no figure
+        insert_spread(write, name, figures, command)
 
 
 # ---- presets and settings -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import worlds
 from cmir_ref import cli, load_config, load_data, runs
 from cmir_ref.errors import InputError
 from cmir_ref.reports.spread import check_marks, insert_spread, sources, spread, spread_table
+from cmir_ref.reports.terminal import show_spread
 
 
 def result(ap, recall=None, p=0.5):
@@ -27,6 +28,14 @@ def test_mean_deviation_and_worst_of_each_figure():
     assert ap["sd"] == pytest.approx(statistics.stdev(values))
     assert found["mr"]["worst"] == 0.25 and "per_class" not in found["directions"]["a->b"]
     json.dumps(found, allow_nan=False)
+
+
+def test_the_worst_rank_is_the_largest():
+    results = {n: result(0.5) for n in (0, 1)}
+    for n, rank in ((0, 3.0), (1, 8.0)):
+        results[n]["directions"]["a->b"] |= {"median_rank": rank, "without_relevant": int(rank)}
+    figures = spread(results)["directions"]["a->b"]
+    assert figures["median_rank"]["worst"] == 8.0 and figures["without_relevant"]["worst"] == 8
 
 
 def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():
@@ -95,6 +104,12 @@ def test_a_file_without_marks_is_refused_before_anything_is_trained(call, tmp_pa
         status, text, err = call(*words, "--out", out, "--seeds", 2, "--write", file)
         assert (status, text, len(err.splitlines())) == (2, "", 1) and "<!-- " in err and str(file) in err
     assert not out.exists() and file.read_text(encoding="utf-8") == "no marks\n"
+
+
+def test_a_file_that_cannot_be_written_costs_no_figure(tmp_path, capsys):
+    with pytest.raises(InputError, match="cannot be read"):
+        show_spread({"one": {0: result(0.5), 1: result(0.75)}}, "cmir-ref train one", tmp_path / "none" / "a.md")
+    assert "0.625 ± 0.177" in capsys.readouterr().out
 
 
 def test_the_command_prints_a_table_and_writes_it(call, tmp_path):
