@@ -1,5 +1,6 @@
 """What is near what in a run: its samples as queries and galleries, ranked by the run's system."""
 
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,14 +44,31 @@ def items_of(run: Run, letters: str, part: str) -> Items:
 
 
 def positions(query: Items, gallery: Items, apart: np.ndarray | None = None) -> np.ndarray:
-    """Where each query stands in the gallery (Q,), −1 where it does not: a query never finds itself.
+    """Where all that a query must not find stands in the gallery (Q, E), −1 beyond it: itself and what shows the same.
 
-    Nor does it find what was made of it, or what it was made of: the rows of `apart` (P, 2), a's samples and b's.
+    That is what was made of it, what it was made of, and what else was made of that: `apart` is that of `Dataset`.
     """
-    column = {key: i for i, key in enumerate(gallery.samples())}
-    same = {("a", int(i)): ("b", int(j)) for i, j in (() if apart is None else apart)}
-    same |= {other: key for key, other in same.items()}
-    return np.array([column.get(key, column.get(same.get(key), -1)) for key in query.samples()])
+    asked, known = (scene_numbers(items, apart) for items in (query, gallery))
+    order = np.argsort(known, kind="stable")
+    first, behind = (np.searchsorted(known, asked, side, sorter=order) for side in ("left", "right"))
+    place = first[:, None] + np.arange((behind - first).max(initial=0))
+    return np.where(place < behind[:, None], order[np.minimum(place, len(order) - 1)], -1)
+
+
+def scene_numbers(items: Items, apart: np.ndarray | None = None) -> np.ndarray:
+    """A number (N,) of each item, which those share that show the very same: a sketch has that of its photo.
+
+    `apart` (P, 2) are samples of a and what was made of them in b, as `Dataset` has them.
+    """
+    numbers = []
+    for m, rows in items.rows.items():
+        number = len(ascii_lowercase) * rows + ascii_lowercase.index(m)
+        if m == "b" and apart is not None and len(apart):
+            photo, made = np.asarray(apart)[np.argsort(np.asarray(apart)[:, 1])].T
+            place = np.minimum(np.searchsorted(made, rows), len(made) - 1)
+            number = np.where(made[place] == rows, len(ascii_lowercase) * photo[place], number)
+        numbers.append(number)
+    return np.concatenate(numbers)
 
 
 def rank(
@@ -146,7 +164,7 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
     query = Items(rows, {letter: {name: a[order] for name, a in test.encoded[letter].items()}})
     searched = items_of(run, letters, gallery or run.config.gallery)
     exclude = positions(query, searched, run.dataset.apart)
-    if len(searched) < 2 and (exclude >= 0).any():
+    if ((exclude >= 0).sum(axis=1) == len(searched)).any():
         return []
     index, distances = rank(run, query, searched, k, exclude=exclude)
     samples = [sample_of(run, letter, row) for row in rows[letter]]

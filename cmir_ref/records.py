@@ -100,16 +100,6 @@ class Items:
             position -= len(rows)
         raise IndexError(f"no item {position} behind the last")
 
-    def position(self, m: str, row: int) -> int:
-        """Where sample number `row` of modality m stands, −1 where it does not."""
-        start = 0
-        for letter, rows in self.rows.items():
-            if letter == m:
-                found = np.flatnonzero(rows == row)
-                return start + int(found[0]) if len(found) else -1
-            start += len(rows)
-        return -1
-
 
 class Run(NamedTuple):
     """A trained system with what it makes of every sample. `path` is None for a run that was never written."""

@@ -16,7 +16,7 @@ from .data.mat import split_row
 from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
 from .errors import InputError
-from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
+from .ranking import Example, Hit, Sample, check_letters, hits, items_of, positions, rank, sample_of, system_of
 from .records import Encoded, Items, Run
 from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
@@ -38,8 +38,8 @@ def retrieve(
     `file.mat:17`.
 
     `modality` is the letter of the modality that the file is read as; by default the one that can. Searches the run's
-    gallery: a file never finds itself there, but does find its counterpart in the other modality. Raises `InputError`
-    for files that cannot be read.
+    gallery: a file never finds itself there, nor a photo what was traced from it, but does find its counterpart of
+    another sensor. Raises `InputError` for files that cannot be read.
     """
     modality = modality or guess_modality(run, query)
     encoded, _ = encode_query(run, query, modality, device=device)
@@ -94,14 +94,16 @@ def find_positions(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where in the gallery the `k` nearest items to one query stand (k,), and their distances (k,).
 
-    `itself` is the number of the run's sample that the query is, which is not found. Raises `InputError`, which begins
-    with `name`, where the gallery holds nothing but that sample.
+    `itself` is the number of the run's sample that the query is. It is not found, nor is what shows the very same, as
+    the photo that a sketch was traced from. Raises `InputError`, which begins with `name`, where nothing else is there.
     """
     run, items, kept, xp = searched
     (modality,) = query.rows
-    exclude = None if itself is None else np.array([items.position(modality, itself)])
-    if exclude is not None and exclude[0] >= 0 and len(items) == 1:
-        raise InputError(f"{name}: the gallery holds nothing but the query itself")
+    known = Items({modality: np.array([-1 if itself is None else itself])}, {})
+    exclude = positions(known, items, run.dataset.apart)
+    if exclude.size == len(items):
+        what = "the query itself" if len(items) == 1 else "the query itself and what shows the same"
+        raise InputError(f"{name}: the gallery holds nothing but {what}")
     index, distances = rank(run, query, items, k, exclude=exclude, xp=xp, kept=kept)
     return index[0], distances[0]
 

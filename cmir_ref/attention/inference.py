@@ -8,6 +8,7 @@ matched   a sketch of the photo's own class: it tells the photo's label to the n
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,30 +136,34 @@ def pair_distances(
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
     One query a thread at a time, against tiles of the gallery: memory is bounded, and but for the rounding of products
-    no level depends on the size of a block. The unit is that of the embeddings by the mean, which all pairs share.
+    no level depends on the size of a block. The unit is that of the embeddings by the mean, which all pairs share. A
+    gallery may hold both: two photos, or two sketches, are compared by what is stored of each.
     """
     (letter,) = query.encoded
-    own, other = query.encoded[letter], gallery.encoded["b" if letter == "a" else "a"]
-    space = prepare(to_device(own["v"], xp), to_device(other["v"], xp), distance, whole=False)
-    own, other = ({n: to_device(a, xp) for n, a in side.items()} for side in (own, other))
-    count = len(gallery)
+    own = {n: to_device(array, xp) for n, array in query.encoded[letter].items()}
+    held = {m: {n: to_device(array, xp) for n, array in side.items()} for m, side in gallery.encoded.items()}
+    space = prepare(own["v"], xp.concatenate([side["v"] for side in held.values()]), distance, whole=False)
 
-    def of_photo(i: int, tile: slice) -> Array:
-        v = embed_photos(net, own["x"][i : i + 1], other["context"][tile])
-        return levels_of_rows(space, v, other["v"][tile])
+    def of_photo(i: int, sketches: Mapping[str, Array], tile: slice) -> Array:
+        v = embed_photos(net, own["x"][i : i + 1], sketches["context"][tile])
+        return levels_of_rows(space, v, sketches["v"][tile])
 
-    def of_sketch(i: int, tile: slice) -> Array:
-        v = embed_photos(net, other["x"][tile], own["context"][i : i + 1])
+    def of_sketch(i: int, photos: Mapping[str, Array], tile: slice) -> Array:
+        v = embed_photos(net, photos["x"][tile], own["context"][i : i + 1])
         return levels_of_rows(space, v, own["v"][i : i + 1])
 
-    one = of_photo if letter == "a" else of_sketch
+    def of_its_kind(i: int, others: Mapping[str, Array], tile: slice) -> Array:
+        return levels_of_rows(space, others["v"][tile], own["v"][i : i + 1])
+
+    one = {m: of_its_kind if m == letter else of_photo if m == "b" else of_sketch for m in held}
 
     def of(rows: slice) -> Array:
         numbers = list(range(*rows.indices(len(query))))
-        out = xp.empty((len(numbers), count), dtype="int64")
+        out = xp.empty((len(numbers), len(gallery)), dtype="int64")
 
         def fill(i: int) -> None:
-            out[i - numbers[0]] = in_tiles(lambda tile: one(i, tile), count)
+            parts = [in_tiles(partial(one[m], i, side), len(side["v"])) for m, side in held.items()]
+            out[i - numbers[0]] = xp.concatenate(parts)
 
         each_block(fill, numbers, xp)
         return out

@@ -306,16 +306,33 @@ def embeddings(v: Array, name: str) -> Array:
 
 
 def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | None:
-    """`exclude` checked: (Q,) integers, each an index into the gallery or −1; `None` stays `None`."""
+    """(Q, E) int64 of integers (Q,) or (Q, E), each an index into the gallery or −1; `None` where nothing is excluded.
+
+    No row names an item twice, and E is the most that one query excludes. Raises `InputError` for anything else.
+    """
     if exclude is None:
         return None
     exclude = xp.asarray(exclude)
-    if exclude.shape != (queries,) or exclude.dtype.kind not in "iu":
-        raise InputError(f"exclude: expected {queries} integers, one a query, got {exclude.dtype} {exclude.shape}")
-    exclude = exclude.astype("int64")
-    if int(exclude.min()) < -1 or int(exclude.max()) >= items:
+    if exclude.ndim not in (1, 2) or len(exclude) != queries or exclude.dtype.kind not in "iu":
+        raise InputError(
+            f"exclude: expected {queries} integers, one a query or a row a query, got {exclude.dtype} {exclude.shape}"
+        )
+    exclude = exclude.reshape(queries, -1).astype("int64")
+    if exclude.size and (int(exclude.min()) < -1 or int(exclude.max()) >= items):
         raise InputError(f"exclude: expected indices into a gallery of {items}, or -1 for none")
-    return exclude
+    if exclude.shape[1] > 1:
+        exclude = xp.sort(exclude, axis=1)
+        again = exclude[:, 1:] == exclude[:, :-1]
+        exclude[:, 1:] = xp.sort(xp.where(again, -1, exclude[:, 1:]), axis=1)
+        exclude = xp.sort(exclude, axis=1)
+    most = int((exclude >= 0).sum(axis=1).max())
+    return exclude[:, exclude.shape[1] - most :] if most else None
+
+
+def excluded_pairs(exclude: Array) -> tuple[Array, Array]:
+    """(query, item) numbers of everything that `exclude` (B, E) names, flat."""
+    row, place = get_xp(exclude).nonzero(exclude >= 0)
+    return row, exclude[row, place]
 
 
 def blocks(rows: int, row_bytes: int, memory_mb: float, most: int | None = None) -> list[slice]:

@@ -1,8 +1,9 @@
 """Ranking metrics, each with its definition.
 
 Q queries, G gallery items, C classes. `distances` is (Q, G), floats or integers, smaller is nearer, equal is tied;
-`relevant` is (Q, G) boolean; `exclude` (Q,) names the item of the gallery that is the query itself, −1 for none: it is
-neither ranked nor counted. Per-query results are NaN where a query has no relevant item: there is nothing to average.
+`relevant` is (Q, G) boolean; `exclude` (Q,) or (Q, E) names the items of the gallery that a query must not find, as
+itself, −1 for none: they are neither ranked nor counted. Per-query results are NaN where a query has no relevant item:
+there is nothing to average.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +12,8 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_host
 from ..errors import InputError
-from .distances import blocks, each_block, exclusions, levels, prepare
-from .neighbours import put_last, smallest
+from .distances import blocks, each_block, excluded_pairs, exclusions, levels, prepare
+from .neighbours import smallest
 from .recall import rank_of_groups, recall_of_groups
 from .ties import TieGroups, check_pairs, tie_groups
 
@@ -115,10 +116,10 @@ def _mean_of_tens_by_index(level: Array, relevant: Array, cutoffs: int, exclude:
     queries, items = level.shape
     usable = xp.full(queries, items)
     if exclude is not None:
-        level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)
-        put_last(level, exclude)
-        row = xp.flatnonzero(exclude >= 0)
-        relevant[row, exclude[row]] = False
+        own, top, usable = excluded_pairs(exclude), int(level.max()) + 1, items - (exclude >= 0).sum(axis=1)
+        room = top <= xp.iinfo(level.dtype).max
+        level, relevant = level.astype(level.dtype if room else "int64"), relevant.copy()
+        level[own], relevant[own] = top, False
     column, _ = smallest(level, min(10 * cutoffs, items))
     hits = xp.cumsum(xp.take_along_axis(relevant, column, axis=1), axis=1, dtype="int64")
     k = xp.minimum(10 * xp.arange(1, cutoffs + 1)[None, :], usable[:, None])
@@ -219,8 +220,8 @@ def evaluate_direction(
                               several labels counts in each of its classes
 
     Metrics are None where no query could be averaged. `exclude` (Q,) is each query's own index in the gallery (−1:
-    none), for a uni-modal or mixed gallery. Raises `InputError` for embeddings that are not finite and shapes or labels
-    that do not fit.
+    none), for a uni-modal or mixed gallery; (Q, E) are several. Raises `InputError` for embeddings that are not finite
+    and shapes or labels that do not fit.
     """
     xp = get_xp(query, gallery)
     space = prepare(query, gallery, distance)

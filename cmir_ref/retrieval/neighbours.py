@@ -13,6 +13,7 @@ from .distances import (
     blocks,
     distance_of,
     each_block,
+    excluded_pairs,
     exclusions,
     gallery_side,
     levels,
@@ -55,16 +56,17 @@ def nearest(
     """The `k` nearest items of `gallery` (G, D) for each row of `query` (Q, D): indices and distances, both (Q, k).
 
     Nearest first; ties (equal levels, see `distances`) in the order of the gallery. `exclude` (Q,) names one item of
-    the gallery that a query must not find (itself, where the gallery holds it), −1 for none. k beyond the gallery is
-    cut to its size, less one where anything is excluded. Queries are taken in blocks of about `memory_mb` MiB (the
-    embeddings' float64 copies come on top); the result does not depend on it. Large galleries go through a
-    `sieve` first, which does not change the result either. Retrieval from both modalities at once is a gallery of
-    both, concatenated. A `KeptGallery` in place of the embeddings gives the same, in its own distance, and sooner.
+    the gallery that a query must not find (itself, where the gallery holds it), −1 for none; (Q, E) names several. k
+    beyond the gallery is cut to its size, less the most that one query excludes. Queries are taken in blocks of about
+    `memory_mb` MiB (the embeddings' float64 copies come on top); the result does not depend on it. Large galleries go
+    through a `sieve` first, which does not change the result either. Retrieval from both modalities at once is a
+    gallery of both, concatenated. A `KeptGallery` in place of the embeddings gives the same, in its own distance, and
+    sooner.
 
     For galleries of millions `index` names a faiss index (extra `faiss`) as `faiss.index_factory` does. "Flat" is exact
     and gives the same result; of the others, as "IVF4096,Flat", what they find is ranked exactly.
 
-    Raises `InputError` for k < 1, for a gallery of nothing but the excluded item, and as `prepare` and `find` do.
+    Raises `InputError` for k < 1, for a query that excludes the whole gallery, and as `prepare` and `find` do.
     """
     kept = gallery if isinstance(gallery, KeptGallery) else None
     if kept is None and index is not None:
@@ -88,7 +90,7 @@ def _by_index(
 ) -> tuple[Array, Array]:
     """Items and levels, (Q, k) each, from the candidates of a faiss index; where these are in doubt, exactly."""
     name, built = index
-    item, sure = find_candidates(space, built, name, k + (exclude is not None))
+    item, sure = find_candidates(space, built, name, k + _most(exclude))
     xp = get_xp(item)
     found, level = xp.empty((len(sure), k), dtype="int64"), xp.empty((len(sure), k), dtype="int64")
 
@@ -121,12 +123,12 @@ def _exact(
     xp = get_xp(space.query)
     queries, items = len(space.query), len(space.gallery)
     found, level = xp.empty((queries, k), dtype="int64"), xp.empty((queries, k), dtype="int64")
-    sieved = _can_be_sieved(space) and 128 * k <= items
+    sieved = _can_be_sieved(space) and 128 * (k + _most(exclude)) <= items
     parts, whole = sieve(space, groups) if sieved else None, cache(lambda: with_factors(space))
 
     def search(rows):
         own = None if exclude is None else exclude[rows]
-        few = candidates(parts, rows, k + (own is not None)) if sieved else None
+        few = candidates(parts, rows, k + _most(own)) if sieved else None
         if few is not None:
             found[rows], level[rows] = _of_few(space, rows, k, own, *few)
             return
@@ -143,15 +145,15 @@ def _of_all(space: Space, rows: slice, k: int, exclude: Array | None) -> tuple[A
     """Items and levels, (B, k) each, of the k nearest by a look at the whole gallery."""
     block = levels(space, rows)
     if exclude is not None:
-        put_last(block, exclude)
+        block[excluded_pairs(exclude)] = int(block.max()) + 1
     return smallest(block, k)
 
 
 def _of_few(space: Space, rows: slice, k: int, exclude: Array | None, row: Array, item: Array) -> tuple[Array, Array]:
-    """The same from the candidates (row, item), flat; each query has `k` at least beside its excluded one."""
+    """The same from the candidates (row, item), flat; each query has `k` at least beside its excluded ones."""
     xp = get_xp(space.query)
-    if exclude is not None:
-        keep = xp.flatnonzero(item != exclude[row])
+    for place in range(_most(exclude)):
+        keep = xp.flatnonzero(item != exclude[row, place])
         row, item = row[keep], item[keep]
     level = levels_of_pairs(space, rows.start + row, item)
     order = xp.lexsort(xp.stack([item, level, row]))  # the last key first
@@ -184,28 +186,26 @@ def nearest_by(
         if not bool(xp.isfinite(block).all()):
             raise InputError("distances: not all of them are finite")
         if exclude is not None:
-            row = xp.flatnonzero(exclude[rows] >= 0)
-            block[row, exclude[rows][row]] = xp.inf
+            block[excluded_pairs(exclude[rows])] = xp.inf
         index[rows] = xp.argsort(block, axis=1, kind="stable")[:, :k]
         value[rows] = xp.take_along_axis(block, index[rows], axis=1)
     return index, value
 
 
 def cut_to_gallery(k: int, items: int, exclude: Array | None) -> int:
-    """`k`, or what the gallery has where that is less, the excluded item left out. Raises `InputError` for 0."""
+    """`k`, or what is left of the gallery to the query that excludes most. Raises `InputError` for 0."""
     if k < 1:
         raise InputError(f"k: expected at least 1, got {k}")
-    k = min(k, items - int(exclude is not None and bool((exclude >= 0).any())))
+    k = min(k, items - _most(exclude))
     if k == 0:
-        raise InputError("gallery: its only item is excluded, nothing is left to find")
+        what = "its only item is excluded" if items == 1 else f"a query excludes all its {items} items"
+        raise InputError(f"gallery: {what}, nothing is left to find")
     return k
 
 
-def put_last(level: Array, exclude: Array) -> None:
-    """Overwrites each row's excluded item (−1: none) of the caller's own `level` (B, G) by one above all others."""
-    xp = get_xp(level, exclude)
-    row = xp.flatnonzero(exclude >= 0)
-    level[row, exclude[row]] = int(level.max()) + 1
+def _most(exclude: Array | None) -> int:
+    """How many items of the gallery one query excludes at most."""
+    return 0 if exclude is None else exclude.shape[1]
 
 
 def smallest(level: Array, k: int) -> tuple[Array, Array]:

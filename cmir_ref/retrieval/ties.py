@@ -1,15 +1,15 @@
 """Rankings as groups of tied items: all that tie-aware metrics need, from one sort.
 
 Q queries, G gallery items. `distances` is (Q, G), floats or integers, smaller is nearer, equal is tied; `relevant` is
-(Q, G) boolean; `exclude` (Q,) names the item of the gallery that is the query itself, −1 for none: it is neither ranked
-nor counted.
+(Q, G) boolean; `exclude` (Q,) or (Q, E) names the items of the gallery that a query must not find, as itself, −1 for
+none: they are neither ranked nor counted.
 """
 
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from .distances import exclusions
+from .distances import excluded_pairs, exclusions
 
 
 class TieGroups(NamedTuple):
@@ -21,7 +21,7 @@ class TieGroups(NamedTuple):
     relevant_above: Array
     relevant: Array
     total: Array  # (Q,) relevant items of each query
-    items: Array  # (Q,) gallery items of each query: G, less the excluded one
+    items: Array  # (Q,) gallery items of each query: G, less the excluded ones
 
 
 def tie_groups(distances: Array, relevant: Array, exclude: Array | None = None) -> TieGroups:
@@ -45,7 +45,7 @@ def tie_groups(distances: Array, relevant: Array, exclude: Array | None = None) 
     row, above = first[new] // items, first[new] % items
     total = hit.sum(axis=1)
     before = new - (xp.cumsum(total) - total)[row]
-    usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)
+    usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0).sum(axis=1)
     size = last[new] - first[new] + 1
     return TieGroups(row, above, size, before, xp.diff(xp.append(new, len(found))), total, usable)
 
@@ -60,26 +60,26 @@ def check_pairs(distances: Array, relevant: Array) -> None:
 
 
 def _sorted(distances: Array, relevant: Array, exclude: Array | None) -> tuple[Array, Array]:
-    """Each row in ascending order of distance, an excluded item last: which items tie with the one before, of all rows
+    """Each row in ascending order of distance, excluded items last: which items tie with the one before, of all rows
     one behind another and with a False after them (Q·G + 1,), and which are relevant (Q, G)."""
     xp = get_xp(distances, relevant)
     tied = xp.zeros(distances.size + 1, dtype=bool)
     same = tied[:-1].reshape(distances.shape)[:, 1:]
-    row = None if exclude is None else xp.flatnonzero(exclude >= 0)
+    own = None if exclude is None else excluded_pairs(exclude)
     if distances.dtype.kind in "iu":  # a sort of values: relevance rides in the lowest bit
         low, high = int(distances.min()), int(distances.max())
         packed = distances.astype("int32" if max(-low, high) < 2**29 else "int64") << 1
         packed |= ~relevant
-        if row is not None:
-            packed[row, exclude[row]] = 2 * high + 3  # odd: not relevant
+        if own is not None:
+            packed[own] = 2 * high + 3  # odd: not relevant
         packed.sort(axis=1)
         hit = (packed & 1) == 0
         packed |= 1
         xp.equal(packed[:, 1:], packed[:, :-1], out=same)
         return tied, hit
-    if row is not None:
+    if own is not None:
         distances, relevant = distances.copy(), relevant.copy()
-        distances[row, exclude[row]], relevant[row, exclude[row]] = xp.inf, False
+        distances[own], relevant[own] = xp.inf, False
     order = xp.argsort(distances, axis=1)
     value = xp.take_along_axis(distances, order, axis=1)
     xp.equal(value[:, 1:], value[:, :-1], out=same)

@@ -1599,6 +1599,7 @@ bugs(
 
 METRICS = "retrieval/test_metrics.py::"
 HAND = METRICS + "test_rankings_worked_by_hand"
+SEVERAL = "retrieval/test_several_excluded.py::test_"
 EXCLUDED = METRICS + "test_an_excluded_item_might_as_well_not_be_there"
 TENS = METRICS + "test_mean_precision_at_tens_is_what_the_matlab_does_with_a_stable_sort"
 BY_CHANCE = METRICS + "test_chance_is_the_mean_over_all_orders"
@@ -1614,12 +1615,14 @@ bugs(
      METRICS + "test_untied_rankings_agree_with_a_loop_and_perfect_ones_score_exactly_one", "average_precision"),
     ("farthest-first", "order = xp.argsort(distances, axis=1)", "order = xp.argsort(-distances, axis=1)", HAND,
      "average_precision", "tie_groups"),
-    ("itself-found", "packed[row, exclude[row]] = 2 * high + 3", "packed[row, exclude[row]] |= 1", EXCLUDED,
+    ("itself-found", "packed[own] = 2 * high + 3", "packed[own] |= 1", EXCLUDED,
      "average_precision", "precision_at_k"),
-    ("itself-counted", "relevant[row, exclude[row]] = xp.inf, False", "relevant[row, exclude[row]] = xp.inf, True",
+    ("itself-counted", "relevant[own] = xp.inf, False", "relevant[own] = xp.inf, True",
      EXCLUDED, "average_precision", "precision_at_k"),
-    ("itself-a-place", "usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0)",
+    ("itself-a-place", "usable = xp.full(queries, items) if exclude is None else items - (exclude >= 0).sum(axis=1)",
      "usable = xp.full(queries, items)", EXCLUDED, "precision_at_k", "tie_groups"),
+    ("several-take-one-place", "items - (exclude >= 0).sum(axis=1)", "items - (exclude >= 0).any(axis=1)",
+     SEVERAL + "metrics_are_those_of_what_is_left_under_all_orders_of_ties", "precision_at_k", "tie_groups"),
 )
 
 bugs(
@@ -1650,10 +1653,10 @@ bugs(
     ("ones-for-tens", "10 * xp.arange(1, cutoffs + 1)", "xp.arange(1, cutoffs + 1)", TENS, "mean_precision_at_tens"),
     ("hits-of-the-next", "xp.maximum(k - 1, 0), axis=1)", "xp.minimum(k, hits.shape[1] - 1), axis=1)", TENS,
      "mean_precision_at_tens"),
-    ("tens-find-the-query", "level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)\n"
-     "        put_last(level, exclude)",
-     "level, relevant, usable = level.copy(), relevant.copy(), items - (exclude >= 0)",
-     EXCLUDED, "mean_precision_at_tens"),
+    ("tens-find-the-query", "level[own], relevant[own] = top, False", "relevant[own] = False", EXCLUDED,
+     "mean_precision_at_tens"),
+    ("no-room-above-all-others", 'level.dtype if room else "int64"', "level.dtype",
+     SEVERAL + "an_excluded_item_at_the_top_of_its_type_leaves_room", "mean_precision_at_tens"),
     ("most-of-the-whole-gallery", "xp.minimum(relevant[:, None], k) / xp.maximum(k, 1)",
      "relevant[:, None] / xp.maximum(k, 1)", LOOPS, "most_precision"),
     ("most-beyond-the-gallery", "k = xp.minimum(xp.asarray(ks)[None, :], xp.broadcast_to(xp.asarray(items), "
@@ -1724,9 +1727,9 @@ bugs(
     ("another-querys-exclusion", "None if exclude is None else exclude[rows]\n\n    few, rest",
      "None if exclude is None else exclude[: len(rows)]\n\n    few, rest",
      FAISS + "the_exact_index_changes_nothing", "nearest"),
-    ("itself-found", "        put_last(block, exclude)\n", "        block += 0\n",
+    ("itself-found", "block[excluded_pairs(exclude)] = int(block.max()) + 1", "block += 0",
      NEIGHBOURS + "test_an_excluded_item_is_never_found", "nearest"),
-    ("excluded-at-the-same-level", "= int(level.max()) + 1", "= int(level.max())",
+    ("excluded-at-the-same-level", "= int(block.max()) + 1", "= int(block.max())",
      NEIGHBOURS + "test_an_excluded_item_is_never_found", "nearest"),
     ("last-of-equals", 'level.astype("int64") * items + xp.arange(items)',
      'level.astype("int64") * items + xp.arange(items)[::-1]',
@@ -1739,8 +1742,12 @@ bugs(
     ("columns-beyond-the-last-run", "column = xp.concatenate([column, rest], axis=1)",
      "column = xp.concatenate([column, rest[:, :0]], axis=1)", NEIGHBOURS + "test_smallest_keeps_runs_whose_minima_tie",
      "nearest"),
-    ("k-not-cut", "k = min(k, items - int(", "k = min(k, items - 0 * int(",
+    ("k-not-cut", "k = min(k, items - _most(exclude))", "k = min(k, items)",
      NEIGHBOURS + "test_k_is_cut_to_what_the_gallery_has", "nearest"),
+    ("first-of-several-alone", "for place in range(_most(exclude)):", "for place in range(min(1, _most(exclude))):",
+     SEVERAL + "the_sieve_is_right_about_several_by_any_distance", "nearest"),
+    ("too-few-candidates", "candidates(parts, rows, k + _most(own))", "candidates(parts, rows, k + 1)",
+     SEVERAL + "the_sieve_is_right_about_several_by_any_distance", "nearest"),
 )
 
 RECALL = "retrieval/test_recall.py::"
@@ -1767,7 +1774,7 @@ bugs(
     ("farthest-by-any-distance", 'xp.argsort(block, axis=1, kind="stable")',
      'xp.argsort(-block, axis=1, kind="stable")',
      ANY + "test_nearest_by_is_a_stable_sort", "nearest_by"),
-    ("finds-itself-by-any-distance", "block[row, exclude[rows][row]] = xp.inf", "block[row, exclude[rows][row]] += 0",
+    ("finds-itself-by-any-distance", "block[excluded_pairs(exclude[rows])] = xp.inf", "block += 0",
      ANY + "test_nearest_by_is_a_stable_sort", "nearest_by"),
 )
 bugs(
@@ -1855,6 +1862,7 @@ bugs(
 HELD_OUT = "test_held_out.py::test_test_samples_change_no_weight_no_normaliser_and_no_best_epoch"
 ITSELF = "test_ranking.py::test_of_labels_that_are_a_sample_s_own_nothing_is_relevant"
 EXAMPLES = "test_ranking.py::test_examples_and_rankings_hold_everything_but_the_query"
+SHOWS_THE_SAME = "attention/test_mixed_gallery.py::test_every_direction_is_measured_without_what_shows_the_same"
 A_FILE = "test_ranking.py::test_a_file_never_finds_itself"
 TEXTBOOK = "training/test_loop.py::test_any_settings_together_are_the_textbook_s"
 BESIDE = "test_settings.py::test_a_setting_acts_beside_any_other"
@@ -1933,18 +1941,18 @@ bugs(
 bugs(
     "ranking.py",
     ("finds-itself-in-a-mixed-gallery",
-     "return np.array([column.get(key, column.get(same.get(key), -1)) for key in query.samples()])",
-     "return np.array([column.get(key, -1) if len(gallery.rows) == 1 else -1 for key in query.samples()])",
+     "np.where(place < behind[:, None], ", "np.where((place < behind[:, None]) & (len(gallery.rows) == 1), ",
      ITSELF),
     ("another-modality-s-row-is-left-out",
-     "return np.array([column.get(key, column.get(same.get(key), -1)) for key in query.samples()])",
-     "column = {key[1]: i for i, key in enumerate(gallery.samples())}\n    return "
-     "np.array([column.get(key[1], -1) for key in query.samples()])",
-     ITSELF),
+     "number = len(ascii_lowercase) * rows + ascii_lowercase.index(m)", "number = len(ascii_lowercase) * rows",
+     "test_ranking.py::test_only_the_query_itself_is_left_out"),
     ("the-first-places-are-left-out",
-     "return np.array([column.get(key, column.get(same.get(key), -1)) for key in query.samples()])",
-     "return np.array([i if key in column else -1 for i, key in enumerate(query.samples())])",
+     "order[np.minimum(place, len(order) - 1)], -1)", "place - place[:, :1], -1)",
      ITSELF),
+    ("one-alone-is-left-out", "np.arange((behind - first).max(initial=0))", "np.arange(1)", SHOWS_THE_SAME),
+    ("what-was-traced-is-found", "number = np.where(made[place] == rows,",
+     "number = np.where(made[place] < 0,",
+     SHOWS_THE_SAME),
     ("examples-find-themselves",
      "rank(run, query, searched, k, exclude=exclude)",
      "rank(run, query, searched, k)",
@@ -1969,12 +1977,12 @@ bugs(
 bugs(
     "search.py",
     ("a-file-finds-itself-among-both",
-     "exclude = None if itself is None else",
-     "exclude = None if itself is None or list(items.rows) != [modality] else",
+     "[-1 if itself is None else itself]",
+     "[-1 if itself is None or list(items.rows) != [modality] else itself]",
      A_FILE),
     ("another-row-s-file-is-left-out",
-     "np.array([items.position(modality, itself)])",
-     "np.array([min(itself, len(items) - 1)])",
+     "exclude = positions(known, items, run.dataset.apart)",
+     "exclude = np.array([[-1 if itself is None else min(itself, len(items) - 1)]])",
      A_FILE),
     ("a-link-finds-its-file",
      "paths, path = run.dataset.modalities[modality].paths, str(Path(query).resolve())",

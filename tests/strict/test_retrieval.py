@@ -17,7 +17,8 @@ from cmir_ref.retrieval import (
 )
 
 OWN = np.arange(30) - 1  # one query excludes nothing
-EXCLUDE = pytest.mark.parametrize("exclude", [None, OWN], ids=["all", "but itself"])
+SEVERAL = np.stack([OWN, 69 - np.arange(30), OWN], axis=1)  # one of them named twice
+EXCLUDE = pytest.mark.parametrize("exclude", [None, OWN, SEVERAL], ids=["all", "but itself", "but several"])
 
 
 def drawn(multi_hot=False):
