@@ -7,6 +7,8 @@ import tomllib
 from importlib.resources import files
 from typing import NamedTuple
 
+from .streams import run_module
+
 
 class Equation(NamedTuple):
     """One row of `equations.toml`, which says what each field is."""
@@ -46,6 +48,11 @@ def equation_table(paper: str) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def print_tables() -> None:
+    """Prints every paper's table between its marks."""
     for paper in dict.fromkeys(e.paper for e in EQUATIONS):
         print(f"<!-- equations {paper} -->\n{equation_table(paper)}\n<!-- /equations {paper} -->")
+
+
+if __name__ == "__main__":
+    run_module("python -m cmir_ref.equations", print_tables)

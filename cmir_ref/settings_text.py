@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from .streams import run_module
+
 HEAD = """# Settings
 
 Made from the comments in the source: `python -m cmir_ref.settings_text > docs/settings.md`. A test compares.
@@ -133,8 +135,13 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-if __name__ == "__main__":
+def print_page() -> None:
+    """Prints docs/settings.md."""
     from .config import SharedSettings
     from .systems import SYSTEMS
 
     print(settings_page(SharedSettings, {name: system.settings for name, system in SYSTEMS.items()}), end="")
+
+
+if __name__ == "__main__":
+    run_module("python -m cmir_ref.settings_text", print_page)

@@ -5,7 +5,11 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
+
+from .errors import InputError
 
 IN_ASCII = {  # what this package prints beside letters
     "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "×": "x", "≤": "<=", "≥": ">=", "≈": "~",
@@ -74,6 +78,37 @@ def finish_streams() -> OSError | None:
         stream.flush()
     failure = getattr(sys.stdout, "failure", None)
     return None if isinstance(failure, BrokenPipeError) else failure
+
+
+def run_module(usage: str, work: Callable[..., object]) -> NoReturn:
+    """What `python -m` of a module of this package does: calls `work` with its words and ends the process.
+
+    `usage` is the whole command, a name in it for each word. Other words, bad input and what cannot be written end in
+    one line and status 2, an interruption in 130, as in `cmir-ref`.
+    """
+    prepare_streams()
+    words, status, problem = sys.argv[1:], 0, None
+    try:
+        if words in (["-h"], ["--help"]):
+            print(f"usage: {usage}")
+        elif len(words) != len(usage.split()) - 3 or any(word.startswith("-") for word in words):
+            status, problem = 2, f"usage: {usage}"
+        else:
+            work(*words)
+    except InputError as error:
+        status, problem = 2, error
+    except OSError as error:  # a full disk, a folder without permission
+        status, problem = 2, f"{error.filename}: {error.strerror}" if error.filename else error
+    except KeyboardInterrupt:
+        status = 130
+        print("interrupted", file=sys.stderr)
+    failure = finish_streams()
+    if failure is not None:
+        status, problem = 2, f"standard output: cannot be written ({failure.strerror})"
+    if problem is not None:
+        print(f"error: {' '.join(str(problem).split())}", file=sys.stderr)
+        sys.stderr.flush()
+    sys.exit(status)
 
 
 def spell_out(error: UnicodeError) -> tuple[str, int]:

@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import whole_file
 from ..packages import installed
+from ..streams import run_module
 
 
 class ResultsDiffer(ValueError):
@@ -171,9 +172,18 @@ def peak_mb() -> float:
 
 
 def serve(target: str, settings: str) -> None:
-    """The loop of a side's process."""
+    """The loop of a side's process: `target` is "module:function", `settings` its arguments as JSON.
+
+    Raises `InputError` for words that name no such thing.
+    """
     module, _, function = target.partition(":")
-    side = getattr(importlib.import_module(module), function)(**json.loads(settings))
+    try:
+        make, arguments = getattr(importlib.import_module(module), function), dict(json.loads(settings))
+    except (AttributeError, ValueError, TypeError, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError) and not module.startswith(f"{error.name}"):
+            raise  # of a package that the side itself needs
+        raise InputError(f"{target} {settings}: expected a module:function and JSON of its arguments") from None
+    side = make(**arguments)
     for line in sys.stdin:
         command, _, path = line.strip().partition(" ")
         answer = None
@@ -194,4 +204,4 @@ def serve(target: str, settings: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    run_module("python -m cmir_ref.bench.peers TARGET SETTINGS", serve)

@@ -3,14 +3,18 @@
 python -m cmir_ref.bench.scaling OUT.png
 """
 
-import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from ..errors import InputError
+from ..files import whole_file
 from ..progress import on_terminal, track
+from ..streams import run_module
 from .peers import run_side
 
+KINDS_OF_PLOT = ("png", "svg", "pdf")
 IMAGE_SIZES, BATCH_SIZES, REPEATS = (64, 128, 256), (8, 16, 32, 64, 96, 128), 7
 LOOK_OF_SIZE = {64: ("#0072B2", "o", "-"), 128: ("#D55E00", "s", "--"), 256: ("#009E73", "^", "-.")}  # Okabe and Ito
 
@@ -23,7 +27,7 @@ def measure_point(size: int, batch: int, turns: int = REPEATS) -> tuple[float, f
         return min(times[1:]), side.ask("peak")
 
 
-def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], path: Path) -> list[str]:
+def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], file: BinaryIO, kind: str) -> list[str]:
     """Plots {(size, batch): (ms, MiB)} with a straight line for each image size, and returns those lines as text."""
     from matplotlib.figure import Figure
 
@@ -42,13 +46,25 @@ def plot_scaling(points: dict[tuple[int, int], tuple[float, float]], path: Path)
         axes.set(xlabel="samples in a batch", ylabel=label, ylim=0, xlim=0)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(title="image", frameon=False)
-    figure.savefig(path, dpi=110)
+    figure.savefig(file, format=kind, dpi=110)
     return text
 
 
-if __name__ == "__main__":
+def write_scaling(path: str | Path) -> None:
+    """Measures all points, prints them and plots them into `path`.
+
+    Raises `InputError`, before anything is measured, for a file that is no picture or cannot be written.
+    """
+    kind = Path(path).suffix[1:]
+    if kind not in KINDS_OF_PLOT:
+        raise InputError(f"{path}: expected a picture that ends in {', '.join(f'.{k}' for k in KINDS_OF_PLOT)}")
     grid = [(size, batch) for size in IMAGE_SIZES for batch in BATCH_SIZES]
-    points = {point: measure_point(*point) for point in track(grid, len(grid), "scaling", on_terminal())}
-    for (size, batch), (ms, mb) in points.items():
-        print(f"{size:4d}  {batch:4d}  {ms:8.1f} ms  {mb:6.0f} MiB")
-    print("\n".join(plot_scaling(points, Path(sys.argv[1]))))
+    with whole_file(path) as file:
+        points = {point: measure_point(*point) for point in track(grid, len(grid), "scaling", on_terminal())}
+        for (size, batch), (ms, mb) in points.items():
+            print(f"{size:4d}  {batch:4d}  {ms:8.1f} ms  {mb:6.0f} MiB")
+        print("\n".join(plot_scaling(points, file, kind)))
+
+
+if __name__ == "__main__":
+    run_module("python -m cmir_ref.bench.scaling OUT.png", write_scaling)

@@ -5,12 +5,12 @@ install flite). They are test data and are not shipped: `cmir-ref evaluate RUN -
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 from ..errors import InputError
 from ..files import whole_folder
 from ..progress import on_terminal, track
+from ..streams import run_module
 from .ucmerced import LABEL_NAMES
 
 FLITE_VOICES = ("kal", "awb", "rms", "slt")  # American at 8 kHz, Scottish, American male and female at 16 kHz
@@ -42,10 +42,4 @@ def write_flite(folder: str | Path, *, progress: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        if len(sys.argv) != 2:
-            raise InputError("usage: python -m cmir_ref.data.flite OUT")
-        write_flite(sys.argv[1], progress=on_terminal())
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_module("python -m cmir_ref.data.flite OUT", lambda out: write_flite(out, progress=on_terminal()))

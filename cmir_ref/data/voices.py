@@ -5,7 +5,6 @@ who only uses the clips does. espeak-ng: https://github.com/espeak-ng/espeak-ng,
 """
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from ..backend import generator
 from ..errors import InputError
 from ..files import whole_folder
 from ..progress import on_terminal, track
+from ..streams import run_module
 from .speech import RATE
 from .ucmerced import LABEL_NAMES
 
@@ -89,10 +89,4 @@ def write_voices(folder: str | Path, *, seed: int = 0, progress: bool = False) -
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m cmir_ref.data.voices OUT")
-    try:
-        write_voices(sys.argv[1], progress=on_terminal())
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_module("python -m cmir_ref.data.voices OUT", lambda out: write_voices(out, progress=on_terminal()))

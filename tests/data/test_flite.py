@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -64,14 +62,6 @@ def test_a_label_that_cannot_be_spoken(tmp_path, fake, refused):
     fake(mute="mobile home")
     with refused("'mobile home'", "kal", "no words"):
         flite.write_flite(tmp_path / "clips")
-
-
-@pytest.mark.parametrize("arguments", [[], ["one", "two"], ["."]])
-def test_bad_usage_is_one_line(arguments):
-    command = [sys.executable, "-m", "cmir_ref.data.flite", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
-    assert ("exists already" if arguments == ["."] else "usage") in done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed: no new clips can be spoken")

@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import whole_folder
-from ..parallel import signals_held
-from ..progress import on_terminal
-from . import dsrsid, ucmerced
-from .large import HEADER, write_large_land_cover
+from ...errors import InputError
+from ...files import whole_folder
+from ...parallel import signals_held
+from ...progress import on_terminal
+from .. import dsrsid, ucmerced
+from ..large import HEADER, write_large_land_cover
 
 A_CLASS = 100  # images that UC Merced's layout has room for in a class
 BUNDLED = {"land-cover": 40, "objects": 84}  # pairs and scenes in data_samples
@@ -25,7 +24,7 @@ SPLITS = ("train",) * 8 + ("val", "test")  # of UCM-Captions: 80, 10 and 10 % of
 
 def samples_dir() -> Path:
     """The bundled sample: `cmir_ref/_samples` of an installed package, `data_samples` of a checkout."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "_samples", package.parent / "data_samples"):
         if (folder / "speech").is_dir():
             return folder
@@ -38,7 +37,7 @@ def write_land_cover(folder: Path, pairs: int, *, seed: int = 0, progress: bool 
     MATLAB sees PAN_IMAGES 256 × 256 × N and MUL_IMAGES 64 × 64 × 4 × N (uint16, 10 bit) and LAND_COVER_TYPES N × 1 from
     1 to 8; HDF5 holds these axes in reverse. Where N is 4, 64 or 256, readers must be told that `sample_axis` is 0.
     """
-    from . import world
+    from .. import world
 
     path = folder / dsrsid.FILE
     with hdf5_file(path) as file:
@@ -148,7 +147,7 @@ def write_objects(folder: Path, images: int, *, seed: int = 0, progress: bool = 
 
 def _placed(images: int, seed: int, progress: bool) -> Iterator[tuple[int, Any]]:
     """The first `images` scenes, each with its column, 100 · class + NN: NN counts the scenes of a class."""
-    from . import world
+    from .. import world
 
     taken = [0] * len(ucmerced.CLASS_NAMES)
     for scene in world.generate(world.object_scene, [(seed, k) for k in range(images)], progress=progress):
@@ -221,17 +220,8 @@ USUAL_PAIRS = 80
 KINDS = {"land-cover": (write_land_cover, USUAL_PAIRS), "objects": (write_objects, 84), "speech": None}
 
 
-def main() -> None:
-    """`python -m cmir_ref.data.samples OUT`: the generated part of `data_samples/`, all but the spoken labels."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m cmir_ref.data.samples OUT")
-    try:
-        with whole_folder(sys.argv[1]) as out:
-            write_land_cover(out, BUNDLED["land-cover"], progress=on_terminal())
-            write_objects(out, BUNDLED["objects"], progress=on_terminal())
-    except InputError as problem:
-        sys.exit(f"error: {problem}")
-
-
-if __name__ == "__main__":
-    main()
+def write_bundled(folder: str | Path) -> None:
+    """The generated part of `data_samples/`, all but the spoken labels, in a new folder."""
+    with whole_folder(folder) as out:
+        write_land_cover(out, BUNDLED["land-cover"], progress=on_terminal())
+        write_objects(out, BUNDLED["objects"], progress=on_terminal())
