@@ -136,9 +136,9 @@ def loses_imaginary_part(trial: Trial) -> bool:
         warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
         try:
             stepped = directional(trial.scalar, trial.inputs, d)
-            elsewhere = [directional(trial.scalar, a, d) for i in trial.with_gradient for a in trial.elsewhere(i)]
-        except (TypeError, ValueError):
+        except Exception:
             return True
+        elsewhere = [slope for i in trial.with_gradient for slope in trial.slopes_elsewhere(i, d)]
     slope = slopes_of(outputs, flat_arrays(trial.dy), [np.zeros(())], 0)(np.ones(()))
     seen = np.isfinite(slope.error) and np.isfinite(stepped)
     return bool(seen and not slope.admits(stepped) and abs(slope.value - stepped) > rounding_of(elsewhere))
@@ -215,7 +215,7 @@ def compare_directions(
         right = gap <= CLOSE * size
         if not right:
             others = [terms.sum() - measured for terms, measured in (_along(t, kinks, d) for t in trial.nearby)]
-            elsewhere = [directional(trial.scalar, arrays, d) for i in kinks for arrays in trial.elsewhere(i)]
+            elsewhere = [slope for i in kinks for slope in trial.slopes_elsewhere(i, d)]
             stays = _stays(ours - measured, others)
             right = gap <= (rounding_of(elsewhere) if stays else trial.rounding)
         error = 0.0 if gap == 0 or (right and gap > CLOSE * size) else gap / size

@@ -14,7 +14,7 @@ from .check import Comparison, Result, compare_complex, compare_directions, comp
 from .diagnose import diagnose
 from .evidence import Evidence, Jacobians, region
 from .jacobians import MOST_ENTRIES, MOST_OUTPUTS, backward_jacobians, ingredients, measured_jacobian, output_shape
-from .module import bind_by_name, call_or_refuse
+from .module import Raised, bind_by_name, call_or_refuse
 from .numeric import random_direction
 from .slopes import Slope
 from .trial import (
@@ -34,6 +34,8 @@ NOT_SAFE = (
     "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
     "judged by the central difference instead"
 )
+NO_COMPLEX = "{}; this is with complex inputs, so that there is no complex step"
+NOT_NEARBY = "{}; this is at inputs that are moved a little, where there is then no central difference"
 BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
     "smaller than the rounding of the outputs"
@@ -133,20 +135,27 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     `progress(entries, total)` is an iterator that passes the entries on, as a progress bar does. Raises `InputError`
     where the functions raise or do not keep to the protocol.
     """
-    forward, backward = partial(call_or_refuse, pair.forward), partial(call_or_refuse, pair.backward)
     for name, x in pair.inputs.items():
         if np.size(x) == 0:
             raise InputError(f"{pair.name}: {name} has no entries (shape {np.shape(x)}): nothing can be compared")
     try:
+        return _judge_pair(pair, seed, progress or (lambda entries, total: entries))
+    except NotAPair as error:
+        raise InputError(f"{pair.name}: {error}") from error
+
+
+def _judge_pair(pair: Pair, seed: int, progress: Callable[..., Iterable]) -> Judgement:
+    """The judgement of a pair whose inputs have entries."""
+    forward = partial(call_or_refuse, pair.forward, called=pair.name)
+    backward = partial(call_or_refuse, pair.backward, called=f"{pair.name}_backward")
+    try:
         trial = attempt(forward, backward, list(pair.inputs.values()), names=list(pair.inputs), seed=seed)
         for i in trial.with_gradient:
             gradient_of(trial, i)
-    except InputError:
+    except (InputError, NotAPair):
         raise
     except WrittenInto as error:
         return Judgement([], [_whole("written in place", str(error))], [], [])
-    except NotAPair as error:
-        raise InputError(f"{pair.name}: {error}") from error
     except ValueError as error:
         return Judgement([], [_whole("no gradient", str(error))], [], [])
     if not trial.with_gradient:
@@ -156,9 +165,12 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
         return Judgement([], [irregular], [], [])
     left_out = [name for name, g in zip(trial.names, trial.grads, strict=True) if g is None]
     notes += [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
-    measured = _measure(trial, progress or (lambda entries, total: entries))
+    measured = _measure(trial, progress)
     safe = all(m.stepped is not None and not _contradicts(trial, i, m) for i, m in measured.items())
     notes += [] if safe else [NOT_SAFE]
+    why = {kind: f"{'' if isinstance(e, Raised) else f'{pair.name}: '}{e}" for kind, e in trial.refused.items()}
+    notes += [NO_COMPLEX.format(why["complex"])] if "complex" in why and not safe else []
+    notes += [NOT_NEARBY.format(why["moved"])] if "moved" in why and _somewhere_unknown(measured) else []
     return _judge_entries(trial, measured, safe, notes, seed)
 
 
@@ -167,7 +179,9 @@ def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray],
 
     `inputs` are arrays by the names of f's parameters.
     """
-    judgement = judge(Pair(*bind_by_name(f, f_backward, inputs), getattr(f, "__name__", "f")), seed=seed)
+    name = getattr(f, "__name__", "f")
+    pair = Pair(*bind_by_name(f, f_backward, inputs), name if name.isidentifier() else "f")
+    judgement = judge(pair, seed=seed)
     return "\n".join(line for finding in (*judgement.findings, *judgement.undecided) for line in describe(finding))
 
 
@@ -272,7 +286,8 @@ def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
             return trial.complex_slope(i, one_hot(trial.inputs[i].shape, index))
-    except (InputError, TypeError, ValueError):
+    except (Raised, TypeError, ValueError) as error:
+        trial.refused.setdefault("complex", error)
         return np.nan
 
 
@@ -317,7 +332,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     for i, entries in _open_entries(trial, measured, comparisons, safe).items():
         undecided.append(_undecided_finding(trial, i, measured[i], entries, safe))
         comparisons[i].off[tuple(np.transpose(entries))] = False
-    if safe and not undecided and not _some_are_seen(measured):
+    if safe and not undecided and not _some_are_seen(measured) and not _somewhere_unknown(measured):
         notes.append(BLIND)
     findings = []
     by_output = cache(lambda: backward_jacobians(trial))
@@ -341,6 +356,11 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     kinks = {trial.names[i]: [k for k, slope in measured[i].slopes.items() if slope.kink] for i in fits}
     kinks = {name: entries for name, entries in kinks.items() if entries}
     return Judgement(results, findings, notes, undecided, tuple(still), kinks)
+
+
+def _somewhere_unknown(measured: dict[int, Measured]) -> bool:
+    """Whether finite differences have nothing to say of some entry, as where the forward has no value beside it."""
+    return any(not np.isfinite(slope.error) for m in measured.values() for slope in m.slopes.values())
 
 
 def _some_are_seen(measured: dict[int, Measured]) -> bool:
@@ -467,7 +487,7 @@ def _finding(
     def answer(change: Callable) -> np.ndarray | None:
         try:
             return np.asarray(trial.call_backward(map_parts(change, trial.dy), trial.call(trial.inputs)[1])[i])
-        except InputError:
+        except (InputError, NotAPair):
             return None
 
     differentiable = {n: a for n, a in zip(names, trial.inputs, strict=True) if n != name and a.dtype.kind == "f"}

@@ -46,7 +46,7 @@ def load_functions(where: str, shapes: Sequence[str] = (), seed: int = 0, option
     if shapes:
         given = [random_direction(rng, _shape(text)) for text in shapes]
     elif hasattr(module, f"{name}_inputs"):
-        given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng)
+        given = call_or_refuse(_function(module, path, f"{name}_inputs"), rng, called=f"{name}_inputs")
     else:
         raise InputError(f"{path}: no inputs; write {name}_inputs(rng), or give a shape for each with --input 4x3")
     who = f"{path}: {'--input' if shapes else f'{name}_inputs'}"
@@ -159,21 +159,45 @@ def _parameters(forward: Callable, n: int) -> list[str]:
     return names[:n] if len(names) >= n else [f"input {i}" for i in range(n)]
 
 
-def call_or_refuse(function: Callable, *arguments: Any) -> Any:
-    """The reader's function; what it raises becomes one line that names it and the line."""
+class Raised(InputError):
+    """A reader's function raised: the line names it, what it raised, and where."""
+
+
+def call_or_refuse(function: Callable, *arguments: Any, called: str = "the function") -> Any:
+    """The reader's function; what it raises becomes one line that names it and the line: `Raised`.
+
+    `called` is its name where it has none of its own, as a lambda, an object or a `partial` has none.
+    """
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what the reader prints is not the answer
             return function(*arguments)
+    except Raised:
+        raise  # by another function of the reader's, that this one calls
     except (Exception, SystemExit) as error:
-        name, path = getattr(function, "__name__", "the function"), inspect.getsourcefile(inspect.unwrap(function))
-        raise InputError(f"{path}: {name} raises {_error_text(error, Path(path or ''))}{_hint(error)}") from error
+        path, name = _place_and_name(function)
+        text = f"{name or called} raises {_error_text(error, Path(path))}{_hint(error)}"
+        raise Raised(text if path.startswith("<") or not path else f"{path}: {text}") from error
+
+
+def _place_and_name(function: Callable) -> tuple[str, str]:
+    """(the file of a function, its name): each empty where it has none."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+        if not inspect.isfunction(function):
+            break
+        return function.__code__.co_filename, ""  # which has another name in the reader's file
+    name = getattr(function, "__name__", "")
+    bottom = function if hasattr(function, "__code__") else type(function).__call__
+    return getattr(getattr(bottom, "__code__", None), "co_filename", ""), name if name.isidentifier() else ""
 
 
 def _error_text(error: BaseException, path: Path) -> str:
-    """ "ValueError: … (line 12)", the last line of the reader's own file."""
+    """ "ValueError: … (line 12)" in one line, with the last line of the reader's own file."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return text + (f" (line {line})" if line else "")
 
 
 def _hint(error: BaseException) -> str:

@@ -56,14 +56,14 @@ def load_steps(where: str, shapes: Sequence[str] = (), seed: int = 0) -> Steps:
     if "nudge" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise InputError(f"{loaded.path}: {loaded.name} takes no nudge; write def {loaded.name}(…, nudge=None)")
     forward, inputs = _nudged(loaded, {})
-    answer = call_or_refuse(forward, *inputs.values())
+    answer = call_or_refuse(forward, *inputs.values(), called=loaded.name)
     if not (isinstance(answer, tuple | list) and len(answer) == 2):
         raise InputError(f"{loaded.path}: {loaded.name} returns (y, steps), its result and a dict of its steps by name")
     values = {n: a for n, a in _by_name(loaded, answer[1]).items() if n not in inputs}
     rng = np.random.default_rng(seed)
     dy = map_parts(lambda part: random_direction(rng, np.shape(part)), answer[0])
     gradients = _gradients(loaded, list(inputs))
-    given = call_or_refuse(gradients, dy, answer[1])
+    given = call_or_refuse(gradients, dy, answer[1], called=f"{loaded.name}_backward")
     steps = [name for name in values if name in given]
     _refuse_unknown(loaded, given, values, inputs)
     for name in steps:
@@ -132,7 +132,7 @@ def _gradients(loaded: Loaded, names: list[str]) -> Callable[[Any, Any], dict]:
             if len(found) != len(names):
                 raise ValueError(f"{len(found)} gradients for {len(names)} inputs")
             found = dict(zip(names, found, strict=True))
-        more = steps(dy, cache) if steps is not None else {}
+        more = {} if steps is None else call_or_refuse(steps, dy, cache, called=f"{loaded.name}_steps")
         if not isinstance(more, Mapping):
             raise TypeError(f"{loaded.name}_steps returns a dict of gradients by name, not a {type(more).__name__}")
         return {name: gradient for name, gradient in {**found, **more}.items() if gradient is not None}
@@ -158,7 +158,7 @@ def _refuse_unknown(loaded: Loaded, given: Mapping, values: Mapping, inputs: Map
 def _refuse_without_nudge(loaded: Loaded, name: str, value: np.ndarray, inputs: Mapping[str, np.ndarray]) -> None:
     """A step that does not move by the nudge that it is given."""
     nudge = random_direction(np.random.default_rng(0), value.shape)
-    moved = call_or_refuse(_nudged(loaded, {name: nudge})[0], *inputs.values())[1]
+    moved = call_or_refuse(_nudged(loaded, {name: nudge})[0], *inputs.values(), called=loaded.name)[1]
     moved = _by_name(loaded, moved)[name]
     if moved.shape != value.shape or not np.allclose(
         moved - value, nudge, rtol=CLOSE, atol=CLOSE * np.abs(value).max()

@@ -1,5 +1,6 @@
 """A pair that was called once: what every comparison starts from."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +44,7 @@ class Trial:
     cache: Any
     dy: Any  # the random upstream
     grads: list  # the backward's answer, one for each input, not judged yet
+    refused: dict[str, Exception] = field(default_factory=dict)  # the first of "complex" inputs, and of those "moved"
     _slopes: dict[int, Callable[[np.ndarray], Slope]] = field(default_factory=dict)
     _measured: dict[tuple, Slope] = field(default_factory=dict)
 
@@ -51,13 +53,23 @@ class Trial:
         return sum((p * d).sum() for p, d in zip(parts(y), parts(self.dy), strict=True))
 
     def call(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Any]:
-        """f at `arrays`, with whatever is not differentiated left as it was given."""
-        y, cache = self.f(*(self.inputs[i] if i in self.held else x for i, x in enumerate(arrays)))
-        return map_parts(np.array, y), cache
+        """f at `arrays`, with whatever is not differentiated left as it was given.
+
+        Raises `NotAPair` where it does not answer as it did at the inputs.
+        """
+        answer = self.f(*(self.inputs[i] if i in self.held else x for i, x in enumerate(arrays)))
+        if not (isinstance(answer, tuple | list) and len(answer) == 2):
+            raise NotAPair(f"the function returns {_describe(answer)}, not (y, cache) as at first")
+        if (there := shapes_of(answer[0])) != (here := shapes_of(self.y)):
+            raise NotAPair(f"called again, y has the shapes {there}, and at first {here}")
+        return map_parts(np.array, answer[0]), answer[1]
 
     def call_backward(self, dy: Any, cache: Any) -> list:
-        """The gradients for the upstream `dy`, one for each input."""
-        return copy_gradients(self.f_backward(dy, cache))
+        """The gradients for the upstream `dy`, one for each input; raises `NotAPair` for others than at first."""
+        grads = copy_gradients(self.f_backward(dy, cache))
+        if (there := shapes_of(tuple(grads))) != (here := shapes_of(tuple(self.grads))):
+            raise NotAPair(f"called again, the backward returns gradients of shapes {there}, and at first {here}")
+        return grads
 
     def scalar(self, arrays: Sequence[np.ndarray]) -> Any:
         """⟨f(arrays), dy⟩."""
@@ -81,9 +93,16 @@ class Trial:
     def slope(self, i: int, direction: np.ndarray) -> Slope:
         """The derivative along `direction` in input i by finite differences, with its estimated error."""
         if i not in self._slopes:
-            outputs = lambda arrays: flat_arrays(self.call(arrays)[0])  # noqa: E731
-            self._slopes[i] = slopes_of(outputs, flat_arrays(self.dy), self.inputs, i)
+            self._slopes[i] = slopes_of(self._outputs, flat_arrays(self.dy), self.inputs, i)
         return self._slopes[i](direction)
+
+    def _outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """All numbers of the output at `arrays`; why there are none is kept."""
+        try:
+            return flat_arrays(self.call(arrays)[0])
+        except Exception as error:
+            self.refused.setdefault("moved", error)
+            raise
 
     def slope_of_entry(self, i: int, index: tuple[int, ...]) -> Slope:
         """The derivative with respect to one entry of input i by finite differences; measured once."""
@@ -99,9 +118,17 @@ class Trial:
     def rounding_elsewhere(self, i: int, index: tuple[int, ...]) -> float:
         """How much rounding the gradient of one entry has at the points `elsewhere`."""
         direction = one_hot(self.inputs[i].shape, index)
-        with np.errstate(all="ignore"):
-            slopes = [self.complex_slope(i, direction, arrays) for arrays in self.elsewhere(i)]
-        return rounding_of(slopes)
+        return rounding_of(
+            self.slopes_elsewhere(i, [direction if j == i else 0 * x for j, x in enumerate(self.inputs)])
+        )
+
+    def slopes_elsewhere(self, i: int, directions: Sequence[np.ndarray]) -> list[float]:
+        """The derivatives along `directions` by complex step at the points `elsewhere`, of those at which f answers."""
+        slopes = []
+        for arrays in self.elsewhere(i):
+            with np.errstate(all="ignore"), contextlib.suppress(Exception):  # a point may leave the function's domain
+                slopes.append(directional(self.scalar, arrays, directions))
+        return slopes
 
     @cached_property
     def nearby(self) -> "list[Trial]":
@@ -211,6 +238,11 @@ def _describe(x: Any) -> str:
 def parts(y: Any) -> list:
     """The arrays of an output; None parts are left out."""
     return [part for part in y if part is not None] if isinstance(y, tuple) else [y]
+
+
+def shapes_of(y: Any) -> list:
+    """The shapes of the parts of an output, or of gradients, None for those that are None."""
+    return [None if part is None else np.shape(part) for part in (y if isinstance(y, tuple) else (y,))]
 
 
 def map_parts(function: Callable, y: Any) -> Any:

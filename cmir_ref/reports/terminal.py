@@ -6,6 +6,7 @@ import shutil
 import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,7 @@ def check_own_steps(function: str, shapes: list[str], seed: int, as_json: bool) 
 def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int, as_json: bool) -> int:
     """Prints the report on the pair `module` (PATH.py:NAME) of a reader; 0 right, 1 wrong, 2 not to be judged."""
     from ..gradcheck import judge, load_pair
+    from ..gradcheck.module import call_or_refuse
     from ..gradcheck.step_sizes import step_errors
     from . import gradients
 
@@ -208,7 +210,8 @@ def check_own_pair(module: str, shapes: list[str], plot: Path | None, seed: int,
             print(line)
     if plot is not None:
         try:
-            curves = step_errors(pair.forward, pair.backward, list(pair.inputs.values()), seed=seed)
+            functions = [partial(call_or_refuse, function) for function in (pair.forward, pair.backward)]
+            curves = step_errors(*functions, list(pair.inputs.values()), seed=seed)
             gradients.write_plot(plot, {pair.name: curves})
             tell(f"plot: {plot}")
         except ValueError as error:
