@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 from scipy.ndimage import median_filter
 
 from .backend import library, to_host
@@ -22,6 +23,7 @@ from .search import encode_query, guess_modality
 
 BLOCK = 512  # slices at a time
 MOST_SLICES = 200_000
+ONE_VIEW = {"trunk_views": 1, "average_views": False}  # settings of any system by which an image is looked at once
 
 
 class Slices(NamedTuple):
@@ -131,18 +133,20 @@ def slice_boxes(shape: tuple[int, ...], sides: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.insert(f, 2, side, axis=1) for f, side in zip(found, sides, strict=True)])
 
 
-def with_one_view(run: Run) -> Run:
-    """The run that looks at each image once: slices overlap, and a look in all directions takes eight times as long."""
-    once = {
-        name: value for name, value in {"trunk_views": 1, "average_views": False}.items() if hasattr(run.config, name)
-    }
-    return run._replace(config=run.config.model_copy(update=once))
+def with_one_view(settings: BaseModel) -> BaseModel:
+    """The settings, those of stages too, by which each image is looked at once.
+
+    Slices overlap, and a look in all directions takes eight times as long.
+    """
+    changed = {name: ONE_VIEW[name] for name in ONE_VIEW if hasattr(settings, name)}
+    changed |= {name: with_one_view(part) for name, part in settings if isinstance(part, BaseModel)}
+    return settings.model_copy(update=changed)
 
 
 def encode_slices(run: Run, letter: str, scene: np.ndarray, sides: Sequence[int], *, device: str = "cpu") -> Slices:
     """What the run makes of the slices of a scene (H, W, C), each brought to the size of the run's images."""
-    run, size, boxes = with_one_view(run), run.dataset.modalities[letter].x.shape[1], slice_boxes(scene.shape, sides)
-    parts = []
+    run, boxes = run._replace(config=with_one_view(run.config)), slice_boxes(scene.shape, sides)
+    size, parts = run.dataset.modalities[letter].x.shape[1], []
     for start in range(0, len(boxes), BLOCK):
         x = np.empty((len(boxes[start : start + BLOCK]), size, size, scene.shape[2]), scene.dtype)
         for i, (top, left, side) in enumerate(boxes[start : start + BLOCK]):
