@@ -177,7 +177,7 @@ def command_demo(
 
     All scenarios, small, on simulated scenes and the bundled voices.
     """
-    from .demo import DEMO_SCENARIOS, demo
+    from .demo import DEMO_SCENARIOS, demo, read_demo
     from .progress import Watch
     from .reports.spread import check_marks
     from .reports.terminal import show_evaluation, show_spread
@@ -196,9 +196,10 @@ def command_demo(
         check_marks(write, presets.values())
     folders, results = seed_folders(out, seed, seeds), {}
     for number, folder in folders.items():
-        with on_interruption(f"the same command begins anew and replaces {folder}"):
+        finished = read_demo(folder, seed=number, settings=changes) if seeds > 1 else None
+        with on_interruption(f"the same command goes on with what is done ({out})"):
             told = {"watch": Watch, "progress": on_terminal(), "tell": tell}
-            results[number] = demo(folder, seed=number, settings=changes, device=device, **told)
+            results[number] = finished or demo(folder, seed=number, settings=changes, device=device, **told)
     if seeds > 1 or write is not None:
         runs_of = {presets[s]: {number: result[s] for number, result in results.items()} for s in DEMO_SCENARIOS}
         show_spread(runs_of, command_text(), write, as_json)
@@ -268,7 +269,8 @@ def command_train(
             Watch(changed_settings(preset, settings or [], seeded)) as watch,
         ):
             again = resume and (seeds == 1 or folder.exists())
-            run = runs.train(seeded, dataset, folder, resume=again, device=device, watch=watch)
+            run = runs.load_finished(seeded, dataset, folder) if again and seeds > 1 else None
+            run = run or runs.train(seeded, dataset, folder, resume=again, device=device, watch=watch)
         results[number] = runs.evaluate(run, device=device)
     if seeds > 1 or write is not None:
         show_spread({name: results}, command_text(), write, as_json)

@@ -18,11 +18,11 @@ from . import runs
 from .cmirnet.settings import CmirnetSettings
 from .cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
 from .cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
-from .config import load_config
+from .config import SharedSettings, load_config, load_run_settings
 from .data import load_data, samples_dir
 from .data.speech import log_mel_patch
 from .errors import InputError
-from .files import cannot_be_written, write_whole
+from .files import cannot_be_written, remove_leftovers, write_whole
 from .locks import LOCK, locked
 from .parallel import worker_processes
 from .ranking import galleries
@@ -51,21 +51,21 @@ def demo(
     returns {scenario: evaluation, "seconds": …}.
 
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
-    the networks are trained, and `watch` makes a context manager that is told of a run's progress. An `out` that an
-    interrupted demo left is replaced, once `tell` has been called with a line that says so; any other `out` that exists
-    raises `InputError`. Another process helps, where one can be started.
+    the networks are trained, and `watch` makes a context manager that is told of a run's progress. In an `out` that an
+    interrupted demo left the runs of the same settings go on, once `tell` has been called with a line that says so; any
+    other `out` that exists raises `InputError`. Another process helps, where one can be started.
     """
     start, out = time.perf_counter(), Path(out)
     if out.exists() and not is_unfinished_demo(out):
         raise InputError(f"{out}: exists already; remove it, or give another --out")
-    configs = {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
-    finished, results = {}, {}
+    configs, finished, results = demo_configs(seed, settings), {}, {}
     with demo_folder(out, tell), worker_processes(1) as worker:  # it computes the experiments during the second run
         worker.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
         for scenario, config in configs.items():
             data, made = load_data(config, progress=progress), {}
+            begun = keep_begun(out / scenario, config)
             with watch() as watcher:
-                run = runs.train(config, data, out / scenario, device=device, watch=watcher, made=made)
+                run = runs.train(config, data, out / scenario, resume=begun, device=device, watch=watcher, made=made)
             z = {m: made[f"z.{m}"] for m in data.modalities if f"z.{m}" in made}
             finished[scenario], results[scenario] = (run, z), runs.evaluate(run)
             if scenario == DEMO_SCENARIOS[0]:
@@ -80,7 +80,29 @@ def demo(
     return results | {"seconds": seconds}
 
 
-# ---- the folder: a demo that was interrupted is begun anew ----------------------------------------------------------
+def demo_configs(seed: int, settings: Mapping[str, Sequence[str]] | None = None) -> dict[str, SharedSettings]:
+    """The settings of each scenario, with `key=value` changes by scenario."""
+    return {s: load_config(f"demo-{s}", (settings or {}).get(s, ()), seed=seed) for s in DEMO_SCENARIOS}
+
+
+def read_demo(
+    out: str | Path, *, seed: int = 0, settings: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any] | None:
+    """What the finished demo in `out` returned, from its folder, or None. Its "seconds" are those of the trainings.
+
+    Raises `InputError` where that demo had other settings.
+    """
+    out, results = Path(out), {}
+    if not (out / "report.html").is_file() or (out / MARKER).exists():
+        return None
+    for scenario, config in demo_configs(seed, settings).items():
+        if load_run_settings(out / scenario / "config.toml") != config:
+            raise InputError(f"{out / scenario}: a demo of other settings; remove {out}, or give another --out")
+        results[scenario] = runs.evaluate(runs.load_run(out / scenario))
+    return results | {"seconds": sum(result["seconds"] for result in results.values())}
+
+
+# ---- the folder: a demo that was interrupted goes on ----------------------------------------------------------------
 
 MARKER = "unfinished-demo"  # a file in the folder until the page is written
 
@@ -99,27 +121,39 @@ def is_unfinished_demo(folder: str | Path) -> bool:
 
 @contextmanager
 def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
-    """The new folder `out` of a demo, marked as unfinished until the body has ended well.
+    """The folder `out` of a demo, new or left by one, marked as unfinished until the body has ended well.
 
     Bad input, which raises `InputError`, leaves no folder; an interruption leaves it marked.
     """
     with ExitStack() as lock:
         try:
             if is_unfinished_demo(out):
-                with locked(out):  # raises where the demo is still at work
-                    tell(f"{out}: left by a demo that was interrupted; it is replaced")
-                    shutil.rmtree(out)
-            out.mkdir(parents=True)
-            (out / MARKER).touch()
+                lock.enter_context(locked(out))  # raises where the demo is still at work
+                tell(f"{out}: left by a demo that was interrupted; it goes on")
+                remove_leftovers(out)
+            else:
+                out.mkdir(parents=True)
+                (out / MARKER).touch()
+                lock.enter_context(locked(out))
         except OSError as error:
             raise cannot_be_written(out, error, "; give another --out") from error
-        lock.enter_context(locked(out))
         try:
             yield
         except InputError:
             shutil.rmtree(out)
             raise
         (out / MARKER).unlink()
+
+
+def keep_begun(folder: Path, config: SharedSettings) -> bool:
+    """Whether a run of these settings was begun in `folder`, and can go on; anything else there is removed."""
+    try:
+        begun = load_run_settings(folder / "config.toml") == config
+    except InputError:
+        begun = False
+    if not begun:
+        shutil.rmtree(folder, ignore_errors=True)
+    return begun
 
 
 # ---- what the page shows of a run -----------------------------------------------------------------------------------

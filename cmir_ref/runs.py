@@ -52,14 +52,7 @@ def train(
     `resume`, for one with `resume` that is no run, that has other settings or that began with other data, for one in
     which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
-    xp, parts, start = library(device), split_data(config, data), None
-    if config.start_from is not None:
-        start = read_start(config.start_from, stages_of(config, data))
-        known = load_run(config.start_from)
-        parts = keep_parts(parts, data, known.parts, known.dataset)
-        data = data._replace(parts=parts)  # for a system that asks for the split itself
-        if check_start := system_of(config).start:
-            check_start(config, data, parts, known)
+    xp, (data, parts, start) = library(device), share_out(config, data)
     about = "" if out is None else fingerprint(data, parts)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:
@@ -71,6 +64,33 @@ def train(
             write_embeddings(folder.path / "embeddings.npz", run)
             write_report(run, evaluate(run, device=device), galleries(run))
     return run
+
+
+def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, dict[str, np.ndarray] | None]:
+    """(the data, their parts, the tensors of the run that the training begins with, if any)."""
+    parts = split_data(config, data)
+    if config.start_from is None:
+        return data, parts, None
+    start = read_start(config.start_from, stages_of(config, data))
+    known = load_run(config.start_from)
+    parts = keep_parts(parts, data, known.parts, known.dataset)
+    data = data._replace(parts=parts)  # for a system that asks for the split itself
+    if check_start := system_of(config).start:
+        check_start(config, data, parts, known)
+    return data, parts, start
+
+
+def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Run | None:
+    """The run in a folder as it is, None where it is not finished.
+
+    Raises `InputError` as resuming does: for a folder that is no run, that has other settings or began with other data,
+    and where another process works in it.
+    """
+    path, (data, parts, _) = Path(path), share_out(config, data)
+    with Folder.open(path, config, resume=True, data=fingerprint(data, parts)) as folder:
+        trained = all(f"{stage.name}/done" in folder.tensors for stage in stages_of(config, data))
+    written = all((path / name).is_file() for name in ("embeddings.npz", "report.html"))
+    return load_run(path) if trained and written else None
 
 
 def stages_of(config: SharedSettings, data: Dataset) -> list[Stage]:

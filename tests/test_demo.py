@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import worlds
 from reports.test_report import Page
 
 from cmir_ref import cli, demo, runs
@@ -121,14 +123,14 @@ def start(out, error):
     return lines
 
 
-def test_an_interrupted_demo_is_replaced_by_the_next_start(stop, tmp_path):
-    out, replaced = tmp_path / "demo", f"{tmp_path / 'demo'}: left by a demo that was interrupted; it is replaced"
+def test_a_part_that_cannot_go_on_is_replaced_by_the_next_start(stop, tmp_path):
+    out, left = tmp_path / "demo", f"{tmp_path / 'demo'}: left by a demo that was interrupted; it goes on"
     for k, error in enumerate((KeyboardInterrupt("first"), MemoryError("second"), KeyboardInterrupt("third"))):
         stop(error)
-        assert start(out, error) == [replaced] * (k > 0)
+        assert start(out, error) == [left] * (k > 0)
         assert demo.is_unfinished_demo(out) and (out / "pan-mul" / "config.toml").read_text() == str(error)
     stop(InputError("bad data"))
-    assert start(out, InputError()) == [replaced] and not out.exists(), "bad input leaves nothing half-written"
+    assert start(out, InputError()) == [left] and not out.exists(), "bad input leaves nothing half-written"
 
 
 def test_the_command_says_so(stop, tmp_path, monkeypatch, capsys):
@@ -139,11 +141,11 @@ def test_the_command_says_so(stop, tmp_path, monkeypatch, capsys):
         return end.value.code, list(filter(None, capsys.readouterr().err.splitlines()))
 
     stop(KeyboardInterrupt())
-    interrupted = f"interrupted; the same command begins anew and replaces {tmp_path / 'demo'}"
+    interrupted = f"interrupted; the same command goes on with what is done ({tmp_path / 'demo'})"
     assert command() == (130, [interrupted])
     assert command("--set", "pan-mul.scenes=none")[0] == 2 and demo.is_unfinished_demo(tmp_path / "demo")
     status, lines = command()
-    assert (status, len(lines)) == (130, 2) and lines[0].endswith("it is replaced") and lines[1] == interrupted
+    assert (status, len(lines)) == (130, 2) and lines[0].endswith("it goes on") and lines[1] == interrupted
 
 
 def test_the_command_ends_with_the_line_that_serves_what_it_trained(tmp_path, monkeypatch, capsys):
@@ -175,6 +177,89 @@ def test_a_folder_that_holds_anything_else_is_never_replaced(stop, tmp_path, nam
     with pytest.raises(InputError, match=REFUSED):
         demo.demo(tmp_path / "demo")
     assert (tmp_path / "demo" / name).read_text() == "mine" and (tmp_path / "demo" / "pan-mul").is_dir()
+
+
+def watch_epochs(trained, stop=None):
+    """What makes a watch that writes down the stage of each epoch that ends, and stops behind the `stop`th."""
+
+    def on_epoch(epoch):
+        trained.append(epoch.stage)
+        if len(trained) == stop:
+            raise worlds.Stop
+
+    return lambda: nullcontext(SimpleNamespace(on_step=lambda *_: lambda *_: None, on_epoch=on_epoch))
+
+
+def test_a_demo_that_was_interrupted_ends_where_a_whole_one_does(shown, tmp_path):
+    """What is trained is not trained again."""
+    first, then, lines, settings = [], [], [], {"settings": SETTINGS, "side_epochs": 2}
+    with pytest.raises(worlds.Stop):
+        demo.demo(tmp_path / "demo", watch=watch_epochs(first, 5), **settings)
+    assert first == ["stage1.a", "stage1.b", "stage2", "stage1.a", "stage1.b"]
+    assert demo.is_unfinished_demo(tmp_path / "demo") and demo.read_demo(tmp_path / "demo", settings=SETTINGS) is None
+    again = demo.demo(tmp_path / "demo", watch=watch_epochs(then), tell=lines.append, **settings)
+    assert lines == [f"{tmp_path / 'demo'}: left by a demo that was interrupted; it goes on"]
+    assert then[:4] == ["stage2", "stage1.a", "stage1.b", "stage2"] and "match" in then
+    assert not demo.is_unfinished_demo(tmp_path / "demo")
+    for scenario in demo.DEMO_SCENARIOS:
+        assert again[scenario]["directions"] == shown[1][scenario]["directions"]
+
+
+def test_a_part_of_other_settings_begins_anew(tmp_path):
+    first, then = [], []
+    other = SETTINGS | {"pan-mul": (*SETTINGS["pan-mul"], "d_v=7")}
+    with pytest.raises(worlds.Stop):
+        demo.demo(tmp_path / "demo", settings=SETTINGS, watch=watch_epochs(first, 4))
+    with pytest.raises(worlds.Stop):
+        demo.demo(tmp_path / "demo", settings=other, watch=watch_epochs(then, 4))
+    assert then == ["stage1.a", "stage1.b", "stage2", "stage1.b"], "the image's network of the second run was done"
+
+
+def test_a_finished_demo_is_read_from_its_folder(shown, tmp_path):
+    out, result = shown
+    found = demo.read_demo(out, settings=SETTINGS)
+    assert found.keys() == result.keys() and found["seconds"] > 0
+    assert all(found[s] == result[s] for s in demo.DEMO_SCENARIOS)
+    assert demo.read_demo(tmp_path) is None and demo.read_demo(tmp_path / "nothing") is None
+    for changed in ({"seed": 1, "settings": SETTINGS}, {"settings": SETTINGS | {"image-text": ("scenes=84",)}}):
+        with pytest.raises(InputError, match=r": a demo of other settings; remove .*demo, or give another --out"):
+            demo.read_demo(out, **changed)
+
+
+def test_seeds_that_are_finished_are_taken_and_the_others_go_on(shown, tmp_path, monkeypatch, capsys):
+    """An interruption between two seeds, and one within the second."""
+    out, result = shown
+    words = ["demo", "--out", str(tmp_path / "out"), "--seeds", "2", "--json"]
+    words += [word for s, changes in SETTINGS.items() for change in changes for word in ("--set", f"{s}.{change}")]
+    asked, whole = [], demo.demo
+
+    def train(folder, *, seed, watch, **given):
+        asked.append(seed)
+        assert not asked[1:] or seed == 1
+        trained = []
+        return whole(
+            folder, seed=seed, side_epochs=2, watch=watch_epochs(trained, 2 if len(asked) == 1 else None), **given
+        )
+
+    monkeypatch.setattr(demo, "demo", train)
+    shutil.copytree(out, tmp_path / "out" / "seed-0")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "seed-0").rglob("*")}
+    with pytest.raises(worlds.Stop):
+        cli.run_command(words)
+    assert asked == [1] and demo.is_unfinished_demo(tmp_path / "out" / "seed-1")
+    capsys.readouterr()
+    assert cli.run_command(words) == 0
+    shown_figures = json.loads(capsys.readouterr().out)
+    assert asked == [1, 1] and not demo.is_unfinished_demo(tmp_path / "out" / "seed-1")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "seed-0").rglob("*")} == before
+    for scenario in demo.DEMO_SCENARIOS:
+        figures = shown_figures[f"demo-{scenario}"]
+        assert figures["seeds"] == [0, 1]
+        for d, m in figures["directions"].items():
+            assert m["map"]["values"][0] == result[scenario]["directions"][d]["map"]
+    assert cli.run_command(words) == 0 and asked == [1, 1], "both are taken"
+    assert json.loads(capsys.readouterr().out) == shown_figures
+    assert cli.run_command([*words, "--set", "pan-mul.d_v=7"]) == 2 and "seed-0" in capsys.readouterr().err
 
 
 def test_a_folder_without_the_marker_is_never_replaced(tmp_path):

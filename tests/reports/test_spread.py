@@ -97,6 +97,42 @@ def test_every_seed_is_the_run_that_it_is_alone_and_resume_goes_on(call, tmp_pat
     }
 
 
+def test_an_interruption_between_seeds_costs_none_that_is_finished(call, tmp_path, monkeypatch):
+    """Finished seeds are read as they are; what was begun goes on; other settings and data are refused."""
+    root, out = worlds.write_released(tmp_path / "data"), tmp_path / "out"
+    words = ["train", "image-speech", *TINY, "--data", root, "--out", out, "--seeds", 3, "--json"]
+    train, trained = runs.train, []
+
+    def counted(config, data, folder, **given):
+        trained.append(config.seed)
+        if len(trained) == 2:
+            given["watch"] = worlds.Interrupt("stage1.a", 1)
+        return train(config, data, folder, **given)
+
+    monkeypatch.setattr(runs, "train", counted)
+    with pytest.raises(worlds.Stop):
+        cli.run_command([*map(str, words)])
+    assert trained == [0, 1] and sorted(p.name for p in out.iterdir()) == ["seed-0", "seed-1"]
+    before = {p: p.read_bytes() for p in (out / "seed-0").iterdir() if p.name != "lock"}
+    times = {p: p.stat().st_mtime_ns for p in before if p.name in ("embeddings.npz", "report.html", "config.toml")}
+    status, text, err = call(*words, "--resume")
+    assert status == 0 and trained == [0, 1, 1, 2] and json.loads(text)["seeds"] == [0, 1, 2], err
+    assert {p: p.read_bytes() for p in before} == before and {p: p.stat().st_mtime_ns for p in times} == times
+    for seed in range(3):
+        config = load_config("image-speech", TINY[1::2], seed=seed)
+        alone = runs.evaluate(train(config, load_data(config, root)))
+        assert [m["map"]["values"][seed] for m in json.loads(text)["directions"].values()] == [
+            m["map"] for m in alone["directions"].values()
+        ]
+    (out / "seed-1" / "report.html").unlink()
+    assert call(*words, "--resume")[0] == 0 and trained == [0, 1, 1, 2, 1], "a run without its report is not finished"
+    status, text, err = call(*words, "--resume", "--set", "d_v=5")
+    assert (status, text) == (2, "") and "d_v differs" in err and len(trained) == 5
+    worlds.write_speech_features(root, per_label=14)
+    status, text, err = call(*words, "--resume")
+    assert (status, text) == (2, "") and "resume with the data of the run" in err and len(trained) == 5
+
+
 def test_a_file_without_marks_is_refused_before_anything_is_trained(call, tmp_path):
     file, out = tmp_path / "a.md", tmp_path / "out"
     file.write_text("no marks\n", encoding="utf-8")
