@@ -1,8 +1,9 @@
 """Every command under what shells and machines do to it: `python tests/command_line_matrix.py [COMMAND …]`.
 
 Prints a Markdown table of exit status and last line: with its output closed, its disk full, its folder read-only, a
-second process beside it, and interrupted at ten moments. It ends with 1 where one of them shows a traceback, dies of a
-signal, says more than a line or leaves something half-written. `test_machines.py` runs a cheap part.
+second process beside it, and interrupted at ten moments. A page, which lasts, gets a ^C once it is there. It ends with
+1 where one of them shows a traceback, dies of a signal, says more than a line or leaves something half-written.
+`test_machines.py` runs a cheap part.
 """
 
 import os
@@ -10,6 +11,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -64,6 +66,7 @@ def commands(place: Path) -> dict[str, Command]:
     data, pair = str(place / "data"), str(place / "pair.py:f")
     demo = [word for s, changes in DEMO.items() for change in changes for word in ("--set", f"{s}.{change}")]
     query = str(place / "data" / "Images" / "beach" / "beach00.tif")
+    serve = ("serve", "run", "--no-browser", "--port", str(free_port()))
     replicate = ("replicate", "readings", "--data", data, "--jobs", "2", "--out", "lab")
     return {
         "train": Command(("train", "image-speech", "--data", data, "--out", "new", *TINY)),
@@ -72,6 +75,10 @@ def commands(place: Path) -> dict[str, Command]:
         "evaluate --html": Command(("evaluate", "run", "--html", "page.html")),
         "evaluate --json": Command(("evaluate", "run", "--json"), False),
         "retrieve --html": Command(("retrieve", "run", query, "--html", "page.html")),
+        "locate --html": Command(("locate", "run", query, f"{data}/speech.mat:3", "--html", "page.html")),
+        "serve": Command(serve, False),
+        "serve --keep": Command((*serve, "--keep", "kept")),
+        "features": Command(("features", str(place / "data" / "Images" / "beach"), "features", "--size", "32")),
         "gradcheck": Command(("gradcheck", "linear", "relu", "softmax"), False),
         "gradcheck --plot": Command(("gradcheck", "--module", pair, "--input", "4x3", "--plot", "steps.png")),
         "replicate": Command(replicate),
@@ -83,6 +90,12 @@ def commands(place: Path) -> dict[str, Command]:
         "lessons": Command(("lessons",), False),
         "doctor --json": Command(("doctor", "--json"), False),
     }
+
+
+def free_port() -> int:
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def prepare(place: Path) -> None:
@@ -122,12 +135,27 @@ class End(NamedTuple):
 def finish(process: subprocess.Popen, cwd: Path) -> End:
     """Waits for the end of a command, five minutes at most; hidden files are what it left half-written."""
     try:
+        if wait_for_page(process):
+            os.kill(process.pid, signal.SIGINT)
         err = process.communicate(timeout=300)[1] or b""
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         err = process.communicate()[1] + b"\nError: it hangs"
     left = {p.name for p in cwd.rglob(".*") if not (p.name.endswith(".lock") and cwd / "cache" == p.parent)}
     return End(process.returncode, tuple(filter(None, err.decode().splitlines())), tuple(sorted(left)))
+
+
+def wait_for_page(process: subprocess.Popen) -> bool:
+    """Whether a command serves a page: waits until it does, or has ended, two minutes at most."""
+    words, patience = list(process.args), time.monotonic() + 120
+    if "--port" not in words:
+        return False
+    while process.poll() is None and time.monotonic() < patience:
+        with socket.socket() as asks:
+            if asks.connect_ex(("127.0.0.1", int(words[words.index("--port") + 1]))) == 0:
+                return True
+        time.sleep(0.05)
+    return False
 
 
 @contextmanager
@@ -189,6 +217,7 @@ def second_process(words: tuple[str, ...], cwd: Path) -> End:
     if words[0] in ("train", "demo", "replicate"):
         while not list(cwd.glob("*/.lock")) and first.poll() is None and time.monotonic() < patience:
             time.sleep(0.02)
+    wait_for_page(first)
     again = (*words, "--resume") if words[0] == "train" and "--resume" not in words else words
     second = start(again, cwd)
     err = second.communicate(timeout=600)[1].decode()

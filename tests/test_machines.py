@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import command_line_matrix as matrix
@@ -18,7 +19,7 @@ import worlds
 from PIL import Image
 
 import cmir_ref
-from cmir_ref import load_config, load_data, load_run, runs, train
+from cmir_ref import cli, load_config, load_data, load_run, runs, train
 from cmir_ref.data import load_folder, load_speech, sound_library
 from cmir_ref.data.locate import data_root
 from cmir_ref.data.mat import split_row
@@ -58,6 +59,29 @@ def test_without_anybody_who_reads_the_status_stays_right(place, name, happens):
     with matrix.workplace(place) as cwd:
         end = happens(matrix.commands(place)[name].words, cwd)
     assert (end.status, end.faults) == (0, [])
+
+
+def test_every_command_has_a_row_in_the_matrix(tmp_path):
+    shown = {command.words[0] for command in matrix.commands(tmp_path).values()}
+    assert shown == {command.name for command in cli.app.registered_commands}
+
+
+@POSIX
+@pytest.mark.skipif(find_spec("uvicorn") is None or find_spec("starlette") is None, reason="the extra `app`")
+@pytest.mark.parametrize("name", ["serve", "serve --keep"])
+@pytest.mark.parametrize("happens, status", [
+    (matrix.closed_output, 130), (matrix.no_streams, 130), (matrix.second_process, 2), (matrix.read_only, None),
+], ids=["closed", "no streams", "second", "read-only"])  # fmt: skip
+def test_a_page_under_what_shells_do(place, name, happens, status):
+    """It ends as an interruption does; a second one at its port is refused, and nothing half-written is left."""
+    with matrix.workplace(place) as cwd:
+        end = happens(matrix.commands(place)[name].words, cwd)
+    expected = (2 if "--keep" in name else 130) if status is None else status
+    assert (end.status, end.faults) == (expected, [])
+    if expected == 2:
+        assert end.last.startswith("error: ") and (
+            "kept" in end.last if status is None else "cannot be listened at" in end.last
+        )
 
 
 @POSIX
