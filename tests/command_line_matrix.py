@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,15 +148,18 @@ def finish(process: subprocess.Popen, cwd: Path) -> End:
 
 
 def wait_for_page(process: subprocess.Popen) -> bool:
-    """Whether a command serves a page: waits until it does, or has ended, two minutes at most."""
+    """Whether a command serves a page: waits until it answers, or has ended, two minutes at most."""
     words, patience = list(process.args), time.monotonic() + 120
     if "--port" not in words:
         return False
     while process.poll() is None and time.monotonic() < patience:
-        with socket.socket() as asks:
-            if asks.connect_ex(("127.0.0.1", int(words[words.index("--port") + 1]))) == 0:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{words[words.index('--port') + 1]}", timeout=5):
                 return True
-        time.sleep(0.05)
+        except urllib.error.HTTPError:
+            return True
+        except OSError:  # nobody listens yet, or nobody answers
+            time.sleep(0.05)
     return False
 
 
