@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_device
 from ..records import Dataset, Splits
-from ..training.inputs import Sent, on_device
+from ..training.transfer import Sent, on_device
 from .caption_prior import caption_prior
 from .eq29_margin import dynamic_margin
 from .settings import AmfmnSettings

@@ -14,8 +14,9 @@ from ..nets.efficientnet_lite import LITE0
 from ..nets.given_maps import GivenMaps
 from ..records import Dataset, Splits
 from ..training.adam import learning_rate
-from ..training.inputs import Sent, Source, draw_masks, epoch_batches, send_parts, steps_per_epoch
+from ..training.inputs import Source, draw_masks, epoch_batches, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import Sent, send_parts
 from .bounds import own_pairs, recalls
 from .caption_margins import caption_margins
 from .eq1_similarity import TextComparison, similarity

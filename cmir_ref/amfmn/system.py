@@ -18,8 +18,9 @@ from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import average_precision, collapse
 from ..retrieval.metrics import relevance
 from ..retrieval.relevant_items import paired
-from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, send_parts, steps_per_epoch
+from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import send_parts
 from .bounds import RECALLS, beside, recalls, same_texts
 from .eq1_similarity import similarity
 from .eq20_guided_attention import guided_attention

@@ -11,8 +11,9 @@ from ..cmirnet.stage2 import LatentSettings, alternating_groups
 from ..params import constant, dense, he
 from ..records import Splits
 from ..retrieval import evaluate_direction
-from ..training.inputs import Sent, Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
+from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import Sent, send_parts
 from .inference import Attended, embed_by_mean, embed_sketches
 from .objective import Attention, attended_objective, attended_objective_backward
 from .settings import AttentionSettings

@@ -16,7 +16,8 @@ from ..data.dsrsid import FIELDS, FILE, LABELS, open_tiles
 from ..data.images import read_images
 from ..params import Params, flatten
 from ..training.adam import adam
-from ..training.inputs import Source, ahead, fit_normaliser, random_symmetry
+from ..training.augment import random_symmetry
+from ..training.inputs import Source, ahead, fit_normaliser
 from ..training.loop import keep_freed_memory
 from .peers import Case, Side
 from .steps import CLASS_COUNT, LEARNING_RATE

@@ -36,8 +36,9 @@ from ..ops.conv import im2col
 from ..ops.sums import column_sum
 from ..retrieval import evaluate_direction
 from ..training.adam import adam_step
-from ..training.inputs import OnDevice, Source, fit_normaliser
+from ..training.inputs import Source, fit_normaliser
 from ..training.loop import new_state, train_epochs
+from ..training.transfer import OnDevice
 from .peers import Entry, relative_differences, require_equal
 from .steps import (
     CHECKED,

@@ -8,8 +8,9 @@ from ..backend import Array, generator, get_xp, to_device, to_host
 from ..errors import InputError
 from ..ops.dropout import dropout
 from ..retrieval import evaluate_direction
-from ..training.inputs import epoch_batches, keep_masks, send_parts, steps_per_epoch
+from ..training.inputs import epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import send_parts
 from .latent import encoder, init_latent, letters
 from .many import many_objective, many_objective_backward
 from .settings import CmirnetSettings

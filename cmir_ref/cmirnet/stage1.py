@@ -16,8 +16,9 @@ from ..nets.trunk_pretrainer import (
     trunk_pretrainer_backward,
 )
 from ..retrieval import average_precision, relevance
-from ..training.inputs import Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
+from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import send_parts
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward
 from .settings import CmirnetSettings
 

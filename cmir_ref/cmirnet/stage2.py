@@ -14,8 +14,9 @@ from ..nets.pretraining import Pretrainer
 from ..ops.dropout import dropout
 from ..params import add_prefix, below
 from ..retrieval import evaluate_direction
-from ..training.inputs import Sent, Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
+from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
+from ..training.transfer import Sent, send_parts
 from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
 from .latent import Latent, encoder, init_latent

@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..nets.efficientnet_lite import LITE0, LiteOutput, last_stage, lite_blocks, lite_features, output_before
 from ..progress import track
 from ..records import Modality, Run
-from ..training.inputs import Turned, symmetries
+from ..training.augment import symmetries
+from ..training.transfer import Turned
 from .feature_cache import FeatureStore, content_digest
 from .weights import load_folded_trunk, load_trunk_weights
 

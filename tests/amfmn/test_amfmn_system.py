@@ -20,7 +20,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
-from cmir_ref.training.inputs import Sent
+from cmir_ref.training.transfer import Sent
 
 AMFMN = SYSTEMS["amfmn"]
 

@@ -10,7 +10,8 @@ from cmir_ref import runs
 from cmir_ref.cmirnet import stage1, system
 from cmir_ref.cmirnet import stage2 as stage2_module
 from cmir_ref.data import pairs_of
-from cmir_ref.training.inputs import Source, symmetries
+from cmir_ref.training.augment import symmetries
+from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import MOMENTUM, new_state, train_epochs
 
 

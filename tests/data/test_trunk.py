@@ -19,7 +19,7 @@ from cmir_ref.data.trunk import (
     resize_image,
     resize_matrix,
 )
-from cmir_ref.training.inputs import symmetries
+from cmir_ref.training.augment import symmetries
 
 
 @pytest.fixture(autouse=True)

@@ -1310,8 +1310,6 @@ bugs(
 
 bugs(
     "training/inputs.py",
-    ("turned-by-the-number-of-the-sample", "view.host * len(self) + host", "host * self.views + view.host",
-     "training/test_inputs.py::test_each_sample_is_read_under_its_own_symmetry", "trunk_views"),
     ("never-turned", "rng.integers(0, self.x.views, size)", "rng.integers(0, 1, size)",
      "training/test_inputs.py::test_all_symmetries_are_drawn_and_seeded", "trunk_views"),
     ("one-view-of-turned", "for k in range(1, self.x.views):", "for k in range(1, 1):",
@@ -1319,6 +1317,11 @@ bugs(
     ("only-sounds-are-augmented", "if rng is None or self.kind not in AUGMENTATIONS:",
      'if rng is None or self.kind != "sound":',
      STAGES + "test_only_images_are_augmented", "stage1.augment"),
+)
+bugs(
+    "training/transfer.py",
+    ("turned-by-the-number-of-the-sample", "view.host * len(self) + host", "host * self.views + view.host",
+     "training/test_inputs.py::test_each_sample_is_read_under_its_own_symmetry", "trunk_views"),
 )
 
 bugs(
@@ -1402,19 +1405,29 @@ bugs(
      INPUTS + "test_each_way_to_normalise", "normalise_features=scale"),
     ("none-is-centre", 'if how != "none":', "if how:", INPUTS + "test_each_way_to_normalise",
      "normalise_inputs=none", "normalise_features=none"),
+    ("same-order-each-epoch", 'generator(seed, f"{purpose}/order", epoch)',
+     'generator(seed, f"{purpose}/order", 0)',
+     INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
+)
+bugs(
+    "training/augment.py",
     ("mirrored-in-place", "out[rows] = view(images[rows])", "out[rows] = view(images[rows[:1]])",
      INPUTS + "test_symmetries_are_equally_likely_and_each_image_keeps_its_place", "stage1.augment"),
     ("edges-wrap-round", "(xp.arange(frames)[:, None] - later).clip(0, frames - 1)",
      "(xp.arange(frames)[:, None] - later) % frames", INPUTS + "test_a_shifted_sound_keeps_its_edges_and_its_place",
      "stage1.augment"),
-    ("same-order-each-epoch", 'generator(seed, f"{purpose}/order", epoch)',
-     'generator(seed, f"{purpose}/order", 0)',
-     INPUTS + "test_the_order_depends_on_seed_purpose_and_epoch_alone"),
 )
 
 AGAIN = "training/test_say_again.py::test_"
 bugs(
     "training/inputs.py",
+    ("voice-after-normalising", 'if self.kind == "voice" else', 'if self.kind == "sound" else',
+     AGAIN + "a_voice_speaks_before_its_recording_is_normalised", "stage1.voices"),
+    ("centred-alone", "return centred / (spread + (spread < 1e-6))", "return centred",
+     AGAIN + "each_recording_is_normalised_by_itself", "normalise_sounds=recording"),
+)
+bugs(
+    "training/augment.py",
     ("tempo-turned-round", '- number["later"]) * number["tempo"]', '- number["later"]) / number["tempo"]',
      AGAIN + "a_faster_voice_is_done_sooner", "stage1.voices"),
     ("throat-before-pitch", '((band - number["higher"]) * number["throat"])', '(band - number["higher"])',
@@ -1434,10 +1447,6 @@ bugs(
      "stage1.voices"),
     ("one-voice-for-all", 'np.exp(rng.uniform(-0.25, 0.25, n))', 'np.exp(np.full(n, rng.uniform(-0.25, 0.25)))',
      AGAIN + "every_number_is_drawn_anew_for_every_recording", "stage1.voices"),
-    ("voice-after-normalising", 'if self.kind == "voice" else', 'if self.kind == "sound" else',
-     AGAIN + "a_voice_speaks_before_its_recording_is_normalised", "stage1.voices"),
-    ("centred-alone", "return centred / (spread + (spread < 1e-6))", "return centred",
-     AGAIN + "each_recording_is_normalised_by_itself", "normalise_sounds=recording"),
 )
 bugs(
     "cmirnet/system.py",

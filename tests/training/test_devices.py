@@ -12,19 +12,11 @@ from cmir_ref import backend, runs, search
 from cmir_ref.backend import get_xp, to_host
 from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
 from cmir_ref.data import load_data
-from cmir_ref.training import inputs
-from cmir_ref.training.inputs import (
-    OnDevice,
-    draw_hands,
-    fit_normaliser,
-    on_device,
-    random_shift,
-    random_symmetry,
-    random_voice,
-    redraw,
-    standardise_each,
-)
+from cmir_ref.training import inputs, transfer
+from cmir_ref.training.augment import draw_hands, random_shift, random_symmetry, random_voice, redraw
+from cmir_ref.training.inputs import fit_normaliser, standardise_each
 from cmir_ref.training.loop import new_state, train_epochs
+from cmir_ref.training.transfer import OnDevice, Sent, Turned, on_device, send_parts
 
 PICTURES = ("fused=false", "stage1.augment=true", "stage1.average_views=true", "latent_dropout=both")
 SHORT = ("stage1.epochs=1", "stage2.epochs=2")
@@ -43,7 +35,7 @@ def cuda_is_the_stand_in(monkeypatch):
 @pytest.fixture
 def too_large(monkeypatch):
     """No data set fits into the device's memory."""
-    monkeypatch.setattr(inputs, "free_memory", lambda xp: 0)
+    monkeypatch.setattr(transfer, "free_memory", lambda xp: 0)
 
 
 def assert_same(run, other):
@@ -151,8 +143,8 @@ def test_a_batch_lies_on_the_device():
 @pytest.mark.parametrize("fits", [True, False])
 def test_samples_on_a_device(monkeypatch, fits):
     x = np.arange(7 * 6, dtype=np.uint8).reshape(7, 3, 2)
-    monkeypatch.setattr(inputs, "free_memory", lambda xp: 2 * x.nbytes - (not fits))
-    monkeypatch.setattr(inputs, "BLOCK_BYTES", 2 * 6)
+    monkeypatch.setattr(transfer, "free_memory", lambda xp: 2 * x.nbytes - (not fits))
+    monkeypatch.setattr(transfer, "BLOCK_BYTES", 2 * 6)
     there = OnDevice(x, strict, share=0.5)
     assert traffic.uploads["asarray"] == (4 if fits else 0)  # two samples at a time, or none
     assert there.shape == x.shape and len(there) == 7
@@ -210,11 +202,11 @@ def test_augmentation_is_the_same_there(augment, shape):
 def test_turned_features_on_a_device():
     """One transfer of the rows, and none a step."""
     rows = np.arange(15 * 2, dtype=np.float32).reshape(15, 2)
-    source = inputs.Source(inputs.Turned(rows, 5), np.arange(5), "features", fit_normaliser(rows, np.arange(15)))
-    wanted = [source.read(np.array([4, 1]), inputs.Sent(k, k)) for k in (np.array([2, 0]), np.array([1, 1]))]
+    source = inputs.Source(Turned(rows, 5), np.arange(5), "features", fit_normaliser(rows, np.arange(15)))
+    wanted = [source.read(np.array([4, 1]), Sent(k, k)) for k in (np.array([2, 0]), np.array([1, 1]))]
     there = source.on(strict)
-    views = list(inputs.send_parts([np.array([2, 0]), np.array([1, 1])], strict))
-    (index,) = inputs.send_parts([np.array([4, 1])], strict)
+    views = list(send_parts([np.array([2, 0]), np.array([1, 1])], strict))
+    (index,) = send_parts([np.array([4, 1])], strict)
     sent = dict(traffic.uploads)
     found = [there.read(index, view) for view in views]
     assert dict(traffic.uploads) == sent and all(isinstance(x, DeviceArray) for x in found)

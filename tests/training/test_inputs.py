@@ -9,18 +9,9 @@ import worlds
 
 from cmir_ref import runs
 from cmir_ref.data import split
-from cmir_ref.training.inputs import (
-    Sent,
-    Source,
-    Turned,
-    ahead,
-    epoch_batches,
-    fit_normaliser,
-    random_shift,
-    random_symmetry,
-    steps_per_epoch,
-    symmetries,
-)
+from cmir_ref.training.augment import random_shift, random_symmetry, symmetries
+from cmir_ref.training.inputs import Source, ahead, epoch_batches, fit_normaliser, steps_per_epoch
+from cmir_ref.training.transfer import Sent, Turned
 
 
 @pytest.mark.parametrize("shape", [(150, 3), (150, 4, 5, 3)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmir_ref.training.inputs import draw_hands, redraw, sample_bilinear, with_pen
+from cmir_ref.training.augment import draw_hands, redraw, sample_bilinear, with_pen
 
 
 def drawings(n, side=64, paper=-0.7, ink=2.0):

@@ -7,7 +7,9 @@ import pytest
 import worlds
 
 from cmir_ref.cmirnet import stage1, system
-from cmir_ref.training.inputs import SAME_VOICE, Sent, draw_voices, random_voice, say_again, standardise_each
+from cmir_ref.training.augment import SAME_VOICE, draw_voices, random_voice, say_again
+from cmir_ref.training.inputs import standardise_each
+from cmir_ref.training.transfer import Sent
 
 FLOOR = 0.01
 SHAPES = [(20, 12), (96, 64)]
