@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,20 +20,22 @@ from .cmirnet.settings import CmirnetSettings
 from .cmirnet.stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
 from .cmirnet.stage2 import embed, init_stage2, latent_settings, stage2_task
 from .config import SharedSettings, load_config, load_run_settings
-from .data import load_data, samples_dir
-from .data.speech import log_mel_patch
+from .data import load_data
 from .errors import InputError
 from .files import cannot_be_written, remove_leftovers, write_whole
 from .locks import LOCK, locked
 from .parallel import worker_processes
+from .progress import wait_for
 from .ranking import galleries
 from .records import Run
 from .reports.demo_page import CollapseFigure, OrthogonalityFigure, ScenarioPart, demo_page
 from .retrieval import evaluate_direction
+from .training.folder import read_history
 from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
 DEMO_SCENARIOS = ("pan-mul", "image-speech", "photo-sketch", "image-text")
+IN_ANOTHER_PROCESS = ("image-speech", "photo-sketch")  # half of the work: two networks at once keep two cores busy
 LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
 
 
@@ -53,31 +56,55 @@ def demo(
     `settings` are `key=value` changes by scenario, `side_epochs` the length of the short experiments, `device` where
     the networks are trained, and `watch` makes a context manager that is told of a run's progress. In an `out` that an
     interrupted demo left the runs of the same settings go on, once `tell` has been called with a line that says so; any
-    other `out` that exists raises `InputError`. Another process helps, where one can be started.
+    other `out` that exists raises `InputError`. Another process trains half of it, where one can be started.
     """
     start, out = time.perf_counter(), Path(out)
     if out.exists() and not is_unfinished_demo(out):
         raise InputError(f"{out}: exists already; remove it, or give another --out")
-    configs, finished, results = demo_configs(seed, settings), {}, {}
-    with demo_folder(out, tell), worker_processes(1) as worker:  # it computes the experiments during the second run
-        worker.submit(log_mel_patch, next(samples_dir().glob("speech/*/*")))  # librosa compiles itself on its first use
+    configs = demo_configs(seed, settings)
+    with demo_folder(out, tell), worker_processes(1) as worker:
+        beside = {s: worker.submit(train_scenario, configs[s], out / s, device) for s in IN_ANOTHER_PROCESS}
+        trained = {}
         for scenario, config in configs.items():
-            data, made = load_data(config, progress=progress), {}
-            begun = keep_begun(out / scenario, config)
-            with watch() as watcher:
-                run = runs.train(config, data, out / scenario, resume=begun, device=device, watch=watcher, made=made)
-            z = {m: made[f"z.{m}"] for m in data.modalities if f"z.{m}" in made}
-            finished[scenario], results[scenario] = (run, z), runs.evaluate(run)
+            if scenario not in beside:
+                trained[scenario] = train_scenario(config, out / scenario, device, watch, progress)
             if scenario == DEMO_SCENARIOS[0]:
-                rows, mul = run.parts.train["b"], data.modalities["b"]
+                run, z, _ = trained[scenario]
+                rows, mul = run.parts.train["b"], load_data(config).modalities["b"]
                 tiles, labels = shrink_images(mul.x, rows), mul.labels[rows]
                 orthogonality = worker.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
                 collapse = worker.submit(collapse_experiment, run, z, side_epochs)
-        experiments = orthogonality.result(), collapse.result()
+        trained |= {s: wait_for(future, partial(last_epoch, out / s)) for s, future in beside.items()}
+        experiments = [wait_for(future, lambda: "two short experiments") for future in (orthogonality, collapse)]
         seconds = time.perf_counter() - start
-        parts = {scenario: page_part(run, z, results[scenario]) for scenario, (run, z) in finished.items()}
+        parts = {scenario: page_part(*trained[scenario]) for scenario in DEMO_SCENARIOS}
         write_whole(out / "report.html", demo_page(parts, *experiments, seconds))
-    return results | {"seconds": seconds}
+    return {scenario: trained[scenario].result for scenario in DEMO_SCENARIOS} | {"seconds": seconds}
+
+
+class Trained(NamedTuple):
+    """A run of the demo, its samples' features by letter, if it has any, and its evaluation."""
+
+    run: Run
+    z: dict[str, np.ndarray]
+    result: dict[str, Any]
+
+
+def train_scenario(
+    config: SharedSettings, out: Path, device: str, watch: Callable = nullcontext, progress: bool = False
+) -> Trained:
+    """The run of one scenario, from scenes to its folder `out`: one of these settings that was begun there goes on."""
+    data, made, begun = load_data(config, progress=progress), {}, keep_begun(out, config)
+    with watch() as watcher:
+        run = runs.train(config, data, out, resume=begun, device=device, watch=watcher, made=made)
+    z = {m: made[f"z.{m}"] for m in data.modalities if f"z.{m}" in made}
+    return Trained(run, z, runs.evaluate(run))
+
+
+def last_epoch(folder: Path) -> str:
+    """How far the run in `folder` is: "image-speech stage1.a, epoch 3"."""
+    words = [f"{line['stage']}, epoch {line['epoch']}" for line in read_history(folder)[-1:]]
+    return " ".join([folder.name, *words])
 
 
 def demo_configs(seed: int, settings: Mapping[str, Sequence[str]] | None = None) -> dict[str, SharedSettings]:

@@ -3,7 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from typing import Any
 
 
 def on_terminal() -> bool:
@@ -54,6 +56,16 @@ def show_if_slow(items: Iterable, total: int, *, after: float = 2.0) -> Iterator
     finally:
         if task is not None:
             bar.stop()
+
+
+def wait_for(work: Future, words: Callable[[], str]) -> Any:
+    """What `work` gives, once another process has done it; on a terminal, `words()` say meanwhile how far it is."""
+    if not on_terminal():
+        return work.result()
+    with terminal().status(words()) as line:
+        while not wait([work], timeout=0.5).done:
+            line.update(words())
+    return work.result()
 
 
 class Watch:

@@ -190,7 +190,13 @@ def watch_epochs(trained, stop=None):
     return lambda: nullcontext(SimpleNamespace(on_step=lambda *_: lambda *_: None, on_epoch=on_epoch))
 
 
-def test_a_demo_that_was_interrupted_ends_where_a_whole_one_does(shown, tmp_path):
+@pytest.fixture
+def one_process(monkeypatch):
+    """All scenarios are trained in this process, where a watch can stop them."""
+    monkeypatch.setattr(demo, "IN_ANOTHER_PROCESS", ())
+
+
+def test_a_demo_that_was_interrupted_ends_where_a_whole_one_does(shown, tmp_path, one_process):
     """What is trained is not trained again."""
     first, then, lines, settings = [], [], [], {"settings": SETTINGS, "side_epochs": 2}
     with pytest.raises(worlds.Stop):
@@ -205,7 +211,7 @@ def test_a_demo_that_was_interrupted_ends_where_a_whole_one_does(shown, tmp_path
         assert again[scenario]["directions"] == shown[1][scenario]["directions"]
 
 
-def test_a_part_of_other_settings_begins_anew(tmp_path):
+def test_a_part_of_other_settings_begins_anew(tmp_path, one_process):
     first, then = [], []
     other = SETTINGS | {"pan-mul": (*SETTINGS["pan-mul"], "d_v=7")}
     with pytest.raises(worlds.Stop):
@@ -213,6 +219,13 @@ def test_a_part_of_other_settings_begins_anew(tmp_path):
     with pytest.raises(worlds.Stop):
         demo.demo(tmp_path / "demo", settings=other, watch=watch_epochs(then, 4))
     assert then == ["stage1.a", "stage1.b", "stage2", "stage1.b"], "the image's network of the second run was done"
+
+
+def test_bad_input_of_the_other_process_is_one_line_and_leaves_nothing(tmp_path):
+    wrong = SETTINGS | {"image-speech": (*SETTINGS["image-speech"], f"speech={tmp_path / 'none'}")}
+    with pytest.raises(InputError, match="none") as raised:
+        demo.demo(tmp_path / "demo", settings=wrong, side_epochs=2)
+    assert "\n" not in str(raised.value) and not (tmp_path / "demo").exists()
 
 
 def test_a_finished_demo_is_read_from_its_folder(shown, tmp_path):
