@@ -44,10 +44,11 @@ class Scale(NamedTuple):
         """This scale; where it asks for DSRSID and `root` has not the recorded one, its tiles are simulated."""
         origin = origin_of(root) if self.name == "full" else "recorded"
         data = ("dataset=dsrsid" if origin == "simulated" else "dataset=scenes", "scenes=80000", "test_share=0.0625")
-        world = World("simulated PAN–MUL pairs in place of DSRSID's 80 000", data)
+        world = World("simulated PAN–MUL pairs in place of DSRSID's 80 000", data, _TILES)
         return self if origin == "recorded" else self._replace(worlds=self.worlds | dict.fromkeys(TILES, world))
 
 
+_TILES = ("distance=euclidean",)  # the paper's, in which all its experiments are compared
 _PIXELS = ("stage1.batch_size=16", "stage1.dropout=0.0", "stage1.weight_decay=0.05")  # few epochs, but many steps
 _SIMULATED_PLACES = ("dataset=scenes", "scenes=630", "speech=bundled", "test_share=0.2", "validation_share=0.1")
 
@@ -57,12 +58,12 @@ SMALL = Scale(
         "tiles": World(
             "4000 simulated PAN–MUL scenes",
             ("dataset=scenes", "scenes=4000", "test_share=0.2", "validation_share=0.06"),
-            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=60"),
+            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=60", *_TILES),
         ),
         "few-tiles": World(
             "800 simulated PAN–MUL scenes",
             ("dataset=scenes", "scenes=800", "test_share=0.2", "validation_share=0.06"),
-            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=100", "stage2.batch_size=32"),
+            ("stage1.epochs=10", *_PIXELS, "stage1.batch_size=8", "stage2.epochs=100", "stage2.batch_size=32", *_TILES),
             ("stage1.epochs=10", "stage1.batch_size=8", "stage2.epochs=100", "stage2.batch_size=32"),
         ),
         "places": World(
@@ -89,7 +90,7 @@ SMALL = Scale(
 FULL = Scale(
     "full",
     {
-        **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"))),
+        **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"), _TILES)),
         **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",))),
         "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",)),
         "imagenet": SMALL.worlds["imagenet"],
