@@ -68,6 +68,8 @@ CASES = {
     "weights.feature_norm": Case(("0", "0.1")),
     "weights.reconstruction": Case(("0", "0.1")),
     "weights.regulariser": Case(("0", "0.1")),
+    "weights.contrastive": Case(("0", "0.1")),
+    "temperature": Case(("0.1", "0.5"), given=("weights.contrastive=0.1",)),
     "reduction": Case(),
     "decoder_target": Case(),
     "target_gradient": Case(

@@ -62,6 +62,8 @@ TINY = {
     "weights.feature_norm": "0.01",
     "weights.reconstruction": "0.1",
     "weights.regulariser": "0.01",
+    "weights.contrastive": "0.0",
+    "temperature": "0.1",
     "reduction": "mean",
     "decoder_target": "cross",
     "target_gradient": "stop",

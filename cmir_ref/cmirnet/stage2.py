@@ -16,6 +16,7 @@ from ..params import add_prefix, below
 from ..retrieval import evaluate_direction
 from ..training.inputs import Sent, Source, epoch_batches, keep_masks, send_parts, steps_per_epoch
 from ..training.loop import Task
+from .contrastive import Contrast
 from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
 from .latent import Latent, encoder, init_latent
@@ -32,6 +33,7 @@ class LatentSettings(NamedTuple):
     weights: Weights
     readings: Readings
     regularized_layers: str
+    contrast: Contrast
 
 
 def latent_settings(
@@ -59,8 +61,9 @@ def latent_settings(
         head_decay=settings.head_decay,
     )
     fronts = {} if settings.stages == "separate" else {m: pretrainer(settings, shape) for m, shape in shapes.items()}
-    weights = Weights(**settings.weights.model_dump())
-    return LatentSettings(fronts, arch, weights, readings, settings.regularized_layers)
+    weights = Weights(**settings.weights.model_dump(exclude={"contrastive"}))
+    contrast = Contrast(settings.weights.contrastive, settings.temperature)
+    return LatentSettings(fronts, arch, weights, readings, settings.regularized_layers, contrast)
 
 
 def init_stage2(
@@ -120,12 +123,12 @@ def stage2_task(
         z, y, masks = batch
         loss, cache = objective(params, z, y, masks=masks, **terms)
         grads, _ = objective_backward(1.0, cache, input_gradient=False)
-        return {"loss": loss} | cache.total.parts, grads, {}
+        return {"loss": loss} | cache.parts, grads, {}
 
     def gradients_with_fronts(params, buffers, batch, epoch, step):
         x, y, masks = batch
         loss, cache = end_to_end(params, x, y, fronts=fronts, mode="train", buffers=buffers, masks=masks, **terms)
-        return {"loss": loss} | cache.objective.total.parts, end_to_end_backward(1.0, cache), cache.statistics
+        return {"loss": loss} | cache.objective.parts, end_to_end_backward(1.0, cache), cache.statistics
 
     def validate(params, buffers):
         v = {m: embed(network, params, buffers, m, sources[m], validation[m], xp) for m in sources}

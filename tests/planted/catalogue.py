@@ -608,6 +608,31 @@ bugs(
      EQ5 + "test_a_target_gets_the_opposite_of_its_reconstruction", "target_gradient=flow"),
 )
 
+CONTRASTIVE = "cmirnet/test_contrastive.py::"
+LOOPS = CONTRASTIVE + "test_both_directions_against_loops"
+bugs(
+    "cmirnet/contrastive.py",
+    ("one-direction", "return (l_a + l_b) / 2, Con", "return l_a, Con",
+     CONTRASTIVE + "test_the_two_directions_are_not_the_same"),
+    ("not-halved", "return (l_a + l_b) / 2, Con", "return l_a + l_b, Con", LOOPS),
+    ("rows-twice", "softmax_cross_entropy(s.T, own", "softmax_cross_entropy(s, own",
+     CONTRASTIVE + "test_the_two_directions_are_not_the_same"),
+    ("temperature-multiplies", "s, own = s / temperature,", "s, own = s * temperature,", LOOPS, "temperature"),
+    ("temperature-forgotten", "s, own = s / temperature,", "s, own = s,", LOOPS, "temperature"),
+    ("always-a-mean", "softmax_cross_entropy(s, own, reduction=reduction)", "softmax_cross_entropy(s, own)", LOOPS),
+    ("dot-products", "s, cosines = cosine(v_a, v_b)", "s, cosines = v_a @ v_b.T, cosine(v_a, v_b)[1]",
+     CONTRASTIVE + "test_only_the_direction_of_an_embedding_counts"),
+    ("partners-turned-round", "xp.arange(v_a.shape[0])", "xp.arange(v_a.shape[0])[::-1]",
+     CONTRASTIVE + "test_two_pairs_by_hand"),
+    ("gradient-not-halved", "softmax_cross_entropy_backward(dl / 2, cache.rows)",
+     "softmax_cross_entropy_backward(dl, cache.rows)", "gradcheck:contrastive/mean"),
+    ("columns-not-turned-back", "cache.columns).T", "cache.columns)", "gradcheck:contrastive/sum"),
+    ("gradient-without-temperature", "cosine_backward(ds / cache.temperature,", "cosine_backward(ds,",
+     "gradcheck:contrastive/mean", "temperature"),
+    ("on-by-default", "weight: float = 0.0", "weight: float = 1.0", CONTRASTIVE + "test_it_is_off_unless_asked_for",
+     "weights.contrastive"),
+)
+
 EQ6 = "cmirnet/test_eq6_total.py::"
 PARTS = EQ6 + "test_weighted_sum_of_parts_that_are_reported_unweighted"
 READS = EQ6 + "test_every_reading_changes_the_result"
@@ -835,6 +860,7 @@ bugs(
 )
 
 OBJECTIVE = "cmirnet/test_objective.py::"
+ADDED = OBJECTIVE + "test_the_contrastive_term_is_added_with_its_weight_and_reported_without"
 bugs(
     "cmirnet/objective.py",
     ("r-always-of-all-layers", "regularised_matrices(params, regularized_layers,",
@@ -846,6 +872,11 @@ bugs(
      "weights.regulariser"),
     ("r-not-differentiated", "grads[name] = grads[name] + dw", "grads[name] = grads[name] + 0 * dw",
      "gradcheck:objective/regulariser-alone", "weights.regulariser"),
+    ("contrast-unweighted", "contrast.weight * value,", "value,", ADDED, "weights.contrastive"),
+    ("contrast-not-differentiated", "v_b=d.output.v_b + dv_b", "v_b=d.output.v_b", ADDED, "weights.contrastive"),
+    ("contrast-gradient-unweighted", "contrastive_backward(cache.contrast.weight * dl,", "contrastive_backward(dl,",
+     "gradcheck:objective/contrastive", "weights.contrastive"),
+    ("contrast-at-its-usual-temperature", "temperature=contrast.temperature", "temperature=0.1", ADDED, "temperature"),
     ("targets-get-nothing", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0], dz[1])", "gradcheck:objective/flow",
      "target_gradient=flow"),
     ("targets-swapped", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0] + d.z[1], dz[1] + d.z[0])",
@@ -1374,10 +1405,13 @@ bugs(
      SETTINGS + "[alpha_reading]", "alpha_reading=released"),
     ("head_decay-set-in-vain", "head_decay=settings.head_decay", "head_decay=0.0",
      SETTINGS + "[head_decay]", "head_decay"),
-    ("weights.alignment-set-in-vain", "Weights(**settings.weights.model_dump())", "Weights()",
+    ("weights.alignment-set-in-vain", "Weights(**settings.weights.model_dump(exclude={\"contrastive\"}))", "Weights()",
      SETTINGS + "[weights.alignment]", "weights.alignment"),
-    ("regularized_layers-set-in-vain", "settings.regularized_layers)", '"all")',
+    ("regularized_layers-set-in-vain", "settings.regularized_layers, contrast)", '"all", contrast)',
      SETTINGS + "[regularized_layers]", "regularized_layers=last"),
+    ("weights.contrastive-set-in-vain", "Contrast(settings.weights.contrastive,", "Contrast(0.0,",
+     SETTINGS + "[weights.contrastive]", "weights.contrastive"),
+    ("temperature-set-in-vain", "settings.temperature)", "0.1)", SETTINGS + "[temperature]", "temperature"),
 )
 
 bugs(
