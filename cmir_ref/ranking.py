@@ -6,7 +6,7 @@ import numpy as np
 
 from .backend import generator, to_device, to_host
 from .config import SharedSettings
-from .contract import System
+from .contract import CROSS, System
 from .errors import InputError
 from .ops.labels import multi_hot
 from .records import PARTS, Items, Run
@@ -19,6 +19,12 @@ from .systems import SYSTEMS
 def system_of(settings: SharedSettings) -> System:
     """The system that the settings name."""
     return SYSTEMS[settings.system]
+
+
+def directions_of(run: Run) -> tuple[str, ...]:
+    """The directions that are evaluated: without labels those to a query's partner alone, in the other modality."""
+    directions = system_of(run.config).directions
+    return directions if run.dataset.label_names else tuple(d for d in directions if d in CROSS)
 
 
 def check_letters(run: Run, letters: str) -> None:
@@ -158,7 +164,7 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
 
 def galleries(run: Run, *, count: int = 4, gallery: str | None = None) -> dict[str, list[Example]]:
     """Examples of every direction that the run's system has, by the direction's name."""
-    return {d: examples(run, d, count=count, gallery=gallery) for d in system_of(run.config).directions}
+    return {d: examples(run, d, count=count, gallery=gallery) for d in directions_of(run)}
 
 
 def one_of_each_class(run: Run, letter: str, labels: np.ndarray) -> list[int]:

@@ -31,7 +31,7 @@ class Modality(NamedTuple):
     A path is a real file, or `file.mat:17` for row 17, counted from 0. `groups` (N,) names the voice or the scene class
     that each sample belongs to; `texts` are the sentences of a text modality. `span` are the values that 0 and 255
     stand for where files of more than 8 bits were read as bytes; `remarks` are what a report says of how they were
-    read.
+    read. Files of images that are `as_stored` were read band by band, others as a viewer would show them.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Modality(NamedTuple):
     texts: tuple[str, ...] | None = None
     span: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
+    as_stored: bool = False
 
 
 class Dataset(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from .backend import library, to_device
 from .data import data_in_words, is_drawing, protocol_of, read_query
+from .data.bands import read_bands
 from .data.class_names import plain_name
 from .data.locate import data_folder, subfolders
 from .data.mat import split_row
@@ -17,7 +18,7 @@ from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
 from .errors import InputError
 from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
-from .records import Encoded, Items, Run
+from .records import Encoded, Items, Modality, Run
 from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
 from .retrieval.neighbours import KeptGallery
@@ -189,7 +190,8 @@ def row_of_file(run: Run, modality: str, query: str | Path) -> int | None:
 def guess_modality(run: Run, query: str | Path) -> str:
     """The letter of the modality that a query belongs to, by its kind; the first where several would do.
 
-    In a run that holds texts, whatever names no file is a sentence.
+    In a run that holds texts, whatever names no file is a sentence. Of two sensors it is the one that has the file, or
+    else bands as the file has.
     """
     texts = [m for m, modality in run.dataset.modalities.items() if modality.kind == "text"]
     if texts and not is_file_name(str(query)):
@@ -204,7 +206,17 @@ def guess_modality(run: Run, query: str | Path) -> str:
     if kind not in kinds.values():
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
         raise InputError(f"{query}: looks like {kind}, but this run holds {held}; give --from")
-    return next(m for m, known in kinds.items() if known == kind)
+    fits = [m for m, known in kinds.items() if known == kind]
+    modalities = run.dataset.modalities
+    if len(fits) > 1 and all(modalities[m].as_stored for m in fits):
+        fits = [m for m in fits if row_of_file(run, m, query) is not None] or same_bands(modalities, query) or fits
+    return fits[0]
+
+
+def same_bands(modalities: dict[str, Modality], query: str | Path) -> list[str]:
+    """The letters of the modalities that have as many bands, of the same depth, as an image file."""
+    x = read_bands(query)
+    return [m for m, one in modalities.items() if (one.x.shape[-1], one.x.dtype) == (x.shape[2], x.dtype)]
 
 
 def is_sound(suffix: str) -> bool:

@@ -110,6 +110,7 @@ ELSEWHERE = {
     "system": "chooses whose settings these are: tests/test_systems.py",
     "scenario": "chooses the data set's kind; test_cli.py trains both",
     "dataset": "says which files are read: tests/data",
+    "sensors": "says which folders are read: tests/data/test_sensor_pairs.py",
     "scenes": "says how many are generated when data are loaded: test_scenes below",
     "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",

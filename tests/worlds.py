@@ -19,6 +19,7 @@ from cmir_ref.replicate.worlds import Scale, World
 TINY = {
     "system": "cmirnet",
     "dataset": "ucmerced",
+    "sensors": '["pan", "mul"]',
     "scenes_seed": "0",
     "speech": "speech-features",
     "sketches": "drawings",

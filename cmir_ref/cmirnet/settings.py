@@ -93,6 +93,13 @@ class CmirnetSettings(SharedSettings):
     stage2: Stage2Schedule = Stage2Schedule()
 
     @property
+    def needs_labels(self) -> str:
+        """Stage 1 where it is trained by itself, for eq. 1 classifies, and eq. 3."""
+        if self.stages != "end-to-end":
+            return f"stages {self.stages} classifies in stage 1; set stages=end-to-end"
+        return "weights.classification is not 0; set weights.classification=0" if self.weights.classification else ""
+
+    @property
     def loss_weights(self) -> dict[str, float]:
         """The weights of eq. 1 and eq. 6."""
         return self.weights.model_dump() | {
@@ -102,7 +109,7 @@ class CmirnetSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
-        if self.scenario == "pan-mul" and self.image_size != 256:
+        if self.scenario == "pan-mul" and self.dataset != "pairs" and self.image_size != 256:
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")

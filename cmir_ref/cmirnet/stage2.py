@@ -91,8 +91,12 @@ def stage2_task(
     pair_count: int,
     validation: Mapping[str, np.ndarray],
     xp=np,
+    partners: np.ndarray | None = None,
 ) -> Task:
-    """The task of the latent network; `pairs(epoch)` (P, 2) are sample numbers in the sources of a and b."""
+    """The task of the latent network; `pairs(epoch)` (P, 2) are sample numbers in the sources of a and b.
+
+    The score of an epoch is mAP on the validation part: by labels, or without these by the pairs `partners` (P, 2).
+    """
     schedule, seed = settings.stage2, settings.seed
     labels = {m: to_device(source.labels, xp) for m, source in sources.items()}
     sources = {m: source.on(xp) for m, source in sources.items()}
@@ -132,7 +136,11 @@ def stage2_task(
 
     def validate(params, buffers):
         v = {m: embed(network, params, buffers, m, sources[m], validation[m], xp) for m in sources}
-        y = {m: to_device(sources[m].labels[validation[m]], xp) for m in sources}
+        if partners is None:
+            y = {m: sources[m].labels[validation[m]] for m in sources}
+        else:  # partners share a number as classes share a label
+            y = numbers_of_pairs(partners, validation)
+        y = {m: to_device(y_m, xp) for m, y_m in y.items()}
         if not all(bool(xp.isfinite(v_m).all()) for v_m in v.values()):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
         scores = {  # None, where no query has a relevant item, counts as 0
@@ -152,6 +160,11 @@ def stage2_task(
         lr_setting="stage2.lr",
         graph=schedule.graph,
     )
+
+
+def numbers_of_pairs(pairs: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The number of the pair (P, 2) that each of these samples belongs to, by letter; a sample has one partner."""
+    return {m: np.argsort(pairs[:, k])[np.searchsorted(np.sort(pairs[:, k]), rows[m])] for k, m in enumerate("ab")}
 
 
 def alternating_groups(prefix: str) -> tuple[tuple[str, ...], ...]:
