@@ -44,6 +44,7 @@ class SharedSettings(SettingsTable):
     scenario: str  # what is searched with what: pan-mul, image-speech, photo-sketch
     dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, pairs, features, scenes
     sensors: tuple[str, str] = ("pan", "mul")  # of pairs: the folders of a and b, by name or by a path from the data's
+    tile: int | None = Field(None, ge=8)  # of pairs: images are cut in tiles of so many pixels a side of the finer one
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
     speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg,mp3,…}

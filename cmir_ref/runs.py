@@ -20,7 +20,7 @@ from .errors import InputError
 from .files import check_readable, whole_file
 from .params import below
 from .ranking import directions_of, galleries, items_of, positions, system_of
-from .records import PARTS, Dataset, Modality, Run, Splits
+from .records import PARTS, Dataset, Modality, Places, Run, Splits
 from .reports.report import write_report
 from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of, paired
@@ -28,17 +28,8 @@ from .training.folder import Folder, read_checkpoint, read_history
 
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
 RESERVED = (
-    "labels",
-    "ids",
-    "groups",
-    "empty",
-    "name",
-    "kind",
-    "paths",
-    "texts",
-    "span",
-    "as_stored",
-    *PARTS,
+    *("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span"),
+    *("as_stored", "tile", "places", "systems", *PARTS),
 )  # in embeddings.npz
 
 
@@ -224,7 +215,9 @@ def write_embeddings(path: Path, run: Run) -> None:
         known |= {"paths": np.array([str(p) for p in modality.paths])} if modality.paths is not None else {}
         known |= {"texts": np.array(modality.texts)} if modality.texts is not None else {}
         known |= {"span": np.array(modality.span)} if modality.span is not None else {}
-        known |= {"as_stored": np.array(True)} if modality.as_stored else {}
+        known |= {"as_stored": np.array(True), "tile": np.array(modality.tile)} if modality.as_stored else {}
+        if modality.places is not None:
+            known |= {"places": modality.places.xy, "systems": np.array(modality.places.systems)}
         known |= {part: rows[m] for part, rows in run.parts._asdict().items()}
         arrays |= {f"{name}_{m}": value for name, value in (run.encoded[m] | known).items()}
     with whole_file(path) as file:
@@ -254,6 +247,8 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
                 texts=tuple(known["texts"].tolist()) if "texts" in known else None,
                 span=tuple(known["span"].tolist()) if "span" in known else None,
                 as_stored="as_stored" in known,
+                tile=int(known.get("tile", 0)),
+                places=Places(known["places"], tuple(known["systems"].tolist())) if "places" in known else None,
             )
             for m, known in by_letter.items()
         }

@@ -16,8 +16,9 @@ from .data.locate import data_folder, subfolders
 from .data.mat import split_row
 from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
+from .data.tiles import split_tile
 from .errors import InputError
-from .ranking import Example, Hit, Sample, check_letters, hits, items_of, rank, sample_of, system_of
+from .ranking import Example, Hit, Sample, check_letters, hits, items_of, partner_of, rank, sample_of, system_of
 from .records import Encoded, Items, Modality, Run
 from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
@@ -196,7 +197,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     texts = [m for m, modality in run.dataset.modalities.items() if modality.kind == "text"]
     if texts and not is_file_name(str(query)):
         return texts[0]
-    suffix = Path(split_row(query)[0]).suffix.lower()
+    suffix = Path(split_tile(split_row(query)[0])[0]).suffix.lower()
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
@@ -215,7 +216,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
 
 def same_bands(modalities: dict[str, Modality], query: str | Path) -> list[str]:
     """The letters of the modalities that have as many bands, of the same depth, as an image file."""
-    x = read_bands(query)
+    x = read_bands(split_tile(query)[0])
     return [m for m, one in modalities.items() if (one.x.shape[-1], one.x.dtype) == (x.shape[2], x.dtype)]
 
 
@@ -241,12 +242,13 @@ def text_query(sentence: str | None, keywords: str | None) -> str:
 def search_example(run: Run, query: str | Path, modality: str, found: list[Hit]) -> Example:
     """`query`, read as `modality`, and what `retrieve` gave for it, as a gallery shows it.
 
-    The query has its labels where the run knows the file, else none.
+    The query has its labels, or its partner, where the run knows the file, else none.
     """
+    partner = None
     if run.dataset.modalities[modality].kind == "text":
         sample = Sample(modality, str(query), None, ())
     elif (row := row_of_file(run, modality, query)) is not None:
-        sample = sample_of(run, modality, row)
+        sample, partner = sample_of(run, modality, row), partner_of(run, modality, row)
     else:
         sample = Sample(modality, Path(query).name, str(query), ())
-    return Example(sample, tuple(found))
+    return Example(sample, tuple(found), partner)

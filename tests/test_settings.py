@@ -111,6 +111,7 @@ ELSEWHERE = {
     "scenario": "chooses the data set's kind; test_cli.py trains both",
     "dataset": "says which files are read: tests/data",
     "sensors": "says which folders are read: tests/data/test_sensor_pairs.py",
+    "tile": "says how files are cut: tests/data/test_tiles.py",
     "scenes": "says how many are generated when data are loaded: test_scenes below",
     "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
@@ -192,7 +193,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "scenes", "speech_voice", "start_from", "sample_axis", "band_axis", "trunk_weights"}
+    optional = {"scenario", "tile", "scenes", "speech_voice", "start_from", "sample_axis", "band_axis", "trunk_weights"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 

@@ -27,7 +27,7 @@ from .stage2 import LatentSettings, embed, init_stage2, latent_settings, stage2_
 DATA = frozenset(  # settings that say which samples there are, and in which part
     (
         *("system", "scenario", "dataset", "sketches", "classes", "scenes", "scenes_seed", "image_size", "sample_axis"),
-        *("band_axis", "split", "keywords", "sensors"),
+        *("band_axis", "split", "keywords", "sensors", "tile"),
         *("test_share", "validation_share", "seed"),
     )
 )

@@ -13,6 +13,7 @@ from .images import is_grey, read_image
 from .mat import read_mat, split_row
 from .sketches import read_sketch
 from .speech import log_mel_patch
+from .tiles import read_tile, split_tile
 from .vocabulary import BAR, make_lexicon, number_texts, words_of
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
@@ -83,7 +84,8 @@ def _image(modality: Modality, path: str | Path) -> np.ndarray:
 def _stored_bands(modality: Modality, path: str | Path) -> np.ndarray:
     """A file of the modality's sensor, band by band."""
     _, side, _, bands = modality.x.shape
-    x = read_bands(path)
+    file, tile = split_tile(path) if modality.tile else (path, None)
+    x = read_bands(file) if tile is None else read_tile(file, modality.tile, *tile)
     if x.shape[2] != bands or x.dtype != modality.x.dtype:
         here, there = f"{x.shape[2]} of {x.dtype}", f"{bands} of {modality.x.dtype}"
         raise InputError(f"{path}: its bands are {here}, but those of {modality.name} are {there}; give --from")

@@ -52,6 +52,7 @@ class Request(NamedTuple):
     sketches: str | Path = "drawings"
     classes: tuple[str, ...] = ()
     sensors: tuple[str, str] = ("pan", "mul")
+    tile: int | None = None
 
 
 class Scenario(NamedTuple):
@@ -86,7 +87,7 @@ def load_pan_mul(request: Request) -> Dataset:
     if request.dataset == "features":
         return check(load_features(root))
     if request.dataset == "pairs":
-        given = {"largest": request.image_size or 256, "progress": request.progress}
+        given = {"tile": request.tile, "largest": request.image_size or 256, "progress": request.progress}
         return check(load_sensor_pairs(root, request.sensors, **given))
     images, names = load_image_modality(root, request.dataset, request.image_size or 256, "class", request.progress)
     return check(wald.pair(images, names, progress=request.progress))
@@ -280,6 +281,7 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         sketches=settings.sketches,
         classes=settings.classes,
         sensors=settings.sensors,
+        tile=settings.tile,
     )
     if not data.label_names and settings.needs_labels:
         raise InputError(f"{data.modalities['a'].paths[0]}: is in no class folder, but {settings.needs_labels}")

@@ -18,11 +18,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import track
-from ..records import Dataset, Modality
+from ..records import Dataset, Modality, Places
 from ..text import read_text
 from .bands import fit_bands, read_bands
 from .images import image_suffixes
 from .locate import data_folder, files_called, find_file, label_of, say_passed_over, select_files, subfolders
+from .tiles import cut_pairs
 
 TABLE = "pairs.csv"
 SIDES = (64, 128, 256)  # of the images that the networks take
@@ -46,10 +47,30 @@ class Look(NamedTuple):
     sizes: tuple[tuple[int, int], ...]  # (H, W) of each
 
 
+class Sensor(NamedTuple):
+    """The samples of a sensor."""
+
+    x: np.ndarray  # (N, side, side, C)
+    sizes: Sequence[tuple[int, int]]  # (H, W) of each before it was brought to one side
+    paths: tuple[str, ...]
+    tile: int = 0  # pixels of this sensor along a side of a tile, 0 where files are the samples
+    places: Places | None = None
+
+
+class ReadPairs(NamedTuple):
+    """Both sensors by letter; of each sample its pair of files and its id; what a report says of them."""
+
+    sensors: dict[str, Sensor]
+    pairs: list[PairOfFiles]
+    ids: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
 def load_sensor_pairs(
     root: str | Path | None,
     sensors: Sequence[str] = ("pan", "mul"),
     *,
+    tile: int | None = None,
     largest: int = SIDES[-1],
     progress: bool = False,
 ) -> Dataset:
@@ -57,46 +78,51 @@ def load_sensor_pairs(
 
     A table `pairs.csv` names the files of each pair; without one, files of the same name belong together, whatever
     their suffixes. Files in class folders have labels, others none: then there are no label names, and labels (N, 0).
-    Images have a side of at most `largest`. Raises `InputError` for a sensor without images, a file without its
+    Images have a side of at most `largest`. With `tile` the samples are tiles of the files, `tile` pixels of the finer
+    sensor a side, and a sensor may be one file. Raises `InputError` for a sensor without images, a file without its
     counterpart, sizes in no whole ratio, other bands or depths within a sensor, fewer than three pairs, and what
-    `read_bands` refuses.
+    `read_bands` and `cut_pairs` refuse.
     """
     if len(set(sensors)) != 2:
         raise InputError(f"sensors {', '.join(sensors)}: two folders with different names are needed")
-    root = data_folder(root)
+    root, names = data_folder(root), [Path(sensor).stem if tile else Path(sensor).name for sensor in sensors]
     if files_called(root, TABLE):
         found, remarks = pairs_of_table(find_file(root, TABLE))
     else:
-        found, remarks = pairs_of_folders(*(sensor_folder(root, name) for name in sensors))
-    if len(found) < FEWEST:
-        pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
-        raise InputError(f"{found[0].a}: only {pairs} in all; at least {FEWEST} are needed to learn and to test")
-    labels, names, groups = class_labels(found)
-    paths = {"a": [pair.a for pair in found], "b": [pair.b for pair in found]}
-    looks = look_at_pairs(paths, progress)
-    modalities = {}
-    for (m, files), name in zip(paths.items(), sensors, strict=True):
-        x, said = read_sensor(files, looks[m], largest, Path(name).name, progress)
-        modalities[m] = Modality(
-            Path(name).name,
-            "image",
-            x,
-            labels,
-            tuple(pair.name for pair in found),
-            tuple(map(str, files)),
-            groups,
-            remarks=(*remarks, *said),
-            as_stored=True,
+        places = [sensor_place(root, sensor) for sensor in sensors]
+        if (file := next((place for place in places if place.is_file()), None)) and not tile:
+            raise InputError(f"{file}: is a file; set tile, the pixels along a side of its tiles, or name a folder")
+        one = tile and all(place.is_file() for place in places)
+        found, remarks = (
+            ([PairOfFiles(places[0].stem, *places, "")], ()) if one else pairs_of_folders(*map(data_folder, places))
         )
-    return Dataset(modalities, names, np.stack([np.arange(len(found))] * 2, axis=1))
+    read = read_as_tiles(found, tile, largest, progress) if tile else read_as_files(found, names, largest, progress)
+    labels, label_names, groups = class_labels(read.pairs)
+    modalities = {
+        m: Modality(
+            name,
+            "image",
+            sensor.x,
+            labels,
+            read.ids,
+            sensor.paths,
+            groups,
+            remarks=(*remarks, *size_remarks(sensor.sizes, sensor.x.shape[1], name), *read.remarks),
+            as_stored=True,
+            tile=sensor.tile,
+            places=sensor.places,
+        )
+        for (m, sensor), name in zip(read.sensors.items(), names, strict=True)
+    }
+    return Dataset(modalities, label_names, np.stack([np.arange(len(read.ids))] * 2, axis=1))
 
 
 # ---- which files belong together ------------------------------------------------------------------------------------
 
 
-def sensor_folder(root: Path, name: str) -> Path:
-    """The folder of a sensor: the one of that name below `root`, or the one that a path from `root` leads to."""
-    return data_folder(find_file(root, name) if Path(name).name == name else root / name)
+def sensor_place(root: Path, name: str) -> Path:
+    """The folder or file of a sensor: the one of that name below `root`, or what a path from `root` leads to."""
+    return find_file(root, name) if Path(name).name == name else root / name
 
 
 def pairs_of_folders(first: Path, second: Path) -> tuple[list[PairOfFiles], tuple[str, ...]]:
@@ -197,7 +223,41 @@ def class_labels(pairs: Sequence[PairOfFiles]) -> tuple[np.ndarray, tuple[str, .
     return np.array([names.index(pair.label) for pair in pairs]), tuple(names), np.array([p.label for p in pairs])
 
 
+# ---- tiles ----------------------------------------------------------------------------------------------------------
+
+
+def read_as_tiles(found: list[PairOfFiles], tile: int, largest: int, progress: bool = False) -> ReadPairs:
+    """The tiles of pairs of files; errors as `cut_pairs` and, where there are too few, `load_sensor_pairs` say."""
+    paths = {"a": [pair.a for pair in found], "b": [pair.b for pair in found]}
+    cut = cut_pairs(
+        [pair.name for pair in found], paths, tile, lambda side: side_for([(side, side)], largest), progress
+    )
+    check_count(len(cut.ids), found[0].a, "tile")
+    sensors = {
+        m: Sensor(s.x, [(s.side, s.side)] * len(cut.ids), s.paths, s.side, s.places) for m, s in cut.sensors.items()
+    }
+    return ReadPairs(sensors, [found[k] for k in cut.pairs], cut.ids, cut.remarks)
+
+
 # ---- what they hold -------------------------------------------------------------------------------------------------
+
+
+def check_count(count: int, path: Path, what: str) -> None:
+    """Raises `InputError`, which names a file, where there are too few pairs."""
+    if count < FEWEST:
+        said = f"1 {what}" if count == 1 else f"{count} {what}s"
+        raise InputError(f"{path}: only {said} in all; at least {FEWEST} are needed to learn and to test")
+
+
+def read_as_files(found: list[PairOfFiles], names: Sequence[str], largest: int, progress: bool = False) -> ReadPairs:
+    """Pairs of files, each a sample; errors as `load_sensor_pairs` says."""
+    check_count(len(found), found[0].a, "pair")
+    paths, sensors = {"a": [pair.a for pair in found], "b": [pair.b for pair in found]}, {}
+    looks = look_at_pairs(paths, progress)
+    for (m, files), name in zip(paths.items(), names, strict=True):
+        x = read_sensor(files, looks[m], largest, name, progress)
+        sensors[m] = Sensor(x, looks[m].sizes, tuple(map(str, files)))
+    return ReadPairs(sensors, found, tuple(pair.name for pair in found))
 
 
 def look_at_pairs(paths: dict[str, list[Path]], progress: bool = False) -> dict[str, Look]:
@@ -238,10 +298,8 @@ def side_for(sizes: Sequence[tuple[int, int]], largest: int) -> int:
     return max((side for side in SIDES if side <= most), default=SIDES[0])
 
 
-def read_sensor(
-    paths: Sequence[Path], look: Look, largest: int, name: str, progress: bool = False
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The images (N, side, side, C) of a sensor in their stored dtype, and what a report says of their size."""
+def read_sensor(paths: Sequence[Path], look: Look, largest: int, name: str, progress: bool = False) -> np.ndarray:
+    """The images (N, side, side, C) of a sensor in their stored dtype."""
     side = side_for(look.sizes, largest)
     x = np.empty((len(paths), side, side, look.bands), look.dtype)
 
@@ -251,7 +309,7 @@ def read_sensor(
     with ThreadPoolExecutor(4) as pool:
         for _ in track(pool.map(fill, range(len(paths))), len(paths), f"reading {name}", progress):
             pass
-    return x, size_remarks(look.sizes, side, name)
+    return x
 
 
 def size_remarks(sizes: Sequence[tuple[int, int]], side: int, name: str) -> tuple[str, ...]:

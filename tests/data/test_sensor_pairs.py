@@ -192,7 +192,7 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path, refused):
     wrong("deeper", lambda r: write(r / "pan/wood/x/t.tif", (64, 64, 1)), "pan/wood/x", "class folder is not read")
     wrong("one", lambda r: None, "pan/p.tif: only 1 pair", keep=lambda r: write_pairs(r, names="p"))
     wrong("two", lambda r: None, "pan/p.tif: only 2 pairs", keep=lambda r: write_pairs(r, names="pq"))
-    wrong("file", lambda r: [(r / "mul").rename(r / "m"), (r / "mul").write_text("")], "mul: no such folder")
+    wrong("file", lambda r: [(r / "mul").rename(r / "m"), (r / "mul").write_text("")], "mul: is a file; set tile")
     with refused("two folders with different names"):
         load("pan-mul", tmp_path / "one", dataset="pairs", sensors=("pan", "pan"))
 

@@ -1905,7 +1905,7 @@ OF_COMPARATORS = "replicate/cmirnet/test_table2.py::test_nothing_is_learned_or_c
 bugs(
     "cmirnet/system.py",
     ("best-epoch-of-stage-2-by-the-test-part",
-     "len(pairs(0)), parts.validation, xp)",
+     "len(pairs(0)), parts.validation, xp, partners)",
      "len(pairs(0)), parts.test, xp)",
      HELD_OUT),
     ("best-epoch-of-stage-1-by-the-test-part",
