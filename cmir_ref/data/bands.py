@@ -82,7 +82,7 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
     """The bands of a TIFF file: by tifffile, and by others where the compression asks for it."""
     import tifffile
 
-    with name_damage(path), tifffile.TiffFile(path) as file:
+    with name_image_damage(path), tifffile.TiffFile(path) as file:
         series = file.series[0]
         page = series.keyframe
         check_size((page.imagewidth, page.imagelength), path)
@@ -99,7 +99,7 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
 
 
 @contextmanager
-def name_damage(path: str | Path):
+def name_image_damage(path: str | Path):
     """Whatever a decoder raises is an `InputError` that names the file."""
     try:
         yield

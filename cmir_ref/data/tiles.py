@@ -16,13 +16,13 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Places
-from .bands import fit_bands, import_rasterio, name_damage, narrow
+from .bands import fit_bands, import_rasterio, name_image_damage, narrow
 from .geotiff import GeoReference
 
 NEEDED = "cutting images in tiles"
 
 
-class Tiles(NamedTuple):
+class CutSensor(NamedTuple):
     """The tiles of a sensor: samples, where each comes from, and where it lies."""
 
     x: np.ndarray  # (N, side, side, C)
@@ -34,7 +34,7 @@ class Tiles(NamedTuple):
 class Cut(NamedTuple):
     """All tiles of all pairs of files."""
 
-    sensors: dict[str, Tiles]  # by letter
+    sensors: dict[str, CutSensor]  # by letter
     pairs: np.ndarray  # (N,) the number of the pair of files that each tile comes from
     ids: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -56,7 +56,7 @@ def cut_pairs(
 ) -> Cut:
     """The tiles of pairs of files, by letter in `paths`; `side_of` gives the networks' side for tiles of a side.
 
-    Tiles without data, or with NaN, in either sensor are left out. Raises `InputError` for a file that cannot be read,
+    CutSensor without data, or with NaN, in either sensor are left out. Raises `InputError` for a file that cannot be read,
     two that do not cover the same ground at sizes in a whole ratio, a `tile` that no whole number of the coarser
     sensor's pixels covers, other bands or depths within a sensor, and where no tile is left.
     """
@@ -89,7 +89,7 @@ def cut_pairs(
     known = {m: np.isfinite(xy[m]).any() for m in paths}
     return Cut(
         {
-            m: Tiles(
+            m: CutSensor(
                 np.stack(samples[m]),
                 first[0][m][2],
                 tuple(files[m]),
@@ -161,7 +161,7 @@ def tile_grid(file: Any, side: int) -> Iterator[tuple[int, int]]:
 def read_window(file: Any, path: str | Path, side: int, row: int, column: int) -> np.ndarray | None:
     """A tile (side, side, C) as it is stored; None where a pixel has no data, is NaN, or all are 0."""
     window = ((row * side, (row + 1) * side), (column * side, (column + 1) * side))
-    with name_damage(path):
+    with name_image_damage(path):
         x, there = file.read(window=window), file.read_masks(window=window)
     x = narrow(np.moveaxis(x, 0, 2), path)
     return x if there.all() and x.any() and (x.dtype.kind != "f" or np.isfinite(x).all()) else None

@@ -93,7 +93,8 @@ def test_tiles_without_data_are_left_out_of_both(tmp_path):
 def test_files_without_a_place_have_tiles_without_one(tmp_path):
     pan, mul = scene()
     for name, x in (("pan", pan), ("mul", mul)):
-        tifffile.imwrite(tmp_path / f"{name}.tif", x, photometric="minisblack", planarconfig="contig")
+        form = {"planarconfig": "contig"} if name == "mul" else {}
+        tifffile.imwrite(tmp_path / f"{name}.tif", x.squeeze(), photometric="minisblack", **form)
     a, b = load("pan-mul", tmp_path, **TWO_FILES).modalities.values()
     assert a.places is None and b.places is None and len(a.ids) == 12
 
