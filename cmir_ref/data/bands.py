@@ -93,7 +93,8 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
         except (KeyError, ValueError) as error:
             if "imagecodecs" not in str(error):
                 raise
-        if page.bitspersample <= 8 and (page.samplesperpixel in (1, 3) or coloured):
+        one = page.samplesperpixel == 1 and len(series.pages) == 1
+        if one or coloured or (page.bitspersample <= 8 and page.samplesperpixel == 3):
             return _picture_bands(path)
         return _gdal_bands(path, page.compression.name)
 

@@ -56,7 +56,7 @@ def cut_pairs(
 ) -> Cut:
     """The tiles of pairs of files, by letter in `paths`; `side_of` gives the networks' side for tiles of a side.
 
-    CutSensor without data, or with NaN, in either sensor are left out. Raises `InputError` for a file that cannot be read,
+    Tiles without data, or with NaN, in either sensor are left out. Raises `InputError` for a file that cannot be read,
     two that do not cover the same ground at sizes in a whole ratio, a `tile` that no whole number of the coarser
     sensor's pixels covers, other bands or depths within a sensor, and where no tile is left.
     """

@@ -83,6 +83,9 @@ def test_other_files_as_pillow_stores_them(tmp_path):
     np.testing.assert_array_equal(read_bands(tmp_path / "deep.png")[..., 0], x)
     Image.fromarray(drawn(32, 32, 3, dtype="uint8")).save(tmp_path / "jpeg.tif", compression="jpeg")
     assert read_bands(tmp_path / "jpeg.tif").shape == (32, 32, 3)
+    Image.fromarray(x).save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(read_bands(tmp_path / "lzw.tif")[..., 0], x)
+    assert read_bands(tmp_path / "lzw.tif").dtype == np.uint16
 
 
 def test_numbers_that_are_too_wide_are_single_precision(tmp_path):
