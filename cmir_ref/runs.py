@@ -293,7 +293,7 @@ def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str,
     """The metrics of one direction, "a->b", from the part `queries` to the part `gallery`."""
     system, recall_at = system_of(run.config), recalls_of(run, direction)
     query, gallery = (items_of(run, *side) for side in zip(direction.split("->"), (queries, gallery), strict=True))
-    by_label = recall_at and run.dataset.label_names and system.relevant is not paired
+    of_partners = recall_at and run.dataset.label_names and not system.recall_at  # the data set asks for them
     return measure_direction(
         system.distances(run, query, gallery, xp),
         system.relevant(run, query, gallery, xp),
@@ -304,7 +304,7 @@ def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str,
         query_labels=labels_of(run.dataset, query),
         label_names=run.dataset.label_names,
         recall_at=recall_at,
-        recalled=paired(run, query, gallery, xp) if by_label else None,
+        recalled=paired(run, query, gallery, xp) if of_partners else None,
     )
 
 

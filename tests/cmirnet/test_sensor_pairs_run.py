@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cmir_ref import runs, search
 from cmir_ref.cli import app
+from cmir_ref.cmirnet.stage2 import numbers_of_pairs
 from cmir_ref.config import load_config
 from cmir_ref.data import load_data
 from cmir_ref.errors import InputError
@@ -135,6 +136,12 @@ def test_stage_1_classifies_where_there_are_labels(tmp_path):
     run = runs.train(config, load_data(config, tmp_path))
     assert {line["stage"] for line in run.history} == {"stage1.a", "stage1.b", "stage2"}
     assert "contrastive" in run.history[-1]["parts"] and np.isfinite(runs.evaluate(run)["mr"])
+
+
+def test_partners_have_one_number():
+    pairs = np.array([[4, 1], [0, 3], [2, 0], [1, 2]])
+    numbers = numbers_of_pairs(pairs, {"a": np.array([0, 1, 4]), "b": np.array([1, 2, 3])})
+    assert numbers["a"].tolist() == [1, 3, 0] and numbers["b"].tolist() == [0, 3, 1]
 
 
 def test_without_a_contrast_the_term_is_not_computed():

@@ -1795,6 +1795,10 @@ bugs(
      RECALL + "test_ties_take_their_expected_value_over_all_orders", "first_rank", "ties"),
 )
 
+PARTNERS = "retrieval/test_any_distances.py::test_recalls_of_partners_beside_the_precision_of_labels"
+BESIDE_CHANCE = "retrieval/test_any_distances.py::test_chance_stands_beside_each_recall"
+ON_PAIRS = "cmirnet/test_sensor_pairs_run.py::test_pairs_alone_are_enough_to_learn_from"
+PARTNERS_NUMBERS = "cmirnet/test_sensor_pairs_run.py::test_partners_have_one_number"
 ANY = "retrieval/test_any_distances.py::"
 bugs(
     "retrieval/neighbours.py",
@@ -1808,6 +1812,29 @@ bugs(
     "retrieval/metrics.py",
     ("mean-for-median", "float(np.median(row))", "float(np.mean(row))",
      ANY + "test_recalls_and_the_median_rank_stand_beside_the_others", "measure_direction"),
+    ("recalls-of-labels", "tie_groups(distance, recalled(rows), excluded)", "tie_groups(distance, hits, excluded)",
+     PARTNERS, "measure_direction"),
+    ("recalls-averaged-over-the-labelled", "found = np.isfinite(of_partners[0])", "found = averaged", PARTNERS,
+     "measure_direction"),
+)
+bugs(
+    "retrieval/ties.py",
+    ("chance-among-the-irrelevant", "none, items, relevant = xp.zeros_like(row), groups.items[row],",
+     "none, items, relevant = xp.zeros_like(row), groups.items[row] - groups.total[row],", BESIDE_CHANCE),
+    ("chance-below-others", "TieGroups(row, none, items, none,", "TieGroups(row, none + 1, items, none,",
+     BESIDE_CHANCE),
+)
+bugs(
+    "retrieval/relevant_items.py",
+    ("unlabelled-share-a-label", "if not run.dataset.label_names:", "if False:", ON_PAIRS),
+)
+bugs(
+    "cmirnet/stage2.py",
+    ("partners-out-of-order", "np.argsort(pairs[:, k])[", "np.arange(len(pairs))[", PARTNERS_NUMBERS),
+)
+bugs(
+    "cmirnet/system.py",
+    ("partners-never-asked-for", "None if data.label_names else data.pairing", "None", ON_PAIRS),
 )
 bugs(
     "retrieval/relevant_items.py",
