@@ -170,6 +170,8 @@ def evaluate_folder(
 
 def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
     """(label's number, file) of all files of a folder `<label>/<file>`."""
+    if not run.dataset.label_names:
+        raise InputError(f"{folder}: this run has no labels, which its folders would name; use retrieve, file by file")
     numbers = {plain_name(name): k for k, name in enumerate(run.dataset.label_names)}
     found = []
     for sub in subfolders(data_folder(folder)):

@@ -9,6 +9,7 @@ import worlds
 from typer.testing import CliRunner
 
 from cmir_ref import runs, search
+from cmir_ref.app import answers
 from cmir_ref.cli import app
 from cmir_ref.cmirnet.stage2 import numbers_of_pairs
 from cmir_ref.config import load_config
@@ -113,6 +114,34 @@ def test_the_command_line_shows_recalls_with_chance(site):
     assert "R@10" in report and "median rank" in report and "the query’s own counterpart" in report
     pages = [report, (root / "page.html").read_text(), (root / "run" / "retrieve.html").read_text()]
     assert all("panchromatic" in page and "false colour" in page for page in pages)
+
+
+def test_a_folder_of_labelled_queries_is_refused(site):
+    root, run = site
+    with pytest.raises(InputError, match="this run has no labels"):
+        search.evaluate_folder(run, root / "data")
+
+
+def test_a_page_serves_such_a_run(site):
+    root, run = site
+    served = answers.serve_run(root / "run", "mine")
+    told = answers.describe_run(served)
+    assert told["labels"] == [] and [m["name"] for m in told["modalities"]] == ["pan", "mul"]
+    row = int(run.parts.test["a"][0])
+    found = answers.answer(served, answers.Question(item=("a", row)), "b", 5)
+    assert len(found["hits"]) == 5 and not json.dumps(found).count("cannot be shown")
+
+
+def test_a_run_goes_on_where_it_was_stopped(site, tmp_path):
+    """Weights without columns, of a classifier of no classes, are kept and read again."""
+    root, run = site
+    data = load_data(run.config, root / "data")
+    shorter = run.config.model_copy(update={"stage2": run.config.stage2.model_copy(update={"epochs": 2})})
+    first = runs.train(shorter, data, tmp_path / "run")
+    again = runs.train(shorter, data, tmp_path / "run", resume=True)
+    assert first.tensors["stage2/params/latent.classifier.w"].shape == (16, 0)
+    for name, tensor in first.tensors.items():
+        np.testing.assert_array_equal(again.tensors[name], tensor)
 
 
 def test_with_labels_classes_and_partners_are_both_reported(tmp_path):
