@@ -49,13 +49,18 @@ def contrastive(
     It is log n where all embeddings are the same, and 0 for one pair alone. An embedding that is 0 has the cosine 0 to
     all others. Raises `ValueError` where v_a and v_b differ in shape.
     """
-    xp = get_xp(v_a, v_b)
     check_same_shape(v_a=v_a, v_b=v_b)
     s, cosines = cosine(v_a, v_b)
-    s, own = s / temperature, xp.arange(v_a.shape[0])
-    l_a, rows = softmax_cross_entropy(s, own, reduction=reduction)
-    l_b, columns = softmax_cross_entropy(s.T, own, reduction=reduction)
+    s = s / temperature
+    (l_a, rows), (l_b, columns) = _find_partners(s, reduction), _find_partners(s.T, reduction)
     return (l_a + l_b) / 2, ContrastiveCache(cosines, rows, columns, temperature)
+
+
+def _find_partners(s: Array, reduction: str) -> tuple[Array, SoftmaxCache]:
+    """The cross entropy of the rows of s (n, n) whose right class is the diagonal; 0 without any row."""
+    if not s.shape[0]:
+        return s.sum(), SoftmaxCache(s, s, 1.0)
+    return softmax_cross_entropy(s, get_xp(s).arange(s.shape[0]), reduction=reduction)
 
 
 def contrastive_backward(dl: Array, cache: ContrastiveCache) -> tuple[Array, Array]:
