@@ -67,6 +67,7 @@ WriteOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where arrays are computed.")]
+MAY_BE_MISSING = ("text", "x", "y", "system")  # of a result
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` wrote.")]
 
 
@@ -378,7 +379,7 @@ def command_retrieve(
     """
     from . import runs, search
     from .files import write_whole
-    from .reports.gallery import search_page
+    from .reports.gallery import place_words, search_page
     from .reports.terminal import print_table
 
     check_device(device)
@@ -396,12 +397,16 @@ def command_retrieve(
         tell(f"no gallery: {error}")
     if as_json:
         known = [
-            {name: value for name, value in hit._asdict().items() if (name, value) != ("text", None)} for hit in hits
+            {name: value for name, value in hit._asdict().items() if value is not None or name not in MAY_BE_MISSING}
+            for hit in hits
         ]
         print(json.dumps(known, indent=2))
         return
     rows = [(str(h.rank), h.modality, h.id, h.text or ", ".join(h.labels), f"{h.distance:.4f}") for h in hits]
-    print_table(("rank", "", "id", "labels or caption" if any(h.text for h in hits) else "labels", "distance"), rows)
+    head = ("rank", "", "id", "labels or caption" if any(h.text for h in hits) else "labels", "distance")
+    if any(h.x is not None for h in hits):
+        rows, head = [(*row, place_words(h)) for row, h in zip(rows, hits, strict=True)], (*head, "place on the map")
+    print_table(head, rows)
 
 
 @app.command("serve")

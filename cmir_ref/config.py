@@ -42,14 +42,16 @@ class SharedSettings(SettingsTable):
 
     system: str = "cmirnet"  # whose network and objective: a name of systems.SYSTEMS
     scenario: str  # what is searched with what: pan-mul, image-speech, photo-sketch
-    dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, features, scenes
+    dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, pairs, features, scenes
+    sensors: tuple[str, str] = ("pan", "mul")  # of pairs: the folders of a and b, by name or by a path from the data's
+    tile: int | None = Field(None, ge=8)  # of pairs: images are cut in tiles of so many pixels a side of the finer one
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set
     scenes_seed: int = Field(0, ge=0)  # of that world, apart from `seed`: another seed trains on the same scenes
     speech: str = "speech-features"  # speech-features, bundled, or a folder <label>/<voice>.{wav,flac,ogg,mp3,…}
     sketches: str = "drawings"  # drawings, scenes (the world's), canny, strokes, or a folder <class>/<drawing>
     classes: tuple[str, ...] = ()  # of photos and sketches, in any spelling; none: all that both have
     speech_voice: str | None = None  # regular expression whose group 1 is the voice
-    image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it)
+    image_size: Literal[64, 128, 256] = 64  # side of RGB images, or of PAN (MUL is a quarter of it); of pairs: at most
     sample_axis: int | None = None  # of DSRSID's arrays, where it cannot be told
     band_axis: int | None = None  # likewise, the axis of MUL's bands
     split: Literal["file", "random"] = "file"  # the parts that a caption file names, or drawn by seed and shares
@@ -71,6 +73,11 @@ class SharedSettings(SettingsTable):
     def reads_maps(self) -> bool:
         """Whether of a frozen trunk its maps are read, not its pooled features alone."""
         return False
+
+    @property
+    def needs_labels(self) -> str:
+        """What in these settings learns from labels, so that pairs alone are not enough; "" where nothing does."""
+        return f"system {self.system}"
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -7,7 +7,8 @@ lists them. `settings` below are those of a run, `made` holds what was fitted an
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-DIRECTIONS = ("a->b", "b->a", "a->a", "b->b", "a->ab", "b->ab")
+CROSS = ("a->b", "b->a")  # from one modality to the other
+DIRECTIONS = (*CROSS, "a->a", "b->b", "a->ab", "b->ab")
 
 
 class Stage(NamedTuple):

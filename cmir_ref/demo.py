@@ -74,7 +74,7 @@ def demo(
                 tiles, labels = shrink_images(mul.x, rows), mul.labels[rows]
                 orthogonality = worker.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
                 collapse = worker.submit(collapse_experiment, run, z, side_epochs)
-        trained |= {s: wait_for(future, partial(last_epoch, out / s)) for s, future in beside.items()}
+        trained |= {s: wait_for(future, partial(epoch_in_words, out / s)) for s, future in beside.items()}
         experiments = [wait_for(future, lambda: "two short experiments") for future in (orthogonality, collapse)]
         seconds = time.perf_counter() - start
         parts = {scenario: page_part(*trained[scenario]) for scenario in DEMO_SCENARIOS}
@@ -82,7 +82,7 @@ def demo(
     return {scenario: trained[scenario].result for scenario in DEMO_SCENARIOS} | {"seconds": seconds}
 
 
-class Trained(NamedTuple):
+class DemoRun(NamedTuple):
     """A run of the demo, its samples' features by letter, if it has any, and its evaluation."""
 
     run: Run
@@ -92,16 +92,16 @@ class Trained(NamedTuple):
 
 def train_scenario(
     config: SharedSettings, out: Path, device: str, watch: Callable = nullcontext, progress: bool = False
-) -> Trained:
+) -> DemoRun:
     """The run of one scenario, from scenes to its folder `out`: one of these settings that was begun there goes on."""
     data, made, begun = load_data(config, progress=progress), {}, keep_begun(out, config)
     with watch() as watcher:
         run = runs.train(config, data, out, resume=begun, device=device, watch=watcher, made=made)
     z = {m: made[f"z.{m}"] for m in data.modalities if f"z.{m}" in made}
-    return Trained(run, z, runs.evaluate(run))
+    return DemoRun(run, z, runs.evaluate(run))
 
 
-def last_epoch(folder: Path) -> str:
+def epoch_in_words(folder: Path) -> str:
     """How far the run in `folder` is: "image-speech stage1.a, epoch 3"."""
     words = [f"{line['stage']}, epoch {line['epoch']}" for line in read_history(folder)[-1:]]
     return " ".join([folder.name, *words])

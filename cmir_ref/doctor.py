@@ -17,6 +17,8 @@ PACKAGES = (
     "h5py",
     "librosa",
     "pillow",
+    "tifffile",
+    "rasterio",
     "matplotlib",
     "safetensors",
     "cupy-cuda12x",

@@ -36,7 +36,18 @@ except ModuleNotFoundError as error:
 PRESET = "image-speech"  # whose values are the defaults
 OF_FILES = frozenset(  # settings that say which files are read, how they are split, and how images are seen
     (
-        *("system", "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size"),
+        *(
+            "system",
+            "scenario",
+            "dataset",
+            "sensors",
+            "tile",
+            "scenes",
+            "scenes_seed",
+            "speech",
+            "speech_voice",
+            "image_size",
+        ),
         *("sample_axis", "band_axis", "protocol", "gallery", "test_share", "block_order", "batch_norm", "fused"),
         *("trunk", "trunk_training", "trunk_weights", "trunk_size", "trunk_views"),
         *("stage1.augment", "stage1.average_views", "normalise_sounds", "stage1.voices", "stage1.sound_passes"),

@@ -7,7 +7,7 @@ import numpy as np
 
 from .backend import generator, to_device, to_host
 from .config import SharedSettings
-from .contract import System
+from .contract import CROSS, System
 from .errors import InputError
 from .ops.labels import multi_hot
 from .records import PARTS, Items, Run
@@ -20,6 +20,12 @@ from .systems import SYSTEMS
 def system_of(settings: SharedSettings) -> System:
     """The system that the settings name."""
     return SYSTEMS[settings.system]
+
+
+def directions_of(run: Run) -> tuple[str, ...]:
+    """The directions that are evaluated: without labels those to a query's partner alone, in the other modality."""
+    directions = system_of(run.config).directions
+    return directions if run.dataset.label_names else tuple(d for d in directions if d in CROSS)
 
 
 def check_letters(run: Run, letters: str) -> None:
@@ -108,6 +114,9 @@ class Sample(NamedTuple):
     path: str | None
     labels: tuple[str, ...]
     text: str | None = None  # of a caption, what it says
+    x: float | None = None  # on the map, where that is known
+    y: float | None = None
+    system: str | None = None  # of these coordinates
 
 
 class Hit(NamedTuple):
@@ -120,6 +129,9 @@ class Hit(NamedTuple):
     labels: tuple[str, ...]
     distance: float
     text: str | None = None
+    x: float | None = None
+    y: float | None = None
+    system: str | None = None
 
 
 def sample_of(run: Run, m: str, row: int) -> Sample:
@@ -127,7 +139,10 @@ def sample_of(run: Run, m: str, row: int) -> Sample:
     modality = run.dataset.modalities[m]
     path = None if modality.paths is None else modality.paths[row]
     text = None if modality.texts is None else modality.texts[row]
-    return Sample(m, modality.ids[row], path, names_of_label(run, modality.labels[row]), text)
+    place = () if modality.places is None else (*modality.places.xy[row].tolist(), modality.places.systems[row])
+    if place and not np.isfinite(place[0]):
+        place = ()
+    return Sample(m, modality.ids[row], path, names_of_label(run, modality.labels[row]), text, *place)
 
 
 def names_of_label(run: Run, label: Any) -> tuple[str, ...]:
@@ -140,7 +155,7 @@ def hits(run: Run, gallery: Items, positions: np.ndarray, distances: np.ndarray)
     """The search results at these positions of the gallery, nearest first."""
     samples = [sample_of(run, *gallery.sample(int(i))) for i in positions]
     return [
-        Hit(rank, *sample[:4], float(distance), sample.text)
+        Hit(rank, *sample[:4], float(distance), *sample[4:])
         for rank, (sample, distance) in enumerate(zip(samples, distances, strict=True), start=1)
     ]
 
@@ -150,6 +165,16 @@ class Example(NamedTuple):
 
     query: Sample
     hits: tuple[Hit, ...]
+    partner: str | None = None  # where there are no labels, the id of what is to be found
+
+
+def partner_of(run: Run, m: str, row: int) -> str | None:
+    """The id of a sample's partner where nothing but that is right: in a data set of pairs without labels."""
+    if run.dataset.label_names or run.dataset.pairing is None:
+        return None
+    here, there, other = (0, 1, "b") if m == "a" else (1, 0, "a")
+    pairing = np.asarray(run.dataset.pairing)
+    return run.dataset.modalities[other].ids[pairing[pairing[:, here] == row, there][0]]
 
 
 def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: str | None = None) -> list[Example]:
@@ -169,14 +194,14 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
     index, distances = rank(run, query, searched, k, exclude=exclude)
     samples = [sample_of(run, letter, row) for row in rows[letter]]
     return [
-        Example(sample, tuple(hits(run, searched, *found)))
-        for sample, *found in zip(samples, index, distances, strict=True)
+        Example(sample, tuple(hits(run, searched, *found)), partner_of(run, letter, row))
+        for row, sample, *found in zip(rows[letter], samples, index, distances, strict=True)
     ]
 
 
 def galleries(run: Run, *, count: int = 4, gallery: str | None = None) -> dict[str, list[Example]]:
     """Examples of every direction that the run's system has, by the direction's name."""
-    return {d: examples(run, d, count=count, gallery=gallery) for d in system_of(run.config).directions}
+    return {d: examples(run, d, count=count, gallery=gallery) for d in directions_of(run)}
 
 
 def one_of_each_class(run: Run, letter: str, labels: np.ndarray) -> list[int]:

@@ -23,6 +23,13 @@ class Samples(Protocol):
     def __getitem__(self, rows: np.ndarray) -> np.ndarray: ...
 
 
+class Places(NamedTuple):
+    """Where on a map the centre of each sample lies."""
+
+    xy: np.ndarray  # (N, 2), NaN where it is not known
+    systems: tuple[str, ...]  # of the coordinates: "EPSG:32633", or "" where it is not known
+
+
 class Modality(NamedTuple):
     """One sensor's or sense's samples.
 
@@ -31,7 +38,8 @@ class Modality(NamedTuple):
     A path is a real file, or `file.mat:17` for row 17, counted from 0. `groups` (N,) names the voice or the scene class
     that each sample belongs to; `texts` are the sentences of a text modality. `span` are the values that 0 and 255
     stand for where files of more than 8 bits were read as bytes; `remarks` are what a report says of how they were
-    read.
+    read. Files of images that are `as_stored` were read band by band, others as a viewer would show them. Of
+    larger images the samples are tiles of `tile` × `tile` pixels, called `scene.tif:3,5`, at `places` on the map.
     """
 
     name: str
@@ -44,6 +52,9 @@ class Modality(NamedTuple):
     texts: tuple[str, ...] | None = None
     span: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
+    as_stored: bool = False
+    tile: int = 0
+    places: Places | None = None
 
 
 class Dataset(NamedTuple):

@@ -13,21 +13,24 @@ from threadpoolctl import threadpool_limits
 
 from .backend import library, to_device
 from .config import SharedSettings, load_run_settings
-from .contract import Stage
-from .data import data_in_words, protocol_of, split_data
+from .contract import CROSS, Stage
+from .data import SCENARIOS, data_in_words, protocol_of, split_data
 from .data.splits import keep_parts
 from .errors import InputError
 from .files import check_readable, whole_file
 from .params import below
-from .ranking import galleries, items_of, positions, system_of
-from .records import PARTS, Dataset, Modality, Run, Splits
+from .ranking import directions_of, galleries, items_of, positions, system_of
+from .records import PARTS, Dataset, Modality, Places, Run, Splits
 from .reports.report import write_report
 from .retrieval import measure_direction
-from .retrieval.relevant_items import labels_of
+from .retrieval.relevant_items import labels_of, paired
 from .training.folder import Folder, read_checkpoint, read_history
 
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
-RESERVED = ("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span", *PARTS)  # in embeddings.npz
+RESERVED = (
+    *("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span"),
+    *("as_stored", "tile", "places", "systems", *PARTS),
+)  # in embeddings.npz
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -232,6 +235,9 @@ def write_embeddings(path: Path, run: Run) -> None:
         known |= {"paths": np.array([str(p) for p in modality.paths])} if modality.paths is not None else {}
         known |= {"texts": np.array(modality.texts)} if modality.texts is not None else {}
         known |= {"span": np.array(modality.span)} if modality.span is not None else {}
+        known |= {"as_stored": np.array(True), "tile": np.array(modality.tile)} if modality.as_stored else {}
+        if modality.places is not None:
+            known |= {"places": modality.places.xy, "systems": np.array(modality.places.systems)}
         known |= {part: rows[m] for part, rows in run.parts._asdict().items()}
         arrays |= {f"{name}_{m}": value for name, value in (run.encoded[m] | known).items()}
     with whole_file(path) as file:
@@ -260,6 +266,9 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
                 groups=known["groups"],
                 texts=tuple(known["texts"].tolist()) if "texts" in known else None,
                 span=tuple(known["span"].tolist()) if "span" in known else None,
+                as_stored="as_stored" in known,
+                tile=int(known.get("tile", 0)),
+                places=Places(known["places"], tuple(known["systems"].tolist())) if "places" in known else None,
             )
             for m, known in by_letter.items()
         }
@@ -285,8 +294,8 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
     directions from one modality to the other, where the system reports recalls.
     """
     system, gallery, xp = system_of(run.config), gallery or run.config.gallery, library(device)
-    directions = {d: evaluate_run_direction(run, d, queries, gallery, xp) for d in system.directions}
-    recalls = [directions[d][f"r@{k}"] for d in ("a->b", "b->a") for k in system.recall_at if d in directions]
+    directions = {d: evaluate_run_direction(run, d, queries, gallery, xp) for d in directions_of(run)}
+    recalls = [directions[d][f"r@{k}"] for d in CROSS for k in recalls_of(run, d) if d in directions]
     return {
         "scenario": run.config.scenario,
         "data": data_in_words(run.config, run.dataset.note),
@@ -302,8 +311,9 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
 
 def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str, xp: Any) -> dict[str, Any]:
     """The metrics of one direction, "a->b", from the part `queries` to the part `gallery`."""
-    system = system_of(run.config)
+    system, recall_at = system_of(run.config), recalls_of(run, direction)
     query, gallery = (items_of(run, *side) for side in zip(direction.split("->"), (queries, gallery), strict=True))
+    of_partners = recall_at and run.dataset.label_names and not system.recall_at  # the data set asks for them
     return measure_direction(
         system.distances(run, query, gallery, xp),
         system.relevant(run, query, gallery, xp),
@@ -313,5 +323,13 @@ def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str,
         exclude=to_device(positions(query, gallery, run.dataset.apart), xp),
         query_labels=labels_of(run.dataset, query),
         label_names=run.dataset.label_names,
-        recall_at=system.recall_at,
+        recall_at=recall_at,
+        recalled=paired(run, query, gallery, xp) if of_partners else None,
     )
+
+
+def recalls_of(run: Run, direction: str) -> tuple[int, ...]:
+    """k of the recalls of a query's partner that are reported, as the system or the data set asks; from one modality to
+    the other."""
+    asked = system_of(run.config).recall_at or SCENARIOS[run.config.scenario].recall_at(run.config)
+    return asked if direction in CROSS else ()

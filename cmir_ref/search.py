@@ -10,14 +10,28 @@ import numpy as np
 
 from .backend import library, to_device
 from .data import data_in_words, is_drawing, protocol_of, read_query
+from .data.bands import read_bands
 from .data.class_names import plain_name
 from .data.locate import data_folder, subfolders
 from .data.mat import split_row
 from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
+from .data.tiles import split_tile
 from .errors import InputError
-from .ranking import Example, Hit, Sample, check_letters, hits, items_of, positions, rank, sample_of, system_of
-from .records import Encoded, Items, Run
+from .ranking import (
+    Example,
+    Hit,
+    Sample,
+    check_letters,
+    hits,
+    items_of,
+    partner_of,
+    positions,
+    rank,
+    sample_of,
+    system_of,
+)
+from .records import Encoded, Items, Modality, Run
 from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
 from .retrieval.neighbours import KeptGallery
@@ -170,6 +184,8 @@ def evaluate_folder(
 
 def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
     """(label's number, file) of all files of a folder `<label>/<file>`."""
+    if not run.dataset.label_names:
+        raise InputError(f"{folder}: this run has no labels, which its folders would name; use retrieve, file by file")
     numbers = {plain_name(name): k for k, name in enumerate(run.dataset.label_names)}
     found = []
     for sub in subfolders(data_folder(folder)):
@@ -191,12 +207,13 @@ def row_of_file(run: Run, modality: str, query: str | Path) -> int | None:
 def guess_modality(run: Run, query: str | Path) -> str:
     """The letter of the modality that a query belongs to, by its kind; the first where several would do.
 
-    In a run that holds texts, whatever names no file is a sentence.
+    In a run that holds texts, whatever names no file is a sentence. Of two sensors it is the one that has the file, or
+    else bands as the file has.
     """
     texts = [m for m, modality in run.dataset.modalities.items() if modality.kind == "text"]
     if texts and not is_file_name(str(query)):
         return texts[0]
-    suffix = Path(split_row(query)[0]).suffix.lower()
+    suffix = Path(split_tile(split_row(query)[0])[0]).suffix.lower()
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
@@ -206,7 +223,17 @@ def guess_modality(run: Run, query: str | Path) -> str:
     if kind not in kinds.values():
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
         raise InputError(f"{query}: looks like {kind}, but this run holds {held}; give --from")
-    return next(m for m, known in kinds.items() if known == kind)
+    fits = [m for m, known in kinds.items() if known == kind]
+    modalities = run.dataset.modalities
+    if len(fits) > 1 and all(modalities[m].as_stored for m in fits):
+        fits = [m for m in fits if row_of_file(run, m, query) is not None] or same_bands(modalities, query) or fits
+    return fits[0]
+
+
+def same_bands(modalities: dict[str, Modality], query: str | Path) -> list[str]:
+    """The letters of the modalities that have as many bands, of the same depth, as an image file."""
+    x = read_bands(split_tile(query)[0])
+    return [m for m, one in modalities.items() if (one.x.shape[-1], one.x.dtype) == (x.shape[2], x.dtype)]
 
 
 def is_sound(suffix: str) -> bool:
@@ -231,12 +258,13 @@ def text_query(sentence: str | None, keywords: str | None) -> str:
 def search_example(run: Run, query: str | Path, modality: str, found: list[Hit]) -> Example:
     """`query`, read as `modality`, and what `retrieve` gave for it, as a gallery shows it.
 
-    The query has its labels where the run knows the file, else none.
+    The query has its labels, or its partner, where the run knows the file, else none.
     """
+    partner = None
     if run.dataset.modalities[modality].kind == "text":
         sample = Sample(modality, str(query), None, ())
     elif (row := row_of_file(run, modality, query)) is not None:
-        sample = sample_of(run, modality, row)
+        sample, partner = sample_of(run, modality, row), partner_of(run, modality, row)
     else:
         sample = Sample(modality, Path(query).name, str(query), ())
-    return Example(sample, tuple(found))
+    return Example(sample, tuple(found), partner)

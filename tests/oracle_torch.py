@@ -176,6 +176,12 @@ def eq4(v_a, v_b, reduction):
     return frobenius(v_a, reduction=reduction) + frobenius(v_b, reduction=reduction)
 
 
+def contrastive(v_a, v_b, temperature, reduction):
+    s = F.normalize(v_a) @ F.normalize(v_b).T / temperature
+    own = torch.arange(len(s))
+    return (F.cross_entropy(s, own, reduction=reduction) + F.cross_entropy(s.T, own, reduction=reduction)) / 2
+
+
 def eq5(from_a, from_b, z_a, z_b, target, squared, reduction):
     if target == "cross":
         z_a, z_b = z_b, z_a
@@ -337,7 +343,7 @@ def latent_network(p, z, arch, masks):
     return *v, *u, *decoded
 
 
-def objective(p, z, y, arch, weights, readings, layers="all", masks=None):
+def objective(p, z, y, arch, weights, readings, layers="all", masks=None, contrast=None):
     regularised = [
         w
         for name, w in p.items()
@@ -345,7 +351,12 @@ def objective(p, z, y, arch, weights, readings, layers="all", masks=None):
         if layers == "all" or name.split(".")[1] == str(arch.encoder_depth)
     ]
     heads = [w for name, w in p.items() if name.startswith(("classifier", "decoder")) and name.endswith(".w")]
-    return eq6(latent_network(p, z, arch, masks), z, y, regularised, heads, weights, readings)
+    out = latent_network(p, z, arch, masks)
+    loss, terms = eq6(out, z, y, regularised, heads, weights, readings)
+    if contrast and contrast.weight:
+        terms["contrastive"] = contrastive(*out[:2], contrast.temperature, "mean")
+        loss = loss + contrast.weight * terms["contrastive"]
+    return loss, terms
 
 
 def many_objective(p, z, y, arch, weights, readings, layers, masks):
@@ -541,6 +552,7 @@ TWINS = {
     "cmirnet.eq2_alignment.alignment": lambda s, x: eq2(**x, squared=s.squared, reduction=s.reduction),
     "cmirnet.eq3_classification.classification": _eq3,
     "cmirnet.eq4_feature_norm.feature_norm": lambda s, x: eq4(**x, reduction=s.reduction),
+    "cmirnet.contrastive.contrastive": lambda s, x: contrastive(**x, temperature=s.temperature, reduction=s.reduction),
     "cmirnet.eq5_reconstruction.reconstruction": lambda s, x: eq5(
         **x, target=s.target, squared=s.squared, reduction=s.reduction
     ),
@@ -578,7 +590,7 @@ TWINS = {
     )[0],
     "cmirnet.latent.latent_network": lambda s, x: latent_network(x, (x["z_a"], x["z_b"]), s.arch, each(s.masks)),
     "cmirnet.objective.objective": lambda s, x: objective(
-        x, (x["z_a"], x["z_b"]), each(s.y), s.arch, s.weights, s.readings, s.layers, each(s.masks)
+        x, (x["z_a"], x["z_b"]), each(s.y), s.arch, s.weights, s.readings, s.layers, each(s.masks), s.contrast
     )[0],
     "cmirnet.many.many_objective": lambda s, x: many_objective(
         x, {m: x[f"z_{m}"] for m in "abc"}, tensor(s.y), s.arch, s.WEIGHTS, s.readings, s.layers, each(s.masks)
@@ -652,6 +664,7 @@ def stage2_loss(run, p, batch):
     x, y, masks = map(each, batch)
     n = run.network
     settings = {"arch": n.arch, "weights": n.weights, "readings": n.readings, "layers": n.regularized_layers}
+    settings["contrast"] = n.contrast
     if run.config.system == "attention":
         heads = n.fronts["heads"]
         form = SimpleNamespace(kind=run.config.attention, residual=run.config.gate_residual)

@@ -85,7 +85,9 @@ def test_metrics_have_a_line_an_epoch(released):
         assert line["seconds"] > 0 and line["lr"] > 0 and "score" in line["validation"]
     weights = released[2].config.weights.model_dump()
     parts = lines[-1]["parts"]
-    assert parts["loss"] == pytest.approx(sum(weights[name] * parts[name] for name in weights), rel=1e-4)
+    assert parts["loss"] == pytest.approx(
+        sum(weights[name] * part for name, part in parts.items() if name != "loss"), rel=1e-4
+    )
 
 
 def test_a_run_read_back_evaluates_the_same(released):
@@ -504,6 +506,7 @@ def test_a_run_that_an_earlier_version_wrote_is_read(copy):
     """Weights had numbers for names, and the tensors of stage 2 began with "latent."."""
     run = runs.load_run(copy)
     head, weights, tail = re.split(r"(?<=\[weights\]\n)([^\[]*)", (copy / "config.toml").read_text())
+    weights = re.sub("contrastive = .*\n", "", weights)  # a term that came later
     for name, old in OLD_NAMES.items():
         weights = weights.replace(f"{name} = ", f"{old} = ")
     (copy / "config.toml").write_text(head + weights + tail)

@@ -68,6 +68,8 @@ CASES = {
     "weights.feature_norm": Case(("0", "0.1")),
     "weights.reconstruction": Case(("0", "0.1")),
     "weights.regulariser": Case(("0", "0.1")),
+    "weights.contrastive": Case(("0", "0.1")),
+    "temperature": Case(("0.1", "0.5"), given=("weights.contrastive=0.1",)),
     "reduction": Case(),
     "decoder_target": Case(),
     "target_gradient": Case(
@@ -108,6 +110,8 @@ ELSEWHERE = {
     "system": "chooses whose settings these are: tests/test_systems.py",
     "scenario": "chooses the data set's kind; test_cli.py trains both",
     "dataset": "says which files are read: tests/data",
+    "sensors": "says which folders are read: tests/data/test_sensor_pairs.py",
+    "tile": "says how files are cut: tests/data/test_tiles.py",
     "scenes": "says how many are generated when data are loaded: test_scenes below",
     "scenes_seed": "says which are generated when data are loaded: test_scenes below",
     "speech": "says which files are read: tests/data, and test_a_folder_of_recordings in test_cli.py",
@@ -189,7 +193,7 @@ def test_every_choice_is_tried():
 
 
 def test_tiny_names_every_setting():
-    optional = {"scenario", "scenes", "speech_voice", "start_from", "sample_axis", "band_axis", "trunk_weights"}
+    optional = {"scenario", "tile", "scenes", "speech_voice", "start_from", "sample_axis", "band_axis", "trunk_weights"}
     assert worlds.TINY.keys() == fields().keys() - optional
 
 

@@ -19,6 +19,7 @@ from cmir_ref.replicate.worlds import Scale, World
 TINY = {
     "system": "cmirnet",
     "dataset": "ucmerced",
+    "sensors": '["pan", "mul"]',
     "scenes_seed": "0",
     "speech": "speech-features",
     "sketches": "drawings",
@@ -62,6 +63,8 @@ TINY = {
     "weights.feature_norm": "0.01",
     "weights.reconstruction": "0.1",
     "weights.regulariser": "0.01",
+    "weights.contrastive": "0.0",
+    "temperature": "0.1",
     "reduction": "mean",
     "decoder_target": "cross",
     "target_gradient": "stop",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..backend import Array, get_xp
+from ..cmirnet.contrastive import NO_CONTRAST, Contrast
 from ..cmirnet.eq6_total import Readings, Weights
 from ..cmirnet.latent import Latent
 from ..cmirnet.objective import ObjectiveCache, objective, objective_backward
@@ -147,6 +148,7 @@ def attended_objective(
     heads: Mapping[str, Array] | None = None,
     feature_dropout: float = 0.0,
     regularized_layers: str = "all",
+    contrast: Contrast = NO_CONTRAST,
     mode: str = "train",
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[Array, AttendedCache]:
@@ -162,7 +164,7 @@ def attended_objective(
         z, dropped = zip(*pairs, strict=True)
     latent = {name: w for name, w in params.items() if not name.startswith("gate.")}
     settings = {"arch": arch, "weights": weights, "readings": readings, "regularized_layers": regularized_layers}
-    loss, cache = objective(latent, z, y, mode=mode, masks=masks, **settings)
+    loss, cache = objective(latent, z, y, mode=mode, masks=masks, contrast=contrast, **settings)
     return loss, AttendedCache(attended, dropped, cache)
 
 

@@ -89,7 +89,7 @@ def attended_task(
         x, y, masks = batch
         loss, cache = attended_objective(params, x, y, masks=masks, **terms)
         grads, _ = attended_objective_backward(1.0, cache, input_gradient=False)
-        return {"loss": loss} | cache.objective.total.parts, grads, {}
+        return {"loss": loss} | cache.objective.parts, grads, {}
 
     def validate(params, buffers):
         net, rows = Attended(form, network.arch, params, heads), parts.validation

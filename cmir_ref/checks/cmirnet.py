@@ -4,6 +4,7 @@ from functools import partial
 
 from .. import cmirnet
 from ..backend import get_xp
+from ..cmirnet.contrastive import NO_CONTRAST, Contrast
 from ..cmirnet.end_to_end import FRONTS, end_to_end, end_to_end_backward
 from ..cmirnet.eq6_total import LatentOutput, Readings, Weights
 from ..cmirnet.fused_total import fused_total, fused_total_backward
@@ -23,6 +24,8 @@ from ..nets.pretraining import Pretrainer
 from ..params import add_prefix
 from .declarations import declare, draw_arrays, draw_targets, jitter, network_pair, raise_biases
 from .nets import pool_factors
+
+REDUCTIONS = {"sum": {"reduction": "sum"}, "mean": {"reduction": "mean"}}
 
 
 @declare(
@@ -102,7 +105,7 @@ def _eq3_concatenated(rng, n, k):
     "eq4",
     "cmirnet.eq4_feature_norm.feature_norm",
     sizes={"n": 4, "d": 3},
-    variants={"sum": {"reduction": "sum"}, "mean": {"reduction": "mean"}},
+    variants=REDUCTIONS,
 )
 def _eq4(rng, reduction, n, d):
     forward = partial(cmirnet.feature_norm, reduction=reduction)
@@ -141,8 +144,15 @@ def _eq7(rng, c, d, **reading):
     return Pair(partial(cmirnet.regulariser, **reading), cmirnet.regulariser_backward, draw_arrays(rng, w=(c, d)))
 
 
+@declare("contrastive", "cmirnet.contrastive.contrastive", sizes={"n": 5, "d": 3}, variants=REDUCTIONS)
+def _contrastive(rng, reduction, n, d):
+    forward = partial(cmirnet.contrastive, temperature=0.7, reduction=reduction)
+    return Pair(forward, cmirnet.contrastive_backward, draw_arrays(rng, v_a=(n, d), v_b=(n, d)))
+
+
 WEIGHTS = Weights(0.7, 1.3, 0.4, 0.9, 0.6)
 NO_WEIGHTS = Weights(0.0, 0.0, 0.0, 0.0, 0.0)
+CONTRAST = Contrast(0.8, 0.7)
 EQ6_READINGS = {
     "default": Readings(alpha=0.5),
     "sum": Readings(alpha=0.5, reduction="sum"),
@@ -298,11 +308,24 @@ def _draw_labels(rng, n, k):
         "reconstruction-alone": {"weights": NO_WEIGHTS._replace(reconstruction=1.0)},
         "regulariser-alone": {"weights": NO_WEIGHTS._replace(regulariser=1.0)},
         "last-layer": {"layers": "last", "activation": "linear"},
+        "contrastive": {"contrast": CONTRAST},
+        "contrastive-alone": {"weights": NO_WEIGHTS, "contrast": CONTRAST},
     },
     network=True,
 )
-def _objective(rng, n, f, d, k, readings=EQ6_READINGS["default"], weights=WEIGHTS, layers="all", activation="hidden"):
-    """eq. 6 through the latent network."""
+def _objective(
+    rng,
+    n,
+    f,
+    d,
+    k,
+    readings=EQ6_READINGS["default"],
+    weights=WEIGHTS,
+    layers="all",
+    activation="hidden",
+    contrast=NO_CONTRAST,
+):
+    """eq. 6 and the contrastive term through the latent network."""
     arch, params, masks = _draw_latent(rng, n, f, d, k, classifier=readings.classifier, activation=activation)
     y = _draw_labels(rng, n, k)
     # with "stop" the gradient of z is, on purpose, not the derivative
@@ -317,6 +340,7 @@ def _objective(rng, n, f, d, k, readings=EQ6_READINGS["default"], weights=WEIGHT
             weights=weights,
             readings=readings,
             regularized_layers=layers,
+            contrast=contrast,
             masks=masks,
         )
 

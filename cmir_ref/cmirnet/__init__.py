@@ -1,5 +1,6 @@
 """CMIR-NET (Chaudhuri et al., 2020): a file for each equation, the latent network, and how both stages are trained."""
 
+from .contrastive import Contrast, contrastive, contrastive_backward
 from .eq1_pretraining import (
     pretraining_loss,
     pretraining_loss_backward,
@@ -14,6 +15,7 @@ from .eq6_total import LatentOutput, Readings, Weights, total, total_backward
 from .eq7_regulariser import regulariser, regulariser_backward
 
 __all__ = [
+    "Contrast",
     "LatentOutput",
     "Readings",
     "Weights",
@@ -21,6 +23,8 @@ __all__ = [
     "alignment_backward",
     "classification",
     "classification_backward",
+    "contrastive",
+    "contrastive_backward",
     "feature_norm",
     "feature_norm_backward",
     "pretraining_loss",

@@ -13,6 +13,7 @@ from ..backend import Array, get_xp
 from ..nets.head import PretrainerOutput
 from ..nets.pretraining import Pretrainer
 from ..params import add_prefix, below
+from .contrastive import NO_CONTRAST, Contrast
 from .eq6_total import Readings, Weights
 from .latent import Latent
 from .objective import ObjectiveCache, objective, objective_backward
@@ -44,6 +45,7 @@ def end_to_end(
     weights: Weights,
     readings: Readings,
     regularized_layers: str = "all",
+    contrast: Contrast = NO_CONTRAST,
     mode: str = "train",
     buffers: Mapping[str, Array] | None = None,
     masks: Mapping[str, Array] | None = None,
@@ -73,6 +75,7 @@ def end_to_end(
         weights=weights,
         readings=readings,
         regularized_layers=regularized_layers,
+        contrast=contrast,
         mode=mode,
         masks=masks,
     )

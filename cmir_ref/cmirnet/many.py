@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from ..backend import Array
 from ..errors import InputError
+from .contrastive import NO_CONTRAST, Contrast
 from .eq6_total import Readings, Weights
 from .latent import Latent, letters
 from .objective import ObjectiveCache, objective, objective_backward
@@ -50,6 +51,7 @@ def many_objective(
     weights: Weights,
     readings: Readings,
     regularized_layers: str = "all",
+    contrast: Contrast = NO_CONTRAST,
     mode: str = "train",
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[Array, ManyCache]:
@@ -75,11 +77,12 @@ def many_objective(
             weights=weights,
             readings=readings,
             regularized_layers=regularized_layers,
+            contrast=contrast,
             mode=mode,
             masks={"a": masks[p], "b": masks[q]} if masks else None,
         )
         loss = loss + value
-        parts = {name: parts.get(name, 0.0) + part for name, part in cache.total.parts.items()}
+        parts = {name: parts.get(name, 0.0) + part for name, part in cache.parts.items()}
         pairs[p, q] = names, cache
     return loss, ManyCache(pairs, letters(len(z)), parts)
 

@@ -5,7 +5,8 @@ of stage 2 is n pairs of them:
 
     Z_a, Z_b  ->  latent_network  ->  V_a, V_b, logits, reconstructions  ->  total  ->  L of eq. 6
 
-and `objective_backward` takes the same way back, from ∂L/∂L = 1 to the gradient of every weight of the latent network.
+to which the contrastive term of the embeddings may be added; and `objective_backward` takes the same way back, from
+∂L/∂L = 1 to the gradient of every weight of the latent network.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from ..backend import Array
 from ..ops.fused.norm_terms import saves_launches
+from .contrastive import NO_CONTRAST, Contrast, ContrastiveCache, contrastive, contrastive_backward
 from .eq6_total import LatentOutput, Readings, TotalCache, Weights, total, total_backward
 from .fused_total import FusedTotalCache, fused_total, fused_total_backward
 from .latent import (
@@ -29,6 +31,9 @@ class ObjectiveCache(NamedTuple):
     latent: LatentCache
     total: TotalCache | FusedTotalCache
     out: LatentOutput
+    contrastive: ContrastiveCache | None
+    contrast: Contrast
+    parts: dict[str, Array]
 
 
 def objective(
@@ -40,20 +45,25 @@ def objective(
     weights: Weights,
     readings: Readings,
     regularized_layers: str = "all",
+    contrast: Contrast = NO_CONTRAST,
     mode: str = "train",
     masks: Mapping[str, Array] | None = None,
 ) -> tuple[Array, ObjectiveCache]:
     """L of eq. 6 for n pairs of features `z` = (z_a, z_b), each (n, D), with labels `y` = (y_a, y_b).
 
     Labels are integer (n,) or multi-hot (n, K). `arch`, `mode` and `masks` are those of `latent_network`, `weights` and
-    `readings` those of `total`; `regularized_layers` says which encoder matrices enter R. `cache.total.parts` holds
-    L₂ … L₅ and R.
+    `readings` those of `total`; `regularized_layers` says which encoder matrices enter R. `contrast.weight` times
+    the contrastive term is added. `cache.parts` holds L₂ … L₅, R and that term before weighting.
     """
     out, latent = latent_network(params, z, arch=arch, mode=mode, masks=masks)
     regularised = regularised_matrices(params, regularized_layers, arch.encoder_depth)
     total_of = fused_total if saves_launches(out.v_a) else total
     loss, cache = total_of(out, z, y, regularised, decayed_matrices(params), weights, readings)
-    return loss, ObjectiveCache(latent, cache, out)
+    parts, term = cache.parts, None
+    if contrast.weight:
+        value, term = contrastive(out.v_a, out.v_b, temperature=contrast.temperature)
+        loss, parts = loss + contrast.weight * value, parts | {"contrastive": value}
+    return loss, ObjectiveCache(latent, cache, out, term, contrast, parts)
 
 
 def objective_backward(
@@ -65,6 +75,9 @@ def objective_backward(
     the encoder and, where `target_gradient` is "flow", as targets of the decoders.
     """
     d = (total_backward if isinstance(cache.total, TotalCache) else fused_total_backward)(dl, cache.total)
+    if cache.contrastive:
+        dv_a, dv_b = contrastive_backward(cache.contrast.weight * dl, cache.contrastive)
+        d = d._replace(output=d.output._replace(v_a=d.output.v_a + dv_a, v_b=d.output.v_b + dv_b))
     grads, dz = latent_network_backward(d.output, cache.latent, input_gradient=input_gradient)
     for name, dw in d.w.items():
         grads[name] = grads[name] + dw

@@ -20,13 +20,14 @@ class OrthogonalitySettings(SettingsTable):
 
 
 class WeightSettings(SettingsTable):
-    """The weights of eq. 6, each named after the term that it multiplies."""
+    """The weights of eq. 6, each named after the term that it multiplies, and that of a term of ours."""
 
     alignment: float = Field(1.0, ge=0)  # λ₁, of L₂
     classification: float = Field(1.0, ge=0)  # λ₂, of L₃
     feature_norm: float = Field(1.0, ge=0)  # λ₃, of L₄
     reconstruction: float = Field(1.0, ge=0)  # λ₄, of L₅
     regulariser: float = Field(1.0, ge=0)  # λ₅, of R
+    contrastive: float = Field(0.0, ge=0)  # of a term of ours: in a batch, each finds its partner; needs no labels
 
 
 class Stage1Schedule(Schedule):
@@ -80,6 +81,7 @@ class CmirnetSettings(SharedSettings):
     reduction: Literal["sum", "mean"] = "mean"  # of L₂, L₄, L₅ over the pairs of a batch; sum: as printed
     decoder_target: Literal["cross", "own"] = "cross"  # own: speech code
     target_gradient: Literal["stop", "flow"] = "stop"  # whether Z learns as a decoder's target; flow: speech code
+    temperature: float = Field(0.1, gt=0)  # of the contrastive term: cosines are divided by it
     frobenius: Literal["squared", "unsquared"] = "squared"  # unsquared: code
     alpha: float = Field(0.0, ge=0)  # of eq. 7; paper: 0 for DSRSID, 1 for UC Merced
     alpha_reading: Literal["elementwise", "norm", "released"] = "norm"  # elementwise: paper; released: code; norm: ours
@@ -91,6 +93,13 @@ class CmirnetSettings(SharedSettings):
     stage2: Stage2Schedule = Stage2Schedule()
 
     @property
+    def needs_labels(self) -> str:
+        """Stage 1 where it is trained by itself, for eq. 1 classifies, and eq. 3."""
+        if self.stages != "end-to-end":
+            return f"stages {self.stages} classifies in stage 1; set stages=end-to-end"
+        return "weights.classification is not 0; set weights.classification=0" if self.weights.classification else ""
+
+    @property
     def loss_weights(self) -> dict[str, float]:
         """The weights of eq. 1 and eq. 6."""
         return self.weights.model_dump() | {
@@ -100,7 +109,7 @@ class CmirnetSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
-        if self.scenario == "pan-mul" and self.image_size != 256:
+        if self.scenario == "pan-mul" and self.dataset != "pairs" and self.image_size != 256:
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")

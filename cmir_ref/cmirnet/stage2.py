@@ -17,6 +17,7 @@ from ..retrieval import evaluate_direction
 from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
 from ..training.transfer import Sent, send_parts
+from .contrastive import Contrast
 from .end_to_end import end_to_end, end_to_end_backward
 from .eq6_total import Readings, Weights
 from .latent import Latent, encoder, init_latent
@@ -33,6 +34,7 @@ class LatentSettings(NamedTuple):
     weights: Weights
     readings: Readings
     regularized_layers: str
+    contrast: Contrast
 
 
 def latent_settings(
@@ -60,8 +62,9 @@ def latent_settings(
         head_decay=settings.head_decay,
     )
     fronts = {} if settings.stages == "separate" else {m: pretrainer(settings, shape) for m, shape in shapes.items()}
-    weights = Weights(**settings.weights.model_dump())
-    return LatentSettings(fronts, arch, weights, readings, settings.regularized_layers)
+    weights = Weights(**settings.weights.model_dump(exclude={"contrastive"}))
+    contrast = Contrast(settings.weights.contrastive, settings.temperature)
+    return LatentSettings(fronts, arch, weights, readings, settings.regularized_layers, contrast)
 
 
 def init_stage2(
@@ -89,8 +92,12 @@ def stage2_task(
     pair_count: int,
     validation: Mapping[str, np.ndarray],
     xp=np,
+    partners: np.ndarray | None = None,
 ) -> Task:
-    """The task of the latent network; `pairs(epoch)` (P, 2) are sample numbers in the sources of a and b."""
+    """The task of the latent network; `pairs(epoch)` (P, 2) are sample numbers in the sources of a and b.
+
+    The score of an epoch is mAP on the validation part: by labels, or without these by the pairs `partners` (P, 2).
+    """
     schedule, seed = settings.stage2, settings.seed
     labels = {m: to_device(source.labels, xp) for m, source in sources.items()}
     sources = {m: source.on(xp) for m, source in sources.items()}
@@ -121,16 +128,20 @@ def stage2_task(
         z, y, masks = batch
         loss, cache = objective(params, z, y, masks=masks, **terms)
         grads, _ = objective_backward(1.0, cache, input_gradient=False)
-        return {"loss": loss} | cache.total.parts, grads, {}
+        return {"loss": loss} | cache.parts, grads, {}
 
     def gradients_with_fronts(params, buffers, batch, epoch, step):
         x, y, masks = batch
         loss, cache = end_to_end(params, x, y, fronts=fronts, mode="train", buffers=buffers, masks=masks, **terms)
-        return {"loss": loss} | cache.objective.total.parts, end_to_end_backward(1.0, cache), cache.statistics
+        return {"loss": loss} | cache.objective.parts, end_to_end_backward(1.0, cache), cache.statistics
 
     def validate(params, buffers):
         v = {m: embed(network, params, buffers, m, sources[m], validation[m], xp) for m in sources}
-        y = {m: to_device(sources[m].labels[validation[m]], xp) for m in sources}
+        if partners is None:
+            y = {m: sources[m].labels[validation[m]] for m in sources}
+        else:  # partners share a number as classes share a label
+            y = numbers_of_pairs(partners, validation)
+        y = {m: to_device(y_m, xp) for m, y_m in y.items()}
         if not all(bool(xp.isfinite(v_m).all()) for v_m in v.values()):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
         scores = {  # None, where no query has a relevant item, counts as 0
@@ -150,6 +161,11 @@ def stage2_task(
         lr_setting="stage2.lr",
         graph=schedule.graph,
     )
+
+
+def numbers_of_pairs(pairs: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The number of the pair (P, 2) that each of these samples belongs to, by letter; a sample has one partner."""
+    return {m: np.argsort(pairs[:, k])[np.searchsorted(np.sort(pairs[:, k]), rows[m])] for k, m in enumerate("ab")}
 
 
 def alternating_groups(prefix: str) -> tuple[tuple[str, ...], ...]:

@@ -27,7 +27,7 @@ from .stage2 import LatentSettings, embed, init_stage2, latent_settings, stage2_
 DATA = frozenset(  # settings that say which samples there are, and in which part
     (
         *("system", "scenario", "dataset", "sketches", "classes", "scenes", "scenes_seed", "image_size", "sample_axis"),
-        *("band_axis", "split", "keywords"),
+        *("band_axis", "split", "keywords", "sensors", "tile"),
         *("test_share", "validation_share", "seed"),
     )
 )
@@ -145,7 +145,8 @@ def task_of_stage2(settings: CmirnetSettings, data: Dataset, parts: Splits, made
         return pairs_of(data, parts.train, generator(settings.seed, "pairs", epoch))
 
     network, sources = network_of(settings, data), stage2_sources(settings, data, made)
-    return stage2_task(settings, network, sources, pairs, len(pairs(0)), parts.validation, xp)
+    partners = None if data.label_names else data.pairing
+    return stage2_task(settings, network, sources, pairs, len(pairs(0)), parts.validation, xp, partners)
 
 
 def make_embeddings(

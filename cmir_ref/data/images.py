@@ -70,9 +70,9 @@ def read_image(path: str | Path, size: int | None = None, *, bands: int = 3, spa
 
 def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None = None) -> np.ndarray:
     """`read_image`, which threads may call: a filter of warnings is the whole process's."""
-    with _opened(path) as file:
+    with open_picture(path) as file:
         if is_deep(file) and bands in (1, 3):
-            values = _deep_values(file, path)
+            values = deep_values(file, path)
             whole = bands == 1 and span is None and values.dtype == np.uint16 and values.ndim == 2
             scaled = values if whole else _as_bytes(values, span or span_of([values]))
             pixels = _fit_deep(scaled, size, np.uint16 if whole else np.uint8)
@@ -91,7 +91,7 @@ def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None 
 
 def is_grey(path: str | Path) -> bool:
     """Whether an image file has one band of grey values; errors as in `read_image`."""
-    with _opened(path) as file:
+    with open_picture(path) as file:
         return file.mode in (*GREY, "F") or file.mode.startswith("I")
 
 
@@ -154,16 +154,16 @@ def _remarks(images: int, deep: int, span: Span | None, paged: int) -> tuple[str
 
 def _look(path: str | Path) -> tuple[np.ndarray | None, int]:
     """(the smallest and the largest value where the image is deep, its pages)."""
-    with _opened(path) as file:
+    with open_picture(path) as file:
         pages = getattr(file, "n_frames", 1)
         if not is_deep(file):
             return None, pages
-        values = _deep_values(file, path)
+        values = deep_values(file, path)
         return np.array([values.min(), values.max()]), pages
 
 
 @contextmanager
-def _opened(path: str | Path):
+def open_picture(path: str | Path):
     """A Pillow image file; whatever fails on the way is an `InputError` that names it."""
     from PIL import Image
 
@@ -250,7 +250,7 @@ def _sixteen(image) -> list[str]:
     return modes if deep or any(";16" in str(mode) for mode in modes) else []
 
 
-def _deep_values(file, path: str | Path) -> np.ndarray:
+def deep_values(file, path: str | Path) -> np.ndarray:
     """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3), finite; on white."""
     if modes := _sixteen(file):
         values, exif = _sixteen_bits(file, path, modes)

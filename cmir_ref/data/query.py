@@ -7,11 +7,13 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from . import dsrsid, wald
+from .bands import fit_bands, read_bands
 from .captions import filter_keywords
 from .images import is_grey, read_image
 from .mat import read_mat, split_row
 from .sketches import read_sketch
 from .speech import log_mel_patch
+from .tiles import read_tile, split_tile
 from .vocabulary import BAR, make_lexicon, number_texts, words_of
 
 RELEASED_SIDE = {"featuresx": ("mul", "image"), "featuresy": ("pan", "speech")}  # of unified_features.mat
@@ -66,6 +68,8 @@ def _text(modality: Modality, text: str) -> np.ndarray:
 def _image(modality: Modality, path: str | Path) -> np.ndarray:
     """An image file as (H, W, C) like the modality's."""
     _, side, _, bands = modality.x.shape
+    if modality.as_stored:
+        return _stored_bands(modality, path)
     if modality.name == "pan" and not is_grey(path):
         x = wald.pan(read_image(path, side, span=modality.span))
     elif modality.name == "mul" and bands == 3:
@@ -75,6 +79,17 @@ def _image(modality: Modality, path: str | Path) -> np.ndarray:
     if x.dtype != modality.x.dtype:
         raise InputError(f"{path}: {x.dtype} pixels, but the samples of {modality.name} are {modality.x.dtype}")
     return x
+
+
+def _stored_bands(modality: Modality, path: str | Path) -> np.ndarray:
+    """A file of the modality's sensor, band by band."""
+    _, side, _, bands = modality.x.shape
+    file, tile = split_tile(path) if modality.tile else (path, None)
+    x = read_bands(file) if tile is None else read_tile(file, modality.tile, *tile)
+    if x.shape[2] != bands or x.dtype != modality.x.dtype:
+        here, there = f"{x.shape[2]} of {x.dtype}", f"{bands} of {modality.x.dtype}"
+        raise InputError(f"{path}: its bands are {here}, but those of {modality.name} are {there}; give --from")
+    return fit_bands(x, side)
 
 
 def _stored_tiles(modality: Modality, file: str):

@@ -22,6 +22,7 @@ from .folder import load_folder
 from .locate import data_folder, data_root, find_file, subfolders
 from .outlines import TRACERS, trace_photos
 from .samples import samples_dir
+from .sensor_pairs import load_sensor_pairs
 from .sketches import load_sketches, read_sketch
 from .speech import load_speech
 from .speech_features import load_speech_features
@@ -50,6 +51,8 @@ class Request(NamedTuple):
     keywords: str = "given"
     sketches: str | Path = "drawings"
     classes: tuple[str, ...] = ()
+    sensors: tuple[str, str] = ("pan", "mul")
+    tile: int | None = None
 
 
 class Scenario(NamedTuple):
@@ -63,10 +66,12 @@ class Scenario(NamedTuple):
     sources: Callable[[Any], str]  # settings -> the data sets in words
     made_here: Callable[[Any], bool]  # settings -> whether all data are simulated or bundled, so that no file is needed
     titles: dict[str, str]  # of the modalities, in tables
+    recall_at: Callable[[Any], tuple[int, ...]] = lambda settings: ()  # k of recalls, where a partner is looked for
 
 
 def load_pan_mul(request: Request) -> Dataset:
-    """PAN and MUL, paired: simulated `scenes`, `dsrsid`, the released code's `features`, or images through sensors.
+    """PAN and MUL, paired: simulated `scenes`, `dsrsid`, the released code's `features`, a user's own `pairs` of two
+    sensors, or images through simulated ones.
 
     The images of `ucmerced` or of a `folder` are seen by simulated sensors (Wald's protocol); `image_size` is then
     PAN's side, 256 unless told, and MUL's is a quarter of it.
@@ -81,6 +86,9 @@ def load_pan_mul(request: Request) -> Dataset:
         return read_through(check(tiles), request.progress)
     if request.dataset == "features":
         return check(load_features(root))
+    if request.dataset == "pairs":
+        given = {"tile": request.tile, "largest": request.image_size or 256, "progress": request.progress}
+        return check(load_sensor_pairs(root, request.sensors, **given))
     images, names = load_image_modality(root, request.dataset, request.image_size or 256, "class", request.progress)
     return check(wald.pair(images, names, progress=request.progress))
 
@@ -184,13 +192,14 @@ def load_drawings(request: Request, classes: list[str], size: int) -> Modality:
 SCENARIOS = {
     "pan-mul": Scenario(
         load=load_pan_mul,
-        datasets=("scenes", "dsrsid", "ucmerced", "folder", "features"),
+        datasets=("scenes", "dsrsid", "ucmerced", "folder", "pairs", "features"),
         count=4000,
         kinds=lambda settings: dict.fromkeys("ab", "features" if settings.dataset == "features" else "image"),
         protocol=lambda settings: "paper",
         sources=lambda settings: settings.dataset,
         made_here=lambda settings: settings.dataset == "scenes",
         titles={"a": "PAN", "b": "MUL"},
+        recall_at=lambda settings: (1, 5, 10) if settings.dataset == "pairs" else (),
     ),
     "image-speech": Scenario(
         load=load_image_speech,
@@ -271,7 +280,11 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
         keywords=settings.keywords,
         sketches=settings.sketches,
         classes=settings.classes,
+        sensors=settings.sensors,
+        tile=settings.tile,
     )
+    if not data.label_names and settings.needs_labels:
+        raise InputError(f"{data.modalities['a'].paths[0]}: is in no class folder, but {settings.needs_labels}")
     if settings.trunk == "lite0":  # features once, with a bar: what asks for them later finds them in the cache
         for modality in data.modalities.values():
             frozen_images(settings, modality, progress=progress)

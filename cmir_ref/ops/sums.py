@@ -1,5 +1,7 @@
 """Sums over a long axis, in two stages, and the factor that makes a sum a mean."""
 
+import math
+
 from ..backend import Array
 
 PARTIAL_SUMS = 256  # enough of them to occupy a GPU, few enough to cost nothing on a CPU
@@ -10,7 +12,7 @@ def column_sum(x: Array) -> Array:
 
     In two stages: float32 stays accurate over millions of rows, and a GPU is not left with one block of threads.
     """
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # not −1: there may be no column
     if rows.shape[0] < 2 * PARTIAL_SUMS:
         return rows.sum(axis=0)
     whole = rows.shape[0] // PARTIAL_SUMS * PARTIAL_SUMS

@@ -342,7 +342,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _where_from(config: SharedSettings) -> SharedSettings:
     """`config` with all that does not say which data are read at its default."""
     names = ["scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice"]
-    names += ["image_size", "sample_axis", "band_axis", "sketches", "classes", "split", "keywords"]
+    names += ["image_size", "sample_axis", "band_axis", "sensors", "tile", "sketches", "classes", "split", "keywords"]
     return type(config)(**{name: getattr(config, name) for name in names})
 
 

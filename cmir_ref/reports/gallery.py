@@ -15,6 +15,7 @@ import numpy as np
 
 from ..data import data_in_words, protocol_of, read_image, read_query
 from ..data.mat import split_row
+from ..data.tiles import split_tile
 from ..errors import InputError
 from ..records import Modality, Run
 from .pages import direction_names, environment
@@ -43,6 +44,7 @@ class Card(NamedTuple):
     note: str  # what is wrong with the file, if anything
     right: bool | None  # None: the query's labels are not known, or this is the query
     distance: float
+    place: str = ""  # on the map
 
 
 def gallery_page(
@@ -79,21 +81,33 @@ def cards(
     """The cards of each section's rows; each file is read once."""
     seen: dict[tuple, tuple] = {}
 
-    def card(sample: Any, wanted: tuple[str, ...] | None) -> Card:
+    def card(sample: Any, wanted: tuple[str, ...] | None, partner: str | None = None) -> Card:
         modality = modalities[sample.modality]
         key = sample.modality, sample.path
         if sample.path is None or key not in seen:
             seen[key] = look(modality, sample.path)
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
-        right = any(shared for _, shared in labels) if wanted else None
+        right = any(shared for _, shared in labels) if wanted else None if partner is None else sample.id == partner
         name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
         name = getattr(sample, "text", None) or name
-        return Card(modality.name, name, labels, *seen[key], right, getattr(sample, "distance", 0.0))
+        return Card(
+            modality.name, name, labels, *seen[key], right, getattr(sample, "distance", 0.0), place_words(sample)
+        )
 
     return {
-        title: [(card(e.query, None), [card(hit, e.query.labels) for hit in e.hits]) for e in rows]
+        title: [
+            (card(e.query, None), [card(hit, e.query.labels, getattr(e, "partner", None)) for hit in e.hits])
+            for e in rows
+        ]
         for title, rows in examples.items()
     }
+
+
+def place_words(sample: Any) -> str:
+    """Where on the map a sample lies, "512340.0, 5401230.0 (EPSG:32633)"; "" where that is not known."""
+    if getattr(sample, "x", None) is None:
+        return ""
+    return f"{sample.x:.10g}, {sample.y:.10g}" + (f" ({sample.system})" if sample.system else "")
 
 
 def look(modality: Modality, path: str | None, side: int = SIDE) -> tuple[tuple[Picture, ...], str | None, str]:
@@ -104,12 +118,17 @@ def look(modality: Modality, path: str | None, side: int = SIDE) -> tuple[tuple[
         sharp = modality  # where the file holds more than the network sees
         if modality.kind == "sketch":
             sharp = modality._replace(x=np.empty((0, side, side, 1), np.uint8))
-        elif modality.name not in ("pan", "mul") and Path(path).is_file() and modality.x.shape[-1] == 3:
+        elif (
+            not modality.as_stored
+            and modality.name not in ("pan", "mul")
+            and Path(path).is_file()
+            and modality.x.shape[-1] == 3
+        ):
             return photographs(read_image(path, side, span=modality.span), side), None, ""
         x, _ = read_query(sharp, path)
         return pictures_of(modality, x[0], side), recording(path) if modality.kind == "sound" else None, ""
     except InputError as error:
-        gone = not Path(split_row(path)[0]).exists() and not Path(path).exists()
+        gone = not Path(split_tile(split_row(path)[0])[0]).exists() and not Path(path).exists()
         return (), None, "the file is gone" if gone else f"cannot be shown: {error}"
 
 
@@ -126,7 +145,9 @@ def photographs(x: np.ndarray, side: int = SIDE) -> tuple[Picture, ...]:
     """An image (H, W, C) as thumbnails: grey; RGB; or of blue, green, red and near infrared true and false colours."""
     if x.shape[-1] == 1:
         return (Picture(_jpeg(stretch(x[..., 0]), side), "panchromatic"),)
-    if x.shape[-1] == 4:
+    if x.shape[-1] == 2:  # as of a radar with two polarisations
+        return (Picture(_jpeg(stretch(x[..., 0]), side), "first band"),)
+    if x.shape[-1] > 3:
         true, false = (_jpeg(stretch(x[..., bands]), side) for bands in ([2, 1, 0], [3, 2, 1]))
         return Picture(true, "true colour"), Picture(false, "false colour: NIR, red, green")
     return (Picture(_jpeg(x if x.dtype == np.uint8 else stretch(x), side), "colour"),)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import CROSS
 from ..files import write_whole
 from ..records import Run
 from ..systems import SYSTEMS
@@ -28,7 +29,8 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
     modalities = run.dataset.modalities
     names = {m: f"{modality.name} ({m})" for m, modality in modalities.items()}
     directions = direction_names(run, result["directions"])
-    cross = {directions[d]: result["directions"][d]["per_class"] for d in ("a->b", "b->a") if d in directions}
+    labelled = bool(run.dataset.label_names)
+    cross = {directions[d]: result["directions"][d]["per_class"] for d in CROSS if d in directions and labelled}
     stages, weights = stage_lines(run), run.config.loss_weights
     pages = environment()
     facts = pages.select_template([f"facts/{run.config.system}.html", "facts/default.html"])
@@ -36,7 +38,8 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         result=result,
         state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
         tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
-        facts=facts.render(result=result, names=names, recalls=recall_rows(result)),
+        facts=facts.render(result=result, names=names, recalls=recall_rows(result), ranks=rank_words(result)),
+        labelled=labelled,
         settings=dotted_settings(run.config.model_dump()),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
@@ -62,12 +65,25 @@ BESIDE = {  # rows of the table of recalls, by their names in the result
 
 def recall_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Row -> {"a->b r@1", …, "mr"}: a run's recalls, and what else this gallery gives; empty without recalls."""
-    if "beside" not in result or "mr" not in result:
+    if "mr" not in result:
         return {}
+    if "beside" not in result:
+        names = [(d, name) for d, m in result["directions"].items() for name in m if name.startswith("r@")]
+        rows = {"this run": "", BESIDE["chance"]: "chance_"}
+        figures = {row: {f"{d} {n}": result["directions"][d][by + n] for d, n in names} for row, by in rows.items()}
+        return {row: found | {"mr": sum(found.values()) / len(found)} for row, found in figures.items()}
     names = [name for name in result["duplicate_aware"] if name != "mr"]
     own = {name: result["directions"][name.split()[0]][name.split()[1]] for name in names} | {"mr": result["mr"]}
     rows = {"this run": own, "this run, captions that are word for word alike": result["duplicate_aware"]}
     return rows | {BESIDE[name]: figures for name, figures in result["beside"].items()}
+
+
+def rank_words(result: Mapping[str, Any]) -> str:
+    """ "median rank 1 a->b, 2 b->a; by chance 32 and 32"; "" without recalls, or where nothing could be found."""
+    found = {d: m for d, m in result["directions"].items() if m.get("median_rank") is not None}
+    ranks = ", ".join(f"{m['median_rank']:g} {d}" for d, m in found.items())
+    by_chance = " and ".join(f"{m['chance_median_rank']:g}" for m in found.values())
+    return f"median rank {ranks}; by chance {by_chance}" if found else ""
 
 
 def heat_sections(run: Run, names: Mapping[str, str]) -> dict[str, list[Card]]:

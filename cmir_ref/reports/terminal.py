@@ -15,7 +15,7 @@ from ..config import load_config, preset_names, to_toml
 from ..errors import InputError
 from ..progress import on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
-from .report import dotted_settings, recall_rows, state_sentence
+from .report import dotted_settings, rank_words, recall_rows, state_sentence
 from .spread import insert_spread, sources, spread, spread_table
 
 
@@ -47,6 +47,7 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
             ("", *(name.replace("r@", "R@").replace("mr", "mR") for name in recalls["this run"])),
             [(row, *(f"{100 * value:.1f}" for value in figures.values())) for row, figures in recalls.items()],
         )
+        print(rank_words(result))
     for warning in result.get("warnings", ()):
         print(f"warning: {warning}")
     print(state_sentence(result, {m: m for direction in result["directions"] for m in direction if m.isalpha()}))

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .distances import blocks, each_block, excluded_pairs, exclusions, levels, prepare
 from .neighbours import smallest
 from .recall import rank_of_groups, recall_of_groups
-from .ties import TieGroups, check_pairs, tie_groups
+from .ties import TieGroups, check_pairs, one_tie, tie_groups
 
 BYTES = 64  # of a (query, item) pair at the peak: level, relevance, sorted copy, running counts
 
@@ -260,6 +260,7 @@ def measure_direction(
     label_names: list[str] | None = None,
     ks: tuple[int, ...] = (10, 50),
     recall_at: tuple[int, ...] = (),
+    recalled: Callable[[slice], Array] | None = None,
     cutoffs: int = 5,
     ties: str = "index",
     memory_mb: float = 512,
@@ -270,14 +271,20 @@ def measure_direction(
     With `query_labels` there is `per_class`. With `recall_at` there are besides
     `r@K`                     mean `recall_at_k` for K in `recall_at`
     `median_rank`             median of `first_rank`: how far down the first relevant item stands, from 1
+    `chance_r@K`, `chance_median_rank`   the same where all items are tied
+    by the relevance `recalled(rows)`, where one is given: a query's own partner beside all that share its label.
     One pass in blocks of about `memory_mb` MiB of queries, which do not change the result.
     """
     _check_tens(cutoffs, ties)
     exclude = exclusions(exclude, queries, items, xp)
     names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens"]
     names += ["mean_precision_at_tens_most", "chance", "chance_precision"]
-    names += [f"r@{k}" for k in recall_at] + (["rank"] if recall_at else [])
-    figures, tens_of = xp.empty((len(names), queries)), [10 * c for c in range(1, cutoffs + 1)]
+    recalls = [f"{by}r@{k}" for by in ("", "chance_") for k in recall_at]
+    ranks = ["median_rank", "chance_median_rank"] if recall_at else []
+    figures, tens_of = (
+        xp.empty((len(names) + len(recalls) + len(ranks), queries)),
+        [10 * c for c in range(1, cutoffs + 1)],
+    )
 
     def measure(rows):
         excluded = None if exclude is None else exclude[rows]
@@ -289,17 +296,24 @@ def measure_direction(
             tens = _mean_of_tens_by_index(whole_numbers(distance), hits, cutoffs, excluded)
         rows_of_figures = [_average_precision(groups), *(_precision(groups, k) for k in ks), tens]
         rows_of_figures.append(most_precision(groups.total, groups.items, tens_of))
-        rows_of_figures += [*chance(groups.total, groups.items), *(recall_of_groups(groups, k) for k in recall_at)]
-        figures[:, rows] = xp.stack(rows_of_figures + ([rank_of_groups(groups)] if recall_at else []))
+        rows_of_figures += chance(groups.total, groups.items)
+        if recall_at:
+            own = groups if recalled is None else tie_groups(distance, recalled(rows), excluded)
+            both = own, one_tie(own)
+            rows_of_figures += [recall_of_groups(one, k) for one in both for k in recall_at]
+            rows_of_figures += map(rank_of_groups, both)
+        figures[:, rows] = xp.stack(rows_of_figures)
 
     each_block(measure, blocks(queries, items * BYTES, memory_mb), xp)
-    averaged = xp.isfinite(figures[0])
-    figures, averaged = to_host(figures), to_host(averaged)  # once, not for each figure
+    figures = to_host(figures)  # once, not for each figure
+    averaged = np.isfinite(figures[0])
     result = {**_means(names, figures, averaged), "without_relevant": int((~averaged).sum())}
     if recall_at:
-        ranks = figures[names.index("rank")][averaged]
-        result["median_rank"] = float(np.median(ranks)) if len(ranks) else None
-        del result["rank"]
+        of_partners = figures[len(names) :]
+        found = np.isfinite(of_partners[0])  # who shares a label may still lack a partner
+        result |= {name: value for name, value in _means(recalls, of_partners, found).items() if name != "queries"}
+        for name, row in zip(ranks, of_partners[len(recalls) :, found], strict=True):
+            result[name] = float(np.median(row)) if len(row) else None
     if query_labels is not None:
         classes = _classes(to_host(query_labels), averaged, label_names)
         result["per_class"] = {name: _means(names[: 1 + len(ks)], figures, mask) for name, mask in classes}
@@ -329,7 +343,7 @@ def _classes(labels: Array, averaged: Array, label_names: list[str] | None) -> l
         masks = {c: (labels[:, c] > 0) & averaged for c in range(labels.shape[1])}
     else:
         masks = {int(c): (labels == c) & averaged for c in xp.unique(labels)}
-    if label_names is not None and (min(masks) < 0 or max(masks) >= len(label_names)):
+    if label_names is not None and masks and (min(masks) < 0 or max(masks) >= len(label_names)):
         raise InputError(f"label_names: {len(label_names)} names for classes {min(masks)} … {max(masks)}")
     name = str if label_names is None else label_names.__getitem__
     return [(name(c), mask) for c, mask in masks.items() if bool(mask.any())]

@@ -20,7 +20,9 @@ def labels_of(dataset: Dataset, items: Items) -> np.ndarray:
 
 
 def shared_label(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
-    """Relevant is what shares a label with the query."""
+    """Relevant is what shares a label with the query; in a data set without labels, its partners."""
+    if not run.dataset.label_names:
+        return paired(run, query, gallery, xp)
     query_labels, gallery_labels = (to_device(labels_of(run.dataset, items), xp) for items in (query, gallery))
     check_labels(query_labels, gallery_labels)
     return lambda rows: relevance_of_checked(query_labels[rows], gallery_labels)

@@ -50,6 +50,14 @@ def tie_groups(distances: Array, relevant: Array, exclude: Array | None = None) 
     return TieGroups(row, above, size, before, xp.diff(xp.append(new, len(found))), total, usable)
 
 
+def one_tie(groups: TieGroups) -> TieGroups:
+    """The rankings of the same queries where all of their items are tied: what chance is."""
+    xp = get_xp(groups.row)
+    row = xp.flatnonzero(groups.total > 0)
+    none, items, relevant = xp.zeros_like(row), groups.items[row], groups.total[row]
+    return TieGroups(row, none, items, none, relevant, groups.total, groups.items)
+
+
 def check_pairs(distances: Array, relevant: Array) -> None:
     """Raises `InputError` for shapes that differ and distances that are not finite."""
     xp = get_xp(distances, relevant)

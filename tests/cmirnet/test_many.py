@@ -64,7 +64,7 @@ def test_for_two_it_is_the_objective_bit_for_bit(readings, dropped):
     expected, objective_cache = objective(params, z, (y, y), **given)
     grads, dz = many_objective_backward(0.7, cache)
     wanted, dz_wanted = objective_backward(0.7, objective_cache)
-    assert loss == expected and cache.parts == objective_cache.total.parts
+    assert loss == expected and cache.parts == objective_cache.parts
     assert grads.keys() == wanted.keys() == params.keys()
     for name, g in grads.items():
         np.testing.assert_array_equal(g, wanted[name])
@@ -98,7 +98,7 @@ def test_every_gradient_is_the_sum_of_the_pairs():
             wanted[names[name]] = wanted[names[name]] + g
         for m, g in zip((p, q), pair_dz, strict=True):
             dz_wanted[m] = dz_wanted[m] + g
-        for name, part in {"loss": value, **pair.total.parts}.items():
+        for name, part in {"loss": value, **pair.parts}.items():
             sums[name] = sums.get(name, 0) + part
     assert {"loss": loss, **cache.parts} == pytest.approx(sums, rel=1e-14)
     for name, g in wanted.items():

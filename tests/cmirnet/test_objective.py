@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from test_latent import HEADS, drawn
 
-from cmir_ref.cmirnet import Readings, Weights, total
+from cmir_ref.cmirnet import Contrast, Readings, Weights, contrastive, contrastive_backward, total
 from cmir_ref.cmirnet.latent import decayed_matrices, latent_network, regularised_matrices
 from cmir_ref.cmirnet.objective import objective, objective_backward
 
@@ -38,7 +38,7 @@ def test_equation_6_of_the_networks_output(classifier, layers):
     regularised = regularised_matrices(params, layers, arch.encoder_depth)
     expected, _ = total(out, z, LABELS, regularised, decayed_matrices(params), WEIGHTS, readings)
     assert loss == expected
-    assert cache.total.parts.keys() == {
+    assert cache.parts.keys() == {
         "alignment",
         "classification",
         "feature_norm",
@@ -115,3 +115,17 @@ def test_without_weights_at_zero_everything_is_zero_and_nothing_reaches_the_enco
         grads, _ = objective_backward(1.0, cache)
         for m in "ab":
             np.testing.assert_allclose(grads[f"encoder_{m}.1.w"], np.full_like(params[f"encoder_{m}.1.w"], expected))
+
+
+def test_the_contrastive_term_is_added_with_its_weight_and_reported_without():
+    arch, params, z, masks = drawn()
+    given = {"arch": arch, "weights": WEIGHTS, "readings": Readings(alpha=0.5), "masks": masks}
+    plain, plain_cache = objective(params, z, LABELS, **given)
+    loss, cache = objective(params, z, LABELS, contrast=Contrast(0.3, 0.5), **given)
+    value, term = contrastive(cache.out.v_a, cache.out.v_b, temperature=0.5)
+    assert loss == pytest.approx(plain + 0.3 * value, rel=1e-12)
+    assert cache.parts == plain_cache.parts | {"contrastive": value} and "contrastive" not in plain_cache.parts
+    (grads, _), (plain_grads, _) = objective_backward(1.0, cache), objective_backward(1.0, plain_cache)
+    dv_b = contrastive_backward(0.3, term)[1]
+    moved = grads["encoder_b.2.b"] - plain_grads["encoder_b.2.b"]  # the last layer is linear here
+    np.testing.assert_allclose(moved, dv_b.sum(axis=0), rtol=1e-9, atol=1e-12)

@@ -86,7 +86,7 @@ def test_pan_mul_of_other_data(write_dsrsid, tmp_path):
 def test_what_is_refused(tmp_path, refused):
     with refused("'sound-image'", "pan-mul, image-speech"):
         load("sound-image", tmp_path, dataset="ucmerced")
-    with refused("'imagenet'", "dsrsid, ucmerced, folder, features"):
+    with refused("'imagenet'", "dsrsid, ucmerced, folder, pairs, features"):
         load("pan-mul", tmp_path, dataset="imagenet")
     with refused("'dsrsid'", "image-speech"):
         load("image-speech", tmp_path, dataset="dsrsid")

@@ -608,6 +608,31 @@ bugs(
      EQ5 + "test_a_target_gets_the_opposite_of_its_reconstruction", "target_gradient=flow"),
 )
 
+CONTRASTIVE = "cmirnet/test_contrastive.py::"
+LOOPS = CONTRASTIVE + "test_both_directions_against_loops"
+bugs(
+    "cmirnet/contrastive.py",
+    ("one-direction", "return (l_a + l_b) / 2, Con", "return l_a, Con",
+     CONTRASTIVE + "test_the_two_directions_are_not_the_same"),
+    ("not-halved", "return (l_a + l_b) / 2, Con", "return l_a + l_b, Con", LOOPS),
+    ("rows-twice", "_find_partners(s.T, reduction)", "_find_partners(s, reduction)",
+     CONTRASTIVE + "test_the_two_directions_are_not_the_same"),
+    ("temperature-multiplies", "s = s / temperature", "s = s * temperature", LOOPS, "temperature"),
+    ("temperature-forgotten", "s = s / temperature", "s = s + 0", LOOPS, "temperature"),
+    ("always-a-mean", "arange(s.shape[0]), reduction=reduction)", "arange(s.shape[0]))", LOOPS),
+    ("dot-products", "s, cosines = cosine(v_a, v_b)", "s, cosines = v_a @ v_b.T, cosine(v_a, v_b)[1]",
+     CONTRASTIVE + "test_only_the_direction_of_an_embedding_counts"),
+    ("partners-turned-round", "get_xp(s).arange(s.shape[0])", "get_xp(s).arange(s.shape[0])[::-1]",
+     CONTRASTIVE + "test_two_pairs_by_hand"),
+    ("gradient-not-halved", "softmax_cross_entropy_backward(dl / 2, cache.rows)",
+     "softmax_cross_entropy_backward(dl, cache.rows)", "gradcheck:contrastive/mean"),
+    ("columns-not-turned-back", "cache.columns).T", "cache.columns)", "gradcheck:contrastive/sum"),
+    ("gradient-without-temperature", "cosine_backward(ds / cache.temperature,", "cosine_backward(ds,",
+     "gradcheck:contrastive/mean", "temperature"),
+    ("on-by-default", "weight: float = 0.0", "weight: float = 1.0", CONTRASTIVE + "test_it_is_off_unless_asked_for",
+     "weights.contrastive"),
+)
+
 EQ6 = "cmirnet/test_eq6_total.py::"
 PARTS = EQ6 + "test_weighted_sum_of_parts_that_are_reported_unweighted"
 READS = EQ6 + "test_every_reading_changes_the_result"
@@ -835,6 +860,7 @@ bugs(
 )
 
 OBJECTIVE = "cmirnet/test_objective.py::"
+ADDED = OBJECTIVE + "test_the_contrastive_term_is_added_with_its_weight_and_reported_without"
 bugs(
     "cmirnet/objective.py",
     ("r-always-of-all-layers", "regularised_matrices(params, regularized_layers,",
@@ -846,6 +872,11 @@ bugs(
      "weights.regulariser"),
     ("r-not-differentiated", "grads[name] = grads[name] + dw", "grads[name] = grads[name] + 0 * dw",
      "gradcheck:objective/regulariser-alone", "weights.regulariser"),
+    ("contrast-unweighted", "contrast.weight * value,", "value,", ADDED, "weights.contrastive"),
+    ("contrast-not-differentiated", "v_b=d.output.v_b + dv_b", "v_b=d.output.v_b", ADDED, "weights.contrastive"),
+    ("contrast-gradient-unweighted", "contrastive_backward(cache.contrast.weight * dl,", "contrastive_backward(dl,",
+     "gradcheck:objective/contrastive", "weights.contrastive"),
+    ("contrast-at-its-usual-temperature", "temperature=contrast.temperature", "temperature=0.1", ADDED, "temperature"),
     ("targets-get-nothing", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0], dz[1])", "gradcheck:objective/flow",
      "target_gradient=flow"),
     ("targets-swapped", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0] + d.z[1], dz[1] + d.z[0])",
@@ -1377,10 +1408,13 @@ bugs(
      SETTINGS + "[alpha_reading]", "alpha_reading=released"),
     ("head_decay-set-in-vain", "head_decay=settings.head_decay", "head_decay=0.0",
      SETTINGS + "[head_decay]", "head_decay"),
-    ("weights.alignment-set-in-vain", "Weights(**settings.weights.model_dump())", "Weights()",
+    ("weights.alignment-set-in-vain", "Weights(**settings.weights.model_dump(exclude={\"contrastive\"}))", "Weights()",
      SETTINGS + "[weights.alignment]", "weights.alignment"),
-    ("regularized_layers-set-in-vain", "settings.regularized_layers)", '"all")',
+    ("regularized_layers-set-in-vain", "settings.regularized_layers, contrast)", '"all", contrast)',
      SETTINGS + "[regularized_layers]", "regularized_layers=last"),
+    ("weights.contrastive-set-in-vain", "Contrast(settings.weights.contrastive,", "Contrast(0.0,",
+     SETTINGS + "[weights.contrastive]", "weights.contrastive"),
+    ("temperature-set-in-vain", "settings.temperature)", "0.1)", SETTINGS + "[temperature]", "temperature"),
 )
 
 bugs(
@@ -1685,7 +1719,7 @@ bugs(
     ("euclidean-whatever", "space = prepare(query, gallery, distance)", "space = prepare(query, gallery)",
      METRICS + "test_the_distance_matters", "evaluate_direction", "distance=released"),
     ("classes-of-others", "(labels == c) & averaged", "(labels != c) & averaged", LOOPS, "evaluate_direction"),
-    ("unanswerable-queries-averaged", "averaged = xp.isfinite(figures[0])", "averaged = xp.isfinite(figures[0]) | True",
+    ("unanswerable-queries-averaged", "averaged = np.isfinite(figures[0])", "averaged = xp.isfinite(figures[0]) | True",
      METRICS + "test_queries_without_relevant_items_are_counted_and_kept_out", "evaluate_direction"),
 )
 
@@ -1777,6 +1811,10 @@ bugs(
      RECALL + "test_ties_take_their_expected_value_over_all_orders", "first_rank", "ties"),
 )
 
+PARTNERS = "retrieval/test_any_distances.py::test_recalls_of_partners_beside_the_precision_of_labels"
+BESIDE_CHANCE = "retrieval/test_any_distances.py::test_chance_stands_beside_each_recall"
+ON_PAIRS = "cmirnet/test_sensor_pairs_run.py::test_pairs_alone_are_enough_to_learn_from"
+PARTNERS_NUMBERS = "cmirnet/test_sensor_pairs_run.py::test_partners_have_one_number"
 ANY = "retrieval/test_any_distances.py::"
 bugs(
     "retrieval/neighbours.py",
@@ -1788,8 +1826,31 @@ bugs(
 )
 bugs(
     "retrieval/metrics.py",
-    ("mean-for-median", "float(np.median(ranks))", "float(np.mean(ranks))",
+    ("mean-for-median", "float(np.median(row))", "float(np.mean(row))",
      ANY + "test_recalls_and_the_median_rank_stand_beside_the_others", "measure_direction"),
+    ("recalls-of-labels", "tie_groups(distance, recalled(rows), excluded)", "tie_groups(distance, hits, excluded)",
+     PARTNERS, "measure_direction"),
+    ("recalls-averaged-over-the-labelled", "found = np.isfinite(of_partners[0])", "found = averaged", PARTNERS,
+     "measure_direction"),
+)
+bugs(
+    "retrieval/ties.py",
+    ("chance-among-the-irrelevant", "none, items, relevant = xp.zeros_like(row), groups.items[row],",
+     "none, items, relevant = xp.zeros_like(row), groups.items[row] - groups.total[row],", BESIDE_CHANCE),
+    ("chance-below-others", "TieGroups(row, none, items, none,", "TieGroups(row, none + 1, items, none,",
+     BESIDE_CHANCE),
+)
+bugs(
+    "retrieval/relevant_items.py",
+    ("unlabelled-share-a-label", "if not run.dataset.label_names:", "if False:", ON_PAIRS),
+)
+bugs(
+    "cmirnet/stage2.py",
+    ("partners-out-of-order", "np.argsort(pairs[:, k])[", "np.arange(len(pairs))[", PARTNERS_NUMBERS),
+)
+bugs(
+    "cmirnet/system.py",
+    ("partners-never-asked-for", "None if data.label_names else data.pairing", "None", ON_PAIRS),
 )
 bugs(
     "retrieval/relevant_items.py",
@@ -1888,7 +1949,7 @@ OF_COMPARATORS = "replicate/cmirnet/test_table2.py::test_nothing_is_learned_or_c
 bugs(
     "cmirnet/system.py",
     ("best-epoch-of-stage-2-by-the-test-part",
-     "len(pairs(0)), parts.validation, xp)",
+     "len(pairs(0)), parts.validation, xp, partners)",
      "len(pairs(0)), parts.test, xp)",
      HELD_OUT),
     ("best-epoch-of-stage-1-by-the-test-part",

@@ -22,7 +22,7 @@ from cmir_ref.equations import EQUATIONS
 
 NOT_COMPUTED = {  # settings whose effect is not in cmirnet, nets, training or retrieval
     "system", "scenario", "dataset", "scenes", "scenes_seed", "speech", "speech_voice", "image_size", "sample_axis",
-    "band_axis", "split", "keywords", "sketches", "classes", "start_from",
+    "band_axis", "split", "keywords", "sensors", "tile", "sketches", "classes", "start_from",
     "protocol", "gallery", "test_share", "validation_share",  # which data are read, and how they are split
 }  # fmt: skip
 PLAIN = {  # numbers and switches that are handed on as they are: sizes, lengths, rates, and the twins' switch

@@ -1,5 +1,7 @@
 """Metrics and nearest items from distances that are given block by block, and what is relevant in a run."""
 
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,46 @@ def test_recalls_and_the_median_rank_stand_beside_the_others():
     assert got["r@5"] == pytest.approx(recall_at_k(distances, relevant, 5).mean())
     assert got["median_rank"] == pytest.approx(np.median(first_rank(distances, relevant)))
     assert "rank" not in got and "per_class" not in got
+
+
+@pytest.mark.parametrize("exclude", [None, np.arange(30)])
+def test_chance_stands_beside_each_recall(exclude):
+    """A random order has none of r relevant items among the first k of n with probability C(n − r, k)/C(n, k)."""
+    distances, relevant, _ = table(4)
+    given = {"xp": np, "recall_at": (1, 5), "exclude": exclude}
+    got = measure_direction(lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, **given)
+    counted = relevant.copy()
+    counted[np.arange(30), np.arange(30)] &= exclude is None
+    n, found = 40 - (exclude is not None), [int(r) for r in counted.sum(axis=1) if r]
+    for k in (1, 5):
+        assert got[f"chance_r@{k}"] == pytest.approx(np.mean([1 - comb(n - r, k) / comb(n, k) for r in found]))
+    assert got["chance_median_rank"] == pytest.approx(np.median([(n + 1) / (r + 1) for r in found]))
+
+
+def test_recalls_of_partners_beside_the_precision_of_labels():
+    distances, relevant, labels = table(5)
+    own = np.eye(30, 40, dtype=bool)
+    own[3:6] = False  # no partner in this gallery
+    given = {"xp": np, "query_labels": labels, "recall_at": (1, 5)}
+    got = measure_direction(
+        lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, recalled=lambda rows: own[rows], **given
+    )
+    plain = measure_direction(lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, **given)
+    assert got["map"] == plain["map"] and got["per_class"] == plain["per_class"] and got["queries"] == 30
+    for k in (1, 5):
+        assert got[f"r@{k}"] == pytest.approx(np.nanmean(recall_at_k(distances, own, k)))
+        assert got[f"chance_r@{k}"] == pytest.approx(k / 40)
+    assert got["median_rank"] == pytest.approx(np.nanmedian(first_rank(distances, own)))
+    assert got["chance_median_rank"] == 20.5
+    nowhere = measure_direction(
+        lambda rows: distances[rows],
+        lambda rows: relevant[rows],
+        30,
+        40,
+        recalled=lambda rows: own[rows] & False,
+        **given,
+    )
+    assert nowhere["r@1"] is None and nowhere["chance_median_rank"] is None and nowhere["map"] == plain["map"]
 
 
 def test_blocks_do_not_change_the_result():

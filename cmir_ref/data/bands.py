@@ -1,0 +1,148 @@
+"""Image files as measurements: every band as the file stores it, whatever the depth and the number of bands.
+
+H, W pixels and C bands. Unlike `images`, which shows a file as a viewer would, nothing is scaled to bytes.
+"""
+
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import check_readable
+from .images import GREY, check_size, deep_values, is_deep, open_picture
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
+AS_STORED = (*GREY, "LA", "RGB", "RGBA", "CMYK")  # Pillow's modes whose bands are what the file holds
+PALETTE, YCBCR = 3, 6  # TIFF's tag 262: Pillow makes colours of these
+
+
+def read_bands(path: str | Path) -> np.ndarray:
+    """One image file as (H, W, C), in the dtype that it is stored in; of more than 32 bits a value, as float32.
+
+    TIFF files may have any number of bands, pixel by pixel, in planes or as pages, in 8, 16 or 32 bits or as floats;
+    other files what Pillow reads. Raises `InputError` for a file that is missing, damaged, too large or no image, that
+    holds complex numbers, NaN or infinity, or nothing but zeros.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    check_readable(path)
+    with open(path, "rb") as file:
+        tiff = file.read(4) in TIFF
+    x = _tiff_bands(path) if tiff else _picture_bands(path)
+    x = narrow(x, path)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
+    if not x.any():
+        raise InputError(f"{path}: the image is entirely black; replace or remove it")
+    return x
+
+
+def narrow(x: np.ndarray, path: str | Path) -> np.ndarray:
+    """Samples in this machine's byte order and in at most 32 bits; raises `InputError` for others than real numbers."""
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{path}: pixels are {x.dtype}; expected whole or real numbers")
+    if x.dtype.kind == "b":
+        return x.astype(np.uint8)
+    if x.dtype.itemsize > 4 or x.dtype == np.float16:
+        return x.astype(np.float32)
+    return x.astype(x.dtype.newbyteorder("="), copy=False)
+
+
+def fit_bands(x: np.ndarray, side: int) -> np.ndarray:
+    """(H, W, C) as (side, side, C) in the same dtype: a pixel that shrinks is a mean over its area, others are bilinear
+    between their neighbours."""
+    from PIL import Image
+
+    if x.shape[:2] == (side, side):
+        return x
+    method = Image.Resampling.BOX if min(x.shape[:2]) >= side else Image.Resampling.BILINEAR
+    planes = (Image.fromarray(np.ascontiguousarray(x[..., c], np.float32)) for c in range(x.shape[2]))
+    fitted = np.stack([np.asarray(plane.resize((side, side), method)) for plane in planes], axis=2)
+    if x.dtype.kind == "f":
+        return fitted.astype(x.dtype, copy=False)
+    return np.rint(fitted).clip(np.iinfo(x.dtype).min, np.iinfo(x.dtype).max).astype(x.dtype)
+
+
+def _picture_bands(path: str | Path) -> np.ndarray:
+    """The bands of a file that Pillow decodes, upright."""
+    from PIL import ImageOps
+
+    with open_picture(path) as file:
+        if is_deep(file):
+            x = deep_values(file, path)
+        else:
+            image = ImageOps.exif_transpose(file)
+            x = np.asarray(image if image.mode in AS_STORED else image.convert("RGB"))
+        return x.reshape(*x.shape[:2], -1)
+
+
+def _tiff_bands(path: str | Path) -> np.ndarray:
+    """The bands of a TIFF file: by tifffile, and by others where the compression asks for it."""
+    import tifffile
+
+    with name_image_damage(path), tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        page = series.keyframe
+        check_size((page.imagewidth, page.imagelength), path)
+        coloured = page.photometric in (PALETTE, YCBCR)
+        try:
+            if not coloured:
+                return bands_last(series.asarray(), series.axes, path)
+        except (KeyError, ValueError) as error:
+            if "imagecodecs" not in str(error):
+                raise
+        one = page.samplesperpixel == 1 and len(series.pages) == 1
+        if one or coloured or (page.bitspersample <= 8 and page.samplesperpixel == 3):
+            return _picture_bands(path)
+        return _gdal_bands(path, page.compression.name)
+
+
+@contextmanager
+def name_image_damage(path: str | Path):
+    """Whatever a decoder raises is an `InputError` that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{path}: too large for this machine's memory; cut it into tiles") from None
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged or truncated image ({said})") from error
+
+
+def bands_last(x: np.ndarray, axes: str, path: str | Path) -> np.ndarray:
+    """Samples whose axes are called as tifffile calls them, "SYX", as (H, W, C).
+
+    Where the file names no axes of three, the shortest of the first and the last are the bands. Raises `InputError` for
+    more than three axes.
+    """
+    kept = [k for k, name in enumerate(axes) if name in "YX" or x.shape[k] > 1]
+    names = "".join(axes[k] for k in kept)
+    x = x.reshape([x.shape[k] for k in kept])
+    if x.ndim == 2:
+        return x[..., None]
+    if x.ndim != 3:
+        raise InputError(f"{path}: axes of {' × '.join(map(str, x.shape))}; expected rows, columns and bands")
+    last = x.shape[2] < x.shape[0] if "Q" in names else names.endswith("YXS")
+    return x if last else np.moveaxis(x, 0, 2)
+
+
+def _gdal_bands(path: str | Path, compression: str) -> np.ndarray:
+    """The bands as GDAL decodes them."""
+    with import_rasterio(f"{path}: its compression ({compression})").open(path) as file:
+        return np.moveaxis(file.read(), 0, 2)
+
+
+def import_rasterio(what: str):
+    """The package rasterio, without its warnings of files that have no place on a map; raises `InputError`, which
+    begins with `what` needs it, where it is not installed."""
+    try:
+        import rasterio
+        import rasterio.errors
+    except ImportError as error:
+        raise InputError(f"{what} needs rasterio; pip install 'cmir-ref[geo]'") from error
+    warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarning)
+    return rasterio

@@ -1,0 +1,138 @@
+"""Image files as measurements, every band as the file holds it."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from cmir_ref.data.bands import bands_last, fit_bands, read_bands
+
+DRAWN = np.random.default_rng(0)
+
+
+def drawn(*shape, dtype="uint16"):
+    """Numbers from 1 to 199, or to 995 where there is room."""
+    return (DRAWN.integers(1, 200, shape) * (1 if dtype == "uint8" else 5)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32", "float32"])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_tiff_of_any_depth_and_number_of_bands(tmp_path, dtype, bands, planes):
+    x = drawn(20, 24, bands, dtype=dtype)
+    stored = x if planes == "contig" else np.moveaxis(x, 2, 0)
+    stored, form = (x[..., 0], {}) if bands == 1 else (stored, {"planarconfig": planes})
+    tifffile.imwrite(tmp_path / "x.tif", stored, photometric="minisblack", **form)
+    read = read_bands(tmp_path / "x.tif")
+    np.testing.assert_array_equal(read, x)
+    assert read.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_compressed_tiff_of_either_byte_order(tmp_path, compression, order):
+    x = drawn(16, 16, 4)
+    tifffile.imwrite(tmp_path / "x.tif", x, photometric="minisblack", compression=compression, byteorder=order)
+    read = read_bands(tmp_path / "x.tif")
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read, x)
+
+
+def test_a_tiff_that_says_nothing_of_its_axes(tmp_path):
+    """As a plain `imwrite(path, array)` writes it: bands last, first, as pages, and with tiles inside."""
+    for shape in ((24, 20, 4), (4, 24, 20), (24, 20, 8), (8, 24, 20), (24, 20), (1, 24, 20), (24, 20, 1)):
+        x = drawn(*shape)
+        tifffile.imwrite(tmp_path / "x.tif", x)
+        expected = np.atleast_3d(x) if shape[-1] < 20 or len(shape) == 2 else np.moveaxis(x, 0, 2)
+        np.testing.assert_array_equal(read_bands(tmp_path / "x.tif"), expected, str(shape))
+    tifffile.imwrite(tmp_path / "y.tif", x := drawn(40, 40, 4), tile=(16, 16), photometric="minisblack")
+    np.testing.assert_array_equal(read_bands(tmp_path / "y.tif"), x)
+    tifffile.imwrite(tmp_path / "z.dat", x, bigtiff=True, photometric="minisblack")  # known by how it begins
+    np.testing.assert_array_equal(read_bands(tmp_path / "z.dat"), x)
+
+
+def test_a_compression_that_tifffile_lacks(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="the extra geo")
+    x = drawn(16, 24, 4)
+    about = {"driver": "GTiff", "width": 24, "height": 16, "count": 4, "dtype": "uint16", "compress": "lzw"}
+    with rasterio.open(tmp_path / "x.tif", "w", **about) as file:
+        file.write(np.moveaxis(x, 2, 0))
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.tif"), x)
+
+
+def test_without_rasterio_such_a_file_is_refused(tmp_path, monkeypatch, refused):
+    rasterio = pytest.importorskip("rasterio", reason="the extra geo")
+    about = {"driver": "GTiff", "width": 24, "height": 16, "count": 4, "dtype": "uint16", "compress": "lzw"}
+    with rasterio.open(tmp_path / "x.tif", "w", **about) as file:
+        file.write(np.moveaxis(drawn(16, 24, 4), 2, 0))
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with refused("x.tif", "LZW", "cmir-ref[geo]"):
+        read_bands(tmp_path / "x.tif")
+
+
+def test_other_files_as_pillow_stores_them(tmp_path):
+    for mode, bands in (("L", 1), ("RGB", 3), ("RGBA", 4), ("CMYK", 4), ("P", 3)):
+        suffix = "tif" if mode == "CMYK" else "png"
+        image = Image.fromarray(drawn(8, 9, 3, dtype="uint8")).convert(mode)
+        image.save(tmp_path / f"x.{suffix}")
+        expected = np.asarray(image.convert("RGB") if mode == "P" else image).reshape(8, 9, bands)
+        np.testing.assert_array_equal(read_bands(tmp_path / f"x.{suffix}"), expected, mode)
+    Image.fromarray(x := drawn(8, 9)).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_bands(tmp_path / "deep.png")[..., 0], x)
+    Image.fromarray(drawn(32, 32, 3, dtype="uint8")).save(tmp_path / "jpeg.tif", compression="jpeg")
+    assert read_bands(tmp_path / "jpeg.tif").shape == (32, 32, 3)
+    Image.fromarray(x).save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(read_bands(tmp_path / "lzw.tif")[..., 0], x)
+    assert read_bands(tmp_path / "lzw.tif").dtype == np.uint16
+
+
+def test_numbers_that_are_too_wide_are_single_precision(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.full((4, 4), 0.1))
+    assert read_bands(tmp_path / "x.tif").dtype == np.float32
+    tifffile.imwrite(tmp_path / "x.tif", np.eye(8, dtype=bool))
+    assert read_bands(tmp_path / "x.tif")[..., 0].tolist() == np.eye(8).tolist()
+
+
+def test_what_is_refused(tmp_path, refused):
+    tifffile.imwrite(tmp_path / "nan.tif", np.array([[1, np.nan]], np.float32))
+    tifffile.imwrite(tmp_path / "black.tif", np.zeros((4, 4, 4), np.uint16), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "complex.tif", np.ones((4, 4), np.complex64))
+    tifffile.imwrite(tmp_path / "many.tif", np.ones((2, 3, 8, 8), np.uint16), photometric="minisblack")
+    whole = (tmp_path / "complex.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[:100])
+    (tmp_path / "text.tif").write_text("no image")
+    said = {
+        "nan": "NaN", "black": "entirely black", "complex": "complex64", "many": "rows, columns and bands",
+        "cut": "damaged", "text": "not an image", "absent": "no such file",
+    }  # fmt: skip
+    for name, words in said.items():
+        with refused(f"{name}.tif", words):
+            read_bands(tmp_path / f"{name}.tif")
+
+
+def test_pixels_that_shrink_are_means_over_their_area():
+    x = drawn(12, 12, 4)
+    fitted = fit_bands(x, 4)
+    expected = np.rint(x.reshape(4, 3, 4, 3, 4).astype(float).mean(axis=(1, 3)))
+    assert fitted.dtype == np.uint16
+    np.testing.assert_array_equal(fitted, expected)
+    reals = fit_bands(x.astype(np.float32) / 7, 4)
+    np.testing.assert_allclose(reals, x.reshape(4, 3, 4, 3, 4).mean(axis=(1, 3)) / 7, rtol=1e-5)
+    assert fit_bands(x, 12) is x
+
+
+def test_pixels_that_grow_lie_between_their_neighbours():
+    x = np.array([[0, 100], [200, 300]], np.int16)[..., None]
+    grown = fit_bands(x, 8)[..., 0]
+    assert grown.shape == (8, 8) and grown.dtype == np.int16
+    assert (np.diff(grown.astype(int), axis=1) >= 0).all() and grown[0, 0] == 0 and grown[-1, -1] == 300
+
+
+def test_which_axis_has_the_bands():
+    x = np.zeros((2, 5, 7))
+    assert bands_last(x, "SYX", "x").shape == bands_last(x, "IYX", "x").shape == (5, 7, 2)
+    assert bands_last(x[:, :, None], "CYQX", "x").shape == (5, 7, 2)
+    assert bands_last(x, "YXS", "x").shape == (2, 5, 7)
+    assert bands_last(np.zeros((7, 5, 2)), "QYX", "x").shape == (7, 5, 2)
