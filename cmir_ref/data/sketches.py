@@ -110,7 +110,7 @@ def ink_of(sheet: np.ndarray, path: str | Path) -> np.ndarray:
     The largest difference of a colour from the paper's. Full ink is the mean of the strongest thousandth; a fifth of it
     is dirt and compression.
     """
-    difference = distance_of(sheet, paper_of(sheet))
+    difference = difference_from(sheet, paper_of(sheet))
     strongest = np.sort(difference, axis=None)[-max(4, difference.size // 1000) :]
     full = float(strongest.mean())
     if full < FAINTEST:
@@ -118,7 +118,7 @@ def ink_of(sheet: np.ndarray, path: str | Path) -> np.ndarray:
     return np.clip((difference / full - 0.2) / 0.6, 0, 1).astype(np.float32)
 
 
-def distance_of(sheet: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def difference_from(sheet: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """The largest difference (H, W) of a sheet's channels (H, W, 3) from a colour, one for all or one a pixel."""
     red, green, blue = np.moveaxis(np.abs(sheet - colour), 2, 0)
     return np.maximum(np.maximum(red, green), blue)  # `max(axis=2)` takes ten times as long: three at a time
@@ -136,7 +136,7 @@ def paper_of(sheet: np.ndarray) -> np.ndarray:
     rows = (red << 8 | green << 4 | blue).ravel()
     most = np.bincount(rows, minlength=4096).argmax()
     common = np.median(sheet.reshape(-1, 3)[rows == most], axis=0)
-    if (distance_of(sheet, common) < FAINTEST).mean() > PAPER:
+    if (difference_from(sheet, common) < FAINTEST).mean() > PAPER:
         return common
     height, width = sheet.shape[:2]
     step = max(1, min(height, width) // 64)
