@@ -250,7 +250,16 @@ def test_a_setting_acts_beside_any_other(setting):
 STAGE2_ONLY = {
     *("d_v", "distance", "normalise_features", "encoder_depth", "decoder_depth", "encoder_activation"),
     *("decoder_activation", "latent_dropout", "classifier", "label_loss", "head_decay", "weights", "reduction"),
-    *("decoder_target", "target_gradient", "frobenius", "alpha", "alpha_reading", "regularized_layers", "update"),
+    *(
+        "temperature",
+        "decoder_target",
+        "target_gradient",
+        "frobenius",
+        "alpha",
+        "alpha_reading",
+        "regularized_layers",
+        "update",
+    ),
     "stage2",
 }
 
