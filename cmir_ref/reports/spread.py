@@ -55,8 +55,9 @@ def spread_table(found: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[
 def sources(found: Mapping[str, Any], command: str) -> str:
     """One line: by which command, with which seeds, on which machine, with which BLAS kernel, on which day."""
     seeds, where = found["seeds"], found["origin"]
-    named = f"seeds {seeds[0]} – {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    return f"`{command}`; mean ± standard deviation of {named}; {where['machine']}, {where['blas']}, {where['date']}."
+    many = f"mean ± standard deviation of seeds {seeds[0]} – {seeds[-1]}"
+    named = many if len(seeds) > 1 else f"seed {seeds[0]}, without spread"
+    return f"`{command}`; {named}; {where['machine']}, {where['blas']}, {where['date']}."
 
 
 def check_marks(path: str | Path, names: Iterable[str]) -> None:

@@ -31,7 +31,8 @@ TILE = 64
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return runs.train(load_config("image-text", TINY), worlds.captioned(), tmp_path_factory.mktemp("places") / "run")
+    config = load_config("image-text", (*TINY, "average_views=false"))  # a tile of a scene is looked at once
+    return runs.train(config, worlds.captioned(), tmp_path_factory.mktemp("places") / "run")
 
 
 @pytest.fixture(scope="module")

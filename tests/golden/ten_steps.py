@@ -46,6 +46,7 @@ def modalities(preset: str) -> tuple[CmirnetSettings, dict[str, Source]]:
     """A preset's settings, cut to ten steps, and random data of the shapes that it trains on."""
     config = load_config(preset)
     small = {s: {"epochs": EPOCHS, "batch_size": size} for s, size in BATCH.items()}
+    small["stage1"]["sound_passes"] = 1  # more would be more than ten steps
     config = config.model_copy(update={s: getattr(config, s).model_copy(update=cut) for s, cut in small.items()})
     random = np.random.default_rng(5)
     classes = CLASSES[config.scenario]

@@ -204,6 +204,7 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_every_block_behind_the_first_ones_gives_a_map",
         {"skipped": 0},
     ),
+    "cmirnet.contrastive.contrastive": ("cmirnet/test_contrastive.py", "test_two_pairs_by_hand", {}),
     "cmirnet.eq1_pretraining.pretraining_loss": (
         "cmirnet/test_eq1_pretraining.py",
         "test_the_text_by_default",

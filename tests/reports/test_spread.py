@@ -43,7 +43,7 @@ def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():
     assert found["directions"]["a->b"]["map"]["sd"] is None
     head, ((direction, ap, p, chance, worst),) = spread_table(found)
     assert len(head) == 5 and (direction, ap, p, chance, worst) == ("a->b", "0.500", "–", "0.100", "0.500")
-    assert "seed 0;" in sources(found, "cmir-ref train x")
+    assert "seed 0, without spread;" in sources(found, "cmir-ref train x")
 
 
 def test_the_table_goes_between_its_own_marks_and_nothing_else_changes(tmp_path):
