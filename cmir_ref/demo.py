@@ -25,7 +25,7 @@ from .errors import InputError
 from .files import cannot_be_written, remove_leftovers, write_whole
 from .locks import LOCK, locked
 from .parallel import worker_processes
-from .progress import wait_for
+from .progress import track, wait_for
 from .ranking import galleries
 from .records import Run
 from .reports.demo_page import CollapseFigure, OrthogonalityFigure, ScenarioPart, demo_page
@@ -68,17 +68,18 @@ def demo(
         for scenario, config in configs.items():
             if scenario not in beside:
                 trained[scenario] = train_scenario(config, out / scenario, device, watch, progress)
-            if scenario == DEMO_SCENARIOS[0]:
-                run, z, _ = trained[scenario]
-                rows, mul = run.parts.train["b"], load_data(config).modalities["b"]
-                tiles, labels = shrink_images(mul.x, rows), mul.labels[rows]
-                orthogonality = worker.submit(orthogonality_experiment, config, tiles, labels, side_epochs)
-                collapse = worker.submit(collapse_experiment, run, z, side_epochs)
+        run, z, _ = trained[DEMO_SCENARIOS[0]]
+        rows, mul = run.parts.train["b"], load_data(run.config).modalities["b"]
+        tiles, labels = shrink_images(mul.x, rows), mul.labels[rows]
+        experiments = [
+            partial(orthogonality_experiment, run.config, tiles, labels, side_epochs),
+            partial(collapse_experiment, run, z, side_epochs),
+        ]
+        figures = [measure() for measure in track(experiments, len(experiments), "short experiments", progress)]
         trained |= {s: wait_for(future, partial(epoch_in_words, out / s)) for s, future in beside.items()}
-        experiments = [wait_for(future, lambda: "two short experiments") for future in (orthogonality, collapse)]
         seconds = time.perf_counter() - start
         parts = {scenario: page_part(*trained[scenario]) for scenario in DEMO_SCENARIOS}
-        write_whole(out / "report.html", demo_page(parts, *experiments, seconds))
+        write_whole(out / "report.html", demo_page(parts, *figures, seconds))
     return {scenario: trained[scenario].result for scenario in DEMO_SCENARIOS} | {"seconds": seconds}
 
 
