@@ -1,6 +1,5 @@
 """What is near what in a run: its samples as queries and galleries, ranked by the run's system."""
 
-from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from .ops.labels import multi_hot
 from .records import PARTS, Items, Run
 from .retrieval import nearest, nearest_by
 from .retrieval.neighbours import KeptGallery
-from .retrieval.relevant_items import labels_of
+from .retrieval.relevant_items import labels_of, positions
 from .systems import SYSTEMS
 
 
@@ -47,34 +46,6 @@ def items_of(run: Run, letters: str, part: str) -> Items:
     counts = {m: len(run.dataset.modalities[m].ids) for m in letters}
     rows = {m: np.arange(counts[m]) if part == "all" else getattr(run.parts, part)[m] for m in letters}
     return Items(rows, {m: {name: a[rows[m]] for name, a in run.encoded[m].items()} for m in letters})
-
-
-def positions(query: Items, gallery: Items, apart: np.ndarray | None = None) -> np.ndarray:
-    """Where all that a query must not find stands in the gallery (Q, E), −1 beyond it: itself and what shows the same.
-
-    That is what was made of it, what it was made of, and what else was made of that: `apart` is that of `Dataset`.
-    """
-    asked, known = (scene_numbers(items, apart) for items in (query, gallery))
-    order = np.argsort(known, kind="stable")
-    first, behind = (np.searchsorted(known, asked, side, sorter=order) for side in ("left", "right"))
-    place = first[:, None] + np.arange((behind - first).max(initial=0))
-    return np.where(place < behind[:, None], order[np.minimum(place, len(order) - 1)], -1)
-
-
-def scene_numbers(items: Items, apart: np.ndarray | None = None) -> np.ndarray:
-    """A number (N,) of each item, which those share that show the very same: a sketch has that of its photo.
-
-    `apart` (P, 2) are samples of a and what was made of them in b, as `Dataset` has them.
-    """
-    numbers = []
-    for m, rows in items.rows.items():
-        number = len(ascii_lowercase) * rows + ascii_lowercase.index(m)
-        if m == "b" and apart is not None and len(apart):
-            photo, made = np.asarray(apart)[np.argsort(np.asarray(apart)[:, 1])].T
-            place = np.minimum(np.searchsorted(made, rows), len(made) - 1)
-            number = np.where(made[place] == rows, len(ascii_lowercase) * photo[place], number)
-        numbers.append(number)
-    return np.concatenate(numbers)
 
 
 def rank(

@@ -19,11 +19,11 @@ from .data.splits import keep_parts
 from .errors import InputError
 from .files import check_readable, whole_file
 from .params import below
-from .ranking import directions_of, galleries, items_of, positions, system_of
+from .ranking import directions_of, galleries, items_of, system_of
 from .records import PARTS, Dataset, Modality, Places, Run, Splits
 from .reports.report import write_report
 from .retrieval import measure_direction
-from .retrieval.relevant_items import labels_of, paired
+from .retrieval.relevant_items import labels_of, paired, positions
 from .training.folder import Folder, read_checkpoint, read_history
 
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did

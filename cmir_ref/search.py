@@ -26,7 +26,6 @@ from .ranking import (
     hits,
     items_of,
     partner_of,
-    positions,
     rank,
     sample_of,
     system_of,
@@ -35,7 +34,7 @@ from .records import Encoded, Items, Modality, Run
 from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
 from .retrieval.neighbours import KeptGallery
-from .retrieval.relevant_items import labels_of
+from .retrieval.relevant_items import labels_of, positions
 
 
 def retrieve(

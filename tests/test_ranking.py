@@ -11,8 +11,9 @@ from toy_system.system import ToySettings
 
 from cmir_ref import runs, search
 from cmir_ref.data import load_data
-from cmir_ref.ranking import examples, items_of, positions, rank
+from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.records import PARTS
+from cmir_ref.retrieval.relevant_items import positions
 from cmir_ref.systems import SYSTEMS
 
 EVERY_PART = (*PARTS, "all")

@@ -11,8 +11,9 @@ from toy_system.system import SYSTEM as TOY
 from cmir_ref import cli, runs, search
 from cmir_ref.config import load_config
 from cmir_ref.errors import InputError
-from cmir_ref.ranking import examples, items_of, positions, rank
+from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.retrieval import measure_direction
+from cmir_ref.retrieval.relevant_items import positions
 from cmir_ref.systems import SYSTEMS
 
 PRESET = """system = "toy"

@@ -1,6 +1,7 @@
-"""Which items of a gallery are relevant to which queries of a run."""
+"""Which items of a gallery are relevant to which queries of a run, and which a query must not find."""
 
 from collections.abc import Callable
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,31 @@ def paired(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[sl
         return to_device(relevant, xp)
 
     return of
+
+
+def positions(query: Items, gallery: Items, apart: np.ndarray | None = None) -> np.ndarray:
+    """Where all that a query must not find stands in the gallery (Q, E), −1 beyond it: itself and what shows the same.
+
+    That is what was made of it, what it was made of, and what else was made of that: `apart` is that of `Dataset`.
+    """
+    asked, known = (scene_numbers(items, apart) for items in (query, gallery))
+    order = np.argsort(known, kind="stable")
+    first, behind = (np.searchsorted(known, asked, side, sorter=order) for side in ("left", "right"))
+    place = first[:, None] + np.arange((behind - first).max(initial=0))
+    return np.where(place < behind[:, None], order[np.minimum(place, len(order) - 1)], -1)
+
+
+def scene_numbers(items: Items, apart: np.ndarray | None = None) -> np.ndarray:
+    """A number (N,) of each item, which those share that show the very same: a sketch has that of its photo.
+
+    `apart` (P, 2) are samples of a and what was made of them in b, as `Dataset` has them.
+    """
+    numbers = []
+    for m, rows in items.rows.items():
+        number = len(ascii_lowercase) * rows + ascii_lowercase.index(m)
+        if m == "b" and apart is not None and len(apart):
+            photo, made = np.asarray(apart)[np.argsort(np.asarray(apart)[:, 1])].T
+            place = np.minimum(np.searchsorted(made, rows), len(made) - 1)
+            number = np.where(made[place] == rows, len(ascii_lowercase) * photo[place], number)
+        numbers.append(number)
+    return np.concatenate(numbers)

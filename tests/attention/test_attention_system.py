@@ -273,7 +273,7 @@ def test_random_takes_sketches_of_the_training_part():
 def test_a_traced_sketch_never_finds_its_own_photo():
     run = runs.train(config(), data(apart=True))
     query, gallery = items_of(run, "b", "test"), items_of(run, "a", "test")
-    from cmir_ref.ranking import positions
+    from cmir_ref.retrieval.relevant_items import positions
 
     exclude = positions(query, gallery, run.dataset.apart)
     assert (gallery.rows["a"][exclude] == query.rows["b"][:, None]).all()

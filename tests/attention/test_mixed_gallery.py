@@ -10,10 +10,10 @@ from drawn_worlds import config, data
 from cmir_ref import runs, search
 from cmir_ref.attention import system
 from cmir_ref.errors import InputError
-from cmir_ref.ranking import examples, items_of, positions, rank
+from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.records import Items
 from cmir_ref.retrieval import average_precision, precision_at_k, relevance
-from cmir_ref.retrieval.relevant_items import labels_of
+from cmir_ref.retrieval.relevant_items import labels_of, positions
 
 PAIRS = [tuple(pair) for pair in product("ab", ("a", "b", "ab"))]
 WAYS = ("mean", "pair", "random")

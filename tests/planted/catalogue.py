@@ -2009,7 +2009,7 @@ bugs(
 
 # a query finds itself
 bugs(
-    "ranking.py",
+    "retrieval/relevant_items.py",
     ("finds-itself-in-a-mixed-gallery",
      "np.where(place < behind[:, None], ", "np.where((place < behind[:, None]) & (len(gallery.rows) == 1), ",
      ITSELF),
@@ -2023,6 +2023,9 @@ bugs(
     ("what-was-traced-is-found", "number = np.where(made[place] == rows,",
      "number = np.where(made[place] < 0,",
      SHOWS_THE_SAME),
+)
+bugs(
+    "ranking.py",
     ("examples-find-themselves",
      "rank(run, query, searched, k, exclude=exclude)",
      "rank(run, query, searched, k)",
