@@ -9,8 +9,9 @@ from ..backend import Array, generator, to_device
 from ..cmirnet.latent import init_latent
 from ..cmirnet.stage2 import LatentSettings, alternating_groups
 from ..params import constant, dense, he
-from ..records import Splits
+from ..records import Items, Splits
 from ..retrieval import evaluate_direction
+from ..retrieval.relevant_items import positions
 from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
 from ..training.transfer import Sent, send_parts
@@ -57,8 +58,13 @@ def attended_task(
     pair_count: int,
     parts: Splits,
     xp: Any = np,
+    apart: np.ndarray | None = None,
 ) -> Task:
-    """The task of latent network and attention; `pairs(epoch)` (P, 2) are sample numbers of photos and sketches."""
+    """The task of latent network and attention; `pairs(epoch)` (P, 2) are sample numbers of photos and sketches.
+
+    `apart` (P, 2) are photos and what was traced from them, as `Dataset` has them: they don't find each other when the
+    validation part chooses the epoch.
+    """
     schedule, seed, form = settings.stage2, settings.seed, form_of(settings)
     a, b, context = (source.on(xp) for source in inputs[:3])
     labels = {m: to_device(source.labels, xp) for m, source in (("a", a), ("b", b))}
@@ -100,10 +106,12 @@ def attended_task(
         y = {m: labels[m][to_device(rows[m], xp)] for m in "ab"}
         if not all(bool(xp.isfinite(v_m).all()) for v_m in v.values()):
             return {"a->b": 0.0, "b->a": 0.0, "score": 0.0}
-        scores = {  # None, where no query has a relevant item, counts as 0
-            f"{p}->{q}": evaluate_direction(v[p], y[p], v[q], y[q], distance=settings.distance)["map"] or 0.0
-            for p, q in ("ab", "ba")
-        }
+        items = {m: Items({m: rows[m]}, {}) for m in "ab"}
+        scores = {}
+        for p, q in ("ab", "ba"):
+            own = to_device(positions(items[p], items[q], apart), xp)
+            found = evaluate_direction(v[p], y[p], v[q], y[q], exclude=own, distance=settings.distance)
+            scores[f"{p}->{q}"] = found["map"] or 0.0  # None, where no query has a relevant item, counts as 0
         return scores | {"score": float(np.mean(list(scores.values())))}
 
     turns = () if settings.update == "together" else alternating_groups("")

@@ -130,7 +130,7 @@ def task_of_attended(
         return pairs_of(data, parts.train, generator(settings.seed, "pairs", epoch))
 
     network, inputs = cmirnet.network_of(settings, data), inputs_of_stage2(settings, data, made)
-    return attended_task(settings, network, inputs, pairs, len(pairs(0)), parts, xp)
+    return attended_task(settings, network, inputs, pairs, len(pairs(0)), parts, xp, data.apart)
 
 
 def inputs_of_stage2(settings: AttentionSettings, data: Dataset, made: Mapping[str, Array]) -> Inputs:

@@ -281,6 +281,17 @@ def test_a_traced_sketch_never_finds_its_own_photo():
     assert all(row not in gallery.rows["a"][found] for row, found in zip(query.rows["b"], index, strict=True))
 
 
+def test_the_epoch_is_chosen_without_a_photos_own_sketch():
+    """What validation says of the kept epoch is what `evaluate` says of the validation part afterwards."""
+    settings, world = config("attended_inference=mean", "stage2.epochs=3", "validation_share=0.3"), data(60, apart=True)
+    run = runs.train(settings, world)
+    best = max(h["validation"]["score"] for h in run.history if h["stage"] == "stage2")
+    there = runs.evaluate(run, "validation", queries="validation")["directions"]
+    assert best == pytest.approx(np.mean([there[d]["map"] for d in ("a->b", "b->a")]), abs=1e-6)
+    free = runs.evaluate(run._replace(dataset=run.dataset._replace(apart=None)), "validation", queries="validation")
+    assert best != pytest.approx(np.mean([free["directions"][d]["map"] for d in ("a->b", "b->a")]), abs=1e-3)
+
+
 def test_a_photo_from_outside_has_no_matched_sketch():
     run = seen_by(trained(), attended_inference="matched")
     one = Items({"a": np.array([-1])}, {"a": {name: array[:1] for name, array in run.encoded["a"].items()}})

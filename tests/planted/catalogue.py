@@ -1586,6 +1586,17 @@ bugs(
      IN_WAYS + "every_setting_has_its_stages"),
     ("drawings-learned-as-edges", '"b": set()}', '"b": {"sketches"}}', IN_WAYS + "every_setting_has_its_stages"),
 )
+bugs(
+    "attention/stage2.py",
+    ("epoch-chosen-by-photos-own-sketches", "items[q], apart), xp)", "items[q]), xp)",
+     "attention/test_attention_system.py::test_the_epoch_is_chosen_without_a_photos_own_sketch"),
+)
+bugs(
+    "replicate/attention/attended.py",
+    ("posteriors-find-a-photo-s-own-sketch", "evaluate_direction(p[a], y[a], p[b], y[b], exclude=own)",
+     "evaluate_direction(p[a], y[a], p[b], y[b])",
+     "replicate/attention/test_attended.py::test_posteriors_find_no_photo_by_what_was_traced_from_it"),
+)
 
 # ---- retrieval ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,10 @@ from ...attention.system import shares_of
 from ...backend import library
 from ...config import SharedSettings, load_config
 from ...ops.softmax_cross_entropy import softmax_cross_entropy
+from ...records import Items
 from ...reports.replication import Experiment, Line, Score, Table
 from ...retrieval import evaluate_direction
+from ...retrieval.relevant_items import positions
 from ...runs import evaluate_run_direction
 from ..claims import judge_claims
 from ..lab import Lab, Work, run_groups, shared_space
@@ -86,9 +88,14 @@ def search_every_way(work: Work) -> dict:
 
 def posteriors(work: Work) -> dict[str, dict]:
     """Retrieval without stage 2: nearest by the Euclidean distance of the classifiers' posteriors."""
-    y = {m: work.data.modalities[m].labels[rows] for m, rows in work.parts.test.items()}
-    p = {m: softmax_cross_entropy(work.made[f"logits.{m}"][work.parts.test[m]], y[m])[1].p for m in y}
-    return {d: evaluate_direction(p[d[0]], y[d[0]], p[d[-1]], y[d[-1]]) for d in DIRECTIONS_HERE}
+    rows, found = work.parts.test, {}
+    y = {m: work.data.modalities[m].labels[rows[m]] for m in rows}
+    p = {m: softmax_cross_entropy(work.made[f"logits.{m}"][rows[m]], y[m])[1].p for m in y}
+    for d in DIRECTIONS_HERE:
+        a, b = d[0], d[-1]
+        own = positions(Items({a: rows[a]}, {}), Items({b: rows[b]}, {}), work.data.apart)
+        found[d] = evaluate_direction(p[a], y[a], p[b], y[b], exclude=own)
+    return found
 
 
 def ways(results: list[dict], how: str, distance: str) -> list[dict]:

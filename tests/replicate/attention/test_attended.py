@@ -64,6 +64,19 @@ def test_posteriors_of_perfect_classifiers_find_everything():
     assert found["a->b"]["map"] == found["b->a"]["map"] == 1
 
 
+def test_posteriors_find_no_photo_by_what_was_traced_from_it():
+    """Classifiers that know each photo but not its class: what they find is the own one, which is left out."""
+    config, world = (
+        module.config_of(type("L", (), {"asked": {}})(), "w", 0, tuple(overrides()), "none"),
+        data(60, apart=True),
+    )
+    parts = runs.split_data(config, world)
+    made = {f"logits.{m}": np.arange(60.0)[:, None] ** [0.5, 1, 1.5] / 60 for m in "ab"}
+    found = module.posteriors(Work(config, world, parts, made))
+    alone = module.posteriors(Work(config, world._replace(apart=None), parts, made))
+    assert all(found[d]["map"] < alone[d]["map"] - 0.05 for d in found)
+
+
 def test_p_at_50_by_class(done):
     lines = done.tables["drawn-places-classes"].lines
     assert [line.about for line in lines] == [("class0",), ("class1",), ("class2",)]
