@@ -12,7 +12,7 @@ from ..parallel import cores
 from .gpu import GPU_KINDS, gpu_entries, gpu_machine
 from .peers import Case, Entry, count_turns, interleave, version_of
 
-BENCH_KINDS = {"cpu": ("conv", "latent", "attention", "retrieval", "texts", "data"), "cuda": tuple(GPU_KINDS)}
+BENCH_KINDS = {"cpu": ("conv", "latent", "attention", "retrieval", "texts", "data", "whole"), "cuda": tuple(GPU_KINDS)}
 PEERS = {"cpu": ("torch", "faiss", "sklearn"), "cuda": ("torch",)}
 GPU_KINDS_WITH_TORCH = ("conv", "latent")
 TURNS = 7

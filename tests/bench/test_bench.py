@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cmir_ref import cli
-from cmir_ref.bench import attention, conv, data, latent, retrieval, suite, texts
+from cmir_ref.bench import attention, conv, data, latent, retrieval, suite, texts, whole
 from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
 
@@ -27,6 +27,8 @@ NAMES = [
     "gru",
     "amfmn/scores",
     "amfmn/step",
+    "whole/pan-mul",
+    "whole/image-speech",
 ]
 PEERS = suite.PEERS["cpu"]
 TINY = {
@@ -37,6 +39,7 @@ TINY = {
         retrieval.cases(100, 2000),
         data.cases(80),
         texts.cases(20, 60, 10),
+        whole.cases(0.25),
     )
     for case in cases
 }
