@@ -37,6 +37,14 @@ class Schedule(SettingsTable):
     keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
 
 
+def check_light(light: float, augment: bool, trunk: str) -> None:
+    """Raises `ValueError` for a light that no image would be seen in."""
+    if light and not augment:
+        raise ValueError("light is a part of augment: set augment=true, or light=0")
+    if light and trunk == "lite0":
+        raise ValueError("light is for networks that learn from scratch: set light=0 with trunk lite0")
+
+
 class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 

@@ -90,6 +90,7 @@ CASES = {
     "stage1.average": Case(("0", "0.5")),
     "stage1.keep": Case(given=("stage1.epochs=12", "stage1.lr=0.1", "stage1.schedule=constant")),
     "stage1.augment": Case(("true", "false"), world="images"),
+    "stage1.light": Case(("0", "0.2", "0.4"), world="images", given=("stage1.augment=true",)),
     "stage1.voices": Case(("true", "false"), world="sounds", given=("stage1.augment=true",)),
     "stage1.sound_passes": Case(("1", "2", "3"), world="sounds"),
     "stage1.average_views": Case(("true", "false"), world="images"),

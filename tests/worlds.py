@@ -83,6 +83,7 @@ TINY = {
     "stage1.average": "0.0",
     "stage1.keep": "best",
     "stage1.augment": "false",
+    "stage1.light": "0.0",
     "stage1.voices": "false",
     "stage1.sound_passes": "1",
     "stage1.average_views": "false",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Schedule, SettingsTable, SharedSettings
+from ..config import Schedule, SettingsTable, SharedSettings, check_light
 
 
 class MarginSettings(SettingsTable):
@@ -24,6 +24,7 @@ class LabelsSchedule(Schedule):
     """The trunk's own first stage, on the labels."""
 
     epochs: int = Field(30, ge=1)  # passes over the training part
+    target: Literal["labels", "classes"] = "labels"  # what it learns: all of an image's labels, or which class it is of
 
 
 class MatchSchedule(Schedule):
@@ -32,7 +33,8 @@ class MatchSchedule(Schedule):
     epochs: int = Field(60, ge=1)  # passes over the training images; paper 150, code 70
     schedule: Literal["constant", "cosine", "steps"] = "steps"  # steps: paper and code
     fall_every: int = Field(12, ge=1)  # epochs until lr falls to 0.7 of itself, in schedule steps; paper, code 20
-    augment: bool = True  # flips and quarter turns of images
+    augment: bool = True  # flips and quarter turns of images, on the labels as well
+    light: float = Field(0.0, ge=0)  # of images, likewise: the spread of gain and lift, in deviations of their values
 
 
 class AmfmnSettings(SharedSettings):
@@ -78,6 +80,7 @@ class AmfmnSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
+        check_light(self.match.light, self.match.augment, self.trunk)
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):

@@ -70,23 +70,47 @@ def fit_all(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping
 def image_source(settings: AmfmnSettings, images: Modality, made: Mapping[str, Array]) -> Source:
     """The images, normalised; or what a frozen trunk makes of them."""
     images = frozen_images(settings, images)
-    return Source(images.x, images.labels, images.kind, Normaliser(made["input.a/mean"], made["input.a/std"]))
+    return Source(
+        images.x,
+        images.labels,
+        images.kind,
+        Normaliser(made["input.a/mean"], made["input.a/std"]),
+        settings.match.light,
+    )
 
 
 def init_labels(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
     """(params, buffers) of the trunk and its classifier."""
     rng, trunk = generator(settings.seed, "labels/init"), trunk_of(settings)
     params, buffers = init_conv_maps(trunk, data.modalities["a"].x.shape[3], rng)
-    head = dense({"classifier": (trunk.channels[-1], len(data.label_names))}, rng)
+    _, classes = targets_of_labels(settings, data.modalities["a"], len(data.label_names))
+    head = dense({"classifier": (trunk.channels[-1], classes)}, rng)
     return add_prefix("trunk", params) | head, add_prefix("trunk", buffers)
 
 
+def targets_of_labels(settings: AmfmnSettings, images: Modality, names: int) -> tuple[np.ndarray, int]:
+    """(what the trunk learns of every image, how many of them there are): its labels, or the class that it is of.
+
+    Raises `InputError` for "classes" where nearly every image is a class by itself, or all are of one.
+    """
+    if settings.labels.target == "labels":
+        return images.labels, names
+    classes, numbers = np.unique(np.asarray(images.groups), return_inverse=True)
+    if not 1 < len(classes) <= len(numbers) / 2:
+        raise InputError(
+            f"labels.target classes: {len(numbers)} images are of {len(classes)} classes by their folders and names; "
+            "set labels.target=labels"
+        )
+    return numbers, len(classes)
+
+
 def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping, xp: Any) -> Task:
-    """The task of the trunk: the labels of the training images."""
+    """The task of the trunk: the labels of the training images, or their classes."""
     schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
     images = image_source(settings, data.modalities["a"], made).on(xp)
     train, validation = parts.train["a"], parts.validation["a"]
-    kind, labels = "sigmoid" if images.labels.ndim == 2 else "softmax", to_device(images.labels, xp)
+    targets, _ = targets_of_labels(settings, data.modalities["a"], len(data.label_names))
+    kind, labels = "sigmoid" if targets.ndim == 2 else "softmax", to_device(targets, xp)
 
     def batches(epoch):
         order = list(epoch_batches(train, schedule.batch_size, seed, "labels", epoch))

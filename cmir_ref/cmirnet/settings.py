@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Schedule, SettingsTable, SharedSettings
+from ..config import Schedule, SettingsTable, SharedSettings, check_light
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -34,6 +34,7 @@ class Stage1Schedule(Schedule):
     """The pretrainers."""
 
     augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
+    light: float = Field(0.0, ge=0)  # of images: the spread of gain and lift, in deviations of their values
     voices: bool = False  # … and recordings as other voices in other rooms would have said them
     sound_passes: int = Field(1, ge=1)  # over the recordings in an epoch, each time augmented anew: they are few
     average_views: bool = False  # features are the mean over those flips and turns
@@ -113,6 +114,7 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
+        check_light(self.stage1.light, self.stage1.augment, self.trunk)
         if self.trunk == "lite0" and self.trunk_training != "frozen" and self.stages != "separate":
             raise ValueError(f"trunk_training {self.trunk_training} is a part of stage 1: it needs stages = separate")
         return self

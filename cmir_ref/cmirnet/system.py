@@ -213,7 +213,8 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
     if modality.kind == "maps":
         return Source(modality.x, modality.labels, modality.kind, as_float32)
     if modality.kind != "sound":
-        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made))
+        light = settings.stage1.light
+        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), light)
     each = settings.normalise_sounds == "recording"
     kind = "voice" if settings.stage1.voices else "sound"
     return Source(modality.x, modality.labels, kind, standardise_each if each else normaliser(f"input.{m}", made))

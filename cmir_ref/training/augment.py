@@ -1,4 +1,4 @@
-"""Augmentations, by the kind of sample: images turned, sounds shifted, recordings said again, sketches drawn anew.
+"""Augmentations, by the kind of sample: images turned and lit, sounds shifted, or said again, sketches redrawn.
 
 Each is a pair: what is random of all samples of an epoch is drawn on the host, and sent once; the samples are changed
 where they are.
@@ -6,6 +6,7 @@ where they are.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import tee
 
 import numpy as np
@@ -49,6 +50,45 @@ def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:
         for turn in turns
         for mirror in (1, -1)
     ]
+
+
+def draw_lights(
+    shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp, *, spread: float
+) -> Iterator[Sent]:
+    """For batches of images (N, H, W, C) how each is turned and in which light it is seen (see `relight`).
+
+    The number of each image's symmetry; the device gets their order by number, the logarithms of the gains, and the
+    lifts of the channels, (N, 2 + C). Gains and lifts are normal with deviation `spread`, a lift is that of all
+    channels and one of its own.
+    """
+    many, channels = len(symmetries(shape)), shape[-1]
+    numbers, sizes = [], list(sizes)
+
+    def draw(n):
+        numbers.append(rng.integers(0, many, n))
+        gain, lift = rng.normal(0, spread, (n, 1)), rng.normal(0, spread, (n, 1))
+        lifts = lift + rng.normal(0, spread, (n, channels))
+        order = np.argsort(numbers[-1], kind="stable")[:, None]
+        return np.concatenate([order, gain, lifts], axis=1).astype("float32")
+
+    for number, sent in zip(numbers, send_parts([draw(n) for n in sizes], xp), strict=True):
+        yield Sent(number, sent.there)
+
+
+def relight(images: Array, view: Sent) -> Array:
+    """Each normalised image (N, H, W, C) turned, and in another light: x e^g + l_c.
+
+    A gain e^g for contrast, a lift l_c of each channel for haze, season and the cast of another camera: what tells
+    places apart must not be the day on which they were seen.
+    """
+    order = view.there[:, 0].astype("int64")
+    gain, lift = get_xp(images).exp(view.there[:, 1]), view.there[:, 2:]
+    return turn_images(images, Sent(view.host, order)) * gain[:, None, None, None] + lift[:, None, None]
+
+
+def random_light(images: Array, rng: np.random.Generator, spread: float) -> Array:
+    """Each image (N, H, W, C) turned and in a random light."""
+    return relight(images, next(draw_lights(images.shape, [len(images)], rng, get_xp(images), spread=spread)))
 
 
 def draw_shifts(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
@@ -232,9 +272,16 @@ def with_pen(sketches: Array, pen: Array) -> Array:
     return xp.where(pen == 1, thick, xp.where(pen == 2, fine, sketches))
 
 
-AUGMENTATIONS = {  # by kind; ready-made features have none
+AUGMENTATIONS = {  # by kind: what is drawn, and what is done with it; ready-made features have none
     "image": (draw_symmetries, turn_images),
     "sound": (draw_shifts, shift_sounds),
     "voice": (draw_voices, say_again),  # a sound, where the settings ask for more than shifts
     "sketch": (draw_hands, redraw),
 }
+
+
+def augmentation_of(kind: str, light: float = 0.0) -> tuple[Callable, Callable] | None:
+    """The pair of AUGMENTATIONS of this kind, of images in a `light` that varies so much; None for features."""
+    if kind == "image" and light:
+        return partial(draw_lights, spread=light), relight
+    return AUGMENTATIONS.get(kind)

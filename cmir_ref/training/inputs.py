@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device
 from ..kernels import keep_mask_kernel, supported
-from .augment import AUGMENTATIONS, symmetries
+from .augment import augmentation_of, symmetries
 from .transfer import OnDevice, Sent, Turned, on_device, send_parts
 
 
@@ -71,6 +71,7 @@ class Source(NamedTuple):
     labels: np.ndarray
     kind: str
     normalise: Callable[[Array], Array]
+    light: float = 0.0  # of images: how much it varies where they are augmented
 
     def on(self, xp) -> "Source":
         """The same source, whose samples are read as arrays of `xp`; labels stay on the host."""
@@ -79,15 +80,15 @@ class Source(NamedTuple):
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
     def read(self, index: np.ndarray | Sent, view: Sent | None = None) -> Array:
-        """Normalised samples, augmented where a view of `views` is given: images turned, sounds shifted. Another voice
-        speaks before its recording is normalised."""
+        """Normalised samples, augmented where a view of `views` is given: images turned and lit, sounds shifted. A
+        new voice speaks before its recording is normalised."""
         if view is not None and isinstance(self.x, Turned):
             index, view = self.x.turn(index, view), None
         x = self.x[index.host if isinstance(index, Sent) and not isinstance(self.x, OnDevice | Turned) else index]
         x = np.asarray(x) if get_xp(x) is np else x
         if view is None:
             return self.normalise(x)
-        change = AUGMENTATIONS[self.kind][1]
+        _, change = augmentation_of(self.kind, self.light)
         return self.normalise(change(x, view)) if self.kind == "voice" else change(self.normalise(x), view)
 
     def each_view(self, index: np.ndarray) -> Iterator[Array]:
@@ -107,10 +108,10 @@ class Source(NamedTuple):
         """For batches of these sizes how each sample is augmented; None without a generator or for features."""
         if rng is not None and isinstance(self.x, Turned):
             return send_parts((rng.integers(0, self.x.views, size) for size in sizes), xp)
-        if rng is None or self.kind not in AUGMENTATIONS:
+        augmentation = augmentation_of(self.kind, self.light)
+        if rng is None or augmentation is None:
             return iter([None] * len(sizes))
-        draw = AUGMENTATIONS[self.kind][0]
-        return draw(self.x.shape, sizes, rng, xp)
+        return augmentation[0](self.x.shape, sizes, rng, xp)
 
 
 def keep_masks(

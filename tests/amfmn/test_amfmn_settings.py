@@ -31,6 +31,7 @@ LONG = ("match.epochs=4", "match.lr=0.03", "margin.gamma=0.2")  # a margin is fe
 ELSEWHERE = {
     "scenario",  # there is but one
     *("labels.keep", "match.keep"),  # felt where scores fall: test_the_best_epoch_is_kept_or_the_last
+    "labels.target",  # felt where an image has several labels: test_amfmn_system.py
     *("ties", "margin.stop_words"),  # felt where ties or margins are: test_amfmn_system.py
     "distance",  # there is but one
     "trunk",  # of those, lite0 needs ImageNet's weights: test_amfmn_lite0.py
@@ -82,6 +83,7 @@ CASES = {
     "match.warmup": Case(("0", "0.5")),
     "match.weight_decay": Case(("0", "0.1")),
     "match.average": Case(("0", "0.5"), ("match.epochs=2",)),
+    "match.light": Case(("0", "0.2", "0.4")),
     "match.augment": Case(("true", "false")),
 }
 

@@ -59,6 +59,22 @@ def test_the_trunk_goes_on_where_the_labels_left_it(config, run):
     )
 
 
+def test_the_trunk_learns_labels_or_classes():
+    """Of images with several labels each, which class they are of; a class of nearly every image is refused."""
+    from cmir_ref.amfmn.system import targets_of_labels
+
+    images = worlds.captioned().modalities["a"]
+    several = images._replace(labels=np.eye(5, dtype=np.uint8)[images.labels] | np.eye(5, dtype=np.uint8)[4])
+    classes = load_config("image-text", [*TINY, "pretrain=true", "labels.target=classes"])
+    labels, count = targets_of_labels(load_config("image-text", TINY), several, 5)
+    assert labels is several.labels and count == 5
+    numbers, count = targets_of_labels(classes, several, 5)
+    assert count == 3 and (np.asarray(images.groups)[numbers == numbers[0]] == images.groups[0]).all()
+    for groups in (np.arange(len(images.x)).astype(str), np.full(len(images.x), "one")):
+        with pytest.raises(InputError, match=r"36 images are of \d+ classes .*; set labels.target=labels"):
+            targets_of_labels(classes, images._replace(groups=groups), 5)
+
+
 def test_what_is_stored_is_what_encode_gives_of_one_sample_alone(run):
     data = worlds.captioned()
     for m in "ab":

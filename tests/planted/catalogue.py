@@ -1345,7 +1345,7 @@ bugs(
      "training/test_inputs.py::test_all_symmetries_are_drawn_and_seeded", "trunk_views"),
     ("one-view-of-turned", "for k in range(1, self.x.views):", "for k in range(1, 1):",
      "training/test_inputs.py::test_every_view_of_turned_features_of_images_and_of_vectors", "trunk_views"),
-    ("only-sounds-are-augmented", "if rng is None or self.kind not in AUGMENTATIONS:",
+    ("only-sounds-are-augmented", "if rng is None or augmentation is None:",
      'if rng is None or self.kind != "sound":',
      STAGES + "test_only_images_are_augmented", "stage1.augment"),
 )
@@ -1452,6 +1452,19 @@ bugs(
      "stage1.augment"),
 )
 
+RELIT = "training/test_relight.py::test_"
+bugs(
+    "training/augment.py",
+    ("lit-without-its-gain", "* gain[:, None, None, None] + lift[:, None, None]", "+ lift[:, None, None]",
+     RELIT + "each_image_is_turned_and_then_lit_by_its_own_numbers", "light"),
+    ("lit-before-it-is-lifted-alike", "lifts = lift + rng.normal", "lifts = rng.normal",
+     RELIT + "gains_and_lifts_vary_as_much_as_the_setting_says", "light"),
+    ("lit-by-another-image-s-numbers", "turn_images(images, Sent(view.host, order)) * gain",
+     "turn_images(images, Sent(view.host, order)) * gain[::-1]",
+     RELIT + "each_image_is_turned_and_then_lit_by_its_own_numbers", "light"),
+    ("never-lit", 'if kind == "image" and light:', 'if kind == "picture" and light:',
+     RELIT + "a_source_lights_what_is_normalised_and_nothing_but_images", "light"),
+)
 AGAIN = "training/test_say_again.py::test_"
 bugs(
     "training/inputs.py",

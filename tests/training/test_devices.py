@@ -67,6 +67,11 @@ def test_other_voices_speak_on_a_device_as_on_the_host(normalise):
     assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
+def test_images_are_lit_on_a_device_as_on_the_host():
+    config, data = worlds.config(*PICTURES, *SHORT, "stage1.augment=true", "stage1.light=0.3"), worlds.pictures(12)
+    assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
+
+
 def test_sounds_are_shifted_there_as_here():
     data = worlds.features(n=12)
     sound = np.random.default_rng(0).normal(size=(12, 96, 64, 1)).astype(np.float32)
