@@ -62,7 +62,7 @@ def conv_block(
         steps = conv_cache, pool_cache, act_cache, norm_cache
 
     elif order == "conv-pool-act-norm":
-        p, conv_cache = conv_max_pool(x, w, b, pool)
+        p, conv_cache = conv_max_pool(x, w, b, pool, winners=mode != "inference")
         y, norm_cache = act_norm(p, gamma, beta, mean, var, slope=slope, mode=mode)
         steps = conv_cache, norm_cache
 

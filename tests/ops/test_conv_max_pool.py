@@ -2,6 +2,7 @@
 # gradient: checks/ops.py "fused/conv_max_pool/…", tests/gradcheck/test_battery.py
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from threading import Barrier, Event, current_thread, main_thread
 
 import numpy as np
@@ -50,6 +51,30 @@ def test_every_remainder_of_rows_samples_blocks_and_windows(dtype, factor, tile,
     assert isinstance(cache, ConvMaxPoolCache) == (min(x.shape[1:3]) >= factor)
     if isinstance(cache, ConvMaxPoolCache):
         np.testing.assert_array_equal(cache.winner.reshape(pool.winner.shape), pool.winner)
+
+
+@given(**SIZES, tile=TILE, block=BLOCK, stack=STACK)
+def test_winners_that_nobody_read_are_found_when_they_are_asked_for(factor, tile, block, stack, **sizes):
+    x, w, b, dy = drawn(**sizes, factor=factor, dtype=np.float64, ties=True)
+    with cut(tile, block, stack):
+        (y, cache), (same, without) = (conv_max_pool(x, w, b, factor, winners=kept) for kept in (True, False))
+        grads, again = (conv_max_pool_backward(dy, kept) for kept in (cache, without))
+    if isinstance(cache, ConvMaxPoolCache):
+        assert cache.winner is not None and without.winner is None
+    for ours, theirs in zip((same, *again), (y, *grads), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_inference_keeps_no_winners_and_training_does():
+    from cmir_ref.nets.conv_block import BLOCK_ORDERS, conv_block
+
+    x, w, b, _ = drawn(0, 3, 8, 8, 3, 4, 3, 2, np.float64)
+    one, zero = np.ones(4), np.zeros(4)
+    for order, mode in product(BLOCK_ORDERS, ("train", "inference", "frozen")):
+        _, cache = conv_block(x, w, b, one, zero, zero, one, pool=2, order=order, mode=mode)
+        first = cache.steps[0]
+        winner = getattr(first, "conv", first).winner
+        assert (winner is None) == (mode == "inference")
 
 
 @pytest.mark.parametrize("c", [1, 9])  # thin channels and thick ones

@@ -305,7 +305,15 @@ bugs(
 
 FUSED = "ops/test_conv_max_pool.py::"
 bugs(
+    "nets/conv_block.py",
+    ("winners-kept-that-nobody-reads", 'winners=mode != "inference")', "winners=True)",
+     FUSED + "test_inference_keeps_no_winners_and_training_does"),
+)
+bugs(
     "ops/fused/conv_max_pool.py",
+    ("late-winners-are-the-smallest", "map_blocks(lambda block: write_conv_max_pool(x, w, factor,",
+     "map_blocks(lambda block: write_conv_max_pool(x, -w, factor,",
+     FUSED + "test_winners_that_nobody_read_are_found_when_they_are_asked_for"),
     ("bias-twice", "pixels += shift", "pixels += 2 * shift", FUSED + "test_values_and_gradients"),
     ("bias-of-the-first-sample", "widen(y[block], b)", "widen(y[:1], b)", FUSED + "test_values_and_gradients"),
     ("dx-of-the-stack-before-kept", "            dpadded.fill(0)\n", "", FUSED + "test_values_and_gradients"),

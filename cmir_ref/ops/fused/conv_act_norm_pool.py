@@ -87,7 +87,7 @@ def conv_act_norm_pool(
         return y, PlainConvActNormPoolCache(caches, norm_cache.mean, norm_cache.var)
     sign, train = np.sign(gamma), mode == "train"
     flipped = w * sign
-    a, winner = empty_pooled(x, w, factor)
+    a, winner = empty_pooled(x, w, factor, winners=mode != "inference")
 
     def activate(u):
         """leaky_relu(σu + b), in place."""

@@ -19,7 +19,7 @@ from .tiles import Tiles
 class ConvMaxPoolCache(NamedTuple):
     x: np.ndarray
     w: np.ndarray
-    winner: np.ndarray
+    winner: np.ndarray | None  # None: found when the backward pass asks for it
     factor: int
 
 
@@ -29,12 +29,13 @@ def can_tile(x: Array, w: Array, b: Array, factor: int) -> bool:
     return numbers and factor < 16 and min(x.shape[1:3]) >= factor
 
 
-def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tuple]:
+def conv_max_pool(x: Array, w: Array, b: Array, factor: int, *, winners: bool = True) -> tuple[Array, tuple]:
     """y = max_pool(conv(x, w, b), factor): (N, H, W, C) -> (N, H//f, W//f, D).
 
     The convolution of a tile is computed as f·f planes, one for each position in the window, and pooling is the maximum
     over the planes while they are in the cache of the processor. Only that maximum and the position of the winner are
-    kept. The bias is added last: max(u) + b = max(u + b).
+    kept. The bias is added last: max(u) + b = max(u + b). Without `winners` these are not kept either, a tenth or
+    fifth less work where nobody asks for gradients; a backward pass then has to compute all of it again.
     Where `can_tile` says no, this is the plain composition.
     """
     check_vectors(w.shape[-1], b=b)
@@ -42,7 +43,7 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
         y, conv_cache = conv_on_device(x, w, b)
         y, pool_cache = max_pool_on_device(y, factor)
         return y, (conv_cache, pool_cache)
-    y, winner = empty_pooled(x, w, factor)
+    y, winner = empty_pooled(x, w, factor, winners)
 
     def work(block):
         write_conv_max_pool(x, w, factor, block, y, winner)
@@ -53,17 +54,19 @@ def conv_max_pool(x: Array, w: Array, b: Array, factor: int) -> tuple[Array, tup
     return y, ConvMaxPoolCache(x, w, winner, factor)
 
 
-def empty_pooled(x: np.ndarray, w: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two empty arrays (N, H//f, W//f, D): for the pooled values, and for the positions of the winners."""
+def empty_pooled(
+    x: np.ndarray, w: np.ndarray, factor: int, winners: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Two empty arrays (N, H//f, W//f, D): for the pooled values, and for the positions of the winners, if wanted."""
     n, h, width, _ = x.shape
     y = np.empty((n, h // factor, width // factor, w.shape[-1]), dtype=x.dtype)
-    return y, np.empty(y.shape, dtype=np.uint8)
+    return y, np.empty(y.shape, dtype=np.uint8) if winners else None
 
 
 def write_conv_max_pool(
     x, w, factor, block: slice, y, winner, use_up: Callable[[np.ndarray], None] | None = None
 ) -> None:
-    """Writes max_pool(conv(x, w)), without bias, of the samples `block` into `y` and `winner`.
+    """Writes max_pool(conv(x, w)), without bias, of the samples `block` into `y` and `winner`, where that is given.
 
     `use_up` gets the planes of each tile after that, and may overwrite them.
     """
@@ -73,7 +76,7 @@ def write_conv_max_pool(
         tiles.load(x[stack])
         for rows in tiles.rows:
             planes = tiles.planes(rows)
-            tiles.pool(planes, y[stack, rows], winner[stack, rows])
+            tiles.pool(planes, y[stack, rows], None if winner is None else winner[stack, rows])
             if use_up:
                 use_up(planes)
 
@@ -90,6 +93,9 @@ def conv_max_pool_backward(
         du = max_pool_on_device_backward(dy, cache[1])
         return conv_on_device_backward(du, cache[0], input_gradient=input_gradient)
     x, w, winner, factor = cache
+    if winner is None:
+        y, winner = empty_pooled(x, w, factor)
+        map_blocks(lambda block: write_conv_max_pool(x, w, factor, block, y, winner), len(x))
     dx = np.empty(x.shape, dtype=dy.dtype) if input_gradient else None
 
     def work(block):

@@ -92,9 +92,12 @@ class Tiles:
         products = self.products[: columns.shape[0] * self.d].reshape(-1, self.d)
         return np.matmul(columns, self.kernel, out=products).reshape(f * f, -1)
 
-    def pool(self, planes: np.ndarray, y: np.ndarray, winner: np.ndarray) -> None:
-        """Writes the maximum over the planes to `y` and the first plane that has it to `winner`; a NaN is a maximum."""
+    def pool(self, planes: np.ndarray, y: np.ndarray, winner: np.ndarray | None) -> None:
+        """Writes the maximum over the planes to `y` and the first plane that has it to `winner`, where one is given; a
+        NaN is a maximum."""
         np.maximum.reduce(planes, axis=0, out=y.reshape(-1))
+        if winner is None:
+            return
         equal = np.equal(planes, y.reshape(-1), out=self.equal[: planes.size].reshape(planes.shape)).view(np.uint8)
         equal *= self.numbers
         highest = np.maximum.reduce(equal, axis=0)
