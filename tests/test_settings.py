@@ -94,6 +94,7 @@ CASES = {
     "stage1.voices": Case(("true", "false"), world="sounds", given=("stage1.augment=true",)),
     "stage1.sound_passes": Case(("1", "2", "3"), world="sounds"),
     "stage1.average_views": Case(("true", "false"), world="images"),
+    "stage1.average_tempos": Case(("true", "false"), world="sounds"),
     "stage1.dropout": Case(("0", "0.5")),
     "stage1.label_loss": Case(),
     "stage1.hidden": Case(("[]", "[9]", "[9, 7]")),

@@ -87,6 +87,7 @@ TINY = {
     "stage1.voices": "false",
     "stage1.sound_passes": "1",
     "stage1.average_views": "false",
+    "stage1.average_tempos": "false",
     "stage1.dropout": "0.2",
     "stage1.label_loss": "by-modality",
     "stage1.hidden": "[]",

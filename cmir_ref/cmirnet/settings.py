@@ -37,7 +37,8 @@ class Stage1Schedule(Schedule):
     light: float = Field(0.0, ge=0)  # of images: the spread of gain and lift, in deviations of their values
     voices: bool = False  # … and recordings as other voices in other rooms would have said them
     sound_passes: int = Field(1, ge=1)  # over the recordings in an epoch, each time augmented anew: they are few
-    average_views: bool = False  # features are the mean over those flips and turns
+    average_views: bool = False  # features of an image are the mean over those flips and turns
+    average_tempos: bool = False  # features of a recording are the mean over it as it is, slower and faster
     dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as label_loss, in eq. 1
     hidden: tuple[
@@ -60,7 +61,9 @@ class CmirnetSettings(SharedSettings):
     d_z: int = Field(128, ge=1)  # width of the features Z
     d_v: int = Field(64, ge=1)  # width of the embeddings V; paper and code: 64 for pan-mul, 128 for image-speech
     normalise_inputs: Literal["standardise", "centre", "none"] = "standardise"  # none: code
-    normalise_sounds: Literal["set", "recording"] = "set"  # recording: each to mean 0 and variance 1 by itself
+    normalise_sounds: Literal["set", "recording", "level", "bands"] = (
+        "set"  # each by itself; its top 45 dB; by bands, too
+    )
     normalise_features: Literal["standardise", "scale", "none"] = "none"  # of Z, before stage 2
     bias_init: Literal["zero", "xavier"] = "zero"  # xavier: code
 

@@ -118,7 +118,7 @@ def apply_pretrainer(
 ) -> PretrainerOutput:
     """A pretrainer's outputs for the samples `index`, in inference mode, as arrays of `xp`.
 
-    With `average_views`, those of an image are the mean over its symmetries.
+    With `average_views`, those of an image are the mean over its symmetries, those of a recording over other tempos.
     """
     source, blocks = source.on(xp), []
     for start in range(0, len(index), BLOCK):

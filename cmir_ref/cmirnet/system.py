@@ -13,12 +13,13 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
 from ..data import pairs_of
+from ..data.speech import FLOOR
 from ..data.trunk import TrunkInput, check_trunk, frozen_images, trunk_digest, trunk_in_words, uses_trunk
 from ..params import below
 from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
 from ..retrieval.relevant_items import shared_label
-from ..training.inputs import Normaliser, Source, fit_normaliser, standardise_each
+from ..training.inputs import Normaliser, Source, fit_normaliser, level_bands, level_each, standardise_each
 from ..training.loop import Task
 from .settings import CmirnetSettings
 from .stage1 import apply_pretrainer, init_pretrainer, pretrainer, stage1_task
@@ -110,7 +111,7 @@ def make_features(
     """Features z (N, d_z) of modality m, and what stands beside them: logits (N, K), and s, z before its ReLU."""
     source = input_source(settings, m, data, made)
     network, rows = pretrainer(settings, source.x.shape[1:], source.kind), np.arange(len(source.x))
-    views = settings.stage1.average_views
+    views = looks_often(settings, source.kind)
     out = apply_pretrainer(network, params, buffers, source, rows, xp, on_step, average_views=views)
     return {f"{name}.{m}": to_host(part) for name, part in out._asdict().items()}
 
@@ -159,10 +160,9 @@ def make_embeddings(
     on_step: Callable | None = None,
 ) -> dict[str, np.ndarray]:
     """V (N, d_v) of every modality; raises `FloatingPointError` where it is not finite."""
-    network, views = network_of(settings, data), settings.stage1.average_views
-    sources, v = stage2_sources(settings, data, made), {}
+    network, sources, v = network_of(settings, data), stage2_sources(settings, data, made), {}
     for m, source in sources.items():
-        rows = np.arange(len(source.x))
+        rows, views = np.arange(len(source.x)), looks_often(settings, source.kind)
         v[f"v.{m}"] = to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))
         if on_step:
             on_step(len(v), len(sources), {})
@@ -215,9 +215,15 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
     if modality.kind != "sound":
         light = settings.stage1.light
         return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), light)
-    each = settings.normalise_sounds == "recording"
+    how = {"set": normaliser(f"input.{m}", made), "recording": standardise_each}
+    how |= {"level": partial(level_each, floor=FLOOR), "bands": partial(level_bands, floor=FLOOR)}
     kind = "voice" if settings.stage1.voices else "sound"
-    return Source(modality.x, modality.labels, kind, standardise_each if each else normaliser(f"input.{m}", made))
+    return Source(modality.x, modality.labels, kind, how[settings.normalise_sounds])
+
+
+def looks_often(settings: CmirnetSettings, kind: str) -> bool:
+    """Whether the features of a sample of this kind are a mean over several views of it."""
+    return settings.stage1.average_tempos if kind in ("sound", "voice") else settings.stage1.average_views
 
 
 def as_float32(x: Array) -> Array:
@@ -242,17 +248,18 @@ def encode(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     """{"v": (n, d_v)} of samples x (n, …) of modality m: one sample gives the same as within a batch."""
     settings, modality = run.config, run.dataset.modalities[m]
     data = run.dataset._replace(modalities={m: modality._replace(x=x)})
-    made, rows, views = dict(run.tensors), np.arange(len(x)), settings.stage1.average_views
+    made, rows = dict(run.tensors), np.arange(len(x))
     check_trunk(run, m)
     if trains_stage1(settings, modality.kind):
         params, buffers = trained(run, f"stage1.{m}", xp)
         source = input_source(settings, m, data, made)
         network = pretrainer(settings, source.x.shape[1:], source.kind)
+        views = looks_often(settings, source.kind)
         out = apply_pretrainer(network, params, buffers, source, rows, xp, average_views=views)
         made[f"z.{m}"] = to_host(out.z)
     params, buffers = trained(run, "stage2", xp)
     source = stage2_sources(settings, data, made)[m]
-    network = network_of(settings, run.dataset)
+    network, views = network_of(settings, run.dataset), looks_often(settings, source.kind)
     return {"v": to_host(embed(network, params, buffers, m, source, rows, xp, average_views=views))}
 
 

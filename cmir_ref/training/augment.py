@@ -11,7 +11,7 @@ from itertools import tee
 
 import numpy as np
 
-from ..backend import Array, get_xp
+from ..backend import Array, get_xp, to_device
 from .transfer import Sent, send_parts
 
 
@@ -201,6 +201,15 @@ def say_again(patches: Array, view: Sent) -> Array:
 def random_voice(patches: Array, rng: np.random.Generator) -> Array:
     """Each log-mel patch (N, frames, bands, 1) in a random voice."""
     return say_again(patches, next(draw_voices(patches.shape, [len(patches)], rng, get_xp(patches))))
+
+
+def other_tempos(patches: Array) -> Iterator[Array]:
+    """Log-mel patches (N, frames, bands, 1) as they are, then said slower and faster by 17 %, as anybody may do."""
+    yield patches
+    for tempo in (0.85, 1.18):
+        number = np.array(list((SAME_VOICE | {"tempo": tempo}).values()), dtype=patches.dtype)
+        numbers = np.tile(number, (len(patches), 1))
+        yield say_again(patches, Sent(numbers, to_device(numbers, get_xp(patches))))
 
 
 def draw_hands(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:

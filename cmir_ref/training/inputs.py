@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device
 from ..kernels import keep_mask_kernel, supported
-from .augment import augmentation_of, symmetries
+from .augment import augmentation_of, other_tempos, symmetries
 from .transfer import OnDevice, Sent, Turned, on_device, send_parts
 
 
@@ -64,6 +64,39 @@ def standardise_each(x: Array) -> Array:
     return centred / (spread + (spread < 1e-6))
 
 
+SPOKEN_DB = 30  # what lies so far below it is a pause
+QUIET_DB = 45  # what lies so far below a recording's loudest place differs by microphone, room and engine
+
+
+def level_each(x: Array, floor: float) -> Array:
+    """Log-mel patches log(m + floor) (N, …), each with the same range of loudness: z = log(m / max m + 10^(−45/20)),
+    then mean 0 and variance 1.
+
+    How quiet its silence is says who recorded it and with what, and would be most of its variance. A silent patch
+    becomes 0.
+    """
+    return standardise_each(_relative_level(x, floor))
+
+
+def level_bands(x: Array, floor: float) -> Array:
+    """As `level_each`, without each band's mean over the frames whose loudest band is within 30 dB of the patch's.
+
+    A microphone and a long throat multiply whole bands: in the logarithm they add a constant, which the mean takes off.
+    """
+    y = _relative_level(x, floor)
+    loud = y.max(axis=2, keepdims=True)
+    spoken = (loud > loud.max(axis=1, keepdims=True) - SPOKEN_DB / 20 * math.log(10)).astype(y.dtype)
+    return standardise_each(y - (y * spoken).sum(axis=1, keepdims=True) / spoken.sum(axis=1, keepdims=True))
+
+
+def _relative_level(x: Array, floor: float) -> Array:
+    """log(m / max m + 10^(−45/20)) of log-mel patches log(m + floor)."""
+    xp = get_xp(x)
+    m = (xp.exp(x) - floor).clip(0, None)
+    loudest = m.max(axis=tuple(range(1, x.ndim)), keepdims=True).clip(floor / 1000, None)  # silence is not made loud
+    return xp.log(m / loudest + 10 ** (-QUIET_DB / 20))
+
+
 class Source(NamedTuple):
     """One modality as a stage reads it."""
 
@@ -92,7 +125,11 @@ class Source(NamedTuple):
         return self.normalise(change(x, view)) if self.kind == "voice" else change(self.normalise(x), view)
 
     def each_view(self, index: np.ndarray) -> Iterator[Array]:
-        """Normalised samples, as they are and under each of their other symmetries; sounds and vectors have none."""
+        """Normalised samples, as they are and under each of their other symmetries, or in other tempos; vectors have
+        neither."""
+        if self.kind in ("sound", "voice"):
+            yield from map(self.normalise, other_tempos(self._replace(normalise=lambda x: x).read(index)))
+            return
         x = self.read(index)
         if isinstance(self.x, Turned):
             yield x

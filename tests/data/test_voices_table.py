@@ -14,6 +14,7 @@ from cmir_ref.data import load_speech, samples_dir, split_data
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
 SCRIPT = Path(__file__).parents[2] / "lessons" / "results" / "voices.py"
+HARD = SCRIPT.with_name("hard_voices.py")
 SHORT = ["--seeds", "2", "--set", "stage1.epochs=1", "--set", "d_z=8", "--set", "stage1.batch_size=16"]
 
 
@@ -67,3 +68,38 @@ def test_the_split_is_that_of_a_whole_run(script):
         np.testing.assert_array_equal(one["b"], other["b"])
     clips = script.with_clips(data, parts, speech._replace(x=speech.x[:3], labels=speech.labels[:3]))
     assert len(clips.modalities["b"].x) == 258
+
+
+@pytest.fixture(scope="module")
+def hard():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(HARD.parent))
+        spec = importlib.util.spec_from_file_location("hard_voices", HARD)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_the_harder_validation_keeps_voices_apart_and_tries_every_pair(hard):
+    speech = load_speech(samples_dir() / "speech", LABEL_NAMES)
+    for trains, validates in hard.FOLDS:
+        others = {voice for voice in speech.groups if validates(voice)}
+        assert set(trains) < set(speech.groups) and len(trains) == 4
+        assert len(others) >= 7 and not others & set(trains)
+        turns = [hard.turn_of(speech, k) for k, voice in enumerate(speech.groups) if voice in others]
+        assert np.bincount(turns, minlength=9).min() >= len(turns) / 9 - 4
+
+
+@pytest.mark.parametrize("name", ["whisper", "speed_up", "slow_down", "in_room", "by_telephone", "before_noise"])
+def test_a_changed_recording_is_another_of_the_length_that_it_should_have(hard, name):
+    time = np.arange(8000) / 16000
+    sound = np.sin(2 * np.pi * 500 * time) * np.hanning(8000)
+    out = getattr(hard, name)(sound, np.random.default_rng(0))
+    again = getattr(hard, name)(sound, np.random.default_rng(0))
+    np.testing.assert_array_equal(out, again)
+    length = {"speed_up": 8000 / 1.18, "slow_down": 8000 * 1.18, "in_room": 8000 + 7200}.get(name, 8000)
+    assert np.isfinite(out).all() and abs(len(out) - length) < (2500 if name == "in_room" else 120)
+    spectrum = abs(np.fft.rfft(out)) ** 2
+    loudest = np.fft.rfftfreq(len(out), 1 / 16000)[spectrum[20:].argmax() + 20]
+    pitch = {"speed_up": 590, "slow_down": 424}.get(name, 500)
+    assert abs(loudest - pitch) < (60 if name == "whisper" else 5)

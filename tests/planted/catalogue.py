@@ -1480,6 +1480,17 @@ bugs(
      AGAIN + "a_voice_speaks_before_its_recording_is_normalised", "stage1.voices"),
     ("centred-alone", "return centred / (spread + (spread < 1e-6))", "return centred",
      AGAIN + "each_recording_is_normalised_by_itself", "normalise_sounds=recording"),
+    ("decibels-of-energies", "10 ** (-QUIET_DB / 20)", "10 ** (-QUIET_DB / 10)",
+     AGAIN + "each_recording_has_the_same_range_of_loudness", "normalise_sounds=level"),
+    ("loudest-of-the-batch", "m.max(axis=tuple(range(1, x.ndim)), keepdims=True)", "m.max(keepdims=True)",
+     AGAIN + "each_recording_has_the_same_range_of_loudness", "normalise_sounds=level"),
+    ("silence-has-a-colour",
+     ".astype(y.dtype)\n    return standardise_each(y -", " * 0.0 + 1\n    return standardise_each(y -",
+     AGAIN + "each_band_has_mean_0_where_something_is_said", "normalise_sounds=bands"),
+    ("one-mean-for-all-bands", "(y * spoken).sum(axis=1,", "(y * spoken).mean(axis=2)[..., None].sum(axis=1,",
+     AGAIN + "each_band_has_mean_0_where_something_is_said", "normalise_sounds=bands"),
+    ("floor-left-in", "m = (xp.exp(x) - floor).clip(0, None)", "m = xp.exp(x)",
+     AGAIN + "each_recording_has_the_same_range_of_loudness", "normalise_sounds=level"),
 )
 bugs(
     "training/augment.py",
@@ -1491,7 +1502,7 @@ bugs(
      "stage1.voices"),
     ("echo-of-magnitudes", "energy, age = m * m,", "energy, age = m,", AGAIN + "the_same_voice_says_the_same"),
     ("energies-for-magnitudes", "10 ** (gain / 10)", "10 ** (gain / 20)",
-     AGAIN + "loudness_and_colour_are_decibels_of_magnitudes", "stage1.voices"),
+     AGAIN + "loudness_and_colour_are_relative_level_of_magnitudes", "stage1.voices"),
     ("noise-adds-its-magnitude", "heard + noise * abs(noise) * heard", "heard + noise * heard",
      AGAIN + "noise_adds_its_energy_and_can_be_taken_away", "stage1.voices"),
     ("taken-away-is-added", "noise * abs(noise)", "noise * noise",
@@ -1505,13 +1516,17 @@ bugs(
 )
 bugs(
     "cmirnet/system.py",
-    ("recordings-by-the-set", "standardise_each if each else", "standardise_each if each and False else",
+    ("recordings-by-the-set", '"recording": standardise_each', '"recording": normaliser(f"input.{m}", made)',
      SETTINGS + "[normalise_sounds]", "normalise_sounds=recording"),
-    ("recordings-each-by-itself", "standardise_each if each else", "standardise_each if each or True else",
+    ("recordings-each-by-itself", '{"set": normaliser(f"input.{m}", made)', '{"set": standardise_each',
      SETTINGS + "[normalise_sounds]", "normalise_sounds=set"),
+    ("levels-unread", '"level": partial(level_each', '"level": partial(level_bands',
+     SETTINGS + "[normalise_sounds]", "normalise_sounds=level"),
 )
 bugs(
     "cmirnet/stage1.py",
+    ("tempos-unheard", "x in source.each_view(rows) if average_views", "x in source.each_view(rows) if False",
+     AGAIN + "tempos_are_averaged", "stage1.average_tempos"),
     ("one-pass", "np.tile(train, schedule.sound_passes if", "np.tile(train, 1 if",
      AGAIN + "passes_over_the_recordings", "stage1.sound_passes"),
     ("images-as-often", 'schedule.sound_passes if source.kind in ("sound", "voice") else 1', "schedule.sound_passes",

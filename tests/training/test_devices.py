@@ -60,9 +60,14 @@ def test_a_run_on_a_device_is_the_run_on_the_host(changes):
     assert traffic.uploads["asarray"] > 0
 
 
-@pytest.mark.parametrize("normalise", ["set", "recording"])
+@pytest.mark.parametrize("normalise", ["set", "recording", "level", "bands"])
 def test_other_voices_speak_on_a_device_as_on_the_host(normalise):
-    voices = ("stage1.voices=true", "stage1.sound_passes=2", f"normalise_sounds={normalise}")
+    voices = (
+        "stage1.voices=true",
+        "stage1.sound_passes=2",
+        f"normalise_sounds={normalise}",
+        "stage1.average_tempos=true",
+    )
     config, data = worlds.config(*PICTURES, *SHORT, *voices), worlds.sounds()
     assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 

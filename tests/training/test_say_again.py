@@ -7,8 +7,8 @@ import pytest
 import worlds
 
 from cmir_ref.cmirnet import stage1, system
-from cmir_ref.training.augment import SAME_VOICE, draw_voices, random_voice, say_again
-from cmir_ref.training.inputs import standardise_each
+from cmir_ref.training.augment import SAME_VOICE, draw_voices, other_tempos, random_voice, say_again
+from cmir_ref.training.inputs import level_bands, level_each, standardise_each
 from cmir_ref.training.transfer import Sent
 
 FLOOR = 0.01
@@ -95,7 +95,7 @@ def test_a_throat_stretches_the_bands():
     np.testing.assert_allclose(say(x, throat=2)[:, :, 6:], np.repeat(x[:, :, 11:], 6, axis=2), atol=1e-9)
 
 
-def test_loudness_and_colour_are_decibels_of_magnitudes():
+def test_loudness_and_colour_are_relative_level_of_magnitudes():
     m = magnitudes()
     x, place = patches_of(m), np.arange(12) / 11
     np.testing.assert_allclose(heard(say(x, gain=6)), m * 10 ** (6 / 20), rtol=1e-9, atol=1e-9)
@@ -179,6 +179,70 @@ def test_each_recording_is_normalised_by_itself():
     np.testing.assert_allclose(standardise_each(x[1:2])[0], out[1], atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_recording_has_the_same_range_of_loudness(shape, dtype):
+    """By a loop over recordings, in decibels: −45 dB of the loudest place is added to every magnitude."""
+    m = magnitudes(4, *shape) * np.array([1, 0.05, 20, 3])[:, None, None]
+    x = patches_of(m, dtype)
+    before, out = x.copy(), level_each(x, FLOOR)
+    for one, patch in zip(m, out, strict=True):
+        decibels = 20 * np.log10(one / one.max() + 10 ** (-45 / 20))
+        expected = (decibels - decibels.mean()) / decibels.std()
+        np.testing.assert_allclose(patch[..., 0], expected, atol=1e-9 if dtype == np.float64 else 5e-3)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_allclose(level_each(x[1:2], FLOOR)[0], out[1], atol=20 * np.finfo(dtype).eps)
+
+
+def test_a_level_hides_gain_and_quiet_noise_and_silence_stays_finite():
+    m = magnitudes(2)
+    plain = level_each(patches_of(m), FLOOR)
+    np.testing.assert_allclose(level_each(patches_of(7 * m), FLOOR), plain, atol=1e-9)
+    noise = 1e-4 * m.max() * np.random.default_rng(1).random(m.shape)
+    clean, noisy = patches_of(300 * m), patches_of(300 * (m + noise))
+    moved = [abs(how(noisy) - how(clean)).max() for how in (level, standardise_each)]
+    assert moved[0] < 0.1 * moved[1], "noise 80 dB below is heard where silence is"
+    np.testing.assert_allclose(level_each(patches_of(0 * m), FLOOR), np.zeros((2, 20, 12, 1)), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_band_has_mean_0_where_something_is_said(shape):
+    """By a loop: only frames whose loudest band is within 30 dB of the loudest count."""
+    m = magnitudes(4, *shape)
+    m[:, ::3] *= 0.001
+    out = level_bands(patches_of(m), FLOOR)
+    for one, patch in zip(m, out, strict=True):
+        decibels = 20 * np.log10(one / one.max() + 10 ** (-45 / 20))
+        said = [frame for frame in decibels if frame.max() > decibels.max() - 30]
+        assert len(said) == len(one) - len(one[::3])
+        expected = decibels - np.mean(said, axis=0)
+        np.testing.assert_allclose(patch[..., 0], (expected - expected.mean()) / expected.std(), atol=1e-8)
+    alone = level_bands(patches_of(m[2:3]), FLOOR)
+    np.testing.assert_allclose(alone[0], out[2], atol=1e-12)
+    assert np.isfinite(level_bands(patches_of(0 * m), FLOOR)).all()
+
+
+def test_a_microphone_is_lost_where_bands_are_normalised():
+    m = np.random.default_rng(0).uniform(1, 3, (2, 20, 12))
+    colour = np.random.default_rng(1).uniform(0.8, 1.25, 12)
+    plain, coloured = (level_bands(patches_of(100 * part), FLOOR) for part in (m, m * colour))
+    by_level = [level(patches_of(100 * part)) for part in (m, m * colour)]
+    assert abs(plain - coloured).max() < 0.1 * abs(by_level[0] - by_level[1]).max()
+
+
+def test_other_tempos():
+    x = patches_of(magnitudes())
+    same, slower, faster = other_tempos(x)
+    np.testing.assert_array_equal(same, x)
+    np.testing.assert_allclose(slower, say(x, tempo=0.85), atol=1e-12)
+    np.testing.assert_allclose(faster, say(x, tempo=1.18), atol=1e-12)
+
+
+def level(x):
+    return level_each(x, FLOOR)
+
+
 # ---- in a run -------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +268,10 @@ def test_a_voice_speaks_before_its_recording_is_normalised():
     np.testing.assert_allclose(out, standardise_each(random_voice(source.x, np.random.default_rng(0))), atol=1e-6)
     np.testing.assert_allclose(out.mean(axis=(1, 2, 3)), 0, atol=1e-4)
     np.testing.assert_array_equal(source.read(rows), standardise_each(source.x))
+    levelled = source_of("stage1.augment=true", "stage1.voices=true", "normalise_sounds=level")
+    np.testing.assert_array_equal(levelled.read(rows), level(source.x))
+    said = random_voice(source.x, np.random.default_rng(0))
+    np.testing.assert_allclose(levelled.read(rows, view), level(said), atol=1e-6)
     plain = source_of("stage1.augment=true", "stage1.voices=true")
     assert plain.kind == "voice" and math.isclose(plain.read(rows).std(), 1, rel_tol=1e-3)
     assert source_of("stage1.augment=true").kind == "sound"
@@ -223,3 +291,22 @@ def test_passes_over_the_recordings(passes):
     assert len({patch.tobytes() for patch in x}) == 16 * passes
     vectors = source._replace(x=np.zeros((18, 8), np.float32), kind="features", normalise=lambda x: x)
     assert stage1.stage1_task(config, "stage1.b", vectors, rows, rows).steps_per_epoch == 1
+
+
+@pytest.mark.parametrize("changes", [(), ("stage1.voices=true", "normalise_sounds=bands")])
+def test_tempos_are_averaged(changes):
+    """Features of a recording are the mean over its three tempos; those of an image stay as they are."""
+    settings, data = worlds.config(*changes), worlds.sounds()
+    made = system.fit_inputs("b", settings, data, system_parts(data), {})
+    params, buffers = system.init_stage1("b", settings, data)
+
+    def features(settings, data):
+        return system.make_features("b", settings, params, buffers, data, made, np)["z.b"]
+
+    b = data.modalities["b"]
+    parts = [features(settings, data._replace(modalities={"b": b._replace(x=x)})) for x in other_tempos(b.x)]
+    tempos = worlds.config(*changes, "stage1.average_tempos=true")
+    np.testing.assert_allclose(features(tempos, data), np.mean(parts, axis=0), atol=1e-5)
+    assert not np.allclose(features(tempos, data), parts[0])
+    views = worlds.config(*changes, "stage1.average_views=true")
+    np.testing.assert_array_equal(features(views, data), parts[0])
