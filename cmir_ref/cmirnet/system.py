@@ -94,7 +94,8 @@ def task_of_stage1(
 ) -> Task:
     """The task of modality m's pretrainer."""
     source = input_source(settings, m, data, made)
-    return stage1_task(settings, f"stage1.{m}", source, parts.train[m], parts.validation[m], xp)
+    rows, classes = (parts.train[m], parts.validation[m]), len(data.label_names)
+    return stage1_task(settings, f"stage1.{m}", source, *rows, xp, classes=classes)
 
 
 def make_features(
@@ -209,12 +210,11 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
     """The samples of modality m, normalised."""
     modality = as_read(settings, data.modalities[m])
     if uses_trunk(settings, modality):
-        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
+        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size), settings.stage1)
     if modality.kind == "maps":
         return Source(modality.x, modality.labels, modality.kind, as_float32)
     if modality.kind != "sound":
-        light = settings.stage1.light
-        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), light)
+        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), settings.stage1)
     each = settings.normalise_sounds == "recording"
     kind = "voice" if settings.stage1.voices else "sound"
     return Source(modality.x, modality.labels, kind, standardise_each if each else normaliser(f"input.{m}", made))
