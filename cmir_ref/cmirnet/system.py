@@ -93,9 +93,8 @@ def task_of_stage1(
     m: str, settings: CmirnetSettings, data: Dataset, parts: Splits, made: Mapping[str, Array], xp: Any
 ) -> Task:
     """The task of modality m's pretrainer."""
-    source = input_source(settings, m, data, made)
-    rows, classes = (parts.train[m], parts.validation[m]), len(data.label_names)
-    return stage1_task(settings, f"stage1.{m}", source, *rows, xp, classes=classes)
+    source, classes = input_source(settings, m, data, made), len(data.label_names)
+    return stage1_task(settings, f"stage1.{m}", source, parts.train[m], parts.validation[m], xp, classes=classes)
 
 
 def make_features(

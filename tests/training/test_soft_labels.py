@@ -13,6 +13,7 @@ from strict.standin import xp as strict
 from cmir_ref import runs
 from cmir_ref.amfmn.system import init_labels, labels_task
 from cmir_ref.backend import to_host
+from cmir_ref.cmirnet import stage1
 from cmir_ref.cmirnet.stage1 import stage1_task
 from cmir_ref.config import SoftLabels, load_config
 from cmir_ref.data import split_data
@@ -215,8 +216,14 @@ def test_samples_and_labels_of_a_batch_are_mixed_alike():
             shares.append(fits[0][0])
         assert y.dtype == np.float32 and labels.dtype == source.labels.dtype
     assert 0.05 < np.median(np.minimum(shares, 1 - np.array(shares))) < 0.45
-    _, again = batches_of_stage1("stage1.mix_up=1", epoch=1)
-    assert (again[0][0] != batches[0][0]).any()
+
+
+def test_each_epoch_is_mixed_anew(monkeypatch):
+    """Where the order of an epoch is that of the last."""
+    monkeypatch.setattr(stage1, "epoch_batches", lambda rows, *_: iter([rows[:6], rows[6:]]))
+    (_, first), (_, again), (_, second) = (batches_of_stage1("stage1.mix_up=1", epoch=k) for k in (0, 0, 1))
+    for k in range(2):
+        assert (first[k][0] == again[k][0]).all() and (first[k][0] != second[k][0]).any()
 
 
 def test_several_labels_are_a_distribution_before_they_are_mixed():
