@@ -37,12 +37,36 @@ class Schedule(SettingsTable):
     keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
 
 
-def check_light(light: float, augment: bool, trunk: str) -> None:
-    """Raises `ValueError` for a light that no image would be seen in."""
-    if light and not augment:
-        raise ValueError("light is a part of augment: set augment=true, or light=0")
-    if light and trunk == "lite0":
-        raise ValueError("light is for networks that learn from scratch: set light=0 with trunk lite0")
+class Looks(SettingsTable):
+    """How images are seen while a stage learns from them, each time anew."""
+
+    augment: bool = True  # flips and quarter turns of images
+    light: float = Field(0.0, ge=0)  # of images: the spread of gain and lift, in deviations of their values
+    crops: float = Field(1.0, gt=0, le=1)  # of images: a random part of at least so much of the side, blown up; 1: all
+    cut_out: float = Field(0.0, ge=0, lt=1)  # of every second image: a square becomes 0, of so much of the shorter side
+
+    @property
+    def beyond_turns(self) -> list[str]:
+        """Those of these settings by which images are changed, besides flips and turns."""
+        neutral = {name: field.default for name, field in Looks.model_fields.items() if name != "augment"}
+        return [name for name, value in neutral.items() if getattr(self, name) != value]
+
+
+class SoftLabels(SettingsTable):
+    """What a classifier is told less surely than its labels are."""
+
+    mix_up: float = Field(0.0, ge=0)  # m: samples and labels are mixed with those of another, by Beta(m, m); 0: not
+    label_smoothing: float = Field(0.0, ge=0, lt=1)  # the share of a label that is spread evenly over all answers
+
+
+def check_looks(looks: Looks, trunk: str, trunk_training: str) -> None:
+    """Raises `ValueError` for a look that no image would have."""
+    for name in looks.beyond_turns:
+        off = f"{name}={Looks.model_fields[name].default:g}"
+        if not looks.augment:
+            raise ValueError(f"{name} is a part of augment: set augment=true, or {off}")
+        if trunk == "lite0" and trunk_training != "all":
+            raise ValueError(f"{name} changes images, and those have gone through a frozen part of lite0: set {off}")
 
 
 class SharedSettings(SettingsTable):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -270,6 +271,35 @@ def test_resumed_after_any_epoch(whole, tmp_path, no_report, stage, epoch, withi
     with pytest.raises(worlds.Stop):
         runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt(stage, epoch, within=within))
     assert not (tmp_path / "run" / "embeddings.npz").exists()
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+SEEN_AND_MIXED = (
+    *("stage1.augment=true", "stage1.light=0.2", "stage1.crops=0.6", "stage1.cut_out=0.3", "stage1.mix_up=0.4"),
+    *("stage1.label_smoothing=0.1", "stage1.epochs=2", "stage1.batch_size=4", "stage2.epochs=1"),
+)
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_images_seen_anew_and_mixed_and_resumed(whole, tmp_path, no_report, within):
+    out, data, config = whole(*SEEN_AND_MIXED, data=lambda: worlds.pictures(18))
+    with pytest.raises(worlds.Stop):
+        runs.train(config, data, tmp_path / "run", watch=worlds.Interrupt("stage1.a", 1, within=within))
+    runs.train(config, data, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", out)
+
+
+def test_a_run_that_was_written_before_there_were_these_settings(whole, tmp_path, no_report):
+    """Its config.toml lacks them: each is at what changes nothing."""
+    out, data, config = whole()
+    shutil.copytree(out, tmp_path / "run")
+    path, names = tmp_path / "run" / "config.toml", ("light", "crops", "cut_out", "mix_up", "label_smoothing")
+    lines = path.read_text().splitlines(keepends=True)
+    left = [line for line in lines if line.split(" =")[0] not in names]
+    assert len(left) == len(lines) - len(names)
+    path.write_text("".join(left))
+    assert runs.load_run(tmp_path / "run").config == config
     runs.train(config, data, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", out)
 

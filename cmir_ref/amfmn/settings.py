@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Schedule, SettingsTable, SharedSettings, check_light
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks
 
 
 class MarginSettings(SettingsTable):
@@ -20,21 +20,19 @@ class MarginSettings(SettingsTable):
     stop_words: Literal["before", "after"] = "before"  # left out before or after stemming, where few are known; code
 
 
-class LabelsSchedule(Schedule):
+class LabelsSchedule(SoftLabels, Schedule):
     """The trunk's own first stage, on the labels."""
 
     epochs: int = Field(30, ge=1)  # passes over the training part
     target: Literal["labels", "classes"] = "labels"  # what it learns: all of an image's labels, or which class it is of
 
 
-class MatchSchedule(Schedule):
-    """Images and texts together."""
+class MatchSchedule(Looks, Schedule):
+    """Images and texts together; images are seen in the same way while the trunk learns the labels."""
 
     epochs: int = Field(60, ge=1)  # passes over the training images; paper 150, code 70
     schedule: Literal["constant", "cosine", "steps"] = "steps"  # steps: paper and code
     fall_every: int = Field(12, ge=1)  # epochs until lr falls to 0.7 of itself, in schedule steps; paper, code 20
-    augment: bool = True  # flips and quarter turns of images, on the labels as well
-    light: float = Field(0.0, ge=0)  # of images, likewise: the spread of gain and lift, in deviations of their values
 
 
 class AmfmnSettings(SharedSettings):
@@ -80,7 +78,7 @@ class AmfmnSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
-        check_light(self.match.light, self.match.augment, self.trunk)
+        check_looks(self.match, self.trunk, self.trunk_training)
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):

@@ -20,6 +20,7 @@ from ..retrieval.metrics import relevance
 from ..retrieval.relevant_items import paired
 from ..training.inputs import Normaliser, Source, epoch_batches, fit_normaliser, steps_per_epoch
 from ..training.loop import Task
+from ..training.soft_labels import draw_mixes, mix_rows, soft_labels
 from ..training.transfer import send_parts
 from .bounds import RECALLS, beside, recalls, same_texts
 from .eq1_similarity import similarity
@@ -75,7 +76,7 @@ def image_source(settings: AmfmnSettings, images: Modality, made: Mapping[str, A
         images.labels,
         images.kind,
         Normaliser(made["input.a/mean"], made["input.a/std"]),
-        settings.match.light,
+        settings.match,
     )
 
 
@@ -109,15 +110,18 @@ def labels_task(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Map
     schedule, seed, arch = settings.labels, settings.seed, trunk_of(settings)
     images = image_source(settings, data.modalities["a"], made).on(xp)
     train, validation = parts.train["a"], parts.validation["a"]
-    targets, _ = targets_of_labels(settings, data.modalities["a"], len(data.label_names))
+    targets, classes = targets_of_labels(settings, data.modalities["a"], len(data.label_names))
     kind, labels = "sigmoid" if targets.ndim == 2 else "softmax", to_device(targets, xp)
+    soft = to_device(soft_labels(targets, classes, kind, schedule), xp)
 
     def batches(epoch):
         order = list(epoch_batches(train, schedule.batch_size, seed, "labels", epoch))
         views = generator(seed, "labels/augment", epoch) if settings.match.augment else None
-        views = images.views([len(index) for index in order], views, xp)
-        for index, view in zip(send_parts(order, xp), views, strict=True):
-            yield images.read(index, view), labels[index.there]
+        sizes = [len(index) for index in order]
+        views = images.views(sizes, views, xp)
+        mixes = draw_mixes(sizes, schedule.mix_up, generator(seed, "labels/mix", epoch), xp)
+        for index, view, mix in zip(send_parts(order, xp), views, mixes, strict=True):
+            yield mix_rows(images.read(index, view), mix), mix_rows(soft[index.there], mix)
 
     def gradients(params, buffers, batch, epoch, step):
         loss, cache = label_objective(params, *batch, arch=arch, kind=kind, buffers=buffers)

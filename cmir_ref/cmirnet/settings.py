@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Schedule, SettingsTable, SharedSettings, check_light
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -30,12 +30,11 @@ class WeightSettings(SettingsTable):
     contrastive: float = Field(0.0, ge=0)  # of a term of ours: in a batch, each finds its partner; needs no labels
 
 
-class Stage1Schedule(Schedule):
+class Stage1Schedule(SoftLabels, Looks, Schedule):
     """The pretrainers."""
 
     augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
-    light: float = Field(0.0, ge=0)  # of images: the spread of gain and lift, in deviations of their values
-    voices: bool = False  # … and recordings as other voices in other rooms would have said them
+    voices: bool = False  # recordings are augmented as other voices in other rooms would have said them
     sound_passes: int = Field(1, ge=1)  # over the recordings in an epoch, each time augmented anew: they are few
     average_views: bool = False  # features of an image are the mean over those flips and turns
     average_tempos: bool = False  # features of a recording are the mean over it as it is, slower and faster
@@ -117,7 +116,9 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
-        check_light(self.stage1.light, self.stage1.augment, self.trunk)
+        check_looks(self.stage1, self.trunk, self.trunk_training)
+        if self.stages == "end-to-end" and (self.stage1.mix_up or self.stage1.label_smoothing):
+            raise ValueError("mix_up and label_smoothing are of eq. 1, which end-to-end leaves out: set both to 0")
         if self.trunk == "lite0" and self.trunk_training != "frozen" and self.stages != "separate":
             raise ValueError(f"trunk_training {self.trunk_training} is a part of stage 1: it needs stages = separate")
         return self

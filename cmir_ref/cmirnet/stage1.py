@@ -18,6 +18,7 @@ from ..nets.trunk_pretrainer import (
 from ..retrieval import average_precision, relevance
 from ..training.inputs import Source, epoch_batches, keep_masks, steps_per_epoch
 from ..training.loop import Task
+from ..training.soft_labels import draw_mixes, mix_rows, soft_labels
 from ..training.transfer import send_parts
 from .pretraining_objective import pretraining_objective, pretraining_objective_backward
 from .settings import CmirnetSettings
@@ -70,14 +71,25 @@ def label_kind(label_loss: str, labels: np.ndarray) -> str:
 
 
 def stage1_task(
-    settings: CmirnetSettings, name: str, source: Source, train: np.ndarray, validation: np.ndarray, xp=np
+    settings: CmirnetSettings,
+    name: str,
+    source: Source,
+    train: np.ndarray,
+    validation: np.ndarray,
+    xp=np,
+    *,
+    classes: int = 0,
 ) -> Task:
-    """The task of one modality's pretrainer; `train` and `validation` are sample numbers in `source`."""
+    """The task of one modality's pretrainer; `train` and `validation` are sample numbers in `source`.
+
+    Where labels are mixed or smoothed it must be said of how many `classes` they are.
+    """
     network, schedule = pretrainer(settings, source.x.shape[1:], source.kind), settings.stage1
     orthogonality = settings.orthogonality.model_dump()
     kind = label_kind(schedule.label_loss, source.labels)
     rows = np.tile(train, schedule.sound_passes if source.kind in ("sound", "voice") else 1)
-    source, labels = source.on(xp), to_device(source.labels, xp)
+    labels = to_device(soft_labels(source.labels, classes, kind, schedule), xp)
+    source = source.on(xp)
 
     def batches(epoch):
         order = list(epoch_batches(rows, schedule.batch_size, settings.seed, name, epoch))
@@ -86,8 +98,9 @@ def stage1_task(
         views = source.views(sizes, views, xp)
         masks = generator(settings.seed, f"{name}/dropout", epoch)
         masks = keep_masks(masks, sizes, [(settings.d_z, schedule.dropout)], xp)
-        for index, view, (mask,) in zip(send_parts(order, xp), views, masks, strict=True):
-            yield source.read(index, view), labels[index.there], mask
+        mixes = draw_mixes(sizes, schedule.mix_up, generator(settings.seed, f"{name}/mix", epoch), xp)
+        for index, view, (mask,), mix in zip(send_parts(order, xp), views, masks, mixes, strict=True):
+            yield mix_rows(source.read(index, view), mix), mix_rows(labels[index.there], mix), mask
 
     def gradients(params, buffers, batch, epoch, step):
         x, y, mask = batch

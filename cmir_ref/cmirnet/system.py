@@ -94,8 +94,8 @@ def task_of_stage1(
     m: str, settings: CmirnetSettings, data: Dataset, parts: Splits, made: Mapping[str, Array], xp: Any
 ) -> Task:
     """The task of modality m's pretrainer."""
-    source = input_source(settings, m, data, made)
-    return stage1_task(settings, f"stage1.{m}", source, parts.train[m], parts.validation[m], xp)
+    source, classes = input_source(settings, m, data, made), len(data.label_names)
+    return stage1_task(settings, f"stage1.{m}", source, parts.train[m], parts.validation[m], xp, classes=classes)
 
 
 def make_features(
@@ -209,12 +209,11 @@ def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping
     """The samples of modality m, normalised."""
     modality = as_read(settings, data.modalities[m])
     if uses_trunk(settings, modality):
-        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size))
+        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size), settings.stage1)
     if modality.kind == "maps":
         return Source(modality.x, modality.labels, modality.kind, as_float32)
     if modality.kind != "sound":
-        light = settings.stage1.light
-        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), light)
+        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), settings.stage1)
     how = {"set": normaliser(f"input.{m}", made), "recording": standardise_each}
     how |= {"level": partial(level_each, floor=FLOOR), "bands": partial(level_bands, floor=FLOOR)}
     kind = "voice" if settings.stage1.voices else "sound"

@@ -1,4 +1,4 @@
-"""Augmentations, by the kind of sample: images turned and lit, sounds shifted, or said again, sketches redrawn.
+"""Augmentations, by the kind of sample: images seen otherwise, sounds shifted, or said again, sketches redrawn.
 
 Each is a pair: what is random of all samples of an epoch is drawn on the host, and sent once; the samples are changed
 where they are.
@@ -12,6 +12,7 @@ from itertools import tee
 import numpy as np
 
 from ..backend import Array, get_xp, to_device
+from ..config import Looks
 from .transfer import Sent, send_parts
 
 
@@ -52,43 +53,108 @@ def symmetries(shape: tuple[int, ...]) -> list[Callable[[Array], Array]]:
     ]
 
 
-def draw_lights(
-    shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp, *, spread: float
+def draw_looks(
+    shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp, *, looks: Looks
 ) -> Iterator[Sent]:
-    """For batches of images (N, H, W, C) how each is turned and in which light it is seen (see `relight`).
+    """For batches of images (N, H, W, C) how each is seen (see `see_again`).
 
-    The number of each image's symmetry; the device gets their order by number, the logarithms of the gains, and the
-    lifts of the channels, (N, 2 + C). Gains and lifts are normal with deviation `spread`, a lift is that of all
-    channels and one of its own.
+    The number of each image's symmetry; the device gets their order by number, the part that is seen (4), the square
+    that is cut out (3), the logarithm of the gain, and the lifts of the channels, (N, 9 + C). All is drawn whatever the
+    settings, so that none of them changes what another one draws.
     """
-    many, channels = len(symmetries(shape)), shape[-1]
-    numbers, sizes = [], list(sizes)
+    many, channels, sizes = len(symmetries(shape)), shape[-1], list(sizes)
 
-    def draw(n):
-        numbers.append(rng.integers(0, many, n))
-        gain, lift = rng.normal(0, spread, (n, 1)), rng.normal(0, spread, (n, 1))
-        lifts = lift + rng.normal(0, spread, (n, channels))
-        order = np.argsort(numbers[-1], kind="stable")[:, None]
-        return np.concatenate([order, gain, lifts], axis=1).astype("float32")
+    def draw_light(n):
+        number = rng.integers(0, many, n)
+        gain, lift = rng.normal(0, looks.light, (n, 1)), rng.normal(0, looks.light, (n, 1))
+        return number, np.concatenate([gain, lift + rng.normal(0, looks.light, (n, channels))], axis=1)
 
-    for number, sent in zip(numbers, send_parts([draw(n) for n in sizes], xp), strict=True):
-        yield Sent(number, sent.there)
+    numbers, lights = zip(*map(draw_light, sizes), strict=True) if sizes else ((), ())
+    parts = [draw_parts(n, looks.crops, rng) for n in sizes]
+    squares = [draw_squares(n, looks.cut_out, rng) for n in sizes]
+    orders = [np.argsort(number, kind="stable")[:, None] for number in numbers]
+    columns = zip(orders, parts, squares, lights, strict=True)
+    sent = send_parts([np.concatenate(each, axis=1).astype("float32") for each in columns], xp)
+    yield from (Sent(number, there) for number, (_, there) in zip(numbers, sent, strict=True))
 
 
-def relight(images: Array, view: Sent) -> Array:
-    """Each normalised image (N, H, W, C) turned, and in another light: x e^g + l_c.
+def draw_parts(n: int, least: float, rng: np.random.Generator) -> np.ndarray:
+    """(n, 4): top, left, height and width of a part of each image, as shares of its sides.
+
+    Height and width are s √r and s / √r, at most 1: s is even from `least` to 1, and log r from −0.3 to 0.3. The part
+    lies anywhere.
+    """
+    share, stretch = rng.uniform(least, 1, n), np.exp(rng.uniform(-0.15, 0.15, n))
+    sides = np.minimum([share * stretch, share / stretch], 1)
+    return np.concatenate([rng.uniform(0, 1, (2, n)) * (1 - sides), sides]).T
+
+
+def draw_squares(n: int, side: float, rng: np.random.Generator) -> np.ndarray:
+    """(n, 3): the middle of a square in each image, down and right as shares of its sides, and the square's own side.
+
+    It is `side` in half of the images, and 0 in the others.
+    """
+    return np.concatenate([rng.uniform(0, 1, (2, n)), [side * (rng.random(n) < 0.5)]]).T
+
+
+def see_again(images: Array, view: Sent, *, looks: Looks) -> Array:
+    """Each normalised image (N, H, W, C) turned; then a part of it, in another light, with a gap, as `looks` say.
+
+    Sources: Szegedy et al. 2015 for the part, DeVries & Taylor 2017 for the gap.
+    """
+    numbers = view.there
+    images = turn_images(images, Sent(view.host, numbers[:, 0].astype("int64")))
+    if looks.crops < 1:
+        images = crop_images(images, numbers[:, 1:5])
+    if looks.light:
+        images = relight(images, numbers[:, 8], numbers[:, 9:])
+    return cut_squares(images, numbers[:, 5:8]) if looks.cut_out else images
+
+
+def crop_images(images: Array, parts: Array) -> Array:
+    """A part (top, left, height, width) of each image (N, H, W, C), blown up to the whole; `parts` (N, 4) are shares.
+
+    Bilinear: as rows and columns are interpolated apart, two products do what `sample_bilinear` does, and faster.
+    """
+    top, left, height, width = (parts[:, k, None] for k in range(4))
+    seen = sample_rows(images, top, height)
+    return sample_rows(seen.swapaxes(1, 2), left, width).swapaxes(1, 2)
+
+
+def sample_rows(images: Array, first: Array, share: Array) -> Array:
+    """As many rows as images (N, H, W, C) have, evenly from the `share` (N, 1) of their height that begins at `first`.
+
+    Row i is (1 − d) x_k + d x_{k+1} at the place k + d = (first + share (i + ½) / H) H − ½, edges repeated.
+    """
+    xp, (n, height, width, channels) = get_xp(images), images.shape
+    middle = (xp.arange(height, dtype="float32") + 0.5) / height
+    places = ((first + share * middle) * height - 0.5).clip(0, height - 1)
+    weights = (1 - abs(places[:, :, None] - xp.arange(height, dtype="float32"))).clip(0, None).astype(images.dtype)
+    return (weights @ images.reshape(n, height, width * channels)).reshape(images.shape)
+
+
+def relight(images: Array, gain: Array, lifts: Array) -> Array:
+    """Each normalised image (N, H, W, C) in another light: x e^g + l_c, with g (N,) and l (N, ≥ C).
 
     A gain e^g for contrast, a lift l_c of each channel for haze, season and the cast of another camera: what tells
-    places apart must not be the day on which they were seen.
+    places apart must not be the day on which they were seen. Gains and lifts are normal with the deviation of the
+    setting `light`; a lift is that of all channels and one of its own.
     """
-    order = view.there[:, 0].astype("int64")
-    gain, lift = get_xp(images).exp(view.there[:, 1]), view.there[:, 2:]
-    return turn_images(images, Sent(view.host, order)) * gain[:, None, None, None] + lift[:, None, None]
+    lifts = lifts[:, None, None, : images.shape[3]]
+    return images * get_xp(images).exp(gain)[:, None, None, None] + lifts
 
 
-def random_light(images: Array, rng: np.random.Generator, spread: float) -> Array:
-    """Each image (N, H, W, C) turned and in a random light."""
-    return relight(images, next(draw_lights(images.shape, [len(images)], rng, get_xp(images), spread=spread)))
+def cut_squares(images: Array, squares: Array) -> Array:
+    """Images (N, H, W, C) with a square of each set to 0, the mean of normalised values: no single spot decides.
+
+    `squares` (N, 3): the middle, as shares of height and width, and the side, as a share of the shorter one.
+    """
+    xp, (_, height, width, _) = get_xp(images), images.shape
+    down, right, side = (squares[:, k, None, None] for k in range(3))
+    y, x = xp.arange(height, dtype="float32")[:, None] + 0.5, xp.arange(width, dtype="float32") + 0.5
+    half = side * (min(height, width) / 2)
+    gap = (abs(y - down * height) < half) & (abs(x - right * width) < half)
+    return xp.where(gap[..., None], 0, images)
 
 
 def draw_shifts(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Generator, xp) -> Iterator[Sent]:
@@ -289,8 +355,8 @@ AUGMENTATIONS = {  # by kind: what is drawn, and what is done with it; ready-mad
 }
 
 
-def augmentation_of(kind: str, light: float = 0.0) -> tuple[Callable, Callable] | None:
-    """The pair of AUGMENTATIONS of this kind, of images in a `light` that varies so much; None for features."""
-    if kind == "image" and light:
-        return partial(draw_lights, spread=light), relight
+def augmentation_of(kind: str, looks: Looks) -> tuple[Callable, Callable] | None:
+    """The pair of AUGMENTATIONS of this kind, of images one that does what `looks` say; None for features."""
+    if kind == "image" and looks.beyond_turns:
+        return partial(draw_looks, looks=looks), partial(see_again, looks=looks)
     return AUGMENTATIONS.get(kind)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device
+from ..config import Looks
 from ..kernels import keep_mask_kernel, supported
 from .augment import augmentation_of, other_tempos, symmetries
 from .transfer import OnDevice, Sent, Turned, on_device, send_parts
@@ -104,7 +105,7 @@ class Source(NamedTuple):
     labels: np.ndarray
     kind: str
     normalise: Callable[[Array], Array]
-    light: float = 0.0  # of images: how much it varies where they are augmented
+    looks: Looks = Looks()  # of images: how they are seen where they are augmented
 
     def on(self, xp) -> "Source":
         """The same source, whose samples are read as arrays of `xp`; labels stay on the host."""
@@ -113,7 +114,7 @@ class Source(NamedTuple):
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
     def read(self, index: np.ndarray | Sent, view: Sent | None = None) -> Array:
-        """Normalised samples, augmented where a view of `views` is given: images turned and lit, sounds shifted. A
+        """Normalised samples, augmented where a view of `views` is given: images seen otherwise, sounds shifted. A
         new voice speaks before its recording is normalised."""
         if view is not None and isinstance(self.x, Turned):
             index, view = self.x.turn(index, view), None
@@ -121,7 +122,7 @@ class Source(NamedTuple):
         x = np.asarray(x) if get_xp(x) is np else x
         if view is None:
             return self.normalise(x)
-        _, change = augmentation_of(self.kind, self.light)
+        _, change = augmentation_of(self.kind, self.looks)
         return self.normalise(change(x, view)) if self.kind == "voice" else change(self.normalise(x), view)
 
     def each_view(self, index: np.ndarray) -> Iterator[Array]:
@@ -145,7 +146,7 @@ class Source(NamedTuple):
         """For batches of these sizes how each sample is augmented; None without a generator or for features."""
         if rng is not None and isinstance(self.x, Turned):
             return send_parts((rng.integers(0, self.x.views, size) for size in sizes), xp)
-        augmentation = augmentation_of(self.kind, self.light)
+        augmentation = augmentation_of(self.kind, self.looks)
         if rng is None or augmentation is None:
             return iter([None] * len(sizes))
         return augmentation[0](self.x.shape, sizes, rng, xp)

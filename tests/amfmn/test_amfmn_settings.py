@@ -69,6 +69,8 @@ CASES = {
     "own_captions": Case(),
     "loss": Case(),
     "labels.epochs": Case(("1", "2"), ("pretrain=true",)),
+    "labels.mix_up": Case(("0", "0.2", "1"), ("pretrain=true",)),
+    "labels.label_smoothing": Case(("0", "0.1", "0.3"), ("pretrain=true",)),
     "labels.batch_size": Case(("8", "16"), ("pretrain=true",)),
     "labels.lr": Case(("0.01", "0.02"), ("pretrain=true",)),
     "labels.schedule": Case(given=("pretrain=true",)),
@@ -84,6 +86,8 @@ CASES = {
     "match.weight_decay": Case(("0", "0.1")),
     "match.average": Case(("0", "0.5"), ("match.epochs=2",)),
     "match.light": Case(("0", "0.2", "0.4")),
+    "match.crops": Case(("1", "0.8", "0.4")),
+    "match.cut_out": Case(("0", "0.3", "0.6")),
     "match.augment": Case(("true", "false")),
 }
 

@@ -13,10 +13,12 @@ from strict.standin import Refused, no_traffic
 
 from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
 from cmir_ref.cmirnet.stage2 import init_stage2, latent_settings, stage2_task
+from cmir_ref.config import Looks
 from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import new_state, train_epochs
 
 N, STEPS, CLASSES = 6, 3, 4
+NO_LOOKS = Looks()
 SHAPES = {"pan": (64, 64, 1), "mul": (64, 64, 4), "sound": (96, 64, 1), "vector": (10,)}
 SMALL = ("d_z=8", "d_v=5", "stage1.epochs=2", "stage2.epochs=2", "stage1.weight_decay=0.01", "stage2.weight_decay=0.01")
 RELEASED = ("classifier=separate", "frobenius=unsquared", "alpha_reading=released", "decoder_target=own", "alpha=1")
@@ -26,6 +28,7 @@ STAGE_1 = {
     "frozen": ("sound", "block_order=conv-act-norm-pool", "batch_norm=frozen"),
     "plain": ("mul", "fused=false", "orthogonality.before_relu=true"),
     "features": ("vector", "stage1.hidden=[7]"),
+    "soft": ("vector", "stage1.mix_up=0.4", "stage1.label_smoothing=0.1"),
 }
 STAGE_2 = {
     "default": (),
@@ -38,16 +41,17 @@ STAGE_2 = {
 }
 
 
-def source(shape, multi, seed):
+def source(shape, multi, seed, looks=NO_LOOKS):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, (N * STEPS, CLASSES)) if multi else rng.integers(0, CLASSES, N * STEPS)
-    return Source(rng.normal(size=(N * STEPS, *shape)).astype(np.float32), labels, "features", lambda x: x)
+    x, kind = rng.normal(size=(N * STEPS, *shape)).astype(np.float32), "image" if len(shape) == 3 else "features"
+    return Source(x, labels, kind, lambda x: x, looks)
 
 
 def stage1(shape, *changes):
     """A task of stage 1 with its first parameters and buffers."""
     config, rows = worlds.config(*SMALL, f"stage1.batch_size={N}", *changes), np.arange(N * STEPS)
-    task = stage1_task(config, "stage1.a", source(SHAPES[shape], False, 0), rows, rows)
+    task = stage1_task(config, "stage1.a", source(SHAPES[shape], False, 0, config.stage1), rows, rows, classes=CLASSES)
     return task, *init_pretrainer(config, "stage1.a", SHAPES[shape], CLASSES)
 
 

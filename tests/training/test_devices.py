@@ -11,9 +11,18 @@ from strict.standin import xp as strict
 from cmir_ref import backend, runs, search
 from cmir_ref.backend import get_xp, to_host
 from cmir_ref.cmirnet.stage1 import init_pretrainer, stage1_task
+from cmir_ref.config import Looks
 from cmir_ref.data import load_data
 from cmir_ref.training import inputs, transfer
-from cmir_ref.training.augment import draw_hands, random_shift, random_symmetry, random_voice, redraw
+from cmir_ref.training.augment import (
+    draw_hands,
+    draw_looks,
+    random_shift,
+    random_symmetry,
+    random_voice,
+    redraw,
+    see_again,
+)
 from cmir_ref.training.inputs import fit_normaliser, standardise_each
 from cmir_ref.training.loop import new_state, train_epochs
 from cmir_ref.training.transfer import OnDevice, Sent, Turned, on_device, send_parts
@@ -72,8 +81,10 @@ def test_other_voices_speak_on_a_device_as_on_the_host(normalise):
     assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
-def test_images_are_lit_on_a_device_as_on_the_host():
-    config, data = worlds.config(*PICTURES, *SHORT, "stage1.augment=true", "stage1.light=0.3"), worlds.pictures(12)
+@pytest.mark.parametrize("mixed", [(), ("stage1.mix_up=0.5", "stage1.label_smoothing=0.1")])
+@pytest.mark.parametrize("seen", [(), ("stage1.light=0.3",), ("stage1.crops=0.6", "stage1.cut_out=0.3")])
+def test_images_are_seen_on_a_device_as_on_the_host(seen, mixed):
+    config, data = worlds.config(*PICTURES, *SHORT, *seen, *mixed), worlds.pictures(12)
     assert_same(runs.train(config, data, device="cuda"), runs.train(config, data))
 
 
@@ -192,11 +203,17 @@ def test_on_the_host_nothing_is_placed():
     assert isinstance(source.on(strict).on(strict).read(np.arange(2)), DeviceArray)
 
 
+def see_in_all_ways(x, rng):
+    looks = Looks(light=0.2, crops=0.6, cut_out=0.4)
+    return see_again(x, next(draw_looks(x.shape, [len(x)], rng, get_xp(x), looks=looks)), looks=looks)
+
+
 @pytest.mark.parametrize(
     "augment, shape",
     [
         *((random_symmetry, (4, 4, 2)), (random_symmetry, (5, 3, 2)), (random_shift, (20, 9, 1))),
         *((random_voice, (96, 64, 1)), (random_voice, (30, 12, 1)), (lambda x, rng: standardise_each(x), (20, 9, 1))),
+        *((see_in_all_ways, (16, 16, 3)), (see_in_all_ways, (9, 12, 1))),
         (lambda x, rng: redraw(x, next(draw_hands(x.shape, [len(x)], rng, get_xp(x)))), (16, 16, 1)),
     ],
 )
