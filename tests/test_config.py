@@ -17,7 +17,7 @@ def test_each_scenario_has_three_presets_one_with_imagenets_weights_and_one_for_
     names = [kind.format(s) for s in ("image-speech", "image-text", "pan-mul") for kind in kinds]
     kinds = ("demo-{}", "{}", "{}_lite0", "{}_mask", "{}_spatial")  # its text and program are unknown
     names += [*(kind.format("photo-sketch") for kind in kinds), "pan-mul_pairs"]  # of the user's own sensors
-    names += ["image-text_conv"]  # a larger network from scratch
+    names += ["image-text_conv", "image-speech_voices"]  # a larger network from scratch; other speakers
     assert sorted(names) == PRESETS
 
 
