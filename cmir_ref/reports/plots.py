@@ -50,8 +50,11 @@ def scores(lines: list[dict]) -> str:
     epochs = [line["epoch"] for line in lines]
     kept = max((line["epoch"] for line in lines if line["best"]), default=epochs[-1])
     axes.axvline(kept, color="grey", lw=0.8)
-    _draw(axes, epochs, {name: [line["validation"][name] for line in lines] for name in lines[-1]["validation"]})
-    axes.set(ylabel="validation score", ylim=(0, 1.02))
+    series = {name: [line["validation"][name] for line in lines] for name in lines[-1]["validation"]}
+    _draw(axes, epochs, series)
+    axes.set(ylabel="validation score")
+    if all(0 <= value <= 1 for values in series.values() for value in values):  # else they are losses, turned round
+        axes.set_ylim(0, 1.02)
     return svg(figure)
 
 

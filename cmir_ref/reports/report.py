@@ -10,6 +10,7 @@ import numpy as np
 from ..contract import CROSS
 from ..files import write_whole
 from ..records import Run
+from ..retrieval.relevant_items import paired
 from ..systems import SYSTEMS
 from .gallery import Card, cards, heated
 from .pages import direction_names, environment
@@ -39,7 +40,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
         tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
         facts=facts.render(result=result, names=names, recalls=recall_rows(result), ranks=rank_words(result)),
-        labelled=labelled,
+        by_label=labelled and SYSTEMS[run.config.system].relevant is not paired,
         settings=dotted_settings(run.config.model_dump()),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
@@ -75,7 +76,8 @@ def recall_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     names = [name for name in result["duplicate_aware"] if name != "mr"]
     own = {name: result["directions"][name.split()[0]][name.split()[1]] for name in names} | {"mr": result["mr"]}
     rows = {"this run": own, "this run, captions that are word for word alike": result["duplicate_aware"]}
-    return rows | {BESIDE[name]: figures for name, figures in result["beside"].items()}
+    rows |= {BESIDE[name]: figures for name, figures in result["beside"].items()}
+    return {row: {name: figures[name] for name in own} for row, figures in rows.items()}  # all in one order
 
 
 def rank_words(result: Mapping[str, Any]) -> str:

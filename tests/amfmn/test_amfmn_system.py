@@ -1,6 +1,7 @@
 """AMFMN through every shared function: training, resuming, evaluation, search."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -240,6 +241,19 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         line = next(line for line in shown.splitlines() if words in line)
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
+    assert "own counterparts" in page and "at least one shared label" not in page
+
+    header = next(line for line in shown.splitlines() if "mR" in line and "R@10" in line)
+    columns = [f"{d} {name}" for d in ("a->b", "b->a") for name in ("r@1", "r@5", "r@10")]
+    assert re.findall(r"[ab]->[ab] R@\d+", header) == [name.replace("r@", "R@") for name in columns]
+    for words, figures in {
+        "class oracle": result["beside"]["class"],
+        "ceiling of": result["beside"]["ceiling"],
+    }.items():
+        line = next(line for line in shown.splitlines() if words in line)
+        assert line.split()[-7:-1] == [f"{100 * figures[name]:.1f}" for name in columns]
+        row = page[page.index(words) :].split("</tr>")[0]
+        assert re.findall(r"<td>([\d.]+)</td>", row)[:-1] == [f"{100 * figures[name]:.1f}" for name in columns]
 
 
 CHANGED = {  # what the captions of the second run say

@@ -184,6 +184,23 @@ def test_figures_are_well_formed_svg():
     assert "<!-- sand -->" in bars and "<!-- sea -->" in bars
 
 
+def test_scores_below_zero_are_drawn_too():
+    """A trunk's score is minus its loss: on an axis from 0 to 1 nothing of it would be seen."""
+
+    def path(values):
+        given = lines(len(values), loss=1.0)
+        for line, value in zip(given, values, strict=True):
+            line["validation"] = {"score": value}
+        text = scores(given)
+        view = float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', text)[1])
+        points = re.findall(r'<path d="M ([^"]*)" clip-path', text)[-1]
+        return [float(y) for y in re.findall(r"[\d.]+ ([-\d.]+)", points)], view
+
+    for values in ([-2.0, -1.0, -0.9], [0.1, 0.5, 0.9]):
+        heights, view = path(values)
+        assert all(0 < y < view for y in heights) and heights == sorted(heights, reverse=True)
+
+
 def test_losses_are_drawn_weighted():
     def heights(weight):
         text = losses(lines(2, loss=10.0, alignment=1.0), {"alignment": weight})
