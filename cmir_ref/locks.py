@@ -11,6 +11,7 @@ from .errors import InputError
 
 LOCK = ".lock"  # the file in a locked folder
 FAR = 1 << 30  # the byte that Windows locks, beyond the number that others read
+MOMENT = 1.0  # seconds that a killed process may keep its lock: a child it was just starting ends after it
 BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # another process has it; any other error: no locks on this disk
 
 
@@ -27,8 +28,11 @@ def locked(folder: str | Path, name: str = LOCK, *, wait: Callable[[str], object
     which names the process, where another has the lock; with `wait` it calls that with the reason, and waits. Raises
     `InputError` where the folder cannot be written. Yields whether there is a lock: some network disks know none.
     """
-    path, told = Path(folder) / name, False
+    path, told, until = Path(folder) / name, False, time.monotonic() + MOMENT
     while (taken := _take(path)) is None:
+        if time.monotonic() < until:
+            time.sleep(0.02)
+            continue
         reason = f"{folder}: in use by another process{_holder(path)}"
         if wait is None:
             raise Held(f"{reason}; wait for its end, or name another folder")

@@ -217,6 +217,22 @@ def test_a_lock_names_its_process_and_dies_with_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children that inherit open files are of POSIX")
+def test_a_child_that_ends_a_moment_after_its_killed_parent_is_waited_for(tmp_path):
+    """A process that is killed while it starts another one leaves that one with a copy of its lock."""
+    begun = HOLD.replace("import sys, time", "import os, sys, time").replace(
+        'print("held", flush=True)',
+        'pid = os.fork(); pid and print("held", flush=True); pid or (time.sleep(0.2), os._exit(0))',
+    )
+    process = subprocess.Popen([sys.executable, "-c", begun, tmp_path], stdout=subprocess.PIPE, text=True, env=ENV)
+    assert process.stdout.readline() == "held\n"
+    process.kill()
+    process.wait()
+    with locked(tmp_path) as sure:
+        assert sure
+    process.stdout.close()
+
+
 def test_a_lock_that_waits_says_so_once(tmp_path):
     process, told = hold(tmp_path), []
 
