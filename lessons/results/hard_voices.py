@@ -11,25 +11,20 @@ last epoch is kept: what chooses settings must not choose the epoch.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from scipy.signal import istft, resample_poly, stft
-from voices import without_images
+from voices import features_after_training, run_script, without_images
 
 from cmir_ref.backend import generator
-from cmir_ref.cmirnet import system
 from cmir_ref.config import load_config
 from cmir_ref.data import load_speech, samples_dir
 from cmir_ref.data.speech import RATE, read_sound
 from cmir_ref.data.ucmerced import LABEL_NAMES
-from cmir_ref.errors import InputError
 from cmir_ref.records import Dataset, Modality, Splits
-from cmir_ref.runs import stages_of, train_stage
-from cmir_ref.training.folder import Folder
 
 FRAMES = {"fs": RATE, "nperseg": 400, "noverlap": 300, "nfft": 512}
 SHORT = ("stage1.epochs=30", "stage1.sound_passes=2", "stage1.batch_size=16", "stage1.keep=last")
@@ -124,14 +119,7 @@ def measure_names(
     here = np.flatnonzero([validates(voice) for voice in plain.groups])
     data, rows = Dataset({"a": images, "b": both}, LABEL_NAMES, None, "no images"), np.arange(len(images.x))
     parts = Splits(*({"a": rows, "b": part} for part in (train, train[:1], here)))
-    stage = next(s for s in stages_of(config, data) if s.name == "stage1.b")
-    with Folder.open(None, config, False, "") as folder:
-        train_stage(stage._replace(make=None), config, data, parts, {}, folder)
-        params, buffers = (
-            {k.removeprefix(f"stage1.b/{kind}/"): v for k, v in folder.tensors.items() if f"stage1.b/{kind}/" in k}
-            for kind in ("params", "buffers")
-        )
-        made = system.make_features("b", config, params, buffers, data, folder.tensors, np)
+    made = features_after_training(config, data, parts, data)
     right = made["logits.b"].argmax(axis=1) == both.labels
     figures = {"as they are": right[here].mean(), "changed": right[here + count].mean()}
     turns = np.array([turn_of(plain, k) for k in here])
@@ -161,8 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

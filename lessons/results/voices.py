@@ -7,11 +7,12 @@ cmir_ref.data.flite CLIPS` makes one.
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from cmir_ref.cmirnet import system
-from cmir_ref.config import load_config
+from cmir_ref.config import SharedSettings, load_config
 from cmir_ref.data import load_speech, samples_dir, split_data
 from cmir_ref.data.ucmerced import LABEL_NAMES
 from cmir_ref.errors import InputError
@@ -37,20 +38,27 @@ def with_clips(data: Dataset, parts: Splits, clips: Modality) -> Dataset:
     return data._replace(modalities=data.modalities | {"b": both})
 
 
+def features_after_training(
+    config: SharedSettings, data: Dataset, parts: Splits, whole: Dataset
+) -> dict[str, np.ndarray]:
+    """Features "z.b" and "logits.b" of all recordings of `whole`; stage 1 has learned from the training part of `data`."""
+    stage = next(s for s in stages_of(config, data) if s.name == "stage1.b")
+    with Folder.open(None, config, False, "") as folder:
+        train_stage(stage._replace(make=None), config, data, parts, {}, folder)
+        params, buffers = (
+            {k.removeprefix(f"stage1.b/{kind}/"): v for k, v in folder.tensors.items() if f"stage1.b/{kind}/" in k}
+            for kind in ("params", "buffers")
+        )
+        return system.make_features("b", config, params, buffers, whole, folder.tensors, np)
+
+
 def measure_names(changes: list[str], seed: int, data: Dataset, clips: Modality) -> dict[str, tuple[float, float]]:
     """Of the validation part, the test part and the clips the share that is named right: by the classifier, and by the
     nearest recording of the training part."""
     config = load_config("image-speech", ["speech=bundled", "dataset=features", *changes], seed=seed)
     parts = split_data(config, data)
-    stage = next(s for s in stages_of(config, data) if s.name == "stage1.b")
-    with Folder.open(None, config, False, "") as folder:
-        train_stage(stage._replace(make=None), config, data, parts, {}, folder)
-        whole = with_clips(data, parts, clips)
-        params, buffers = (
-            {k.removeprefix(f"stage1.b/{kind}/"): v for k, v in folder.tensors.items() if f"stage1.b/{kind}/" in k}
-            for kind in ("params", "buffers")
-        )
-        made = system.make_features("b", config, params, buffers, whole, folder.tensors, np)
+    whole = with_clips(data, parts, clips)
+    made = features_after_training(config, data, parts, whole)
     z, labels, train = made["z.b"], whole.modalities["b"].labels, parts.train["b"]
     rows = {"validation": parts.validation["b"], "test": parts.test["b"]}
     rows["clips"] = np.arange(len(data.modalities["b"].x), len(labels))
@@ -80,9 +88,14 @@ def main() -> None:
         print(f"| {part} | {cells} | {', '.join(f'{a:.3f}' for a in by_seed[:, 0])} |")
 
 
-if __name__ == "__main__":
+def run_script(main: Callable[[], None]) -> None:
+    """`main()`; bad input is one line and exit status 2."""
     try:
         main()
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    run_script(main)
