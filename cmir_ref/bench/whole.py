@@ -14,6 +14,7 @@ import numpy as np
 from ..backend import generator
 from ..cmirnet.stage1 import apply_pretrainer, init_pretrainer, label_kind, pretrainer
 from ..cmirnet.stage2 import init_stage2, latent_settings
+from ..cmirnet.system import looks_often
 from ..config import SharedSettings, load_config
 from ..data import pairs_of, split_data
 from ..records import Dataset, Modality
@@ -96,7 +97,8 @@ def whole_side(scenario: str, samples: int, epochs: Sequence[int]) -> Side:
     features = {}
     for m, (params, buffers, source) in first_networks(config, data).items():
         network = pretrainer(config, source.x.shape[1:], source.kind)
-        out = apply_pretrainer(network, params, buffers, source, np.arange(COMPARED), average_views=True)
+        views = looks_often(config, source.kind)
+        out = apply_pretrainer(network, params, buffers, source, np.arange(COMPARED), average_views=views)
         features[f"z.{m}"] = out.z
     return Side(features, lambda: train(config, data))
 
