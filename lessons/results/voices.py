@@ -41,7 +41,7 @@ def with_clips(data: Dataset, parts: Splits, clips: Modality) -> Dataset:
 def features_after_training(
     config: SharedSettings, data: Dataset, parts: Splits, whole: Dataset
 ) -> dict[str, np.ndarray]:
-    """Features "z.b" and "logits.b" of all recordings of `whole`; stage 1 has learned from the training part of `data`."""
+    """Features "z.b" and "logits.b" of the recordings of `whole`; stage 1 has learned the training part of `data`."""
     stage = next(s for s in stages_of(config, data) if s.name == "stage1.b")
     with Folder.open(None, config, False, "") as folder:
         train_stage(stage._replace(make=None), config, data, parts, {}, folder)
