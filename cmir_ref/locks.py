@@ -30,7 +30,7 @@ def locked(folder: str | Path, name: str = LOCK, *, wait: Callable[[str], object
     """
     path, told, until = Path(folder) / name, False, time.monotonic() + MOMENT
     while (taken := _take(path)) is None:
-        if time.monotonic() < until:
+        if time.monotonic() < until and not _runs(path):
             time.sleep(0.02)
             continue
         reason = f"{folder}: in use by another process{_holder(path)}"
@@ -99,6 +99,18 @@ def _lock(file: int) -> bool | None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return None if error.errno in BUSY else False
+    return True
+
+
+def _runs(path: Path) -> bool:
+    """Whether the process that wrote itself into a lock file still runs; True where that cannot be told."""
+    if os.name != "nt":  # where signal 0 would end it
+        with suppress(OSError, ValueError, OverflowError):
+            number = int(path.read_bytes())
+            try:
+                os.kill(number, 0)
+            except ProcessLookupError:
+                return False
     return True
 
 
