@@ -88,7 +88,7 @@ CASES = {
     "match.light": Case(("0", "0.2", "0.4")),
     "match.crops": Case(("1", "0.8", "0.4")),
     "match.cut_out": Case(("0", "0.3", "0.6")),
-    "match.augment": Case(("true", "false")),
+    "match.augment": Case(("true", "false"), ("match.light=0",)),
 }
 
 

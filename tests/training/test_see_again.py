@@ -247,7 +247,11 @@ def test_without_any_of_it_nothing_but_the_symmetry_is_drawn():
     [
         ("image-speech", ["stage1.light=0.3", "stage1.augment=false"], "light is a part of augment: .* or light=0"),
         ("image-text", ["match.light=0.3", "match.augment=false"], "light is a part of augment"),
-        ("image-text", ["match.crops=0.6", "match.augment=false"], "crops is a part of augment: .* or crops=1"),
+        (
+            "image-text",
+            ["match.light=0", "match.crops=0.6", "match.augment=false"],
+            "crops is a part of augment: .* or crops=1",
+        ),
         ("photo-sketch", ["stage1.cut_out=0.3", "stage1.augment=false"], "cut_out is a part of augment: .* cut_out=0"),
         ("image-text_lite0", ["match.light=0.3"], "frozen part of lite0: set light=0"),
         ("image-text_lite0", ["match.cut_out=0.3"], "frozen part of lite0: set cut_out=0"),

@@ -243,7 +243,7 @@ def test_several_labels_are_a_distribution_before_they_are_mixed():
 
 def batches_of_labels(data, *changes):
     """All (x, y) of an epoch of AMFMN's trunk, in its order."""
-    settings = load_config("image-text", ["pretrain=true", "match.augment=false", *changes])
+    settings = load_config("image-text", ["pretrain=true", "match.augment=false", "match.light=0", *changes])
     made = {"input.a/mean": np.zeros(3, "f4"), "input.a/std": np.ones(3, "f4")}
     task = labels_task(settings, data, split_data(settings, data), made, np)
     return task, [np.concatenate(each) for each in zip(*task.batches(0), strict=True)]

@@ -12,7 +12,13 @@ from ..lab import Lab, Work, shared_space
 from ..tables import lead
 
 COLUMNS = {"mr": "mR", "aware": "mR, equal texts counted", "validation": "mR, validation"}
-_PLAIN = {"word_dropout": 0.2, "image_dropout": 0.0, "match.average": 0.0, "average_views": "false"}
+_PLAIN = {
+    "word_dropout": 0.2,
+    "image_dropout": 0.0,
+    "match.average": 0.0,
+    "match.light": 0.0,
+    "average_views": "false",
+}
 _SHORT = {"match.epochs": 20, "match.fall_every": 4, **_PLAIN}
 WORLDS_OF_CAPTIONS = {
     "small": {
