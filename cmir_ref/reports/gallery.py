@@ -45,6 +45,7 @@ class Card(NamedTuple):
     right: bool | None  # None: the query's labels are not known, or this is the query
     distance: float
     place: str = ""  # on the map
+    text: str = ""  # of a caption, what it says
 
 
 def gallery_page(
@@ -89,10 +90,8 @@ def cards(
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
         right = any(shared for _, shared in labels) if wanted else None if partner is None else sample.id == partner
         name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
-        name = getattr(sample, "text", None) or name
-        return Card(
-            modality.name, name, labels, *seen[key], right, getattr(sample, "distance", 0.0), place_words(sample)
-        )
+        distance, text = getattr(sample, "distance", 0.0), getattr(sample, "text", None) or ""
+        return Card(modality.name, name, labels, *seen[key], right, distance, place_words(sample), text)
 
     return {
         title: [

@@ -59,16 +59,16 @@ def scores(lines: list[dict]) -> str:
 
 
 @plain_style()
-def precision_by_class(per_class: dict[str, dict[str, dict]]) -> str:
-    """The paper's Fig. 3: precision at 50 of each class, one group of bars a class, one bar a direction."""
+def bars_by_class(per_class: dict[str, dict[str, dict]], figure_name: str, words: str) -> str:
+    """A figure such as "p@50" of each class, in words on the axis: a group of bars a class, one bar a direction."""
     names = sorted({name for classes in per_class.values() for name in classes})
     figure, axes = new_axes(max(6.0, 0.5 * len(names) + 1.5), 3.0)
     width = 0.8 / max(len(per_class), 1)
     for i, (direction, classes) in enumerate(per_class.items()):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]
-        values = [classes.get(name, {}).get("p@50") or 0.0 for name in names]
+        values = [classes.get(name, {}).get(figure_name) or 0.0 for name in names]
         axes.bar(places, values, width, label=direction, color=COLOURS[i], hatch=("", "//")[i % 2], edgecolor="white")
-    axes.set(ylabel="precision at 50", ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
+    axes.set(ylabel=words, ylim=(0, 1.02), xlim=(-0.6, len(names) - 0.4))
     texts = map(name_bytes_spelled, names)
     axes.set_xticks(range(len(names)), texts, rotation=45, ha="right", parse_math=False)  # a "$" is only a "$"
     show_dollars(axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)))

@@ -14,7 +14,7 @@ from ..retrieval.relevant_items import paired
 from ..systems import SYSTEMS
 from .gallery import Card, cards, heated
 from .pages import direction_names, environment
-from .plots import losses, precision_by_class, scores
+from .plots import bars_by_class, losses, scores
 
 
 def write_report(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any]] | None = None) -> Path:
@@ -32,6 +32,8 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
     directions = direction_names(run, result["directions"])
     labelled = bool(run.dataset.label_names)
     cross = {directions[d]: result["directions"][d]["per_class"] for d in CROSS if d in directions and labelled}
+    by_label = labelled and SYSTEMS[run.config.system].relevant is not paired
+    bars = ("p@50", "precision at 50") if by_label else ("r@10", "recall at 10")
     stages, weights = stage_lines(run), run.config.loss_weights
     pages = environment()
     facts = pages.select_template([f"facts/{run.config.system}.html", "facts/default.html"])
@@ -40,12 +42,12 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
         state=state_sentence(result, {m: modality.name for m, modality in modalities.items()}),
         tied=all(m["map"] == m["chance"] for m in result["directions"].values()),
         facts=facts.render(result=result, names=names, recalls=recall_rows(result), ranks=rank_words(result)),
-        by_label=labelled and SYSTEMS[run.config.system].relevant is not paired,
+        by_label=by_label,
         settings=dotted_settings(run.config.model_dump()),
         curves={stage: (losses(lines, weights), scores(lines)) for stage, lines in stages.items()},
         kept={stage: max(line["epoch"] for line in lines if line["best"]) for stage, lines in stages.items()},
         stage_titles={stage: stage_title(stage, names) for stage in stages},
-        classes=precision_by_class(cross) if cross else None,
+        classes=bars_by_class(cross, *bars) if cross else None,
         counts={part: " + ".join(map(str, rows)) for part, rows in result["split"].items()},
         names=names,
         directions=directions,

@@ -268,7 +268,7 @@ def measure_direction(
     """The same from any distances and any relevance: `distances(rows)` and `relevant(rows)` give (B, G) of the queries
     `rows`, smaller is nearer and equal is tied.
 
-    With `query_labels` there is `per_class`. With `recall_at` there are besides
+    With `query_labels` there is `per_class`. With `recall_at` there are besides, `r@K` of each class too,
     `r@K`                     mean `recall_at_k` for K in `recall_at`
     `median_rank`             median of `first_rank`: how far down the first relevant item stands, from 1
     `chance_r@K`, `chance_median_rank`   the same where all items are tied
@@ -311,12 +311,14 @@ def measure_direction(
     if recall_at:
         of_partners = figures[len(names) :]
         found = np.isfinite(of_partners[0])  # who shares a label may still lack a partner
-        result |= {name: value for name, value in _means(recalls, of_partners, found).items() if name != "queries"}
+        result |= _means(recalls, of_partners, found, count=False)
         for name, row in zip(ranks, of_partners[len(recalls) :, found], strict=True):
             result[name] = float(np.median(row)) if len(row) else None
     if query_labels is not None:
         classes = _classes(to_host(query_labels), averaged, label_names)
         result["per_class"] = {name: _means(names[: 1 + len(ks)], figures, mask) for name, mask in classes}
+        for name, mask in classes if recall_at else ():
+            result["per_class"][name] |= _means(recalls[: len(recall_at)], of_partners, mask & found, count=False)
     return result
 
 
@@ -327,13 +329,13 @@ def whole_numbers(distances: Array) -> Array:
     return get_xp(distances).unique(distances, return_inverse=True)[1].reshape(distances.shape)
 
 
-def _means(names: list[str], figures: Array, mask: Array) -> dict:
+def _means(names: list[str], figures: Array, mask: Array, count: bool = True) -> dict:
     """Each row of `figures` (M, Q) averaged over the queries of `mask` (Q,), under its name, and their number."""
     xp = get_xp(figures, mask)
     some = figures[:, xp.flatnonzero(mask)]
-    count = some.shape[1]
-    means = {name: float(row.mean()) if count else None for name, row in zip(names, some, strict=False)}
-    return {**means, "queries": count}
+    queries = some.shape[1]
+    means = {name: float(row.mean()) if queries else None for name, row in zip(names, some, strict=False)}
+    return means | ({"queries": queries} if count else {})
 
 
 def _classes(labels: Array, averaged: Array, label_names: list[str] | None) -> list[tuple[str, Array]]:

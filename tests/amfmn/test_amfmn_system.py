@@ -244,6 +244,9 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
     assert "own counterparts" in page and "at least one shared label" not in page
+    assert "<h2>Recalls</h2>" in page and "<!-- recall at 10 -->" in page and "precision at 50" not in page
+    classes = result["directions"]["b->a"]["per_class"]
+    assert all(0 <= figures["r@1"] <= figures["r@10"] <= 1 for figures in classes.values())
 
     header = next(line for line in shown.splitlines() if "mR" in line and "R@10" in line)
     columns = [f"{d} {name}" for d in ("a->b", "b->a") for name in ("r@1", "r@5", "r@10")]

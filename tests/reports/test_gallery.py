@@ -172,6 +172,20 @@ def test_rows_of_features_have_no_picture():
     assert "no picture" in gallery_page("t", "", {"": [Example(Sample("a", "q", None, ()), ())]}, VECTORS)
 
 
+class Said(NamedTuple):
+    modality: str
+    id: str
+    path: str | None
+    labels: tuple[str, ...]
+    text: str
+    distance: float = 0.5
+
+
+def test_of_a_caption_is_shown_what_it_says():
+    text = gallery_page("t", "", {"": [Example(Said("a", "q#1", None, (), "a <b> pier"), ())]}, VECTORS)
+    assert "no picture" not in text and '<p class="said">a &lt;b&gt; pier</p>' in text and "q#1" not in text
+
+
 # ---- of a run -------------------------------------------------------------------------------------------------------
 
 

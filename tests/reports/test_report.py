@@ -10,7 +10,7 @@ import pytest
 import worlds
 
 from cmir_ref import runs
-from cmir_ref.reports.plots import losses, precision_by_class, scores
+from cmir_ref.reports.plots import bars_by_class, losses, scores
 from cmir_ref.reports.report import dotted_settings, render, state_sentence, write_report
 
 VOID = {"meta", "br", "img"}
@@ -173,15 +173,16 @@ def lines(epochs, **parts):
 
 
 def test_figures_are_well_formed_svg():
-    bars = precision_by_class({"a → b": {"sea": {"p@50": 0.5}, "sand": {"p@50": None}}, "b → a": {"sea": {"p@50": 1}}})
+    of_classes = {"a → b": {"sea": {"p@50": 0.5}, "sand": {"p@50": None}}, "b → a": {"sea": {"p@50": 1}}}
+    bars = bars_by_class(of_classes, "p@50", "precision at 50")
     for text in (
         losses(lines(3, loss=2.0, alignment=1.0), {}),
         scores(lines(3, loss=1.0)),
         bars,
-        precision_by_class({"a → b": {}}),
+        bars_by_class({"a → b": {}}, "r@10", "recall at 10"),
     ):
         assert ET.fromstring(text).tag.endswith("svg")
-    assert "<!-- sand -->" in bars and "<!-- sea -->" in bars
+    assert all(f"<!-- {words} -->" in bars for words in ("sand", "sea", "precision at 50"))
 
 
 def test_scores_below_zero_are_drawn_too():

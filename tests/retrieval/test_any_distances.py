@@ -63,7 +63,14 @@ def test_recalls_of_partners_beside_the_precision_of_labels():
         lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, recalled=lambda rows: own[rows], **given
     )
     plain = measure_direction(lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, **given)
-    assert got["map"] == plain["map"] and got["per_class"] == plain["per_class"] and got["queries"] == 30
+    assert got["map"] == plain["map"] and got["queries"] == 30
+    for c, figures in got["per_class"].items():
+        mine, recalls = labels == int(c), ("r@1", "r@5")
+        assert [figures[name] for name in figures if name not in recalls] == [
+            figure for name, figure in plain["per_class"][c].items() if name not in recalls
+        ]
+        for name, k in zip(recalls, (1, 5), strict=True):
+            assert figures[name] == pytest.approx(np.nanmean(recall_at_k(distances, own, k)[mine]))
     for k in (1, 5):
         assert got[f"r@{k}"] == pytest.approx(np.nanmean(recall_at_k(distances, own, k)))
         assert got[f"chance_r@{k}"] == pytest.approx(k / 40)
