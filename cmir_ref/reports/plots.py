@@ -60,9 +60,9 @@ def scores(lines: list[dict]) -> str:
 
 @plain_style()
 def bars_by_class(per_class: dict[str, dict[str, dict]], figure_name: str, words: str) -> str:
-    """A figure such as "p@50" of each class, in words on the axis: a group of bars a class, one bar a direction."""
+    """A figure such as "map" of each class, in words on the axis: a group of bars a class, one bar a direction."""
     names = sorted({name for classes in per_class.values() for name in classes})
-    figure, axes = new_axes(max(6.0, 0.5 * len(names) + 1.5), 3.0)
+    figure, axes = new_axes(max(10.0, 0.5 * len(names) + 1.5), 3.0)
     width = 0.8 / max(len(per_class), 1)
     for i, (direction, classes) in enumerate(per_class.items()):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(names))]

@@ -33,7 +33,7 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
     labelled = bool(run.dataset.label_names)
     cross = {directions[d]: result["directions"][d]["per_class"] for d in CROSS if d in directions and labelled}
     by_label = labelled and SYSTEMS[run.config.system].relevant is not paired
-    bars = ("p@50", "precision at 50") if by_label else ("r@10", "recall at 10")
+    bars = ("map", "average precision") if by_label else ("r@10", "recall at 10")
     stages, weights = stage_lines(run), run.config.loss_weights
     pages = environment()
     facts = pages.select_template([f"facts/{run.config.system}.html", "facts/default.html"])

@@ -244,7 +244,7 @@ def test_what_this_gallery_allows_stands_beside_the_recalls(run, capsys):
         assert line.split()[-1] == f"{100 * mr:.1f}" and words in page
     assert result["beside"]["chance"]["mr"] < result["beside"]["class"]["mr"] < result["beside"]["ceiling"]["mr"]
     assert "own counterparts" in page and "at least one shared label" not in page
-    assert "<h2>Recalls</h2>" in page and "<!-- recall at 10 -->" in page and "precision at 50" not in page
+    assert "<h2>Recalls</h2>" in page and "<!-- recall at 10 -->" in page and "<!-- average precision -->" not in page
     classes = result["directions"]["b->a"]["per_class"]
     assert all(0 <= figures["r@1"] <= figures["r@10"] <= 1 for figures in classes.values())
 

@@ -173,8 +173,8 @@ def lines(epochs, **parts):
 
 
 def test_figures_are_well_formed_svg():
-    of_classes = {"a → b": {"sea": {"p@50": 0.5}, "sand": {"p@50": None}}, "b → a": {"sea": {"p@50": 1}}}
-    bars = bars_by_class(of_classes, "p@50", "precision at 50")
+    of_classes = {"a → b": {"sea": {"map": 0.5}, "sand": {"map": None}}, "b → a": {"sea": {"map": 1}}}
+    bars = bars_by_class(of_classes, "map", "average precision")
     for text in (
         losses(lines(3, loss=2.0, alignment=1.0), {}),
         scores(lines(3, loss=1.0)),
@@ -182,7 +182,7 @@ def test_figures_are_well_formed_svg():
         bars_by_class({"a → b": {}}, "r@10", "recall at 10"),
     ):
         assert ET.fromstring(text).tag.endswith("svg")
-    assert all(f"<!-- {words} -->" in bars for words in ("sand", "sea", "precision at 50"))
+    assert all(f"<!-- {words} -->" in bars for words in ("sand", "sea", "average precision"))
 
 
 def test_scores_below_zero_are_drawn_too():
