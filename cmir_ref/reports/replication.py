@@ -167,11 +167,12 @@ def _block(part: str) -> Block:
 
 # ---- what the pages say ---------------------------------------------------------------------------------------------
 
-TITLE = "The experiments of CMIR-NET, beside what the paper printed"
+TITLE = "The experiments of three papers, beside what they printed"
 LEAD = (
     "Chaudhuri, Banerjee, Bhattacharya and Datcu, “CMIR-NET: A deep learning based model for cross-modal retrieval in "
-    "remote sensing”, Pattern Recognition Letters 131 (2020): what it printed, and what this implementation measured "
-    "when it did the same."
+    "remote sensing”, Pattern Recognition Letters 131 (2020), the authors' talk on photos and sketches (IGARSS 2021), "
+    "and Yuan et al., “AMFMN” (IEEE TGRS 2022): what they printed, and what this implementation measured when it "
+    "did the same. A part that names neither of the later two is of the first."
 )
 GUIDE = (
     ("Data", "Each part says on what it was measured. Where that is not what the paper used, absolute figures need not "
