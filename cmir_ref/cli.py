@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -385,16 +385,11 @@ def command_retrieve(
     check_device(device)
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
-        query = search.text_query(query, keywords)
+        query = search.text_query(loaded, query, keywords)
     modality = modality or search.guess_modality(loaded, query)
     hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
     page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
-    try:
-        tell(f"gallery: {write_whole(html or run / 'retrieve.html', page)}")
-    except InputError as error:
-        if html is not None:
-            raise
-        tell(f"no gallery: {error}")
+    write_beside("gallery", html, lambda: write_whole(html or run / "retrieve.html", page))
     if as_json:
         known = [
             {name: value for name, value in hit._asdict().items() if value is not None or name not in MAY_BE_MISSING}
@@ -407,6 +402,16 @@ def command_retrieve(
     if any(h.x is not None for h in hits):
         rows, head = [(*row, place_words(h)) for row, h in zip(rows, hits, strict=True)], (*head, "place on the map")
     print_table(head, rows)
+
+
+def write_beside(what: str, asked: Path | None, write: Callable[[], Path]) -> None:
+    """Writes a page beside the table, and says where; where nobody asked for it, a failure to write it is no error."""
+    try:
+        tell(f"{what}: {write()}")
+    except InputError as error:
+        if asked is not None:
+            raise
+        tell(f"no {what}: {error}")
 
 
 @app.command("serve")
@@ -503,9 +508,9 @@ def command_locate(
     sides = None if slices is None else read_sides(slices)
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
-        query = search.text_query(query, keywords)
+        query = search.text_query(loaded, query, keywords)
     found = locate(loaded, scene, query, k, sides=sides, device=device)
-    tell(f"heat map: {write_located(html or run / 'locate.html', query, str(scene), found)}, .png beside it")
+    write_beside("heat map", html, lambda: write_located(html or run / "locate.html", query, str(scene), found))
     if as_json:
         places = [place._asdict() for place in found.places]
         print(json.dumps({"scene": str(scene), "query": query, "system": found.system, "places": places}, indent=2))

@@ -40,7 +40,7 @@ class System(NamedTuple):
     settings: type  # its settings, on top of the shared ones
     stages: Callable  # (settings, kinds of the modalities by letter) -> list[Stage]
     encode: Callable  # (run, modality's letter, x, xp) -> arrays by name: all that one sample alone determines
-    distances: Callable  # (run, query, gallery, xp) -> (rows -> (B, G)): smaller is nearer, equal is tied
+    distances: Callable  # (run, query, gallery, xp) -> (rows -> (B, G)), or `Levels`: smaller is nearer, equal is tied
     relevant: Callable  # (run, query, gallery, xp) -> (rows -> (B, G) bool): a shared label, or the pairing
     facts: Callable  # (run) -> what only this system reports, with "state", "scale" and "effective_rank"
     vectors: Callable | None = None  # (run, items) -> (N, d) where `distances` are those of one vector each, or None

@@ -117,3 +117,9 @@ def check_readable(path: str | Path) -> None:
         return  # the reader says what it expects
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def check_file(path: str | Path) -> None:
+    """Raises `InputError` where there is no such file."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: {'a folder; give a file' if Path(path).is_dir() else 'no such file'}")

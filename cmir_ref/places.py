@@ -19,6 +19,7 @@ from .data.trunk import resize_image
 from .errors import InputError
 from .ranking import system_of
 from .records import Encoded, Items, Run
+from .retrieval.distances import in_units
 from .search import encode_query, guess_modality
 
 BLOCK = 512  # slices at a time
@@ -102,8 +103,10 @@ def image_letter(run: Run, query: str) -> str:
     for m, modality in run.dataset.modalities.items():
         if m != query and modality.kind == "image" and modality.x.dtype == np.uint8:
             return m
-    kinds = " and ".join(f"{modality.kind} ({m})" for m, modality in run.dataset.modalities.items())
-    raise InputError(f"{query}: no images of 8 bits are compared with it; this run holds {kinds}")
+    kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
+    held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
+    what = f"the query is read as {kinds[query]} ({query})"
+    raise InputError(f"{what}; no images of 8 bits are compared with it; this run holds {held}")
 
 
 def choose_sides(shape: tuple[int, ...], side: int, sides: Sequence[int] | None = None) -> list[int]:
@@ -162,7 +165,7 @@ def slice_scores(run: Run, slices: Slices, modality: str, query: Encoded, *, dev
     one = Items({modality: np.array([-1])}, {modality: query})
     gallery = Items({slices.letter: np.full(len(slices.boxes), -1)}, {slices.letter: slices.encoded})
     distances = system_of(run.config).distances(run, one, gallery, library(device))
-    return -to_host(distances(slice(0, 1)))[0]
+    return -to_host(in_units(distances, distances(slice(0, 1))))[0]
 
 
 def heat_map(slices: Slices, scores: np.ndarray) -> np.ndarray:

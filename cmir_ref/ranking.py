@@ -11,6 +11,7 @@ from .errors import InputError
 from .ops.labels import multi_hot
 from .records import PARTS, Items, Run
 from .retrieval import nearest, nearest_by
+from .retrieval.distances import in_units
 from .retrieval.neighbours import KeptGallery
 from .retrieval.relevant_items import labels_of, positions
 from .systems import SYSTEMS
@@ -73,7 +74,8 @@ def rank(
         index, distances = nearest(v, gallery_v, k, exclude=exclude, distance=run.config.distance)
     else:
         of_rows = system.distances(run, query, gallery, xp)
-        index, distances = nearest_by(of_rows, len(query), len(gallery), k, exclude=exclude, xp=xp)
+        index, found = nearest_by(of_rows, len(query), len(gallery), k, exclude=exclude, xp=xp)
+        distances = in_units(of_rows, found)
     return to_host(index), to_host(distances)
 
 

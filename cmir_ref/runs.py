@@ -119,7 +119,8 @@ def train_stage(
     """
     if stage.fit and not folder.has_begun(stage.name):
         fitted = stage.fit(config, data, parts, made)
-        folder.tensors |= {n: start[n] if start and n.endswith(FITTED) and n in start else a for n, a in fitted.items()}
+        known = {n: start[n] for n in fitted if n.endswith(FITTED) and n in start} if start else {}
+        folder.tensors |= fitted | {n: a for n, a in known.items() if a.shape == fitted[n].shape}
     given = folder.tensors | dict(made)
     task = stage.task(config, data, parts, given, xp)
 

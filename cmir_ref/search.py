@@ -217,7 +217,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
         kind = "sketch"
-    if suffix == ".mat" and kind not in kinds.values():
+    if suffix == ".mat" and kind not in kinds.values() and run.config.scenario == "pan-mul":
         kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds.values():
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
@@ -246,8 +246,15 @@ def is_file_name(query: str) -> bool:
     return bool(re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query)) or (len(query) < 200 and Path(query).is_file())
 
 
-def text_query(sentence: str | None, keywords: str | None) -> str:
-    """A sentence, keywords that are separated by commas, or both, as one text; raises `InputError` for neither."""
+def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:
+    """A sentence, keywords that are separated by commas, or both, as one text.
+
+    Raises `InputError` for neither, and for keywords in a run that holds no texts.
+    """
+    kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
+    if keywords and "text" not in kinds.values():
+        held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
+        raise InputError(f"keywords {keywords!r}: this run holds {held}, and no texts; give a file alone")
     phrases = [" ".join(phrase.split()) for phrase in (keywords or "").split(",") if phrase.strip()]
     if not sentence and not phrases:
         raise InputError("no query: give a file or a sentence, or --keywords 'white airplane, grey runway'")

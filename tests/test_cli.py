@@ -169,6 +169,14 @@ def test_retrieve_answers_in_json_and_as_a_table(finished, call):
     assert {hit["modality"] for hit in both} == {"a", "b"} and len(both) == 8 + 254
 
 
+def test_a_query_that_the_run_cannot_hold_is_refused(finished, refused):
+    root, out, _ = finished
+    image = next((root / "Images" / "forest").iterdir())
+    refused("retrieve", out, image, "--keywords", "red, blue", says=("keywords 'red, blue'", "no texts"))
+    refused("retrieve", out, "--keywords", "red, blue", says=("keywords 'red, blue'", "no texts"))
+    refused("retrieve", out, root / "Images", says=(root / "Images", "a folder; give a file"))
+
+
 def test_retrieve_writes_a_gallery(finished, call, tmp_path):
     root, out, _ = finished
     image = next((root / "Images" / "forest").iterdir())

@@ -288,7 +288,7 @@ def read_words(served: ServedRun, question: Question) -> Query:
         raise InputError(f"a sentence of more than {MOST_LETTERS} letters; say it in fewer")
     if not question.sentence.strip() and not question.keywords.replace(",", "").strip():
         raise InputError("nothing is written; give a sentence, or keywords")
-    text = text_query(" ".join(question.sentence.split()) or None, question.keywords)
+    text = text_query(run, " ".join(question.sentence.split()) or None, question.keywords)
     return Query(
         encode_one(served, m, read_query(run.dataset.modalities[m], text)[0]), None, Sample(m, text, None, ()), (), ()
     )

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..ops.sigmoid import sigmoid
 from ..records import PARTS, Dataset, Items, Run, Splits
 from ..retrieval import levels, prepare
-from ..retrieval.distances import each_block, levels_of_rows
+from ..retrieval.distances import Levels, each_block, levels_of_rows
 from .gate import channel_gate
 from .objective import Attention, attend
 
@@ -130,9 +130,7 @@ def drawn_embeddings(run: Run, net: Attended, items: Items, xp: Any = np) -> np.
 # ---- pair by pair --------------------------------------------------------------------------------------------------
 
 
-def pair_distances(
-    net: Attended, query: Items, gallery: Items, distance: str, xp: Any = np
-) -> Callable[[slice], Array]:
+def pair_distances(net: Attended, query: Items, gallery: Items, distance: str, xp: Any = np) -> Levels:
     """Levels (B, G) of the queries `rows`, where each pair has an embedding V_a(photo | sketch) of its own.
 
     One query a thread at a time, against tiles of the gallery: memory is bounded, and but for the rounding of products
@@ -168,13 +166,13 @@ def pair_distances(
         each_block(fill, numbers, xp)
         return out
 
-    return of
+    return Levels(space, of)
 
 
-def mean_distances(run: Run, query: Array, gallery: Array) -> Callable[[slice], Array]:
+def mean_distances(run: Run, query: Array, gallery: Array) -> Levels:
     """Levels (B, G) of one embedding each."""
     space = prepare(query, gallery, run.config.distance)
-    return lambda rows: levels(space, rows)
+    return Levels(space, lambda rows: levels(space, rows))
 
 
 # ---- who writes V_a ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ..data.trunk import uses_trunk
 from ..ops.fused.dense_layer import input_of
 from ..params import below
 from ..records import Dataset, Encoded, Items, Run, Splits
+from ..retrieval.distances import Levels
 from ..retrieval.relevant_items import shared_label
 from ..training.inputs import Source
 from ..training.loop import Task
@@ -249,7 +250,7 @@ def embeddings_of(run: Run, m: str, items: Items) -> np.ndarray:
     return drawn_embeddings(run, net, items)
 
 
-def attended_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
+def attended_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Levels:
     """Distances in levels (see `retrieval.distances`) of the queries `rows` to the whole gallery: (B, G).
 
     By pairs only between a photo and a sketch; within a modality, and otherwise, of one embedding each.

@@ -18,6 +18,7 @@ from ..data.trunk import TrunkInput, check_trunk, frozen_images, trunk_digest, t
 from ..params import below
 from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
+from ..retrieval.distances import Levels
 from ..retrieval.relevant_items import shared_label
 from ..training.inputs import Normaliser, Source, fit_normaliser, level_bands, level_each, standardise_each
 from ..training.loop import Task
@@ -273,10 +274,10 @@ def vectors(run: Run, items: Items) -> np.ndarray:
     return np.concatenate([encoded["v"] for encoded in items.encoded.values()])
 
 
-def distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Callable[[slice], Array]:
+def distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Levels:
     """Distances in V, in levels (see `retrieval.distances`), of the queries `rows` to the whole gallery: (B, G)."""
     space = prepare(to_device(vectors(run, query), xp), to_device(vectors(run, gallery), xp), run.config.distance)
-    return partial(levels, space)
+    return Levels(space, partial(levels, space))
 
 
 def facts(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_readable
+from ..files import check_file, check_readable
 from .images import GREY, check_size, deep_values, is_deep, open_picture
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
@@ -25,8 +25,7 @@ def read_bands(path: str | Path) -> np.ndarray:
     other files what Pillow reads. Raises `InputError` for a file that is missing, damaged, too large or no image, that
     holds complex numbers, NaN or infinity, or nothing but zeros.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
+    check_file(path)
     check_readable(path)
     with open(path, "rb") as file:
         tiff = file.read(4) in TIFF

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_readable
+from ..files import check_file, check_readable
 from ..progress import track
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
@@ -167,8 +167,7 @@ def open_picture(path: str | Path):
     """A Pillow image file; whatever fails on the way is an `InputError` that names it."""
     from PIL import Image
 
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
+    check_file(path)
     check_readable(path)
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_file
 from ..progress import track
 from ..records import Modality
 from .images import check_size
@@ -54,8 +55,7 @@ def read_sheet(path: str | Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    check_file(path)
     source = io.BytesIO(render_svg(path)) if path.suffix.lower() in SUFFIXES else path
     try:
         with Image.open(source) as file:

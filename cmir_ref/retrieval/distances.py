@@ -282,6 +282,21 @@ def distance_of(space: Space, level: Array) -> Array:
     return xp.sqrt(level * space.unit) * space.scale
 
 
+class Levels(NamedTuple):
+    """Levels of a space, block by block: called with the queries `rows` it gives (B, G)."""
+
+    space: Space
+    of_rows: Callable[[slice], Array]
+
+    def __call__(self, rows: slice) -> Array:
+        return self.of_rows(rows)
+
+
+def in_units(distances: Callable[[slice], Array], some: Array) -> Array:
+    """`some` of what `distances` gives, in the embeddings' own units: levels are no distances yet, all else is."""
+    return distance_of(distances.space, some) if isinstance(distances, Levels) else some
+
+
 def squared_distances(query: Array, gallery: Array) -> Array:
     """Squared Euclidean distances (Q, G) of `query` (Q, D) and `gallery` (G, D), float64.
 

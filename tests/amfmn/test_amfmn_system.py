@@ -123,7 +123,7 @@ def test_images_are_not_compared_with_images(run):
 
 
 def test_a_sentence_keywords_or_both_find_images(run):
-    for query in ("a red house", search.text_query(None, "red house, many trees"), "a house | red house"):
+    for query in ("a red house", search.text_query(run, None, "red house, many trees"), "a house | red house"):
         assert search.guess_modality(run, query) == "b"
         hits = search.retrieve(run, query, "a", 3)
         assert [hit.rank for hit in hits] == [1, 2, 3] and {hit.modality for hit in hits} == {"a"}

@@ -162,6 +162,14 @@ def test_a_tile_scores_as_the_image_that_it_is(run, mosaic):
     assert len(found) == numbers.size
 
 
+def test_heat_is_minus_a_distance_in_the_units_of_the_embeddings():
+    other = runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), worlds.pictures())
+    v, w = (other.encoded[m]["v"].astype(float) for m in "ab")
+    slices = Slices((8, 8), np.array([[0, 0, 8]] * 5), "a", {"v": other.encoded["a"]["v"][:5]})
+    scores = slice_scores(other, slices, "b", {"v": other.encoded["b"]["v"][2:3]})
+    np.testing.assert_allclose(scores, -np.linalg.norm(v[:5] - w[2], axis=1), rtol=1e-3)
+
+
 def test_slices_of_another_size_are_brought_to_the_run_s(run, mosaic):
     large = np.repeat(np.repeat(mosaic[0], 2, axis=0), 2, axis=1)
     one, two = encode_slices(run, "a", mosaic[0], [TILE]), encode_slices(run, "a", large, [2 * TILE])

@@ -99,7 +99,7 @@ def test_page_and_command_find_the_same_for_the_same_file(site, run, folder, m, 
                                    {"sentence": "a piece of forest", "keywords": "many trees"}])  # fmt: skip
 def test_page_and_command_find_the_same_for_the_same_words(site, given):
     found = site.search("written", given, to="a", k=7)
-    query = text_query(given.get("sentence"), given.get("keywords"))
+    query = text_query(load_run(site.names["written"]), given.get("sentence"), given.get("keywords"))
     assert names(found) == retrieved(site, "written", query, "a", k=7, modality="b")
 
 

@@ -10,7 +10,7 @@ from drawn_worlds import OWN, config, data
 
 from cmir_ref import runs, search
 from cmir_ref.attention import system
-from cmir_ref.attention.inference import TILE, draw_contexts, in_tiles, pair_distances, variance_shares
+from cmir_ref.attention.inference import TILE, draw_contexts, embed_photos, in_tiles, pair_distances, variance_shares
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.attention.settings import AttentionSettings
 from cmir_ref.config import load_config
@@ -357,6 +357,22 @@ def test_pairs_are_scored_in_bounded_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * 3 * 20_000 * 8 + 20 * 2**20
+
+
+def test_by_pairs_a_search_gives_distances_of_embeddings():
+    run = seen_by(trained(), attended_inference="pair")
+    net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    sketches, photos = items_of(run, "b", "test"), items_of(run, "a", "all")
+    for distance in ("euclidean", "cosine"):
+        index, found = rank(seen_by(run, distance=distance), sketches, photos, 3)
+        own = sketches.encoded["b"]
+        for i, rows in enumerate(index):
+            v = embed_photos(net, photos.encoded["a"]["x"][rows], own["context"][i : i + 1]).astype(float)
+            w = own["v"][i].astype(float)
+            wanted = np.linalg.norm(v - w, axis=1)
+            if distance == "cosine":
+                wanted = 1 - v @ w / np.linalg.norm(v, axis=1) / np.linalg.norm(w)
+            np.testing.assert_allclose(found[i], wanted, rtol=1e-3, atol=1e-4)
 
 
 # ---- pictures

@@ -48,6 +48,15 @@ def test_classifiers_of_other_classes_begin_anew_and_all_else_is_kept(first):
     assert np.isfinite(runs.train(with_start(first), few).encoded["b"]["v"]).all()
 
 
+def test_images_of_other_bands_begin_with_their_own_spread(first):
+    few = data()
+    photos = few.modalities["a"]
+    grey = few._replace(modalities=few.modalities | {"a": photos._replace(x=photos.x[..., :1])})
+    run = runs.train(with_start(first), grey)
+    assert run.tensors["input.a/std"].size == 1 < first.tensors["input.a/std"].size
+    np.testing.assert_array_equal(run.tensors["input.b/std"], first.tensors["input.b/std"])
+
+
 def test_an_interrupted_fine_tuning_goes_on(first, tmp_path):
     import worlds
 
