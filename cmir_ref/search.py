@@ -12,7 +12,8 @@ from .backend import library, to_device
 from .data import data_in_words, is_drawing, protocol_of, read_query
 from .data.bands import read_bands
 from .data.class_names import plain_name
-from .data.locate import data_folder, subfolders
+from .data.images import image_suffixes
+from .data.locate import LEFT, data_folder, label_of, subfolders
 from .data.mat import split_row
 from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
@@ -185,13 +186,18 @@ def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
     """(label's number, file) of all files of a folder `<label>/<file>`."""
     if not run.dataset.label_names:
         raise InputError(f"{folder}: this run has no labels, which its folders would name; use retrieve, file by file")
-    numbers = {plain_name(name): k for k, name in enumerate(run.dataset.label_names)}
-    found = []
+    names, found = run.dataset.label_names, []
     for sub in subfolders(data_folder(folder)):
-        if plain_name(sub.name) not in numbers:
-            raise InputError(f"{sub}: no label of this run; it has {', '.join(run.dataset.label_names)}")
-        files = sorted(path for path in sub.iterdir() if path.is_file() and not path.name.startswith("."))
-        found += [(numbers[plain_name(sub.name)], path) for path in files]
+        label = label_of(sub)
+        fits = [k for k, name in enumerate(names) if name == label] or [
+            k for k, name in enumerate(names) if plain_name(name) == plain_name(label)
+        ]
+        if len(fits) > 1:
+            raise InputError(f"{sub}: {' or '.join(names[k] for k in fits)}? name it as one of these labels of the run")
+        if not fits:
+            raise InputError(f"{sub}: no label of this run; it has {', '.join(names)}")
+        files = sorted(p for p in sub.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
+        found += [(fits[0], path) for path in files]
     if not found:
         raise InputError(f"{folder}: no queries; expected <label>/<file>")
     return found
@@ -243,7 +249,8 @@ def is_sound(suffix: str) -> bool:
 
 def is_file_name(query: str) -> bool:
     """Whether a query names a file: one that is there, or a word with a suffix of three or four letters."""
-    return bool(re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query)) or (len(query) < 200 and Path(query).is_file())
+    named = re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query) or Path(query).suffix.lower() in image_suffixes()
+    return bool(named) or (len(query) < 200 and Path(query).is_file())
 
 
 def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:

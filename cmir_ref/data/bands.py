@@ -15,6 +15,7 @@ from .images import GREY, check_size, deep_values, is_deep, open_picture
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
 AS_STORED = (*GREY, "LA", "RGB", "RGBA", "CMYK")  # Pillow's modes whose bands are what the file holds
+NO_DATA = 42113  # GDAL's tag: the value of pixels that hold no data
 PALETTE, YCBCR = 3, 6  # TIFF's tag 262: Pillow makes colours of these
 
 
@@ -31,11 +32,28 @@ def read_bands(path: str | Path) -> np.ndarray:
         tiff = file.read(4) in TIFF
     x = _tiff_bands(path) if tiff else _picture_bands(path)
     x = narrow(x, path)
+    if tiff:
+        check_no_data(x, path)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     if not x.any():
         raise InputError(f"{path}: the image is entirely black; replace or remove it")
     return x
+
+
+def check_no_data(x: np.ndarray, path: str | Path) -> None:
+    """Raises `InputError` where samples have the value that a GeoTIFF says is no data; 0 is often dark ground."""
+    import tifffile
+
+    with name_image_damage(path), tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags.get(NO_DATA)
+    try:
+        value = float(tag.value) if tag else 0.0
+    except ValueError:
+        return
+    stored = np.float32(value) if x.dtype.kind == "f" else value
+    if value and (missing := int((x == stored).sum())):
+        raise InputError(f"{path}: {missing} samples are {value:g}, which it says is no data; fill them, or set tile")
 
 
 def narrow(x: np.ndarray, path: str | Path) -> np.ndarray:
@@ -61,7 +79,8 @@ def fit_bands(x: np.ndarray, side: int) -> np.ndarray:
     fitted = np.stack([np.asarray(plane.resize((side, side), method)) for plane in planes], axis=2)
     if x.dtype.kind == "f":
         return fitted.astype(x.dtype, copy=False)
-    return np.rint(fitted).clip(np.iinfo(x.dtype).min, np.iinfo(x.dtype).max).astype(x.dtype)
+    bounds = np.iinfo(x.dtype)  # in 64 bits: float32 would round 2³² - 1 up
+    return np.rint(fitted).astype(np.float64).clip(bounds.min, bounds.max).astype(x.dtype)
 
 
 def _picture_bands(path: str | Path) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality, Splits
+from ..text import read_text
 from .images import read_images
 from .locate import data_folder, find_file
 from .ucmerced import CLASS_NAMES, LABEL_NAMES, load_multilabels
@@ -54,8 +55,12 @@ def read_caption_file(path: str | Path) -> CaptionFile:
     """The images and sentences of a caption file; raises `InputError` for one that is no JSON or of another layout."""
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        content = json.loads(read_text(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not in UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: no valid JSON, line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except (OSError, RecursionError) as error:
         raise InputError(f"{path}: not a readable JSON file ({error.__class__.__name__})") from error
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not images:
@@ -91,6 +96,12 @@ def _read_image_record(path: Path, k: int, record: Any) -> tuple:
         for t, raw in zip(tokens, raws, strict=True)
     )
     number = record.get("imgid", k)
+    if not isinstance(number, int | str):
+        raise InputError(f"{where} ({name}): imgid {number!r}; it is a number, or left out")
+    if any("\ud800" <= c <= "\udfff" for text in (name, *raws, *keywords) for c in text):
+        raise InputError(
+            f"{where} ({name}): half of a character (\\ud800 to \\udfff alone) in its texts; write it whole"
+        )
     return name, number, PARTS.get(part, ""), tuple(" ".join(r.split()) for r in raws), tuple(keywords), differ
 
 
@@ -103,9 +114,7 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
     first.
     """
     root = Path(root)
-    files = [
-        p for p in sorted(root.glob("*/*/*/*")) + sorted(root.glob("*/*/*")) + sorted(root.glob("*/*")) if _is_image(p)
-    ]
+    files = [p for level in ("*/*/*/*", "*/*/*", "*/*", "*") for p in sorted(root.glob(level)) if _is_image(p)]
     by_name: dict[str, list[Path]] = {}
     for path in files:
         by_name.setdefault(path.name, []).append(path)

@@ -1,6 +1,7 @@
 """Names of classes as different data sets write them: without regard to case, blanks, plural and spelling."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from ..errors import InputError
@@ -26,7 +27,9 @@ EARTH_ON_CANVAS = {  # the names of its 14 classes, and UC Merced's of the same
 
 def plain_name(name: str) -> str:
     """What two names of one class have in common: "Tennis Courts" and "tenniscourt" are both "tenniscourt"."""
-    plain = re.sub(r"[\W_]+", "", name.casefold())
+    folded = unicodedata.normalize("NFC", name.casefold())  # Macs take accents off their letters
+    apart = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", folded)  # 1.1 is not 11
+    plain = "".join(c for c in apart if c.isalnum() or c == "\0" or unicodedata.category(c)[0] == "M") or folded
     for one, other in SPELLINGS.items():
         plain = plain.replace(one, other)
     return plain if plain.endswith("ss") else plain.removesuffix("s")
@@ -42,7 +45,8 @@ def match_classes(wanted: Sequence[str], photos: Sequence[str], sketches: Sequen
     for name in wanted:
         for side, known in sides.items():
             if plain_name(name) not in known:
-                raise InputError(f"class {name!r} has no {side}; {class_table(photos, sketches)}")
+                table = class_table(photos, sketches)
+                raise InputError(f"class {name!r} has no {side}; set classes=[] for all that both have; {table}")
     common = [plain for plain in sides["photos"] if plain in sides["sketches"]]
     chosen = {plain_name(name) for name in wanted} or set(common)
     if not chosen:

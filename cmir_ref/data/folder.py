@@ -16,8 +16,8 @@ def load_folder(
     """Images `<class>/<image>` of any format Pillow decodes, as (N, size, size, 3) uint8, and the class names.
 
     Labels are integers (N,), numbers of the folders in the order of their names. Other files are passed over, and
-    counted in the remarks. Raises `InputError` where there is no class folder, for a class without images, and what
-    `read_image` refuses.
+    counted in the remarks. Raises `InputError` where there is no class folder, for a class without images or with some
+    in a folder of its own, and what `read_image` refuses.
     """
     root, suffixes = data_folder(root), image_suffixes()
     folders = subfolders(root)
@@ -26,6 +26,9 @@ def load_folder(
     paths, labels, others = [], [], 0
     for label, sub in enumerate(folders):
         files, passed_over = select_files(sub, suffixes)
+        deeper = next((below for below in subfolders(sub) if select_files(below, suffixes)[0]), None)
+        if deeper is not None:
+            raise InputError(f"{deeper}: images below a class folder; expected <class>/<image>")
         if not files:
             raise InputError(f"{sub}: class folder without images; add some, or remove the folder")
         paths, others = paths + files, others + passed_over
@@ -34,4 +37,7 @@ def load_folder(
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     pictures, groups = read_images(paths, size, progress=progress), np.array(names)[labels]
     images = Modality(name, "image", pictures.x, np.array(labels), ids, tuple(map(str, paths)), groups)
-    return images._replace(span=pictures.span, remarks=say_passed_over(others, "images") + pictures.remarks), names
+    remarks = say_passed_over(others, "images")
+    if loose := len(select_files(root, suffixes)[0]):
+        remarks += (f"{loose} image{'s' if loose > 1 else ''} in no class folder passed over",)
+    return images._replace(span=pictures.span, remarks=remarks + pictures.remarks), names

@@ -198,12 +198,12 @@ def pairs_of_table(table: Path) -> tuple[list[PairOfFiles], tuple[str, ...]]:
             if path in seen:
                 raise InputError(f"{table}, line {number}: {path} stands on line {seen[path]} already")
             seen[path] = number
-        labels = {Path(cell).parts[1] if len(Path(cell).parts) == 3 else "" for cell in cells}
-        if len(labels) > 1:
-            raise InputError(
-                f"{table}, line {number}: its files are in different classes, {' and '.join(sorted(labels))}"
-            )
-        pairs.append(PairOfFiles(str(Path(cells[0]).with_suffix("")), *files, labels.pop()))
+        first, second = (Path(cell).parts for cell in cells)
+        classed = len(first) == len(second) == 3 and first[0] != second[0]  # <sensor>/<class>/<image>
+        if classed and first[1] != second[1]:
+            classes = " and ".join(sorted((first[1], second[1])))
+            raise InputError(f"{table}, line {number}: its files are in different classes, {classes}")
+        pairs.append(PairOfFiles(str(Path(cells[0]).with_suffix("")), *files, first[1] if classed else ""))
     if not pairs:
         raise InputError(f"{table}: no pairs; expected a line for each, such as pan/x1.tif,mul/x1.tif")
     return pairs, ()

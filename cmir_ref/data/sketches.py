@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
-from .images import check_size
-from .locate import data_folder, subfolders
+from .images import check_size, image_suffixes
+from .locate import data_folder, select_files, subfolders
 from .svg import read_svg
 
 FAINTEST = 16  # of 255 grey values: less contrast than that is paper
@@ -202,7 +202,4 @@ def load_sketches(
 
 def sketch_files(folder: Path) -> list[Path]:
     """The drawings of a class folder, in the order of their names."""
-    from PIL import Image
-
-    formats = {*Image.registered_extensions(), *SUFFIXES}
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in formats and not p.name.startswith("."))
+    return select_files(folder, {*image_suffixes(), *SUFFIXES})[0]

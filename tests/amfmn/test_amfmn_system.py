@@ -127,6 +127,8 @@ def test_a_sentence_keywords_or_both_find_images(run):
         assert search.guess_modality(run, query) == "b"
         hits = search.retrieve(run, query, "a", 3)
         assert [hit.rank for hit in hits] == [1, 2, 3] and {hit.modality for hit in hits} == {"a"}
+    with pytest.raises(InputError, match=r"my pictures/river 1\.png: no such file"):
+        search.retrieve(run, "my pictures/river 1.png", "b", 3)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,25 @@ def test_what_is_refused(tmp_path, refused):
             read_bands(tmp_path / f"{name}.tif")
 
 
+@pytest.mark.parametrize(("kind", "value"), [("float32", -9999), ("float32", -3.4028234663852886e38), ("uint16", 65535),
+                                             ("int16", -32768), ("int32", -2147483647)])  # fmt: skip
+def test_samples_that_a_file_says_are_no_data_are_refused(tmp_path, refused, kind, value):
+    x = np.arange(1, 65, dtype=kind).reshape(8, 8)
+    tagged = {"extratags": [(42113, "s", 0, str(value), True)]}
+    tifffile.imwrite(tmp_path / "whole.tif", x, **tagged)
+    np.testing.assert_array_equal(read_bands(tmp_path / "whole.tif")[..., 0], x)
+    x[:2, :2] = value
+    tifffile.imwrite(tmp_path / "corner.tif", x, **tagged)
+    with refused("corner.tif", f"4 samples are {value:g}, which it says is no data"):
+        read_bands(tmp_path / "corner.tif")
+    tifffile.imwrite(tmp_path / "dark.tif", np.eye(8, dtype=kind), extratags=[(42113, "s", 0, "0", True)])
+    assert read_bands(tmp_path / "dark.tif").sum() == 8
+
+
+def test_the_largest_whole_number_stays_the_largest():
+    assert (fit_bands(np.full((8, 8, 1), 2**32 - 1, np.uint32), 4) == 2**32 - 1).all()
+
+
 def test_pixels_that_shrink_are_means_over_their_area():
     x = drawn(12, 12, 4)
     fitted = fit_bands(x, 4)

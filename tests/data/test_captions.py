@@ -68,6 +68,8 @@ def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
         ({"split": "dev"}, "split 'dev'; it is one of train, val, test"),
         ({"filename": None}, 'no "filename"'),
         ({"imgid": 1}, None),
+        ({"imgid": [1]}, "imgid [1]; it is a number"),
+        ({"sentences": [{"raw": "a cut \ud83d"}]}, "half of a character"),
         ({"filename": "8.tif"}, "stands there twice"),
         ({"sentences": [{"raw": "word " * 10_000}]}, "10000 words; a caption has at most 200"),
         ({"keywords": "red"}, "keywords must be a list"),

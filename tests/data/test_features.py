@@ -74,6 +74,15 @@ def test_folder(tmp_path, refused, make):
     m, names = load_folder(tmp_path, size=8)
     assert (names, m.ids, m.labels.tolist()) == (("a", "b"), ("a/x.bmp", "b/x.png"), [0, 1])
     np.testing.assert_array_equal(m.x[1], make.picture(8, 8))
+    Image.fromarray(make.picture(8, 8)).save(tmp_path / "overview.png")
+    said = ("1 file passed over as no images", "1 image in no class folder passed over")
+    assert load_folder(tmp_path, size=8)[0].remarks[:2] == said
+    (tmp_path / "a" / "deep").mkdir()
+    assert len(load_folder(tmp_path, size=8)[0].x) == 2
+    Image.fromarray(make.picture(8, 8)).save(tmp_path / "a" / "deep" / "y.png")
+    with refused(tmp_path / "a" / "deep", "below a class folder"):
+        load_folder(tmp_path)
+    (tmp_path / "a" / "deep" / "y.png").unlink()
     (tmp_path / "c").mkdir()
     with refused(tmp_path / "c", "without images"):
         load_folder(tmp_path)

@@ -104,6 +104,14 @@ def test_a_table_of_files_in_class_folders(tmp_path):
     assert load("pan-mul", tmp_path, dataset="pairs").modalities["b"].labels.tolist() == [1, 1, 0, 0]
 
 
+def test_folders_above_the_sensors_are_no_classes(tmp_path):
+    write_pairs(tmp_path / "data")
+    pairs = (("p", "s"), ("q", "q"), ("s", "p"))
+    (tmp_path / "pairs.csv").write_text("".join(f"data/pan/{a}.tif,data/mul/{b}.tif\n" for a, b in pairs))
+    data = load("pan-mul", tmp_path, dataset="pairs")
+    assert data.label_names == () and data.modalities["a"].ids == ("data/pan/p", "data/pan/q", "data/pan/s")
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("pan/p.tif,mul/p.tif\npan/q.tif\n", ("line 2", "1 files; expected two")),
     ("pan/p.tif,mul/p.tif,wood\n", ("line 1", "3 files")),

@@ -163,7 +163,9 @@ def folder_of(root, classes, each=3):
 
 def test_a_folder_of_drawings(tmp_path):
     root = folder_of(tmp_path / "s", ["Runway", "Aeroplane"])
-    (root / "Runway" / ".DS_Store").write_bytes(b"x")
+    for stray in (".DS_Store", "Thumbs.db", "print.pdf", "data.h5"):
+        (root / "Runway" / stray).write_bytes(b"x")
+    (root / "Runway" / "sub.png").mkdir()
     m, names = load_sketches(root, size=64)
     assert names == ("Aeroplane", "Runway") and m.kind == "sketch" and m.x.shape == (6, 64, 64, 1)
     assert m.labels.tolist() == [0, 0, 0, 1, 1, 1] and m.ids[3] == "Runway/0.png"
