@@ -427,7 +427,7 @@ bugs(
      PLACES + "places_come_by_heat_and_do_not_touch"),
     ("first-of-a-plateau", "((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()", "0",
      PLACES + "a_plateau_is_met_in_its_middle"),
-    ("far-is-hot", "return -to_host(distances(slice(0, 1)))[0]", "return to_host(distances(slice(0, 1)))[0]",
+    ("far-is-hot", "return -to_host(in_units(", "return to_host(in_units(",
      PLACES + "a_tile_scores_as_the_image_that_it_is"),
     ("slices-cut-not-resized", "np.rint(resize_image(part, size)[0]).astype(scene.dtype)", "part[0, :size, :size]",
      PLACES + "slices_of_another_size_are_brought_to_the_run_s"),
