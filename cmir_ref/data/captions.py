@@ -7,6 +7,7 @@ Only `raw` is read: `tokens` differ from it where spelling was corrected. An ima
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,12 @@ import numpy as np
 from ..errors import InputError
 from ..records import Dataset, Modality, Splits
 from ..text import read_text
-from .images import read_images
-from .locate import data_folder, find_file
+from .images import image_suffixes, read_images
+from .locate import data_folder, files_called, find_file
 from .ucmerced import CLASS_NAMES, LABEL_NAMES, load_multilabels
 from .vocabulary import STOP_WORDS, make_lexicon, number_texts, words_of
 
 SYDNEY = 613  # images of the Sydney archive, which is easily mistaken for another one
-IMAGE_SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png")
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 COLOURS = frozenset(
     "black blue brown dark green grey gray light orange pink purple red silver white yellow".split()  # noqa: SIM905
@@ -71,6 +71,9 @@ def read_caption_file(path: str | Path) -> CaptionFile:
         if len(set(values)) < len(values):
             twice = next(v for v in values if values.count(v) > 1)
             raise InputError(f"{path}: {what} {twice!r} stands there twice; every image is named once")
+    if "" in parts and any(parts):
+        first, count = names[parts.index("")], parts.count("")
+        raise InputError(f"{path}: {count} images have no split, where others have one; the first is {first}")
     return CaptionFile(path, names, numbers, parts, sentences, keywords, sum(differ))
 
 
@@ -106,18 +109,21 @@ def _read_image_record(path: Path, k: int, record: Any) -> tuple:
 
 
 def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
-    """The image file of every record: by its name below `root`, else UC Merced's image number imgid.
+    """The image file of every record: by its name below `root`, else UC Merced's number imgid.
 
     The second way is that of UCM-Captions, whose names 1.tif … 2100.tif are not those of the archive: its `imgid` is
     100 · class + NN of the file `<class>NN.tif`. Of several, such as an image and its sketch, the one counts whose
     suffix is the record's. Raises `InputError` for several of it, and where images are missing: how many, and the
     first.
     """
-    root = Path(root)
-    files = [p for level in ("*/*/*/*", "*/*/*", "*/*", "*") for p in sorted(root.glob(level)) if _is_image(p)]
-    by_name: dict[str, list[Path]] = {}
+    root, suffixes = Path(root), image_suffixes()
+    files = [
+        p for level in ("*/*/*/*", "*/*/*", "*/*", "*") for p in sorted(root.glob(level)) if _is_image(p, suffixes)
+    ]
+    of_name: dict[str, list[Path]] = {}
     for path in files:
-        by_name.setdefault(path.name, []).append(path)
+        of_name.setdefault(path.name, []).append(path)
+    by_name = {name: found for name in captions.names if (found := _ends_with(name, of_name))}
     missing = [name for name in captions.names if name not in by_name]
     if not missing:
         several = next((by_name[name] for name in captions.names if len(by_name[name]) > 1), None)
@@ -137,6 +143,12 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
     )
 
 
+def _ends_with(name: str, of_name: Mapping[str, list[Path]]) -> list[Path]:
+    """The files of a record's name, which may have folders before it: "images/x.png"."""
+    parts = Path(name.replace("\\", "/")).parts
+    return [path for path in of_name.get(parts[-1] if parts else "", ()) if path.parts[-len(parts) :] == parts]
+
+
 def _one_of(paths: list[Path], name: str) -> Path:
     """The file for the record of this name."""
     found = [path for path in paths if path.suffix.lower() == Path(name).suffix.lower()] or paths
@@ -152,8 +164,8 @@ def _column_of(path: Path) -> int | None:
     return 100 * CLASS_NAMES.index(name[1]) + int(name[2]) if known else None
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _is_image(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
 def load_captions(
@@ -233,7 +245,7 @@ def _class_of(path: Path) -> str:
 
 def _labels_of(root: Path, paths: list[Path], groups: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels of the images and their names."""
-    if set(groups) <= set(CLASS_NAMES) and any(root.glob(f"{up}LandUse_multilabels.mat") for up in ("", "*/", "*/*/")):
+    if set(groups) <= set(CLASS_NAMES) and files_called(root, "LandUse_multilabels.mat"):
         find_file(root, "LandUse_multilabels.mat")  # two of them are an error
         columns = [
             100 * CLASS_NAMES.index(g) + int(re.search(r"(\d+)$", p.stem)[1])

@@ -68,6 +68,7 @@ def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
         ({"split": "dev"}, "split 'dev'; it is one of train, val, test"),
         ({"filename": None}, 'no "filename"'),
         ({"imgid": 1}, None),
+        ({"split": ""}, "1 images have no split, where others have one; the first is 1.tif"),
         ({"imgid": [1]}, "imgid [1]; it is a number"),
         ({"sentences": [{"raw": "a cut \ud83d"}]}, "half of a character"),
         ({"filename": "8.tif"}, "stands there twice"),
@@ -87,6 +88,23 @@ def test_another_layout_is_one_line(tmp_path, refused, text):
     path.write_text(text)
     with refused(path):
         read_caption_file(path)
+
+
+def test_images_lie_beside_the_file_or_in_folders_that_it_names(tmp_path):
+    for folder, before in ((tmp_path / "flat", ""), (tmp_path / "deep", "images/"), (tmp_path / "win", "images\\")):
+        (folder / "images").mkdir(parents=True)
+        records = []
+        for k in range(6):
+            place = folder / ("images" if before else "") / f"river {k}.bmp"
+            Image.fromarray(np.full((8, 8, 3), 40 * k + 9, np.uint8)).save(place)
+            split = ("train", "train", "train", "train", "val", "test")[k]
+            records.append(
+                {"filename": f"{before}{place.name}", "split": split, "sentences": [{"raw": f"river {k} ."}]}
+            )
+        (folder / "dataset_own.json").write_text(json.dumps({"images": records}), encoding="utf-16")
+        data = load_captions(folder)
+        assert data.modalities["a"].x[:, 0, 0, 0].tolist() == [40 * k + 9 for k in range(6)]
+        assert data.label_names == ("river",), "a class of UC Merced, without its table"
 
 
 def test_two_files_and_none_are_one_line(tmp_path, refused):
