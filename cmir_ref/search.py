@@ -223,7 +223,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
         kind = "sketch"
-    if suffix == ".mat" and kind not in kinds.values() and run.config.scenario == "pan-mul":
+    if suffix == ".mat" and set(kinds.values()) == {"image"}:
         kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds.values():
         held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())

@@ -248,7 +248,8 @@ def _exchange_words(missing: str, instead: str) -> str:
     if missing == instead:
         return f"a transpose of {missing} is missing, or one too many"
     branch = ": a branch of the product is missing" if instead in missing.split(" − ") else ""
-    return f"the factor {instead} stands where {missing} belongs{branch}"
+    other_way = f"or a division by {missing} where one by {instead} belongs"
+    return f"the factor {instead} stands where {missing} belongs, {other_way}{branch}"
 
 
 def factor_of_each_line(e: Evidence) -> str | None:

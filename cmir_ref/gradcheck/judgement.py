@@ -1,5 +1,6 @@
 """Is a pair right, and if not, what is wrong with it?"""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -71,7 +72,8 @@ class Finding(NamedTuple):
     @property
     def ratio(self) -> float | None:
         """ours / measured; None where nothing can be divided."""
-        return self.ours / self.measured if self.measured and self.ours is not None else None
+        divisible = self.measured and self.ours is not None and np.isfinite(self.ours)
+        return self.ours / self.measured if divisible else None
 
 
 class Judgement(NamedTuple):
@@ -243,6 +245,8 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
             "another order do"
         )
     cache = trial.call(trial.inputs)[1]
+    with np.errstate(all="ignore"), contextlib.suppress(Exception):  # whatever is kept between calls is another's now
+        trial.call([x if i in trial.held else 1.01 * x for i, x in enumerate(trial.inputs)])
     first, second = (trial.call_backward(trial.dy, cache) for _ in range(2))
     for name, a, b in zip(trial.names, first, second, strict=True):
         if a is not None and _change([a], [b]) > LAST_BITS:
@@ -251,6 +255,10 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
                 "an array that it keeps, or draws anew"
             )
             return _whole("written in place", sentence), []
+    for name, a, b in zip(trial.names, trial.grads, first, strict=True):
+        if a is not None and _change([a], [b]) > LAST_BITS:
+            sentence = f"{name}: another gradient for the same cache once f was called in between: something is kept"
+            return _whole("state between calls", sentence), []
     return None, notes
 
 
@@ -370,6 +378,11 @@ def _some_are_seen(measured: dict[int, Measured]) -> bool:
     return seen or all(slope.still or slope.reach == 0 for _, slope in slopes)
 
 
+def _may_be(slope: Slope, trial: Trial, i: int, k: tuple) -> bool:
+    """Whether entry k of the gradient may be right, by what was measured of it."""
+    return not np.isfinite(slope.error) or bool(slope.admits(gradient_of(trial, i)[k]))
+
+
 def _open_entries(
     trial: Trial, measured: dict[int, Measured], comparisons: dict[int, Comparison], safe: bool
 ) -> dict[int, list[tuple[int, ...]]]:
@@ -385,7 +398,10 @@ def _open_entries(
         agree = any((gradient_of(trial, i) != 0).any() for i in comparisons)
         right = agree and not any(comparison.off.any() for comparison in comparisons.values())
         if not right and not _some_are_seen(measured):
-            return everything
+            hidden = {
+                i: [k for k in some if _may_be(measured[i].slopes[k], trial, i, k)] for i, some in everything.items()
+            }
+            return {i: some for i, some in hidden.items() if some}
         at_an_edge = {
             i: comparison.off & ~np.isfinite(measured[i].array("error")) for i, comparison in comparisons.items()
         }

@@ -176,7 +176,8 @@ def attempt(
     names = list(names or (f"input {i}" for i in range(len(inputs))))
     discrete = {i for i, x in enumerate(inputs) if x.dtype.kind in "biu"}
     trial = _call(f, f_backward, inputs, names, discrete, seed)
-    held = {i for i in discrete if trial.grads[i] is None}
+    masks = {i for i in discrete if inputs[i].dtype.kind == "b" and not np.any(trial.grads[i])}  # zeros mean the same
+    held = masks | {i for i in discrete if trial.grads[i] is None}
     if held != discrete:
         inputs = [x if i in held else x.astype(float) for i, x in enumerate(inputs)]
         trial = _call(f, f_backward, inputs, names, held, seed)

@@ -567,3 +567,63 @@ def test_a_forgotten_diagonal_is_named():
     s = np.random.default_rng(3).uniform(-0.1, 0.1, (4, 4))
     (finding,) = judged(triplet, lambda dy, active: dy * active, {"s": s}).findings
     assert "they are the diagonal" in finding.sentence
+
+
+# ---- masks, steps, and what is kept between calls -------------------------------------------------------------------
+
+
+def test_a_mask_with_a_gradient_of_zeros_is_held():
+    keep = RNG.random((4, 3)) > 0.5
+    forward = lambda x, keep: (np.where(keep, x, 0), keep)  # noqa: E731
+    assert judged(forward, lambda dy, keep: (dy * keep, np.zeros(keep.shape)), {"x": X, "keep": keep}).status == RIGHT
+    assert judged(forward, lambda dy, keep: (dy, np.zeros(keep.shape)), {"x": X, "keep": keep}).status == WRONG
+    chosen = lambda x, keep: (x[keep], (x.shape, keep))  # noqa: E731
+
+    def chosen_backward(dy, cache):
+        dx = np.zeros(cache[0])
+        dx[cache[1]] = dy
+        return dx, np.zeros(cache[0])
+
+    assert judged(chosen, chosen_backward, {"x": X, "keep": keep}).status == RIGHT
+
+
+@pytest.mark.parametrize("step", [np.sign, np.round, np.floor])
+def test_a_gradient_straight_through_a_step_is_wrong(step):
+    judgement = judged(lambda x: (step(x.real), x), lambda dy, x: dy * 0.7, {"x": X + 0.05})
+    assert judgement.status == WRONG and judgement.findings[0].measured == 0
+
+
+def test_a_division_by_another_array_is_named_as_one():
+    a, b = 1 + RNG.random(3), 1 + RNG.random(3)
+    forward = lambda x, a, b: (x / a + 0 * b, (x, a, b))  # noqa: E731
+    backward = lambda dy, c: (dy / c[2], -(dy * c[0] / c[1] ** 2).sum(axis=0), 0 * c[2])  # noqa: E731
+    (finding,) = judged(forward, backward, {"x": X, "a": a, "b": b}).findings
+    assert "a division by b where one by a belongs" in finding.sentence
+
+
+def test_what_is_kept_of_another_call_is_found():
+    kept = np.empty((4, 3))
+
+    def square(x):
+        if np.iscomplexobj(x):
+            return x * x, x
+        kept[...] = 2 * x
+        return x * x, kept
+
+    judgement = judged(square, lambda dy, cache: dy * cache, {"x": X})
+    assert judgement.status == WRONG and "state between calls" in kinds(judgement).values()
+
+    calls = []
+
+    def first_is_right(dy, x):
+        calls.append(1)
+        return 2 * x * dy * (1 if len(calls) == 1 else 1.5)
+
+    assert judged(lambda x: (x * x, x), first_is_right, {"x": X}).status == WRONG
+
+
+def test_a_gradient_that_is_no_number_has_no_ratio():
+    pair = (lambda x: (x * x, x), lambda dy, x: np.where(x == x[0, 0], np.nan, 2 * x * dy), {"x": X})
+    judgement = judged(*pair)
+    assert judgement.status == WRONG and judgement.findings[0].ratio is None
+    assert "nan times" not in str(explain(*pair))
