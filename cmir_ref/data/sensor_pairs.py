@@ -199,11 +199,12 @@ def pairs_of_table(table: Path) -> tuple[list[PairOfFiles], tuple[str, ...]]:
                 raise InputError(f"{table}, line {number}: {path} stands on line {seen[path]} already")
             seen[path] = number
         first, second = (Path(cell).parts for cell in cells)
-        classed = len(first) == len(second) == 3 and first[0] != second[0]  # <sensor>/<class>/<image>
-        if classed and first[1] != second[1]:
-            classes = " and ".join(sorted((first[1], second[1])))
+        apart = first[0] != second[0]  # else both are below a folder that is no sensor's
+        labels = {path[1] if len(path) == 3 and apart else "" for path in (first, second)}  # <sensor>/<class>/<image>
+        if len(labels) > 1:
+            classes = " and ".join(sorted(label or "none" for label in labels))
             raise InputError(f"{table}, line {number}: its files are in different classes, {classes}")
-        pairs.append(PairOfFiles(str(Path(cells[0]).with_suffix("")), *files, first[1] if classed else ""))
+        pairs.append(PairOfFiles(str(Path(cells[0]).with_suffix("")), *files, labels.pop()))
     if not pairs:
         raise InputError(f"{table}: no pairs; expected a line for each, such as pan/x1.tif,mul/x1.tif")
     return pairs, ()

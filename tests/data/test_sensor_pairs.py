@@ -136,6 +136,10 @@ def test_a_table_in_no_text_and_of_two_classes(tmp_path, refused):
     (tmp_path / "pairs.csv").write_text("pan/wood/0.tif,mul/field/0.tif\n")
     with refused("pairs.csv, line 1", "different classes, field and wood"):
         load("pan-mul", tmp_path, dataset="pairs")
+    write(tmp_path / "mul" / "0.tif", (64, 64, 4))
+    (tmp_path / "pairs.csv").write_text("pan/wood/0.tif,mul/0.tif\n")
+    with refused("pairs.csv, line 1", "different classes, none and wood"):
+        load("pan-mul", tmp_path, dataset="pairs")
 
 
 def test_sizes_come_from_the_data_or_are_brought_to_what_the_networks_take(tmp_path):
