@@ -120,6 +120,7 @@ def check_readable(path: str | Path) -> None:
 
 
 def check_file(path: str | Path) -> None:
-    """Raises `InputError` where there is no such file."""
+    """Raises `InputError` where there is no such file, and as `check_readable` does."""
     if not Path(path).is_file():
         raise InputError(f"{path}: {'a folder; give a file' if Path(path).is_dir() else 'no such file'}")
+    check_readable(path)

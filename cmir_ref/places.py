@@ -20,7 +20,7 @@ from .errors import InputError
 from .ranking import system_of
 from .records import Encoded, Items, Run
 from .retrieval.distances import in_units
-from .search import encode_query, guess_modality
+from .search import encode_query, guess_modality, kinds_in_words
 
 BLOCK = 512  # slices at a time
 MOST_SLICES = 200_000
@@ -103,10 +103,8 @@ def image_letter(run: Run, query: str) -> str:
     for m, modality in run.dataset.modalities.items():
         if m != query and modality.kind == "image" and modality.x.dtype == np.uint8:
             return m
-    kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
-    held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
-    what = f"the query is read as {kinds[query]} ({query})"
-    raise InputError(f"{what}; no images of 8 bits are compared with it; this run holds {held}")
+    what = f"the query is read as {run.dataset.modalities[query].kind} ({query})"
+    raise InputError(f"{what}; no images of 8 bits are compared with it; this run holds {kinds_in_words(run)}")
 
 
 def choose_sides(shape: tuple[int, ...], side: int, sides: Sequence[int] | None = None) -> list[int]:

@@ -145,7 +145,7 @@ def evaluate_folder(
     should be. Raises `InputError` for a folder without labels, a label that the run does not have, and files that
     cannot be read.
     """
-    labels, xp = _labelled_files(run, folder), library(device)
+    labels, xp = labelled_files(run, folder), library(device)
     files = [path for _, path in labels]
     m = modality or guess_modality(run, files[0])
     with warnings.catch_warnings(record=True) as caught:
@@ -182,7 +182,7 @@ def evaluate_folder(
     }
 
 
-def _labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
+def labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
     """(label's number, file) of all files of a folder `<label>/<file>`."""
     if not run.dataset.label_names:
         raise InputError(f"{folder}: this run has no labels, which its folders would name; use retrieve, file by file")
@@ -226,13 +226,17 @@ def guess_modality(run: Run, query: str | Path) -> str:
     if suffix == ".mat" and set(kinds.values()) == {"image"}:
         kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds.values():
-        held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
-        raise InputError(f"{query}: looks like {kind}, but this run holds {held}; give --from")
+        raise InputError(f"{query}: looks like {kind}, but this run holds {kinds_in_words(run)}; give --from")
     fits = [m for m, known in kinds.items() if known == kind]
     modalities = run.dataset.modalities
     if len(fits) > 1 and all(modalities[m].as_stored for m in fits):
         fits = [m for m in fits if row_of_file(run, m, query) is not None] or same_bands(modalities, query) or fits
     return fits[0]
+
+
+def kinds_in_words(run: Run) -> str:
+    """What a run holds: "image (a) and sound (b)"."""
+    return " and ".join(f"{modality.kind} ({m})" for m, modality in run.dataset.modalities.items())
 
 
 def same_bands(modalities: dict[str, Modality], query: str | Path) -> list[str]:
@@ -248,8 +252,10 @@ def is_sound(suffix: str) -> bool:
 
 
 def is_file_name(query: str) -> bool:
-    """Whether a query names a file: one that is there, or a word with a suffix of three or four letters."""
-    named = re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query) or Path(query).suffix.lower() in image_suffixes()
+    """Whether a query names a file: one that is there, a word with a suffix of three or four letters, or words that end
+    as an image or a recording does."""
+    suffix = Path(query).suffix.lower()
+    named = re.fullmatch(r"\S*\.[A-Za-z]{3,4}(:\d+)?", query) or suffix in image_suffixes() or is_sound(suffix)
     return bool(named) or (len(query) < 200 and Path(query).is_file())
 
 
@@ -258,10 +264,8 @@ def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:
 
     Raises `InputError` for neither, and for keywords in a run that holds no texts.
     """
-    kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
-    if keywords and "text" not in kinds.values():
-        held = " and ".join(f"{kind} ({m})" for m, kind in kinds.items())
-        raise InputError(f"keywords {keywords!r}: this run holds {held}, and no texts; give a file alone")
+    if keywords and all(modality.kind != "text" for modality in run.dataset.modalities.values()):
+        raise InputError(f"keywords {keywords!r}: this run holds {kinds_in_words(run)}, no texts; give a file alone")
     phrases = [" ".join(phrase.split()) for phrase in (keywords or "").split(",") if phrase.strip()]
     if not sentence and not phrases:
         raise InputError("no query: give a file or a sentence, or --keywords 'white airplane, grey runway'")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_file, check_readable
+from ..files import check_file
 from .images import GREY, check_size, deep_values, is_deep, open_picture
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
@@ -27,7 +27,6 @@ def read_bands(path: str | Path) -> np.ndarray:
     holds complex numbers, NaN or infinity, or nothing but zeros.
     """
     check_file(path)
-    check_readable(path)
     with open(path, "rb") as file:
         tiff = file.read(4) in TIFF
     x = _tiff_bands(path) if tiff else _picture_bands(path)
@@ -46,7 +45,8 @@ def check_no_data(x: np.ndarray, path: str | Path) -> None:
     import tifffile
 
     with name_image_damage(path), tifffile.TiffFile(path) as file:
-        tag = file.pages[0].tags.get(NO_DATA)
+        page = file.pages[0]
+        tag = None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)  # x is no more what is stored
     try:
         value = float(tag.value) if tag else 0.0
     except ValueError:

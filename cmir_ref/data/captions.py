@@ -99,7 +99,7 @@ def _read_image_record(path: Path, k: int, record: Any) -> tuple:
         for t, raw in zip(tokens, raws, strict=True)
     )
     number = record.get("imgid", k)
-    if not isinstance(number, int | str):
+    if not isinstance(number, int | float | str):
         raise InputError(f"{where} ({name}): imgid {number!r}; it is a number, or left out")
     if any("\ud800" <= c <= "\udfff" for text in (name, *raws, *keywords) for c in text):
         raise InputError(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_file, check_readable
+from ..files import check_file
 from ..progress import track
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
@@ -168,7 +168,6 @@ def open_picture(path: str | Path):
     from PIL import Image
 
     check_file(path)
-    check_readable(path)
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
         with open(path, "rb") as stream, Image.open(stream) as file:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_readable
+from ..files import check_file
 from .hdf5 import check_filters, open_hdf5
 from .mat5 import list_arrays
 
@@ -23,9 +23,7 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
     import scipy.io
     from scipy.io.matlab import matfile_version
 
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    check_readable(path)
+    check_file(path)
     try:
         if h5py.is_hdf5(path):
             with open_hdf5(path) as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import check_file, check_readable
+from ..files import check_file
 from ..progress import track
 from ..records import Modality
 from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
@@ -88,7 +88,6 @@ def read_sound(path: str | Path) -> np.ndarray:
     import soundfile
 
     check_file(path)
-    check_readable(path)
     try:
         with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
             rate, frames = file.samplerate, file.frames

@@ -268,7 +268,7 @@ def measure_direction(
     """The same from any distances and any relevance: `distances(rows)` and `relevant(rows)` give (B, G) of the queries
     `rows`, smaller is nearer and equal is tied.
 
-    With `query_labels` there is `per_class`. With `recall_at` there are besides, `r@K` of each class too,
+    With `query_labels` there is `per_class`, in it with `recall_at` the `r@K`. With `recall_at` there are besides
     `r@K`                     mean `recall_at_k` for K in `recall_at`
     `median_rank`             median of `first_rank`: how far down the first relevant item stands, from 1
     `chance_r@K`, `chance_median_rank`   the same where all items are tied

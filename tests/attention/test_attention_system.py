@@ -337,12 +337,12 @@ def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
     (tmp_path / "Class 0" / "Thumbs.db").write_bytes(b"?")
     named = run._replace(dataset=run.dataset._replace(label_names=("class1.0", "class 0", "Class 1")))
     with pytest.raises(InputError, match="Class 2: no label of this run"):
-        search._labelled_files(named, tmp_path)
+        search.labelled_files(named, tmp_path)
     alike = run._replace(dataset=run.dataset._replace(label_names=("class 2", "class_0", "CLASS 0", "Class 1")))
     with pytest.raises(InputError, match=r"Class 0: class_0 or CLASS 0\? name it as one of these"):
-        search._labelled_files(alike, tmp_path)
+        search.labelled_files(alike, tmp_path)
     exact = run._replace(dataset=run.dataset._replace(label_names=("class 2", "Class 0", "CLASS 0", "Class 1")))
-    assert [label for label, _ in search._labelled_files(exact, tmp_path)] == [1, 3, 0]
+    assert [label for label, _ in search.labelled_files(exact, tmp_path)] == [1, 3, 0]
     (tmp_path / "castle").mkdir()
     with pytest.raises(InputError, match="castle: no label of this run; it has class0, class1, class2"):
         search.evaluate_folder(run, tmp_path)

@@ -127,6 +127,13 @@ def test_samples_that_a_file_says_are_no_data_are_refused(tmp_path, refused, kin
     assert read_bands(tmp_path / "dark.tif").sum() == 8
 
 
+def test_no_data_of_a_palette_is_a_number_in_it_and_no_colour(tmp_path):
+    colours = np.repeat(np.arange(256, dtype=np.uint16)[None, ::-1] * 257, 3, axis=0)
+    tagged = {"extratags": [(42113, "s", 0, "255", True)]}
+    tifffile.imwrite(tmp_path / "x.tif", np.eye(8, dtype=np.uint8), photometric="palette", colormap=colours, **tagged)
+    assert read_bands(tmp_path / "x.tif").max() == 255
+
+
 def test_the_largest_whole_number_stays_the_largest():
     assert (fit_bands(np.full((8, 8, 1), 2**32 - 1, np.uint32), 4) == 2**32 - 1).all()
 
