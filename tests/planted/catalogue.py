@@ -1809,6 +1809,8 @@ bugs(
 
 bugs(
     "retrieval/metrics.py",
+    ("recall-of-a-class-is-that-of-all", "of_partners, mask & found, count=False)", "of_partners, found, count=False)",
+     "retrieval/test_any_distances.py::test_recalls_of_partners_beside_the_precision_of_labels"),
     ("rank-from-zero", "1 / (above + 1), difference", "1 / xp.maximum(above, 1), difference", HAND,
      "average_precision"),
     ("rank-at-the-end-of-the-tie", "harmonic[above + size] - harmonic[above]", "size / (above + size)",
@@ -2170,6 +2172,8 @@ bugs(
      "rank(run, query, searched, k)",
      EXAMPLES),
     ("any-distance-finds-itself", "k, exclude=exclude, xp=xp)", "k, xp=xp)", EXAMPLES),
+    ("levels-are-told-as-distances", "distances = in_units(of_rows, found)", "distances = found",
+     IN_WAYS + "by_pairs_a_search_gives_distances_of_embeddings"),
 )
 bugs(
     "runs.py",
@@ -2178,6 +2182,15 @@ bugs(
      "exclude=to_device(positions(query, gallery, run.dataset.apart), xp) "
      "if list(query.rows) == list(gallery.rows) else None,",
      ITSELF),
+    ("spread-of-other-bands", "for n, a in known.items() if a.shape == fitted[n].shape}", "for n, a in known.items()}",
+     "attention/test_fine_tuning.py::test_images_of_other_bands_begin_with_their_own_spread"),
+)
+bugs(
+    "data/bands.py",
+    ("no-data-is-data", "if value and (missing :=", "if not value and (missing :=",
+     "data/test_bands.py::test_samples_that_a_file_says_are_no_data_are_refused"),
+    ("a-colour-is-no-data", "None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)",
+     "page.tags.get(NO_DATA)", "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
 )
 bugs(
     "records.py",
@@ -2398,6 +2411,20 @@ bugs(
      "gradcheck/test_diagnose.py::test_a_short_axis_proves_no_term"),
     ("the-wrong-axis-is-the-right-one", "axes_text(there if right == here else here), axes_text(right)",
      "axes_text(right), axes_text(there if right == here else here)", f"{NAMED}[layer_norm: statistics over axis 0]"),
+)
+bugs(
+    "gradcheck/trial.py",
+    ("a-mask-is-a-number", "held = masks | {", "held = {",
+     "gradcheck/test_judgement.py::test_a_mask_with_a_gradient_of_zeros_is_held"),
+)
+bugs(
+    "gradcheck/judgement.py",
+    ("what-is-kept-is-forgiven", "zip(trial.names, trial.grads, first, strict=True)",
+     "zip(trial.names, first, first, strict=True)",
+     "gradcheck/test_judgement.py::test_what_is_kept_of_another_call_is_found"),
+    ("what-is-contradicted-stays-open", "return not np.isfinite(slope.error) or bool(slope.admits(",
+     "return True or bool(slope.admits(",
+     "gradcheck/test_judgement.py::test_a_gradient_straight_through_a_step_is_wrong"),
 )
 bugs(
     "gradcheck/steps.py",

@@ -429,6 +429,8 @@ bugs(
      PLACES + "a_plateau_is_met_in_its_middle"),
     ("far-is-hot", "return -to_host(in_units(", "return to_host(in_units(",
      PLACES + "a_tile_scores_as_the_image_that_it_is"),
+    ("heat-in-levels", "in_units(distances, distances(slice(0, 1)))", "distances(slice(0, 1))",
+     PLACES + "heat_is_minus_a_distance_in_the_units_of_the_embeddings"),
     ("slices-cut-not-resized", "np.rint(resize_image(part, size)[0]).astype(scene.dtype)", "part[0, :size, :size]",
      PLACES + "slices_of_another_size_are_brought_to_the_run_s"),
 )
