@@ -654,7 +654,9 @@ def command_bench(
         ),
     ] = None,
     against: Annotated[Peer | None, typer.Option("--against", help="Only what is measured against this peer.")] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Turns of each side; the median counts.")] = TURNS,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Turns of each side at most; the median counts.")
+    ] = TURNS,
     device: DeviceOption = Device.cpu,
     as_json: JsonOption = False,
 ) -> None:
@@ -670,8 +672,7 @@ def command_bench(
     try:
         for entry in suite.run_bench(kinds or [], device=device, against=against, repeats=repeats, show=on_terminal()):
             entries.append(entry)
-            if device == "cuda":  # an epoch takes minutes: what is measured is told at once
-                tell("  ".join(filter(None, suite.entry_cells(entry))))
+            tell("  ".join(filter(None, suite.entry_cells(entry))))  # at once: all take many minutes
     except ResultsDiffer as error:
         sys.exit(complain(error, 1))
     if as_json:

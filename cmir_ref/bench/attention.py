@@ -20,6 +20,7 @@ PRESETS = {"channel": "photo-sketch", "spatial": "photo-sketch_spatial"}
 CLASSES = 14
 PLACES, CHANNELS = 16, 128  # of the maps of 64 × 64 pixels
 SKETCHES, PHOTOS = 1000, 10_000
+SEARCHED = 128  # sketches of a turn: all would take half a minute
 STEPS_A_TURN = 10
 
 
@@ -125,9 +126,10 @@ def pairs_side(sketches: int, photos: int) -> Side:
     query = Items({"b": np.arange(sketches)}, {"b": {"v": embed_sketches(net, context), "context": context}})
     gallery = Items({"a": np.arange(photos)}, {"a": {"v": embed_by_mean(net, x, context), "x": x}})
     of = pair_distances(net, query, gallery, settings.distance)
+    searched = min(SEARCHED, sketches)
 
     def turn():
-        for start in range(0, sketches, BATCH):
-            of(slice(start, start + BATCH))
+        for start in range(0, searched, BATCH):
+            of(slice(start, min(start + BATCH, searched)))
 
-    return Side({"levels": of(slice(0, 1))}, turn)
+    return Side({"levels": of(slice(0, 1))}, turn, searched / sketches)

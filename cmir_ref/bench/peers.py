@@ -29,6 +29,9 @@ class ResultsDiffer(ValueError):
     """Two sides did not compute the same."""
 
 
+LONG = 1.0  # seconds of a turn in which a cold memory no longer counts
+FEWEST, ENOUGH = 3, 60.0  # turns of each side at least; seconds of all after which no more are taken
+
 _OURS = None  # the key of our side among the others'
 SideTarget = tuple[str, Mapping]  # a side's "module:function" and its settings
 
@@ -108,7 +111,7 @@ def interleave(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = 
     """Ours against the fastest of the others; raises `ResultsDiffer`.
 
     Results are equal where max|a − b| ≤ tolerance · max|b| for each array (of a tiny one: a thousandth of the largest).
-    `on_turn` follows each of the count_turns(case, repeats).
+    `on_turn` follows each of the count_turns(case, repeats); after ENOUGH seconds only FEWEST of the repeats are taken.
     """
     with contextlib.ExitStack() as stack:
         sides = {key: stack.enter_context(run_side(*side)) for key, side in {_OURS: case.ours, **case.others}.items()}
@@ -119,10 +122,12 @@ def interleave(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = 
             for i, other in enumerate(case.others, start=1):
                 with np.load(folder / f"{i}.npz") as theirs:
                     require_equal(mine, theirs, f"{case.name}: ours and {case.peer} {other}".strip(), case.tolerance)
-        times = {key: [] for key in sides}
-        for _ in range(repeats + 1):
+        times, start = {key: [] for key in sides}, time.perf_counter()
+        for i in range(repeats + 1):
+            enough = i > min(FEWEST, repeats) and time.perf_counter() - start > ENOUGH
             for key, side in sides.items():
-                times[key].append(side.ask("turn"))
+                if not enough:
+                    times[key].append(side.ask("turn"))
                 on_turn()
         ms = {key: median(values[1:]) for key, values in times.items()}  # the first is to warm up
         best = min(case.others, key=ms.get, default=None)
@@ -134,7 +139,7 @@ def interleave(case: Case, *, repeats: int = 7, on_turn: Callable[[], object] = 
 
 
 def count_turns(case: Case, repeats: int) -> int:
-    """How many turns `interleave` takes."""
+    """How many turns `interleave` takes at most."""
     return (1 + len(case.others)) * (repeats + 1)
 
 
@@ -171,6 +176,13 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def seconds_of(turn: Callable[[], object]) -> float:
+    """How long one turn takes."""
+    start = time.perf_counter()
+    turn()
+    return time.perf_counter() - start
+
+
 def serve(target: str, settings: str) -> None:
     """The loop of a side's process: `target` is "module:function", `settings` its arguments as JSON.
 
@@ -194,10 +206,10 @@ def serve(target: str, settings: str) -> None:
             except InputError as error:
                 answer = {"error": str(error)}
         elif command == "turn":
-            side.turn()  # not timed: the first after another process' turn finds its memory cold, on either side
-            start = time.perf_counter()
-            side.turn()
-            answer = 1e3 * (time.perf_counter() - start) / side.steps
+            seconds = seconds_of(side.turn)
+            if seconds < LONG:  # the first after another process' turn found its memory cold, on either side
+                seconds = seconds_of(side.turn)
+            answer = 1e3 * seconds / side.steps
         else:
             answer = peak_mb()
         print(json.dumps(answer), flush=True)

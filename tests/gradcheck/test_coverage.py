@@ -126,7 +126,10 @@ HELPERS = {  # public functions without a backward of their own, and why
         "write_leaky_relu": "part of act_norm, into a given array",
     },
     "ops.fused.by_samples": {"by_samples": "shares out work (test_folded_block)"},
-    "ops.fused.dense_layer": {"input_of": "what a layer was given (tests/attention)"},
+    "ops.fused.dense_layer": {
+        "input_of": "what a layer was given (tests/attention)",
+        "keep_where": "np.where without branches (tests/ops/test_on_device_twins.py)",
+    },
     "ops.fused.depthwise_by_lines": {"can_run_along_lines": "a question"},
     "ops.fused.folded_block": {
         "folded_block": "for inference; its plain operations are checked (test_folded_block)",

@@ -18,6 +18,7 @@ from cmir_ref.ops.fused import (
     softmax_rows,
     softmax_rows_backward,
 )
+from cmir_ref.ops.fused.dense_layer import keep_where
 
 
 def drawn(*shapes):
@@ -25,9 +26,11 @@ def drawn(*shapes):
     return [rng.normal(size=shape) for shape in shapes]
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("active", [True, False])
-def test_a_layer_entry_by_entry(active):
+def test_a_layer_entry_by_entry(active, mixed):
     x, w, b, dy = drawn((3, 4), (4, 2), (2,), (3, 2))
+    b = b.astype("float32" if mixed else "float64")  # mixed numbers take the plain operations
     s = np.array([[sum(x[n, c] * w[c, d] for c in range(4)) + b[d] for d in range(2)] for n in range(3)])
     y, cache = dense_layer(x, w, b, active=active)
     np.testing.assert_allclose(y, np.maximum(s, 0) if active else s, atol=1e-14)
@@ -36,6 +39,23 @@ def test_a_layer_entry_by_entry(active):
         dense_layer_backward(dy, cache), (delta @ w.T, x.T @ delta, delta.sum(axis=0)), strict=True
     ):
         np.testing.assert_allclose(found, wanted, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_what_is_kept_is_kept_bit_by_bit(dtype):
+    dy = np.array([[1.5, -2.0, np.inf, -np.inf], [np.nan, 0.0, -0.0, 1e-45]], dtype)[:, ::-1]
+    for positive in (dy > 0, dy < 1, np.ones(dy.shape, bool), np.zeros(dy.shape, bool)):
+        found = keep_where(positive, dy)
+        assert found.dtype == dy.dtype and not np.shares_memory(found, dy)
+        np.testing.assert_array_equal(found, np.where(positive, dy, 0))
+
+
+def test_a_layer_keeps_infinities_and_nan():
+    x = np.array([[np.inf], [-np.inf], [np.nan], [-1.0]])
+    y, cache = dense_layer(x, np.ones((1, 1)), np.zeros(1), active=True)
+    np.testing.assert_array_equal(y, [[np.inf], [0], [np.nan], [0]])
+    dx = dense_layer_backward(np.array([[1.0], [np.inf], [np.nan], [-np.inf]]), cache)[0]
+    np.testing.assert_array_equal(dx, [[1], [0], [0], [0]])
 
 
 def test_a_convolution_is_the_plain_one():

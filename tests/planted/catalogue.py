@@ -1118,6 +1118,8 @@ ELEMENTS = ON_CPU + "test_a_kernel_gives_the_bits_of_its_twin"
 COLUMNS = ON_CPU + "test_columns_and_back"
 POOLS = ON_CPU + "test_pools_with_ties_and_windows_left_over"
 LAYER = ON_CPU + "test_a_layer_of_whole_numbers_has_the_same_bits"
+TWINS = "ops/test_on_device_twins.py::"
+LAYER_BY_ENTRY = TWINS + "test_a_layer_entry_by_entry"
 LAYER_OF_ANY = ON_CPU + "test_a_layer_of_any_numbers_is_the_plain_one"
 COLUMN_SUMS = ON_CPU + "test_column_sums_of_whole_numbers_have_the_same_bits"
 NORMS = ON_CPU + "test_norms_all_at_once"
@@ -1182,10 +1184,14 @@ bugs(
 
 bugs(
     "ops/fused/dense_layer.py",
-    ("rectifier-forgotten", "relu(y) if active", "(y + 0, relu(y)[1]) if active",
-     "nets/test_pretrainers.py::test_where_a_stack_is_rectified"),
+    ("rectifier-forgotten", "relu(y) if active", "(y + 0, relu(y)[1]) if active", LAYER_BY_ENTRY),
     ("rectifier-not-differentiated", "dy if cache.relu is None else relu_backward(dy, cache.relu)", "1 * dy",
-     "gradcheck:fused/dense_layer/relu"),
+     LAYER_BY_ENTRY),
+    ("rectifier-in-place-forgotten", "np.maximum(y, 0, out=y) if active", "np.absolute(y) if active",
+     LAYER_BY_ENTRY),
+    ("rectifier-in-place-not-differentiated", "keep_where(y > 0, dy) if active", "1 * dy if active", LAYER_BY_ENTRY),
+    ("all-bits-of-the-rest", "bits &= dy.view(bits.dtype)", "bits |= dy.view(bits.dtype)",
+     TWINS + "test_what_is_kept_is_kept_bit_by_bit"),
     ("large-layer-gates-nothing", "dy = get_xp(dy).where(y > 0, dy, 0) if active else dy", "dy = 1 * dy", LAYER_OF_ANY),
     ("large-layer-db-a-mean", "kernels.column_sum_kernel(dy)", "kernels.column_sum_kernel(dy) / len(dy)", LAYER_OF_ANY),
 )
