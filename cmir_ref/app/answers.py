@@ -15,7 +15,7 @@ import numpy as np
 from ..backend import library
 from ..data import data_in_words, is_drawing, protocol_of, read_image, read_query
 from ..data.geotiff import GeoReference, read_georeference
-from ..data.images import check_size
+from ..data.pictures import check_size
 from ..errors import InputError
 from ..places import (
     Slices,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import check_file
-from .images import GREY, check_size, deep_values, is_deep, open_picture
+from .pictures import GREY, check_size, deep_values, is_deep, open_picture
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
 AS_STORED = (*GREY, "LA", "RGB", "RGBA", "CMYK")  # Pillow's modes whose bands are what the file holds

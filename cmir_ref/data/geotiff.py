@@ -6,7 +6,7 @@ Source: OGC GeoTIFF 1.1 (19-008r4).
 from pathlib import Path
 from typing import NamedTuple
 
-from .images import ORIENTATION
+from .pictures import ORIENTATION
 
 SCALE, TIEPOINT, MATRIX, KEYS = 33550, 33922, 34264, 34735  # ModelPixelScale, ModelTiepoint, ModelTransformation
 RASTER_TYPE, GEOGRAPHIC, PROJECTED = 1025, 2048, 3072  # keys: what a pixel is, and EPSG's number of the system

@@ -10,9 +10,10 @@ from ..backend import library
 from ..errors import InputError
 from ..files import whole_file, whole_folder
 from .features import write_features
-from .images import ORIENTATION, image_suffixes, look_at_images, read_image
+from .images import image_suffixes, look_at_images, read_image
 from .locate import say_passed_over
 from .onnx_network import onnx_network
+from .pictures import ORIENTATION
 from .trunk import FeatureNetwork, compute_features, trunk_network
 
 LEFT_BEHIND = ("Thumbs.db", "desktop.ini")  # by systems, beside hidden files

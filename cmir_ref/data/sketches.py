@@ -14,8 +14,9 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
-from .images import check_size, image_suffixes
+from .images import image_suffixes
 from .locate import data_folder, select_files, subfolders
+from .pictures import check_size
 from .svg import read_svg
 
 FAINTEST = 16  # of 255 grey values: less contrast than that is paper

@@ -210,7 +210,7 @@ def test_pages_after_the_first_are_said(tmp_path, make):
 @pytest.mark.parametrize("limit", ["LONGEST_SIDE", "MOST_PIXELS"])
 def test_limits_of_size_are_named(tmp_path, refused, monkeypatch, make, limit):
     Image.fromarray(make.picture(64, 48)).save(tmp_path / "a.png")
-    monkeypatch.setattr(f"cmir_ref.data.images.{limit}", 60)
+    monkeypatch.setattr(f"cmir_ref.data.pictures.{limit}", 60)
     with refused("a.png", "48 × 64 pixels are too large", "limit", "tiles"):
         read_image(tmp_path / "a.png")
 

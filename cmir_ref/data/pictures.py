@@ -1,0 +1,127 @@
+"""Image files that Pillow reads: opened with one kind of error, and the values of those of more than 8 bits.
+
+An image is *deep* where it holds more than 8 bits a value: 16-bit or 32-bit integers, or floats.
+"""
+
+import math
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import check_file
+
+MOST_PIXELS, LONGEST_SIDE = 10**8, 10**5
+GREY = ("1", "L")
+ORIENTATION, BITS, PLANES = 274, 258, 284  # tags of TIFF, the first also of EXIF
+HALVES = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # byte order: the one with bytes swapped
+TURNS = {  # EXIF orientation: (is it transposed, is it then upside down, is it then mirrored)
+    2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
+    6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
+}  # fmt: skip
+
+
+def is_deep(image) -> bool:
+    """Whether a Pillow image that is open, and not yet decoded, holds more than 8 bits a value in its file."""
+    return image.mode.startswith("I") or image.mode == "F" or bool(_sixteen(image))
+
+
+@contextmanager
+def open_picture(path: str | Path):
+    """A Pillow image file; whatever fails on the way is an `InputError` that names it."""
+    from PIL import Image
+
+    check_file(path)
+    try:
+        # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
+        with open(path, "rb") as stream, Image.open(stream) as file:
+            check_size(file.size, path)
+            yield file
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{path}: not an image that Pillow can read") from None
+    except Image.DecompressionBombError as error:  # Pillow's own limit, about twice ours
+        raise InputError(f"{path}: too large, {_line(error)}; cut it into tiles") from None
+    except MemoryError:
+        raise InputError(f"{path}: too large for this machine's memory; cut it into tiles") from None
+    except Exception as error:  # a damaged file can fail anywhere inside a decoder
+        raise InputError(f"{path}: damaged or truncated image ({_line(error)})") from error
+
+
+def check_size(size: tuple[int, int], path: str | Path) -> None:
+    """Raises `InputError` for an image of more pixels than can be decoded here."""
+    if math.prod(size) > MOST_PIXELS or max(size) > LONGEST_SIDE:
+        limit = f"{MOST_PIXELS // 10**6} million, {LONGEST_SIDE} on a side"
+        raise InputError(f"{path}: {size[0]} × {size[1]} pixels are too large, the limit is {limit}; cut it into tiles")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _sixteen(image) -> list[str]:
+    """The raw modes of a colour image whose file holds 16 bits a band, of which Pillow keeps the upper byte; or none.
+
+    Planes that a TIFF file stores apart are called by one letter, and by the bits that the file says.
+    """
+    if image.mode not in ("RGB", "RGBA"):
+        return []
+    modes = [tile[3] if isinstance(tile[3], str) else tile[3][0] if tile[3] else "" for tile in image.tile]
+    deep = 16 in (getattr(image, "tag_v2", None) or {}).get(BITS, ())
+    return modes if deep or any(";16" in str(mode) for mode in modes) else []
+
+
+def deep_values(file, path: str | Path) -> np.ndarray:
+    """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3), finite; on white."""
+    if modes := _sixteen(file):
+        values, exif = _sixteen_bits(file, path, modes)
+    else:
+        file.load()
+        values, exif = np.array(file), file.getexif()
+        values = values.astype(np.uint16) if file.mode.startswith("I;16") else values
+        if isinstance(clear := file.info.get("transparency"), int):
+            values[values == clear] = values.max()
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
+    transposed, flipped, mirrored = TURNS.get(exif.get(ORIENTATION), (False,) * 3)
+    values = np.swapaxes(values, 0, 1) if transposed else values
+    values = values[::-1] if flipped else values
+    return values[:, ::-1] if mirrored else values
+
+
+def _sixteen_bits(image, path: str | Path, modes: list[str]) -> tuple[np.ndarray, Mapping]:
+    """The values (H, W, 3) uint16 of a colour image of 16 bits a band, on white where it is transparent; its EXIF.
+
+    Pillow keeps the upper byte of a band, the other byte where it is told that bytes are swapped: two passes give both.
+    """
+    from PIL import Image
+
+    apart = getattr(image, "tag_v2", {}).get(PLANES) == 2
+    if apart or not all(mode[:-1] in ("RGB;16", "RGBA;16") and mode[-1] in HALVES for mode in modes):
+        order = "separate planes" if apart else modes[0]
+        raise InputError(f"{path}: 16-bit bands as {order}, which is not read; store them as RGB, pixel by pixel")
+    halves = []
+    for orders in ([mode[-1] for mode in modes], [HALVES[mode[-1]] for mode in modes]):
+        with open(path, "rb") as stream, Image.open(stream) as file:
+            file.tile = [_with_order(tile, order) for tile, order in zip(file.tile, orders, strict=True)]
+            file.load()
+            halves.append(np.asarray(file).astype(np.uint16))
+            exif = file.getexif()  # without what Pillow has turned already, as it does with TIFF
+    values = halves[0] << 8 | halves[1]
+    if values.shape[2] == 4:
+        share = values[..., 3:] / 65535
+        values = np.rint(values[..., :3] * share + values[..., :3].max() * (1 - share)).astype(np.uint16)
+    return values, exif
+
+
+def _with_order(tile: tuple, order: str) -> tuple:
+    """A tile of Pillow's whose raw mode has another byte order."""
+    codec, extents, offset, args = tile
+    mode, rest = (args, None) if isinstance(args, str) else (args[0], args[1:])
+    mode = mode[:-1] + order
+    changed = codec, extents, offset, mode if rest is None else (mode, *rest)
+    return tile._make(changed) if hasattr(tile, "_make") else changed  # a named tuple since Pillow 11
