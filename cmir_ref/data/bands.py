@@ -11,11 +11,22 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import check_file
-from .pictures import GREY, check_size, deep_values, is_deep, open_picture
+from .pictures import (
+    GREY,
+    NO_DATA,
+    ORIENTATION,
+    brighten,
+    check_size,
+    deep_values,
+    is_deep,
+    no_data_value,
+    open_picture,
+    pillow_shows,
+    upright,
+)
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
 AS_STORED = (*GREY, "LA", "RGB", "RGBA", "CMYK")  # Pillow's modes whose bands are what the file holds
-NO_DATA = 42113  # GDAL's tag: the value of pixels that hold no data
 PALETTE, YCBCR = 3, 6  # TIFF's tag 262: Pillow makes colours of these
 
 
@@ -27,8 +38,7 @@ def read_bands(path: str | Path) -> np.ndarray:
     holds complex numbers, NaN or infinity, or nothing but zeros.
     """
     check_file(path)
-    with open(path, "rb") as file:
-        tiff = file.read(4) in TIFF
+    tiff = is_tiff(path)
     x = _tiff_bands(path) if tiff else _picture_bands(path)
     x = narrow(x, path)
     if tiff:
@@ -40,6 +50,39 @@ def read_bands(path: str | Path) -> np.ndarray:
     return x
 
 
+def is_tiff(path: str | Path) -> bool:
+    """Whether a file begins as TIFF files do."""
+    with open(path, "rb") as file:
+        return file.read(4) in TIFF
+
+
+def read_odd_bands(path: str | Path) -> np.ndarray | None:
+    """The first page (H, W, C) of a TIFF file that Pillow does not show whole, upright, as stored but for no data.
+
+    What GDAL says is no data is as bright as the brightest of the rest. None for every other file. Errors as in
+    `read_bands`.
+    """
+    check_file(path)
+    try:
+        with open_picture(path) as file:
+            if pillow_shows(file):
+                return None
+    except InputError:  # of a TIFF file Pillow may not know the kind
+        if not is_tiff(path):
+            raise
+    import tifffile
+
+    with name_image_damage(path), tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        check_size((page.imagewidth, page.imagelength), path)
+        x = narrow(_page_bands(page, path), path)
+        tags = {tag.code: tag.value for tag in page.tags}
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
+    brighten(x, no_data_value(tags.get(NO_DATA)))
+    return upright(x, tags.get(ORIENTATION))
+
+
 def check_no_data(x: np.ndarray, path: str | Path) -> None:
     """Raises `InputError` where samples have the value that a GeoTIFF says is no data; 0 is often dark ground."""
     import tifffile
@@ -47,12 +90,8 @@ def check_no_data(x: np.ndarray, path: str | Path) -> None:
     with name_image_damage(path), tifffile.TiffFile(path) as file:
         page = file.pages[0]
         tag = None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)  # x is no more what is stored
-    try:
-        value = float(tag.value) if tag else 0.0
-    except ValueError:
-        return
-    stored = np.float32(value) if x.dtype.kind == "f" else value
-    if value and (missing := int((x == stored).sum())):
+    value = no_data_value(tag and tag.value)
+    if value and (missing := int((x == (np.float32(value) if x.dtype.kind == "f" else value)).sum())):
         raise InputError(f"{path}: {missing} samples are {value:g}, which it says is no data; fill them, or set tile")
 
 
@@ -105,16 +144,28 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
         page = series.keyframe
         check_size((page.imagewidth, page.imagelength), path)
         coloured = page.photometric in (PALETTE, YCBCR)
-        try:
-            if not coloured:
-                return bands_last(series.asarray(), series.axes, path)
-        except (KeyError, ValueError) as error:
-            if "imagecodecs" not in str(error):
-                raise
         one = page.samplesperpixel == 1 and len(series.pages) == 1
-        if one or coloured or (page.bitspersample <= 8 and page.samplesperpixel == 3):
+        x = None if coloured else _decoded(series, path)
+        if x is None and (one or coloured or (page.bitspersample <= 8 and page.samplesperpixel == 3)):
             return _picture_bands(path)
-        return _gdal_bands(path, page.compression.name)
+        x = _gdal_bands(path, page.compression.name) if x is None else x
+        return upright(x, page.tags.valueof(ORIENTATION))
+
+
+def _page_bands(page, path: str | Path) -> np.ndarray:
+    """The bands of one page."""
+    x = _decoded(page, path)
+    return _gdal_bands(path, page.compression.name) if x is None else x
+
+
+def _decoded(series, path: str | Path) -> np.ndarray | None:
+    """(H, W, C) of a page, or a series of pages, as tifffile decodes it; None where it lacks the compression."""
+    try:
+        return bands_last(series.asarray(), series.axes, path)
+    except Exception as error:
+        if "imagecodecs" in str(error) or isinstance(error, ImportError):
+            return None
+        raise
 
 
 @contextmanager

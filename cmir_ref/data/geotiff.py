@@ -34,11 +34,11 @@ def read_georeference(path: str | Path) -> GeoReference | None:
 
     A file that is turned upright when it is read has none either: its tags are about pixels as they are stored.
     """
-    from PIL import Image
+    from tifffile import TiffFile
 
     try:
-        with Image.open(path) as file:
-            tags = dict(getattr(file, "tag_v2", {}) or {})
+        with TiffFile(path) as file:
+            tags = {tag.code: tag.value for tag in file.pages[0].tags}
     except Exception:  # whoever reads the pixels says what is wrong
         return None
     keys = _keys_of(tags.get(KEYS, ()))

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import track
-from .pictures import GREY, deep_values, is_deep, open_picture
+from .bands import read_odd_bands
+from .pictures import GREY, NO_DATA, brighten, deep_values, is_deep, no_data_value, open_picture
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
@@ -27,6 +28,9 @@ class Span(NamedTuple):
 
     low: float
     high: float
+
+
+BYTES = Span(0, 255)
 
 
 class Pictures(NamedTuple):
@@ -48,7 +52,8 @@ def image_suffixes() -> set[str]:
 def read_image(path: str | Path, size: int | None = None, *, bands: int = 3, span: Span | None = None) -> np.ndarray:
     """One image file as (H, W, bands) uint8, or (H, W, 1) uint16 for a 16-bit grey file read with bands=1 and no span.
 
-    It stands upright (EXIF orientation), on white where it is transparent; of several pages the first is read. With
+    It stands upright (EXIF orientation), on white where it is transparent; of several pages the first is read, of a
+    TIFF file's many bands the first three as red, green and blue. What a GeoTIFF says is no data is bright. With
     `size` it is brought to size × size pixels where it differs: every pixel that shrinks is a mean over its area, so
     nothing aliases. Three bands are RGB, one is luminance, four are an RGBA or CMYK file's channels as they are. The
     values of a deep image are shown as bytes by `span`, by default that of its own values (`span_of`). Raises
@@ -61,27 +66,55 @@ def read_image(path: str | Path, size: int | None = None, *, bands: int = 3, spa
 
 def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None = None) -> np.ndarray:
     """`read_image`, which threads may call: a filter of warnings is the whole process's."""
-    with open_picture(path) as file:
-        if is_deep(file) and bands in (1, 3):
-            values = deep_values(file, path)
-            whole = bands == 1 and span is None and values.dtype == np.uint16 and values.ndim == 2
-            scaled = values if whole else _as_bytes(values, span or span_of([values]))
-            pixels = _fit_deep(scaled, size, np.uint16 if whole else np.uint8)
-            if pixels.shape[2] != bands:
-                pixels = np.repeat(pixels, 3, axis=2) if bands == 3 else _luminance(pixels)
-            black = not values.any()
-        else:
-            image = _with_bands(file, bands, path)
-            pixels = np.asarray(_fit(image, size))
-            pixels = pixels.reshape(*pixels.shape[:2], bands)
-            black = not pixels.any()
+    values = measured_values(path, bands)
+    if values is None:
+        with open_picture(path) as file:
+            pixels = np.asarray(_fit(_with_bands(file, bands, path), size))
+        pixels = pixels.reshape(*pixels.shape[:2], bands)
+        black = not pixels.any()
+    else:
+        whole = bands == 4 or (bands == 1 and span is None and values.dtype == np.uint16 and values.ndim == 2)
+        if not whole:
+            scaled = _as_bytes(values, BYTES if values.dtype == np.uint8 else span or span_of([values]))
+        pixels = _fit_deep(values if whole else scaled, size, values.dtype if whole else np.uint8)
+        if pixels.shape[2] != bands:
+            pixels = np.repeat(pixels, 3, axis=2) if bands == 3 else _luminance(pixels)
+        black = not values.any()
     if black:
         raise InputError(f"{path}: the image is entirely black; replace or remove it")
     return pixels
 
 
+def measured_values(path: str | Path, bands: int = 3) -> np.ndarray | None:
+    """What a deep image, or one of other bands than Pillow shows, holds: (H, W) or (H, W, 3); None for all others.
+
+    For four `bands` (H, W, 4) uint8, or None. What a GeoTIFF says is no data is bright.
+    """
+    odd = read_odd_bands(path)
+    if bands not in (1, 3):
+        return odd if odd is not None and odd.shape[2:] == (bands,) and odd.dtype == np.uint8 else None
+    return _deep_values(path) if odd is None else _first_bands(odd)
+
+
+def _first_bands(odd: np.ndarray) -> np.ndarray:
+    return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
+
+
+def _deep_values(path: str | Path) -> np.ndarray | None:
+    with open_picture(path) as file:
+        if not is_deep(file):
+            return None
+        clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA))
+        values = deep_values(file, path)
+        brighten(values, clear)
+        return values
+
+
 def is_grey(path: str | Path) -> bool:
     """Whether an image file has one band of grey values; errors as in `read_image`."""
+    odd = read_odd_bands(path)
+    if odd is not None:
+        return odd.shape[2] < 3
     with open_picture(path) as file:
         return file.mode in (*GREY, "F") or file.mode.startswith("I")
 
@@ -110,9 +143,9 @@ def look_at_images(paths: Sequence[str | Path], *, progress: bool = False) -> tu
     """
     with _quiet(), ThreadPoolExecutor(4) as pool:
         looks = list(track(pool.map(_look, paths), len(paths), "looking at images", progress))
-    extremes = [values for values, _ in looks if values is not None]
+    extremes = [look.extremes for look in looks if look.extremes is not None]
     span = span_of(extremes) if extremes else None
-    return span, _remarks(len(paths), len(extremes), span, sum(pages > 1 for _, pages in looks))
+    return span, _remarks(looks, len(extremes), span)
 
 
 def span_of(values: Sequence[np.ndarray]) -> Span:
@@ -131,21 +164,34 @@ def span_of(values: Sequence[np.ndarray]) -> Span:
     return Span(math.floor(low / step) * step, math.ceil((high + unit) / step) * step - unit)
 
 
-def _remarks(images: int, deep: int, span: Span | None, paged: int) -> tuple[str, ...]:
+def _remarks(looks: Sequence[tuple], deep: int, span: Span | None) -> tuple[str, ...]:
     """What a report says of how images were read."""
-    many = f"{deep} of {images} images hold" if deep < images else "images hold"
-    shown = (f"{many} more than 8 bits: {span.low:g} to {span.high:g} shown as 0 to 255",) if span else ()
-    return shown + ((f"only the first page is read of {paged} images with several",) if paged else ())
+    many = f"{deep} of {len(looks)} images hold" if deep < len(looks) else "images hold"
+    paged, banded = sum(look.pages > 1 for look in looks), sum(look.bands > 3 for look in looks)
+    said = {
+        f"{many} more than 8 bits: {span.low:g} to {span.high:g} shown as 0 to 255" if span else "": deep,
+        f"only the first page is read of {paged} images with several": paged,
+        f"only the first three bands are shown of {banded} images with more, as red, green and blue": banded,
+    }
+    return tuple(text for text, count in said.items() if count)
 
 
-def _look(path: str | Path) -> tuple[np.ndarray | None, int]:
-    """(the smallest and the largest value where the image is deep, its pages)."""
-    with open_picture(path) as file:
-        pages = getattr(file, "n_frames", 1)
-        if not is_deep(file):
-            return None, pages
-        values = deep_values(file, path)
-        return np.array([values.min(), values.max()]), pages
+class _Look(NamedTuple):
+    extremes: np.ndarray | None  # the smallest and the largest value where the image is deep
+    pages: int
+    bands: int  # more than 3 where the others are not shown
+
+
+def _look(path: str | Path) -> _Look:
+    odd, pages = read_odd_bands(path), 1
+    if odd is None:
+        values = _deep_values(path)
+        with open_picture(path) as file:
+            pages = getattr(file, "n_frames", 1)
+    else:
+        values = None if odd.dtype == np.uint8 else _first_bands(odd)
+    extremes = None if values is None else np.array([values.min(), values.max()])
+    return _Look(extremes, pages, 3 if odd is None else odd.shape[2])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 An image is *deep* where it holds more than 8 bits a value: 16-bit or 32-bit integers, or floats.
 """
 
+import logging
 import math
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,9 @@ from ..files import check_file
 
 MOST_PIXELS, LONGEST_SIDE = 10**8, 10**5
 GREY = ("1", "L")
-ORIENTATION, BITS, PLANES = 274, 258, 284  # tags of TIFF, the first also of EXIF
+ORIENTATION, BITS, PHOTOMETRIC, SAMPLES, PLANES, EXTRA = 274, 258, 262, 277, 284, 338  # TIFF's tags; EXIF has the first
+NO_DATA = 42113  # GDAL's tag: the value of pixels that hold no data
+ON_A_MAP = {33550, 34264}  # a GeoTIFF has one of these tags
 HALVES = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # byte order: the one with bytes swapped
 TURNS = {  # EXIF orientation: (is it transposed, is it then upside down, is it then mirrored)
     2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
@@ -35,6 +38,7 @@ def open_picture(path: str | Path):
     from PIL import Image
 
     check_file(path)
+    logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it cannot read is named here, or read
     try:
         # Pillow turns a TIFF file that it maps into memory by its orientation before it reads it: never let it map
         with open(path, "rb") as stream, Image.open(stream) as file:
@@ -84,13 +88,52 @@ def deep_values(file, path: str | Path) -> np.ndarray:
         values, exif = np.array(file), file.getexif()
         values = values.astype(np.uint16) if file.mode.startswith("I;16") else values
         if isinstance(clear := file.info.get("transparency"), int):
-            values[values == clear] = values.max()
+            brighten(values, clear)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
-    transposed, flipped, mirrored = TURNS.get(exif.get(ORIENTATION), (False,) * 3)
+    return upright(values, exif.get(ORIENTATION))
+
+
+def upright(values: np.ndarray, orientation: int | None) -> np.ndarray:
+    """Values (H, W, …) turned and mirrored as EXIF's number says."""
+    transposed, flipped, mirrored = TURNS.get(orientation, (False,) * 3)
     values = np.swapaxes(values, 0, 1) if transposed else values
     values = values[::-1] if flipped else values
     return values[:, ::-1] if mirrored else values
+
+
+def no_data_value(text: str | None) -> float | None:
+    """The value that GDAL's tag says is no data; None where there is none, and for 0, which is often dark ground."""
+    try:
+        return float(text or 0) or None
+    except ValueError:
+        return None
+
+
+def brighten(values: np.ndarray, clear: float | None) -> None:
+    """Makes the values that are `clear` as bright as the brightest of the others, in place."""
+    missing = values == clear
+    if missing.any() and not missing.all():
+        values[missing] = values[~missing].max()
+
+
+def pillow_shows(file) -> bool:
+    """Whether Pillow reads all that an open image holds: no for a TIFF file of other bands than grey or RGB.
+
+    Nor for a GeoTIFF whose fourth band says that it is transparency, but is near infrared: many pixels are between.
+    """
+    tags = getattr(file, "tag_v2", None)
+    if not tags or tags.get(PHOTOMETRIC) not in (0, 1, 2):
+        return True
+    samples, extra, deep = tags.get(SAMPLES, 1), tags.get(EXTRA, ()), max(tags.get(BITS, (1,))) > 8
+    alpha = extra in ((1,), (2,))
+    if tags.get(PLANES) == 2:
+        return samples == 3 and not deep
+    if tags[PHOTOMETRIC] < 2:
+        return samples == 1 or (samples == 2 and alpha and not deep)
+    if samples == 4 and alpha and ON_A_MAP & set(tags):
+        return sum(file.getchannel("A").histogram()[1:255]) <= 0.01 * math.prod(file.size)
+    return samples == 3 or (samples == 4 and alpha)
 
 
 def _sixteen_bits(image, path: str | Path, modes: list[str]) -> tuple[np.ndarray, Mapping]:

@@ -30,6 +30,14 @@ def test_tiff_of_any_depth_and_number_of_bands(tmp_path, dtype, bands, planes):
     assert read.dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_tiff_stands_upright(tmp_path, orientation):
+    x = drawn(12, 20, 5)
+    tifffile.imwrite(tmp_path / "x.tif", x, photometric="minisblack", extratags=[(274, 3, 1, orientation)])
+    wanted = {3: x[::-1, ::-1], 6: np.rot90(x, -1), 8: np.rot90(x)}[orientation]
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.tif"), wanted)
+
+
 @pytest.mark.parametrize("compression", ["zlib", "lzma"])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_compressed_tiff_of_either_byte_order(tmp_path, compression, order):

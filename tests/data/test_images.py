@@ -5,10 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cmir_ref.data import read_image
-from cmir_ref.data.images import Span, is_grey, read_images, span_of
+from cmir_ref.data.geotiff import read_georeference
+from cmir_ref.data.images import Span, is_grey, look_at_images, read_images, span_of
 
 
 def test_orientation_and_bands(tmp_path, make):
@@ -121,6 +123,87 @@ def test_orders_of_sixteen_bits_that_are_not_read(tmp_path, refused):
     png_of_16_bits(tmp_path / "a.png", np.full((4, 4, 2), 900, np.uint16))
     with refused("a.png", "LA;16B"):
         read_image(tmp_path / "a.png")
+
+
+SCENE = np.linspace(0.2, 0.9, 48).reshape(6, 8)[..., None] * np.linspace(1, 0.4, 13)  # (6, 8, 13)
+PLANES, PIXELS = {"planarconfig": "separate"}, {"planarconfig": "contig"}
+BANDS = {  # how a TIFF file holds bands: its samples (6, 8, C), and what tifffile is told
+    "eight bits, five bands": ((250 * SCENE[..., :5]).astype("u1"), PIXELS),
+    "eight bits, thirteen planes": ((250 * SCENE).astype("u1"), PLANES),
+    "eight bits, four planes of colour": ((250 * SCENE[..., :4]).astype("u1"), PLANES | {"photometric": "rgb"}),
+    "sixteen bits that are no colour": ((4000 * SCENE[..., :3]).astype("u2"), PIXELS),
+    "sixteen bits, planes": ((4000 * SCENE[..., :3]).astype("u2"), PLANES | {"photometric": "rgb"}),
+    "sixteen bits, thirteen bands": ((4000 * SCENE).astype("u2"), PIXELS),
+    "sixteen bits, one band": ((4000 * SCENE[..., :1]).astype("u2"), PIXELS),
+    "whole numbers with a sign": ((4000 * SCENE[..., :4]).astype("i2"), PLANES),
+    "fractions": (SCENE[..., :2].astype("f4"), PIXELS),
+    "fractions in colour": (SCENE[..., :3].astype("f4"), PIXELS | {"photometric": "rgb"}),
+}
+
+
+def write_bands(path, x, planarconfig, photometric="minisblack", compression=None, tags=()):
+    x = np.moveaxis(x, 2, 0) if planarconfig == "separate" else x
+    if x.shape[-1] == 1:
+        x, planarconfig = x[..., 0], None
+    tifffile.imwrite(path, x, photometric=photometric, planarconfig=planarconfig, compression=compression,
+                     extratags=tags, metadata=None)  # fmt: skip
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("case", BANDS)
+def test_tiff_files_show_their_first_three_bands(tmp_path, capfd, case, compression):
+    x, told = BANDS[case]
+    write_bands(tmp_path / "a.tif", x, **told, compression=compression)
+    first = x[..., :3] if x.shape[2] > 2 else np.repeat(x[..., :1], 3, axis=2)
+    low, high = (0, 255) if x.dtype == np.uint8 else span_of([first])
+    shown = (first.astype(float) - low) / (high - low) * 255
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.rint(shown.astype(np.float32)))
+    pictures = read_images([tmp_path / "a.tif"], 4)
+    said = "only the first three bands are shown of 1 images with more, as red, green and blue" in pictures.remarks
+    assert said is (x.shape[2] > 3)
+    assert is_grey(tmp_path / "a.tif") is (x.shape[2] < 3)
+    assert capfd.readouterr().err == ""  # Pillow has a log of its own
+
+
+def test_a_fourth_band_that_is_no_transparency(tmp_path):
+    """GDAL calls the fourth band of eight bits alpha, whatever it is."""
+    x = (250 * SCENE[..., :4]).astype("u1")
+    place = [(33550, 12, 3, (10.0, 10.0, 0.0)), (33922, 12, 6, (0.0, 0, 0, 5e5, 5e6, 0))]
+    clear = x.copy()
+    clear[..., 3] = 255
+    clear[:2, :, 3] = 0
+    for name, pixels, tags in (("infrared", x, place), ("edge", clear, place), ("drawing", x, ())):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, photometric="rgb", extrasamples=["unassalpha"],
+                         extratags=tags, metadata=None)  # fmt: skip
+    np.testing.assert_array_equal(read_image(tmp_path / "infrared.tif"), x[..., :3])
+    np.testing.assert_array_equal(read_image(tmp_path / "infrared.tif", bands=4), x)
+    edge = read_image(tmp_path / "edge.tif")
+    assert (edge[:2] == 255).all()
+    np.testing.assert_array_equal(edge[2:], x[2:, :, :3])
+    assert (read_image(tmp_path / "drawing.tif") >= x[..., :3]).all()  # is on white
+    assert read_georeference(tmp_path / "infrared.tif").at(1, 2) == (500020, 4999990)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_no_data_is_bright_and_counts_for_no_span(tmp_path, bands):
+    x = (3000 * SCENE[..., :bands]).astype("i2")
+    x[0, :2] = -9999
+    write_bands(tmp_path / "a.tif", x, "contig", tags=[(42113, "s", 0, "-9999")])
+    shown = read_image(tmp_path / "a.tif")
+    brightest = int(x[..., 0].max())
+    low, high = span_of([x[x > 0]])
+    assert (shown[0, :2] == round((x.max() - low) / (high - low) * 255)).all() and brightest > 0
+    assert look_at_images([tmp_path / "a.tif"])[0] == (low, high)
+    write_bands(tmp_path / "dark.tif", x.clip(0), "contig", tags=[(42113, "s", 0, "0")])
+    assert (read_image(tmp_path / "dark.tif")[0, :2] == 0).all()
+
+
+def test_a_tiff_file_of_many_bands_that_is_cut(tmp_path, refused):
+    write_bands(tmp_path / "a.tif", (4000 * SCENE).astype("u2"), "contig")
+    whole = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(whole[: len(whole) // 2])
+    with refused("a.tif", "damaged or truncated"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_one_span_for_a_whole_set(tmp_path):

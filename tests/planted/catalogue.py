@@ -2191,12 +2191,32 @@ bugs(
     ("spread-of-other-bands", "for n, a in known.items() if a.shape == fitted[n].shape}", "for n, a in known.items()}",
      "attention/test_fine_tuning.py::test_images_of_other_bands_begin_with_their_own_spread"),
 )
+PICTURE = "data/test_images.py::"
+FIRST_BANDS = PICTURE + "test_tiff_files_show_their_first_three_bands"
+FOURTH_BAND = PICTURE + "test_a_fourth_band_that_is_no_transparency"
+NO_DATA_IS_BRIGHT = PICTURE + "test_no_data_is_bright_and_counts_for_no_span"
 bugs(
     "data/bands.py",
     ("no-data-is-data", "if value and (missing :=", "if not value and (missing :=",
      "data/test_bands.py::test_samples_that_a_file_says_are_no_data_are_refused"),
     ("a-colour-is-no-data", "None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)",
      "page.tags.get(NO_DATA)", "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
+    ("as-stored-on-its-side", "return upright(x, page.tags.valueof(ORIENTATION))", "return x",
+     "data/test_bands.py::test_tiff_stands_upright"),
+    ("no-data-is-a-value", "    brighten(x, no_data_value(tags.get(NO_DATA)))\n", "", NO_DATA_IS_BRIGHT),
+)
+bugs(
+    "data/pictures.py",
+    ("no-data-as-bright-as-itself", "values[missing] = values[~missing].max()", "values[missing] = values.min()",
+     NO_DATA_IS_BRIGHT),
+    ("infrared-is-transparency", "if samples == 4 and alpha and ON_A_MAP & set(tags)", "if samples == 4 and not alpha",
+     FOURTH_BAND),
+    ("transparency-is-infrared", "<= 0.01 * math.prod(file.size)", "< 0 * math.prod(file.size)", FOURTH_BAND),
+)
+bugs(
+    "data/images.py",
+    ("last-bands-shown", "odd[..., :3] if odd.shape[2] > 2", "odd[..., -3:] if odd.shape[2] > 2", FIRST_BANDS),
+    ("bytes-stretched", "BYTES if values.dtype == np.uint8 else span or", "span or", FIRST_BANDS),
 )
 bugs(
     "records.py",
