@@ -88,7 +88,7 @@ def _stored_bands(modality: Modality, path: str | Path) -> np.ndarray:
     x = read_bands(file) if tile is None else read_tile(file, modality.tile, *tile)
     if x.shape[2] != bands or x.dtype != modality.x.dtype:
         here, there = f"{x.shape[2]} of {x.dtype}", f"{bands} of {modality.x.dtype}"
-        raise InputError(f"{path}: its bands are {here}, but those of {modality.name} are {there}; give --from")
+        raise InputError(f"{path}: its bands are {here}, but those of {modality.name} are {there}; give such a file")
     return fit_bands(x, side)
 
 

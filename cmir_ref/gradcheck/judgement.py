@@ -41,6 +41,7 @@ BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
     "smaller than the rounding of the outputs"
 )
+HELD = "{}: labels, indices or a mask: passed on as they are; their gradient of 0 says what None says"
 STILL = (
     "{}: the gradient is 0 at every entry, and so is the measured one: at these inputs nothing is said about it; "
     "choose others, at which it changes the outputs"
@@ -351,7 +352,9 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
             findings.append(tied)
         notes += _kink_notes(trial, i, measured[i]) if i in fits else []
     wrong = {finding.input for finding in (*findings, *undecided)}
-    still = [trial.names[i] for i in fits if not gradient_of(trial, i).any() and trial.names[i] not in wrong]
+    zeros = [i for i in fits if not gradient_of(trial, i).any() and trial.names[i] not in wrong]
+    notes += [HELD.format(trial.names[i]) for i in zeros if i in trial.held]
+    still = [trial.names[i] for i in zeros if i not in trial.held]
     if still:
         notes.append(STILL.format(", ".join(still)))
     if not findings and not undecided and not all(result.right for result in results):

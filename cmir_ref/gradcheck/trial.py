@@ -170,7 +170,7 @@ def attempt(
     """Calls the pair once, with a random upstream. Raises as `check_gradient`, shapes of gradients apart.
 
     Whole numbers and booleans are passed on as they are where the backward answers None for them (labels, masks,
-    indices), and as float64 where it gives a gradient.
+    indices), or zeros where numbers beside them mean something else, and as float64 where it gives a gradient.
     """
     inputs = [_real(x, i) for i, x in enumerate(inputs)]
     names = list(names or (f"input {i}" for i in range(len(inputs))))
@@ -178,10 +178,24 @@ def attempt(
     trial = _call(f, f_backward, inputs, names, discrete, seed)
     masks = {i for i in discrete if inputs[i].dtype.kind == "b" and not np.any(trial.grads[i])}  # zeros mean the same
     held = masks | {i for i in discrete if trial.grads[i] is None}
+    held |= {i for i in discrete - held if not np.any(trial.grads[i]) and _jumps(f, inputs, trial.y, i)}
     if held != discrete:
         inputs = [x if i in held else x.astype(float) for i, x in enumerate(inputs)]
         trial = _call(f, f_backward, inputs, names, held, seed)
     return trial
+
+
+def _jumps(f: Callable, inputs: list, y: Any, i: int) -> bool:
+    """Whether whole numbers i are labels or indices: numbers beside them are refused, or change y by much at once."""
+    wanted = flat_arrays(y)
+    for step in (-1e-9, 1e-9):
+        try:
+            found = flat_arrays(f(*inputs[:i], inputs[i] + step, *inputs[i + 1 :])[0])
+        except Exception:
+            return True
+        if found.shape != wanted.shape or (np.abs(found - wanted) > 1e-4 * np.abs(wanted).max(initial=0)).any():
+            return True
+    return False
 
 
 def gradient_of(trial: Trial, i: int) -> np.ndarray:

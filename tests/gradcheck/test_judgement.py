@@ -577,6 +577,8 @@ def test_a_mask_with_a_gradient_of_zeros_is_held():
     forward = lambda x, keep: (np.where(keep, x, 0), keep)  # noqa: E731
     assert judged(forward, lambda dy, keep: (dy * keep, np.zeros(keep.shape)), {"x": X, "keep": keep}).status == RIGHT
     assert judged(forward, lambda dy, keep: (dy, np.zeros(keep.shape)), {"x": X, "keep": keep}).status == WRONG
+    product = lambda x, keep: (x * keep, keep)  # noqa: E731
+    assert judged(product, lambda dy, keep: (dy * keep, np.zeros(keep.shape)), {"x": X, "keep": keep}).status == RIGHT
     chosen = lambda x, keep: (x[keep], (x.shape, keep))  # noqa: E731
 
     def chosen_backward(dy, cache):
@@ -585,6 +587,29 @@ def test_a_mask_with_a_gradient_of_zeros_is_held():
         return dx, np.zeros(cache[0])
 
     assert judged(chosen, chosen_backward, {"x": X, "keep": keep}).status == RIGHT
+
+
+@pytest.mark.parametrize("read", ["as an index", "by equality"])
+def test_labels_with_a_gradient_of_zeros_are_held(read):
+    labels = np.array([2, 0, 0, 1])
+
+    def hot_of(labels):
+        return labels[:, None] == np.arange(3) if read == "by equality" else np.eye(3)[labels]
+
+    forward = lambda x, labels: ((x * hot_of(labels)).sum(axis=1), hot_of(labels))  # noqa: E731
+    right = lambda dy, hot: (dy[:, None] * hot, np.zeros(4))  # noqa: E731
+    judgement = judged(forward, right, {"x": X, "labels": labels})
+    assert judgement.status == RIGHT and any("labels, indices or a mask" in note for note in judgement.notes)
+    wrong = lambda dy, hot: (dy[:, None] * hot[::-1], np.zeros(4))  # noqa: E731
+    assert [f.input for f in judged(forward, wrong, {"x": X, "labels": labels}).findings] == ["x"]
+
+
+def test_whole_numbers_with_a_slope_are_numbers():
+    """A gradient that was forgotten is no sign that these are labels."""
+    forward = lambda x, k: (x * k, (x, k))  # noqa: E731
+    forgotten = lambda dy, c: (dy * c[1], np.zeros(3))  # noqa: E731
+    judgement = judged(forward, forgotten, {"x": X, "k": np.array([1, 2, 3])})
+    assert judgement.status == WRONG and [f.input for f in judgement.findings] == ["k"]
 
 
 @pytest.mark.parametrize("step", [np.sign, np.round, np.floor])

@@ -2442,6 +2442,13 @@ bugs(
     "gradcheck/trial.py",
     ("a-mask-is-a-number", "held = masks | {", "held = {",
      "gradcheck/test_judgement.py::test_a_mask_with_a_gradient_of_zeros_is_held"),
+    ("labels-are-numbers",
+     "        except Exception:\n            return True", "        except Exception:\n            continue",
+     "gradcheck/test_judgement.py::test_labels_with_a_gradient_of_zeros_are_held"),
+    ("labels-by-equality-are-numbers", "> 1e-4 * np.abs(wanted)", "> 1e4 * np.abs(wanted)",
+     "gradcheck/test_judgement.py::test_labels_with_a_gradient_of_zeros_are_held"),
+    ("zeros-are-labels", "if not np.any(trial.grads[i]) and _jumps(f, inputs, trial.y, i)",
+     "if not np.any(trial.grads[i])", "gradcheck/test_judgement.py::test_whole_numbers_with_a_slope_are_numbers"),
 )
 bugs(
     "gradcheck/judgement.py",
