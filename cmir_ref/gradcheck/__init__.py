@@ -6,7 +6,8 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
 """
 
 from .check import METHODS, Result, check_gradient, relative_error
-from .judgement import Finding, Judgement, explain, judge
+from .findings import Finding, Judgement
+from .judgement import explain, judge
 from .module import load_pair
 from .numeric import central_difference, complex_step, directional
 from .steps import Steps, first_wrong, judge_steps, load_steps

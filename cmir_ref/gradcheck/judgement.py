@@ -5,15 +5,15 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
-from .check import Comparison, Result, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
+from .check import Comparison, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
 from .diagnose import diagnose
 from .evidence import Evidence, Jacobians, region
+from .findings import UNDECIDED, Finding, Judgement, describe, of_the_whole
 from .jacobians import MOST_ENTRIES, MOST_OUTPUTS, backward_jacobians, ingredients, measured_jacobian, output_shape
 from .module import Raised, bind_by_name, call_or_refuse
 from .numeric import random_direction
@@ -50,71 +50,9 @@ TOO_LARGE = (
     f"single outputs are compared where y has at most {MOST_OUTPUTS} numbers, and {MOST_ENTRIES} with those of the "
     "input: smaller inputs say more about what is wrong"
 )
-UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 LEADS_LESS_FAR = ("missing path", "missing term")  # of an input where several paths meet: others are named before it
 LAST_BITS = 1e-12  # a difference of two calls, relative to the largest entry, that sums in another order can make
 SEEN = 2  # finite differences see a derivative that is at least so many times their reach
-
-
-class Finding(NamedTuple):
-    """One wrong gradient: which entry is worst, by how much, how many are off, and what it looks like."""
-
-    input: str
-    entry: tuple[int, ...]
-    ours: float | None
-    measured: float | None
-    off: int
-    entries: int
-    kind: str | None
-    sentence: str
-    where: str = ""  # which entries: "all", "the diagonal", "row 2", "the block [0:2, 1:3]"; empty without a pattern
-    indices: tuple[tuple[int, ...], ...] = ()  # of all entries that are off
-
-    @property
-    def ratio(self) -> float | None:
-        """ours / measured; None where nothing can be divided."""
-        divisible = self.measured and self.ours is not None and np.isfinite(self.ours)
-        return self.ours / self.measured if divisible else None
-
-
-class Judgement(NamedTuple):
-    """What came of a pair. The gradient is right where nothing is wrong and nothing is undecided."""
-
-    results: list[Result]
-    findings: list[Finding]  # what is wrong
-    notes: list[str]  # what a reader should know
-    undecided: list[Finding]  # what cannot be judged
-    still: tuple[str, ...] = ()  # inputs whose gradient and its measurement are 0 at every entry
-    kinks: Mapping[str, list[tuple[int, ...]]] = MappingProxyType({})  # inputs that lie on kinks, and at which entries
-
-    @property
-    def inputs(self) -> list[str]:
-        """The inputs that were compared."""
-        return list(dict.fromkeys(result.input for result in self.results if result.input != "all"))
-
-    @property
-    def wrong(self) -> list[str]:
-        """The inputs with a wrong gradient."""
-        wrong = [finding.input for finding in self.findings if finding.input != "all"]
-        return [name for name in self.inputs if name in wrong] + [name for name in wrong if name not in self.inputs]
-
-    @property
-    def right(self) -> list[str]:
-        """The inputs with a right gradient."""
-        others = {*self.wrong, *(finding.input for finding in self.undecided)}
-        return [name for name in self.inputs if name not in others]
-
-    @property
-    def summary(self) -> str:
-        """Which inputs have a wrong gradient and which a right one; empty where none is wrong or there is one input."""
-        if not self.wrong or len({*self.inputs, *self.wrong}) < 2:
-            return ""
-        return f"wrong: {', '.join(self.wrong)}; right: {', '.join(self.right) or 'none'}"
-
-    @property
-    def status(self) -> int:
-        """The exit status: 0 right, 1 wrong, 2 where something cannot be judged."""
-        return 1 if self.findings else 2 if self.undecided else 0
 
 
 class Measured(NamedTuple):
@@ -158,11 +96,11 @@ def _judge_pair(pair: Pair, seed: int, progress: Callable[..., Iterable]) -> Jud
     except (InputError, NotAPair):
         raise
     except WrittenInto as error:
-        return Judgement([], [_whole("written in place", str(error))], [], [])
+        return Judgement([], [of_the_whole("written in place", str(error))], [], [])
     except ValueError as error:
-        return Judgement([], [_whole("no gradient", str(error))], [], [])
+        return Judgement([], [of_the_whole("no gradient", str(error))], [], [])
     if not trial.with_gradient:
-        return Judgement([], [_whole("no gradient", "the backward returns None for every input")], [], [])
+        return Judgement([], [of_the_whole("no gradient", "the backward returns None for every input")], [], [])
     irregular, notes = _regularity(trial)
     if irregular:
         return Judgement([], [irregular], [], [])
@@ -188,41 +126,6 @@ def explain(f: Callable, f_backward: Callable, inputs: Mapping[str, np.ndarray],
     return "\n".join(line for finding in (*judgement.findings, *judgement.undecided) for line in describe(finding))
 
 
-def describe(finding: Finding) -> Iterator[str]:
-    """Which entry is wrong, by how much, and what it looks like; or what cannot be judged, and why."""
-    name = finding.input + (f"[{', '.join(map(str, finding.entry))}]" if finding.entry else "")
-    if finding.kind == UNDECIDED:
-        yield f"{name}: {finding.ours:.6g}, and nothing measured to compare it with"
-    elif finding.measured is not None:
-        ours, measured = (f"{x:.{_digits(finding)}g}" for x in (finding.ours, finding.measured))
-        ratio = "" if finding.ratio is None else f" ({_times(finding.ratio)} times)"
-        told = finding.where in ("", "all") or finding.where in finding.sentence
-        where = "" if told else f", {finding.where}"
-        yield f"{name}: {ours}, measured {measured}{ratio}; {finding.off} of {finding.entries} entries are off{where}"
-    else:
-        yield "the pair as a whole" if finding.input == "all" else finding.input
-    named = finding.kind and finding.kind != UNDECIDED
-    yield f"  looks like: {finding.sentence}" if named else f"  {finding.sentence}"
-
-
-def _digits(finding: Finding) -> int:
-    """How many digits show that two numbers differ, at least 6."""
-    enough = (n for n in range(6, 17) if f"{finding.ours:.{n}g}" != f"{finding.measured:.{n}g}")
-    return next(enough, 17)
-
-
-def _times(ratio: float) -> str:
-    """A ratio in words: "2.5", or "1 + 3e-07" where it is so near to 1."""
-    if ratio == 1 or abs(ratio - 1) > 1e-3:
-        return f"{ratio:.4g}"
-    return f"1 {'+' if ratio > 1 else '−'} {abs(ratio - 1):.1g}"
-
-
-def _whole(kind: str | None, sentence: str) -> Finding:
-    """A mistake that is not one input's."""
-    return Finding("all", (), None, None, 0, 0, kind, sentence)
-
-
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -233,13 +136,15 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
         raise InputError("the forward's y is not finite at these inputs: nothing can be measured")
     change = max(_change(parts(trial.y), parts(trial.call(trial.inputs)[0])) for _ in range(4))
     if change > LAST_BITS:
-        return _whole(
+        return of_the_whole(
             "random forward",
             f"two calls of the forward differ, by {change:.0e} of the largest entry: draw a mask outside, and pass it "
             "as an argument",
         ), []
     if any(np.asarray(part).dtype in (np.float16, np.float32) for part in parts(trial.y)):
-        return _whole("float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked"), []
+        return of_the_whole(
+            "float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked"
+        ), []
     if change:
         notes.append(
             f"two calls of the forward differ in the last bits, by {change:.0e} of the largest entry, as sums in "
@@ -255,11 +160,11 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
                 f"{name}: a second call of the backward with the same cache differs: it writes into the cache, adds to "
                 "an array that it keeps, or draws anew"
             )
-            return _whole("written in place", sentence), []
+            return of_the_whole("written in place", sentence), []
     for name, a, b in zip(trial.names, trial.grads, first, strict=True):
         if a is not None and _change([a], [b]) > LAST_BITS:
             sentence = f"{name}: another gradient for the same cache once f was called in between: something is kept"
-            return _whole("state between calls", sentence), []
+            return of_the_whole("state between calls", sentence), []
     return None, notes
 
 
@@ -358,7 +263,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     if still:
         notes.append(STILL.format(", ".join(still)))
     if not findings and not undecided and not all(result.right for result in results):
-        findings.append(_whole(None, "no known kind: entries agree one by one, and directions do not"))
+        findings.append(of_the_whole(None, "no known kind: entries agree one by one, and directions do not"))
     unnamed = [trial.inputs[trial.names.index(f.input)].size for f in findings if f.kind is None and f.input != "all"]
     outputs = flat_arrays(trial.y).size
     if unnamed and (outputs > MOST_OUTPUTS or outputs * max(unnamed) > MOST_ENTRIES):

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .judgement import Judgement, judge
+from .findings import Judgement
+from .judgement import judge
 from .module import Loaded, bind_by_name, call_or_refuse, load_functions
 from .numeric import random_direction
 from .trial import Pair, map_parts

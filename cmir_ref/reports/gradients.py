@@ -12,7 +12,7 @@ from ..equations import EQUATIONS
 from ..errors import InputError
 from ..files import write_whole
 from ..gradcheck import METHODS, Finding, Judgement, Pair, Result
-from ..gradcheck.judgement import describe
+from ..gradcheck.findings import describe
 from ..gradcheck.step_sizes import Curves
 from ..gradcheck.steps import Steps, first_wrong, step_sentence
 from .plots import COLOURS, STYLES, plain_style

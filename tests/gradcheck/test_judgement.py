@@ -8,7 +8,8 @@ from strategies import small
 
 from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
-from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE, UNDECIDED
+from cmir_ref.gradcheck.findings import UNDECIDED
+from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE
 from cmir_ref.reports.gradients import finding_json
 
 RNG = np.random.default_rng(1)
