@@ -116,6 +116,9 @@ def run_command(words: list[str]) -> int:
         return complain(
             "a process was killed (no memory left? fewer --jobs); the same command goes on, or begins anew", 1
         )
+    except MemoryError as error:
+        asked = f" ({error})" if str(error) else ""
+        return complain(f"not enough memory{asked}; smaller images, widths or batches, or fewer samples", 1)
     except OSError as error:  # a full disk, a folder without permission
         return complain(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
 

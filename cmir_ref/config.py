@@ -210,7 +210,7 @@ def _parse(text: str) -> Any:
     """A TOML value, or the text itself where it is not one (so that strings need no quotes)."""
     try:
         parsed = tomllib.loads(f"v = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or a number or a nesting that Python does not hold
         return text
     return parsed["v"] if len(parsed) == 1 else text
 

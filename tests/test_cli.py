@@ -714,6 +714,14 @@ def test_a_full_disk_is_one_line(call, monkeypatch, finished):
     assert (result.status, result.err) == (2, "error: metrics.jsonl: No space left on device\n")
 
 
+def test_no_memory_is_one_line(call, monkeypatch, finished):
+    from cmir_ref import runs
+
+    monkeypatch.setattr(runs, "evaluate", lambda *args, **settings: bytearray(1 << 62))
+    result = call("evaluate", finished[1])
+    assert result.status == 1 and result.err.startswith("error: not enough memory") and result.err.count("\n") == 1
+
+
 def test_an_interruption_is_status_130(call, monkeypatch, finished):
     from cmir_ref import runs
 

@@ -105,6 +105,8 @@ def test_control_characters_survive_too(text):
         ("stage1.hidden=[512, 256]", lambda c: c.stage1.hidden, (512, 256)),
         ("stage1.hidden=[]", lambda c: c.stage1.hidden, ()),
         ("dataset=", lambda c: c.dataset, ""),
+        (f"dataset={'[' * 3000}", lambda c: c.dataset, "[" * 3000),  # more than TOML's reader can nest
+        (f"dataset={'9' * 5000}", lambda c: c.dataset, "9" * 5000),  # more digits than Python reads
     ],
 )
 def test_overrides(override, read, value):

@@ -40,6 +40,25 @@ def find_file(root: str | Path | None, name: str) -> Path:
     return found[0]
 
 
+def find_folder(root: str | Path | None, given: str) -> Path:
+    """The folder `given`: a path, or a name of one in the current folder or at most three levels below `root`.
+
+    Raises `InputError` where there is none, and where there are two.
+    """
+    here = [Path(given)] if Path(given).is_dir() else []
+    if Path(given).name != given:
+        return data_folder(given)
+    below = files_called(data_folder(root), given) if root else []
+    found = {path.resolve(): path for path in (*here, *below)}
+    if not found:
+        where = f", or at most three levels below {root}" if root else ""
+        raise InputError(f"{given}: no such folder here{where}; give the path of a folder")
+    if len(found) > 1:
+        one, two, *_ = found
+        raise InputError(f"two candidates for {given}: {one} and {two}; give the path of the right one")
+    return next(iter(found.values()))
+
+
 def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int]:
     """The files of `folder` with one of these suffixes (lower case) in any case, by name; how many others there are.
 
@@ -48,6 +67,13 @@ def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
     fits = [path for path in files if path.suffix.lower() in suffixes]
     return fits, len(files) - len(fits)
+
+
+def refuse_deeper(folder: Path, suffixes: Iterable[str], kind: str) -> None:
+    """Raises `InputError` where a folder of `folder` has files with one of these suffixes: half of a class is there."""
+    deeper = next((below for below in subfolders(folder) if select_files(below, suffixes)[0]), None)
+    if deeper is not None:
+        raise InputError(f"{deeper}: {kind} below a class folder; put them into {folder}, or move the folder away")
 
 
 def say_passed_over(count: int, kind: str) -> tuple[str, ...]:

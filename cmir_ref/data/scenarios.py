@@ -19,7 +19,7 @@ from .class_names import match_classes
 from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
-from .locate import data_folder, data_root, find_file, subfolders
+from .locate import data_folder, data_root, find_folder, subfolders
 from .outlines import TRACERS, trace_photos
 from .samples import samples_dir
 from .sensor_pairs import load_sensor_pairs
@@ -156,7 +156,7 @@ def load_photo_sketch(request: Request) -> Dataset:
         drawn = load_drawings(request, [other for _, other in matched], size)
         note = SIMULATED if request.dataset == "scenes" else "simulated sketches, real photos"
     else:
-        folder = find_file(request.root, sketches) if Path(sketches).name == sketches else data_folder(sketches)
+        folder = find_folder(request.root, sketches)
         matched = match_classes(request.classes, names, [sub.name for sub in subfolders(folder)])
         drawn, _ = load_sketches(folder, size=size, folders=[other for _, other in matched], progress=request.progress)
         note = ""
@@ -351,8 +351,5 @@ def load_spoken_labels(request: Request, label_names: tuple[str, ...]) -> Modali
         if label_names != ucmerced.LABEL_NAMES:
             raise InputError("speech: speech-features speak UC Merced's 17 labels only; give a folder of recordings")
         return load_speech_features(request.root)
-    if speech == "bundled":
-        folder = samples_dir() / "speech"
-    else:
-        folder = find_file(request.root, "speech") if speech == "speech" else Path(speech)
+    folder = samples_dir() / "speech" if speech == "bundled" else find_folder(request.root, speech)
     return load_speech(folder, label_names, voice_pattern=request.speech_voice, progress=request.progress)

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
-from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
+from .locate import data_folder, label_of, refuse_deeper, say_passed_over, select_files, subfolders
 from .sound_library import load_librosa
 
 RATE = 16000  # Hz
@@ -23,6 +23,8 @@ SHORTEST = 0.1  # seconds of sound
 TRIM_DB = 40  # ends that are this much below the loudest part are silence
 LONGEST = 10**7  # samples of a recording, all channels, before and after resampling: ten minutes
 SILENT = 1e-4  # peak below which a recording holds nothing; full scale is 1
+MISSING = 0.02  # the share of a recording that may be lacking at its end: writers of headers count a little wrong
+UNKNOWN = 0x7FFF0000  # bytes, and more: what a header says that was written before the length was known
 CANCELLED = 0.1  # channels whose mean has less than this share of the energy that unrelated ones would leave it
 SUFFIXES = (  # of the formats that libsndfile reads by their content
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
@@ -51,6 +53,7 @@ def load_speech(
         if label_of(sub) not in label_names:
             raise InputError(f"{sub}: unknown label; the labels are {', '.join(label_names)}")
         files, passed_over = select_files(sub, SUFFIXES)
+        refuse_deeper(sub, SUFFIXES, "recordings")
         if not files:
             raise InputError(f"{sub}: no recordings; expected {sub.name}/<voice>.wav, .flac, .ogg or .mp3")
         paths, others = paths + files, others + passed_over
@@ -60,7 +63,7 @@ def load_speech(
     labels = np.array([list(label_names).index(label_of(path.parent)) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
-    remarks = say_passed_over(others, "recordings")
+    remarks = say_passed_over(others + len(select_files(folder, SUFFIXES)[0]), "recordings")
     return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices, remarks=remarks)
 
 
@@ -93,9 +96,12 @@ def read_sound(path: str | Path) -> np.ndarray:
             rate, frames = file.samplerate, file.frames
             if max(frames * file.channels, frames * RATE / rate) > LONGEST:
                 raise InputError(f"{path}: {frames} samples at {rate} Hz are too long; cut out what is spoken")
-            channels = file.read(dtype="float32", always_2d=True)
+            channels = file.read(frames, dtype="float32", always_2d=True)  # some codecs must be told how many
+            there = min(share_there(file.extra_info), len(channels) / frames if _counted(file) else 1)
         if not len(channels):
-            raise InputError(f"{path}: the recording is empty")
+            raise InputError(f"{path}: the recording is empty, or cut off")
+        if there < 1 - MISSING:
+            raise InputError(f"{path}: cut off, {there:.0%} of the sound is there; copy it again, or save it anew")
         if not np.isfinite(channels).all():
             raise InputError(f"{path}: NaN or infinity among its samples; numbers must be finite")
         mono = one_channel(channels, max(1, rate * WINDOW // RATE))
@@ -104,6 +110,18 @@ def read_sound(path: str | Path) -> np.ndarray:
         raise
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: not a sound file that can be read; use WAV, FLAC or Ogg") from error
+
+
+def share_there(log: str) -> float:
+    """The share of its bytes of sound that a WAV, AIFF or AU file holds, by libsndfile's log of its header."""
+    lengths = re.search(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    declared, there = map(int, lengths.groups()) if lengths else (0, 0)
+    return there / declared if there < declared < UNKNOWN else 1.0
+
+
+def _counted(file) -> bool:
+    """Whether the number of frames is one that the file says; of an MP3 without such a header it is a guess."""
+    return file.frames > 0 and (file.format != "MP3" or re.search(r"bitrate mode *: variable", file.extra_info))
 
 
 def offsets(channels: np.ndarray, frame: int) -> np.ndarray:

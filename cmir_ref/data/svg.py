@@ -78,7 +78,10 @@ def _check_sheet(attributes: dict[str, str], path: str | Path) -> None:
     box = numbers[2:] if len(numbers) == 4 and all(n is not None for n in numbers) else None
     sides = []
     for i, side in enumerate(("width", "height")):
-        number, unit = re.fullmatch(r"(.*?)\s*(%|[a-z]*)", attributes.get(side, "100%").strip(), re.DOTALL).groups()
+        said = attributes.get(side, "").strip() or "100%"
+        number, unit = re.fullmatch(r"(.*?)\s*(%|[a-zA-Z]*)", said, re.DOTALL).groups()
+        if box and unit not in (*PIXELS, "%"):  # "auto", "10rem": the renderer takes the viewBox
+            number, unit = "100", "%"
         length = _number(number)
         factor = PIXELS.get(unit) if unit != "%" else box[i] / 100 if box else None
         sides.append(None if length is None or factor is None else length * factor)

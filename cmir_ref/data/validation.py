@@ -53,6 +53,9 @@ def _check_modality(m: Modality, label_names: tuple[str, ...]) -> np.ndarray:
     n = len(m.x)
     if n == 0:
         raise InputError(f"{m.name}: no samples")
+    if 0 in m.x.shape[1:]:
+        where = m.paths[0] if m.paths else m.name
+        raise InputError(f"{where}: samples of {' × '.join(map(str, m.x.shape[1:]))} numbers; they hold nothing")
     for what, items in (("labels", m.labels), ("ids", m.ids), ("paths", m.paths), ("groups", m.groups)):
         if items is not None and len(items) != n:
             raise InputError(f"{m.name}: {n} samples but {len(items)} {what}: one for each sample is needed")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cmir_ref.data import draw_pairs, load, pairs_of, split
+from cmir_ref.data.locate import find_folder
 from cmir_ref.errors import InputError
 
 CLASSES = ("airplane", "runway", "tenniscourt")
@@ -44,8 +45,21 @@ def test_a_folder_of_photos_and_a_folder_of_drawings(photos, drawn):
 
 
 def test_the_folder_of_drawings_may_be_named_below_the_root(photos):
-    with pytest.raises(InputError, match="no castles at most three levels below"):
+    with pytest.raises(InputError, match=r"castles: no such folder here, or at most three levels below .*photos"):
         load("photo-sketch", photos, dataset="folder", sketches="castles")
+
+
+def test_a_name_is_that_of_a_folder_here_or_below_the_data(tmp_path, monkeypatch):
+    here, data = tmp_path / "here", tmp_path / "data"
+    for folder in (here / "one", data / "deep" / "two", data / "both", here / "both"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert find_folder(data, "one").samefile(here / "one") and find_folder(None, "one").samefile(here / "one")
+    assert find_folder(data, "two") == data / "deep" / "two" and find_folder(data, "../here/one").is_dir()
+    with pytest.raises(InputError, match=r"two candidates for both: .*here.*data.*; give the path of the right one"):
+        find_folder(data, "both")
+    with pytest.raises(InputError, match="none: no such folder here; give the path of a folder"):
+        find_folder(None, "none")
 
 
 def test_classes_may_be_chosen_in_any_spelling(photos, drawn):

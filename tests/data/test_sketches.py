@@ -118,6 +118,21 @@ def test_a_photo_is_read_with_a_warning(tmp_path):
         assert read_sketch(saved(REFERENCE, tmp_path / "y.png"), 64).any() and is_drawing(tmp_path / "y.png")
 
 
+def test_a_sheet_on_a_dark_table_is_read_with_a_warning(tmp_path):
+    on_a_table = Image.new("L", (400, 400), 40)
+    on_a_table.paste(REFERENCE.convert("L").resize((340, 340)), (30, 30))
+    with pytest.warns(NotADrawing, match=r"x\.png: what lies around the paper is read as ink"):
+        read_sketch(saved(on_a_table, tmp_path / "x.png"), 64)
+
+
+@pytest.mark.parametrize("pixels", [3000, 1000])
+def test_a_sheet_that_is_too_large(tmp_path, refused, monkeypatch, pixels):
+    """Pillow's own limit is met first where a sheet has more than twice as many pixels."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels)
+    with refused("x.png", "too large"):
+        read_sketch(saved(Image.new("L", (80, 80), 255), tmp_path / "x.png"), 64)
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut off"])
 @pytest.mark.parametrize("name", ["x.png", "x.svg"])
 def test_damaged_files_are_one_line(content, name, tmp_path, refused):
@@ -171,6 +186,16 @@ def test_a_folder_of_drawings(tmp_path):
     assert m.labels.tolist() == [0, 0, 0, 1, 1, 1] and m.ids[3] == "Runway/0.png"
     m, names = load_sketches(root, size=64, folders=["Runway"])
     assert names == ("Runway",) and len(m.x) == 3
+
+
+def test_what_is_passed_over_is_said_and_what_lies_deeper_is_refused(tmp_path, refused):
+    root = folder_of(tmp_path / "s", ["Runway", "Aeroplane"])
+    for name in ("a.pdf", "notes.txt"):
+        (root / "Runway" / name).write_text("x")
+    assert load_sketches(root, size=32)[0].remarks == ("2 files passed over as no drawings",)
+    folder_of(root / "Runway", ["more"])
+    with refused(root / "Runway" / "more", "drawings below a class folder"):
+        load_sketches(root, size=32)
 
 
 def test_a_class_of_one_drawing_is_refused(tmp_path, refused):

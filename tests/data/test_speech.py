@@ -152,6 +152,46 @@ def test_files_that_are_no_sound(tmp_path, refused):
         log_mel_patch(tmp_path / "b.wav")
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("form", ["WAV", "AIFF", "AU", "W64", "RF64", "MP3"])
+def test_a_recording_that_is_cut_off(tmp_path, refused, form, share):
+    path = tmp_path / f"a.{form.lower()}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000, format=form)
+    log_mel_patch(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with refused(path.name, "cut off"):
+        log_mel_patch(path)
+
+
+def test_a_recording_whose_header_was_written_before_its_end(tmp_path):
+    """As a program writes it that sends a recording to another one."""
+    soundfile.write(tmp_path / "a.wav", word(), 16000)
+    soundfile.write(tmp_path / "b.wav", word(), 16000)
+    content = bytearray((tmp_path / "b.wav").read_bytes())
+    at = content.index(b"data")
+    content[4:8] = content[at + 4 : at + 8] = b"\xff" * 4
+    (tmp_path / "b.wav").write_bytes(content)
+    np.testing.assert_array_equal(log_mel_patch(tmp_path / "a.wav"), log_mel_patch(tmp_path / "b.wav"))
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "IMA_ADPCM", "MS_ADPCM", "ULAW", "ALAW"])
+def test_codecs_of_telephones(tmp_path, subtype):
+    soundfile.write(tmp_path / "a.wav", word(), 8000, subtype=subtype)
+    assert log_mel_patch(tmp_path / "a.wav").max() > 0
+
+
+def test_recordings_below_and_above_the_labels(write_speech, refused):
+    folder = write_speech()
+    a_word = folder / "airplane" / "ann.wav"
+    (folder / "loose.wav").write_bytes(a_word.read_bytes())
+    assert load_speech(folder, LABEL_NAMES).remarks == ("1 file passed over as no recordings",)
+    (folder / "airplane" / "bob").mkdir()
+    (folder / "airplane" / "bob" / "one.wav").write_bytes(a_word.read_bytes())
+    with refused(folder / "airplane" / "bob", "recordings below a class folder"):
+        load_speech(folder, LABEL_NAMES)
+
+
 def test_folder_of_recordings(write_speech):
     m = load_speech(write_speech(), LABEL_NAMES, progress=True)
     assert m.x.shape == (6, 96, 64, 1)

@@ -39,6 +39,10 @@ def drawing(inside=LINE, sheet='viewBox="0 0 9 9"', before=""):
         (drawing() + " ", None),
         (drawing("<g>" * 50 + LINE + "</g>" * 50), None),
         (drawing(sheet='width="90mm" height="60mm"'), None),
+        (drawing(sheet='width="10rem" height="auto" viewBox="0 0 9 9"'), None),
+        (drawing(sheet='width="" height="400Q" viewBox="0 0 9 9"'), None),
+        (drawing(sheet='width="10rem" height="1px" viewBox="0 0 1 900"'), "100 times as long as wide"),
+        (drawing(sheet='width="10rem" height="5rem"'), "how large its sheet is"),
     ],
     ids=lambda value: (value or "is read")[:40].replace("/", "|") if isinstance(value, str | None) else None,
 )

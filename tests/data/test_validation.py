@@ -45,6 +45,12 @@ def test_a_sound_data_set_passes(make):
     check(make.dataset(a, b, 2, np.array([[0, 0], [0, 2], [1, 1], [2, 1]])))  # a sample may have several partners
 
 
+def test_samples_of_no_numbers(refused, make):
+    a = make.modality([0, 1, 0, 1], x=np.ones((4, 0), np.float32))
+    with refused("samples of 0 numbers"):
+        check(make.dataset(a, a, 2))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite(value, refused, make):
     x = np.ones((4, 3), np.float32)

@@ -2213,6 +2213,15 @@ bugs(
      FOURTH_BAND),
     ("transparency-is-infrared", "<= 0.01 * math.prod(file.size)", "< 0 * math.prod(file.size)", FOURTH_BAND),
 )
+RECORDING = "data/test_speech.py::"
+bugs(
+    "data/speech.py",
+    ("half-is-whole", "if there < 1 - MISSING", "if there < 0", RECORDING + "test_a_recording_that_is_cut_off"),
+    ("a-stream-is-cut-off", "there < declared < UNKNOWN", "there < declared",
+     RECORDING + "test_a_recording_whose_header_was_written_before_its_end"),
+    ("loose-recordings-unsaid", "others + len(select_files(folder, SUFFIXES)[0])", "others",
+     RECORDING + "test_recordings_below_and_above_the_labels"),
+)
 bugs(
     "data/images.py",
     ("last-bands-shown", "odd[..., :3] if odd.shape[2] > 2", "odd[..., -3:] if odd.shape[2] > 2", FIRST_BANDS),
