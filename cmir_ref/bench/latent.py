@@ -4,7 +4,7 @@ from threadpoolctl import threadpool_limits
 
 from ..training.loop import keep_freed_memory
 from .peers import Case, Side
-from .steps import BATCH, Step, latent_step, torch_latent_step
+from .steps import BATCH, Step, draw_latent, latent_step, torch_latent_step
 
 STEPS_A_TURN = 50  # one takes a millisecond or two
 
@@ -12,7 +12,16 @@ STEPS_A_TURN = 50  # one takes a millisecond or two
 def cases() -> list[Case]:
     """`latent/64`; PyTorch may use one thread or two."""
     others = {f"{n} thread{'s'[: n - 1]}": (f"{__name__}:torch_latent_side", {"threads": n}) for n in (1, 2)}
-    return [Case("latent/64", (f"{__name__}:latent_side", {}), "torch", others, tolerance=1e-5)]
+    return [Case("latent/64", (f"{__name__}:latent_side", {}), "torch", others, 1e-5, latent_operations())]
+
+
+def latent_operations(batch: int = BATCH) -> float:
+    """Additions and multiplications of a step's layers, each a forward and two backwards; features need no gradient."""
+    _, params, *_ = draw_latent(batch)
+    matrices = {name: value.size for name, value in params.items() if value.ndim == 2}
+    matrices["classifier.w"] *= 2  # both modalities pass through it
+    return batch * sum(2 * size * (2 if name.endswith((".1.w",)) and "encoder" in name else 3)
+                       for name, size in matrices.items())  # fmt: skip
 
 
 def latent_side() -> Side:

@@ -52,6 +52,7 @@ class Case(NamedTuple):
     peer: str | None = None  # the package that `others` import
     others: Mapping[str, SideTarget] = {}
     tolerance: float = 1e-3
+    operations: float | None = None  # additions and multiplications of the products in one of our steps
 
 
 class Entry(NamedTuple):
@@ -67,6 +68,7 @@ class Entry(NamedTuple):
     error: float | None = None  # where results are compared and not timed: the worst relative difference
     same: bool | None = None  # whether that is within its bound
     note: str = ""
+    peak_share: float | None = None  # of the arithmetic peak, what the products of our step come to
 
 
 class Process:

@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
+from ..packages import origin
 from ..parallel import cores
 from .gpu import GPU_KINDS, gpu_entries, gpu_machine
-from .peers import Case, Entry, count_turns, interleave, version_of
+from .peers import Case, Entry, count_turns, interleave, seconds_of, version_of
 
 BENCH_KINDS = {"cpu": ("conv", "latent", "attention", "retrieval", "texts", "data", "whole"), "cuda": tuple(GPU_KINDS)}
 PEERS = {"cpu": ("torch", "faiss", "sklearn"), "cuda": ("torch",)}
 GPU_KINDS_WITH_TORCH = ("conv", "latent")
 TURNS = 7
-BENCH_COLUMNS = ("", "ours (ms)", "other (ms)", "ratio", "peak (MiB)", "other's", "other", "note")
+BENCH_COLUMNS = ("", "ours (ms)", "other (ms)", "ratio", "peak (MiB)", "other's", "other", "of peak", "note")
+LARGE = 2048  # rows and columns of the product that shows the arithmetic peak
 ALWAYS = Entry._fields[:7]  # the keys that the JSON of every entry has
 
 
@@ -30,9 +34,9 @@ def run_bench(
 ) -> Iterator[Entry]:
     """The entries of `kinds` (all of the device by default), or of those that are measured `against` one peer.
 
-    Each is the median of `repeats` turns. With `show`, a bar on standard error tells how many turns are done. Raises
-    `InputError` for names that the device does not have and for a peer that is not installed, `GPUUnavailable` for
-    "cuda" where there is no GPU, and `ResultsDiffer`.
+    Each is the median of `repeats` turns; of some the share of the `arithmetic_peak` is known. With `show`, a bar on
+    standard error tells how many turns are done. Raises `InputError` for names that the device does not have and for a
+    peer that is not installed, `GPUUnavailable` for "cuda" where there is no GPU, and `ResultsDiffer`.
     """
     kinds = select_kinds(kinds, device, against)
     if device == "cuda":
@@ -41,9 +45,18 @@ def run_bench(
         yield from gpu_entries(kinds, FULL_SIZE._replace(turns=repeats))
         return
     cases = select_cases(kinds, against)
+    peak = arithmetic_peak() if any(case.operations for case in cases) else 1.0
     with progress_bar(cases, repeats, show) as tick:
         for case in cases:
-            yield interleave(case, repeats=repeats, on_turn=tick)
+            entry = interleave(case, repeats=repeats, on_turn=tick)
+            share = case.operations and 1e3 * case.operations / entry.ours_ms / peak
+            yield entry._replace(peak_share=share)
+
+
+def arithmetic_peak() -> float:
+    """Additions and multiplications a second of a large float32 product on all cores: the best of five."""
+    a = np.ones((LARGE, LARGE), np.float32)
+    return 2 * LARGE**3 / min(seconds_of(lambda: a @ a) for _ in range(5))
 
 
 def select_kinds(kinds: Sequence[str], device: str, against: str | None) -> Sequence[str]:
@@ -109,19 +122,21 @@ def entry_cells(entry: Entry) -> tuple[str, ...]:
         figure(entry.peak_mb, 0),
         figure(entry.other_peak_mb, 0),
         entry.other or "",
+        "" if entry.peak_share is None else f"{entry.peak_share:.0%}",
         difference or entry.note,
     )
 
 
 def bench_table(entries: Sequence[Entry]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """(header, rows); the column of notes only where there is one."""
+    """(header, rows); the last two columns only where something stands in them."""
     rows = [entry_cells(entry) for entry in entries]
-    columns = slice(None if any(row[-1] for row in rows) else -1)
-    return BENCH_COLUMNS[columns], [row[columns] for row in rows]
+    last = len(BENCH_COLUMNS) - 2
+    kept = [k for k in range(len(BENCH_COLUMNS)) if k < last or any(row[k] for row in rows)]
+    return tuple(BENCH_COLUMNS[k] for k in kept), [tuple(row[k] for k in kept) for row in rows]
 
 
 def bench_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The entries for JSON: seven keys each, and `error`, `same` and `note` where they say something."""
+    """The entries for JSON: seven keys each, and `error`, `same`, `note` and `peak_share` where they say something."""
     return [
         {key: value for key, value in entry._asdict().items() if key in ALWAYS or value not in (None, "")}
         for entry in entries
@@ -132,4 +147,6 @@ def bench_machine(device: str = "cpu") -> list[str]:
     """Lines that say what the figures depend on."""
     if device == "cuda":
         return gpu_machine()
-    return [f"Python {platform.python_version()}, numpy {version_of('numpy')}, {cores()} cores, {platform.machine()}"]
+    here = origin()
+    python = f"Python {platform.python_version()}, numpy {version_of('numpy')}"
+    return [f"{python}, {here['blas']}, {cores()} cores of {here['machine']}, {here['date']}"]

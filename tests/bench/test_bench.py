@@ -124,6 +124,28 @@ def test_json_and_table(monkeypatch, capsys):
     assert [line.split()[0] for line in lines[1:3]] == ["data/stream/mul", "data/image"] and "numpy" in lines[3]
 
 
+def test_the_share_of_the_arithmetic_peak(monkeypatch, capsys):
+    case = Case("toy", ("cmir_ref.bench.latent:latent_side", {}), operations=latent.latent_operations())
+    monkeypatch.setattr(suite, "select_cases", lambda kinds, against: [case, TINY["data/stream/mul"]])
+    monkeypatch.setattr(suite, "LARGE", 256)
+    assert call(monkeypatch, "--json", "--repeats", "1") == 0
+    one, other = json.loads(capsys.readouterr().out)
+    assert 0 < one["peak_share"] < 1 and "peak_share" not in other
+    assert call(monkeypatch, "--repeats", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "of peak" in lines[0] and "%" in lines[1] and "%" not in lines[2]
+
+
+def test_operations_are_those_of_the_products():
+    n, c, d = 2, 128, 128
+    assert latent.latent_operations(n) == 2 * n * (
+        2 * 2 * c * d + 3 * 2 * (c * d + d * 64) + 3 * 2 * (64 * d + 2 * c * d) + 3 * 2 * 64 * 8
+    )
+    pixels, layers = (64**2, 32**2, 16**2), ((4, 32), (32, 64), (64, 128))
+    wanted = sum(9 * 2 * p * c * d * (3 if c > 4 else 2) for p, (c, d) in zip(pixels, layers, strict=True))
+    assert conv.conv_operations((64, 64, 4), 3) == 3 * (wanted + 3 * 2 * 16 * 128 * 128)
+
+
 def test_results_that_differ_are_status_1(monkeypatch, capsys):
     ours, other = (("cmir_ref.bench.data:step_side", {"net": "mul", "tiles": n, "at_hand": True}) for n in (80, 96))
     monkeypatch.setattr(suite, "select_cases", lambda kinds, against: [Case("toy", ours, "numpy", {"": other})])

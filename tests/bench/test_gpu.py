@@ -89,7 +89,7 @@ def test_no_room_is_said_and_nothing_claimed(monkeypatch):
     monkeypatch.setattr(gpu, "conv_step", full)
     first, _, latent = gpu.gpu_entries(["conv", "latent"], SMALL, np)
     assert first.ours_ms is None and first.note == "out of memory (allocating 9 bytes)" and latent.ours_ms > 0
-    assert suite.entry_cells(first) == ("cuda/conv/mul/paper/3", *[""] * 6, "out of memory (allocating 9 bytes)")
+    assert suite.entry_cells(first) == ("cuda/conv/mul/paper/3", *[""] * 7, "out of memory (allocating 9 bytes)")
 
 
 def test_the_memory_of_a_side_is_not_what_another_left_in_reserve(monkeypatch):
