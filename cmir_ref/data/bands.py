@@ -4,8 +4,10 @@ H, W pixels and C bands. Unlike `images`, which shows a file as a viewer would, 
 """
 
 import warnings
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,26 +58,39 @@ def is_tiff(path: str | Path) -> bool:
         return file.read(4) in TIFF
 
 
-def read_odd_bands(path: str | Path) -> np.ndarray | None:
-    """The first page (H, W, C) of a TIFF file that Pillow does not show whole, upright, as stored but for no data.
+@contextmanager
+def open_image(path: str | Path) -> Iterator[tuple[Any, np.ndarray | None]]:
+    """(a Pillow image that is open, None), or (None, `first_page` of a TIFF file that Pillow does not show whole).
 
-    What GDAL says is no data is as bright as the brightest of the rest. None for every other file. Errors as in
-    `read_bands`.
+    Errors as in `read_bands`.
     """
-    check_file(path)
-    try:
-        with open_picture(path) as file:
-            if pillow_shows(file):
-                return None
-    except InputError:  # of a TIFF file Pillow may not know the kind
-        if not is_tiff(path):
-            raise
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_picture(path))
+            shown = pillow_shows(file)
+        except InputError:
+            if not Path(path).is_file() or not is_tiff(path):
+                raise
+            shown = False  # Pillow does not know every kind of TIFF
+        if shown:
+            yield file, None
+        else:
+            stack.close()
+            yield None, first_page(path)
+
+
+def first_page(path: str | Path) -> np.ndarray:
+    """The first page of a TIFF file as (H, W, C), upright, as stored but for no data.
+
+    What GDAL says is no data is as bright as the brightest of the rest. Errors as in `read_bands`.
+    """
     import tifffile
 
     with name_image_damage(path), tifffile.TiffFile(path) as file:
         page = file.pages[0]
         check_size((page.imagewidth, page.imagelength), path)
-        x = narrow(_page_bands(page, path), path)
+        x = _decoded(page, path)
+        x = narrow(_gdal_bands(path, page.compression.name) if x is None else x, path)
         tags = {tag.code: tag.value for tag in page.tags}
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
@@ -150,12 +165,6 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
             return _picture_bands(path)
         x = _gdal_bands(path, page.compression.name) if x is None else x
         return upright(x, page.tags.valueof(ORIENTATION))
-
-
-def _page_bands(page, path: str | Path) -> np.ndarray:
-    """The bands of one page."""
-    x = _decoded(page, path)
-    return _gdal_bands(path, page.compression.name) if x is None else x
 
 
 def _decoded(series, path: str | Path) -> np.ndarray | None:

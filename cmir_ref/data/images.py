@@ -16,8 +16,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import track
-from .bands import read_odd_bands
-from .pictures import GREY, NO_DATA, brighten, deep_values, is_deep, no_data_value, open_picture
+from .bands import open_image
+from .pictures import GREY, NO_DATA, brighten, deep_values, is_deep, no_data_value
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
@@ -66,56 +66,51 @@ def read_image(path: str | Path, size: int | None = None, *, bands: int = 3, spa
 
 def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None = None) -> np.ndarray:
     """`read_image`, which threads may call: a filter of warnings is the whole process's."""
-    values = measured_values(path, bands)
-    if values is None:
-        with open_picture(path) as file:
+    with open_image(path) as (file, odd):
+        values = measured_values(path, file, odd, bands)
+        if values is None:
             pixels = np.asarray(_fit(_with_bands(file, bands, path), size))
-        pixels = pixels.reshape(*pixels.shape[:2], bands)
-        black = not pixels.any()
-    else:
-        whole = bands == 4 or (bands == 1 and span is None and values.dtype == np.uint16 and values.ndim == 2)
-        if not whole:
-            scaled = _as_bytes(values, BYTES if values.dtype == np.uint8 else span or span_of([values]))
-        pixels = _fit_deep(values if whole else scaled, size, values.dtype if whole else np.uint8)
-        if pixels.shape[2] != bands:
-            pixels = np.repeat(pixels, 3, axis=2) if bands == 3 else _luminance(pixels)
-        black = not values.any()
+            pixels = pixels.reshape(*pixels.shape[:2], bands)
+            black = not pixels.any()
+        else:
+            whole = bands == 4 or (bands == 1 and span is None and values.dtype == np.uint16 and values.ndim == 2)
+            if not whole:
+                scaled = _as_bytes(values, BYTES if values.dtype == np.uint8 else span or span_of([values]))
+            pixels = _fit_deep(values if whole else scaled, size, values.dtype if whole else np.uint8)
+            if pixels.shape[2] != bands:
+                pixels = np.repeat(pixels, 3, axis=2) if bands == 3 else _luminance(pixels)
+            black = not values.any()
     if black:
         raise InputError(f"{path}: the image is entirely black; replace or remove it")
     return pixels
 
 
-def measured_values(path: str | Path, bands: int = 3) -> np.ndarray | None:
-    """What a deep image, or one of other bands than Pillow shows, holds: (H, W) or (H, W, 3); None for all others.
+def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int = 3) -> np.ndarray | None:
+    """What `open_image` gave of a deep image, or of one that Pillow does not show whole: (H, W) or (H, W, 3).
 
-    For four `bands` (H, W, 4) uint8, or None. What a GeoTIFF says is no data is bright.
+    None for all others. For four `bands` (H, W, 4) uint8, or None. What a GeoTIFF says is no data is bright.
     """
-    odd = read_odd_bands(path)
-    if bands not in (1, 3):
-        return odd if odd is not None and odd.shape[2:] == (bands,) and odd.dtype == np.uint8 else None
-    return _deep_values(path) if odd is None else _first_bands(odd)
-
-
-def _first_bands(odd: np.ndarray) -> np.ndarray:
-    return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
-
-
-def _deep_values(path: str | Path) -> np.ndarray | None:
-    with open_picture(path) as file:
-        if not is_deep(file):
-            return None
-        clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA))
-        values = deep_values(file, path)
-        brighten(values, clear)
-        return values
+    if bands not in (1, 3, 4):
+        return None
+    if odd is not None and bands == 4:
+        if odd.shape[2] != 4 or odd.dtype != np.uint8:
+            raise InputError(f"{path}: {odd.shape[2]} bands of {odd.dtype}; expected 4 of 8 bits")
+        return odd
+    if odd is not None:
+        return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
+    if bands == 4 or not is_deep(file):
+        return None
+    clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA))
+    values = deep_values(file, path)
+    brighten(values, clear)
+    return values
 
 
 def is_grey(path: str | Path) -> bool:
     """Whether an image file has one band of grey values; errors as in `read_image`."""
-    odd = read_odd_bands(path)
-    if odd is not None:
-        return odd.shape[2] < 3
-    with open_picture(path) as file:
+    with open_image(path) as (file, odd):
+        if odd is not None:
+            return odd.shape[2] < 3
         return file.mode in (*GREY, "F") or file.mode.startswith("I")
 
 
@@ -183,15 +178,11 @@ class _Look(NamedTuple):
 
 
 def _look(path: str | Path) -> _Look:
-    odd, pages = read_odd_bands(path), 1
-    if odd is None:
-        values = _deep_values(path)
-        with open_picture(path) as file:
-            pages = getattr(file, "n_frames", 1)
-    else:
-        values = None if odd.dtype == np.uint8 else _first_bands(odd)
-    extremes = None if values is None else np.array([values.min(), values.max()])
-    return _Look(extremes, pages, 3 if odd is None else odd.shape[2])
+    with open_image(path) as (file, odd):
+        values = measured_values(path, file, odd)
+        pages = getattr(file, "n_frames", 1)
+    deep = values is not None and values.dtype != np.uint8
+    return _Look(np.array([values.min(), values.max()]) if deep else None, pages, 3 if odd is None else odd.shape[2])
 
 
 @contextmanager

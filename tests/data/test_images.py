@@ -184,6 +184,16 @@ def test_a_fourth_band_that_is_no_transparency(tmp_path):
     assert read_georeference(tmp_path / "infrared.tif").at(1, 2) == (500020, 4999990)
 
 
+@pytest.mark.parametrize("bands", [2, 5])
+def test_other_bands_than_an_image_has(tmp_path, refused, bands):
+    for name, x, told in (("odd.tif", SCENE[..., :5], {}), ("plain.tif", SCENE[..., :3], {"photometric": "rgb"})):
+        write_bands(tmp_path / name, (250 * x).astype("u1"), "contig", **told)
+        with refused(name, f"cannot hold the {bands} bands"):
+            read_image(tmp_path / name, bands=bands)
+    with refused("odd.tif", "5 bands of uint8; expected 4"):
+        read_image(tmp_path / "odd.tif", bands=4)
+
+
 @pytest.mark.parametrize("bands", [1, 3])
 def test_no_data_is_bright_and_counts_for_no_span(tmp_path, bands):
     x = (3000 * SCENE[..., :bands]).astype("i2")
