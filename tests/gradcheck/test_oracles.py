@@ -49,7 +49,7 @@ ORACLES = {  # function: (file, test, its arguments)
     "ops.fused.dense_layer.dense_layer": (
         "ops/test_on_device_twins.py",
         "test_a_layer_entry_by_entry",
-        {"active": True},
+        {"active": True, "mixed": False},
     ),
     "ops.fused.on_device.conv_on_device": ("ops/test_on_device_twins.py", "test_a_convolution_is_the_plain_one", {}),
     "ops.fused.on_device.max_pool_on_device": ("ops/test_on_device_twins.py", "test_a_pool_is_the_plain_one", {}),
