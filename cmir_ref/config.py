@@ -7,9 +7,10 @@ system (`cmirnet/settings.py`, …).
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -140,16 +141,17 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
     key or value.
     """
     text, source = _read(preset)
-    values = _parsed(text, source)
+    values, said = _parsed(text, source), {}
     for override in overrides:
         key, found, value = override.partition("=")
         if not found:
             raise InputError(f"--set {override}: expected key=value, for example --set weights.reconstruction=0.1")
+        said[key.strip()] = value.strip()
         _put(values, key.strip(), _parse(value.strip()))
     for key, value in settings.items():
         nested = isinstance(value, dict) and isinstance(values.get(key), dict)
         values[key] = values[key] | value if nested else value
-    return _validated(values, source)
+    return _validated(values, source, said)
 
 
 def load_run_settings(path: Path) -> SharedSettings:
@@ -172,8 +174,9 @@ def to_toml(config: SharedSettings) -> str:
     return "\n".join(lines + tables) + "\n"
 
 
-def _validated(values: dict, source: str) -> SharedSettings:
-    """`values` as the settings of the system that they name."""
+def _validated(values: dict, source: str, said: Mapping[str, str] = MappingProxyType({})) -> SharedSettings:
+    """`values` as the settings of the system that they name; a name that TOML reads as a number or a date (a folder
+    2026-11-28) is taken as it was `said`."""
     from .systems import SYSTEMS
 
     system = values.get("system", SharedSettings.model_fields["system"].default)
@@ -183,7 +186,13 @@ def _validated(values: dict, source: str) -> SharedSettings:
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{source}: {_first_problem(error, settings)}") from error
+        misread = {".".join(map(str, problem["loc"])) for problem in error.errors() if problem["type"] == "string_type"}
+        names = {key: text for key, text in said.items() if key in misread}
+        if not names:
+            raise InputError(f"{source}: {_first_problem(error, settings)}") from error
+    for key, text in names.items():
+        _put(values, key, text)
+    return _validated(values, source)
 
 
 def _parsed(text: str, source: str) -> dict:

@@ -105,6 +105,11 @@ def test_control_characters_survive_too(text):
         ("stage1.hidden=[512, 256]", lambda c: c.stage1.hidden, (512, 256)),
         ("stage1.hidden=[]", lambda c: c.stage1.hidden, ()),
         ("dataset=", lambda c: c.dataset, ""),
+        ("speech=2026-11-28", lambda c: c.speech, "2026-11-28"),  # names, whatever TOML reads in them
+        ("speech=1e3", lambda c: c.speech, "1e3"),
+        ("start_from = 007", lambda c: c.start_from, "007"),
+        ("start_from=true", lambda c: c.start_from, "true"),
+        ("speech_voice='7'", lambda c: c.speech_voice, "7"),
         (f"dataset={'[' * 3000}", lambda c: c.dataset, "[" * 3000),  # more than TOML's reader can nest
         (f"dataset={'9' * 5000}", lambda c: c.dataset, "9" * 5000),  # more digits than Python reads
     ],
@@ -141,7 +146,7 @@ def test_an_override_changes_nothing_beside_it_and_the_last_one_counts():
         ("image_size=100", ["image_size", "64, 128 or 256"]),
         ("fused=maybe", ["fused", "boolean"]),
         ("weights=1", ["weights"]),
-        ("dataset=3", ["dataset", "string"]),
+        ("classes=[3]", ["classes.0", "string"]),
         ("system=3", ["system 3 is unknown", "it is one of cmirnet"]),
         ("system=[1]", ["system [1] is unknown"]),
         ("system.x=1", ["system {'x': 1} is unknown"]),

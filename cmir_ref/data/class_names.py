@@ -54,6 +54,17 @@ def match_classes(wanted: Sequence[str], photos: Sequence[str], sketches: Sequen
     return [(sides["photos"][plain], sides["sketches"][plain]) for plain in common if plain in chosen]
 
 
+def say_left_out(matched: Sequence[tuple[str, str]], photos: Sequence[str], sketches: Sequence[str]) -> tuple[str, ...]:
+    """What a report says of classes that one side has and the other lacks, the first three of them by name."""
+    said = ()
+    for side, (kind, other, names) in enumerate((("photos", "sketches", photos), ("sketches", "photos", sketches))):
+        left = [name for name in names if name not in {pair[side] for pair in matched}]
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        if left:
+            said += (f"{kind} without {other} of their class left out: {', '.join(left[:3])}{more}",)
+    return said
+
+
 def class_table(photos: Sequence[str], sketches: Sequence[str]) -> str:
     """What there is, in one line: "Earth on Canvas = UC Merced: photos, sketches" for its 14 classes, then the rest."""
     sides = [{plain_name(name): name for name in names} for names in (photos, sketches)]

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..records import Modality
 from .images import image_suffixes, read_images
-from .locate import data_folder, label_of, say_passed_over, select_files, subfolders
+from .locate import data_folder, label_of, say_loose, say_passed_over, select_files, subfolders
 
 
 def load_folder(
@@ -37,7 +37,5 @@ def load_folder(
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     pictures, groups = read_images(paths, size, progress=progress), np.array(names)[labels]
     images = Modality(name, "image", pictures.x, np.array(labels), ids, tuple(map(str, paths)), groups)
-    remarks = say_passed_over(others, "images")
-    if loose := len(select_files(root, suffixes)[0]):
-        remarks += (f"{loose} image{'s' if loose > 1 else ''} in no class folder passed over",)
+    remarks = say_passed_over(others, "images") + say_loose(root, suffixes, "image")
     return images._replace(span=pictures.span, remarks=remarks + pictures.remarks), names

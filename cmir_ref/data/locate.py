@@ -82,6 +82,12 @@ def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
     return (f"{of} passed over as no {kind}",) if count else ()
 
 
+def say_loose(folder: Path, suffixes: Iterable[str], kind: str) -> tuple[str, ...]:
+    """What a report says of files with these suffixes that lie beside the class folders of `folder`."""
+    count = len(select_files(folder, suffixes)[0])
+    return (f"{count} {kind}{'s' if count > 1 else ''} in no class folder passed over",) if count else ()
+
+
 def files_called(root: Path, name: str) -> list[Path]:
     """Files and folders called `name` at most three levels below `root`, or `root` itself, if called so."""
     found = [root] if root.resolve().name == name else []

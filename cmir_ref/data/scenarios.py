@@ -15,7 +15,7 @@ from ..records import Dataset, Modality, Splits
 from . import ucmerced, wald
 from .cache import cached_drawings, cached_scenes
 from .captions import load_captions
-from .class_names import match_classes
+from .class_names import match_classes, say_left_out
 from .dsrsid import is_simulated, load_dsrsid
 from .features import load_features, load_scores
 from .folder import load_folder
@@ -157,8 +157,11 @@ def load_photo_sketch(request: Request) -> Dataset:
         note = SIMULATED if request.dataset == "scenes" else "simulated sketches, real photos"
     else:
         folder = find_folder(request.root, sketches)
-        matched = match_classes(request.classes, names, [sub.name for sub in subfolders(folder)])
+        theirs = [sub.name for sub in subfolders(folder)]
+        matched = match_classes(request.classes, names, theirs)
         drawn, _ = load_sketches(folder, size=size, folders=[other for _, other in matched], progress=request.progress)
+        if not request.classes:
+            drawn = drawn._replace(remarks=drawn.remarks + say_left_out(matched, names, theirs))
         note = ""
     photos, names = photos_of_classes(photos, names, [one for one, _ in matched])
     return check(Dataset({"a": photos, "b": drawn}, names, None, note))

@@ -15,7 +15,7 @@ from ..files import check_file
 from ..progress import track
 from ..records import Modality
 from .images import image_suffixes
-from .locate import data_folder, refuse_deeper, say_passed_over, select_files, subfolders
+from .locate import data_folder, refuse_deeper, say_loose, say_passed_over, select_files, subfolders
 from .pictures import check_size
 from .svg import read_svg
 
@@ -207,11 +207,17 @@ def load_sketches(
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
     groups = np.array(names)[labels]
     sketches = Modality("sketch", "sketch", x, np.array(labels), ids, tuple(map(str, paths)), groups)
-    return sketches._replace(remarks=say_passed_over(others, "drawings")), names
+    remarks = say_passed_over(others, "drawings") + say_loose(root, drawing_suffixes(), "drawing")
+    return sketches._replace(remarks=remarks), names
+
+
+def drawing_suffixes() -> set[str]:
+    """The endings of files that may be drawings, lower case."""
+    return {*image_suffixes(), *SUFFIXES}
 
 
 def sketch_files(folder: Path) -> tuple[list[Path], int]:
     """The drawings of a class folder, in the order of their names; how many other files there are."""
-    suffixes = {*image_suffixes(), *SUFFIXES}
+    suffixes = drawing_suffixes()
     refuse_deeper(folder, suffixes, "drawings")
     return select_files(folder, suffixes)

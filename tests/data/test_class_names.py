@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmir_ref.data.class_names import EARTH_ON_CANVAS, match_classes, plain_name
+from cmir_ref.data.class_names import EARTH_ON_CANVAS, match_classes, plain_name, say_left_out
 from cmir_ref.data.ucmerced import CLASS_NAMES
 
 
@@ -53,3 +53,12 @@ def test_a_class_that_one_side_lacks_is_refused_with_a_table(refused):
 def test_two_folders_of_one_class_are_refused(refused):
     with refused("sketches", "'Runway' and 'runways' name the same class"):
         match_classes([], ["runway"], ["Runway", "runways"])
+
+
+def test_what_one_side_lacks_is_said_with_three_names_at_the_most():
+    said = say_left_out([("river", "Rivers")], ["a", "b", "river", "c", "d", "e"], ["Rivers", "Castle"])
+    photos, sketches = (
+        f"{kind} of their class left out" for kind in ("photos without sketches", "sketches without photos")
+    )
+    assert said == (f"{photos}: a, b, c and 2 more", f"{sketches}: Castle")
+    assert say_left_out([("river", "Rivers")], ["river"], ["Rivers"]) == ()

@@ -42,6 +42,8 @@ def test_a_folder_of_photos_and_a_folder_of_drawings(photos, drawn):
     assert [a.ids[i].split("/")[0] for i in (0, 6, 12)] == list(CLASSES) and a.labels.tolist() == sorted([0, 1, 2] * 6)
     assert [b.ids[i].split("/")[0] for i in (0, 4, 8)] == ["Aeroplane", "Runways", "Tennis Court"]
     assert data.pairing is None and data.apart is None
+    photos, sketches = "photos without sketches", "sketches without photos"
+    assert data.note == f"{photos} of their class left out: river; {sketches} of their class left out: Castle"
 
 
 def test_the_folder_of_drawings_may_be_named_below_the_root(photos):
@@ -65,6 +67,7 @@ def test_a_name_is_that_of_a_folder_here_or_below_the_data(tmp_path, monkeypatch
 def test_classes_may_be_chosen_in_any_spelling(photos, drawn):
     data = load("photo-sketch", photos, dataset="folder", sketches=str(drawn), classes=("tennis courts", "AIRPLANE"))
     assert data.label_names == ("airplane", "tenniscourt") and len(data.modalities["b"].x) == 8
+    assert not data.note, "what was not asked for is not missing"
     with pytest.raises(
         InputError, match=r"class 'river' has no sketches; set classes=\[\] .*; class: photos \| sketches; airplane"
     ):

@@ -192,7 +192,10 @@ def test_what_is_passed_over_is_said_and_what_lies_deeper_is_refused(tmp_path, r
     root = folder_of(tmp_path / "s", ["Runway", "Aeroplane"])
     for name in ("a.pdf", "notes.txt"):
         (root / "Runway" / name).write_text("x")
-    assert load_sketches(root, size=32)[0].remarks == ("2 files passed over as no drawings",)
+    saved(REFERENCE, root / "overview.png")
+    (root / "plan.SVG").touch()
+    said = ("2 files passed over as no drawings", "2 drawings in no class folder passed over")
+    assert load_sketches(root, size=32)[0].remarks == said
     folder_of(root / "Runway", ["more"])
     with refused(root / "Runway" / "more", "drawings below a class folder"):
         load_sketches(root, size=32)
