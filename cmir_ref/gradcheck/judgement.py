@@ -241,7 +241,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
         results.append(by_slopes.result)
     if safe and len(fits) == len(measured):
         rough = {i: m.array("kink") | ~np.isfinite(m.array("error")) for i, m in measured.items()}
-        results += compare_directions(trial, rough, seed=seed)
+        excused = {
+            i: np.where(comparisons[i].off, 0, gaps(gradient_of(trial, i), m.stepped)) for i, m in measured.items()
+        }
+        results += compare_directions(trial, rough, excused, seed=seed)
     undecided = []
     for i, entries in _open_entries(trial, measured, comparisons, safe).items():
         undecided.append(_undecided_finding(trial, i, measured[i], entries, safe))

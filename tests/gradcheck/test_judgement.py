@@ -653,3 +653,28 @@ def test_a_gradient_that_is_no_number_has_no_ratio():
     judgement = judged(*pair)
     assert judgement.status == WRONG and judgement.findings[0].ratio is None
     assert "nan times" not in str(explain(*pair))
+
+
+# ---- rounding that adds up along a direction ------------------------------------------------------------------------
+
+
+def normalise_rows(x):
+    """Layer norm of rows: of two columns it is ±1 whatever they are, so that its gradient is little but rounding."""
+    d = x - x.mean(axis=1, keepdims=True)
+    s = ((d * d).mean(axis=1, keepdims=True) + 1e-8) ** -0.5
+    return d * s, (d * s, s)
+
+
+def normalise_rows_backward(dy, cache):
+    y, s = cache
+    return s * (dy - dy.mean(axis=1, keepdims=True) - y * (dy * y).mean(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("seed", [122, 136, 178, 197, *range(4)])
+def test_what_rounding_explains_of_entries_it_explains_along_a_direction(seed):
+    x = np.random.default_rng(seed).standard_normal((6, 2))
+    assert judged(normalise_rows, normalise_rows_backward, {"x": x}, seed).status == RIGHT
+    assert all(result.right for result in check_gradient(normalise_rows, normalise_rows_backward, [x], seed=seed))
+    off = lambda dy, cache: normalise_rows_backward(dy, cache) * (1 + 1e-3)  # noqa: E731
+    wide = np.random.default_rng(seed).standard_normal((6, 5))
+    assert judged(normalise_rows, off, {"x": wide}, seed).status == WRONG
