@@ -52,7 +52,7 @@ OF_FILES = frozenset(  # settings that say which files are read, how they are sp
         *("trunk", "trunk_training", "trunk_weights", "trunk_size", "trunk_views"),
         *("stage1.augment", "stage1.light", "stage1.crops", "stage1.cut_out"),
         *("stage1.average_views", "stage1.average_tempos"),
-        *("normalise_sounds", "stage1.voices", "stage1.sound_passes"),
+        *("normalise_sounds", "stage1.voices", "stage1.sound_passes", "stage1.redraw"),
     )
 )
 

@@ -138,7 +138,7 @@ def test_readme_is_short_and_its_code_fits_on_the_page():
     assert max(map(len, code)) <= 108  # what is seen at 1000 pixels
 
 
-@pytest.mark.parametrize(("marker", "last"), [("first", "cmir-ref demo"), ("tests", "pytest -n 2")])
+@pytest.mark.parametrize(("marker", "last"), [("first", "cmir-ref demo"), ("tests", "pytest -n 2 --dist worksteal")])
 def test_the_two_commands_stand_between_their_markers(marker, last):
     block = re.search(rf"<!-- {marker} -->\n```sh\n(.*)```\n<!-- /{marker} -->", text_of("README.md"), re.DOTALL)
     create, install, command = block[1].splitlines()

@@ -21,6 +21,7 @@ WORLDS = {
     "classes": lambda: worlds.features(),
     "images": lambda: worlds.pictures(18),
     "sounds": lambda: worlds.sounds(),
+    "sketches": lambda: worlds.sketches(18),
 }
 
 
@@ -96,6 +97,7 @@ CASES = {
     "stage1.mix_up": Case(("0", "0.2", "1")),
     "stage1.label_smoothing": Case(("0", "0.1", "0.3")),
     "stage1.voices": Case(("true", "false"), world="sounds", given=("stage1.augment=true",)),
+    "stage1.redraw": Case(("yes", "no"), world="sketches", given=("stage1.augment=true",)),
     "stage1.sound_passes": Case(("1", "2", "3"), world="sounds"),
     "stage1.average_views": Case(("true", "false"), world="images"),
     "stage1.average_tempos": Case(("true", "false"), world="sounds"),
@@ -191,11 +193,12 @@ def test_every_setting_has_a_case():
 
 
 def test_every_choice_is_tried():
-    partly = {"protocol"}
+    partly = {"protocol", "stage1.redraw"}  # auto is one of the others
     for setting, annotation in fields().items():
         if setting in CASES.keys() - partly and get_origin(annotation) is Literal:
             assert CASES[setting].values is None, f"{setting}: leave the values out, so that a new one is tried too"
-    assert set(values_of("protocol")) == set(get_args(fields()["protocol"])) - {"auto"}
+    for setting in partly:
+        assert set(values_of(setting)) == set(get_args(fields()[setting])) - {"auto"}
 
 
 def test_tiny_names_every_setting():

@@ -89,6 +89,7 @@ TINY = {
     "stage1.mix_up": "0.0",
     "stage1.label_smoothing": "0.0",
     "stage1.voices": "false",
+    "stage1.redraw": "auto",
     "stage1.sound_passes": "1",
     "stage1.average_views": "false",
     "stage1.average_tempos": "false",
@@ -173,6 +174,15 @@ def pictures(n: int = 24, classes: int = 3) -> Dataset:
     vectors = world.modalities["a"]
     x = np.stack([picture(64, c, k) for k, c in enumerate(vectors.labels)])
     return world._replace(modalities=world.modalities | {"a": vectors._replace(name="image", kind="image", x=x)})
+
+
+def sketches(n: int = 24, classes: int = 3) -> Dataset:
+    """`pictures`, whose images are taken for sketches: bands of ink (n, 64, 64, 1)."""
+    world = pictures(n, classes)
+    drawn = world.modalities["a"]
+    return world._replace(
+        modalities=world.modalities | {"a": drawn._replace(name="sketch", kind="sketch", x=drawn.x[..., :1])}
+    )
 
 
 def sounds(classes: int = 3) -> Dataset:

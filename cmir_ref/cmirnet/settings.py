@@ -35,6 +35,7 @@ class Stage1Schedule(SoftLabels, Looks, Schedule):
 
     augment: bool = True  # flips and quarter turns of images, small shifts of sounds in time and pitch
     voices: bool = False  # recordings are augmented as other voices in other rooms would have said them
+    redraw: Literal["auto", "yes", "no"] = "auto"  # sketches, as by other hands; no: as images are; auto: no if traced
     sound_passes: int = Field(1, ge=1)  # over the recordings in an epoch, each time augmented anew: they are few
     average_views: bool = False  # features of an image are the mean over those flips and turns
     average_tempos: bool = False  # features of a recording are the mean over it as it is, slower and faster

@@ -13,6 +13,7 @@ import numpy as np
 from ..backend import Array, generator, to_device, to_host
 from ..contract import Stage, System
 from ..data import pairs_of
+from ..data.outlines import TRACERS
 from ..data.speech import FLOOR
 from ..data.trunk import TrunkInput, check_trunk, frozen_images, trunk_digest, trunk_in_words, uses_trunk
 from ..params import below
@@ -209,16 +210,27 @@ def as_read(settings: CmirnetSettings, modality: Modality) -> Modality:
 def input_source(settings: CmirnetSettings, m: str, data: Dataset, made: Mapping[str, Array]) -> Source:
     """The samples of modality m, normalised."""
     modality = as_read(settings, data.modalities[m])
+    kind = augmented_as(settings, modality.kind)
     if uses_trunk(settings, modality):
-        return Source(modality.x, modality.labels, modality.kind, TrunkInput(settings.trunk_size), settings.stage1)
-    if modality.kind == "maps":
-        return Source(modality.x, modality.labels, modality.kind, as_float32)
+        return Source(modality.x, modality.labels, kind, TrunkInput(settings.trunk_size), settings.stage1)
+    if kind == "maps":
+        return Source(modality.x, modality.labels, kind, as_float32)
     if modality.kind != "sound":
-        return Source(modality.x, modality.labels, modality.kind, normaliser(f"input.{m}", made), settings.stage1)
+        return Source(modality.x, modality.labels, kind, normaliser(f"input.{m}", made), settings.stage1)
     how = {"set": normaliser(f"input.{m}", made), "recording": standardise_each}
     how |= {"level": partial(level_each, floor=FLOOR), "bands": partial(level_bands, floor=FLOOR)}
-    kind = "voice" if settings.stage1.voices else "sound"
     return Source(modality.x, modality.labels, kind, how[settings.normalise_sounds])
+
+
+def augmented_as(settings: CmirnetSettings, kind: str) -> str:
+    """The kind of augmentation that samples of this kind get.
+
+    A sketch that was traced from a photo is as dense as its edges are: no hand draws so, and another pen blots it out.
+    """
+    if kind == "sound" and settings.stage1.voices:
+        return "voice"
+    traced = settings.stage1.redraw == "auto" and settings.sketches in TRACERS
+    return "image" if kind == "sketch" and (traced or settings.stage1.redraw == "no") else kind
 
 
 def looks_often(settings: CmirnetSettings, kind: str) -> bool:

@@ -2228,6 +2228,16 @@ bugs(
     "config.py",
     ("names-stay-numbers", "if key in misread}", "if key in misread and not text}", "test_config.py::test_overrides"),
 )
+REDRAW = "training/test_redraw.py::test_"
+bugs(
+    "cmirnet/system.py",
+    ("traced-is-drawn-anew", 'stage1.redraw == "auto" and settings.sketches in TRACERS', 'stage1.redraw == ""',
+     REDRAW + "what_was_traced_from_photos_is_turned_and_nothing_else[auto-canny]", "stage1.redraw=auto"),
+    ("drawn-anew-all-the-same", '(traced or settings.stage1.redraw == "no")', "traced",
+     REDRAW + "what_was_traced_from_photos_is_turned_and_nothing_else[no-drawings]", "stage1.redraw=no"),
+    ("traced-never-drawn-anew", 'traced = settings.stage1.redraw == "auto" and', "traced =",
+     REDRAW + "drawings_are_drawn_anew_in_a_run[yes-canny]", "stage1.redraw=yes"),
+)
 RECORDING = "data/test_speech.py::"
 bugs(
     "data/speech.py",

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import worlds
 
-from cmir_ref.training.augment import draw_hands, redraw, sample_bilinear, with_pen
+from cmir_ref.cmirnet.system import fit_inputs, input_source
+from cmir_ref.records import Splits
+from cmir_ref.training.augment import draw_hands, random_symmetry, redraw, sample_bilinear, with_pen
 
 
 def drawings(n, side=64, paper=-0.7, ink=2.0):
@@ -49,3 +52,32 @@ def test_pens(pen, expected):
     x = np.zeros((1, 4, 4, 1))
     x[:, :, 1] = 1
     assert with_pen(x, np.full((1, 1, 1), pen))[0, 0, :, 0].tolist() == expected
+
+
+# ---- in a run -------------------------------------------------------------------------------------------------------
+
+AS_IMAGES = [("no", "drawings"), ("no", "canny"), ("auto", "canny"), ("auto", "strokes")]
+AS_DRAWN = [("yes", "drawings"), ("yes", "canny"), ("auto", "drawings"), ("auto", "scenes"), ("auto", "my/sketches")]
+
+
+def seen(how, sketches):
+    """Samples of a run's sketches as they are and as it augments them, both normalised."""
+    data, rows = worlds.sketches(), np.arange(24)
+    settings = worlds.config("stage1.augment=true", f"stage1.redraw={how}", f"sketches={sketches}")
+    every = dict.fromkeys(data.modalities, rows)
+    source = input_source(settings, "a", data, fit_inputs("a", settings, data, Splits(every, every, every), {}))
+    (view,) = source.views([len(rows)], np.random.default_rng(0), np)
+    return source.read(rows), source.read(rows, view)
+
+
+@pytest.mark.parametrize(("how", "sketches"), AS_IMAGES)
+def test_what_was_traced_from_photos_is_turned_and_nothing_else(how, sketches):
+    plain, out = seen(how, sketches)
+    np.testing.assert_array_equal(out, random_symmetry(plain, np.random.default_rng(0)))
+    assert (out != plain).any()
+
+
+@pytest.mark.parametrize(("how", "sketches"), AS_DRAWN)
+def test_drawings_are_drawn_anew_in_a_run(how, sketches):
+    plain, out = seen(how, sketches)
+    np.testing.assert_array_equal(out, redrawn(plain, np.random.default_rng(0)))

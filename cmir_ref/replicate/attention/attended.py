@@ -35,7 +35,10 @@ WORLDS_HERE = {
             ("dataset=scenes", "scenes=630", "stage1.epochs=20", "stage1.batch_size=32"),
         ),
         "drawn": ("UC Merced's photos of 14 classes, the world's drawings", ("dataset=ucmerced",)),
-        "canny": ("UC Merced's photos of 14 classes, Canny's edges of them", ("dataset=ucmerced", "sketches=canny")),
+        "canny": (
+            "UC Merced's photos of 14 classes, Canny's edges of them",
+            ("dataset=ucmerced", "sketches=canny", "stage1.redraw=yes"),
+        ),
     },
 }
 WORLDS_HERE["full"] = {name: WORLDS_HERE["small"][name] for name in ("drawn", "canny")}
