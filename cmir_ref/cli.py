@@ -381,11 +381,13 @@ def command_retrieve(
     Prints a table, and writes a page with pictures and sounds.
     """
     from . import runs, search
-    from .files import write_whole
+    from .files import keep_apart, write_whole
     from .reports.gallery import place_words, search_page
     from .reports.terminal import print_table
 
     check_device(device)
+    if html is not None and query is not None:
+        keep_apart(html, query)
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
         query = search.text_query(loaded, query, keywords)
@@ -504,11 +506,13 @@ def command_locate(
     """
     from . import runs, search
     from .places import locate, read_sides
-    from .reports.located import write_located
+    from .reports.located import check_page, write_located
     from .reports.terminal import print_table
 
     check_device(device)
     sides = None if slices is None else read_sides(slices)
+    if html is not None:
+        check_page(html, str(scene), query or "")
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
         query = search.text_query(loaded, query, keywords)

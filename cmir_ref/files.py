@@ -31,6 +31,16 @@ def name_bytes_spelled(text: str) -> str:
     return re.sub("[\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) - 0xDC00:02x}", text)
 
 
+def keep_apart(written: str | Path, *read: str | Path) -> None:
+    """Raises `InputError` where what is to be written is one of the files that are `read`; a sentence is no file."""
+    for name in read:
+        same = False
+        with suppress(OSError, ValueError):
+            same = Path(written).samefile(name)
+        if same:
+            raise InputError(f"{written}: is what is read, and would be overwritten; give another name")
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write into, which becomes `path` once the body has ended well, and else is removed.

@@ -60,6 +60,7 @@ class Located(NamedTuple):
     places: list[Place]
     system: str | None  # of the map: "EPSG:32633"; None where the file says nothing of its place
     slices: int
+    cell: int  # pixels along a side of a cell
 
 
 def locate(
@@ -87,7 +88,7 @@ def locate(
     heat = heat_map(slices, slice_scores(run, slices, modality, encoded, device=device))
     geo = read_georeference(scene)
     places = best_places(heat, slices, k, geo)
-    return Located(pixels, heat, places, None if geo is None else geo.system, len(slices.boxes))
+    return Located(pixels, heat, places, None if geo is None else geo.system, len(slices.boxes), slices.cell)
 
 
 def read_sides(text: str) -> list[int]:
@@ -196,7 +197,7 @@ def best_places(heat: np.ndarray, slices: Slices, k: int, geo: GeoReference | No
     while len(found) < k and np.isfinite(left).any():
         cells = np.argwhere(left == left.max())
         i, j = cells[((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-        row, column = (min((n + 0.5) * cell, size) for n, size in ((i, h), (j, w)))
+        row, column = ((n * cell + min((n + 1) * cell, size)) / 2 for n, size in ((i, h), (j, w)))
         where = (None, None) if geo is None else geo.at(row, column)
         found.append(Place(len(found) + 1, float(row), float(column), float(heat[i, j]), *where))
         left[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = -np.inf

@@ -17,6 +17,7 @@ from ..data import data_in_words, is_drawing, protocol_of, read_image, read_quer
 from ..data.geotiff import GeoReference, read_georeference
 from ..data.pictures import check_size
 from ..errors import InputError
+from ..files import name_bytes_spelled
 from ..places import (
     Slices,
     best_places,
@@ -97,7 +98,7 @@ def serve_run(path: str | Path, name: str, *, device: str = "cpu", index: str | 
 def name_runs(paths: Sequence[str | Path]) -> list[tuple[Path, str]]:
     """Run folders with the names of their tabs: the folder's, with the one above it or a number where two are alike."""
     resolved = [Path(path).resolve() for path in paths]
-    names = [path.name or "run" for path in resolved]
+    names = [name_bytes_spelled(path.name or "run") for path in resolved]
     longer = [f"{path.parent.name}-{n}" if names.count(n) > 1 else n for path, n in zip(resolved, names, strict=True)]
     names = [n if longer.count(n) == 1 else f"{n}-{1 + longer[:i].count(n)}" for i, n in enumerate(longer)]
     return list(zip(map(Path, paths), names, strict=True))
@@ -217,7 +218,9 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
     """
     if not 1 <= k <= MOST_RESULTS:
         raise InputError(f"{k} results: from 1 to {MOST_RESULTS} can be asked for")
-    query, gallery, run = read_question(served, question), gallery_of(served, to), served.run
+    query, run = read_question(served, question), served.run
+    to = to or other_sense(run, query.sample.modality)
+    gallery = gallery_of(served, to)
     positions, distances = find_positions(gallery, query.items, max(k, LOOKED_AT), itself=query.row)
     found = hits(run, gallery.items, positions, distances)
     rows = [gallery.items.sample(int(i)) for i in positions]
@@ -233,6 +236,7 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
     gate = system_of(run.config).gate
     gate = gate and gate(run, query.items, nearest)
     return {
+        "to": to,
         "query": tell_sample(served, query.sample, query.row) | {"pictures": tell_pictures(query.pictures)},
         "remarks": list(query.remarks),
         "searched": len(gallery.items),
@@ -248,8 +252,16 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
         },
         "point": tell_point(served, query.items),
         "gate": gate and {"title": gate.title, "values": np.round(np.asarray(gate.values, float), 4).tolist()},
-        "located": None if scene is None else locate_in(served, scene, query),
+        "located": None
+        if scene is None or not can_locate(run, query.sample.modality)
+        else locate_in(served, scene, query),
     }
+
+
+def other_sense(run: Run, m: str) -> str:
+    """The modality that is searched for a question of modality m where nobody says: another one, if one can be."""
+    can = [t for t in run.dataset.modalities if f"{m}->{t}" in system_of(run.config).directions]
+    return next((t for t in can if t != m), m)
 
 
 def tell_point(served: ServedRun, one: Items) -> list[float] | None:
@@ -338,6 +350,7 @@ def row_of_content(served: ServedRun, m: str, path: Path) -> int | None:
 def open_scene(served: ServedRun, path: Path) -> dict[str, Any]:
     """Reads a large picture and keeps it, under a name that is told; raises `InputError` for one that is too large."""
     from PIL import Image
+    from tifffile import TiffFile
 
     path = path.rename(path.with_suffix(suffix_by_content(path)))
     run = served.run
@@ -346,8 +359,12 @@ def open_scene(served: ServedRun, path: Path) -> dict[str, Any]:
         raise InputError("your file: places are looked for in a picture (PNG, JPEG, TIFF, WebP), by a run of pictures")
     samples = run.dataset.modalities[letters[0]]
     try:
-        with Image.open(path) as file:
-            size = file.size
+        if path.suffix == ".tif":  # Pillow does not know every kind of TIFF that `read_image` reads
+            with TiffFile(path) as file:
+                size = file.pages[0].imagewidth, file.pages[0].imagelength
+        else:
+            with Image.open(path) as file:
+                size = file.size
     except Exception as error:  # Pillow's own limit, or a damaged header
         raise InputError(f"your file: not a picture that can be read ({name_only(str(error))})") from error
     check_size(size, path)
@@ -366,7 +383,7 @@ def open_scene(served: ServedRun, path: Path) -> dict[str, Any]:
     served.scenes[name] = Scene(pixels, slices, read_georeference(path))
     while len(served.scenes) > SCENES:
         served.scenes.popitem(last=False)
-    return {"scene": name, "width": size[0], "height": size[1], "slices": len(slices.boxes)}
+    return {"scene": name, "width": pixels.shape[1], "height": pixels.shape[0], "slices": len(slices.boxes)}
 
 
 def locate_in(served: ServedRun, scene: str, query: Query, k: int = 5) -> dict[str, Any]:
@@ -381,7 +398,7 @@ def locate_in(served: ServedRun, scene: str, query: Query, k: int = 5) -> dict[s
     scores = slice_scores(served.run, kept.slices, m, encoded, device=served.device)
     heat = heat_map(kept.slices, scores)
     places = best_places(heat, kept.slices, k, kept.geo)
-    picture = heat_picture(kept.pixels, heat, places, LARGEST_HEAT)
+    picture = heat_picture(kept.pixels, heat, places, kept.slices.cell, LARGEST_HEAT)
     system = None if kept.geo is None else kept.geo.system
     return {
         "picture": data_uri("image/png", picture),

@@ -30,7 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import InputError
-from ..files import cannot_be_written, write_whole
+from ..files import cannot_be_written, name_bytes_spelled, write_whole
 from .answers import Question, ServedRun, answer, describe_run, describe_sample, open_scene, sound_of, warm_up
 from .uploads import name_only
 
@@ -54,6 +54,22 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(self), geolocation=()",
 }
+
+
+def spelled(told: Any) -> Any:
+    """`told` with all texts in it by `name_bytes_spelled`."""
+    if isinstance(told, str):
+        return name_bytes_spelled(told)
+    if isinstance(told, dict):
+        return {name: spelled(part) for name, part in told.items()}
+    return [spelled(part) for part in told] if isinstance(told, list | tuple) else told
+
+
+class Told(JSONResponse):
+    """JSON in which a byte of a file name that is not UTF-8 stands as "\\xe9"."""
+
+    def render(self, content: Any) -> bytes:
+        return super().render(spelled(content))
 
 
 def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None = None) -> Callable:
@@ -91,15 +107,15 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
         return Response(page_file(name), media_type=kind, headers={"cache-control": "no-cache"})
 
     async def list_runs(request: Request) -> Response:
-        return JSONResponse({"runs": [describe_run(served) for served in runs], "kept": keep is not None})
+        return Told({"runs": [describe_run(served) for served in runs], "kept": keep is not None})
 
     async def show_sample(request: Request) -> Response:
         found = await compute("samples", sample, run_of(request).name, *sample_in(request))
-        return JSONResponse(found, headers={"cache-control": "private, max-age=600"})
+        return Told(found, headers={"cache-control": "no-store"})
 
     async def play_sample(request: Request) -> Response:
         content, kind = await compute("samples", sound_of, run_of(request), *sample_in(request))
-        return Response(content, media_type=kind, headers={"cache-control": "private, max-age=600"})
+        return Response(content, media_type=kind, headers={"cache-control": "no-store"})
 
     async def search(request: Request) -> Response:
         served, given = run_of(request), request.query_params
@@ -110,14 +126,14 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
             question = await read_question_of(request, Path(folder))
             found = await compute("search", answer, served, question, to, int(k), scene)
             if keep is not None:
-                await compute("samples", keep_question, keep, served.name, question, to, found)
-        return JSONResponse(found, headers={"cache-control": "no-store"})
+                await compute("samples", keep_question, keep, served.name, question, found["to"], found)
+        return Told(found, headers={"cache-control": "no-store"})
 
     async def show_scene(request: Request) -> Response:
         served = run_of(request)
         with tempfile.TemporaryDirectory(prefix="cmir-ref-") as folder:
             path = await receive(request, Path(folder))
-            return JSONResponse(await compute("scenes", open_scene, served, path))
+            return Told(await compute("scenes", open_scene, served, path))
 
     sample_route = "/api/{run}/{what}/{letter}/{row}"
     routes = [Route(path, page) for path in PAGE]
@@ -227,7 +243,7 @@ def guard(app: Callable, names: set[str]) -> Callable:
         if reason is None:
             await app(scope, receive, send_with_headers)
         else:
-            await JSONResponse({"error": reason}, 403)(scope, receive, send_with_headers)
+            await Told({"error": reason}, 403)(scope, receive, send_with_headers)
 
     return guarded
 
@@ -261,18 +277,18 @@ def is_own(host: str, names: set[str]) -> bool:
 
 async def tell_refusal(request: Request, error: HTTPException) -> Response:
     """A request that is refused as such, in one line."""
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    return Told({"error": error.detail}, error.status_code, headers=error.headers)
 
 
 async def tell_bad_input(request: Request, error: Exception) -> Response:
     """What is wrong with a question, in one line without folders of this machine."""
-    return JSONResponse({"error": line_for_page(str(error))}, 422)
+    return Told({"error": line_for_page(str(error))}, 422)
 
 
 async def tell_failure(request: Request, error: Exception) -> Response:
     """An error of this program: the page is told so, the terminal where."""
     print("".join(traceback.format_exception(error)), file=sys.stderr)
-    return JSONResponse({"error": f"this should not have happened ({type(error).__name__}); please report it"}, 500)
+    return Told({"error": f"this should not have happened ({type(error).__name__}); please report it"}, 500)
 
 
 def line_for_page(text: str) -> str:

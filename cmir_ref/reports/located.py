@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_whole
+from ..files import keep_apart, write_whole
 from .gallery import data_uri, magma_palette
 from .pages import environment
 
@@ -14,7 +14,7 @@ LARGEST = 1600  # pixels of a side of the picture
 SHARE = 0.45  # of the heat's colours in it
 
 
-def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, largest: int = LARGEST) -> bytes:
+def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, cell: int, largest: int = LARGEST) -> bytes:
     """PNG: the scene (H, W, C) in grey, the heat (rows, columns) over it in colours, and a numbered ring at each place.
 
     `places` have `rank`, `row` and `column` in pixels of the scene; the picture has at most `largest` a side.
@@ -26,7 +26,6 @@ def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, largest: int
     picture.thumbnail((largest, largest), Image.Resampling.BOX)
     low, top = heat.min(), heat.max()
     grey = np.rint((heat - low) / max(top - low, 1e-12) * 255).astype(np.uint8)
-    cell = max(-(-high // len(heat)), -(-wide // heat.shape[1]))  # the last cells may reach beyond the scene
     colours = Image.fromarray(magma_palette()[grey]).resize((cell * heat.shape[1], cell * len(heat)))
     colours = colours.crop((0, 0, wide, high)).resize(picture.size)
     picture = Image.blend(picture, colours, SHARE)
@@ -40,14 +39,21 @@ def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, largest: int
     return stream.getvalue()
 
 
+def check_page(page: str | Path, *read: str) -> None:
+    """Raises `InputError` for a page that is called .png itself, or that replaces, with its picture, what is `read`."""
+    if Path(page).suffix.lower() == ".png":
+        raise InputError(f"{page}: the page is HTML, and its picture gets the name that ends in .png; use .html")
+    for written in (Path(page), Path(page).with_suffix(".png")):
+        keep_apart(written, *read)
+
+
 def write_located(page: str | Path, query: str, scene: str, found) -> Path:
     """Writes the page, and beside it the picture as .png under the same name; returns the page's path.
 
-    `found` is what `places.locate` gave. Raises `InputError` for a page that is called .png itself.
+    `found` is what `places.locate` gave. Raises `InputError` as `check_page`.
     """
-    if Path(page).suffix.lower() == ".png":
-        raise InputError(f"{page}: the page is HTML, and its picture gets the name that ends in .png; use .html")
-    picture = heat_picture(found.scene, found.heat, found.places)
+    check_page(page, query, scene)
+    picture = heat_picture(found.scene, found.heat, found.places, found.cell)
     text = environment().get_template("located.html")
     given = {"title": f"{query}: where in {Path(scene).name}", "picture": data_uri("image/png", picture)}
     write_whole(Path(page).with_suffix(".png"), picture)

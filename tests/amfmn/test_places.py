@@ -1,5 +1,6 @@
 """Places in a large picture: slices, heat, peaks, map coordinates, and the command."""
 
+import io
 import json
 
 import numpy as np
@@ -25,6 +26,7 @@ from cmir_ref.places import (
     slice_scores,
 )
 from cmir_ref.ranking import items_of, system_of
+from cmir_ref.reports.located import heat_picture
 
 TILE = 64
 
@@ -279,6 +281,47 @@ def test_a_geotiff_gets_map_coordinates(run, call, tmp_path):
     assert found["system"] == "EPSG:32633"
     assert (place["x"], place["y"]) == (100 + 2 * place["column"], 1000 - 2 * place["row"])
     assert "EPSG:32633" in (run.path / "locate.html").read_text()
+
+
+def test_what_is_read_is_not_overwritten(run, mosaic, refused, tmp_path):
+    """The picture beside the page would have the name of the scene, or of the image that is looked for."""
+    for name in ("scene.png", "scene.tif"):
+        Image.fromarray(mosaic[0]).save(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    scene, sentence = tmp_path / "scene.png", "one house near many trees"
+    for page in ("scene.html", "scene"):
+        refused("locate", run.path, scene, sentence, "--html", tmp_path / page, says=["scene.png: is what is read"])
+    tif = tmp_path / "scene.tif"
+    refused("locate", run.path, tif, sentence, "--html", tif, says=["scene.tif: is what is read"])
+    refused("retrieve", run.path, tif, "--to", "b", "--html", tif, says=["scene.tif: is what is read"])
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("side, sides", [(103, [51]), (140, [51]), (70, [26]), (65, [12, 25, 51])])
+def test_the_colours_lie_where_the_heat_is(side, sides):
+    pixels = np.full((side, side, 3), 128, np.uint8)
+    slices = Slices((side, side), slice_boxes((side, side), sides), "a", {})
+    heat = np.zeros((-(-side // slices.cell),) * 2)
+    heat[-2, -2] = 1
+    png = heat_picture(pixels, heat, [], slices.cell)
+    with Image.open(io.BytesIO(png)) as picture:
+        red = np.asarray(picture.convert("RGB"), int)[..., 0]
+    hot = np.argwhere(red > (red.min() + red.max()) / 2)
+    cell = slices.cell
+    assert abs(hot.mean(axis=0) - (len(heat) - 1.5) * cell).max() < 2, "the middle of the last but one cell"
+
+
+@pytest.mark.parametrize("shape", [(64, 96, 3), (70, 101, 3), (131, 97, 3)])
+def test_places_lie_within_the_picture(shape):
+    slices = Slices(shape[:2], slice_boxes(shape, [32]), "a", {})
+    heat = np.random.default_rng(0).random([-(-n // slices.cell) for n in shape[:2]])
+    places = best_places(heat, slices, 200, None)
+    assert all(0 < p.row < shape[0] and 0 < p.column < shape[1] for p in places)
+    heat[:] = 0
+    heat[-1, -1] = 1
+    (place,) = best_places(heat, slices, 1, None)
+    whole = [slices.cell * (n - 1) for n in heat.shape]
+    assert [place.row, place.column] == [(n + end) / 2 for n, end in zip(whole, shape[:2], strict=True)]
 
 
 def test_bad_places_are_one_line(run, scene, refused, tmp_path):

@@ -276,6 +276,37 @@ def test_errors_are_one_line_and_the_page_goes_on(browser, site, tmp_path):
         wait_for_answer(page)
 
 
+SLOW = """((plain) => {
+  window.fetch = async (...asked) => {
+    const answer = await plain(...asked);
+    await new Promise((done) => setTimeout(done, 700));
+    return answer;
+  };
+})(window.fetch)"""
+
+
+def test_what_is_under_way_when_the_tab_is_changed_stays_in_its_tab(browser, site, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(1, 255, (130, 200, 3), np.uint8)).save(tmp_path / "big.png")
+    with opened(browser, site, "drawn") as page:
+        page.evaluate(SLOW)
+        page.click("#ways >> text=Sample")
+        with page.expect_response("**/search*"):
+            page.click("#draws button >> nth=0")
+        page.wait_for_timeout(800)  # the answer is there, the query's thumbnail is not
+        page.click('[id="tab-written"]')
+        page.wait_for_timeout(2000)
+        assert page.locator("#results > li").count() == 0 and page.evaluate("location.hash") == ""
+        page.click("#scene summary")
+        with page.expect_response("**/scene*"):
+            page.set_input_files("#large", tmp_path / "big.png")
+        page.click('[id="tab-drawn"]')
+        page.wait_for_timeout(1000)
+        assert page.inner_text("#scenehint") == ""
+        page.click("#ways >> text=Sample")
+        page.click("#draws button >> nth=1")
+        wait_for_answer(page)
+
+
 def test_dark_and_light(browser, site):
     for scheme, low in (("dark", True), ("light", False)):
         with opened(browser, site, color_scheme=scheme) as page:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cmir_ref import load_run, retrieve
@@ -121,6 +122,16 @@ def test_a_file_from_outside_is_read_by_its_content_alone(site, tmp_path):
     assert site.search("drawn", photo.read_bytes(), to="a", as_="b").json["remarks"] != []
 
 
+@pytest.mark.parametrize("run, folder, to", [("drawn", "sketches", "a"), ("drawn", "photos/Images", "b"),
+                                             ("spoken", "speech", "a"), ("spoken", "places/Images", "b"),
+                                             ("written", "captions/Images", "b")])  # fmt: skip
+def test_where_nobody_says_what_is_searched_it_is_the_other_sense(site, run, folder, to):
+    content = first(site.root / folder)[0].read_bytes()
+    found = site.search(run, content, to="")
+    assert found.json["to"] == to and names(found) == names(site.search(run, content, to=to))
+    assert {hit["letter"] for hit in found.json["hits"]} == {to}
+
+
 def test_a_result_becomes_the_query(site):
     found = site.search("drawn", {"item": "b.2"}, to="a").json
     row = found["hits"][0]["row"]
@@ -161,10 +172,35 @@ def test_places_in_a_large_picture_are_those_of_the_command(site, tmp_path):
     there = locate(load_run(site.names["written"]), tmp_path / "scene.png", "a forest", modality="b")
     assert located["places"] == [json.loads(json.dumps(place._asdict())) for place in there.places]
     assert located["slices"] == there.slices == opened["slices"] and located["picture"].startswith("data:image/png")
+    picture = site.search("written", first(site.root / "captions" / "Images")[0].read_bytes(), scene=opened["scene"])
+    assert picture.status == 200 and picture.json["located"] is None, "an image's captions have no place in a picture"
     for _ in range(2):
         site.ask("/api/written/scene", (tmp_path / "scene.png").read_bytes())
     gone = site.search("written", {"sentence": "a forest"}, to="a", scene=opened["scene"])
     assert gone.status == 422 and "give it again" in gone.json["error"], "two are kept, not more"
+
+
+@pytest.mark.parametrize(
+    "shape, depth", [((130, 200, 3), np.uint16), ((130, 200, 5), np.uint8), ((5, 130, 200), np.uint16)]
+)
+def test_large_tiffs_that_pillow_does_not_know_are_read(site, tmp_path, shape, depth):
+    pixels = np.random.default_rng(0).integers(1, np.iinfo(depth).max, shape, dtype=depth)
+    path = tmp_path / "scene.tif"
+    tifffile.imwrite(path, pixels, planarconfig="separate" if shape[0] == 5 else "contig", photometric="minisblack")
+    opened = site.ask("/api/written/scene", path.read_bytes()).json
+    assert (opened["width"], opened["height"]) == (200, 130)
+    located = site.search("written", {"sentence": "a forest"}, to="a", scene=opened["scene"]).json["located"]
+    there = locate(load_run(site.names["written"]), path, "a forest", modality="b")
+    assert located["places"] == [json.loads(json.dumps(place._asdict())) for place in there.places]
+
+
+def test_a_large_picture_stands_upright(site):
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    pixels = np.random.default_rng(0).integers(1, 255, (130, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG", exif=exif)
+    opened = site.ask("/api/written/scene", stream.getvalue()).json
+    assert (opened["width"], opened["height"]) == (130, 200)
 
 
 # ---- what is kept, what is said -------------------------------------------------------------------------------------
@@ -210,6 +246,22 @@ def test_two_runs_of_one_name_get_two_tabs(tmp_path):
 
     paths = [tmp_path / "x" / "demo", tmp_path / "y" / "demo", tmp_path / "y" / "demo", tmp_path / "z"]
     assert [name for _, name in name_runs(paths)] == ["x-demo", "y-demo-1", "y-demo-2", "z"]
+
+
+def test_names_that_are_no_text_are_spelled(site):
+    from cmir_ref.app import server
+    from cmir_ref.app.answers import name_runs
+
+    told = server.Told({"labels": ["R\udcfcn", ("e\u0301t\udce9",)], "rank": 3, "note": None, "right": True}).body
+    assert json.loads(told) == {"labels": ["R\\xfcn", ["e\u0301t\\xe9"]], "rank": 3, "note": None, "right": True}
+    assert "JSONResponse(" not in Path(server.__file__).read_text().replace("Told(JSONResponse)", "")
+    assert [name for _, name in name_runs(["x/R\udcfcn"])] == ["R\\xfcn"]
+
+
+def test_samples_are_asked_for_anew(site):
+    """A run may be trained again, and served at the same address."""
+    for path in ("/api/drawn/sample/a/0", "/api/spoken/sound/b/0"):
+        assert site.ask(path).headers["cache-control"] == "no-store"
 
 
 def test_a_gone_file_leaves_a_note(site, tmp_path, served_runs):

@@ -2228,6 +2228,24 @@ bugs(
     "config.py",
     ("names-stay-numbers", "if key in misread}", "if key in misread and not text}", "test_config.py::test_overrides"),
 )
+PLACE = "amfmn/test_places.py::test_"
+bugs(
+    "places.py",
+    ("places-on-the-border", "((n * cell + min((n + 1) * cell, size)) / 2 for", "(min((n + 0.5) * cell, size) for",
+     PLACE + "places_lie_within_the_picture[shape1]"),
+)
+bugs(
+    "reports/located.py",
+    ("cells-stretched", ".resize((cell * heat.shape[1], cell * len(heat)))", ".resize((wide, high))",
+     PLACE + "the_colours_lie_where_the_heat_is[103-sides0]"),
+    ("scene-overwritten", "        keep_apart(written, *read)", "        keep_apart(written)",
+     PLACE + "what_is_read_is_not_overwritten"),
+)
+bugs(
+    "app/answers.py",
+    ("same-sense", "(t for t in can if t != m)", "(t for t in can if t == m)",
+     "app/test_server.py::test_where_nobody_says_what_is_searched_it_is_the_other_sense[drawn-sketches-a]"),
+)
 REDRAW = "training/test_redraw.py::test_"
 bugs(
     "cmirnet/system.py",

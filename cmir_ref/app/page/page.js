@@ -68,6 +68,8 @@ function choose(run, settings = {}) {
   state.run = run;
   Object.assign(state, { question: null, scene: null });
   state.abort?.abort();
+  ++state.asked; // what is still on its way belongs to another run
+  $("found").classList.remove("old");
   [...$("tabs").children].forEach((tab, i) => {
     tab.setAttribute("aria-selected", state.runs[i] === run);
     tab.tabIndex = state.runs[i] === run ? 0 : -1;
@@ -136,8 +138,8 @@ async function ask(question, { note = true } = {}) {
   say("Searching …");
   $("found").classList.add("old");
   try {
-    const letter = question.item ? question.item[0] : question.words ? ofKind("text").letter : question.from || guess(question.blob);
-    const to = letter ? target(letter) : $("to").value || state.run.modalities[0].letter;
+    const letter = question.item ? question.item[0] : question.words ? ofKind("text").letter : question.from;
+    const to = letter ? target(letter) : $("to").value; // "": the server, which reads the file, knows the other sense
     const given = new URLSearchParams({ to, k: $("k").value });
     if (question.from) given.set("from", question.from);
     if (state.scene && (!letter || ofLetter(letter).locates)) given.set("scene", state.scene);
@@ -147,8 +149,9 @@ async function ask(question, { note = true } = {}) {
       : { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: question.blob };
     const start = performance.now();
     const told = await fetchJson(`${base()}/search?${given}`, { ...options, signal: state.abort.signal });
+    const known = told.query.row === null ? null : await sampleOf(told.query.letter, told.query.row);
     if (mine !== state.asked) return;
-    await show(told, to, performance.now() - start);
+    show(told, told.to, known, performance.now() - start);
     if (note) history.pushState(null, "", link());
   } catch (error) {
     if (error.name === "AbortError" || mine !== state.asked) return;
@@ -156,13 +159,6 @@ async function ask(question, { note = true } = {}) {
   } finally {
     if (mine === state.asked) $("found").classList.remove("old");
   }
-}
-
-/* The letter that a file is read as, where its type leaves one alone. */
-function guess(blob) {
-  const sound = blob.type.startsWith("audio/");
-  const fits = state.run.modalities.filter((m) => (sound ? m.kind === "sound" : m.kind === "image" || m.kind === "sketch"));
-  return fits.length ? fits[0].letter : "";
 }
 
 const again = () => state.question && ask(state.question);
@@ -426,16 +422,18 @@ function leaveScene() {
 async function openScene(file) {
   if (!file) return;
   leaveScene();
+  const run = state.run;
   $("scenehint").textContent = "Cutting it into slices …";
   try {
     if (file.size > 50 * 2 ** 20) throw new Error("a file of more than 50 MB; send a smaller one");
     const told = await fetchJson(`${base()}/scene`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file });
+    if (state.run !== run) return;
     state.scene = told.scene;
     $("forget").hidden = false;
     $("scenehint").textContent = `${told.width} × ${told.height} pixels, ${told.slices} slices. Now ask.`;
     if (state.question) ask(state.question);
   } catch (error) {
-    $("scenehint").textContent = error.message;
+    if (state.run === run) $("scenehint").textContent = error.message;
   }
 }
 
@@ -461,8 +459,7 @@ async function sampleOf(letter, row) {
 
 const pictures = (list, name) => list.map((p) => make("img", { src: p.uri, alt: `${p.text} of ${name}`, title: p.text }));
 
-async function show(told, to, milliseconds) {
-  const known = told.query.row === null ? null : await sampleOf(told.query.letter, told.query.row);
+function show(told, to, known, milliseconds) {
   showQuery(told, known);
   const cards = told.hits.map((hit) => card(hit, told.query.labels));
   $("results").replaceChildren(...cards.map((c) => c.node));
