@@ -3,6 +3,7 @@
 H, W pixels and C bands. Unlike `images`, which shows a file as a viewer would, nothing is scaled to bytes.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from .pictures import (
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what such files begin with, BigTIFF's last
 AS_STORED = (*GREY, "LA", "RGB", "RGBA", "CMYK")  # Pillow's modes whose bands are what the file holds
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is one line, our own
 PALETTE, YCBCR = 3, 6  # TIFF's tag 262: Pillow makes colours of these
 
 

@@ -1,6 +1,8 @@
 """Image files as measurements, every band as the file holds it."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from cmir_ref.data.bands import bands_last, fit_bands, read_bands
 
+ROOT = Path(__file__).parents[2]
 DRAWN = np.random.default_rng(0)
 
 
@@ -170,3 +173,12 @@ def test_which_axis_has_the_bands():
     assert bands_last(x[:, :, None], "CYQX", "x").shape == (5, 7, 2)
     assert bands_last(x, "YXS", "x").shape == (2, 5, 7)
     assert bands_last(np.zeros((7, 5, 2)), "QYX", "x").shape == (7, 5, 2)
+
+
+def test_nothing_but_the_error_is_said_of_a_tiff_that_ends_early(tmp_path):
+    """Its first page lies behind its end: tifffile would say so on standard error besides."""
+    path = tmp_path / "early.tif"
+    path.write_bytes(b"II*\0" + (720_972).to_bytes(4, "little") + bytes(1000))
+    code = "import sys, cmir_ref.data as d\ntry: d.read_image(sys.argv[1])\nexcept ValueError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stderr == "" and done.stdout.startswith(f"{path}: damaged or truncated image")
