@@ -67,4 +67,5 @@ def gate_lines(rows: dict, world: str) -> list[Line]:
         recall_line((words,), rows[world, g], printed.get(AS_PRINTED.get(g, ""), (None,))[-1])
         for g, words in GATES.items()
     ]
-    return lines + [Line((words,), {"mr": bound(rows[world, "none"], name)}) for name, words in BOUNDS.items()]
+    empty = dict.fromkeys(COLUMNS, Score(()))
+    return lines + [Line((words,), empty | {"mr": bound(rows[world, "none"], name)}) for name, words in BOUNDS.items()]

@@ -1,5 +1,7 @@
 """AMFMN's tables II, IV, V and VI on a tiny world: their rows, what stands in them, and the verdicts."""
 
+import re
+
 import numpy as np
 import pytest
 import worlds
@@ -15,6 +17,7 @@ from cmir_ref.replicate.amfmn.components import MODELS
 from cmir_ref.replicate.amfmn.gates import BOUNDS, GATES
 from cmir_ref.replicate.lab import Lab
 from cmir_ref.replicate.run import run_experiment
+from cmir_ref.reports.replication import write_pages
 
 DATA = (
     *("dataset=scenes", "split=random", "test_share=0.34", "validation_share=0.3"),
@@ -94,7 +97,12 @@ def test_what_was_printed(done):
     assert published.TABLE4["both"] == published.TABLE6["m9"] and published.TABLE5["dynamic", 0.6, 5] == 29.72
 
 
-def test_pages_are_written(done):
+def test_pages_are_written(done, tmp_path):
+    write_pages(tmp_path, list(done.values()), {})
+    page = (tmp_path / "gates.md").read_text()
+    assert all(re.search(rf"\| {re.escape(words)} \|.*\d \| – \| – \|", page) for words in BOUNDS.values()), page
+    assert all(words in (tmp_path / "replication.html").read_text() for words in BOUNDS.values())
+    assert "gates,scenes,ceiling,mr mean," in (tmp_path / "replication.csv").read_text()
     for name, experiment in done.items():
         assert experiment.text.startswith("# Table ") and experiment.command.startswith(f"cmir-ref replicate {name} ")
         assert experiment.judgements and all(j.outcome for j in experiment.judgements)
