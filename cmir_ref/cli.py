@@ -506,13 +506,13 @@ def command_locate(
     """
     from . import runs, search
     from .places import locate, read_sides
-    from .reports.located import check_page, write_located
+    from .reports.located import check_heat_page, write_located
     from .reports.terminal import print_table
 
     check_device(device)
     sides = None if slices is None else read_sides(slices)
     if html is not None:
-        check_page(html, str(scene), query or "")
+        check_heat_page(html, str(scene), query or "")
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
         query = search.text_query(loaded, query, keywords)

@@ -39,7 +39,7 @@ def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, cell: int, l
     return stream.getvalue()
 
 
-def check_page(page: str | Path, *read: str) -> None:
+def check_heat_page(page: str | Path, *read: str) -> None:
     """Raises `InputError` for a page that is called .png itself, or that replaces, with its picture, what is `read`."""
     if Path(page).suffix.lower() == ".png":
         raise InputError(f"{page}: the page is HTML, and its picture gets the name that ends in .png; use .html")
@@ -50,9 +50,9 @@ def check_page(page: str | Path, *read: str) -> None:
 def write_located(page: str | Path, query: str, scene: str, found) -> Path:
     """Writes the page, and beside it the picture as .png under the same name; returns the page's path.
 
-    `found` is what `places.locate` gave. Raises `InputError` as `check_page`.
+    `found` is what `places.locate` gave. Raises `InputError` as `check_heat_page`.
     """
-    check_page(page, query, scene)
+    check_heat_page(page, query, scene)
     picture = heat_picture(found.scene, found.heat, found.places, found.cell)
     text = environment().get_template("located.html")
     given = {"title": f"{query}: where in {Path(scene).name}", "picture": data_uri("image/png", picture)}
