@@ -10,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .check import Comparison, compare_complex, compare_directions, compare_slopes, gaps, tied_too_often
+from .check import (
+    Comparison,
+    compare_complex,
+    compare_directions,
+    compare_slopes,
+    gaps,
+    rounding_of_entries,
+    tied_too_often,
+)
 from .diagnose import diagnose
 from .evidence import Evidence, Jacobians, region
 from .findings import UNDECIDED, Finding, Judgement, describe, of_the_whole
@@ -242,7 +250,7 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     if safe and len(fits) == len(measured):
         rough = {i: m.array("kink") | ~np.isfinite(m.array("error")) for i, m in measured.items()}
         excused = {
-            i: np.where(comparisons[i].off, 0, gaps(gradient_of(trial, i), m.stepped)) for i, m in measured.items()
+            i: rounding_of_entries(gradient_of(trial, i), m.stepped, comparisons[i]) for i, m in measured.items()
         }
         results += compare_directions(trial, rough, excused, seed=seed)
     undecided = []

@@ -7,7 +7,8 @@ import pytest
 from strategies import small
 
 from cmir_ref.checks import CHECKS, draw
-from cmir_ref.gradcheck import Pair, check_gradient, explain, judge
+from cmir_ref.gradcheck import Pair, Result, check_gradient, explain, judge
+from cmir_ref.gradcheck.check import Comparison, rounding_of_entries
 from cmir_ref.gradcheck.findings import UNDECIDED
 from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE
 from cmir_ref.reports.gradients import finding_json
@@ -678,3 +679,10 @@ def test_what_rounding_explains_of_entries_it_explains_along_a_direction(seed):
     off = lambda dy, cache: normalise_rows_backward(dy, cache) * (1 + 1e-3)  # noqa: E731
     wide = np.random.default_rng(seed).standard_normal((6, 5))
     assert judged(normalise_rows, off, {"x": wide}, seed).status == WRONG
+
+
+def test_only_what_is_right_a_number_and_off_the_kinks_is_rounding():
+    ours, stepped = np.array([1.0, 2.0, 3.0, np.nan, 5.0]), np.array([1.5, 2.5, 3.5, 4.0, np.inf])
+    off, kinks = np.arange(5) == 1, np.arange(5) == 2
+    comparison = Comparison(Result("x", "complex-step", 0.0, (), 0.0, 0.0), stepped, off, kinks)
+    assert rounding_of_entries(ours, stepped, comparison).tolist() == [0.5, 0, 0, 0, 0]

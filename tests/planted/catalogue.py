@@ -2262,7 +2262,7 @@ bugs(
     ("half-is-whole", "if there < 1 - MISSING", "if there < 0", RECORDING + "test_a_recording_that_is_cut_off"),
     ("a-stream-is-cut-off", "there < declared < UNKNOWN", "there < declared",
      RECORDING + "test_a_recording_whose_header_was_written_before_its_end"),
-    ("loose-recordings-unsaid", "others + len(select_files(folder, SUFFIXES)[0])", "others",
+    ("loose-recordings-unsaid", ' + say_loose(folder, SUFFIXES, "recording")', "",
      RECORDING + "test_recordings_below_and_above_the_labels"),
 )
 bugs(
@@ -2524,6 +2524,10 @@ bugs(
      "gradcheck/test_hostile.py::test_by_the_function[max tie everyone]"),
     ("rounding-not-added-up", "CLOSE * size + min(2 * rounding, ROUNDED * size)", "CLOSE * size",
      "gradcheck/test_judgement.py::test_what_rounding_explains_of_entries_it_explains_along_a_direction[178]"),
+    ("rounding-of-what-is-no-number", " & np.isfinite(ours) & np.isfinite(stepped)", "",
+     "gradcheck/test_judgement.py::test_only_what_is_right_a_number_and_off_the_kinks_is_rounding"),
+    ("kinks-are-rounding", "~comparison.off & ~comparison.kinks", "~comparison.off",
+     "gradcheck/test_judgement.py::test_only_what_is_right_a_number_and_off_the_kinks_is_rounding"),
     ("any-rounding-believed", "min(2 * rounding, ROUNDED * size)", "2 * rounding",
      "gradcheck/test_checker.py::test_broken_pairs_are_refused[mask drawn anew]"),
     ("complex-step-always-believed", "return bool(seen and not slope.admits(stepped)",
