@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
-from .locate import data_folder, label_of, refuse_deeper, say_passed_over, select_files, subfolders
+from .locate import data_folder, label_of, refuse_deeper, say_loose, say_passed_over, select_files, subfolders
 from .sound_library import load_librosa
 
 RATE = 16000  # Hz
@@ -63,7 +63,7 @@ def load_speech(
     labels = np.array([list(label_names).index(label_of(path.parent)) for path in paths])
     x = np.stack([log_mel_patch(path) for path in track(paths, len(paths), "reading recordings", progress)])
     ids = tuple(f"{path.parent.name}/{path.name}" for path in paths)
-    remarks = say_passed_over(others + len(select_files(folder, SUFFIXES)[0]), "recordings")
+    remarks = say_passed_over(others, "recordings") + say_loose(folder, SUFFIXES, "recording")
     return Modality(name, "sound", x, labels, ids, tuple(map(str, paths)), voices, remarks=remarks)
 
 

@@ -185,7 +185,7 @@ def test_recordings_below_and_above_the_labels(write_speech, refused):
     folder = write_speech()
     a_word = folder / "airplane" / "ann.wav"
     (folder / "loose.wav").write_bytes(a_word.read_bytes())
-    assert load_speech(folder, LABEL_NAMES).remarks == ("1 file passed over as no recordings",)
+    assert load_speech(folder, LABEL_NAMES).remarks == ("1 recording in no class folder passed over",)
     (folder / "airplane" / "bob").mkdir()
     (folder / "airplane" / "bob" / "one.wav").write_bytes(a_word.read_bytes())
     with refused(folder / "airplane" / "bob", "recordings below a class folder"):
