@@ -14,8 +14,8 @@ import numpy as np
 
 from ..backend import library
 from ..data import data_in_words, is_drawing, protocol_of, read_image, read_query
+from ..data.bands import image_size_of
 from ..data.geotiff import GeoReference, read_georeference
-from ..data.pictures import check_size
 from ..errors import InputError
 from ..files import name_bytes_spelled
 from ..places import (
@@ -349,30 +349,16 @@ def row_of_content(served: ServedRun, m: str, path: Path) -> int | None:
 
 def open_scene(served: ServedRun, path: Path) -> dict[str, Any]:
     """Reads a large picture and keeps it, under a name that is told; raises `InputError` for one that is too large."""
-    from PIL import Image
-    from tifffile import TiffFile
-
     path = path.rename(path.with_suffix(suffix_by_content(path)))
     run = served.run
     letters = [m for m, x in run.dataset.modalities.items() if x.kind == "image" and x.x.dtype == np.uint8]
     if not letters or path.suffix not in (".png", ".jpg", ".gif", ".bmp", ".tif", ".webp"):
         raise InputError("your file: places are looked for in a picture (PNG, JPEG, TIFF, WebP), by a run of pictures")
     samples = run.dataset.modalities[letters[0]]
-    try:
-        if path.suffix == ".tif":  # Pillow does not know every kind of TIFF that `read_image` reads
-            with TiffFile(path) as file:
-                size = file.pages[0].imagewidth, file.pages[0].imagelength
-        else:
-            with Image.open(path) as file:
-                size = file.size
-    except Exception as error:  # Pillow's own limit, or a damaged header
-        raise InputError(f"your file: not a picture that can be read ({name_only(str(error))})") from error
-    check_size(size, path)
-    if size[0] * size[1] > LARGEST_SCENE:
+    height, width = image_size_of(path)
+    if height * width > LARGEST_SCENE:
         most = LARGEST_SCENE // 10**6
-        raise InputError(
-            f"your file: {size[0]} × {size[1]} pixels; the page takes {most} million, cmir-ref locate more"
-        )
+        raise InputError(f"your file: {width} × {height} pixels; the page takes {most} million, cmir-ref locate more")
     pixels = read_image(path, bands=samples.x.shape[3], span=samples.span)
     sides = sorted(choose_sides(pixels.shape, samples.x.shape[1]))
     while len(sides) > 1 and len(slice_boxes(pixels.shape, sides)) > MOST_SLICES:

@@ -60,6 +60,22 @@ def is_tiff(path: str | Path) -> bool:
         return file.read(4) in TIFF
 
 
+def image_size_of(path: str | Path) -> tuple[int, int]:
+    """(height, width) of an image file once it stands upright, from its head alone; errors as in `read_bands`."""
+    check_file(path)
+    if is_tiff(path):  # Pillow does not know every kind
+        import tifffile
+
+        with name_image_damage(path), tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            size, tag = (page.imagelength, page.imagewidth), page.tags.get(ORIENTATION)
+            turned = tag is not None and tag.value > 4
+    else:
+        with open_picture(path) as file:
+            size, turned = (file.height, file.width), file.getexif().get(ORIENTATION, 1) > 4
+    return size[::-1] if turned else size
+
+
 @contextmanager
 def open_image(path: str | Path) -> Iterator[tuple[Any, np.ndarray | None]]:
     """(a Pillow image that is open, None), or (None, `first_page` of a TIFF file that Pillow does not show whole).

@@ -9,11 +9,11 @@ import numpy as np
 from ..backend import library
 from ..errors import InputError
 from ..files import whole_file, whole_folder
+from .bands import image_size_of
 from .features import write_features
 from .images import image_suffixes, look_at_images, read_image
 from .locate import say_passed_over
 from .onnx_network import onnx_network
-from .pictures import ORIENTATION
 from .trunk import FeatureNetwork, compute_features, trunk_network
 
 LEFT_BEHIND = ("Thumbs.db", "desktop.ini")  # by systems, beside hidden files
@@ -128,18 +128,6 @@ def image_features(
     return ImageFeatures(
         features, paths, np.array([box for _, box in boxes]), say_passed_over(others, "images") + remarks
     )
-
-
-def image_size_of(path: str | Path) -> tuple[int, int]:
-    """(height, width) of an image file, from its head alone; errors as in `read_image`."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            turned = file.getexif().get(ORIENTATION, 1) > 4  # it stands upright once it is read
-            return (file.width, file.height) if turned else (file.height, file.width)
-    except Exception:
-        return read_image(path).shape[:2]  # says what is wrong
 
 
 def write_image_features(out: str | Path, found: ImageFeatures, maker: str) -> Path:

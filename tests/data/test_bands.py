@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cmir_ref.data.bands import bands_last, fit_bands, read_bands
+from cmir_ref.data import read_image
+from cmir_ref.data.bands import bands_last, fit_bands, image_size_of, read_bands
 
 ROOT = Path(__file__).parents[2]
 DRAWN = np.random.default_rng(0)
@@ -182,3 +183,27 @@ def test_nothing_but_the_error_is_said_of_a_tiff_that_ends_early(tmp_path):
     code = "import sys, cmir_ref.data as d\ntry: d.read_image(sys.argv[1])\nexcept ValueError as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stderr == "" and done.stdout.startswith(f"{path}: damaged or truncated image")
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+@pytest.mark.parametrize("shape, dtype", [((6, 9, 3), "uint8"), ((6, 9, 5), "uint16"), ((6, 9, 4), "float32")])
+def test_the_size_of_a_tiff_is_in_its_head(tmp_path, shape, dtype, turn):
+    path = tmp_path / "a.tif"
+    tags = [(274, 3, 1, turn, True)]
+    tifffile.imwrite(path, drawn(*shape, dtype=dtype), planarconfig="contig", photometric="minisblack", extratags=tags)
+    size = image_size_of(path)
+    assert size == read_image(path).shape[:2] == ((9, 6) if turn > 4 else (6, 9))
+    with tifffile.TiffFile(path) as file:
+        (start,) = file.pages[0].dataoffsets
+    path.write_bytes(path.read_bytes()[: start + 1])
+    assert image_size_of(path) == size, "no pixel is read"
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_the_size_of_other_images_is_in_their_head(tmp_path, turn):
+    path, exif = tmp_path / "a.jpg", Image.Exif()
+    exif[274] = turn
+    Image.fromarray(drawn(6, 9, 3, dtype="uint8")).save(path, exif=exif)
+    assert image_size_of(path) == read_image(path).shape[:2] == ((9, 6) if turn > 4 else (6, 9))
+    path.write_bytes(path.read_bytes()[:-30])
+    assert image_size_of(path) == ((9, 6) if turn > 4 else (6, 9))
