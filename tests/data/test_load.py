@@ -9,7 +9,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from cmir_ref.data import draw_pairs, load, read_query, split, wald, write_features
+from cmir_ref.config import load_config
+from cmir_ref.data import draw_pairs, load, load_data, read_query, split, wald, write_features
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
 
@@ -256,3 +257,9 @@ def test_real_pan_mul(real_data, tmp_path):
     blocks = pan.x[..., 0].reshape(200, 64, 4, 64, 4).mean(axis=(2, 4))
     luminance = mul.x @ np.array(wald.RGB_WEIGHTS)
     assert np.corrcoef(blocks.ravel(), luminance.ravel())[0, 1] > 0.95
+
+
+def test_a_data_set_that_is_called_by_a_number_is_unknown_in_one_line(refused):
+    config = load_config("pan-mul", ["dataset=3"])
+    with refused("dataset: '3' is unknown for pan-mul; use scenes, dsrsid"):
+        load_data(config)
