@@ -15,10 +15,8 @@ from typing import Annotated
 
 import typer
 
-from .bench.suite import BENCH_KINDS, PEERS, TURNS
-from .config import preset_names
-from .data.locate import data_root
-from .data.samples import KINDS
+from .bench import BENCH_KINDS, PEERS, TURNS
+from .config import SAMPLE_KINDS, preset_names
 from .errors import InputError
 from .parallel import STOPS
 from .progress import on_terminal, tell, track
@@ -45,7 +43,7 @@ Preset = one_of("Preset", preset_names())
 Gallery = one_of("Gallery", ["test", "train", "all"])
 SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
 QueryModality = one_of("QueryModality", ["a", "b"])
-SampleKind = one_of("SampleKind", KINDS)
+SampleKind = one_of("SampleKind", SAMPLE_KINDS)
 SampleFormat = one_of("SampleFormat", ["dsrsid"])
 BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
 Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
@@ -720,6 +718,7 @@ def command_replicate(
     """
     from contextlib import ExitStack
 
+    from .data.locate import data_root
     from .replicate import run as replication
     from .replicate.cluster import connect
     from .replicate.lab import Lab
@@ -790,6 +789,7 @@ def command_doctor(
 
     Versions, threads, BLAS, GPU, which data sets are found, and what their captions are like.
     """
+    from .data.locate import data_root
     from .doctor import examine
 
     check_device(device)

@@ -127,6 +127,9 @@ NEW_NAMES = {  # of the weights of eq. 6, by the names that earlier versions use
 }
 
 
+SAMPLE_KINDS = ("land-cover", "objects", "speech")  # what `cmir-ref samples` writes; here, for `--help` needs them
+
+
 def preset_names() -> list[str]:
     """The presets that come with the package."""
     return sorted(

@@ -12,13 +12,11 @@ import numpy as np
 from ..errors import InputError
 from ..packages import origin
 from ..parallel import cores
-from .gpu import GPU_KINDS, gpu_entries, gpu_machine
+from . import BENCH_KINDS, PEERS, TURNS
+from .gpu import gpu_entries, gpu_machine
 from .peers import Case, Entry, count_turns, interleave, seconds_of, version_of
 
-BENCH_KINDS = {"cpu": ("conv", "latent", "attention", "retrieval", "texts", "data", "whole"), "cuda": tuple(GPU_KINDS)}
-PEERS = {"cpu": ("torch", "faiss", "sklearn"), "cuda": ("torch",)}
 GPU_KINDS_WITH_TORCH = ("conv", "latent")
-TURNS = 7
 BENCH_COLUMNS = ("", "ours (ms)", "other (ms)", "ratio", "peak (MiB)", "other's", "other", "of peak", "note")
 LARGE = 2048  # rows and columns of the product that shows the arithmetic peak
 ALWAYS = Entry._fields[:7]  # the keys that the JSON of every entry has

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cmir_ref import cli
+from cmir_ref import bench, cli
 from cmir_ref.bench import attention, conv, data, latent, retrieval, suite, texts, whole
 from cmir_ref.bench.peers import Case, interleave
 from cmir_ref.errors import InputError
@@ -30,7 +30,7 @@ NAMES = [
     "whole/pan-mul",
     "whole/image-speech",
 ]
-PEERS = suite.PEERS["cpu"]
+PEERS = bench.PEERS["cpu"]
 TINY = {
     case.name: case
     for cases in (

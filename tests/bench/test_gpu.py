@@ -13,7 +13,7 @@ from strict.standin import xp as strict
 
 from cmir_ref import cli
 from cmir_ref.backend import GPUUnavailable, library
-from cmir_ref.bench import gpu, suite
+from cmir_ref.bench import BENCH_KINDS, gpu, suite
 from cmir_ref.bench.gpu import Peaks, Size
 from cmir_ref.bench.peers import ResultsDiffer
 
@@ -28,6 +28,10 @@ def no_torch(monkeypatch):
 @pytest.fixture(autouse=True)
 def few_checked(monkeypatch):
     monkeypatch.setattr(gpu, "CHECKED", 2)
+
+
+def test_its_kinds_are_those_of_the_command():
+    assert tuple(gpu.GPU_KINDS) == BENCH_KINDS["cuda"]
 
 
 @pytest.mark.parametrize("xp", [np, strict], ids=["numpy", "strict"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cmir_ref.config import SAMPLE_KINDS
 from cmir_ref.data import load, load_dsrsid, samples_dir, ucmerced, write_samples
 from cmir_ref.data import samples as module
 
@@ -128,6 +129,10 @@ def test_a_class_has_room_for_100(toy, tmp_path, refused, monkeypatch):
     with refused("7 object scenes", "3 a class"):
         write_samples("objects", tmp_path / "out", count=7)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_its_kinds_are_those_of_the_command():
+    assert tuple(module.KINDS) == SAMPLE_KINDS
 
 
 def test_speech(tmp_path):
