@@ -39,16 +39,14 @@ def one_of(name: str, values: Iterable[str]) -> type[StrEnum]:
 
 
 Device = one_of("Device", ["cpu", "cuda"])
-Preset = one_of("Preset", preset_names())
 Gallery = one_of("Gallery", ["test", "train", "all"])
 SearchedModality = one_of("SearchedModality", ["a", "b", "all"])
 QueryModality = one_of("QueryModality", ["a", "b"])
-SampleKind = one_of("SampleKind", SAMPLE_KINDS)
 SampleFormat = one_of("SampleFormat", ["dsrsid"])
-BenchKind = one_of("BenchKind", [kind for kinds in BENCH_KINDS.values() for kind in kinds])
 Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
-Experiment = one_of("Experiment", [*EXPERIMENTS, "all"])
 ReplicationScale = one_of("ReplicationScale", SCALES)
+
+PRESET_WORDS = f"One of {', '.join(preset_names())}; or a TOML file of your own."
 
 DataOption = Annotated[  # a text: "" is not the current folder
     str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets (default: $CMIR_DATA).")
@@ -222,9 +220,7 @@ def command_demo(
 
 @app.command("train")
 def command_train(
-    preset: Annotated[
-        str, typer.Argument(metavar="PRESET", help=f"One of {', '.join(preset_names())}; or a TOML file of your own.")
-    ],
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help=PRESET_WORDS)],
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/PRESET).")] = None,
     settings: Annotated[
@@ -293,22 +289,24 @@ def command_text() -> str:
 
 @app.command("presets")
 def command_presets(
-    name: Annotated[Preset | None, typer.Argument(metavar="NAME", help="Without it all are listed.")] = None,
+    preset: Annotated[
+        str | None, typer.Argument(metavar="PRESET", help=f"{PRESET_WORDS} Without it all are listed.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the presets, or show all settings of one.
 
-    With NAME: the preset with its comments, then every setting that it leaves at its default.
+    With PRESET: its text with its comments, then every setting that it leaves at its default.
     """
     from .config import load_config
     from .reports.terminal import describe_preset, first_sentences, list_presets
 
-    if name is None:
+    if preset is None:
         print(json.dumps(first_sentences(), indent=2) if as_json else list_presets())
     elif as_json:
-        print(json.dumps(load_config(name).model_dump(), indent=2))
+        print(json.dumps(load_config(preset).model_dump(), indent=2))
     else:
-        print(describe_preset(name))
+        print(describe_preset(preset))
 
 
 @app.command("evaluate")
@@ -626,7 +624,7 @@ def command_gradcheck(
 
 @app.command("samples")
 def command_samples(
-    kind: Annotated[SampleKind, typer.Argument(metavar="KIND", help="What is written.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What is written: {', '.join(SAMPLE_KINDS)}.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     count: Annotated[int | None, typer.Option("--count", help="Pairs or scenes (default: 80 or 84).")] = None,
     layout: Annotated[
@@ -652,7 +650,7 @@ def command_samples(
 @app.command("bench")
 def command_bench(
     kinds: Annotated[
-        list[BenchKind] | None,
+        list[str] | None,
         typer.Argument(
             metavar="KIND",
             help=f"On the CPU {', '.join(BENCH_KINDS['cpu'])}; on a GPU {', '.join(BENCH_KINDS['cuda'])}; or all.",
@@ -692,7 +690,8 @@ def command_bench(
 @app.command("replicate")
 def command_replicate(
     names: Annotated[
-        list[Experiment] | None, typer.Argument(metavar="NAME", help="Which of them (default: all).")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help=f"Which of {', '.join(EXPERIMENTS)} (default: all)."),
     ] = None,
     data: DataOption = None,
     scale: Annotated[

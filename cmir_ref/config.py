@@ -143,7 +143,7 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
     A key of a table is written with a dot: `weights.reconstruction=0.1`. Raises `InputError` for an unknown preset,
     key or value.
     """
-    text, source = _read(preset)
+    text, source = read_preset(preset)
     values, said = _parsed(text, source), {}
     for override in overrides:
         key, found, value = override.partition("=")
@@ -207,7 +207,8 @@ def _parsed(text: str, source: str) -> dict:
         raise InputError(f"{source}: not valid TOML: {error}") from error
 
 
-def _read(preset: str | Path) -> tuple[str, str]:
+def read_preset(preset: str | Path) -> tuple[str, str]:
+    """(the TOML text, what errors call it) of a name of `preset_names()` or a file; raises `InputError` for another."""
     if str(preset).endswith(".toml"):
         try:
             return read_text(preset), str(preset)

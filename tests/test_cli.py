@@ -17,11 +17,11 @@ from PIL import Image
 
 from cmir_ref import cli
 from cmir_ref.backend import GPUUnavailable, library
-from cmir_ref.config import load_config, preset_names, to_toml
+from cmir_ref.config import load_config, preset_names, read_preset, to_toml
 from cmir_ref.data import write_features
 from cmir_ref.data.ucmerced import LABEL_NAMES
 from cmir_ref.reports.report import dotted_settings
-from cmir_ref.reports.terminal import changed_settings, preset_text
+from cmir_ref.reports.terminal import changed_settings
 
 METRICS = {"map", "p@10", "p@50", "mean_precision_at_tens", "chance", "queries"}
 OPTIONS = {  # of each command, all of them: an option that does nothing does not exist
@@ -523,11 +523,20 @@ def test_presets_are_listed_in_a_line_each(call, monkeypatch):
     assert list(call("presets", "--json").json) == preset_names()
 
 
+def test_settings_of_a_file_of_one_s_own(call, tmp_path, refused):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('# Mine.\nscenario = "pan-mul"\nimage_size = 256\n')
+    out = call("presets", mine).out
+    assert out.startswith(mine.read_text()) and tomllib.loads(out) == {"scenario": "pan-mul", "image_size": 256}
+    assert call("presets", mine, "--json").json["image_size"] == 256
+    refused("presets", tmp_path / "nowhere.toml", says=["nowhere.toml", "not a readable settings file"])
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_with_all_its_settings(call, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
     out = call("presets", name).out
-    text = preset_text(name)
+    text = read_preset(name)[0]
     assert out.startswith(text), "its own text with its comments comes first"
     rest = out[len(text) :].splitlines()
     assert rest[1].startswith("# ---- at their default") and all(line.startswith("# ") for line in rest[1:])
@@ -676,17 +685,17 @@ def test_bad_usage_of_gradcheck(refused, tmp_path, mine):
         (("train", "image-speech", "--epochs", 3), ["No such option", "--epochs"]),
         (("train", "image-speech", "--device", "tpu"), ["--device", "'tpu' is not one of", "'cpu', 'cuda'"]),
         (("train", "image-speech", "--seed", -1), ["--seed", "0"]),
-        (("presets", "pan"), ["NAME", "'pan' is not one of", "'pan-mul'"]),
+        (("presets", "pan"), ["preset pan: unknown", "pan-mul"]),
         (("evaluate", "run", "--gallery", "some"), ["--gallery", "'some' is not one of 'test', 'train', 'all'"]),
         (("evaluate", "run", "--seed", 0), ["No such option", "--seed"]),
         (("retrieve", "run", "x.tif", "--to", "c"), ["--to", "'c' is not one of 'a', 'b', 'all'"]),
         (("retrieve", "run", "x.tif", "--from", "ab"), ["--from", "'ab' is not one of 'a', 'b'"]),
         (("retrieve", "run", "x.tif", "-k", 0), ["-k", "1"]),
         (("gradcheck", "--device", "cuda"), ["No such option", "--device"]),
-        (("samples", "clouds", "out"), ["KIND", "'clouds' is not one of 'land-cover', 'objects', 'speech'"]),
-        (("bench", "speed"), ["KIND", "'speed' is not one of 'conv', 'latent'"]),
+        (("samples", "clouds", "out"), ["clouds: no such kind of samples", "land-cover, objects, speech"]),
+        (("bench", "speed"), ["bench speed", "one of conv, latent"]),
         (("bench", "--against", "jax"), ["--against", "'torch', 'faiss', 'sklearn'"]),
-        (("replicate", "table9"), ["NAME", "'table9' is not one of 'headline', 'table1'"]),
+        (("replicate", "table9"), ["replicate table9: unknown", "one of headline, table1"]),
         (("replicate", "--scale", "huge"), ["--scale", "'small', 'full'"]),
         (("doctor", "--device", "tpu"), ["--device", "'cpu', 'cuda'"]),
     ],

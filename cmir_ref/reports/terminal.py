@@ -7,11 +7,10 @@ import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..config import load_config, preset_names, to_toml
+from ..config import load_config, preset_names, read_preset, to_toml
 from ..errors import InputError
 from ..progress import on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
@@ -71,14 +70,9 @@ def show_spread(
 # ---- presets and settings -------------------------------------------------------------------------------------------
 
 
-def preset_text(name: str) -> str:
-    """The TOML text of a preset that comes with the package, with its comments."""
-    return (files(__name__.partition(".")[0]) / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-
-
 def first_sentences() -> dict[str, str]:
     """Preset -> the first sentence of the comment that it begins with."""
-    return {name: first_sentence(preset_text(name)) for name in preset_names()}
+    return {name: first_sentence(read_preset(name)[0]) for name in preset_names()}
 
 
 def first_sentence(text: str) -> str:
@@ -100,7 +94,7 @@ def describe_preset(name: str, width: int | None = None) -> str:
 
     Lines of the second part have at most `width` characters, by default as many as the terminal has.
     """
-    text, width = preset_text(name), min(width or shutil.get_terminal_size((100, 0)).columns, 120)
+    text, width = read_preset(name)[0], min(width or shutil.get_terminal_size((100, 0)).columns, 120)
     given = dotted_settings(tomllib.loads(text))
     settings = [s for s in list_settings(type(load_config(name))) if s.name not in given]
     defaults = toml_values(load_config(name))
