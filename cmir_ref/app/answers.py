@@ -183,6 +183,15 @@ def describe_sample(served: ServedRun, m: str, row: int) -> dict[str, Any]:
     }
 
 
+def when_written(served: ServedRun, m: str, row: int) -> int | None:
+    """When a sample's file was last written, in ns: what is shown of it holds so long. None where there is no file."""
+    paths = modality_of(served, m, row).paths
+    try:
+        return None if paths is None else Path(paths[row]).stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None
+
+
 def modality_of(served: ServedRun, m: str, row: int) -> Modality:
     """The modality that sample `row` of letter m belongs to; raises `InputError` where there is no such sample."""
     check_letters(served.run, m if len(m) == 1 else "")

@@ -31,7 +31,17 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..files import cannot_be_written, name_bytes_spelled, write_whole
-from .answers import Question, ServedRun, answer, describe_run, describe_sample, open_scene, sound_of, warm_up
+from .answers import (
+    Question,
+    ServedRun,
+    answer,
+    describe_run,
+    describe_sample,
+    open_scene,
+    sound_of,
+    warm_up,
+    when_written,
+)
 from .uploads import name_only
 
 MOST_BYTES = 50 * 2**20  # of a file that is sent
@@ -80,7 +90,7 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
     by_name = {served.name: served for served in runs}
     lanes = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in LANES}
     waiting = {"search": 0, "samples": 0, "scenes": 0}
-    sample = lru_cache(KEPT_SAMPLES)(lambda name, m, row: describe_sample(by_name[name], m, row))
+    kept = lru_cache(KEPT_SAMPLES)(lambda name, m, row, written: describe_sample(by_name[name], m, row))
 
     async def compute(lane: str, work: Callable, *arguments) -> Any:
         """What `work` returns, in the lane's thread, behind all that wait there."""
@@ -97,6 +107,9 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
         if name not in by_name:
             raise HTTPException(404, "no such run is served here")
         return by_name[name]
+
+    def sample(name: str, m: str, row: int) -> dict[str, Any]:
+        return kept(name, m, row, when_written(by_name[name], m, row))
 
     def sample_in(request: Request) -> tuple[str, int]:
         m, row = request.path_params["letter"], request.path_params["row"]

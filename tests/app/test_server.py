@@ -276,6 +276,20 @@ def test_a_gone_file_leaves_a_note(site, tmp_path, served_runs):
     assert told["note"] == "the file is gone" and told["pictures"] == []
 
 
+def test_a_file_that_comes_back_or_is_another_is_shown_anew(site, tmp_path):
+    path = "/api/drawn/sample/a/1"
+    before = site.ask(path).json
+    file = Path(load_run(site.names["drawn"]).dataset.modalities["a"].paths[1])
+    file.rename(tmp_path / "away")
+    try:
+        assert site.ask(path).json["note"] == "the file is gone"
+        Image.new("RGB", (64, 64), "red").save(file)
+        assert site.ask(path).json["pictures"] not in ([], before["pictures"])
+    finally:
+        (tmp_path / "away").rename(file)
+    assert site.ask(path).json == before
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 
