@@ -103,7 +103,7 @@ def test_every_experiment_and_scale_is_there(monkeypatch):
 @pytest.mark.parametrize(
     "words, says",
     [
-        (("three",), ("three", "'one', 'two', 'all'")),
+        (("three",), ("replicate three: unknown", "one, two, all")),
         (("one", "--scale", "huge"), ("--scale", "huge", "small")),
         (("one", "--device", "tpu"), ("--device", "tpu")),
         (("one", "--data", "no/such/folder"), ("no/such/folder",)),
