@@ -109,6 +109,7 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
         return by_name[name]
 
     def sample(name: str, m: str, row: int) -> dict[str, Any]:
+        """What was shown before, unless the file was written since, has gone or has come back."""
         return kept(name, m, row, when_written(by_name[name], m, row))
 
     def sample_in(request: Request) -> tuple[str, int]:
