@@ -112,16 +112,11 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         chooses the best epoch. Raises `ValueError` for shapes, labels and parameters that do not fit.
         """
         x_a, x_b, y = self._arrays(Xa, Xb, y)
-        paired = not isinstance(y, tuple)
+        paired = not is_pair(y)
         labels_a, labels_b, self.classes_ = self._labels((y, y) if paired else y, len(x_a), len(x_b))
         names = tuple(map(str, self.classes_))
         sides = {"a": (x_a, labels_a), "b": (x_b, labels_b)}
-        modalities = {
-            m: Modality(
-                m, "features", x.astype(np.float32), labels, tuple(map(str, range(len(x)))), None, np.zeros(len(x), int)
-            )
-            for m, (x, labels) in sides.items()
-        }
+        modalities = {m: rows_of(m, x, labels) for m, (x, labels) in sides.items()}
         pairing = np.stack([np.arange(len(x_a))] * 2, axis=1) if paired else None
         try:
             config = self._settings()
@@ -168,7 +163,7 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         """The mean average precision of a -> b and b -> a among these rows, a shared label being relevant."""
         check_is_fitted(self)
         x_a, x_b, y = self._arrays(Xa, Xb, y, reset=False)
-        y_a, y_b = y if isinstance(y, tuple) else (y, y)
+        y_a, y_b = y if is_pair(y) else (y, y)
         v = {"a": self._embed("a", x_a), "b": self._embed("b", x_b)}
         hot = {"a": self._hot(y_a), "b": self._hot(y_b)}
         found = [evaluate_direction(v[p], hot[p], v[q], hot[q], distance=self.distance)["map"] for p, q in ("ab", "ba")]
@@ -213,22 +208,21 @@ class CMIRNet(TransformerMixin, BaseEstimator):
 
     def _labels(self, y, n_a: int, n_b: int):
         """Labels of both modalities as `records.Modality` has them, and the classes."""
-        found = [np.asarray(part) for part in y]
+        found = [label_array(part) for part in y]
         for part, n in zip(found, (n_a, n_b), strict=True):
-            if part.ndim != 2:
-                part = check_array(part, ensure_2d=False, dtype=None, input_name="y").ravel()
-                check_classification_targets(part)
             check_consistent_length(np.empty(n), part)
-        if all(part.ndim == 2 and part.shape[1] > 1 for part in found):
-            return *(part.astype(np.uint8) for part in found), np.arange(found[0].shape[1])
-        found = [part.ravel() for part in found]
+        one, other = (part.shape[1:] for part in found)
+        if one != other:
+            raise ValueError(f"y of a and b: {found[0].shape} and {found[1].shape}; expected (n,) or (n, K) for both")
+        if one:
+            return *found, np.arange(*one)
         classes = np.unique(np.concatenate(found))
         return *(np.searchsorted(classes, part) for part in found), classes
 
     def _hot(self, y) -> np.ndarray:
         """Labels as multi-hot rows over `classes_`; one that `fit` never saw has none."""
-        y = np.asarray(y)
-        return (y if y.ndim == 2 and y.shape[1] > 1 else y.ravel()[:, None] == self.classes_).astype(np.uint8)
+        y = label_array(y)
+        return y if y.ndim == 2 else (y[:, None] == self.classes_).astype(np.uint8)
 
     def _embed(self, modality: str, x: np.ndarray) -> np.ndarray:
         """Embeddings in float64: a row alone and in a batch agree to its last digits."""
@@ -237,6 +231,31 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         if x.shape[1] != self.widths_[modality]:
             raise ValueError(f"X has {x.shape[1]} features, but modality {modality} has {self.widths_[modality]}")
         return system.encode(self.run_, modality, x)["v"]
+
+
+def is_pair(y: Any) -> bool:
+    """Whether y is (y_a, y_b), and not a tuple of labels."""
+    return isinstance(y, tuple) and len(y) == 2 and all(np.ndim(part) > 0 for part in y)
+
+
+def label_array(y: Any) -> np.ndarray:
+    """Labels (n,), or rows (n, K) of 0 and 1 as uint8. Raises `ValueError` for others."""
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] < 2:
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y").ravel()
+        check_classification_targets(y)
+        return y
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("y: rows of several labels have values other than 0 and 1")
+    return y.astype(np.uint8)
+
+
+def rows_of(m: str, x: np.ndarray, labels: np.ndarray) -> Modality:
+    """Rows (n, p) as a modality, in float32, as networks compute. Raises `ValueError` for values beyond it."""
+    if np.abs(x).max() > np.finfo(np.float32).max:
+        raise ValueError(f"X of modality {m} has values as large as {np.abs(x).max():.1e}; float32 ends at 3.4e38")
+    names = tuple(map(str, range(len(x))))
+    return Modality(m, "features", x.astype(np.float32), labels, names, None, np.zeros(len(x), int))
 
 
 def train_on_all(config: CmirnetSettings, data: Dataset) -> Run:

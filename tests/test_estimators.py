@@ -126,6 +126,22 @@ def test_multi_hot_labels_and_modalities_that_are_not_paired():
     assert net.transform(b.x, "b").shape == (24, 6) and net.score(a.x, b.x, (a.labels, np.eye(4)[b.labels])) > 0.7
 
 
+def test_a_tuple_of_labels_is_one_list_of_them(world):
+    x_a, x_b, y = world
+    one, same = (CMIRNet(**SHORT).fit(x_a, x_b, labels) for labels in (y, tuple(y)))
+    np.testing.assert_array_equal(one.transform(x_a, "a"), same.transform(x_a, "a"))
+    assert one.score(x_a, x_b, tuple(y)) == one.score(x_a, x_b, y)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-30, 1e12])
+def test_the_unit_of_a_column_does_not_matter(world, unit):
+    x_a, x_b, y = world
+    other = x_a * np.where(np.arange(x_a.shape[1]) % 2, unit, 1)
+    given = {"normalise_features": "standardise"} | SHORT
+    one, same = (CMIRNet(**given).fit(x, x_b, y).transform(x, "a") for x in (x_a, other))
+    np.testing.assert_allclose(same, one, rtol=1e-3, atol=1e-4)
+
+
 def test_the_same_seed_gives_the_same_space_and_another_another(world):
     one, same, other = (CMIRNet(seed=s, **SHORT).fit(*world).transform(world[0], "a") for s in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
@@ -161,6 +177,12 @@ def test_a_pipeline_goes_on_with_the_embeddings(world):
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b[:5], y), "inconsistent numbers of samples"),
         (lambda net, a, b, y: CMIRNet(columns_a=18, **SHORT).fit(np.hstack([a, b]), y), "18 are a's"),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a), "requires y"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, 0.999 * np.eye(4)[np.arange(80) % 4]), "other than 0 and 1"),
+        (lambda net, a, b, y: net.score(a, b, np.full((80, 4), np.nan)), "other than 0 and 1"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, (np.eye(4)[np.arange(80) % 4], y)), "of a and b: .*for both"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, (np.eye(80)[:, :3], np.eye(80)[:, :4])), "for both"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a.astype(float) * 1e39, b, y), "modality a has values as large as"),
+        (lambda net, a, b, y: net.kneighbors(a, "a", 2.5), "k: expected a whole number from 1, got 2.5"),
     ],
 )
 def test_what_does_not_fit_is_a_value_error(fitted, world, call, says):

@@ -89,9 +89,11 @@ def check_gradient(
     Whole numbers and booleans reach `f` as they are where their gradient is None (labels, a mask), else as float64.
 
     Raises `ValueError` where the number or the shape of the gradients is not that of the inputs, where there is no
-    gradient at all, where `f` does not return (y, cache), where an input is not made of real numbers, and where an
-    argument was written into.
+    gradient at all, where `f` does not return (y, cache), where an input is not made of real numbers, where an
+    argument was written into, and where `methods` names none or one that does not exist: nothing would be checked.
     """
+    if isinstance(methods, str) or not methods or not set(methods) <= set(METHODS):
+        raise ValueError(f"methods {methods!r}: expected some of {METHODS}")
     trial = attempt(f, f_backward, inputs, names=names, seed=seed)
     if not trial.with_gradient:
         raise ValueError("the backward function returns no gradient at all")

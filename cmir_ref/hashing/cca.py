@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from ..errors import InputError
+from ..retrieval.distances import power_above
 from .codes import Projection, check_feature_pairs
 
 RIDGE = 1e-6  # of the mean variance, on the diagonal: features may be dead or linearly dependent
@@ -33,21 +34,27 @@ class WhiteFeatures(NamedTuple):
 def whiten(z: Array, name: str, ridge: float = RIDGE) -> WhiteFeatures:
     """K = Q Λ^{−1/2} from C + ridge · (tr C / D) I = Q Λ Qᵀ, C the covariance of z (N, D).
 
-    Raises `InputError` for features without any variance, and for dependent ones where the ridge does not help.
+    Raises `InputError` for features without any variance, for dependent ones where the ridge does not help, and for a
+    ridge that is not a number from 0.
     """
+    if not 0 <= ridge < float("inf"):
+        raise InputError(f"ridge: expected a number from 0, got {ridge}")
     xp = get_xp(z)
     n, d = z.shape
     mean = z.mean(axis=0)
     x = z - mean
+    largest = float(xp.abs(x).max())
+    if largest <= 1e-14 * float(xp.abs(z).max()):  # the rounding of a mean
+        raise InputError(f"{name}: all rows are equal, there is nothing to project")
+    scale = power_above(largest)  # no square overflows, and none vanishes
+    x = x / scale
     covariance = x.T @ x / n
     level = float(xp.trace(covariance)) / d
-    if not level > 0:
-        raise InputError(f"{name}: all rows are equal, there is nothing to project")
     eigenvalues, q = xp.linalg.eigh(covariance + ridge * level * xp.eye(d))
     if float(eigenvalues[0]) <= 1e-12 * level:
         raise InputError(f"{name}: features are linearly dependent; a ridge of {RIDGE} would be right, not {ridge}")
     k = q / xp.sqrt(eigenvalues)
-    return WhiteFeatures(x @ k, mean, k)
+    return WhiteFeatures(x @ k, mean, k / scale)
 
 
 class Cca(NamedTuple):

@@ -48,6 +48,7 @@ def centred_signs(v: Array, mean: Array) -> Array:
     An embedding behind a ReLU has no negative entry, so that the signs of v would tell nothing; about the mean each bit
     divides the training samples. Raises `InputError` for embeddings that are not finite or do not fit the mean.
     """
+    get_xp(v, mean)
     v = check_features(v, "v")
     if mean.shape != (v.shape[1],):
         raise InputError(f"mean: expected shape ({v.shape[1]},) for embeddings {v.shape}, got {mean.shape}")
@@ -88,6 +89,7 @@ def label_rows(labels: Array, rows: int) -> Array:
 
     Raises `InputError` for another shape or number of rows, and for values that are neither classes nor 0 and 1.
     """
+    get_xp(labels)
     if labels.ndim not in (1, 2) or len(labels) != rows or 0 in labels.shape:
         raise InputError(f"labels: expected ({rows},) classes or ({rows}, C) zeros and ones, got {labels.shape}")
     if labels.ndim == 2:

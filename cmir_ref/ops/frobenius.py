@@ -6,6 +6,7 @@ x any shape (N, …).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_fractions
 from .sums import reduction_factor
 
 
@@ -16,7 +17,11 @@ class FrobeniusCache(NamedTuple):
 
 
 def frobenius(x: Array, *, squared: bool = True, reduction: str = "sum") -> tuple[Array, FrobeniusCache]:
-    """‖x‖²_F = Σ x², or ‖x‖_F = √Σ x² where not `squared`; divided by the N rows where `reduction` is "mean"."""
+    """‖x‖²_F = Σ x², or ‖x‖_F = √Σ x² where not `squared`; divided by the N rows where `reduction` is "mean".
+
+    Raises `ValueError` for whole numbers: their squares overflow.
+    """
+    check_fractions(x=x)
     xp = get_xp(x)
     scale = reduction_factor(reduction, x.shape[0])
     energy = (x * x).sum()

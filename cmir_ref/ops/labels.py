@@ -6,13 +6,17 @@ from ..backend import Array, get_xp
 def multi_hot(labels: Array, classes: int, dtype="uint8") -> Array:
     """Labels as rows (N, K) of `dtype`: integer classes (N,) become one-hot rows; rows (N, K) keep their values.
 
-    Raises `ValueError` as `check_targets` does. On a device no values are looked at, for that would wait for it: a
-    class that does not exist becomes a row of NaN there, where `dtype` has one, and so does the loss.
+    Raises `ValueError` as `check_targets` does, and for values that `dtype` cannot keep. On a device no values are
+    looked at, for that would wait for it: a class that does not exist becomes a row of NaN there, where `dtype` has
+    one, and so does the loss.
     """
     xp = get_xp(labels)
     check_targets(labels, classes)
     if labels.ndim == 2:
-        return labels.astype(dtype)
+        rows = labels.astype(dtype)
+        if xp.__name__ == "numpy" and rows.dtype.kind in "biu" and (rows != labels).any():
+            raise ValueError(f"labels of {labels.dtype}: {rows.dtype} does not keep their values; ask for float64")
+        return rows
     hot = labels[:, None] == xp.arange(classes)
     if xp.__name__ == "numpy" or xp.dtype(dtype).kind != "f":
         return hot.astype(dtype)

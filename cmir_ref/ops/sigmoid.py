@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_fractions
 
 
 class LogisticCache(NamedTuple):
@@ -13,7 +14,9 @@ def sigmoid(x: Array) -> tuple[Array, LogisticCache]:
     """y = 1/(1 + e⁻ˣ).
 
     It is computed from e^{−|x|} ≤ 1, which never overflows: 1/(1 + e⁻ˣ) where x > 0, eˣ/(1 + eˣ) elsewhere.
+    Raises `ValueError` for whole numbers: those without a sign have no −x.
     """
+    check_fractions(x=x)
     xp = get_xp(x)
     positive = x.real > 0
     small = xp.exp(xp.where(positive, -x, x))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from .labels import check_targets, multi_hot
-from .shapes import check_same_shape
+from .shapes import check_fractions, check_same_shape
 from .sums import reduction_factor
 
 
@@ -22,8 +22,9 @@ def sigmoid_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") 
 
     It is computed as max(u, 0) − u y + log(1 + e^{−|u|}), which never overflows; the first two are u (1 − y) for u > 0,
     and a certain answer that is right, u = ±∞, adds 0. Raises `ValueError` for labels that are none (`multi_hot`), rows
-    beyond [0, 1], and another number of labels than logits.
+    beyond [0, 1], another number of labels than logits, and logits that are whole numbers.
     """
+    check_fractions(u=u)
     xp = get_xp(u, targets)
     check_targets(targets, u.shape[1], most=1 if targets.ndim == 2 else float("inf"))
     y = multi_hot(targets, u.shape[1], u.real.dtype)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..backend import Array, get_xp
 from .labels import multi_hot
-from .shapes import check_same_shape
+from .shapes import check_fractions, check_same_shape
 from .sums import reduction_factor
 
 
@@ -35,8 +35,9 @@ def softmax_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") 
 
     The maximum of its row is subtracted from every logit first. That changes nothing in L and keeps e^u finite. A
     logit of −∞ is a class that is ruled out: where y_nk = 0 it adds 0 to the loss, for 0 log 0 is 0. Raises
-    `ValueError` as `target_distribution` does.
+    `ValueError` as `target_distribution` does, and for logits that are whole numbers.
     """
+    check_fractions(u=u)
     xp = get_xp(u, targets)
     y = target_distribution(targets, u)
     shifted = u - u.real.max(axis=1, keepdims=True)

@@ -6,6 +6,7 @@ x (N, T, D), lengths integer (N,), y (N, D).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_fractions
 
 
 class TimeMeanCache(NamedTuple):
@@ -13,7 +14,11 @@ class TimeMeanCache(NamedTuple):
 
 
 def time_mean(x: Array, lengths: Array) -> tuple[Array, TimeMeanCache]:
-    """y = (1/T_n) Σ_{t < T_n} x[n, t], T_n the length; 0 for a sequence of length 0."""
+    """y = (1/T_n) Σ_{t < T_n} x[n, t], T_n the length; 0 for a sequence of length 0.
+
+    Raises `ValueError` for an x of whole numbers: 1/T_n would round to 0.
+    """
+    check_fractions(x=x)
     xp = get_xp(x, lengths)
     valid = xp.arange(x.shape[1])[None, :] < lengths[:, None]
     weights = (valid / xp.maximum(lengths, 1)[:, None]).astype(x.real.dtype)[:, :, None]

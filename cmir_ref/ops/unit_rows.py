@@ -6,6 +6,7 @@ x (…, D), y (…, D).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_fractions
 
 
 class UnitRowsCache(NamedTuple):
@@ -15,7 +16,11 @@ class UnitRowsCache(NamedTuple):
 
 
 def unit_rows(x: Array) -> tuple[Array, UnitRowsCache]:
-    """y = x/‖x‖; a vector of zeros stays one."""
+    """y = x/‖x‖; a vector of zeros stays one. Squares must neither overflow nor vanish in x's dtype.
+
+    Raises `ValueError` for whole numbers, which overflow soon.
+    """
+    check_fractions(x=x)
     xp = get_xp(x)
     square = (x * x).sum(axis=-1, keepdims=True)
     positive = square.real > 0

@@ -6,6 +6,7 @@ x (N, H, W, C), y (N, f·H, f·W, C).
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
+from .shapes import check_fractions
 
 
 class UpsampleCache(NamedTuple):
@@ -32,7 +33,11 @@ def interpolation(size: int, factor: int, kind: str, like: Array) -> Array:
 
 
 def upsample(x: Array, factor: int, kind: str = "nearest") -> tuple[Array, UpsampleCache]:
-    """Y = M_H X M_Wᵀ for every sample and channel: each column is made longer, and then each row."""
+    """Y = M_H X M_Wᵀ for every sample and channel: each column is made longer, and then each row.
+
+    Raises `ValueError` for an x of whole numbers, whose weights would round to 0, and for another `kind`.
+    """
+    check_fractions(x=x)
     n, h, w, c = x.shape
     rows, columns = interpolation(h, factor, kind, x), interpolation(w, factor, kind, x)
     taller = (rows @ x.reshape(n, h, w * c)).reshape(n, factor * h, w, c)

@@ -4,7 +4,7 @@ from string import ascii_lowercase
 
 from ..backend import Array, get_xp
 from ..errors import InputError
-from .distances import embeddings
+from .distances import embeddings, power_above
 
 STATES = ("alive", "half collapsed", "collapsed", "diverged")  # the last: training ended without finite embeddings
 
@@ -43,16 +43,19 @@ def collapse(*v: Array) -> dict:
 
 def is_one_point(v: Array) -> bool:
     """max‖v − v̄‖ ≤ 1e-6 · max(1, ‖v̄‖) for embeddings v (N, D)."""
-    xp = get_xp(v)
-    mean = v.mean(axis=0)
-    return float(_radii(v).max()) <= 1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))
+    return float(_radii(v).max()) <= 1e-6 * max(1.0, float(_lengths(v.mean(axis=0)[None])[0]))
 
 
 def _radii(v: Array) -> Array:
     """‖v − v̄‖ of each row (N,)."""
+    return _lengths(v - v.mean(axis=0))
+
+
+def _lengths(v: Array) -> Array:
+    """‖v‖ of each row (N,); no square overflows."""
     xp = get_xp(v)
-    d = v - v.mean(axis=0)
-    return xp.sqrt((d * d).sum(axis=1))
+    scale = power_above(float(xp.abs(v).max()))
+    return xp.sqrt(((v / scale) ** 2).sum(axis=1)) * scale
 
 
 def _participation(d: Array) -> float:

@@ -23,6 +23,7 @@ all others, so that its distance is 1 to everything but another vector of zeros,
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from ..backend import Array, get_xp
@@ -77,7 +78,7 @@ def prepare(query: Array, gallery: Array | GallerySide, kind: str = "euclidean",
     last_bit, query = _last_bit(query), _as_compared(query, "query", kind)
     largest = float(xp.abs(query).max())
     side = gallery_side(gallery, kind, largest) if side is None else side
-    scale = _power_above(max(largest, side.scale))
+    scale = power_above(max(largest, side.scale))
     if scale > side.scale * (1 if kind == "released" else 2.0**64):  # its roots are not exact; or squares overflow
         side = _at_scale(side, scale)
     dims = [v.shape[1] - (kind == "cosine") for v in (query, side.vectors)]
@@ -104,7 +105,7 @@ def gallery_side(gallery: Array, kind: str = "euclidean", largest: float = 0.0) 
     """
     xp, kind, last_bit = get_xp(gallery), _check_kind(kind), _last_bit(gallery)
     gallery = _as_compared(gallery, "gallery", kind)
-    scale = _power_above(max(largest, float(xp.abs(gallery).max())))
+    scale = power_above(max(largest, float(xp.abs(gallery).max())))
     gallery = gallery / scale
     centre = _mean(gallery)
     square = (gallery * gallery).sum(axis=1)
@@ -126,7 +127,7 @@ def _at_scale(side: GallerySide, scale: float) -> GallerySide:
     return side._replace(vectors=vectors, scale=scale, centre=centre, length=length, square=side.square * f * f)
 
 
-def _power_above(largest: float) -> float:
+def power_above(largest: float) -> float:
     """The power of two that numbers of at most this size are divided by."""
     return 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
 
@@ -320,6 +321,12 @@ def embeddings(v: Array, name: str) -> Array:
     return v
 
 
+def check_k(k: int) -> None:
+    """Raises `InputError` unless `k` is a whole number from 1."""
+    if not isinstance(k, Integral) or k < 1:
+        raise InputError(f"k: expected a whole number from 1, got {k!r}")
+
+
 def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | None:
     """(Q, E) int64 of integers (Q,) or (Q, E), each an index into the gallery or −1; `None` where nothing is excluded.
 
@@ -328,7 +335,7 @@ def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | N
     if exclude is None:
         return None
     exclude = xp.asarray(exclude)
-    if exclude.ndim not in (1, 2) or len(exclude) != queries or exclude.dtype.kind not in "iu":
+    if exclude.ndim not in (1, 2) or len(exclude) != queries or (exclude.size and exclude.dtype.kind not in "iu"):
         raise InputError(
             f"exclude: expected {queries} integers, one a query or a row a query, got {exclude.dtype} {exclude.shape}"
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import Array, get_xp, to_host
 from ..errors import InputError
-from .distances import blocks, each_block, excluded_pairs, exclusions, levels, prepare
+from .distances import blocks, check_k, each_block, excluded_pairs, exclusions, levels, prepare
 from .neighbours import smallest
 from .recall import rank_of_groups, recall_of_groups
 from .ties import TieGroups, check_pairs, one_tie, tie_groups
@@ -70,8 +70,7 @@ def precision_at_k(distances: Array, relevant: Array, k: int, exclude: Array | N
 def _precision(groups: TieGroups, k: int) -> Array:
     """Expected precision at k (Q,) of the rankings that `groups` describe."""
     xp = get_xp(groups.row)
-    if k < 1:
-        raise InputError(f"k: expected at least 1, got {k}")
+    check_k(k)
     k = xp.minimum(k, groups.items)
     places = xp.clip(k[groups.row] - groups.above, 0, groups.size)
     hits = xp.bincount(groups.row, weights=places * groups.relevant / groups.size, minlength=len(k))
@@ -175,7 +174,8 @@ def relevance_of_checked(query: Array, gallery: Array) -> Array:
 
 
 def check_labels(query: Array, gallery: Array) -> None:
-    """Raises `InputError` where `relevance` cannot compare the two."""
+    """Raises `InputError` where `relevance` cannot compare the two, and `TypeError` for what is no array."""
+    get_xp(query, gallery)
     for name, labels in (("query labels", query), ("gallery labels", gallery)):
         if labels.ndim not in (1, 2) or 0 in labels.shape:
             raise InputError(f"{name}: expected classes (N,) or multi-hot (N, C), got shape {labels.shape}")
@@ -347,5 +347,8 @@ def _classes(labels: Array, averaged: Array, label_names: list[str] | None) -> l
         masks = {int(c): (labels == c) & averaged for c in xp.unique(labels)}
     if label_names is not None and masks and (min(masks) < 0 or max(masks) >= len(label_names)):
         raise InputError(f"label_names: {len(label_names)} names for classes {min(masks)} … {max(masks)}")
+    if label_names is not None and len(set(label_names)) < len(label_names):
+        twice = next(name for name in label_names if label_names.count(name) > 1)
+        raise InputError(f"label_names: two classes are named {twice!r}; each needs a name of its own")
     name = str if label_names is None else label_names.__getitem__
     return [(name(c), mask) for c, mask in masks.items() if bool(mask.any())]

@@ -11,6 +11,7 @@ from .distances import (
     GallerySide,
     Space,
     blocks,
+    check_k,
     distance_of,
     each_block,
     excluded_pairs,
@@ -194,8 +195,7 @@ def nearest_by(
 
 def cut_to_gallery(k: int, items: int, exclude: Array | None) -> int:
     """`k`, or what is left of the gallery to the query that excludes most. Raises `InputError` for 0."""
-    if k < 1:
-        raise InputError(f"k: expected at least 1, got {k}")
+    check_k(k)
     k = min(k, items - _most(exclude))
     if k == 0:
         what = "its only item is excluded" if items == 1 else f"a query excludes all its {items} items"
@@ -216,7 +216,7 @@ def smallest(level: Array, k: int) -> tuple[Array, Array]:
     """
     xp = get_xp(level)
     items = level.shape[1]
-    if level.dtype.itemsize > 4 and (int(level.max()) + 1) * items >= 2**63:  # no room to pack both
+    if level.dtype.itemsize > 4 and max(int(level.max()) + 1, -int(level.min())) * items >= 2**63:  # no room for both
         column = xp.argsort(level, axis=1, kind="stable")[:, :k]
         return column, xp.take_along_axis(level, column, axis=1)
     width = max(1, math.isqrt(items // k))

@@ -5,7 +5,7 @@ expectation, or a probability, over the orders of the tied items.
 """
 
 from ..backend import Array, get_xp
-from ..errors import InputError
+from .distances import check_k
 from .ties import TieGroups, tie_groups
 
 
@@ -25,13 +25,12 @@ def recall_at_k(distances: Array, relevant: Array, k: int, exclude: Array | None
 def recall_of_groups(groups: TieGroups, k: int) -> Array:
     """`recall_at_k` of the rankings that `groups` describe."""
     xp = get_xp(groups.row)
-    if k < 1:
-        raise InputError(f"k: expected at least 1, got {k}")
+    check_k(k)
     queries, first = _first_groups(groups)
     above, size, relevant = groups.above[first], groups.size[first], groups.relevant[first]
     count = xp.clip(k - above, 0, size)
     missed = xp.ones(len(first))
-    for i in range(k):  # at most k factors; beyond its own count a group's product stays as it is
+    for i in range(int(count.max()) if len(count) else 0):  # beyond its own count a group's product stays as it is
         factor = xp.maximum(size - relevant - i, 0) / xp.maximum(size - i, 1)
         missed = xp.where(i < count, missed * factor, missed)
     out = xp.full(len(groups.total), xp.nan)

@@ -45,12 +45,13 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
             first += rows.sum(axis=0)
             second += (rows * rows).sum(axis=0)
         if how == "scale":
-            std[:] = np.sqrt(second.sum() / (count * channels)) or 1.0
+            std[:] = np.sqrt(second.sum() / (count * channels))
         else:
             mean = first / count
         if how == "standardise":
             std = np.sqrt(np.maximum(second / count - mean * mean, 0))
-            std[std < 1e-8 * max(1.0, std.max())] = 1.0  # a constant channel stays constant
+            std[std <= 1e-7 * np.sqrt(second / count)] = 1.0  # a constant channel stays constant: this is its rounding
+        std[std < np.finfo("float32").tiny] = 1.0
     return Normaliser(mean.astype(np.float32), std.astype(np.float32))
 
 

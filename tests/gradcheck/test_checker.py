@@ -151,6 +151,12 @@ def test_methods_can_be_chosen_and_the_seed_fixes_the_draw():
     assert once != check_gradient(f, backward, inputs, methods=["directional"], seed=4)
 
 
+@pytest.mark.parametrize("methods", [(), ["complex"], ["directional", "forward"], "complex-step"])
+def test_methods_that_would_check_nothing_are_refused(methods):
+    with pytest.raises(ValueError, match="expected some of"):
+        check_gradient(*RIGHT["square"], methods=methods)
+
+
 def test_the_message_names_the_input_of_the_wrong_shape():
     with pytest.raises(ValueError, match=r"w: a gradient of shape \(1, 2\) for an input of shape \(2, 1\)"):
         check_gradient(lambda w: (w, None), lambda dy, _: dy.T, [np.ones((2, 1))], names=["w"])

@@ -105,3 +105,24 @@ def test_bad_input_is_named(call, says):
     with pytest.raises(InputError, match=says) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-30, 1e200])
+def test_the_unit_of_the_features_does_not_matter(unit):
+    x, y = related()
+    one, other = cca(x, y, 3), cca(x * unit, y, 3)
+    np.testing.assert_allclose(other.correlations, one.correlations, rtol=1e-10)
+    np.testing.assert_allclose(project_features(x * unit, other.a), project_features(x, one.a), atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e9 + 0.1])
+def test_constant_features_are_refused_whatever_their_mean_rounds_to(value):
+    x, _ = related()
+    with pytest.raises(InputError, match="z_b: all rows are equal"):
+        cca(x, np.full((200, 4), value), 2)
+
+
+@pytest.mark.parametrize("ridge", [-1e-3, float("nan"), float("inf")])
+def test_a_ridge_that_is_none_is_refused(ridge):
+    with pytest.raises(InputError, match="ridge: expected a number from 0"):
+        cca(*related(), 2, ridge=ridge)

@@ -80,3 +80,12 @@ def test_another_reading_is_refused(forward):
     with pytest.raises(ValueError, match="'never'; it is one of after, before"):
         x, lengths, *weights = draw(0, 2, 3, 1, 1)
         forward(x, *weights, lengths=lengths, reset="never")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int8"])
+def test_lengths_of_any_whole_numbers(dtype):
+    x, _, *weights = draw(0, 4, 5, 2, 3)
+    lengths = np.array([0, 5, 2, 3])
+    expected, _ = ops.gru(x, *weights, lengths=lengths)
+    y, _ = ops.fused.gru_by_length(x, *weights, lengths=lengths.astype(dtype))
+    np.testing.assert_allclose(y, expected, atol=1e-12)

@@ -81,3 +81,10 @@ def test_probabilities_of_more_than_one_are_refused():
 def test_whole_numbers_of_any_dtype_are_classes():
     for dtype in ("uint8", "int64", "float32", "float64"):
         np.testing.assert_array_equal(multi_hot(np.array([2, 0], dtype), 3), [[0, 0, 1], [1, 0, 0]])
+
+
+def test_rows_that_whole_numbers_do_not_keep_are_refused():
+    for rows in (np.array([[0.5, 0.5]]), np.array([[0, 257]])):
+        np.testing.assert_array_equal(multi_hot(rows, 2, "float64"), rows)
+        with pytest.raises(ValueError, match="uint8 does not keep their values"):
+            multi_hot(rows, 2)

@@ -1,4 +1,4 @@
-"""Shapes that broadcast by accident are refused wherever two arrays meet."""
+"""Shapes that broadcast by accident are refused wherever two arrays meet, and whole numbers where they would round."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,19 @@ from cmir_ref.cmirnet.eq2_alignment import alignment
 from cmir_ref.cmirnet.eq5_reconstruction import reconstruction
 from cmir_ref.ops.batch_norm import batch_norm
 from cmir_ref.ops.conv import conv
+from cmir_ref.ops.cosine import cosine
 from cmir_ref.ops.dropout import dropout, dropout_backward
+from cmir_ref.ops.frobenius import frobenius
 from cmir_ref.ops.fused import act_norm, conv_act_norm_pool, conv_max_pool
 from cmir_ref.ops.linear import linear
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.ops.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
+from cmir_ref.ops.sigmoid import sigmoid
+from cmir_ref.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
+from cmir_ref.ops.softmax_cross_entropy import softmax_cross_entropy
+from cmir_ref.ops.time_mean import time_mean
+from cmir_ref.ops.unit_rows import unit_rows
+from cmir_ref.ops.upsample import upsample
 
 R = np.random.default_rng(0)
 V, IMAGE, KERNEL = R.normal(size=(4, 3)), R.normal(size=(2, 4, 4, 3)), R.normal(size=(3, 3, 3, 5))
@@ -46,3 +54,30 @@ CALLS = {
 def test_shapes_that_would_broadcast(what):
     with pytest.raises(ValueError, match="expected"):
         CALLS[what]()
+
+
+WHOLE, LABELS = np.arange(12, dtype="uint8").reshape(4, 3), np.full((4, 3), 0.5)
+FRACTIONS = {
+    "unit rows": lambda x: unit_rows(x),
+    "cosine": lambda x: cosine(x, x),
+    "Frobenius": lambda x: frobenius(x),
+    "sigmoid": lambda x: sigmoid(x),
+    "softmax cross entropy": lambda x: softmax_cross_entropy(x, LABELS),
+    "sigmoid cross entropy": lambda x: sigmoid_cross_entropy(x, LABELS),
+    "mean over time": lambda x: time_mean(x.reshape(2, 2, 3), np.array([1, 2])),
+    "upsampling": lambda x: upsample(x.reshape(1, 4, 3, 1), 2, "bilinear"),
+}
+
+
+@pytest.mark.parametrize("what", FRACTIONS)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+def test_whole_numbers_that_would_round_or_overflow(what, dtype):
+    FRACTIONS[what](WHOLE.astype("float64"))
+    with pytest.raises(ValueError, match=f"of {dtype}: expected floating-point numbers"):
+        FRACTIONS[what](WHOLE.astype(dtype))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_a_rate_of_dropout_that_is_none(rate):
+    with pytest.raises(ValueError, match="expected 0 ≤ rate < 1"):
+        dropout(V, V > 0, rate)

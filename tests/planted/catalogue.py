@@ -450,8 +450,9 @@ NAMED = "ops/test_labels.py::test_labels_that_are_none_are_named"
 bugs(
     "ops/labels.py",
     ("counts-from-one", "xp.arange(classes)", "1 + xp.arange(classes)", LABELS),
-    ("rows-are-made-one-hot", "        return labels.astype(dtype)\n", "        labels = labels.argmax(axis=1)\n",
-     LABELS),
+    ("rows-are-made-one-hot", "rows = labels.astype(dtype)", "rows = (labels == labels.max()).astype(dtype)", LABELS),
+    ("values-rounded-in-silence", "and (rows != labels).any()", "and False",
+     "ops/test_labels.py::test_rows_that_whole_numbers_do_not_keep_are_refused"),
     ("negative-class", "(labels >= 0) & (labels < classes)", "labels < classes", NAMED),
     ("fraction", "right &= labels == labels // 1 if labels.dtype.kind == \"f\" else True", "pass", NAMED),
     ("infinite-weight", "& (labels < float(\"inf\"))", "", NAMED),
@@ -959,6 +960,12 @@ bugs(
     ("absolute-ridge", "ridge * level * xp.eye(d)", "ridge * xp.eye(d)",
      CCA + "test_the_ridge_does_not_depend_on_the_scale_of_the_features"),
     ("rows-of-v", "vt[:count].T", "vt[:, :count]", UNCORRELATED),
+    ("squares-overflow", "x = x / scale", "x, scale = x / 1.0, 1.0",
+     CCA + "test_the_unit_of_the_features_does_not_matter[1e+200]"),
+    ("back-in-another-unit", "WhiteFeatures(x @ k, mean, k / scale)", "WhiteFeatures(x @ k, mean, k)",
+     CCA + "test_the_unit_of_the_features_does_not_matter[1e+200]"),
+    ("rounding-is-variance", "largest <= 1e-14 * float(xp.abs(z).max())", "largest <= 0",
+     CCA + "test_constant_features_are_refused_whatever_their_mean_rounds_to[0.1]"),
 )
 
 SCM = HASHING + "scm.py::"
@@ -1355,6 +1362,10 @@ bugs(
 
 bugs(
     "training/inputs.py",
+    ("one-unit-for-all-channels", "1e-7 * np.sqrt(second / count)", "1e-7 * np.sqrt(second.max() / count)",
+     "training/test_inputs.py::test_each_channel_has_its_own_unit[0-1e-30]"),
+    ("rounding-made-large", "std[std <= 1e-7 * np.sqrt(second / count)] = 1.0", "std[std <= 0] = 1.0",
+     "training/test_inputs.py::test_the_rounding_of_a_constant_channel_is_no_variance"),
     ("never-turned", "rng.integers(0, self.x.views, size)", "rng.integers(0, 1, size)",
      "training/test_inputs.py::test_all_symmetries_are_drawn_and_seeded", "trunk_views"),
     ("one-view-of-turned", "for k in range(1, self.x.views):", "for k in range(1, 1):",
@@ -1449,7 +1460,7 @@ bugs(
      "normalise_inputs=centre"),
     ("scale-standardises", 'if how == "standardise":', 'if how != "centre":', INPUTS + "test_each_way_to_normalise",
      "normalise_features=scale"),
-    ("scale-by-energy", "np.sqrt(second.sum() / (count * channels)) or 1.0", "second.sum() / (count * channels) or 1.0",
+    ("scale-by-energy", "np.sqrt(second.sum() / (count * channels))", "second.sum() / (count * channels)",
      INPUTS + "test_each_way_to_normalise", "normalise_features=scale"),
     ("none-is-centre", 'if how != "none":', "if how:", INPUTS + "test_each_way_to_normalise",
      "normalise_inputs=none", "normalise_features=none"),
@@ -1942,12 +1953,43 @@ bugs(
 
 RECALL = "retrieval/test_recall.py::"
 bugs(
+    "retrieval/neighbours.py",
+    ("packed-too-low", "max(int(level.max()) + 1, -int(level.min())) * items", "(int(level.max()) + 1) * items",
+     NEIGHBOURS + "test_smallest_of_levels_far_below_zero", "nearest"),
+)
+bugs(
+    "retrieval/metrics.py",
+    ("one-name-for-two-classes", "len(set(label_names)) < len(label_names)", "len(set(label_names)) < 1",
+     "retrieval/test_metrics.py::test_names_that_two_classes_share_are_refused", "evaluate_direction"),
+)
+bugs(
+    "ops/shapes.py",
+    ("whole-numbers-pass", 'array.dtype.kind not in "fc"', 'array.dtype.kind not in "fcu"',
+     "ops/test_refused_shapes.py::test_whole_numbers_that_would_round_or_overflow[uint8-upsampling]"),
+)
+bugs(
+    "estimators.py",
+    ("fractions-of-labels", "if not np.isin(y, (0, 1)).all():", "if not np.isfinite(y).all():",
+     "test_estimators.py::test_what_does_not_fit_is_a_value_error"),
+    ("a-tuple-is-a-pair", "isinstance(y, tuple) and len(y) == 2 and", "isinstance(y, tuple) or",
+     "test_estimators.py::test_a_tuple_of_labels_is_one_list_of_them"),
+)
+bugs(
+    "retrieval/distances.py",
+    ("any-number-is-a-k", "not isinstance(k, Integral) or k < 1", "k != k or k < 1",
+     RECALL + "test_a_k_that_is_no_whole_number_is_refused[2.0]", "recall_at_k", "precision_at_k", "nearest"),
+    ("empty-exclusions-refused", '(exclude.size and exclude.dtype.kind not in "iu")', 'exclude.dtype.kind not in "iu"',
+     "retrieval/test_several_excluded.py::test_rows_that_exclude_nothing_may_be_empty", "nearest"),
+)
+bugs(
     "retrieval/recall.py",
     ("with-replacement", "xp.maximum(size - relevant - i, 0) / xp.maximum(size - i, 1)",
      "xp.maximum(size - relevant, 0) / xp.maximum(size, 1)",
      RECALL + "test_ties_take_their_expected_value_over_all_orders", "recall_at_k", "ties"),
     ("beyond-its-count", "xp.where(i < count, missed * factor, missed)", "missed * factor",
      RECALL + "test_rankings_worked_by_hand", "recall_at_k"),
+    ("one-factor-too-few", "range(int(count.max()) if", "range(int(count.max()) - 1 if",
+     RECALL + "test_ties_take_their_expected_value_over_all_orders", "recall_at_k", "ties"),
     ("missed-for-found", "out[queries] = 1 - missed", "out[queries] = missed", RECALL + "test_rankings_worked_by_hand",
      "recall_at_k"),
     ("last-group-for-first", "xp.diff(groups.row, prepend=-1)", "xp.diff(groups.row, append=-1)",
@@ -2010,12 +2052,14 @@ bugs(
 COLLAPSE = "retrieval/test_collapse_measures.py::"
 bugs(
     "retrieval/collapse.py",
-    ("absolute-threshold", "1e-6 * max(1.0, float(xp.sqrt((mean * mean).sum())))", "1e-6",
+    ("absolute-threshold", "1e-6 * max(1.0, float(_lengths(v.mean(axis=0)[None])[0]))", "1e-6",
      COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "state"),
     ("mean-for-maximum", "float(_radii(v).max()) <=", "float(_radii(v).mean()) <=",
      COLLAPSE + "test_the_threshold_is_relative_to_the_mean_and_absolute_below_one", "collapse", "state"),
-    ("scale-squared", "return xp.sqrt((d * d).sum(axis=1))", "return (d * d).sum(axis=1)",
+    ("scale-squared", "xp.sqrt(((v / scale) ** 2).sum(axis=1)) * scale", "((v / scale) ** 2).sum(axis=1) * scale**2",
      COLLAPSE + "test_scales_are_mean_distances", "scale"),
+    ("lengths-overflow", "scale = power_above(float(xp.abs(v).max()))", "scale = 1.0",
+     COLLAPSE + "test_healthy_embeddings_of_any_size_are_alive[1e+200]", "state"),
     ("modalities-about-the-common-mean", "float(_radii(v_m).mean()) for m, v_m in v.items()",
      "float(_radii(v_m - everything.mean(axis=0) + 0 * v_m).mean()) * 0 + float(_radii(everything).mean()) "
      "for m, v_m in v.items()",
@@ -2522,6 +2566,8 @@ bugs(
 )
 bugs(
     "gradcheck/check.py",
+    ("methods-that-do-not-exist", "not set(methods) <= set(METHODS)", "not set(methods) & set(METHODS)",
+     "gradcheck/test_checker.py::test_methods_that_would_check_nothing_are_refused[methods2]"),
     ("ties-get-it-all", "right=comparison.result.right and not tied)", "right=comparison.result.right)",
      "gradcheck/test_hostile.py::test_by_the_function[max tie everyone]"),
     ("rounding-not-added-up", "CLOSE * size + min(2 * rounding, ROUNDED * size)", "CLOSE * size",

@@ -116,7 +116,7 @@ def test_nearest_by_is_a_stable_sort(exclude, memory_mb):
 
 
 def test_nearest_by_refuses_what_nearest_refuses():
-    with pytest.raises(InputError, match="k: expected at least 1, got 0"):
+    with pytest.raises(InputError, match="k: expected a whole number from 1, got 0"):
         nearest_by(lambda rows: np.ones((1, 2)), 1, 2, 0, xp=np)
     with pytest.raises(InputError, match="nothing is left to find"):
         nearest_by(lambda rows: np.ones((1, 1)), 1, 1, 3, xp=np, exclude=np.array([0]))

@@ -82,3 +82,12 @@ def test_one_modality_at_a_point_is_half_a_collapse():
     assert collapse(v, np.ones((4, 3)))["state"] == "half collapsed"
     assert collapse(np.ones((4, 3)), v, v)["one_point"] == ["a"]
     assert collapse(v, v + 1)["state"] == "alive"
+
+
+@pytest.mark.parametrize("size", [1e150, 1e200, 1e300])
+def test_healthy_embeddings_of_any_size_are_alive(size):
+    a, b = np.random.default_rng(0).standard_normal((2, 50, 8))
+    small, large = collapse(a, b), collapse(a * size, b * size)
+    assert large["state"] == "alive" and large["scale_b"] == pytest.approx(small["scale_b"] * size)
+    assert large["effective_rank"] == pytest.approx(small["effective_rank"])
+    assert collapse(np.full((5, 2), size), np.full((4, 2), size))["state"] == "collapsed"

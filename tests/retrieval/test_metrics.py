@@ -465,3 +465,14 @@ def test_the_most_that_precision_can_be(items):
     wanted = [np.mean([naive_precision(hits, k) for k in (10, 20, 50)]) for hits in perfect[1:]]
     assert np.isnan(most[0])
     np.testing.assert_allclose(most[1:], wanted, rtol=1e-14)
+
+
+def test_names_that_two_classes_share_are_refused():
+    v, labels = np.random.default_rng(0).standard_normal((6, 2)), np.arange(6) % 3
+    with pytest.raises(InputError, match="two classes are named 'river'"):
+        evaluate_direction(v, labels, v, labels, label_names=["river", "forest", "river"])
+
+
+def test_a_list_is_no_array_of_labels():
+    with pytest.raises(TypeError, match="expected an array, got list"):
+        relevance([0, 1], np.array([0, 1]))

@@ -279,3 +279,10 @@ def test_a_kept_gallery_refuses_what_embeddings_refuse():
         keep_gallery(np.eye(3), "manhattan")
     with pytest.raises(InputError, match="not finite"):
         keep_gallery(np.full((2, 3), np.inf))
+
+
+def test_smallest_of_levels_far_below_zero():
+    level = np.array([[5, -(2**61), 0, -(2**61) - 1, 7, 3]])
+    column, value = smallest(level, 3)
+    np.testing.assert_array_equal(column, [[3, 1, 2]])
+    np.testing.assert_array_equal(value, level[0, column])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmir_ref.errors import InputError
-from cmir_ref.retrieval import first_rank, recall_at_k
+from cmir_ref.retrieval import first_rank, nearest, precision_at_k, recall_at_k
 
 
 def over_all_orders(distances, relevant, figure):
@@ -61,5 +61,24 @@ def test_an_excluded_item_might_as_well_not_be_there():
 
 
 def test_k_below_one_is_refused():
-    with pytest.raises(InputError, match="k: expected at least 1, got 0"):
+    with pytest.raises(InputError, match="k: expected a whole number from 1, got 0"):
         recall_at_k(np.ones((1, 2)), np.ones((1, 2), bool), 0)
+
+
+@pytest.mark.parametrize("k", [2.0, 1.5, float("nan"), "3"])
+def test_a_k_that_is_no_whole_number_is_refused(k):
+    calls = (
+        lambda: recall_at_k(np.ones((1, 2)), np.ones((1, 2), bool), k),
+        lambda: precision_at_k(np.ones((1, 2)), np.ones((1, 2), bool), k),
+        lambda: nearest(np.ones((1, 2)), np.ones((3, 2)), k),
+    )
+    for call in calls:
+        with pytest.raises(InputError, match="k: expected a whole number from 1, got"):
+            call()
+
+
+def test_a_k_far_beyond_the_gallery_finds_all_of_it_at_once():
+    distances, relevant = np.array([[3, 1, 2], [0, 0, 0], [1, 2, 3]]), np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], bool)
+    found = recall_at_k(distances, relevant, 10**15)  # as many factors would take weeks
+    np.testing.assert_array_equal(found, [1, 1, np.nan])
+    assert np.isnan(recall_at_k(distances[2:], relevant[2:], 10**15)).all()

@@ -225,3 +225,10 @@ def test_other_exclusions_are_refused(exclude, word):
     with pytest.raises(InputError, match=word) as error:
         nearest(np.ones((2, 3)), np.ones((4, 3)), 1, exclude=exclude)
     assert "\n" not in str(error.value)
+
+
+def test_rows_that_exclude_nothing_may_be_empty():
+    query, gallery = np.random.default_rng(0).standard_normal((2, 3, 4))
+    for exclude in ([[], [], []], np.empty((3, 0), int)):
+        for one, other in zip(nearest(query, gallery, 2, exclude=exclude), nearest(query, gallery, 2), strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -25,5 +25,5 @@ def test_bad_input_is_named():
         through_pairs(OWN, OWN, OTHER[:3])
     with pytest.raises(InputError, match="train_other: 4 of 4 embeddings are not finite"):
         through_pairs(OWN, OWN, OTHER * np.nan)
-    with pytest.raises(InputError, match="k: expected at least 1"):
+    with pytest.raises(InputError, match="k: expected a whole number from 1"):
         through_pairs(OWN, OWN, OTHER, k=0)

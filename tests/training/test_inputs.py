@@ -38,6 +38,24 @@ def test_constants_stay_finite():
     assert (fit_normaliser(0 * x, np.arange(70), "scale")(x) == x).all()
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1e9])
+@pytest.mark.parametrize("offset", [0, 1e4])
+def test_each_channel_has_its_own_unit(unit, offset):
+    x = np.random.default_rng(0).standard_normal((200, 3)) + np.array([0, offset, 0])
+    x = (x * [1, unit, 1]).astype(np.float32)
+    normal = fit_normaliser(x, np.arange(200))(x)
+    np.testing.assert_allclose(normal.std(axis=0), 1, rtol=1e-2)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 255, 1e20])
+def test_the_rounding_of_a_constant_channel_is_no_variance(value):
+    x = np.random.default_rng(0).standard_normal((999, 3)).astype(np.float32)
+    x[:, 1:] = value
+    x[::2, 2] = np.nextafter(np.float32(value), np.float32(0))
+    normal = fit_normaliser(x, np.arange(999))
+    assert normal.std[1:].tolist() == [1, 1] and normal(x)[:, 0].std() == pytest.approx(1, rel=1e-4)
+
+
 def test_normalisers_of_a_run_see_the_training_part_alone():
     data, config = worlds.features(), worlds.config("normalise_features=standardise", "protocol=recordings")
     parts = split(data, protocol="recordings", test=0.3, validation=0.2, seed=0)

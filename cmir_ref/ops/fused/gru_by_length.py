@@ -32,7 +32,7 @@ def gru_by_length(
     if not isinstance(x, np.ndarray) or reset not in ("after", "before"):
         return gru_on_device(x, w, u, b, lengths=lengths, reverse=reverse, reset=reset)
     (n, t_all, c), d = x.shape, u.shape[0]
-    order = np.argsort(-lengths, kind="stable")
+    order = np.argsort(-lengths.astype("int64"), kind="stable")
     counts = (np.arange(t_all)[:, None] < lengths[None, :]).sum(axis=1).tolist()
     steps = [(t, counts[t]) for t in (reversed(range(t_all)) if reverse else range(t_all))]
     x = np.ascontiguousarray(x[order].transpose(1, 0, 2))
