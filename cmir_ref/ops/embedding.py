@@ -14,7 +14,12 @@ class EmbeddingCache(NamedTuple):
 
 
 def embedding(table: Array, numbers: Array) -> tuple[Array, EmbeddingCache]:
-    """y[…] = table[numbers[…]], and 0 where the number is 0, whatever row 0 of the table says."""
+    """y[…] = table[numbers[…]], and 0 where the number is 0, whatever row 0 of the table says.
+
+    Raises `ValueError` for a number below 0, which would be read from the end; on a device nothing is looked at.
+    """
+    if get_xp(table, numbers).__name__ == "numpy" and numbers.size and numbers.min() < 0:
+        raise ValueError(f"numbers: {numbers.min()} is none of a table of {len(table)} rows")
     return table[numbers] * (numbers > 0)[..., None], EmbeddingCache(numbers, table.shape)
 
 

@@ -67,9 +67,12 @@ def nearest(
     For galleries of millions `index` names a faiss index (extra `faiss`) as `faiss.index_factory` does. "Flat" is exact
     and gives the same result; of the others, as "IVF4096,Flat", what they find is ranked exactly.
 
-    Raises `InputError` for k < 1, for a query that excludes the whole gallery, and as `prepare` and `find` do.
+    Raises `InputError` for k < 1, for a query that excludes the whole gallery, for another index than the one that a
+    gallery was kept with, and as `prepare` and `find` do.
     """
     kept = gallery if isinstance(gallery, KeptGallery) else None
+    if kept and index and (kept.index is None or kept.index[0] != index):
+        raise InputError(f"index: {index!r} is not what the gallery was kept with; give it to keep_gallery")
     if kept is None and index is not None:
         side = gallery_side(gallery, distance)
         kept = KeptGallery(side, None, (index, build_index(side, index)))

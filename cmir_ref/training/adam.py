@@ -58,7 +58,12 @@ def adam_by_numbers(
 
 
 def learning_rate(step: int, steps: int, lr: float, schedule: str = "constant", warmup: float = 0.0) -> float:
-    """The rate of step 0 … steps − 1: constant, or a half cosine from lr to 0; both after a linear `warmup` share."""
+    """The rate of step 0 … steps − 1: constant, or a half cosine from lr to 0; both after a linear `warmup` share.
+
+    Raises `ValueError` for another `schedule`.
+    """
+    if schedule not in ("constant", "cosine"):
+        raise ValueError(f"schedule is {schedule!r}; it is one of constant, cosine")
     rising = warmup * steps
     if step < rising:
         return lr * min(1.0, (step + 1) / rising)

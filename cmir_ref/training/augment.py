@@ -248,7 +248,7 @@ def say_again(patches: Array, view: Sent) -> Array:
     kept = xp.where(age > 0, number["fade"] ** (age - 1).clip(0, None), 0)
     energy = energy + number["echo"] * (1 - number["fade"]) * (kept @ energy)
 
-    place = band / (bands - 1)
+    place = band / max(bands - 1, 1)
     gain = number["gain"] + number["tilt"] * (place - 0.5)
     for k in range(6):
         gain = gain + number[f"colour {k}"] * (1 - abs(5 * place - k)).clip(0, None)

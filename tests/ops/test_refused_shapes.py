@@ -10,7 +10,7 @@ from cmir_ref.ops.conv import conv
 from cmir_ref.ops.cosine import cosine
 from cmir_ref.ops.dropout import dropout, dropout_backward
 from cmir_ref.ops.frobenius import frobenius
-from cmir_ref.ops.fused import act_norm, conv_act_norm_pool, conv_max_pool
+from cmir_ref.ops.fused import act_norm, conv_act_norm_pool, conv_max_pool, dense_layer, dense_layer_backward
 from cmir_ref.ops.linear import linear
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.ops.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
@@ -46,6 +46,9 @@ CALLS = {
     "dropout, upstream": lambda: dropout_backward(V[:1], dropout(V, V > 0, 0.5)[1]),
     "relu, upstream": lambda: relu_backward(V[:1], relu(V)[1]),
     "leaky relu, upstream": lambda: leaky_relu_backward(V[:, :1], leaky_relu(V)[1]),
+    "fused dense layer, upstream a row": lambda: dense_layer_backward(
+        C5, dense_layer(V, KERNEL[0, 0], C5, active=True)[1]
+    ),
     "pool, upstream": lambda: max_pool_backward(IMAGE[:1, :1, :1], max_pool(IMAGE, 2)[1]),
 }
 

@@ -269,6 +269,12 @@ def test_a_kept_gallery_gives_what_its_embeddings_give(distance, items, size):
                 np.testing.assert_array_equal(mine, theirs)
 
 
+def test_a_kept_gallery_has_the_index_that_it_was_kept_with():
+    query, gallery = np.random.default_rng(0).standard_normal((2, 6, 3))
+    with pytest.raises(InputError, match="'Flat' is not what the gallery was kept with; give it to keep_gallery"):
+        nearest(query, keep_gallery(gallery), 2, index="Flat")
+
+
 def test_a_kept_gallery_refuses_what_embeddings_refuse():
     kept = keep_gallery(np.eye(5, 3))
     with pytest.raises(InputError, match="query has 4 dimensions and gallery 3"):

@@ -75,6 +75,11 @@ def test_a_step_is_in_place_leaves_the_gradient_and_keeps_the_dtype():
     np.testing.assert_allclose([m[0], v[0]], [0.05, 0.00025], rtol=1e-6)
 
 
+def test_a_schedule_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="schedule is 'linear'; it is one of constant, cosine"):
+        learning_rate(0, 10, 0.2, "linear")
+
+
 def test_learning_rate():
     assert [learning_rate(s, 10, 0.2) for s in (0, 5, 9)] == [0.2, 0.2, 0.2]
     cosine = [learning_rate(s, 100, 0.2, "cosine") for s in range(101)]

@@ -310,3 +310,8 @@ def test_tempos_are_averaged(changes):
     assert not np.allclose(features(tempos, data), parts[0])
     views = worlds.config(*changes, "stage1.average_views=true")
     np.testing.assert_array_equal(features(views, data), parts[0])
+
+
+def test_a_recording_of_one_band_stays_a_number():
+    said = random_voice(np.log(magnitudes(bands=1)[..., None] + 1e-3), np.random.default_rng(0))
+    assert np.isfinite(said).all()

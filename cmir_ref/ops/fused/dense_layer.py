@@ -11,7 +11,7 @@ from ... import kernels
 from ...backend import Array, get_xp
 from ..linear import LinearCache, linear, linear_backward
 from ..relu import ReluCache, relu, relu_backward
-from ..shapes import check_vectors
+from ..shapes import check_same_shape, check_vectors
 
 SMALL_PRODUCT = 2**24  # multiplications: a larger product takes a GPU longer than a launch takes the host
 
@@ -68,6 +68,7 @@ def dense_layer_backward(dy: Array, cache: tuple, *, input_gradient: bool = True
         dy = dy if cache.relu is None else relu_backward(dy, cache.relu)
         return linear_backward(dy, cache.linear, input_gradient=input_gradient)
     x, w, y, active = cache
+    check_same_shape(dy=dy, y=y)
     if isinstance(cache, DenseLayerCache):
         dy = keep_where(y > 0, dy) if active else dy
         return linear_backward(dy, LinearCache(x, w), input_gradient=input_gradient)
