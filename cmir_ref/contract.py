@@ -42,7 +42,8 @@ class System(NamedTuple):
     encode: Callable  # (run, modality's letter, x, xp) -> arrays by name: all that one sample alone determines
     distances: Callable  # (run, query, gallery, xp) -> (rows -> (B, G)), or `Levels`: smaller is nearer, equal is tied
     relevant: Callable  # (run, query, gallery, xp) -> (rows -> (B, G) bool): a shared label, or the pairing
-    facts: Callable  # (run) -> what only this system reports, with "state", "scale" and "effective_rank"
+    facts: Callable  # (run, part) -> what only this system reports, with "state", "scale" and "effective_rank"; `part`
+    # is that of queries and gallery, None where these are two
     vectors: Callable | None = None  # (run, items) -> (N, d) where `distances` are those of one vector each, or None
     directions: tuple[str, ...] = DIRECTIONS  # which are evaluated; "a->ab" searches both modalities at once
     heat: Callable | None = None  # (run) -> [(modality's letter, sample number, (h, w) of 0 … 1)]: pictures of a report

@@ -192,13 +192,17 @@ def best_places(heat: np.ndarray, slices: Slices, k: int, geo: GeoReference | No
 
     Of equally hot cells the one nearest to the middle of all of them, so that a plateau is met in its middle.
     """
-    (h, w), cell, left = slices.shape, slices.cell, heat.astype(float).copy()
+    cell, side, left = slices.cell, int(slices.boxes[:, 2].min()), heat.astype(float).copy()
+    rows, columns = (
+        np.array([(i * cell + min((i + 1) * cell, size)) / 2 for i in range(n)])
+        for n, size in zip(heat.shape, slices.shape, strict=True)
+    )
     found = []
     while len(found) < k and np.isfinite(left).any():
         cells = np.argwhere(left == left.max())
         i, j = cells[((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-        row, column = ((n * cell + min((n + 1) * cell, size)) / 2 for n, size in ((i, h), (j, w)))
+        row, column = rows[i], columns[j]
         where = (None, None) if geo is None else geo.at(row, column)
         found.append(Place(len(found) + 1, float(row), float(column), float(heat[i, j]), *where))
-        left[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = -np.inf
+        left[np.ix_(abs(rows - row) < side, abs(columns - column) < side)] = -np.inf
     return found

@@ -305,7 +305,7 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
         "gallery": gallery,
         "directions": directions,
         **({"mr": sum(recalls) / len(recalls)} if recalls and None not in recalls else {}),
-        **system.facts(run),
+        **system.facts(run, gallery if gallery == queries else None),
         "seconds": run.seconds,
     }
 

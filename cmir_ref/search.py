@@ -170,7 +170,7 @@ def evaluate_folder(
                 query_labels=query_labels,
                 label_names=run.dataset.label_names,
             )
-    facts = system.facts(run)
+    facts = system.facts(run, None)
     return {
         "scenario": run.config.scenario,
         "data": f"{data_in_words(run.config, run.dataset.note)}; {len(files)} queries of {folder}",

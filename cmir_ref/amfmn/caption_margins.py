@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array, get_xp, to_device
+from ..data.vocabulary import words_read
 from ..records import Dataset, Splits
 from ..training.transfer import Sent, on_device
 from .caption_prior import caption_prior
@@ -44,7 +45,8 @@ class CaptionMargins(NamedTuple):
 def caption_margins(settings: AmfmnSettings, data: Dataset, parts: Splits, xp: Any = np) -> CaptionMargins:
     """The margins (eq. 29) and own captions of the training part, as arrays of `xp`."""
     a, b = np.asarray(data.pairing).T
-    texts, rows, used, margin = data.modalities["b"].texts, parts.train["a"], parts.train["b"], settings.margin
+    texts = [words_read(text, settings.text) for text in data.modalities["b"].texts]
+    rows, used, margin = parts.train["a"], parts.train["b"], settings.margin
     distinct, number = np.unique([texts[j] for j in used], return_inverse=True)
     of_caption = np.full(len(texts), -1)
     of_caption[used] = number

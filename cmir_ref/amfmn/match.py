@@ -73,6 +73,9 @@ def vocabulary(settings: AmfmnSettings, data: Dataset, parts: Splits) -> np.ndar
     """The number that the network reads for every number of the lexicon: see `data.vocabulary.learned_words`."""
     texts = data.modalities["b"]
     x = texts.x if settings.vocabulary == "all" else texts.x[parts.train["b"]]
+    if settings.text != "both":  # the other part of a text is never read: none of its words is learned
+        words, keywords = split_at_bars(x)
+        x = words if settings.text == "sentence" else keywords
     return learned_words(x, make_lexicon(texts.texts), settings.min_count, settings.stop_words)
 
 
@@ -224,9 +227,10 @@ def image_vectors(
 
 
 def text_vectors(arch: Amfmn, params: Mapping, texts: Texts, index: np.ndarray, xp: Any) -> TextVectors:
-    """s and k (n, d) of these captions. Equal texts are read once, so that they have equal vectors, to the bit."""
-    both = np.concatenate([texts.words[index], texts.keywords[index].reshape(len(index), -1)], axis=1)
-    _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
+    """s and k (n, d) of these captions. What is read alike is read once, so that it has equal vectors, to the bit."""
+    words, keywords = texts.words[index], texts.keywords[index].reshape(len(index), -1)
+    read = {"sentence": [words], "keywords": [keywords], "both": [words, keywords]}[arch.text]
+    _, first, inverse = np.unique(np.concatenate(read, axis=1), axis=0, return_index=True, return_inverse=True)
     blocks, there = [], texts.on(xp)
     for start in range(0, len(first), 4 * BLOCK):
         blocks.append(text_network(params, *there.rows(index[first[start : start + 4 * BLOCK]]), arch=arch)[0])

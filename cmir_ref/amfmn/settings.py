@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks
+from .eq29_margin import LARGEST_BETA
 
 
 class MarginSettings(SettingsTable):
@@ -15,7 +16,7 @@ class MarginSettings(SettingsTable):
 
     kind: Literal["dynamic", "fixed"] = "dynamic"  # dynamic: paper; fixed: code
     gamma: float = Field(0.6, ge=0)  # its height; paper 0.6, code 0.2
-    beta: float = Field(5.0, ge=0)  # how long it stays there; paper 5
+    beta: float = Field(5.0, ge=0, le=LARGEST_BETA)  # how long it stays there; paper 5
     prior: Literal["bleu-meteor", "bleu-entity"] = "bleu-entity"  # paper (weights: one half each); code
     stop_words: Literal["before", "after"] = "before"  # left out before or after stemming, where few are known; code
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..backend import Array, generator, to_device, to_host
 from ..contract import Gate, Stage, System
 from ..data import read_query, split_data
 from ..data.trunk import check_trunk, frozen_images, trunk_digest, trunk_in_words
+from ..data.vocabulary import words_read
 from ..errors import InputError
 from ..nets.conv_maps import init_conv_maps
 from ..params import add_prefix, below, dense
@@ -57,7 +59,12 @@ def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stag
 
 
 def fit_images(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
-    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through."""
+    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through.
+
+    Raises `InputError` where keywords are to be read and no text has any, as in UCM-Captions.
+    """
+    if settings.text != "sentence" and not any("|" in text for text in data.modalities["b"].texts):
+        raise InputError(f"text {settings.text}: the captions have no keywords; set keywords=labels or filtered")
     fitted = fit_normaliser(frozen_images(settings, data.modalities["a"]).x, parts.train["a"])
     frozen = {"input.a/trunk": trunk_digest(settings)} if settings.trunk == "lite0" else {}
     return {"input.a/mean": fitted.mean, "input.a/std": fitted.std} | frozen
@@ -249,29 +256,40 @@ def score_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Cal
             scores = compare(v, *(None if t is None else t[rows] for t in (s, k)))[0].T
         found = xp.round(1 - scores, 9)
         if run.config.ties == "released":
-            found = found - 1e-12 * xp.arange(found.shape[1])
+            items = found.shape[1]
+            found = found - 5e-10 / items * xp.arange(items)  # less than a digit for the whole gallery
         return found
 
     return of
 
 
-def match_facts(run: Run) -> dict[str, Any]:
-    """Is the space alive? And what stands beside the recalls of the test part: `beside` (`bounds.beside`), those where
-    every caption that is word for word an image's counts (`duplicate_aware`), and average precision over the classes.
-    """
+def match_facts(run: Run, part: str | None) -> dict[str, Any]:
+    """Is the space alive? And of a `part` that is queries and gallery, what `stands_beside` its recalls."""
     vectors = {f"{n}.{m}": x for m, encoded in run.encoded.items() for n, x in encoded.items()}
-    rows = {m: run.parts.test[m] for m in "ab"}
-    items = {m: Items({m: rows[m]}, {m: {n: x[rows[m]] for n, x in run.encoded[m].items()}}) for m in "ab"}
-    d = to_host(score_distances(run, items["a"], items["b"])(slice(None)))
-    owner = np.searchsorted(rows["a"], partners(np.asarray(run.dataset.pairing), rows["b"]))
-    text = np.unique([run.dataset.modalities["b"].texts[j] for j in rows["b"]], return_inverse=True)[1]
-    labels = run.dataset.modalities["a"].labels[rows["a"]]
-    same_class = relevance(labels, labels[owner])
+    space, sides = collapse(*vectors.values()), dict(zip(ascii_lowercase, (name[-1] for name in vectors), strict=False))
+    space["one_point"] = list(dict.fromkeys(sides[m] for m in space["one_point"]))  # s and k are both of b
     return {
         "d": run.config.d,
         "text": run.config.text,
         **({"trunk": trunk_in_words(run.config)} if run.config.trunk == "lite0" else {}),
-        **collapse(*vectors.values()),
+        **space,
+        **(stands_beside(run, part) if part else {}),
+    }
+
+
+def stands_beside(run: Run, part: str) -> dict[str, Any]:
+    """What stands beside the recalls of a part: `beside` (`bounds.beside`), those where every caption that is word for
+    word an image's counts (`duplicate_aware`), and average precision over the classes."""
+    everything = {m: np.arange(len(run.dataset.modalities[m].ids)) for m in "ab"}
+    rows = everything if part == "all" else getattr(run.parts, part)
+    items = {m: Items({m: rows[m]}, {m: {n: x[rows[m]] for n, x in run.encoded[m].items()}}) for m in "ab"}
+    d = to_host(score_distances(run, items["a"], items["b"])(slice(None)))
+    owner = np.searchsorted(rows["a"], partners(np.asarray(run.dataset.pairing), rows["b"]))
+    said = [words_read(run.dataset.modalities["b"].texts[j], run.config.text) for j in rows["b"]]
+    text = np.unique(said, return_inverse=True)[1]
+    labels = run.dataset.modalities["a"].labels[rows["a"]]
+    same_class = relevance(labels, labels[owner])
+    return {
         "duplicate_aware": recalls(d, same_texts(owner, text, len(labels))),
         "beside": beside(owner, text, class_numbers(run, rows["a"])),
         "map_over_classes": {

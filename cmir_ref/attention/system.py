@@ -262,11 +262,11 @@ def attended_distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> 
     return mean_distances(run, *(to_device(array, xp) for array in v))
 
 
-def attended_facts(run: Run) -> dict[str, Any]:
+def attended_facts(run: Run, part: str | None = None) -> dict[str, Any]:
     """CMIR-NET's facts, and of the attention: its form, which sketch attends, and whose the variance of V_a is."""
     inference = run.config.attended_inference
     leak = run.config.attention in BY_CONTEXT and inference == "matched"
-    return cmirnet.facts(run) | {
+    return cmirnet.facts(run, part) | {
         "attention": run.config.attention,
         "attended_inference": f"{inference} (label leak)" if leak else inference,
         **({"warnings": [LABEL_LEAK]} if leak else {}),

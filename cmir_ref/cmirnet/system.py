@@ -292,10 +292,11 @@ def distances(run: Run, query: Items, gallery: Items, xp: Any = np) -> Levels:
     return Levels(space, partial(levels, space))
 
 
-def facts(run: Run) -> dict[str, Any]:
+def facts(run: Run, part: str | None = None) -> dict[str, Any]:
     """Is the space alive? State, scale and rank of V, norm of each encoder matrix, share of units that never vary.
 
     `features` say where each modality's stage-1 features come from, and what is there in place of the paper's VGG-16.
+    None of it depends on the `part` that was searched.
     """
     v = {m: encoded["v"] for m, encoded in run.encoded.items()}
     params, _ = trained(run, "stage2")

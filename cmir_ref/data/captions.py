@@ -67,13 +67,15 @@ def read_caption_file(path: str | Path) -> CaptionFile:
         raise InputError(f'{path}: another layout; expected {{"images": [{{"filename", "split", "sentences"}}, …]}}')
     rows = [_read_image_record(path, k, record) for k, record in enumerate(images)]
     names, numbers, parts, sentences, keywords, differ = zip(*rows, strict=True)
+    numbers = tuple(range(len(names))) if set(numbers) == {None} else numbers
+    for what, values, missing in (("split", parts, ""), ("imgid", numbers, None)):
+        if missing in values and set(values) != {missing}:
+            first, count = names[values.index(missing)], values.count(missing)
+            raise InputError(f"{path}: {count} images have no {what}, where others have one; the first is {first}")
     for what, values in (("filename", names), ("imgid", numbers)):
         if len(set(values)) < len(values):
             twice = next(v for v in values if values.count(v) > 1)
             raise InputError(f"{path}: {what} {twice!r} stands there twice; every image is named once")
-    if "" in parts and any(parts):
-        first, count = names[parts.index("")], parts.count("")
-        raise InputError(f"{path}: {count} images have no split, where others have one; the first is {first}")
     return CaptionFile(path, names, numbers, parts, sentences, keywords, sum(differ))
 
 
@@ -98,8 +100,8 @@ def _read_image_record(path: Path, k: int, record: Any) -> tuple:
         isinstance(t, list) and " ".join(words_of(" ".join(map(str, t)))) != " ".join(words_of(raw))
         for t, raw in zip(tokens, raws, strict=True)
     )
-    number = record.get("imgid", k)
-    if not isinstance(number, int | float | str):
+    number = record.get("imgid")
+    if not isinstance(number, int | float | str | None):
         raise InputError(f"{where} ({name}): imgid {number!r}; it is a number, or left out")
     if any("\ud800" <= c <= "\udfff" for text in (name, *raws, *keywords) for c in text):
         raise InputError(
@@ -131,7 +133,7 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
             raise InputError(f"two candidates for {several[0].name}: {several[0]} and {several[1]}; keep one of them")
         return [by_name[name][0] for name in captions.names]
     columns: dict[int | None, list[Path]] = {}
-    for path in files:
+    for path in files if _are_numbered(captions) else ():
         columns.setdefault(_column_of(path), []).append(path)
     if set(captions.numbers) <= columns.keys():
         return [_one_of(columns[n], name) for n, name in zip(captions.numbers, captions.names, strict=True)]
@@ -141,6 +143,11 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
         f"{captions.path}: {len(captions.names)} images are named, {len(missing)} of them are not below {root}, the "
         f"first is {missing[0]}; {count} images are there{hint}"
     )
+
+
+def _are_numbered(captions: CaptionFile) -> bool:
+    """Whether the names are 1.tif, 2.tif, … as those of UCM-Captions; Sydney's are so, too, but of another archive."""
+    return len(captions.names) != SYDNEY and all(Path(name).stem.isdigit() for name in captions.names)
 
 
 def _ends_with(name: str, of_name: Mapping[str, list[Path]]) -> list[Path]:
@@ -176,7 +183,7 @@ def load_captions(
     Labels of the images are UC Merced's 17 where the table is there, else the class: the folder, or the file's name
     without its number. Captions have their image's. `keywords` says what stands behind the bars of a caption: those
     "given" by the file, the names of the image's "labels", or "filtered" from the sentence itself. With `own` the parts
-    are those that the file names, where it names all three.
+    are those that the file names (`split_of`).
     """
     root = data_folder(root)
     captions = read_caption_file(find_caption_file(root))
@@ -185,11 +192,15 @@ def load_captions(
     labels, names = _labels_of(root, paths, groups)
     pictures = read_images(paths, size, progress=progress)
     ids = tuple(path.stem for path in paths)
+    if len(set(ids)) < len(ids):  # as house/1.png and river/1.png
+        ids = captions.names
     images = Modality(
         "image", "image", pictures.x, labels, ids, tuple(map(str, paths)), groups, None, pictures.span, pictures.remarks
     )
     data = with_captions(images, names, captions.sentences, captions.keywords, keywords, str(captions.path))
-    return data._replace(parts=split_of(captions, data) if own else None)
+    parts = split_of(captions, data) if own else None
+    drawn = own and any(captions.parts) and parts is None
+    return data._replace(parts=parts, note="parts drawn by seed, as the file names not all" if drawn else "")
 
 
 def with_captions(
@@ -209,7 +220,7 @@ def with_captions(
     for i, of_image in enumerate(sentences):
         for sentence in of_image:
             phrases = filter_keywords(sentence) if keywords == "filtered" else own[i]
-            texts.append(" | ".join([sentence.replace("|", " "), *phrases]))
+            texts.append(" | ".join(text.replace("|", " ") for text in (sentence, *phrases)))
     numbers = number_texts(texts, make_lexicon(texts), source)
     ids = tuple(f"{images.ids[i]}#{k}" for i, s in enumerate(sentences) for k in range(len(s)))
     captions = Modality("caption", "text", numbers, images.labels[owner], ids, None, images.groups[owner], tuple(texts))
@@ -222,7 +233,7 @@ def filter_keywords(sentence: str) -> list[str]:
     for word in words_of(sentence):
         if word in COLOURS or word in ("one", "two", "three", "four", "five", "many", "several"):
             before = word
-        elif word not in STOP_WORDS and word.isalpha():
+        elif word not in STOP_WORDS and word.replace("-", "").isalpha():
             found.append(f"{before} {word}".strip())
             before = ""
         else:
@@ -245,12 +256,9 @@ def _class_of(path: Path) -> str:
 
 def _labels_of(root: Path, paths: list[Path], groups: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels of the images and their names."""
-    if set(groups) <= set(CLASS_NAMES) and files_called(root, "LandUse_multilabels.mat"):
+    columns = [_column_of(path) for path in paths]
+    if None not in columns and files_called(root, "LandUse_multilabels.mat"):
         find_file(root, "LandUse_multilabels.mat")  # two of them are an error
-        columns = [
-            100 * CLASS_NAMES.index(g) + int(re.search(r"(\d+)$", p.stem)[1])
-            for g, p in zip(groups, paths, strict=True)
-        ]
         table = load_multilabels(root)[columns]
         occur = np.flatnonzero(table.any(axis=0))
         return table[:, occur], tuple(LABEL_NAMES[c] for c in occur)
@@ -259,9 +267,11 @@ def _labels_of(root: Path, paths: list[Path], groups: np.ndarray) -> tuple[np.nd
 
 
 def split_of(captions: CaptionFile, data: Dataset) -> Splits | None:
-    """The images of each part with all their captions; None where the file leaves one part empty."""
+    """The images of each part with all their captions; None where the file names no image to learn from, or none to
+    test on. RSITMD's names none for validation: `split_data` draws that part from the training part.
+    """
     a, b = np.asarray(data.pairing).T
     parts = {part: np.flatnonzero(np.array(captions.parts) == part) for part in PARTS.values()}
-    if not all(map(len, parts.values())):
+    if not (len(parts["train"]) and len(parts["test"])):
         return None
     return Splits(**{part: {"a": rows, "b": np.sort(b[np.isin(a, rows)])} for part, rows in parts.items()})

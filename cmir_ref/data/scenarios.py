@@ -26,7 +26,7 @@ from .sensor_pairs import load_sensor_pairs
 from .sketches import load_sketches, read_sketch
 from .speech import load_speech
 from .speech_features import load_speech_features
-from .splits import split
+from .splits import hold_out, split
 from .trunk import frozen_images, trunk_in_words
 from .validation import check
 
@@ -295,9 +295,14 @@ def load_data(settings: Any, root: str | Path | None = None, *, progress: bool =
 
 
 def split_data(settings: Any, data: Dataset) -> Splits:
-    """The split that the settings ask for; the same serves all stages."""
-    if data.parts is not None:
+    """The split that the settings ask for; the same serves all stages.
+
+    Where the data name their own parts but none for validation, that is drawn from their training part.
+    """
+    if data.parts is not None and (len(data.parts.validation["a"]) or not settings.validation_share):
         return data.parts
+    if data.parts is not None:
+        return hold_out(data, settings.validation_share, seed=settings.seed)
     return split(
         data,
         protocol=protocol_of(settings),

@@ -87,6 +87,15 @@ def _split_pairs(dataset: Dataset, shares: tuple[float, float], seed: int) -> Sp
     return Splits(*({"a": part, "b": np.sort(b[np.isin(a, part)])} for part in parts))
 
 
+def hold_out(dataset: Dataset, share: float, *, seed: int) -> Splits:
+    """The parts that a paired data set names, with a `share` of the training part for validation instead, stratified as
+    `split` is."""
+    parts, (a, b) = dataset.parts, np.asarray(dataset.pairing).T
+    rows = _stratified(dataset.modalities["a"], dataset.label_names, parts.train["a"], (share, 0), seed, 0)
+    train, _, held = ({"a": part, "b": np.sort(b[np.isin(a, part)])} for part in rows)
+    return Splits(train, held, parts.test)
+
+
 def _sizes(n: int, shares: tuple[float, float], what: str) -> tuple[int, int, int]:
     """How many of n go to training, validation and test: rounded shares, but at least one wherever a share is asked."""
     test, validation = shares

@@ -6,6 +6,7 @@ between keywords, the words follow, and the last number is any word that the lex
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..errors import InputError
 
 BAR = 1  # between a sentence and its keywords, "|" in a text
-LONGEST = 200  # words of a text: the recurrent network has a step for each
+LONGEST = 200  # words of a sentence, the recurrent network has a step for each; and as many of its keywords
 STOP_WORDS = frozenset(  # of English, those of NLTK
     """
     i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself
@@ -28,8 +29,21 @@ STOP_WORDS = frozenset(  # of English, those of NLTK
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in small letters, and "|" where it stands: letters and digits, joined by hyphens."""
-    return re.findall(r"[^\W_]+(?:-[^\W_]+)*|\|", text.lower())
+    """The words of a text in small letters, and "|" where it stands: letters and digits, joined by hyphens.
+
+    A letter with its accent is one, however it is written (NFC).
+    """
+    return re.findall(r"[^\W_]+(?:-[^\W_]+)*|\|", unicodedata.normalize("NFC", text.lower()))
+
+
+def words_read(text: str, read: str = "both") -> str:
+    """The words of a text that a run reads, one space between them: equal where two texts are the same to it.
+
+    `read` is the "sentence", which ends at the first bar, the "keywords", which stand between bars, or "both".
+    """
+    words = words_of(text)
+    bar = words.index("|") if "|" in words else len(words)
+    return " ".join({"sentence": words[:bar], "keywords": words[bar:], "both": words}[read])
 
 
 def make_lexicon(texts: Iterable[str]) -> dict[str, int]:
@@ -41,15 +55,16 @@ def make_lexicon(texts: Iterable[str]) -> dict[str, int]:
 def number_texts(texts: Sequence[str], lexicon: dict[str, int], source: str = "texts") -> np.ndarray:
     """The texts as word numbers (N, T) int32, T the length of the longest; a word beyond the lexicon is its size + 2.
 
-    Raises `InputError` for a text of more than `LONGEST` words, which `source` helps to find.
+    Raises `InputError` for a sentence, or keywords, of more than `LONGEST` words, which `source` helps to find.
     """
     unknown = len(lexicon) + 2
     rows = [[BAR if w == "|" else lexicon.get(w, unknown) for w in words_of(text)] for text in texts]
-    longest = max(map(len, rows), default=0)
-    if longest > LONGEST:
-        which = next(i for i, row in enumerate(rows) if len(row) == longest)
-        raise InputError(f"{source}: text {which} has {longest} words; a caption has at most {LONGEST}")
-    x = np.zeros((len(rows), max(longest, 1)), np.int32)
+    for i, row in enumerate(rows):
+        sentence = row.index(BAR) if BAR in row else len(row)
+        for count, what in ((sentence, "words"), (len(row) - sentence - row.count(BAR), "words of keywords")):
+            if count > LONGEST:
+                raise InputError(f"{source}: text {i} has {count} {what}; a caption has at most {LONGEST}")
+    x = np.zeros((len(rows), max([1, *map(len, rows)])), np.int32)
     for row, numbers in zip(x, rows, strict=True):
         row[: len(numbers)] = numbers
     return x

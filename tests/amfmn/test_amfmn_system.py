@@ -11,14 +11,15 @@ from test_amfmn_settings import TINY
 from cmir_ref import runs, search
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.caption_margins import caption_margins
-from cmir_ref.amfmn.match import architecture, draw_captions
+from cmir_ref.amfmn.match import architecture, draw_captions, vocabulary
 from cmir_ref.amfmn.networks import image_network
 from cmir_ref.amfmn.system import gaze_maps, trained_networks
 from cmir_ref.config import load_config
 from cmir_ref.data import load_data, read_query, split_data
-from cmir_ref.data.vocabulary import make_lexicon, number_texts
+from cmir_ref.data.vocabulary import make_lexicon, number_texts, words_read
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of
+from cmir_ref.records import Items
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.transfer import Sent
@@ -108,6 +109,77 @@ def test_equal_texts_tie_and_both_directions_compare_the_same(run):
     np.testing.assert_array_equal(np.concatenate(blocks), d.T)
 
 
+@pytest.mark.parametrize(("text", "alike"), [("sentence", [0, 1, 2]), ("keywords", [0, 1, 3]), ("both", [0, 1])])
+def test_texts_that_read_the_same_tie_and_are_one_text_beside(text, alike):
+    """Points and capitals are not read, nor what stands on the other side of the bar."""
+    texts = ["a wide river | blue river", "A wide river. | blue, river", "a wide river | old bridge", "a | blue river"]
+    data = worlds.captioned(n=24)
+    b = data.modalities["b"]
+    texts = (*texts, *b.texts[4:])
+    b = b._replace(texts=texts, x=number_texts(texts, make_lexicon(texts)))
+    data = data._replace(modalities=data.modalities | {"b": b})
+    config = load_config("image-text", [*TINY, f"text={text}"])
+    parts = split_data(config, data)._replace(
+        train={"a": np.arange(24), "b": np.arange(48)}, test={"a": np.arange(24), "b": np.arange(48)}
+    )
+    margins = caption_margins(config, data, parts)
+    assert [j for j in range(4) if margins.of_caption[j] == margins.of_caption[0]] == alike
+    run = runs.train(config, data)
+    name = "k" if text == "keywords" else "s"
+    vectors = run.encoded["b"][name]
+    assert [j for j in range(4) if np.array_equal(vectors[j], vectors[0])] == ([0, 1, 2] if name == "s" else alike)
+    distances = AMFMN.distances(run, items_of(run, "a", "all"), items_of(run, "b", "all"), np)(slice(None))
+    assert [j for j in range(4) if np.array_equal(distances[:, j], distances[:, 0])] == alike
+    ceiling_of = AMFMN.facts(run._replace(parts=parts), "test")["beside"]["ceiling"]
+    number = np.unique([words_read(t, text) for t in texts], return_inverse=True)[1]
+    assert ceiling_of == ceiling(data.pairing[:, 0], number, 24)
+
+
+def test_words_of_the_part_that_is_not_read_are_not_learned():
+    data = worlds.captioned()
+    parts = split_data(load_config("image-text", TINY), data)
+    texts = data.modalities["b"].texts
+    lexicon = make_lexicon(texts)
+    for text, learned in (("sentence", False), ("keywords", True), ("both", True)):
+        table = vocabulary(load_config("image-text", [*TINY, f"text={text}"]), data, parts)
+        assert (table[lexicon["many"]] != table[-1]) == (learned or "near many" in " ".join(texts))
+    only = tuple(t.replace("near many", "near") for t in texts)
+    b = data.modalities["b"]._replace(texts=only, x=number_texts(only, make_lexicon(only)))
+    data, lexicon = data._replace(modalities=data.modalities | {"b": b}), make_lexicon(only)
+    for text, learned in (("sentence", False), ("keywords", True), ("both", True)):
+        table = vocabulary(load_config("image-text", [*TINY, f"text={text}"]), data, parts)
+        assert (table[lexicon["many"]] != table[-1]) == learned, text
+
+
+@pytest.mark.parametrize("text", ["keywords", "both"])
+def test_keywords_that_nobody_has_given_are_refused_before_training(text):
+    data = worlds.captioned()
+    b = data.modalities["b"]
+    texts = tuple(t.split(" | ")[0] for t in b.texts)
+    bare = b._replace(texts=texts, x=number_texts(texts, make_lexicon(texts)))
+    data = data._replace(modalities=data.modalities | {"b": bare})
+    with pytest.raises(InputError, match=f"text {text}: the captions have no keywords; set keywords=labels or filt"):
+        runs.train(load_config("image-text", [*TINY, f"text={text}"]), data)
+
+
+def test_a_space_of_texts_that_is_one_point_is_called_by_its_modality(run):
+    dead = {"b": {name: np.ones_like(x) for name, x in run.encoded["b"].items()}}
+    facts = AMFMN.facts(run._replace(encoded=run.encoded | dead), None)
+    assert facts["state"] == "half collapsed" and facts["one_point"] == ["b"]
+    show_evaluation(runs.evaluate(run) | facts)
+
+
+def test_what_stands_beside_is_of_the_gallery_that_is_searched(run):
+    of = {part: runs.evaluate(run, part, queries=part) for part in ("validation", "test", "all")}
+    for part, result in of.items():
+        images, captions = (len(items_of(run, m, part)) for m in "ab")
+        assert result["beside"]["chance"]["a->b r@1"] == pytest.approx(2 / captions)
+        assert result["beside"]["chance"]["b->a r@1"] == pytest.approx(1 / images)
+        assert result["duplicate_aware"]["mr"] >= result["mr"] - 1e-9
+    assert of["test"] == runs.evaluate(run)
+    assert not {"beside", "duplicate_aware", "map_over_classes"} & runs.evaluate(run, "all").keys()
+
+
 def test_the_released_order_puts_the_last_of_equals_first(run):
     released = run._replace(config=run.config.model_copy(update={"ties": "released"}))
     a, b = items_of(run, "a", "all"), items_of(run, "b", "all")
@@ -115,6 +187,10 @@ def test_the_released_order_puts_the_last_of_equals_first(run):
     texts = run.dataset.modalities["b"].texts
     twins = [i for i, text in enumerate(texts) if text == texts[0]]
     assert (np.diff(d[:, twins], axis=1) < 0).all() and np.abs(d - before).max() < 1e-9
+    copies = {n: np.repeat(x[:1], 3000, axis=0) for n, x in b.encoded["b"].items()}
+    many = Items({"b": np.zeros(3000, int)}, {"b": copies})
+    last = AMFMN.distances(released, a, many, np)(slice(None))
+    assert (np.diff(last, axis=1) < 0).all() and np.abs(last - d[:, :1]).max() < 1e-9, "however many there are"
 
 
 def test_images_are_not_compared_with_images(run):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +59,19 @@ def test_a_margin_is_gamma_for_strangers_and_nothing_for_twins():
     alpha = 0.4 * (np.exp(3) - np.exp(3 * prior)) / (np.exp(3) - 1)
     np.testing.assert_allclose(dynamic_margin(prior, 0.4, 3), alpha, rtol=1e-12, atol=1e-15)
     assert dynamic_margin(prior.astype("f4"), 0.4, 3).dtype == "float32"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_margin_of_any_beta_is_a_number(dtype):
+    """Where e^β is none in this precision."""
+    prior = np.linspace(0, 1, 21, dtype=dtype)
+    for beta in (50, 80):
+        alpha = dynamic_margin(prior, 0.6, beta)
+        expected = [0.6 * (1 - math.exp(beta * (p - 1))) if p else 0.6 for p in prior.tolist()]
+        np.testing.assert_allclose(alpha, expected, rtol=1e-5, atol=1e-6)
+    for beta in (-1, 89, 1e6, math.nan):
+        with pytest.raises(ValueError, match="expected 0 to 80"):
+            dynamic_margin(prior, 0.6, beta)
 
 
 def test_float32_stays_float32():

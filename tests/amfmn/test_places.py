@@ -97,15 +97,18 @@ def test_one_hot_slice_alone_is_no_place_but_a_hot_tile_is():
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])
-def test_places_come_by_heat_and_do_not_touch(k):
-    slices = Slices((160, 240), slice_boxes((160, 240), [32, 64]), "a", {})
-    heat = np.random.default_rng(2).normal(size=(10, 15))
+@pytest.mark.parametrize(("shape", "side"), [((160, 240), 32), ((33, 97), 32), ((97, 131), 64), ((40, 55), 9)])
+def test_places_come_by_heat_and_do_not_touch(k, shape, side):
+    """Also where the last cells are narrow, and where a side is no two cells."""
+    slices = Slices(shape, slice_boxes(shape, [side, 2 * side] if side < 20 else [side]), "a", {})
+    cell = slices.cell
+    heat = np.random.default_rng(2).normal(size=[-(-n // cell) for n in shape])
     places = best_places(heat, slices, k)
     assert [p.rank for p in places] == [*range(1, len(places) + 1)] and len(places) == min(k, len(places))
     assert places[0].heat == heat.max() and [p.heat for p in places] == sorted((p.heat for p in places), reverse=True)
     for i, p in enumerate(places):
-        assert heat[int(p.row // 16), int(p.column // 16)] == p.heat and p.x is None
-        assert all(max(abs(p.row - q.row), abs(p.column - q.column)) >= 32 for q in places[:i])
+        assert heat[int(p.row // cell), int(p.column // cell)] == p.heat and p.x is None
+        assert all(max(abs(p.row - q.row), abs(p.column - q.column)) >= side for q in places[:i])
 
 
 def test_a_plateau_is_met_in_its_middle():

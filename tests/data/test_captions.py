@@ -7,11 +7,21 @@ import worlds
 from PIL import Image
 
 from cmir_ref.data import split_data
-from cmir_ref.data.captions import filter_keywords, load_captions, read_caption_file
+from cmir_ref.data.captions import filter_keywords, find_images, load_captions, read_caption_file, with_captions
 from cmir_ref.data.samples import write_objects
 from cmir_ref.data.scenarios import load
 from cmir_ref.data.stemming import stem
-from cmir_ref.data.vocabulary import LONGEST, learned_words, make_lexicon, number_texts, split_at_bars, words_of
+from cmir_ref.data.ucmerced import CLASS_NAMES
+from cmir_ref.data.vocabulary import (
+    LONGEST,
+    learned_words,
+    make_lexicon,
+    number_texts,
+    split_at_bars,
+    words_of,
+    words_read,
+)
+from cmir_ref.errors import InputError
 
 
 def test_images_captions_pairing_and_the_files_own_parts(tmp_path):
@@ -71,6 +81,7 @@ def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
         ({"split": ""}, "1 images have no split, where others have one; the first is 1.tif"),
         ({"imgid": 1.0}, None),  # as tables that have lost their whole numbers write it
         ({"imgid": [1]}, "imgid [1]; it is a number"),
+        ({"imgid": None}, "1 images have no imgid, where others have one; the first is 1.tif"),
         ({"sentences": [{"raw": "a cut \ud83d"}]}, "half of a character"),
         ({"filename": "8.tif"}, "stands there twice"),
         ({"sentences": [{"raw": "word " * 10_000}]}, "10000 words; a caption has at most 200"),
@@ -106,6 +117,75 @@ def test_images_lie_beside_the_file_or_in_folders_that_it_names(tmp_path):
         data = load_captions(folder)
         assert data.modalities["a"].x[:, 0, 0, 0].tolist() == [40 * k + 9 for k in range(6)]
         assert data.label_names == ("river",), "a class of UC Merced, without its table"
+
+
+def test_images_of_one_name_in_two_folders_have_ids_of_their_own(tmp_path):
+    records = []
+    for k in range(8):
+        name = f"{('house', 'river')[k % 2]}/{k // 2}.png"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 30 * k + 9, np.uint8)).save(tmp_path / name)
+        split = ("train", "train", "val", "test")[k // 2]
+        records.append({"filename": name, "split": split, "sentences": [{"raw": f"scene {k} ."}]})
+    (tmp_path / "dataset_own.json").write_text(json.dumps({"images": records}))
+    data = load_captions(tmp_path)
+    assert len(set(data.modalities["a"].ids)) == 8 and data.modalities["a"].ids[1] == "river/0.png"
+    assert len(set(data.modalities["b"].ids)) == 8
+
+
+def test_sydneys_captions_are_not_read_beside_uc_merceds_images(tmp_path, refused):
+    """Its numbers 0 to 612 are, by chance, those of UC Merced's first seven classes, too."""
+    for number in range(700):
+        path = tmp_path / "Images" / CLASS_NAMES[number // 100] / f"{CLASS_NAMES[number // 100]}{number % 100:02d}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    records = [{"filename": f"{k + 1}.tif", "imgid": k, "sentences": [{"raw": "a ."}]} for k in range(613)]
+    path = tmp_path / "dataset_sydney.json"
+    path.write_text(json.dumps({"images": records}))
+    with refused("613 images are named, 613 of them are not below"):
+        find_images(tmp_path, read_caption_file(path))
+    path.write_text(json.dumps({"images": records[:600]}))
+    assert find_images(tmp_path, read_caption_file(path))[101].name == "airplane01.tif"
+    named = [record | {"filename": f"scene{k}.tif"} for k, record in enumerate(records[:600])]
+    path.write_text(json.dumps({"images": named}))
+    with refused("600 images are named, 600 of them are not below"):
+        find_images(tmp_path, read_caption_file(path))
+
+
+def test_files_in_a_folder_that_is_called_as_a_class_of_uc_merced(tmp_path):
+    """The table of labels tells nothing of them: they are not numbered as its images."""
+    worlds.write_captions(tmp_path, filename="shore.tif")
+    Image.fromarray(worlds.picture(64, 1, 1)).save(tmp_path / "Images" / "beach" / "shore.tif")
+    path = tmp_path / "dataset_tiny.json"
+    records = json.loads(path.read_text())["images"]
+    names = [f"{p.stem}.tif" for p in sorted((tmp_path / "Images").glob("*/*[0-9].tif"))]
+    records[1:] = [record | {"filename": name} for record, name in zip(records[1:], names[1:], strict=True)]
+    path.write_text(json.dumps({"images": records}))
+    data = load_captions(tmp_path)
+    assert data.label_names == ("agricultural", "beach", "forest", "harbor") and data.modalities["a"].labels[0] == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_file_without_a_validation_part_keeps_its_test_part(tmp_path, seed):
+    """As RSITMD's: what validates is drawn from the training part."""
+    from cmir_ref.config import load_config
+
+    worlds.write_captions(tmp_path, count=10)
+    path = tmp_path / "dataset_tiny.json"
+    path.write_text(path.read_text().replace('"val"', '"train"'))
+    data = load_captions(tmp_path)
+    config = load_config("image-text", [f"seed={seed}", "validation_share=0.3"])
+    parts = split_data(config, data)
+    assert parts.test == data.parts.test and not data.note
+    together = np.sort(np.concatenate([parts.train["a"], parts.validation["a"]]))
+    np.testing.assert_array_equal(together, data.parts.train["a"])
+    assert np.bincount(data.modalities["a"].labels[parts.validation["a"]].argmax(axis=1)).sum() == 8
+    owner = dict(data.pairing[:, ::-1].tolist())
+    for part in parts:
+        assert {owner[j] for j in part["b"]} == set(part["a"]) and len(part["b"]) == 2 * len(part["a"])
+    path.write_text(path.read_text().replace('"test"', '"train"'))
+    alone = load_captions(tmp_path)
+    assert alone.parts is None and alone.note == "parts drawn by seed, as the file names not all"
 
 
 def test_two_files_and_none_are_one_line(tmp_path, refused):
@@ -166,6 +246,37 @@ def test_words_and_bars():
     assert words == ["two", "white-roofed", "houses", "3", "cars", "|", "red", "car"]
 
 
+def test_a_bar_within_keywords_is_none():
+    data = worlds.captioned(n=6)
+    texts = with_captions(
+        data.modalities["a"], ("a", "b", "c"), (("a | road",),) * 6, (("red|roof", "x"),) * 6, "given", ""
+    )
+    assert set(texts.modalities["b"].texts) == {"a   road | red roof | x"}
+
+
+def test_a_letter_with_its_accent_is_one():
+    assert words_of("Un caf\u00e9 | r\u00eevi\u00e8re") == words_of("Un cafe\u0301 | ri\u0302vie\u0300re")
+    assert len(words_of("cafe\u0301")) == 1
+
+
+def test_what_a_run_reads_of_a_text():
+    text = "A white Plane , parked. | white plane | grey runway"
+    read = {what: words_read(text, what) for what in ("sentence", "keywords", "both")}
+    assert read["sentence"] == "a white plane parked" == words_read("a white plane parked", "sentence")
+    assert read["keywords"] == "| white plane | grey runway" and read["both"] == " ".join(words_of(text))
+    assert words_read("a road", "keywords") == ""
+
+
+def test_a_sentence_and_its_keywords_have_a_limit_each():
+    full = " ".join(["a"] * LONGEST)
+    lexicon = make_lexicon([full])
+    assert number_texts([f"{full} | {full}"], lexicon).shape == (1, 2 * LONGEST + 1)
+    with pytest.raises(InputError, match=f"own: text 1 has {LONGEST + 1} words; a caption has at most {LONGEST}"):
+        number_texts(["a", f"{full} a | a"], lexicon, "own")
+    with pytest.raises(InputError, match=f"text 0 has {LONGEST + 1} words of keywords"):
+        number_texts([f"a | {full} | a"], lexicon)
+
+
 def test_numbers_are_those_of_the_lexicon_and_what_it_lacks_is_the_last():
     lexicon = make_lexicon(["a river | old bridge", "a road"])
     assert lexicon == {"a": 2, "bridge": 3, "old": 4, "river": 5, "road": 6}
@@ -189,6 +300,7 @@ def test_a_text_is_taken_apart_at_its_bars():
 def test_keywords_from_a_sentence():
     sentence = "Two white airplanes are parked beside a green field ."
     assert filter_keywords(sentence) == ["white airplanes", "parked", "beside", "green field"]
+    assert filter_keywords("Two white-roofed houses , 3 cars") == ["two white-roofed", "houses", "cars"]
 
 
 def test_stems_are_nltks():

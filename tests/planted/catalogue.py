@@ -2275,7 +2275,7 @@ bugs(
 PLACE = "amfmn/test_places.py::test_"
 bugs(
     "places.py",
-    ("places-on-the-border", "((n * cell + min((n + 1) * cell, size)) / 2 for", "(min((n + 0.5) * cell, size) for",
+    ("places-on-the-border", "(i * cell + min((i + 1) * cell, size)) / 2 for", "min((i + 0.5) * cell, size) for",
      PLACE + "places_lie_within_the_picture[shape1]"),
 )
 bugs(

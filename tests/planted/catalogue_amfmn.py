@@ -279,6 +279,8 @@ bugs(
      LOSS + "test_a_margin_is_gamma_for_strangers_and_nothing_for_twins", "margin.gamma"),
     ("beta-twice", "xp.expm1(beta * prior)", "xp.expm1(beta * beta * prior)",
      LOSS + "test_a_margin_is_gamma_for_strangers_and_nothing_for_twins", "margin.beta"),
+    ("powers-overflow", "if not 0 <= beta <= LARGEST_BETA:", "if not 0 <= beta <= 8 * LARGEST_BETA:",
+     LOSS + "test_a_margin_of_any_beta_is_a_number"),
 )
 
 WHOLE = "amfmn/test_amfmn_objective.py::"
@@ -371,6 +373,10 @@ bugs(
     ("equal-texts-read-apart", "text_network(params, *there.rows(index[first[start",
      "text_network(params, *there.rows(index[first[::-1][start",
      RUNS + "what_is_stored_is_what_encode_gives_of_one_sample_alone"),
+    ("read-alike-but-apart", '"sentence": [words],', '"sentence": [words, keywords],',
+     RUNS + "texts_that_read_the_same_tie_and_are_one_text_beside[sentence-alike0]", "text=sentence"),
+    ("words-of-the-other-part", 'x = words if settings.text == "sentence" else keywords', "pass",
+     RUNS + "words_of_the_part_that_is_not_read_are_not_learned"),
     ("captions-sent-each-step", "*there.rows(caption), *margins", "*there.rows(caption.host), *margins",
      SILENT + "[last]"),
 )
@@ -380,6 +386,8 @@ bugs(
      RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "own_captions=kept"),
     ("another-number-for-the-fixed", "xp.full((n, n), self.gamma", "xp.full((n, n), 2 * self.gamma",
      RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs", "margin.kind=fixed", "margin.kind=dynamic"),
+    ("texts-as-they-stand", "[words_read(text, settings.text) for text in", "[text for text in",
+     RUNS + "texts_that_read_the_same_tie_and_are_one_text_beside[sentence-alike0]"),
     ("margins-of-other-texts", "self.alpha[rows][:, text]", "self.alpha[rows][:, text[::-1]]", SILENT + "[last]"),
 )
 bugs(
@@ -388,7 +396,14 @@ bugs(
      RUNS + "the_trunk_goes_on_where_the_labels_left_it"),
     ("begins-with-other-words", "if here != there:", "if len(here) != len(there):",
      RUNS + "a_run_does_not_begin_with_the_words_of_another"),
-    ("ties-to-the-first", "found = found - 1e-12 *", "found = found + 1e-12 *",
+    ("bounds-of-texts-as-they-stand", "[words_read(run.dataset.modalities[\"b\"].texts[j], run.config.text) for",
+     "[run.dataset.modalities[\"b\"].texts[j] for",
+     RUNS + "texts_that_read_the_same_tie_and_are_one_text_beside[sentence-alike0]"),
+    ("bounds-of-the-test-part", "rows = everything if part == \"all\" else getattr(run.parts, part)",
+     "rows = run.parts.test",
+     RUNS + "what_stands_beside_is_of_the_gallery_that_is_searched"),
+    ("ties-beyond-a-digit", "5e-10 / items *", "1e-12 *", RUNS + "the_released_order_puts_the_last_of_equals_first"),
+    ("ties-to-the-first", "found = found - 5e-10 /", "found = found + 5e-10 /",
      RUNS + "the_released_order_puts_the_last_of_equals_first", "ties=released", "ties=expected"),
 )
 PRIOR = "amfmn/test_amfmn_caption_prior.py::test_"
@@ -406,8 +421,30 @@ bugs(
      PRIOR + "stop_words_after_stemming_are_those_that_a_list_of_words_knows", "margin.stop_words=before",
      "margin.stop_words=after"),
 )
+CAPTIONS = "data/test_captions.py::test_"
+bugs(
+    "data/captions.py",
+    ("any-name-by-its-number", "for path in files if _are_numbered(captions) else ():", "for path in files:",
+     CAPTIONS + "sydneys_captions_are_not_read_beside_uc_merceds_images"),
+    ("ids-that-stand-twice", "ids = captions.names", "pass",
+     CAPTIONS + "images_of_one_name_in_two_folders_have_ids_of_their_own"),
+    ("all-parts-or-none", 'if not (len(parts["train"]) and len(parts["test"])):',
+     "if not all(map(len, parts.values())):",
+     CAPTIONS + "a_file_without_a_validation_part_keeps_its_test_part"),
+    ("bars-within-keywords", 'text.replace("|", " ") for text in (sentence, *phrases)',
+     'text for text in (sentence.replace("|", " "), *phrases)', CAPTIONS + "a_bar_within_keywords_is_none"),
+)
+bugs(
+    "data/splits.py",
+    ("held-out-and-learned", "return Splits(train, held, parts.test)", "return Splits(parts.train, held, parts.test)",
+     CAPTIONS + "a_file_without_a_validation_part_keeps_its_test_part"),
+)
 bugs(
     "data/vocabulary.py",
+    ("accents-apart", 'unicodedata.normalize("NFC", text.lower())', "text.lower()",
+     CAPTIONS + "a_letter_with_its_accent_is_one"),
+    ("bars-are-words", "(len(row) - sentence - row.count(BAR), ", "(len(row) - sentence, ",
+     CAPTIONS + "a_sentence_and_its_keywords_have_a_limit_each"),
     ("stop-words-known", 'if stop_words == "unknown":', 'if stop_words == "none":',
      "data/test_captions.py::test_only_words_of_the_given_captions_are_learned", "stop_words=kept",
      "stop_words=unknown"),
@@ -425,7 +462,8 @@ bugs(
      PLACES + "heat_is_the_mean_of_the_sizes_means_at_the_middle_of_each_cell"),
     ("last-slice-wins", "total[down, across] += score", "total[down, across] = score",
      PLACES + "heat_is_the_mean_of_the_sizes_means_at_the_middle_of_each_cell"),
-    ("places-touch", "left[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]", "left[i : i + 1, j : j + 1]",
+    ("places-touch", "abs(rows - row) < side, abs(columns - column) < side",
+     "abs(rows - row) < cell, abs(columns - column) < cell",
      PLACES + "places_come_by_heat_and_do_not_touch"),
     ("first-of-a-plateau", "((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()", "0",
      PLACES + "a_plateau_is_met_in_its_middle"),

@@ -86,7 +86,7 @@ def distances(run, query, gallery, xp=np):
     return lambda rows: length[rows] - q[rows] @ g.T
 
 
-def facts(run):
+def facts(run, part):
     scale = float(np.mean([encoded["s"].std() for encoded in run.encoded.values()]))
     return {"state": "alive", "scale": scale, "effective_rank": float(run.config.width)}
 
