@@ -160,7 +160,7 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
 def load_run_settings(path: Path) -> SharedSettings:
     """The settings of a run folder's config.toml, which an earlier version may have written with other names."""
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")  # bytes of names that are not UTF-8
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # bytes of names that are not UTF-8
     except OSError as error:
         raise InputError(f"{path}: not a readable settings file ({error.strerror})") from error
     return _validated(with_new_names(_parsed(text, str(path))), str(path))

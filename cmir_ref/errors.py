@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it and exits with status 2; nothing has been written by then.
     """
+
+
+class NotFinite(InputError):
+    """Numbers that must be finite are not: bad input, but from a training the sign that it has diverged."""

@@ -52,13 +52,18 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     if path.is_dir():  # "" is the current folder
         raise cannot_be_written(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-    temporary = path.with_name(f".{path.name[:LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    if path.exists() and not path.is_file():  # /dev/null, a pipe: renaming would put a file in its place
+        raise cannot_be_written(path, OSError(errno.EINVAL, "a device or a pipe, not a file"))
+    whole = Path(os.path.realpath(path)) if path.is_symlink() else path  # a link stays one
+    temporary = whole.with_name(f".{whole.name[:LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            with suppress(OSError):  # who may read the old content may read the new
+                os.chmod(temporary, whole.stat().st_mode & 0o7777)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, whole)
     except OSError as error:
         raise cannot_be_written(path, error) from error
     finally:
@@ -107,6 +112,8 @@ def append_line(path: Path, line: str) -> None:
     try:
         with open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # what is written after it, and counts on it, may not be on the disk before it
     except OSError as error:
         raise cannot_be_written(path, error) from error
 

@@ -56,7 +56,7 @@ def train(
     which another process works, and `FloatingPointError` where a loss or an embedding is not finite.
     """
     xp, (data, parts, start) = library(device), share_out(config, data)
-    about = "" if out is None else fingerprint(data, parts)
+    about = "" if out is None else fingerprint(data, parts) + start_digest(start)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:
         for stage in stages_of(config, data):
@@ -89,8 +89,8 @@ def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Ru
     Raises `InputError` as resuming does: for a folder that is no run, that has other settings or began with other data,
     and where another process works in it.
     """
-    path, (data, parts, _) = Path(path), share_out(config, data)
-    with Folder.open(path, config, resume=True, data=fingerprint(data, parts)) as folder:
+    path, (data, parts, start) = Path(path), share_out(config, data)
+    with Folder.open(path, config, resume=True, data=fingerprint(data, parts) + start_digest(start)) as folder:
         trained = all(f"{stage.name}/done" in folder.tensors for stage in stages_of(config, data))
     written = all((path / name).is_file() for name in ("embeddings.npz", "report.html"))
     return load_run(path) if trained and written else None
@@ -180,14 +180,30 @@ def without_samples(modality: Modality) -> Modality:
 def fingerprint(data: Dataset, parts: Splits, letters: str | None = None) -> str:
     """Two digests, "…-…", of what the training of these modalities (default: all) is about: resuming with other data
     would leak test samples. The first is of ids, labels and split, the second of the samples themselves."""
-    letters, digest = letters or "".join(data.modalities), hashlib.sha256()
+    letters = letters or "".join(data.modalities)
+    return f"{share_digest(data, parts, letters)}-{sample_digest(data, letters)}"
+
+
+def share_digest(data: Dataset, parts: Splits, letters: str) -> str:
+    """A digest of ids, labels and split of these modalities, which a run folder also holds of a finished run."""
+    digest = hashlib.sha256()
     for m in letters:
         digest.update("\n".join(data.modalities[m].ids).encode("utf-8", "surrogateescape"))
         digest.update(np.ascontiguousarray(data.modalities[m].labels).tobytes())
     for part, rows in parts._asdict().items():
         for m in letters:
             digest.update(np.asarray(rows[m], dtype=np.int64).tobytes() + part.encode())
-    return f"{digest.hexdigest()}-{sample_digest(data, letters)}"
+    return digest.hexdigest()
+
+
+def start_digest(start: Mapping[str, np.ndarray] | None) -> str:
+    """ "-…", a digest of the tensors of the run that a training begins with; "" where it begins with none."""
+    if start is None:
+        return ""
+    digest = hashlib.sha256()
+    for name, array in sorted(start.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return f"-{digest.hexdigest()}"
 
 
 def sample_digest(data: Dataset, letters: str) -> str:
@@ -215,6 +231,10 @@ def load_run(path: str | Path) -> Run:
     config = load_run_settings(path / "config.toml")
     encoded, dataset, parts = read_embeddings(path / "embeddings.npz")
     tensors, metadata = read_checkpoint(path)
+    if metadata["data"].partition("-")[0] not in ("", share_digest(dataset, parts, "".join(dataset.modalities))):
+        raise InputError(
+            f"{path}: embeddings.npz and checkpoint.safetensors are of different runs; put back the files of this one"
+        )
     return Run(path, config, tensors, encoded, dataset, parts, read_history(path), float(metadata["seconds"]))
 
 

@@ -48,6 +48,33 @@ def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
 
 
+def test_a_file_keeps_the_permissions_of_the_one_before(path):
+    path.chmod(0o600)
+    write_whole(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_text() == "new"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_one(path, there):
+    link = path.with_name("link.html")
+    target = path if there else path.with_name("later.html")
+    link.symlink_to(target.name)
+    write_whole(link, "new")
+    assert link.is_symlink() and target.read_text() == "new" and len(names(path.parent)) == 2 + (not there)
+
+
+@pytest.mark.parametrize("through_a_link", [True, False])
+def test_a_pipe_is_no_file_to_replace(path, through_a_link):
+    pipe = path.with_name("pipe")
+    os.mkfifo(pipe)
+    if through_a_link:
+        (path.parent / "link").symlink_to("pipe")
+    before = names(path.parent)
+    with pytest.raises(InputError, match=r"a device or a pipe, not a file"):
+        write_whole(path.parent / ("link" if through_a_link else "pipe"), "new")
+    assert names(path.parent) == before and pipe.is_fifo()
+
+
 def test_nobody_sees_a_part(path):
     with whole_file(path) as file:
         file.write(b"half")

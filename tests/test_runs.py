@@ -606,6 +606,39 @@ def test_a_lost_log_does_no_harm(copy):
     assert runs.load_run(copy).history == []
 
 
+def test_lines_that_are_lost_of_a_log_are_said(whole, copy, capsys):
+    _, data, config = whole()
+    lines = (copy / "metrics.jsonl").read_text().splitlines()
+    (copy / "metrics.jsonl").write_text("\n".join([*lines[:2], "5", "null", "[1]", "{}", *lines[2:-3]]) + "\n")
+    again = runs.train(config, data, copy, resume=True)
+    assert f"{copy}/metrics.jsonl: 3 epochs of this run are lost" in capsys.readouterr().err
+    assert again.history == [json.loads(line) for line in lines[:-3]]
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", "x"), ("lines", "1.5"), ("state", "{")])
+def test_a_checkpoint_with_other_words_about_it_is_refused(whole, copy, name, value):
+    tensors, metadata = params.load_tensors(copy / "checkpoint.safetensors")
+    params.save_tensors(copy / "checkpoint.safetensors", tensors, metadata | {name: value})
+    for use in (lambda: runs.load_run(copy), lambda: runs.train(*whole()[:0:-1], copy, resume=True)):
+        with pytest.raises(InputError, match=r"checkpoint\.safetensors: not a checkpoint that"):
+            use()
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "embeddings.npz"])
+def test_files_of_two_runs_are_not_read_as_one(copy, tmp_path, no_report, name):
+    other = runs.train(worlds.config(), worlds.features(n=28), tmp_path / "other").path
+    assert runs.load_run(other).path == other
+    (copy / name).write_bytes((other / name).read_bytes())
+    with pytest.raises(InputError, match=r"embeddings\.npz and checkpoint\.safetensors are of different runs"):
+        runs.load_run(copy)
+
+
+def test_settings_that_an_editor_marked_as_utf_8_are_read(copy):
+    text = (copy / "config.toml").read_bytes()
+    (copy / "config.toml").write_bytes(b"\xef\xbb\xbf" + text)
+    assert runs.load_run(copy).config == runs.load_run(copy).config
+
+
 def test_resuming_with_other_data_is_refused(tmp_path):
     class Stop(Exception):
         pass

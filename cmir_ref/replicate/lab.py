@@ -210,8 +210,10 @@ class Lab:
 
     def _cell_job(self, cell: Cell) -> tuple:
         """The arguments of `compute`: with them goes what earlier stages made."""
-        made = {k: a for s in kept_stages(cell.config) for k, a in _arrays(self._made(cell.config, s)).items()}
-        return cell, made, self.root, self.device
+        kept = {self._made(cell.config, s): s.name for s in kept_stages(cell.config)}
+        made = {k: a for path in kept for k, a in _arrays(path).items() if k != "data"}
+        began = {str(path): (name, _arrays(path).get("data")) for path, name in kept.items()}
+        return cell, made, began, self.root, self.device
 
     def _compute(self, function: Callable, jobs: dict[Path, Callable[[], tuple]], name: str) -> None:
         """Writes `function(*job())` to the path of each of `jobs`, as they are done."""
@@ -311,15 +313,23 @@ def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str 
     with Folder.open(checkpoint, settings_seen(config, stage), resume, prints) as folder:
         made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
     file = io.BytesIO()
-    np.savez(file, seconds=folder.seconds, **made)
+    np.savez(file, seconds=folder.seconds, data=prints, **made)
     return file.getvalue()
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # a sum does not depend on where the cell is computed
-def compute(cell: Cell, made: dict[str, np.ndarray], root: str | None, device: str) -> bytes:
-    """A cell's settings, options, result and seconds, as JSON."""
+def compute(cell: Cell, made: dict[str, np.ndarray], began: dict[str, tuple], root: str | None, device: str) -> bytes:
+    """A cell's settings, options, result and seconds, as JSON.
+
+    `began` is, by the file of what a stage made, its name and the fingerprint of the data that it began with. Raises
+    `InputError` where those are not the data of today.
+    """
     data = _data(_where_from(cell.config), root)
-    work = Work(cell.config, data, split_data(cell.config, data), made, device)
+    parts = split_data(cell.config, data)
+    for path, (name, prints) in began.items():
+        if prints is not None and str(prints) != runs.fingerprint(data, parts, name.partition(".")[2]):
+            raise InputError(f"{path}: made of other samples than the data has today; name another --out")
+    work = Work(cell.config, data, parts, made, device)
     started = time.process_time()
     try:
         result = cell.function(work, **cell.options)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..backend import Array, get_xp
-from ..errors import InputError
+from ..errors import InputError, NotFinite
 from .distances import (
     GallerySide,
     Space,
@@ -188,7 +188,7 @@ def nearest_by(
     for rows in blocks(queries, items * BYTES, memory_mb):
         block = distances(rows).astype("float64")
         if not bool(xp.isfinite(block).all()):
-            raise InputError("distances: not all of them are finite")
+            raise NotFinite("distances: not all of them are finite")
         if exclude is not None:
             block[excluded_pairs(exclude[rows])] = xp.inf
         index[rows] = xp.argsort(block, axis=1, kind="stable")[:, :k]

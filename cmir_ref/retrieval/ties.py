@@ -8,7 +8,7 @@ none: they are neither ranked nor counted.
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
-from ..errors import InputError
+from ..errors import InputError, NotFinite
 from .distances import excluded_pairs, exclusions
 
 
@@ -64,7 +64,7 @@ def check_pairs(distances: Array, relevant: Array) -> None:
     if distances.ndim != 2 or distances.shape != relevant.shape or 0 in distances.shape:
         raise InputError(f"distances {distances.shape} and relevant {relevant.shape}: expected both (Q, G), not empty")
     if distances.dtype.kind not in "iu" and not bool(xp.isfinite(distances).all()):
-        raise InputError("distances: not all of them are finite")
+        raise NotFinite("distances: not all of them are finite")
 
 
 def _sorted(distances: Array, relevant: Array, exclude: Array | None) -> tuple[Array, Array]:

@@ -23,7 +23,14 @@ from ..files import append_line, cannot_be_written, remove_leftovers, write_whol
 from ..locks import LOCK, locked
 from ..packages import installed
 from ..params import Params, below
+from ..progress import tell
 from .loop import Epoch, State, by_name, new_state, train_epochs
+
+BEGAN_WITH = (  # what is said where a run's digests, one after another, are not those of today
+    "other samples, labels or another split; resume with the data of the run",
+    "other pixels or numbers under the same names; resume with the data of the run",
+    "other weights of the run that start_from names; start anew",
+)
 
 
 class Folder:
@@ -119,15 +126,18 @@ class Folder:
             write_whole(path / "metrics.jsonl", "")
             return
         tensors, metadata = read_checkpoint(path)
-        if metadata["data"] not in (self.data, self.data.partition("-")[0]):  # earlier: no digest of the samples
-            same = metadata["data"].partition("-")[0] == self.data.partition("-")[0]
-            other = "other pixels or numbers under the same names" if same else "other samples, labels or another split"
-            raise InputError(f"{path}/checkpoint.safetensors: began with {other}; resume with the data of the run")
+        began, now = metadata["data"].split("-"), self.data.split("-")
+        if began != now[: len(began)]:  # earlier versions wrote fewer digests
+            other = next(w for w, then, today in zip(BEGAN_WITH, began, [*now, ""], strict=False) if then != today)
+            raise InputError(f"{path}/checkpoint.safetensors: began with {other}")
         self.seconds = float(metadata["seconds"])
         self.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
             self.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
         self.history = read_history(path)[: int(metadata["lines"])]
+        if len(self.history) < int(metadata["lines"]):
+            lost = int(metadata["lines"]) - len(self.history)
+            tell(f"warning: {path}/metrics.jsonl: {lost} epochs of this run are lost; its curves do without them")
         write_whole(path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.history))
 
     def has_begun(self, stage: str) -> bool:
@@ -217,6 +227,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     tensors, metadata = storage.load_tensors(path / "checkpoint.safetensors")
     if not {"stage", "state", "lines", "data", "seconds"} <= metadata.keys():
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
+    try:
+        float(metadata["seconds"]), int(metadata["lines"]), json.loads(metadata["state"])
+    except ValueError as error:
+        raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote") from error
     if not any("/front_" in name for name in tensors):  # earlier versions wrote "latent." without any pretrainer beside
         tensors = {name.replace("/latent.", "/"): array for name, array in tensors.items()}
     return tensors, metadata
@@ -233,5 +247,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8-sig", errors="replace") as file:
         for line in file:
             with suppress(json.JSONDecodeError):
-                lines.append(json.loads(line))
+                found = json.loads(line)
+                if isinstance(found, dict) and found.keys() >= {"stage", "epoch"}:
+                    lines.append(found)
     return lines

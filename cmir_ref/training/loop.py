@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from ..backend import Array, get_xp, to_device, to_host
 from ..config import Schedule
+from ..errors import NotFinite
 from ..params import Params, flatten
 from .adam import adam_by_numbers, adam_numbers, learning_rate
 from .graph import StepGraphs
@@ -136,7 +137,12 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
         started = time.perf_counter()
         parts, lr = one_epoch(task, state, optimiser, on_step)
         average_epochs(state, schedule.average)
-        validation = task.validate(state.mean_params, state.mean_buffers)
+        try:
+            validation = task.validate(state.mean_params, state.mean_buffers)
+        except NotFinite as error:
+            raise FloatingPointError(
+                f"{task.name}, epoch {state.epoch + 1}: validation: {error}; try a smaller {task.lr_setting}"
+            ) from error
         best = schedule.keep == "last" or validation["score"] >= state.best_score
         state = state._replace(epoch=state.epoch + 1)
         if best:

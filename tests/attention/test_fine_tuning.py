@@ -1,10 +1,13 @@
 """A run that begins with another's weights: fewer classes, its own sketches."""
 
+import shutil
+
 import numpy as np
 import pytest
+import worlds
 from drawn_worlds import config, data
 
-from cmir_ref import runs
+from cmir_ref import params, runs
 from cmir_ref.data.splits import keep_parts
 from cmir_ref.errors import InputError
 from cmir_ref.records import Splits
@@ -111,3 +114,21 @@ def test_a_run_that_leaves_a_part_empty_is_refused():
     none = {m: np.empty(0, int) for m in "ab"}
     with pytest.raises(InputError, match="start_from: that run has all samples of photo in other parts; none is left"):
         keep_parts(runs.split_data(config(), data()), data(), Splits(everything, none, none), data())
+
+
+def test_a_fine_tuning_does_not_go_on_with_another_start(first, tmp_path):
+    """The run it began with was trained anew in the meantime: each stage would begin with another one's weights."""
+    start = shutil.copytree(first.path, tmp_path / "start")
+    begins = config(f"start_from={start}")
+    with pytest.raises(worlds.Stop):
+        runs.train(begins, data(), tmp_path / "run", watch=worlds.Interrupt("stage1.a", 1))
+    shutil.rmtree(start)
+    runs.train(config("stage2.lr=0.002"), data(), start)
+    with pytest.raises(InputError, match="began with other weights of the run that start_from names; start anew"):
+        runs.train(begins, data(), tmp_path / "run", resume=True)
+    shutil.rmtree(start)
+    shutil.copytree(first.path, start)
+    tensors, metadata = params.load_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    metadata["data"] = metadata["data"].rpartition("-")[0]  # as earlier versions wrote it
+    params.save_tensors(tmp_path / "run" / "checkpoint.safetensors", tensors, metadata)
+    assert runs.train(begins, data(), tmp_path / "run", resume=True).path == tmp_path / "run"

@@ -1951,6 +1951,37 @@ bugs(
      SEVERAL + "the_sieve_is_right_about_several_by_any_distance", "nearest"),
 )
 
+bugs(
+    "files.py",
+    ("links-replaced", "Path(os.path.realpath(path)) if path.is_symlink() else path", "path",
+     "test_files.py::test_a_link_stays_one"),
+    ("pipes-replaced", "if path.exists() and not path.is_file():", "if path.is_block_device():",
+     "test_files.py::test_a_pipe_is_no_file_to_replace"),
+    ("open-to-all", "os.chmod(temporary, whole.stat().st_mode & 0o7777)", "pass",
+     "test_files.py::test_a_file_keeps_the_permissions_of_the_one_before"),
+)
+bugs(
+    "runs.py",
+    ("any-start", "fingerprint(data, parts) + start_digest(start)\n    made", "fingerprint(data, parts)\n    made",
+     "attention/test_fine_tuning.py::test_a_fine_tuning_does_not_go_on_with_another_start"),
+    ("files-of-two-runs", 'not in ("", share_digest(dataset, parts, "".join(dataset.modalities)))', 'in ("none",)',
+     "test_runs.py::test_files_of_two_runs_are_not_read_as_one"),
+)
+bugs(
+    "training/folder.py",
+    ("any-line-is-an-epoch", 'isinstance(found, dict) and found.keys() >= {"stage", "epoch"}', "found is not None",
+     "test_runs.py::test_lines_that_are_lost_of_a_log_are_said"),
+)
+bugs(
+    "training/loop.py",
+    ("validation-diverges-in-silence", "except NotFinite as error:", "except ZeroDivisionError as error:",
+     "training/test_loop.py::test_a_validation_that_is_not_finite_is_one_too"),
+)
+bugs(
+    "replicate/lab.py",
+    ("features-of-other-data", "if prints is not None and str(prints) !=", "if prints is None and str(prints) !=",
+     "replicate/test_lab.py::test_stage_1_of_other_data_is_not_gone_on_with"),
+)
 RECALL = "retrieval/test_recall.py::"
 bugs(
     "retrieval/neighbours.py",

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -270,3 +271,27 @@ def test_the_simulated_file_of_a_folder_is_read_and_named(tmp_path):
     lab = Lab(tmp_path / "out", SCALE_BY_NAME["full"], root=tmp_path)
     data = load_data(lab.config("tiles", 0).model_copy(update={"sample_axis": 0}), lab.root)
     assert data.note == "simulated scenes" and len(data.modalities["a"].x) == 8
+
+
+def test_stage_1_of_other_data_is_not_gone_on_with(root, tmp_path):
+    """A photo was changed between two commands: the features would be those of the one before."""
+    data = shutil.copytree(root, tmp_path / "data")
+
+    def spaces():
+        labs._data.cache_clear()
+        labs._arrays.cache_clear()
+        with Lab(tmp_path / "out", worlds.SCALE, seeds=1, root=data, jobs=1) as lab:
+            return lab.spaces([lab.config("places", 0, d_v=8)])
+
+    found = spaces()
+    for path in (tmp_path / "out" / "cells").iterdir():
+        path.unlink()
+    assert spaces()[0]["directions"] == found[0]["directions"]
+    for path in (tmp_path / "out" / "cells").iterdir():
+        path.unlink()
+    one, other, *_ = sorted((data / "Images" / "agricultural").iterdir())
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(
+        InputError, match=r"stage1\.a-.*made of other samples than the data has today; name another --out"
+    ):
+        spaces()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cmir_ref.config import Schedule
+from cmir_ref.errors import NotFinite
 from cmir_ref.training import loop
 from cmir_ref.training.adam import BETA1, BETA2, EPSILON, learning_rate
 from cmir_ref.training.loop import MOMENTUM, Task, make_optimiser, new_state, one_epoch, train_epochs
@@ -261,6 +262,15 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_where():
     with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 3.*inf.*stage1\.lr"):
         train_epochs(task, start(), on_epoch=lambda state, _: done.append(state.epoch))
     assert done == [1, 2]
+
+
+def test_a_validation_that_is_not_finite_is_one_too():
+    def fails(*_):
+        raise NotFinite("distances: not all of them are finite")
+
+    task = World([], [0.5]).task(name="stage1.b")._replace(validate=fails)
+    with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 1: .*distances: not all.*smaller stage1\.lr"):
+        train_epochs(task, start())
 
 
 def test_a_state_goes_on_where_it_stopped():
