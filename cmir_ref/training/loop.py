@@ -141,7 +141,7 @@ def train_epochs(task: Task, state: State, *, on_step=None, on_epoch=None) -> St
             validation = task.validate(state.mean_params, state.mean_buffers)
         except NotFinite as error:
             raise FloatingPointError(
-                f"{task.name}, epoch {state.epoch + 1}: validation: {error}; try a smaller {task.lr_setting}"
+                f"{task.name}, epoch {state.epoch + 1}: validation: {error}; try a lower {task.lr_setting}"
             ) from error
         best = schedule.keep == "last" or validation["score"] >= state.best_score
         state = state._replace(epoch=state.epoch + 1)

@@ -9,6 +9,7 @@ import worlds
 from test_amfmn_settings import TINY
 
 from cmir_ref import runs, search
+from cmir_ref.amfmn import match
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.caption_margins import caption_margins
 from cmir_ref.amfmn.match import architecture, draw_captions, vocabulary
@@ -110,7 +111,7 @@ def test_equal_texts_tie_and_both_directions_compare_the_same(run):
 
 
 @pytest.mark.parametrize(("text", "alike"), [("sentence", [0, 1, 2]), ("keywords", [0, 1, 3]), ("both", [0, 1])])
-def test_texts_that_read_the_same_tie_and_are_one_text_beside(text, alike):
+def test_texts_that_read_the_same_tie_and_are_one_text_beside(text, alike, monkeypatch):
     """Points and capitals are not read, nor what stands on the other side of the bar."""
     texts = ["a wide river | blue river", "A wide river. | blue, river", "a wide river | old bridge", "a | blue river"]
     data = worlds.captioned(n=24)
@@ -125,6 +126,13 @@ def test_texts_that_read_the_same_tie_and_are_one_text_beside(text, alike):
     margins = caption_margins(config, data, parts)
     assert [j for j in range(4) if margins.of_caption[j] == margins.of_caption[0]] == alike
     run = runs.train(config, data)
+    read, network = [], match.text_network
+    monkeypatch.setattr(match, "text_network", lambda p, w, *k, **to: (read.append(len(w)), network(p, w, *k, **to))[1])
+    numbers = match.read_texts(b.x, run.tensors["vocabulary"])
+    match.text_vectors(architecture(config), trained_networks(run)[0], numbers, np.arange(48), np)
+    sides = {"sentence": (numbers.words,), "keywords": (numbers.keywords,), "both": numbers[:2]}[text]
+    distinct = {tuple(side[j].tobytes() for side in sides) for j in range(48)}
+    assert sum(read) == len(distinct) < 48, "each is read once: rounding would part them"
     name = "k" if text == "keywords" else "s"
     vectors = run.encoded["b"][name]
     assert [j for j in range(4) if np.array_equal(vectors[j], vectors[0])] == ([0, 1, 2] if name == "s" else alike)

@@ -175,8 +175,9 @@ def test_a_file_without_a_validation_part_keeps_its_test_part(tmp_path, seed):
     path.write_text(path.read_text().replace('"val"', '"train"'))
     data = load_captions(tmp_path)
     config = load_config("image-text", [f"seed={seed}", "validation_share=0.3"])
+    assert data.parts is not None and not data.note
     parts = split_data(config, data)
-    assert parts.test == data.parts.test and not data.note
+    assert parts.test == data.parts.test
     together = np.sort(np.concatenate([parts.train["a"], parts.validation["a"]]))
     np.testing.assert_array_equal(together, data.parts.train["a"])
     assert np.bincount(data.modalities["a"].labels[parts.validation["a"]].argmax(axis=1)).sum() == 8

@@ -269,7 +269,7 @@ def test_a_validation_that_is_not_finite_is_one_too():
         raise NotFinite("distances: not all of them are finite")
 
     task = World([], [0.5]).task(name="stage1.b")._replace(validate=fails)
-    with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 1: .*distances: not all.*smaller stage1\.lr"):
+    with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 1: .*distances: not all.*lower stage1\.lr"):
         train_epochs(task, start())
 
 
