@@ -163,7 +163,17 @@ def load_run_settings(path: Path) -> SharedSettings:
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # bytes of names that are not UTF-8
     except OSError as error:
         raise InputError(f"{path}: not a readable settings file ({error.strerror})") from error
-    return _validated(with_new_names(_parsed(text, str(path))), str(path))
+    return settings_of(text, str(path))
+
+
+def settings_of(text: str, source: str) -> SharedSettings:
+    """The settings that `to_toml` wrote, here or in an earlier version; errors name the `source`."""
+    return _validated(with_new_names(_parsed(text, source)), source)
+
+
+def first_difference(one: SharedSettings, other: SharedSettings) -> str | None:
+    """The name of the first setting, or table of settings, in which two differ; None where they are the same."""
+    return None if one == other else next(k for k, value in one if value != getattr(other, k, None))
 
 
 def to_toml(config: SharedSettings) -> str:

@@ -4,7 +4,9 @@ What differs between systems is behind `systems.SYSTEMS[settings.system]`.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .backend import library, to_device
-from .config import SharedSettings, load_run_settings
+from .config import SharedSettings, first_difference, load_run_settings, settings_of
 from .contract import CROSS, Stage
 from .data import SCENARIOS, data_in_words, protocol_of, split_data
 from .data.splits import keep_parts
@@ -92,8 +94,10 @@ def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Ru
     path, (data, parts, start) = Path(path), share_out(config, data)
     with Folder.open(path, config, resume=True, data=fingerprint(data, parts) + start_digest(start)) as folder:
         trained = all(f"{stage.name}/done" in folder.tensors for stage in stages_of(config, data))
-    written = all((path / name).is_file() for name in ("embeddings.npz", "report.html"))
-    return load_run(path) if trained and written else None
+    if trained and (path / "report.html").is_file():
+        with suppress(InputError):  # a lost or damaged file of results is written again
+            return load_run(path)
+    return None
 
 
 def stages_of(config: SharedSettings, data: Dataset) -> list[Stage]:
@@ -235,6 +239,10 @@ def load_run(path: str | Path) -> Run:
         raise InputError(
             f"{path}: embeddings.npz and checkpoint.safetensors are of different runs; put back the files of this one"
         )
+    if "settings" in metadata:  # earlier versions did not write them there
+        trained_with = settings_of(json.loads(metadata["settings"]), f"{path}/checkpoint.safetensors")
+        if differs := first_difference(trained_with, config):
+            raise InputError(f"{path}/config.toml: {differs} is not what the run was trained with; put that back")
     return Run(path, config, tensors, encoded, dataset, parts, read_history(path), float(metadata["seconds"]))
 
 

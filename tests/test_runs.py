@@ -633,6 +633,25 @@ def test_files_of_two_runs_are_not_read_as_one(copy, tmp_path, no_report, name):
         runs.load_run(copy)
 
 
+@pytest.mark.parametrize(("setting", "other"), [("d_v = ", "12"), ("normalise_inputs = ", '"none"'), ("lr = ", "0.5")])
+def test_settings_that_were_changed_after_the_training_are_refused(copy, setting, other):
+    text = (copy / "config.toml").read_text()
+    (copy / "config.toml").write_text(re.sub(f"^{setting}.*$", setting + other, text, flags=re.MULTILINE))
+    with pytest.raises(InputError, match=r"config\.toml: \w+ is not what the run was trained with; put that back"):
+        runs.load_run(copy)
+
+
+def test_a_damaged_file_of_results_is_written_again(whole, copy, no_report):
+    _, data, config = whole()
+    before = (copy / "embeddings.npz").read_bytes()
+    (copy / "report.html").write_text("")
+    assert runs.load_finished(config, data, copy).path == copy
+    (copy / "embeddings.npz").write_bytes(before[:99])
+    assert runs.load_finished(config, data, copy) is None
+    runs.train(config, data, copy, resume=True)
+    assert runs.evaluate(runs.load_run(copy)) == runs.evaluate(runs.load_run(whole()[0]))
+
+
 def test_settings_that_an_editor_marked_as_utf_8_are_read(copy):
     text = (copy / "config.toml").read_bytes()
     (copy / "config.toml").write_bytes(b"\xef\xbb\xbf" + text)

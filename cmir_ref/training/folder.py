@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import params as storage
 from ..backend import to_device
-from ..config import SharedSettings, load_run_settings, to_toml
+from ..config import SharedSettings, first_difference, load_run_settings, to_toml
 from ..errors import InputError
 from ..files import append_line, cannot_be_written, remove_leftovers, write_whole
 from ..locks import LOCK, locked
@@ -116,9 +116,7 @@ class Folder:
             raise InputError(
                 f"{path}: not a run folder, it has no config.toml: nothing to resume; leave out --resume to begin"
             )
-        before = load_run_settings(path / "config.toml")
-        if before != self.config:
-            differs = next(k for k, value in self.config if value != getattr(before, k, None))
+        if differs := first_difference(self.config, load_run_settings(path / "config.toml")):
             raise InputError(
                 f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
             )
@@ -191,6 +189,7 @@ class Folder:
             "lines": str(len(self.history)),
             "data": self.data,
             "seconds": repr(self.seconds),
+            "settings": json.dumps(to_toml(self.config)),  # names that are no UTF-8 are escaped
         }
         storage.save_tensors(self.path / "checkpoint.safetensors", tensors, metadata)
 
