@@ -26,7 +26,7 @@ from .records import PARTS, Dataset, Modality, Places, Run, Splits
 from .reports.report import write_report
 from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of, paired, positions
-from .training.folder import Folder, read_checkpoint, read_history
+from .training.folder import Folder, read_checkpoint, read_history, runs_inside
 
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
 RESERVED = (
@@ -76,6 +76,8 @@ def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, d
     parts = split_data(config, data)
     if config.start_from is None:
         return data, parts, None
+    if not config.start_from:
+        raise InputError("start_from: is empty; name a run folder that `cmir-ref train` wrote, or leave it out")
     start = read_start(config.start_from, stages_of(config, data))
     known = load_run(config.start_from)
     parts = keep_parts(parts, data, known.parts, known.dataset)
@@ -231,7 +233,9 @@ def load_run(path: str | Path) -> Run:
     """A finished run from its folder; raises `InputError` where a file is missing or damaged."""
     path = Path(path)
     if not (path / "config.toml").exists():
-        raise InputError(f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote")
+        raise InputError(
+            f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote{runs_inside(path)}"
+        )
     config = load_run_settings(path / "config.toml")
     encoded, dataset, parts = read_embeddings(path / "embeddings.npz")
     tensors, metadata = read_checkpoint(path)

@@ -652,6 +652,15 @@ def test_a_damaged_file_of_results_is_written_again(whole, copy, no_report):
     assert runs.evaluate(runs.load_run(copy)) == runs.evaluate(runs.load_run(whole()[0]))
 
 
+def test_a_folder_of_several_seeds_is_no_run_and_says_what_is(whole, tmp_path):
+    _, data, config = whole()
+    (tmp_path / "seed-3").mkdir()
+    (tmp_path / "seed-3" / "config.toml").write_text("")
+    for use in (lambda: runs.load_run(tmp_path), lambda: runs.train(config, data, tmp_path, resume=True)):
+        with pytest.raises(InputError, match=r"no config\.toml.*seed-3 in it is one; .*with --seeds"):
+            use()
+
+
 def test_settings_that_an_editor_marked_as_utf_8_are_read(copy):
     text = (copy / "config.toml").read_bytes()
     (copy / "config.toml").write_bytes(b"\xef\xbb\xbf" + text)

@@ -33,6 +33,12 @@ BEGAN_WITH = (  # what is said where a run's digests, one after another, are not
 )
 
 
+def runs_inside(path: Path) -> str:
+    """What is said besides of a folder that is no run but holds some, as --seeds makes it."""
+    inside = next(iter(sorted(path.glob("*/config.toml"))), None)
+    return "" if inside is None else f" ({inside.parent.name} in it is one; runs of several seeds go on with --seeds)"
+
+
 class Folder:
     """The files of a run in the making, from which other processes are kept out until the end of its context.
 
@@ -115,6 +121,7 @@ class Folder:
         if not (path / "config.toml").is_file():
             raise InputError(
                 f"{path}: not a run folder, it has no config.toml: nothing to resume; leave out --resume to begin"
+                f"{runs_inside(path)}"
             )
         if differs := first_difference(self.config, load_run_settings(path / "config.toml")):
             raise InputError(

@@ -73,6 +73,8 @@ def test_an_interrupted_fine_tuning_goes_on(first, tmp_path):
 def test_a_run_that_is_not_there_or_has_other_networks_is_refused(first, tmp_path):
     with pytest.raises(InputError, match="no such checkpoint"):
         runs.train(config(f"start_from={tmp_path}"), data())
+    with pytest.raises(InputError, match="start_from: is empty; name a run folder"):
+        runs.train(config("start_from="), data())
     with pytest.raises(InputError, match="none of its networks is trained here"):
         stages = [stage._replace(name=f"other.{k}") for k, stage in enumerate(runs.stages_of(config(), data()))]
         runs.read_start(first.path, stages)
