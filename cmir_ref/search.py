@@ -17,7 +17,7 @@ from .data.locate import LEFT, data_folder, label_of, subfolders
 from .data.mat import split_row
 from .data.sketches import NotADrawing
 from .data.speech import SUFFIXES
-from .data.tiles import split_tile
+from .data.tiles import kind_of_bands, split_tile
 from .errors import InputError
 from .ranking import (
     Example,
@@ -241,8 +241,13 @@ def kinds_in_words(run: Run) -> str:
 
 def same_bands(modalities: dict[str, Modality], query: str | Path) -> list[str]:
     """The letters of the modalities that have as many bands, of the same depth, as an image file."""
-    x = read_bands(split_tile(query)[0])
-    return [m for m, one in modalities.items() if (one.x.shape[-1], one.x.dtype) == (x.shape[2], x.dtype)]
+    file, tile = split_tile(query)
+    if tile is None:
+        x = read_bands(file)
+        kind = x.shape[2], x.dtype
+    else:  # the scene is not read: it may be large, and has a right to pixels without data
+        kind = kind_of_bands(file)
+    return [m for m, one in modalities.items() if (one.x.shape[-1], one.x.dtype) == kind]
 
 
 def is_sound(suffix: str) -> bool:

@@ -5,7 +5,7 @@ H, W pixels and C bands. Unlike `images`, which shows a file as a viewer would, 
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def read_bands(path: str | Path) -> np.ndarray:
     """
     check_file(path)
     tiff = is_tiff(path)
-    x = _tiff_bands(path) if tiff else _picture_bands(path)
+    x = _tiff_bands(path) if tiff else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
     x = narrow(x, path)
     if tiff:
         check_no_data(x, path)
@@ -58,6 +58,20 @@ def is_tiff(path: str | Path) -> bool:
     """Whether a file begins as TIFF files do."""
     with open(path, "rb") as file:
         return file.read(4) in TIFF
+
+
+def is_jpeg2000(path: str | Path) -> bool:
+    """Whether a file begins as JPEG 2000 does: Pillow stretches 12 and 15 bits to 16, and cuts colours to 8."""
+    with open(path, "rb") as file:
+        return file.read(12).startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"))
+
+
+def _jpeg2000_bands(path: str | Path) -> np.ndarray:
+    """The bands of a JPEG 2000 file as GDAL decodes them."""
+    rasterio = import_rasterio(f"{path}: JPEG 2000")
+    with name_image_damage(path), rasterio.open(path) as file:
+        check_size((file.width, file.height), path)
+        return np.moveaxis(file.read(), 0, 2)
 
 
 def image_size_of(path: str | Path) -> tuple[int, int]:
@@ -112,7 +126,7 @@ def first_page(path: str | Path) -> np.ndarray:
         tags = {tag.code: tag.value for tag in page.tags}
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
-    brighten(x, no_data_value(tags.get(NO_DATA)))
+    brighten(x, no_data_value(tags.get(NO_DATA)), path)
     return upright(x, tags.get(ORIENTATION))
 
 
@@ -161,7 +175,7 @@ def _picture_bands(path: str | Path) -> np.ndarray:
 
     with open_picture(path) as file:
         if is_deep(file):
-            x = deep_values(file, path)
+            x = deep_values(file, path, on_white=False)
         else:
             image = ImageOps.exif_transpose(file)
             x = np.asarray(image if image.mode in AS_STORED else image.convert("RGB"))
@@ -177,11 +191,25 @@ def _tiff_bands(path: str | Path) -> np.ndarray:
         page = series.keyframe
         check_size((page.imagewidth, page.imagelength), path)
         coloured = page.photometric in (PALETTE, YCBCR)
-        one = page.samplesperpixel == 1 and len(series.pages) == 1
-        x = None if coloured else _decoded(series, path)
-        if x is None and (one or coloured or (page.bitspersample <= 8 and page.samplesperpixel == 3)):
+        if coloured:
             return _picture_bands(path)
-        x = _gdal_bands(path, page.compression.name) if x is None else x
+        alike = [
+            one
+            for one in file.series  # a page that was written by itself is a series of its own
+            if (one.shape, one.dtype) == (series.shape, series.dtype)
+            and not (one.keyframe.is_reduced or one.keyframe.is_mask)
+        ]
+        decoded = [_decoded(one, path) for one in alike]
+        x = None if any(bands is None for bands in decoded) else np.concatenate(decoded, axis=2)
+        if x is None:
+            numbers = [of.index for one in alike for of in one.pages]
+            try:
+                x = _gdal_bands(path, page.compression.name, numbers)
+            except Exception:  # not installed, or a kind that Pillow alone knows
+                shown = page.samplesperpixel == 1 or (page.bitspersample == 8 and page.dtype == np.uint8)
+                if len(numbers) > 1 or not shown or page.samplesperpixel not in (1, 3):
+                    raise
+                return _picture_bands(path).astype(page.dtype, copy=False)  # Pillow makes int32 of int16 and uint32
         return upright(x, page.tags.valueof(ORIENTATION))
 
 
@@ -226,10 +254,13 @@ def bands_last(x: np.ndarray, axes: str, path: str | Path) -> np.ndarray:
     return x if last else np.moveaxis(x, 0, 2)
 
 
-def _gdal_bands(path: str | Path, compression: str) -> np.ndarray:
-    """The bands as GDAL decodes them."""
-    with import_rasterio(f"{path}: its compression ({compression})").open(path) as file:
-        return np.moveaxis(file.read(), 0, 2)
+def _gdal_bands(path: str | Path, compression: str, pages: Sequence[int] = (0,)) -> np.ndarray:
+    """The bands of these pages as GDAL decodes them."""
+    rasterio, bands = import_rasterio(f"{path}: its compression ({compression})"), []
+    for number in pages:
+        with rasterio.open(path if len(pages) == 1 else f"GTIFF_DIR:{number + 1}:{path}") as file:
+            bands.append(file.read())
+    return np.moveaxis(np.concatenate(bands), 0, 2)
 
 
 def import_rasterio(what: str):

@@ -31,7 +31,7 @@ class StoredImages:
         self._stored, self._order = stored, order
         shape = tuple(stored.shape[axis] for axis in order)
         self.shape = shape if len(shape) == 4 else (*shape, 1)
-        self.dtype = stored.dtype.newbyteorder("=")
+        self.dtype = np.dtype(np.uint8) if stored.dtype.kind == "b" else stored.dtype.newbyteorder("=")
         self.ndim = 4
 
     def __len__(self) -> int:

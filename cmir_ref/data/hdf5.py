@@ -25,9 +25,10 @@ def open_hdf5(path: str | Path):
     except PermissionError:
         raise InputError(f"{path}: no permission to read it") from None
     except Exception as error:  # h5py names a damaged file by many types of exception
-        if "lock" in str(error):
+        if "unable to lock file" in str(error):  # "sblock" stands in what it says of a truncated one
             raise InputError(f"{path}: locked by another process that has it open; close it there") from error
-        raise InputError(f"{path}: not a readable HDF5 file; a MATLAB v7.3 file is expected") from error
+        cut = "a truncated" if "truncated" in str(error) else "not a readable"
+        raise InputError(f"{path}: {cut} HDF5 file; a whole MATLAB v7.3 file is expected") from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Features of any folder of images, for whoever goes on with them: cut where asked, computed, and written."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -75,9 +76,17 @@ def list_image_files(folder: str | Path) -> tuple[list[Path], int]:
     folder, suffixes = Path(folder), image_suffixes()
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder of images")
+    below, seen = [], set()
+    for top, folders, names in os.walk(folder, followlinks=True):  # class folders may be links, as elsewhere
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(top)) in seen:
+            folders.clear()  # a link that leads back
+            continue
+        seen.add(real)
+        below += [Path(top, name) for name in names]
     files = sorted(
         path
-        for path in folder.rglob("*")
+        for path in below
         if path.is_file()
         and path.name not in LEFT_BEHIND
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -102,7 +102,7 @@ def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int =
         return None
     clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA))
     values = deep_values(file, path)
-    brighten(values, clear)
+    brighten(values, clear, path)
     return values
 
 

@@ -1,5 +1,6 @@
 """Finding a data set's files by name."""
 
+import glob
 import os
 import unicodedata
 from collections.abc import Iterable
@@ -64,7 +65,11 @@ def select_files(folder: Path, suffixes: Iterable[str]) -> tuple[list[Path], int
 
     Hidden files, which systems leave behind, and folders are neither.
     """
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
+    there = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name not in LEFT]
+    for path in there:
+        if path.suffix.lower() in suffixes and path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: a link to a file that is not there; bring the file, or remove the link")
+    files = sorted(path for path in there if path.is_file())
     fits = [path for path in files if path.suffix.lower() in suffixes]
     return fits, len(files) - len(fits)
 
@@ -91,7 +96,8 @@ def say_loose(folder: Path, suffixes: Iterable[str], kind: str) -> tuple[str, ..
 def files_called(root: Path, name: str) -> list[Path]:
     """Files and folders called `name` at most three levels below `root`, or `root` itself, if called so."""
     found = [root] if root.resolve().name == name else []
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+    escaped = glob.escape(name)
+    for pattern in (escaped, f"*/{escaped}", f"*/*/{escaped}"):
         found += sorted(root.glob(pattern))
     return list({path.resolve(): path for path in found}.values())  # a link and its target are one candidate
 

@@ -79,16 +79,19 @@ def _sixteen(image) -> list[str]:
     return modes if deep or any(";16" in str(mode) for mode in modes) else []
 
 
-def deep_values(file, path: str | Path) -> np.ndarray:
-    """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3), finite; on white."""
+def deep_values(file, path: str | Path, *, on_white: bool = True) -> np.ndarray:
+    """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3), finite; on white.
+
+    Not `on_white` what is transparent stays as it is, and colours may have a fourth band.
+    """
     if modes := _sixteen(file):
-        values, exif = _sixteen_bits(file, path, modes)
+        values, exif = _sixteen_bits(file, path, modes, on_white)
     else:
         file.load()
         values, exif = np.array(file), file.getexif()
         values = values.astype(np.uint16) if file.mode.startswith("I;16") else values
-        if isinstance(clear := file.info.get("transparency"), int):
-            brighten(values, clear)
+        if on_white and isinstance(clear := file.info.get("transparency"), int):
+            brighten(values, clear, path)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     return upright(values, exif.get(ORIENTATION))
@@ -110,10 +113,15 @@ def no_data_value(text: str | None) -> float | None:
         return None
 
 
-def brighten(values: np.ndarray, clear: float | None) -> None:
-    """Makes the values that are `clear` as bright as the brightest of the others, in place."""
+def brighten(values: np.ndarray, clear: float | None, path: str | Path) -> None:
+    """Makes the values that are `clear` as bright as the brightest of the others, in place.
+
+    Raises `InputError` where there are no others: they would count for the span of all images.
+    """
     missing = values == clear
-    if missing.any() and not missing.all():
+    if missing.all():
+        raise InputError(f"{path}: nothing but {clear:g}, which it says is no data; remove it")
+    if missing.any():
         values[missing] = values[~missing].max()
 
 
@@ -136,7 +144,7 @@ def pillow_shows(file) -> bool:
     return samples == 3 or (samples == 4 and alpha)
 
 
-def _sixteen_bits(image, path: str | Path, modes: list[str]) -> tuple[np.ndarray, Mapping]:
+def _sixteen_bits(image, path: str | Path, modes: list[str], on_white: bool = True) -> tuple[np.ndarray, Mapping]:
     """The values (H, W, 3) uint16 of a colour image of 16 bits a band, on white where it is transparent; its EXIF.
 
     Pillow keeps the upper byte of a band, the other byte where it is told that bytes are swapped: two passes give both.
@@ -155,7 +163,7 @@ def _sixteen_bits(image, path: str | Path, modes: list[str]) -> tuple[np.ndarray
             halves.append(np.asarray(file).astype(np.uint16))
             exif = file.getexif()  # without what Pillow has turned already, as it does with TIFF
     values = halves[0] << 8 | halves[1]
-    if values.shape[2] == 4:
+    if values.shape[2] == 4 and on_white:
         share = values[..., 3:] / 65535
         values = np.rint(values[..., :3] * share + values[..., :3].max() * (1 - share)).astype(np.uint16)
     return values, exif

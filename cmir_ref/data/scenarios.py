@@ -332,8 +332,10 @@ def read_through(dataset: Dataset, progress: bool = False, block: int = 64) -> D
     total = sum(-(-len(m.x) // block) for m in modalities)
     blocks = ((m, start) for m in modalities for start in range(0, len(m.x), block))
     for m, start in track(blocks, total, "checking", progress):
-        if not np.isfinite(m.x[start : start + block]).all():
-            raise InputError(f"{m.name}: NaN or infinity among samples {start} to {start + block - 1}")
+        wrong = ~np.isfinite(m.x[start : start + block]).all(axis=(1, 2, 3))
+        if wrong.any():
+            row = start + int(np.argmax(wrong))
+            raise InputError(f"{m.paths[row]}: NaN or infinity in {m.name} (rows count from 0); numbers must be finite")
     return dataset
 
 

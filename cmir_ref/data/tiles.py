@@ -106,7 +106,13 @@ def cut_pairs(
 def open_raster(rasterio, path: Path):
     """An image file, open for reading window by window."""
     try:
-        return rasterio.open(path)
+        file = rasterio.open(path)
+        if pages := len(file.subdatasets):
+            file.close()
+            raise InputError(
+                f"{path}: {pages} pages; tiles are cut of a file with one, which has all bands; store it so"
+            )
+        return file
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: not an image that GDAL can read ({' '.join(str(error).split())})") from error
 
@@ -162,7 +168,10 @@ def read_window(file: Any, path: str | Path, side: int, row: int, column: int) -
     """A tile (side, side, C) as it is stored; None where a pixel has no data, is NaN, or all are 0."""
     window = ((row * side, (row + 1) * side), (column * side, (column + 1) * side))
     with name_image_damage(path):
-        x, there = file.read(window=window), file.read_masks(window=window)
+        x = file.read(window=window)
+        # GDAL calls the fourth of four bands of 8 bits alpha unless told: near infrared, which is 0 over water
+        alpha = any("alpha" in (kind.name for kind in kinds) for kinds in file.mask_flag_enums)
+        there = x.any(axis=0) if alpha else file.read_masks(window=window)
     x = narrow(np.moveaxis(x, 0, 2), path)
     return x if there.all() and x.any() and (x.dtype.kind != "f" or np.isfinite(x).all()) else None
 
@@ -185,6 +194,12 @@ def system_name(file: Any) -> str:
         return ""
     code = file.crs.to_epsg()
     return file.crs.to_string() if code is None else f"EPSG:{code}"
+
+
+def kind_of_bands(path: str | Path) -> tuple[int, np.dtype]:
+    """How many bands an image file has, and their dtype once they are read; from its head alone."""
+    with open_raster(import_rasterio(NEEDED), Path(path)) as file:
+        return file.count, narrow(np.zeros(0, file.dtypes[0]), path).dtype
 
 
 def read_tile(path: str | Path, side: int, row: int, column: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
-from ..ops.labels import multi_hot
+from ..ops.labels import check_targets, multi_hot
 from ..records import Dataset, Modality
 
 
@@ -15,13 +15,13 @@ def as_multi_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """
     labels = np.asarray(labels)
     try:
-        hot = multi_hot(labels, classes)
+        check_targets(labels, classes)
     except ValueError as error:
         raise InputError(str(error)) from None
-    if labels.ndim == 2 and (wrong := np.argwhere((labels != 0) & (labels != 1))).size:
+    if labels.ndim == 2 and (wrong := np.argwhere((labels != 0) & (labels != 1))).size:  # before they are made bytes
         row, column = wrong[0]
         raise InputError(f"labels: row {row} has {labels[row, column]:g}; expected rows of 0 and 1")
-    return hot
+    return multi_hot(labels, classes)
 
 
 def check(dataset: Dataset) -> Dataset:
@@ -35,6 +35,11 @@ def check(dataset: Dataset) -> Dataset:
     if dataset.pairing is not None:
         _check_pairing(dataset, hot)
     present = {letter: h.any(axis=0) for letter, h in hot.items()}
+    for letter, m in dataset.modalities.items():
+        if dataset.label_names and not present[letter].any():
+            raise InputError(
+                f"{m.name}: none of its {len(m.x)} samples carries a label; see that its label file is the right one"
+            )
     for c, name in enumerate(dataset.label_names):
         having = [letter for letter in present if present[letter][c]]
         if not having:

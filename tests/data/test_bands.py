@@ -207,3 +207,50 @@ def test_the_size_of_other_images_is_in_their_head(tmp_path, turn):
     assert image_size_of(path) == read_image(path).shape[:2] == ((9, 6) if turn > 4 else (6, 9))
     path.write_bytes(path.read_bytes()[:-30])
     assert image_size_of(path) == ((9, 6) if turn > 4 else (6, 9))
+
+
+@pytest.mark.parametrize("pages", [1, 2, 4])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_pages_of_a_tiff_are_its_bands_whoever_wrote_it(tmp_path, pages, compression):
+    pytest.importorskip("rasterio")
+    x = drawn(20, 24, pages)
+    first, *others = (Image.fromarray(np.ascontiguousarray(x[..., k])) for k in range(pages))
+    first.save(tmp_path / "x.tif", save_all=True, append_images=others, compression=compression)
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.tif"), x)
+    with tifffile.TiffWriter(tmp_path / "y.tif") as file:
+        for k in range(pages):
+            file.write(x[..., k], photometric="minisblack")
+    np.testing.assert_array_equal(read_bands(tmp_path / "y.tif"), x)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "float64"])
+def test_one_band_of_any_depth_in_a_compression_that_tifffile_lacks(tmp_path, dtype):
+    """Pillow makes int32 of int16, and numbers below 0 of the largest uint32."""
+    rasterio = pytest.importorskip("rasterio")
+    low, high = (-99, 99) if dtype[0] != "u" else (2**31, 2**32 - 1)
+    x = np.random.default_rng(0).integers(low, high, (20, 24, 1)).astype(dtype)
+    about = {"driver": "GTiff", "height": 20, "width": 24, "count": 1, "dtype": dtype, "compress": "lzw"}
+    with rasterio.open(tmp_path / "x.tif", "w", **about) as file:
+        file.write(np.moveaxis(x, 2, 0))
+    read = read_bands(tmp_path / "x.tif")
+    assert read.dtype == (np.float32 if dtype == "float64" else np.dtype(dtype))
+    np.testing.assert_array_equal(read, x)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_jpeg_2000_as_it_is_stored(tmp_path, bands):
+    rasterio = pytest.importorskip("rasterio")
+    x = drawn(64, 64, bands)
+    about = {"driver": "JP2OpenJPEG", "height": 64, "width": 64, "count": bands, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "x.jp2", "w", QUALITY=100, REVERSIBLE="YES", NBITS=12, **about) as file:
+        file.write(np.moveaxis(x, 2, 0))
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.jp2"), x)
+
+
+def test_four_bands_of_a_deep_png_are_four(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    x = drawn(20, 24, 4)
+    about = {"driver": "PNG", "height": 20, "width": 24, "count": 4, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "x.png", "w", **about) as file:
+        file.write(np.moveaxis(x, 2, 0))
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.png"), x)

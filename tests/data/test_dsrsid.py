@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmir_ref.data import check, load_dsrsid
+from cmir_ref.data import check, load, load_dsrsid
 from cmir_ref.data.dsrsid import FIELDS, StoredImages, axes
 from cmir_ref.errors import InputError
 
@@ -131,3 +131,20 @@ def test_a_field_behind_thousands_of_others_is_found(tmp_path):
         file["LAND_COVER_TYPES"] = np.ones((1, 3))
     with pytest.raises(InputError, match="0 fields called PAN_IMAGES"):
         load_dsrsid(tmp_path)
+
+
+def test_what_is_wrong_with_numbers_names_the_file_and_the_row(write_dsrsid, refused):
+    folder, pan, *_ = write_dsrsid()
+    pan = pan[..., 0].astype(np.float32)
+    pan[7, 2, 3] = np.nan
+    write_dsrsid(PAN_IMAGES=pan)
+    with refused("DSRSID.mat:7", "NaN or infinity in pan"):
+        load("pan-mul", folder, dataset="dsrsid")
+
+
+def test_masks_are_images_of_bytes(write_dsrsid):
+    folder, pan, *_ = write_dsrsid()
+    write_dsrsid(PAN_IMAGES=pan[..., 0] > 500)
+    found = load_dsrsid(folder).modalities["a"].x
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found[:], pan > 500)

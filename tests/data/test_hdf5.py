@@ -54,6 +54,13 @@ def test_a_file_that_another_process_writes_is_said_to_be_locked(tmp_path, refus
     load_dsrsid(path.parent)
 
 
+def test_a_download_that_was_cut_is_said_to_be_truncated(write_dsrsid, refused):
+    path = write_dsrsid(pan=(64, 64), mul=(16, 16))[0] / "DSRSID.mat"
+    path.write_bytes(path.read_bytes()[:-4000])
+    with refused("DSRSID.mat", "a truncated HDF5 file"):
+        load_dsrsid(path.parent)
+
+
 def test_fields_that_hold_no_numbers_are_named(tmp_path, refused):
     with h5py.File(tmp_path / "DSRSID.mat", "w") as file:
         file["LAND_COVER_TYPES"] = np.array([b"a", b"b"])

@@ -65,6 +65,16 @@ def test_all_images_in_the_order_of_their_paths(folder):
         assert tuple(box) == (0, 0, *pixels.shape[:2])
 
 
+def test_folders_that_are_links_are_walked_once(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (8, 8), "red").save(elsewhere / "z.png")
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    before = ("a/1.png", "a/2.tif", "b/x.jpg", "b/y.png", "c.png")
+    assert image_features(folder, MEANS).paths == (*before, "linked/z.png")
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "x.mat", "page.pdf"])
 def test_files_that_are_no_images_are_passed_over_and_counted(folder, name):
     before, _ = list_image_files(folder)

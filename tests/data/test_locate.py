@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmir_ref.data.locate import find_file
+from cmir_ref.data.locate import files_called, find_file, select_files
 
 
 @pytest.mark.parametrize("inside", [".", "x", "x/y"])
@@ -46,3 +46,15 @@ def test_no_folder(tmp_path, refused):
         find_file(None, "speech.mat")
     with refused("nowhere", "no such folder"):
         find_file(tmp_path / "nowhere", "speech.mat")
+
+
+def test_a_link_that_leads_nowhere_is_no_image_passed_over(tmp_path, refused):
+    """As git-annex and DVC leave them until the files are fetched."""
+    (tmp_path / "x.png").symlink_to(tmp_path / "annex" / "x")
+    with refused("x.png", "a link to a file that is not there; bring the file"):
+        select_files(tmp_path, {".png"})
+
+
+def test_names_with_brackets_are_names(tmp_path):
+    (tmp_path / "pan[1]").mkdir()
+    assert files_called(tmp_path, "pan[1]") == [tmp_path / "pan[1]"]

@@ -90,6 +90,26 @@ def test_tiles_without_data_are_left_out_of_both(tmp_path):
     )
 
 
+def test_near_infrared_of_water_is_no_transparency(tmp_path):
+    """GDAL calls the fourth band of 8 bits alpha, and water is dark there."""
+    rng = np.random.default_rng(0)
+    pan, mul = rng.integers(1, 255, (256, 256, 1)).astype(np.uint8), rng.integers(1, 255, (64, 64, 4)).astype(np.uint8)
+    mul[:32, :, 3] = 0
+    write(tmp_path / "pan.tif", pan, PIXEL)
+    write(tmp_path / "mul.tif", mul, 4 * PIXEL)
+    data = load("pan-mul", tmp_path, **TWO_FILES)
+    assert len(data.modalities["a"].ids) == 16 and "left out" not in data.note
+
+
+def test_tiles_are_not_cut_of_a_file_with_pages(tmp_path, refused):
+    write_scene(tmp_path)
+    with tifffile.TiffWriter(tmp_path / "mul.tif") as file:
+        for band in range(4):
+            file.write(scene()[1][..., band], photometric="minisblack")
+    with refused("mul.tif", "4 pages; tiles are cut of a file with one"):
+        load("pan-mul", tmp_path, **TWO_FILES)
+
+
 def test_files_without_a_place_have_tiles_without_one(tmp_path):
     pan, mul = scene()
     for name, x in (("pan", pan), ("mul", mul)):

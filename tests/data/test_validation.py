@@ -22,6 +22,12 @@ def test_labels_out_of_range(labels, refused, make):
         check(make.dataset(a, a, 3))
 
 
+def test_samples_of_which_none_has_a_label_are_refused(refused, make):
+    a = make.modality([[0, 0, 0]] * 4)
+    with refused("a: none of its 4 samples carries a label"):
+        check(make.dataset(a, a, 3))
+
+
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
