@@ -13,9 +13,9 @@ from .data import data_in_words, is_drawing, protocol_of, read_query
 from .data.bands import read_bands
 from .data.class_names import plain_name
 from .data.images import image_suffixes
-from .data.locate import LEFT, data_folder, label_of, subfolders
+from .data.locate import data_folder, label_of, say_passed_over, select_files, subfolders
 from .data.mat import split_row
-from .data.sketches import NotADrawing
+from .data.sketches import NotADrawing, drawing_suffixes
 from .data.speech import SUFFIXES
 from .data.tiles import kind_of_bands, split_tile
 from .errors import InputError
@@ -145,7 +145,7 @@ def evaluate_folder(
     should be. Raises `InputError` for a folder without labels, a label that the run does not have, and files that
     cannot be read.
     """
-    labels, xp = labelled_files(run, folder), library(device)
+    (labels, others), xp = labelled_files(run, folder), library(device)
     files = [path for _, path in labels]
     m = modality or guess_modality(run, files[0])
     with warnings.catch_warnings(record=True) as caught:
@@ -170,10 +170,10 @@ def evaluate_folder(
                 query_labels=query_labels,
                 label_names=run.dataset.label_names,
             )
-    facts = system.facts(run, None)
+    facts, passed = system.facts(run, None), say_passed_over(others, "queries")
     return {
         "scenario": run.config.scenario,
-        "data": f"{data_in_words(run.config, run.dataset.note)}; {len(files)} queries of {folder}",
+        "data": "; ".join([data_in_words(run.config, run.dataset.note), f"{len(files)} queries of {folder}", *passed]),
         "protocol": protocol_of(run.config),
         "gallery": gallery or run.config.gallery,
         "directions": directions,
@@ -182,11 +182,11 @@ def evaluate_folder(
     }
 
 
-def labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
-    """(label's number, file) of all files of a folder `<label>/<file>`."""
+def labelled_files(run: Run, folder: str | Path) -> tuple[list[tuple[int, Path]], int]:
+    """(label's number, file) of all files of a folder `<label>/<file>` that may be samples, and how many may not."""
     if not run.dataset.label_names:
         raise InputError(f"{folder}: this run has no labels, which its folders would name; use retrieve, file by file")
-    names, found = run.dataset.label_names, []
+    names, found, others = run.dataset.label_names, [], 0
     for sub in subfolders(data_folder(folder)):
         label = label_of(sub)
         fits = [k for k, name in enumerate(names) if name == label] or [
@@ -196,11 +196,11 @@ def labelled_files(run: Run, folder: str | Path) -> list[tuple[int, Path]]:
             raise InputError(f"{sub}: {' or '.join(names[k] for k in fits)}? name it as one of these labels of the run")
         if not fits:
             raise InputError(f"{sub}: no label of this run; it has {', '.join(names)}")
-        files = sorted(p for p in sub.iterdir() if p.is_file() and not p.name.startswith(".") and p.name not in LEFT)
-        found += [(fits[0], path) for path in files]
+        files, more = select_files(sub, {*SUFFIXES, *drawing_suffixes()})
+        found, others = found + [(fits[0], path) for path in files], others + more
     if not found:
         raise InputError(f"{folder}: no queries; expected <label>/<file>")
-    return found
+    return found, others
 
 
 def row_of_file(run: Run, modality: str, query: str | Path) -> int | None:
@@ -221,8 +221,11 @@ def guess_modality(run: Run, query: str | Path) -> str:
     suffix = Path(split_tile(split_row(query)[0])[0]).suffix.lower()
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
-    if kind == "image" and "sketch" in kinds.values() and ("image" not in kinds.values() or is_drawing(query)):
-        kind = "sketch"
+    if kind == "image" and "sketch" in kinds.values():
+        if own := [m for m in kinds if row_of_file(run, m, query) is not None]:
+            return own[0]  # no doubt about a file of the run
+        if "image" not in kinds.values() or is_drawing(query):
+            kind = "sketch"
     if suffix == ".mat" and set(kinds.values()) == {"image"}:
         kind = "image"  # a tile of DSRSID.mat
     if kind not in kinds.values():

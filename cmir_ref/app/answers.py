@@ -328,7 +328,7 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     x, _ = read_query(modality, path)
     sample = Sample(m, "your query", None, ()) if row is None else sample_of(run, m, row)
     remarks = ()
-    if modality.kind == "sketch" and (x > 51).mean() > 0.5 and not is_drawing(path):  # which the ink alone may exceed
+    if modality.kind == "sketch" and not is_drawing(path):
         remarks = ("this looks like a photo, not a drawing; it is read as ink all the same",)
     return Query(encode_one(served, m, x), row, sample, pictures_of(modality, x[0], SIDE), remarks)
 

@@ -59,12 +59,12 @@ def embed_by_mean(net: Attended, x: Array, contexts: Array) -> Array:
         return embed_photos(net, x, x)
     if net.form.kind == "channel":
         return encoder(net.params, "a", x * mean_gate(net, contexts), arch=net.arch)[0]
-    contexts = contexts[:: max(1, len(contexts) // CONTEXTS)][:CONTEXTS]
+    count, z = min(len(contexts), CONTEXTS), 0
     none = contexts[:1] if net.form.kind == "mask" else x[:1]
-    z = 0
-    for k in range(len(contexts)):
-        z = z + attend(net.params, x, none, contexts[k : k + 1], attention=net.form, heads=net.heads)[0][0]
-    return encoder(net.params, "a", z / len(contexts), arch=net.arch)[0]
+    for k in range(count):
+        one = k * len(contexts) // count  # from end to end: classes stand one behind another
+        z = z + attend(net.params, x, none, contexts[one : one + 1], attention=net.form, heads=net.heads)[0][0]
+    return encoder(net.params, "a", z / count, arch=net.arch)[0]
 
 
 def mean_gate(net: Attended, contexts: Array) -> Array:

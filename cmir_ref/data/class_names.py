@@ -32,7 +32,8 @@ def plain_name(name: str) -> str:
     plain = "".join(c for c in apart if c.isalnum() or c == "\0" or unicodedata.category(c)[0] == "M") or folded
     for one, other in SPELLINGS.items():
         plain = plain.replace(one, other)
-    return plain if plain.endswith("ss") else plain.removesuffix("s")
+    plain = plain if plain.endswith("ss") else plain.removesuffix("s")
+    return re.sub(r"(?<=ch|sh|ss)e$", "", re.sub(r"ie$", "y", plain))  # beaches, overpasses, factories
 
 
 def match_classes(wanted: Sequence[str], photos: Sequence[str], sketches: Sequence[str]) -> list[tuple[str, str]]:

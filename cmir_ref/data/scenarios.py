@@ -154,6 +154,9 @@ def load_photo_sketch(request: Request) -> Dataset:
     if sketches in WORLDS_SKETCHES:
         matched = match_classes(request.classes, names, ucmerced.CLASS_NAMES)
         drawn = load_drawings(request, [other for _, other in matched], size)
+        if not request.classes:
+            left = say_left_out(matched, names, [other for _, other in matched])  # not what the world draws besides
+            drawn = drawn._replace(remarks=drawn.remarks + left)
         note = SIMULATED if request.dataset == "scenes" else "simulated sketches, real photos"
     else:
         folder = find_folder(request.root, sketches)

@@ -22,6 +22,7 @@ from .svg import read_svg
 FRAMED = 0.5  # the share of a drawing's edge that is bare, at the least: of 209 drawings none has more ink than 0.34
 FAINTEST = 16  # of 255 grey values: less contrast than that is paper
 PAPER = 0.5  # the share of a drawing that is bare paper, at the least
+BARE, FULL, SOLID = 0.8, 0.03, 0.5  # see `like_a_drawing`
 WORKING_SIDE = 1024  # pixels: larger files are read smaller
 SUFFIXES = (".svg", ".svgz")
 
@@ -40,7 +41,7 @@ def read_sketch(path: str | Path, size: int) -> np.ndarray:
     """
     ink, doubt = ink_of(read_sheet(path), path), ""
     edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-    if (ink > 0.2).mean() > 1 - PAPER:
+    if not like_a_drawing(ink):
         doubt = "looks like a photo, not a drawing; it is read as ink all the same"
     elif (edge > 0.2).mean() > 1 - FRAMED:
         doubt = "what lies around the paper is read as ink; cut the picture to the paper"
@@ -53,7 +54,17 @@ def is_drawing(path: str | Path) -> bool:
     """Whether a file is an SVG, or a picture that is bare paper for the most part; errors as in `read_sketch`."""
     if Path(path).suffix.lower() in SUFFIXES:
         return True
-    return bool((ink_of(read_sheet(path), path) > 0.2).mean() <= 1 - PAPER)
+    return like_a_drawing(ink_of(read_sheet(path), path))
+
+
+def like_a_drawing(ink: np.ndarray) -> bool:
+    """Whether ink (H, W) lies on paper as a pen leaves it: little of it, or most of it full.
+
+    A photo's differences from its surroundings are of all sizes, so that few of its pixels are bare, and few full.
+    """
+    inked = int((ink > 0).sum())
+    bare, full = 1 - inked / ink.size, int((ink >= 1).sum()) / max(1, inked)
+    return bool((ink > 0.2).mean() <= 1 - PAPER and (full >= SOLID or (bare >= BARE and full >= FULL)))
 
 
 def read_sheet(path: str | Path) -> np.ndarray:

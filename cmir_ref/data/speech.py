@@ -1,6 +1,7 @@
 """Recordings of spoken labels as log-mel patches: the VGGish front end (Hershey et al., ICASSP 2017)."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -178,16 +179,17 @@ def _centred(frames: np.ndarray) -> np.ndarray:
 
 
 def _voices(paths: list[Path], pattern: str | None) -> np.ndarray:
-    """The voice of each recording (N,)."""
+    """The voice of each recording (N,): accents composed, as in labels, or one voice would be two."""
+    stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
     if pattern is None:
-        return np.array([path.stem for path in paths])
+        return np.array(stems)
     try:
         voice = re.compile(pattern)
     except re.error as error:
         raise InputError(f"speech_voice: {pattern!r} is not a regular expression ({error})") from error
     if voice.groups < 1:
         raise InputError(f"speech_voice: {pattern!r} has no group; put the part that names the voice in parentheses")
-    found = [voice.search(path.stem) for path in paths]
+    found = [voice.search(stem) for stem in stems]
     for path, match in zip(paths, found, strict=True):
         if not match or not match[1]:
             raise InputError(f"{path}: speech_voice {pattern!r} finds no voice in the file's stem {path.stem!r}")

@@ -11,7 +11,11 @@ from ..errors import InputError
 MOST_BYTES = 2**24  # unpacked
 MOST_ELEMENTS = 100_000
 DEEPEST = 64  # elements in each other; a renderer that recurses ends the process at some hundreds
-NOT_DRAWN = ("filter", "foreignObject", "image", "script")  # takes minutes, or reads other files
+NOT_DRAWN = (  # takes minutes, ends the process (a large tile of a pattern), or reads other files
+    "filter", "foreignObject", "image", "marker", "mask", "pattern", "script",
+)  # fmt: skip
+MOST_LAYERS = 200  # elements that are drawn on a sheet of their own first: each takes as long as the whole drawing
+LAYER = re.compile(r"(?:^|;)\s*(?:clip-path|isolation|mix-blend-mode|opacity)\s*:")
 LONGEST = 100  # times as long as wide: a longer sheet is none
 PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96, "em": 12, "ex": 6}
 GZIP = b"\x1f\x8b"
@@ -21,8 +25,9 @@ def read_svg(path: str | Path) -> str:
     """The text of an SVG file, packed by gzip or not.
 
     Raises `InputError` for one that is damaged, larger than `MOST_BYTES` or `MOST_ELEMENTS`, nested deeper than
-    `DEEPEST`, declares entities, holds what is no line and no shape (`NOT_DRAWN`), does not say how large its sheet is,
-    or has one that is more than `LONGEST` times as long as wide.
+    `DEEPEST`, declares entities, holds what is no line and no shape (`NOT_DRAWN`), clips within clips or more than
+    `MOST_LAYERS` layers, does not say how large its sheet is, or has one that is more than `LONGEST` times as long as
+    wide.
     """
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
@@ -43,23 +48,30 @@ def read_svg(path: str | Path) -> str:
 def _check(content: bytes, path: str | Path) -> None:
     if b"filter:" in b"".join(content.split()):  # in a sheet of styles, or an attribute
         raise InputError(f"{path}: holds <filter>; a drawing is of lines and shapes")
-    depth = count = 0
+    depth = count = layers = clips = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, count
+        nonlocal depth, count, layers, clips
         depth, count, name = depth + 1, count + 1, name.rpartition(":")[2]
         if count == 1:
             _check_sheet(attributes, path)
         if name in NOT_DRAWN or attributes.get("filter", "none") != "none":
             what = name if name in NOT_DRAWN else "filter"
             raise InputError(f"{path}: holds <{what}>; a drawing is of lines and shapes")
+        clips += name == "clipPath"
+        if LAYER.search(";".join([attributes.get("style", ""), *(f"{key}:" for key in attributes)])):
+            layers += 1
+            if clips or layers > MOST_LAYERS:
+                what = "clips within clips" if clips else f"more than {MOST_LAYERS} clipped or transparent groups"
+                raise InputError(f"{path}: holds {what}; save it as a picture")
         if depth > DEEPEST or count > MOST_ELEMENTS:
             limit = f"{DEEPEST} elements in each other, {MOST_ELEMENTS} in all"
             raise InputError(f"{path}: too large for a drawing, the limit is {limit}; save it as a picture")
 
     def end(name: str) -> None:
-        nonlocal depth
+        nonlocal depth, clips
         depth -= 1
+        clips -= name.rpartition(":")[2] == "clipPath"
 
     def entity(*_) -> None:
         raise InputError(f"{path}: declares entities, which are not read; save it as plain SVG")

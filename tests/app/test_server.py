@@ -150,7 +150,9 @@ def test_what_there_is_to_learn_beside_the_results(site):
     everything = retrieve(run, first(site.root / "sketches")[2], "a", k=99, modality="b")
     assert found["query"]["labels"] == [labels]
     wrong = next(hit for hit in everything if labels not in hit.labels)
-    assert found["wrong"]["hit"] == {"rank": wrong.rank, "distance": wrong.distance, "labels": list(wrong.labels)}
+    hit = found["wrong"]["hit"]
+    assert (hit["rank"], hit["labels"]) == (wrong.rank, list(wrong.labels))
+    assert hit["distance"] == pytest.approx(wrong.distance, rel=1e-6)  # some BLAS rounds one sample otherwise than many
     assert site.search("spoken", {"item": "b.2"}, to="a").json["gate"] is None
     assert site.search("vectors", {"item": "b.2"}, to="a").json["hits"]
 

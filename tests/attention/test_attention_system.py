@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import worlds
 from drawn_worlds import OWN, config, data
 
 from cmir_ref import runs, search
+from cmir_ref.attention import inference as by_sketch
 from cmir_ref.attention import system
 from cmir_ref.attention.inference import TILE, draw_contexts, embed_photos, in_tiles, pair_distances, variance_shares
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
@@ -335,6 +337,9 @@ def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
     index, _ = rank(run, Items({"b": np.array([-1])}, {"b": query}), gallery, 4)
     assert [hit.id for hit in hits] == [run.dataset.modalities["a"].ids[gallery.rows["a"][i]] for i in index[0]]
     (tmp_path / "Class 0" / "Thumbs.db").write_bytes(b"?")
+    (tmp_path / "Class 0" / "a notes.txt").write_bytes(b"?")
+    assert "3 queries of" in search.evaluate_folder(run, tmp_path)["data"]
+    assert search.evaluate_folder(run, tmp_path)["data"].endswith("; 1 file passed over as no queries")
     named = run._replace(dataset=run.dataset._replace(label_names=("class1.0", "class 0", "Class 1")))
     with pytest.raises(InputError, match="Class 2: no label of this run"):
         search.labelled_files(named, tmp_path)
@@ -342,7 +347,7 @@ def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
     with pytest.raises(InputError, match=r"Class 0: class_0 or CLASS 0\? name it as one of these"):
         search.labelled_files(alike, tmp_path)
     exact = run._replace(dataset=run.dataset._replace(label_names=("class 2", "Class 0", "CLASS 0", "Class 1")))
-    assert [label for label, _ in search.labelled_files(exact, tmp_path)] == [1, 3, 0]
+    assert [label for label, _ in search.labelled_files(exact, tmp_path)[0]] == [1, 3, 0]
     (tmp_path / "castle").mkdir()
     with pytest.raises(InputError, match="castle: no label of this run; it has class0, class1, class2"):
         search.evaluate_folder(run, tmp_path)
@@ -483,3 +488,33 @@ def test_the_mask_of_a_pair_is_a_map_and_other_forms_have_no_gate():
     for kind in ("none", "self", "spatial"):
         run = trained(f"attention={kind}")
         assert system.SYSTEM.gate(run, insider(run, "a", 1), insider(run, "b", 2)) is None
+
+
+@pytest.mark.parametrize("form", ["spatial", "mask"])
+@pytest.mark.parametrize("count", [1, 20, 32, 33, 63, 95, 127, 882])
+def test_the_mean_attention_is_that_of_sketches_from_the_whole_part(form, count, monkeypatch):
+    """They stand class behind class: the first 32 of 63 would be those of half the classes."""
+    asked = []
+
+    def attend(params, x, none, context, **_):
+        asked.append(int(context[0, 0]))
+        return ((x,),)
+
+    monkeypatch.setattr(by_sketch, "attend", attend)
+    monkeypatch.setattr(by_sketch, "encoder", lambda params, m, z, arch: (z, None))
+    net = SimpleNamespace(form=SimpleNamespace(kind=form), params={}, heads={}, arch=None)
+    x = np.ones((5, 1))
+    np.testing.assert_allclose(by_sketch.embed_by_mean(net, x, np.arange(count)[:, None]), x)
+    assert len(asked) == len(set(asked)) == min(count, 32)
+    assert max(np.diff([*asked, count])) <= -(-count // 32) and asked[0] == 0
+
+
+def test_a_photo_of_the_run_is_no_sketch(tmp_path, monkeypatch):
+    """However much bare ground it has."""
+    finished = trained()
+    monkeypatch.setattr(search, "is_drawing", lambda path: True)
+    path = str((tmp_path / "own.png").resolve())
+    photos = finished.dataset.modalities["a"]
+    known = finished.dataset.modalities | {"a": photos._replace(paths=(path, *photos.ids[1:]))}
+    run = finished._replace(dataset=finished.dataset._replace(modalities=known))
+    assert search.guess_modality(run, path) == "a" and search.guess_modality(run, tmp_path / "new.png") == "b"

@@ -62,3 +62,14 @@ def test_what_one_side_lacks_is_said_with_three_names_at_the_most():
     )
     assert said == (f"{photos}: a, b, c and 2 more", f"{sketches}: Castle")
     assert say_left_out([("river", "Rivers")], ["river"], ["Rivers"]) == ()
+
+
+def test_plurals_of_every_kind_are_one_name():
+    for one, many in (
+        ("beach", "Beaches"),
+        ("overpass", "overpasses"),
+        ("Church", "churches"),
+        ("factory", "factories"),
+    ):
+        assert plain_name(one) == plain_name(many)
+    assert len({plain_name(name) for name in CLASS_NAMES}) == len(CLASS_NAMES)

@@ -214,3 +214,11 @@ def test_real_hand_sketches_are_mostly_paper(name, real_data):
     m, _ = load_sketches(real_data / "earth_on_canvas_sketches", size=64, folders=[name])
     assert len(m.x) == 25 and ((m.x > 127).mean(axis=(1, 2, 3)) > 0.005).all()
     assert ((m.x > 127).mean(axis=(1, 2, 3)) < 0.5).all()
+
+
+def test_photos_are_no_drawings_and_drawings_are(real_data):
+    """Of the real hand sketches all, of UC Merced's photos at most one in seven."""
+    photos = sorted((real_data / "ucmerced").rglob("*.tif"))[::21]
+    sketches = sorted(p for p in (real_data / "earth_on_canvas_sketches").rglob("*.*") if p.suffix in (".png", ".jpg"))
+    assert len(photos) == 100 and len(sketches) > 100
+    assert sum(map(is_drawing, photos)) <= 15 and all(map(is_drawing, sketches))

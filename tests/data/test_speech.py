@@ -6,7 +6,7 @@ import scipy.io
 import soundfile
 
 from cmir_ref.data import load_speech, load_speech_features, log_mel_patch
-from cmir_ref.data.speech import log_mel, one_channel
+from cmir_ref.data.speech import _voices, log_mel, one_channel
 from cmir_ref.data.ucmerced import LABEL_NAMES
 
 SILENCE = np.float32(np.log(0.01))
@@ -260,3 +260,10 @@ def test_real_speech_features(real_data):
     assert m.x.shape == (255, 128)
     assert m.x.dtype == np.float32
     assert np.bincount(m.labels).tolist() == [15] * 17
+
+
+def test_a_voice_is_one_however_its_accents_are_written(tmp_path):
+    names = [tmp_path / f"{name}.wav" for name in ("Jos\u00e9", "Jose\u0301", "Zoe\u0308")]
+    one, same, other = _voices(names, None)
+    assert one == same != other
+    assert len(set(_voices(names[:2], "(Jos.)"))) == 1

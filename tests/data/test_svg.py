@@ -74,3 +74,28 @@ def test_a_thin_sheet_is_drawn_whole(tmp_path):
     (tmp_path / "x.svg").write_text(drawing('<path d="M4 1 V89" stroke="black"/>', 'viewBox="0 0 9 90"'))
     ink = read_sketch(tmp_path / "x.svg", 32)[..., 0]
     assert (ink.max(axis=1) > 127).sum() >= 30 and (ink.max(axis=0) > 127).sum() <= 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "says"),
+    [
+        ('<pattern id="p" width="1e5" height="1e5"><rect width="1" height="1"/></pattern>', "holds <pattern>"),
+        ('<mask id="m"><rect width="9" height="9"/></mask>', "holds <mask>"),
+        ('<marker id="m"><path d="M0 0L9 9"/></marker>', "holds <marker>"),
+        ('<clipPath id="a"><rect clip-path="url(#b)" width="9" height="9"/></clipPath>', "holds clips within clips"),
+        ('<g clip-path="url(#a)"/>' * 201, "more than 200 clipped or transparent groups"),
+        ('<g style="fill:red; opacity: .5"/>' * 201, "more than 200 clipped or transparent groups"),
+    ],
+)
+def test_what_a_renderer_takes_for_ever_over(tmp_path, inside, says):
+    path = tmp_path / "x.svg"
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{inside}</svg>')
+    with pytest.raises(InputError, match=says):
+        read_svg(path)
+
+
+def test_some_clips_and_transparency_are_drawn(tmp_path):
+    inside = '<clipPath id="a"><rect width="9" height="9"/></clipPath><g clip-path="url(#a)" opacity=".5"/>' * 3
+    path = tmp_path / "x.svg"
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{inside}<path fill-opacity="1"/></svg>')
+    assert read_svg(path)
