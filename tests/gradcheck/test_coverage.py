@@ -151,7 +151,7 @@ HELPERS = {  # public functions without a backward of their own, and why
     },
     "nets.given_maps": {"given_maps": "views of what a frozen network made, through which no gradient goes"},
     "ops.labels": dict.fromkeys(("check_targets", "multi_hot"), "of labels, which have no gradient"),
-    "ops.shapes": dict.fromkeys(("check_same_shape", "check_vectors"), "no value"),
+    "ops.shapes": dict.fromkeys(("check_fractions", "check_same_shape", "check_vectors"), "no value"),
     "ops.padding": {
         "crop": "a view; the transpose of pad (test_strided_conv)",
         "output_size": "two numbers",
