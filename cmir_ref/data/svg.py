@@ -59,11 +59,11 @@ def _check(content: bytes, path: str | Path) -> None:
             what = name if name in NOT_DRAWN else "filter"
             raise InputError(f"{path}: holds <{what}>; a drawing is of lines and shapes")
         clips += name == "clipPath"
-        if LAYER.search(";".join([attributes.get("style", ""), *(f"{key}:" for key in attributes)])):
-            layers += 1
-            if clips or layers > MOST_LAYERS:
-                what = "clips within clips" if clips else f"more than {MOST_LAYERS} clipped or transparent groups"
-                raise InputError(f"{path}: holds {what}; save it as a picture")
+        layer = LAYER.search(";".join([*(f"{key}:" for key in sorted(attributes)), attributes.get("style", "")]))
+        layers += layer is not None
+        if (nested := clips and layer and "clip-path" in layer[0]) or layers > MOST_LAYERS:
+            what = "clips within clips" if nested else f"more than {MOST_LAYERS} clipped or transparent groups"
+            raise InputError(f"{path}: holds {what}; save it as a picture")
         if depth > DEEPEST or count > MOST_ELEMENTS:
             limit = f"{DEEPEST} elements in each other, {MOST_ELEMENTS} in all"
             raise InputError(f"{path}: too large for a drawing, the limit is {limit}; save it as a picture")

@@ -340,3 +340,12 @@ def test_files_that_are_refused(tmp_path, refused, make):
         read_image(whole, bands=7)
     with refused("cut.png"):
         read_images([whole, tmp_path / "cut.png"], 8)
+
+
+def test_an_image_of_nothing_but_no_data_is_named(tmp_path, refused):
+    """It would count for the span of all others."""
+    for k in range(2):
+        x = np.full((8, 8), -9999, np.int16) if k else np.arange(64, dtype=np.int16).reshape(8, 8)
+        tifffile.imwrite(tmp_path / f"{k}.tif", x, extratags=[(42113, 2, 0, "-9999", True)])
+    with refused("1.tif", "nothing but -9999, which it says is no data; remove it"):
+        read_images([tmp_path / "0.tif", tmp_path / "1.tif"], 8)

@@ -46,6 +46,13 @@ def test_a_folder_of_photos_and_a_folder_of_drawings(photos, drawn):
     assert data.note == f"{photos} of their class left out: river; {sketches} of their class left out: Castle"
 
 
+def test_photos_of_classes_that_the_world_does_not_draw_are_said(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+    (photos / "river").rename(photos / "Cafe")
+    data = load("photo-sketch", photos, dataset="folder", sketches="drawings", count=63)
+    assert "Cafe" not in data.label_names and "photos without sketches of their class left out: Cafe" in data.note
+
+
 def test_the_folder_of_drawings_may_be_named_below_the_root(photos):
     with pytest.raises(InputError, match=r"castles: no such folder here, or at most three levels below .*photos"):
         load("photo-sketch", photos, dataset="folder", sketches="castles")

@@ -95,7 +95,9 @@ def test_what_a_renderer_takes_for_ever_over(tmp_path, inside, says):
 
 
 def test_some_clips_and_transparency_are_drawn(tmp_path):
-    inside = '<clipPath id="a"><rect width="9" height="9"/></clipPath><g clip-path="url(#a)" opacity=".5"/>' * 3
+    inside = (
+        '<clipPath id="a"><rect opacity="1" width="9" height="9"/></clipPath><g clip-path="url(#a)" opacity=".5"/>' * 3
+    )
     path = tmp_path / "x.svg"
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{inside}<path fill-opacity="1"/></svg>')
     assert read_svg(path)

@@ -194,3 +194,12 @@ def test_a_run_finds_tiles_with_their_places(tmp_path, refused):
     with refused("mul.tif: no tile 9,0; it has 4 rows and 5 columns of 16 pixels"):
         search.retrieve(again, f"{tmp_path / 'mul.tif'}:9,0", "a")
     assert "place on the map" in CliRunner().invoke(app, ["retrieve", str(tmp_path / "run"), query]).output
+
+
+def test_a_tile_of_a_scene_with_holes_is_known_by_its_head(tmp_path):
+    """The other pixels of the scene are not read: it has a right to some without data."""
+    pan, _ = write_scene(tmp_path)
+    write(tmp_path / "new.tif", np.where(np.arange(len(pan))[:, None, None] < 64, 0, pan), PIXEL, nodata=0)
+    modalities = load("pan-mul", tmp_path, **TWO_FILES).modalities
+    assert search.same_bands(modalities, f"{tmp_path / 'new.tif'}:2,1") == ["a"]
+    assert search.same_bands(modalities, f"{tmp_path / 'mul.tif'}:0,0") == ["b"]
