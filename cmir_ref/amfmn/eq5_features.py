@@ -20,7 +20,7 @@ class Features(NamedTuple):
 
 
 class FeaturesCache(NamedTuple):
-    upsampled: list[UpsampleCache]
+    upsampled: list[UpsampleCache | None]  # None of a map that has its size already
     channels: list[int]
     low: int
     mean: GlobalMeanCache | None
@@ -45,7 +45,9 @@ def features(
     """
     xp = get_xp(*maps)
     sides = [maps[0].shape[1] if i < low else side for i in range(len(maps))]
-    larger = [upsample(m, s // m.shape[1], kind) for m, s in zip(maps, sides, strict=True)]
+    larger = [
+        (m, None) if m.shape[1] == s else upsample(m, s // m.shape[1], kind) for m, s in zip(maps, sides, strict=True)
+    ]
     pooled, mean = global_mean(maps[-1]) if pooled is None else (pooled, None)
     v, cache = linear(pooled, w, b)
     out = Features(*(xp.concatenate([y for y, _ in part], axis=3) for part in (larger[:low], larger[low:])), v)
@@ -61,7 +63,7 @@ def features_backward(d: Features, cache: FeaturesCache) -> tuple[tuple[Array, .
     for i, (channels, upsampled) in enumerate(zip(cache.channels, cache.upsampled, strict=True)):
         start = 0 if i == cache.low else start
         part = (d.low if i < cache.low else d.high)[..., start : start + channels]
-        maps.append(upsample_backward(part, upsampled))
+        maps.append(part.copy() if upsampled is None else upsample_backward(part, upsampled))
         start += channels
     dpooled, dw, db = linear_backward(d.v, cache.linear)
     if cache.mean is not None:

@@ -11,6 +11,7 @@ from ..nets.conv_maps import ConvMaps, ConvMapsCache, conv_maps, conv_maps_backw
 from ..nets.given_maps import GivenMaps, given_maps
 from ..ops.dropout import DropoutCache, dropout, dropout_backward
 from ..ops.embedding import EmbeddingCache, embedding, embedding_backward
+from ..ops.fused import add_parts, by_samples
 from ..params import add_prefix, below, constant, dense, he
 from .eq1_similarity import TextComparison
 from .eq5_features import Features, FeaturesCache, features, features_backward
@@ -42,12 +43,16 @@ class Amfmn(NamedTuple):
     image_dropout: float = 0.0
 
 
-class ImageCache(NamedTuple):
-    trunk: ConvMapsCache | None
+class MapsCache(NamedTuple):
     features: FeaturesCache
     shapes: tuple[Array, Array]  # low and high
     attention: VisualAttentionCache | None
     dropout: DropoutCache | None
+
+
+class ImageCache(NamedTuple):
+    trunk: ConvMapsCache | None
+    blocks: list[MapsCache]  # of the samples, in their order
 
 
 class TextCache(NamedTuple):
@@ -125,6 +130,24 @@ def image_network(
         running = None if buffers is None else below("trunk", buffers)
         maps, trunk = conv_maps(below("trunk", params), x, arch=arch.trunk, mode=mode, buffers=running)
         pooled = None
+
+    def work(*given):
+        *maps, pooled, mask = given
+        return _read_maps(params, maps, arch=arch, pooled=pooled, dropout_mask=mask)
+
+    parts = by_samples(work, *maps, pooled, dropout_mask)
+    return get_xp(x).concatenate([v for v, _ in parts]), ImageCache(trunk, [cache for _, cache in parts])
+
+
+def _read_maps(
+    params: Mapping[str, Array],
+    maps: tuple[Array, ...],
+    *,
+    arch: Amfmn,
+    pooled: Array | None = None,
+    dropout_mask: Array | None = None,
+) -> tuple[Array, MapsCache]:
+    """F (N, D) of these images from their maps; none of them sees another."""
     settings = {"low": arch.low, "side": arch.side, "kind": arch.upsampling, "pooled": pooled}
     (low, high, v), cache = features(maps, params["image.w"], params["image.b"], **settings)
     attention = dropped = None
@@ -133,11 +156,11 @@ def image_network(
     if arch.mask:
         readings = {"activation": arch.activation, "unit": arch.unit, "residual": arch.residual}
         v, attention = visual_attention(below("mvsa", params), low, high, v, **readings)
-    return v, ImageCache(trunk, cache, (low, high), attention, dropped)
+    return v, MapsCache(cache, (low, high), attention, dropped)
 
 
-def image_network_backward(dv: Array, cache: ImageCache) -> tuple[dict[str, Array], None]:
-    """(grads, None), from the mask back to the trunk; the gradient of an image is not asked for."""
+def _read_maps_backward(dv: Array, cache: MapsCache) -> tuple[dict[str, Array], tuple[Array, ...]]:
+    """(grads, dmaps), from the mask back to the maps."""
     xp, grads = get_xp(dv), {}
     if cache.attention is None:
         dlow, dhigh = (xp.zeros_like(m) for m in cache.shapes)
@@ -147,7 +170,15 @@ def image_network_backward(dv: Array, cache: ImageCache) -> tuple[dict[str, Arra
     if cache.dropout is not None:
         dv = dropout_backward(dv, cache.dropout)
     dmaps, grads["image.w"], grads["image.b"] = features_backward(Features(dlow, dhigh, dv), cache.features)
+    return grads, dmaps
+
+
+def image_network_backward(dv: Array, cache: ImageCache) -> tuple[dict[str, Array], None]:
+    """(grads, None), from the mask back to the trunk; the gradient of an image is not asked for."""
+    parts = by_samples(_read_maps_backward, dv, cache.blocks)
+    grads = add_parts([part for part, _ in parts])
     if cache.trunk is not None:
+        dmaps = tuple(get_xp(dv).concatenate(m) for m in zip(*(m for _, m in parts), strict=True))
         grads |= add_prefix("trunk", conv_maps_backward(dmaps, cache.trunk)[0])
     return grads, None
 

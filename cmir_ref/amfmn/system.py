@@ -315,7 +315,8 @@ def gaze_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
     source, (params, buffers) = image_source(run.config, images._replace(x=x), run.tensors), trained_networks(run)
     given = source.read(np.arange(len(rows)))
     _, cache = image_network(params, given, arch=arch, mode="inference", buffers=buffers)
-    maps = np.abs(cache.attention.value * cache.attention.gate)[..., 0]
+    looks = [part.attention for part in cache.blocks]
+    maps = np.concatenate([np.abs(look.value * look.gate)[..., 0] for look in looks])
     least, most = (edge(maps, axis=(1, 2), keepdims=True) for edge in (np.min, np.max))
     return [("a", row, one) for row, one in zip(rows, (maps - least) / np.maximum(most - least, 1e-12), strict=True)]
 

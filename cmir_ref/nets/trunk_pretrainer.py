@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..backend import Array, get_xp
-from ..ops.fused import by_samples
+from ..ops.fused import add_parts, by_samples
 from ..params import add_prefix, below, dense
 from .efficientnet_lite import (
     LITE0,
@@ -113,5 +113,4 @@ def trunk_pretrainer_backward(d: PretrainerOutput, cache: TrunkPretrainerCache) 
         return efficientnet_lite_backward(LiteOutput(*[None] * 5, dy), kept)[0]
 
     parts = [gradients(cache.x, dpooled)] if cache.whole else by_samples(gradients, cache.x, dpooled)
-    total = {name: sum(part[name] for part in parts[1:]) + first for name, first in parts[0].items()}
-    return grads | add_prefix("trunk", total), None
+    return grads | add_prefix("trunk", add_parts(parts)), None

@@ -396,7 +396,11 @@ def test_the_report_shows_where_mvsa_looks(tmp_path):
         x = read_query(run.dataset.modalities[m], run.dataset.modalities[m].paths[row])[0]
         x = (x - run.tensors["input.a/mean"]) / run.tensors["input.a/std"]
         params, buffers = trained_networks(run)
-        cache = image_network(params, x, arch=architecture(run.config), mode="inference", buffers=buffers)[1].attention
+        cache = (
+            image_network(params, x, arch=architecture(run.config), mode="inference", buffers=buffers)[1]
+            .blocks[0]
+            .attention
+        )
         product = np.abs(cache.value[0, ..., 0] * cache.gate[0, ..., 0])
         np.testing.assert_allclose(found, (product - product.min()) / np.ptp(product), atol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -125,7 +125,10 @@ HELPERS = {  # public functions without a backward of their own, and why
         "write_affine": "part of act_norm, into a given array",
         "write_leaky_relu": "part of act_norm, into a given array",
     },
-    "ops.fused.by_samples": {"by_samples": "shares out work (test_folded_block)"},
+    "ops.fused.by_samples": {
+        "by_samples": "shares out work (test_folded_block)",
+        "add_parts": "sums up what came back (test_folded_block)",
+    },
     "ops.fused.dense_layer": {
         "input_of": "what a layer was given (tests/attention)",
         "keep_where": "np.where without branches (tests/ops/test_on_device_twins.py)",

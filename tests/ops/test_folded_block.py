@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cmir_ref import parallel
 from cmir_ref.ops import depthwise_conv, relu6
-from cmir_ref.ops.fused import FoldedBlock, by_samples, folded_block, pointwise_relu6, write_relu6
+from cmir_ref.ops.fused import FoldedBlock, add_parts, by_samples, folded_block, pointwise_relu6, write_relu6
 from cmir_ref.ops.padding import same_padding
 
 folded_block_module = __import__("sys").modules["cmir_ref.ops.fused.folded_block"]
@@ -94,3 +94,12 @@ def test_samples_are_cut_by_their_number_alone(monkeypatch, n):
             seen.append([part.tolist() for part in by_samples(lambda part: part.copy(), x)])
     assert seen[0] == seen[1]
     np.testing.assert_array_equal(np.concatenate([np.array(p).reshape(-1, 2) for p in seen[0]]), x)
+
+
+def test_what_one_call_returned_goes_block_by_block_through_the_next():
+    """A list has an item a block, None stays None, and gradients of all blocks add up."""
+    x = np.arange(66.0).reshape(33, 2)
+    first = by_samples(lambda part, none: (part.sum(), none), x, None)
+    parts = by_samples(lambda part, kept: {"w": part.sum() - kept[0], "n": len(part)}, x, first)
+    assert {none for _, none in first} == {None} and len(parts) > 1 and not any(part["w"] for part in parts)
+    assert add_parts(parts) == {"w": 0, "n": 33}

@@ -1,7 +1,7 @@
 """Fast twins of plain compositions: same signature, same values, less work. Only here may NumPy be named."""
 
 from .act_norm import act_norm, act_norm_backward
-from .by_samples import by_samples
+from .by_samples import add_parts, by_samples
 from .conv_act_norm_pool import conv_act_norm_pool, conv_act_norm_pool_backward
 from .conv_max_pool import conv_max_pool, conv_max_pool_backward
 from .dense_layer import dense_layer, dense_layer_backward
@@ -18,6 +18,7 @@ __all__ = [
     "NormTerm",
     "act_norm",
     "act_norm_backward",
+    "add_parts",
     "by_samples",
     "conv_act_norm_pool",
     "conv_act_norm_pool_backward",

@@ -1,18 +1,27 @@
 """Blocks of samples over threads, for what treats each sample by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from ...backend import Array
-from ...parallel import map_blocks
+from ...parallel import map_threads, sample_blocks
 
 
-def by_samples(work: Callable[..., object], *x: Array) -> list:
+def by_samples(work: Callable[..., object], *x: Array | list | None) -> list:
     """[work(x[block])] of all blocks of the samples x (N, …), in order; for other arrays than NumPy's [work(x)].
 
-    Several arrays of the same N are cut alike. How depends on N alone, never on the number of threads.
+    Several arrays of the same N are cut alike, a list has one item for each block (what another call returned), and
+    None stays None. How samples are cut depends on N alone, never on the number of threads.
     """
-    if not isinstance(x[0], np.ndarray) or not len(x[0]):
-        return [work(*x)]
-    return map_blocks(lambda block: work(*(array[block] for array in x)), len(x[0]))
+    blocks = sample_blocks(len(x[0])) if isinstance(x[0], np.ndarray) and len(x[0]) else [slice(None)]
+
+    def part(given, i):
+        return given if given is None else given[i if isinstance(given, list) else blocks[i]]
+
+    return map_threads(lambda i: work(*(part(given, i) for given in x)), range(len(blocks)))
+
+
+def add_parts(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
+    """The gradients of all blocks together, each the sum of its parts in their order."""
+    return {name: sum((part[name] for part in parts[1:]), start=first) for name, first in parts[0].items()}
