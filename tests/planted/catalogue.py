@@ -166,6 +166,14 @@ bugs(
 
 FOLDED = "ops/test_folded_block.py::"
 bugs(
+    "ops/fused/by_samples.py",
+    ("gradient-of-the-first-block", "sum((part[name] for part in parts[1:]), start=first)", "first",
+     "gradcheck:trunk_pretrainer"),
+    ("first-item-for-every-block", "given[i if isinstance(given, list)", "given[0 if isinstance(given, list)",
+     "gradcheck:amfmn/image_network/paper"),
+)
+
+bugs(
     "ops/fused/folded_block.py",
     ("shortcut-forgotten", "out += stack.reshape(out.shape)", "pass", FOLDED + "test_three_convolutions_step_by_step"),
     ("first-stack-for-all", "stack = x[start : start + count]", "stack = x[: len(x[start : start + count])]",
@@ -212,8 +220,6 @@ bugs(
      TRUNK + "test_inference_is_training_without_dropout"),
     ("batch-statistics-always", '"mode": arch.batch_norm', '"mode": "train"',
      TRUNK + "test_the_head_of_the_trunks_features"),
-    ("gradient-of-the-first-block", "sum(part[name] for part in parts[1:]) + first", "first",
-     "gradcheck:trunk_pretrainer"),
     ("last-blocks-of-the-image", "x, first=arch.first, maps=False", "x, first=arch.first + 1, maps=False",
      TRUNK + "test_inference_is_training_without_dropout"),
 )
