@@ -6,6 +6,8 @@ All that changes is a `State`. Everything else is a function of (seed, purpose, 
 saved state goes where an uninterrupted one would have gone, bit for bit.
 """
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -24,6 +26,7 @@ from .inputs import ahead
 
 MOMENTUM = 0.9  # of the running statistics of batch normalisation
 FADED = 1e-30  # numbers below it move no weight
+MALLOC_OPTIONS = {-1: 512 << 20, -3: 32 << 20, -8: 1}  # glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 
 
 class State(NamedTuple):
@@ -106,12 +109,13 @@ def new_state(params: Mapping[str, Array], buffers: Mapping[str, Array]) -> Stat
 def keep_freed_memory() -> None:
     """Lets glibc keep the memory that a step frees for the next step; with another C library nothing happens.
 
-    By default glibc gives large blocks back to the kernel, which then has to clear every page of the next step: a
-    quarter of the time of a small step. Freeing one large block raises the size from which glibc does so to twice that
-    of the block (mallopt(3), M_MMAP_THRESHOLD; 32 MiB is the most that counts). The block is never written to, so it
-    takes no memory.
+    By default glibc gives large blocks, and what is free at the end of the heap, back to the kernel, which then has to
+    clear every page of the next step: a quarter of the time of a small step. Blocks of up to 32 MiB, the most it takes,
+    come from the heap now, of which up to 512 MiB stay when they are free, and threads share one heap (mallopt(3)).
     """
-    np.empty(31 * 2**20, np.uint8)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    for option, value in MALLOC_OPTIONS.items() if mallopt else ():
+        mallopt(option, value)
 
 
 class Optimiser(NamedTuple):

@@ -1,6 +1,9 @@
 """The loop on a problem small enough to follow by hand."""
 
 import doctest
+import platform
+import subprocess
+import sys
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -301,3 +304,26 @@ def test_what_fades_becomes_zero_before_it_is_subnormal():
     state = train_epochs(task, state)
     for vector, factor in ((state.m, 0.9), (state.params.flat, 1)):
         np.testing.assert_allclose(vector, factor * np.array([1e-29, -1e-29, 0, 0, 0, 1, 0, -3]), rtol=1e-12)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="memory of glibc")
+def test_what_a_step_frees_is_kept_for_the_next():
+    """The pages of arrays that were freed are there when arrays of that size are asked for again, in a thread, too."""
+    script = """if True:
+        import resource
+        from concurrent.futures import ThreadPoolExecutor
+        import numpy as np
+        from cmir_ref.training.loop import keep_freed_memory
+
+        def faults():
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            arrays = [np.ones(1 << 20) for _ in range(10)]  # 80 MiB, 20 480 pages
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+        keep_freed_memory()
+        with ThreadPoolExecutor(1) as pool:
+            print(faults(), faults(), pool.submit(faults).result())
+    """
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    first, again, in_a_thread = map(int, told.split())
+    assert max(again, in_a_thread) < 1000 < first
