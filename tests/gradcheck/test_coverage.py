@@ -125,6 +125,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "write_affine": "part of act_norm, into a given array",
         "write_leaky_relu": "part of act_norm, into a given array",
     },
+    "ops.fused.add_products": {"add_products": "part of a convolution's backward (test_conv_max_pool)"},
     "ops.fused.by_samples": {
         "by_samples": "shares out work (test_folded_block)",
         "add_parts": "sums up what came back (test_folded_block)",
@@ -168,6 +169,7 @@ HELPERS = {  # public functions without a backward of their own, and why
         "column_sum": "a sum, part of other operations (test_sums)",
         "reduction_factor": "a number",
     },
+    "ops.fused.tiles": {"corners": "where windows begin, whole numbers"},
     "ops.upsample": {"interpolation": "a matrix, through which no gradient goes"},
 }
 

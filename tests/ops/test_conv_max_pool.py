@@ -14,6 +14,7 @@ from memory import BLOCK, STACK, TILE, cut
 from cmir_ref import parallel
 from cmir_ref.ops import conv, conv_backward, max_pool, max_pool_backward
 from cmir_ref.ops.fused import conv_max_pool, conv_max_pool_backward, tiles
+from cmir_ref.ops.fused.add_products import add_products
 from cmir_ref.ops.fused.conv_max_pool import ConvMaxPoolCache
 
 
@@ -51,6 +52,22 @@ def test_every_remainder_of_rows_samples_blocks_and_windows(dtype, factor, tile,
     assert isinstance(cache, ConvMaxPoolCache) == (min(x.shape[1:3]) >= factor)
     if isinstance(cache, ConvMaxPoolCache):
         np.testing.assert_array_equal(cache.winner.reshape(pool.winner.shape), pool.winner)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(
+    seed=st.integers(0, 2**32), p=st.integers(0, 9), c=st.integers(1, 4), d=st.integers(1, 5),
+    starts=st.lists(st.integers(0, 5), max_size=4),
+)  # fmt: skip
+def test_products_are_added_where_they_start(dtype, seed, p, c, d, starts):
+    """Whole numbers, so that sums are exact; some rows are met twice, and what none of them meets stays."""
+    rng = np.random.default_rng(seed)
+    a, b, out = (rng.integers(-9, 10, s).astype(dtype) for s in ((p, d), (len(starts), c, d), (p + 6, c)))
+    expected = out.copy()
+    for part, start in zip(b, starts, strict=True):
+        expected[start : start + p] += a @ part.T
+    add_products(a, b, out, starts)
+    np.testing.assert_array_equal(out, expected)
 
 
 @given(**SIZES, tile=TILE, block=BLOCK, stack=STACK)

@@ -329,8 +329,17 @@ bugs(
 )
 
 bugs(
+    "ops/fused/add_products.py",
+    ("what-was-there-lost", "enumerate(starts):\n", "enumerate(starts):\n        out[start : start + len(a)] = 0\n",
+     "gradcheck:fused/conv_max_pool/2"),
+    ("first-matrix-each-time", "from_b + t * b.strides[0]", "from_b", "gradcheck:fused/conv_max_pool/2"),
+    ("starts-counted-in-numbers", "start * out.strides[0], c", "start * out.itemsize, c",
+     "ops/test_conv_max_pool.py::test_products_are_added_where_they_start"),
+)
+bugs(
     "ops/fused/tiles.py",
-    ("pad-shifted", "border : border + self.h, border", "0 : self.h, border", FUSED + "test_values_and_gradients"),
+    ("pad-shifted", "padded[self.lead : self.lead + self.count", "padded[: self.count",
+     FUSED + "test_values_and_gradients"),
     ("samples-on-top-of-each-other", "self.lines * self.line * pixel, ", "0, ",
      FUSED + "test_values_and_gradients"),
     ("last-stack-forgotten", "range(block.start, block.stop, self.samples)",
@@ -338,12 +347,12 @@ bugs(
     ("last-winner-takes-a-tie", "np.arange(self.f * self.f, 0, -1, dtype=np.uint8)",
      "np.arange(1, self.f * self.f + 1, dtype=np.uint8)",
      FUSED + "test_ties_go_to_the_first_winner"),
-    ("windows-transposed", "[(p * line + q) * self.d for p", "[(q * line + p) * self.d for p",
+    ("windows-transposed", "[(p * line + q) * d for p", "[(q * line + p) * d for p",
      "gradcheck:fused/conv_max_pool/2"),
-    ("dx-overwritten", "pixels += product[", "pixels[...] = product[", "gradcheck:fused/conv_max_pool/2"),
+    ("windows-of-one-sample", "(s * steps[0] + r", "(s * 0 + r", FUSED + "test_values_and_gradients"),
     ("dw-overwritten", "dw += np.dot", "dw[...] = np.dot",
      "ops/test_conv_max_pool.py::test_values_and_gradients"),
-    ("tap-one-line-off", "tap // self.k * self.line + tap % self.k", "tap % self.k * self.line + tap // self.k",
+    ("tap-one-line-off", "[i * line + j for i", "[j * line + i for i",
      "gradcheck:fused/conv_max_pool/3"),
     ("left-over-of-the-tile-before", "            full.fill(0)\n", "", FUSED + "test_values_and_gradients"),
     ("rest-forgotten", "full.reshape(-1)[entry] += dy", "full.reshape(-1)[entry] = dy",
