@@ -165,8 +165,10 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         x_a, x_b, y = self._arrays(Xa, Xb, y, reset=False)
         y_a, y_b = y if is_pair(y) else (y, y)
         v = {"a": self._embed("a", x_a), "b": self._embed("b", x_b)}
-        hot = {"a": self._hot(y_a), "b": self._hot(y_b)}
-        found = [evaluate_direction(v[p], hot[p], v[q], hot[q], distance=self.distance)["map"] for p, q in ("ab", "ba")]
+        labels = dict(zip("ab", shared_labels(label_array(y_a), label_array(y_b), self.classes_), strict=True))
+        found = [
+            evaluate_direction(v[p], labels[p], v[q], labels[q], distance=self.distance)["map"] for p, q in ("ab", "ba")
+        ]
         return float(np.mean([value or 0.0 for value in found]))
 
     # ---- what is common ---------------------------------------------------------------------------------------------
@@ -219,11 +221,6 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         classes = np.unique(np.concatenate(found))
         return *(np.searchsorted(classes, part) for part in found), classes
 
-    def _hot(self, y) -> np.ndarray:
-        """Labels as multi-hot rows over `classes_`; one that `fit` never saw has none."""
-        y = label_array(y)
-        return y if y.ndim == 2 else (y[:, None] == self.classes_).astype(np.uint8)
-
     def _embed(self, modality: str, x: np.ndarray) -> np.ndarray:
         """Embeddings in float64: a row alone and in a batch agree to its last digits."""
         if modality not in self.widths_:
@@ -248,6 +245,15 @@ def label_array(y: Any) -> np.ndarray:
     if not np.isin(y, (0, 1)).all():
         raise ValueError("y: rows of several labels have values other than 0 and 1")
     return y.astype(np.uint8)
+
+
+def shared_labels(y_a: np.ndarray, y_b: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
+    """Labels of both modalities as numbers, equal where they are, also of a class that `fit` never saw; of rows of 0
+    and 1 beside classes those become rows, too."""
+    if y_a.ndim == y_b.ndim == 1:
+        known = np.unique(np.concatenate([y_a, y_b]))
+        return [np.searchsorted(known, y) for y in (y_a, y_b)]
+    return [y if y.ndim == 2 else (y[:, None] == classes).astype(np.uint8) for y in (y_a, y_b)]
 
 
 def rows_of(m: str, x: np.ndarray, labels: np.ndarray) -> Modality:

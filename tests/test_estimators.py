@@ -119,6 +119,17 @@ def test_the_score_is_mean_average_precision_of_both_directions(fitted, world):
     assert fitted.score(np.hstack([x_a, x_b]), y) == pytest.approx(CMIRNet.score(fitted, x_a, x_b, y))
 
 
+def test_rows_of_classes_that_were_never_seen_count_in_the_score(world):
+    x_a, x_b, y = world
+    seen = np.isin(y, ["forest", "harbor"])
+    net = CMIRNet(d_v=8, **SHORT).fit(x_a[seen], x_b[seen], y[seen])
+    for rows in (~seen, y != "harbor"):
+        v = {m: net.transform(x[rows], m) for m, x in (("a", x_a), ("b", x_b))}
+        classes = np.unique(y[rows], return_inverse=True)[1]
+        expected = [evaluate_direction(v[p], classes, v[q], classes)["map"] for p, q in ("ab", "ba")]
+        assert net.score(x_a[rows], x_b[rows], y[rows]) == pytest.approx(np.mean(expected)) and min(expected) > 0
+
+
 def test_multi_hot_labels_and_modalities_that_are_not_paired():
     data = worlds.features(multi=True, n=40)
     a, b = data.modalities["a"], data.modalities["b"]

@@ -8,7 +8,7 @@ from ..files import write_whole
 from ..packages import origin
 from .replication import Score, number, split_at_marks
 
-WORSE_WHERE_LARGER = ("median_rank", "without_relevant")
+WORSE_WHERE_LARGER = ("median_rank", "chance_median_rank", "without_relevant")
 COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
 
 
@@ -24,7 +24,8 @@ def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         }
         for d, metrics in first["directions"].items()
     }
-    recall = {"mr": _over([r["mr"] for r in results.values()])} if "mr" in first else {}
+    recalls = [r.get("mr") for r in results.values()]  # a run in which no query had its partner has none
+    recall = {"mr": _over(recalls)} if any(value is not None for value in recalls) else {}
     about = {name: first[name] for name in ("scenario", "data", "protocol", "gallery")}
     return {"seeds": list(results), **about, "directions": directions, **recall, "origin": origin()}
 

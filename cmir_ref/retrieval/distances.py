@@ -11,9 +11,10 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 
 The first is the paper's; the last is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
 √d·d, which is complex for d < 0, takes the root, and sorts by modulus). ν² is the median of ‖v − c‖² over queries and
-gallery, c the gallery's mean, but at least a millionth of the largest: one far item does not make all others tie, and
-neither does a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties,
-too: a network that maps everything to one point does so up to its rounding.
+gallery, but at least a millionth of the largest; c is the gallery's mean, without what lies 16 times as far from it as
+the median does. So one far item does not make all others tie, unless it is some 100 000 times as far, and neither does
+a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties, too, by
+`euclidean` and `cosine`; in every kind a gallery that is one point up to its rounding is one point.
 
 Cosine takes the angle at the origin, with no centring before: an angle at the gallery's mean would change with what
 else the gallery holds, and one item alone would have none. From there on it is Euclidean, on unit vectors, and keeps
@@ -35,6 +36,7 @@ EUCLIDEAN_STEP = 1e-7
 RELEASED_STEP = 1e-9
 ROUNDING = 4  # last bits of an embedding's numbers
 FAR = 1e-6  # the least share of the largest squared norm that ν² is
+FEW_FAR = 16  # median lengths: items beyond would shift the mean, and with it all lengths
 TILE = 2**18  # elements of a tile: its temporaries stay in the processor's cache
 
 
@@ -108,8 +110,15 @@ def gallery_side(gallery: Array, kind: str = "euclidean", largest: float = 0.0) 
     scale = power_above(max(largest, float(xp.abs(gallery).max())))
     gallery = gallery / scale
     centre = _mean(gallery)
+    length = _length(gallery, centre)
+    near = length <= FEW_FAR * float(xp.median(length))
+    if bool(near.any()) and not bool(near.all()):
+        centre = _mean(gallery[near])
+        length = _length(gallery, centre)
+    if float(length.max()) <= ROUNDING / 2 * last_bit * math.sqrt(float((centre * centre).sum())):  # one point
+        gallery, length = xp.broadcast_to(centre, gallery.shape).copy(), xp.zeros_like(length)
     square = (gallery * gallery).sum(axis=1)
-    return GallerySide(kind, gallery, scale, centre, _length(gallery, centre), square, last_bit)
+    return GallerySide(kind, gallery, scale, centre, length, square, last_bit)
 
 
 def _as_compared(v: Array, name: str, kind: str) -> Array:
@@ -339,7 +348,7 @@ def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | N
         raise InputError(
             f"exclude: expected {queries} integers, one a query or a row a query, got {exclude.dtype} {exclude.shape}"
         )
-    exclude = exclude.reshape(queries, -1).astype("int64")
+    exclude = exclude.reshape(queries, exclude.shape[1] if exclude.ndim == 2 else 1).astype("int64")
     if exclude.size and (int(exclude.min()) < -1 or int(exclude.max()) >= items):
         raise InputError(f"exclude: expected indices into a gallery of {items}, or -1 for none")
     if exclude.shape[1] > 1:
@@ -347,7 +356,7 @@ def exclusions(exclude: Array | None, queries: int, items: int, xp) -> Array | N
         again = exclude[:, 1:] == exclude[:, :-1]
         exclude[:, 1:] = xp.sort(xp.where(again, -1, exclude[:, 1:]), axis=1)
         exclude = xp.sort(exclude, axis=1)
-    most = int((exclude >= 0).sum(axis=1).max())
+    most = int((exclude >= 0).sum(axis=1).max()) if queries else 0
     return exclude[:, exclude.shape[1] - most :] if most else None
 
 

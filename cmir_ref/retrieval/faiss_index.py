@@ -28,7 +28,7 @@ except Exception:
 
 
 def build_index(side: GallerySide, description: str) -> Any:
-    """The index that faiss' `index_factory` builds of a gallery.
+    """The index that faiss' `index_factory` builds of a gallery; what follows a semicolon are its parameters.
 
     Raises `InputError` where faiss is not installed, does not know the index, cannot train it, or would end the
     process, for the distance `released` and for arrays that are not NumPy's.
@@ -41,9 +41,11 @@ def build_index(side: GallerySide, description: str) -> Any:
         raise InputError("index: faiss is not installed; pip install 'cmir-ref[faiss]'") from error
     g = (side.vectors - side.centre).astype("float32")
     items, dims = g.shape
-    check_description(description, dims, min(items, 512))
+    name, _, parameters = description.partition(";")
+    check_description(name, dims, min(items, 512))
     try:
-        index = faiss.index_factory(dims, description)
+        index = faiss.index_factory(dims, name)
+        faiss.ParameterSpace().set_index_parameters(index, parameters)
         index.train(g)
         index.add(g)
     except Exception as error:  # faiss raises what C++ throws, memory that it cannot get too

@@ -65,7 +65,8 @@ def nearest(
     sooner.
 
     For galleries of millions `index` names a faiss index (extra `faiss`) as `faiss.index_factory` does. "Flat" is exact
-    and gives the same result; of the others, as "IVF4096,Flat", what they find is ranked exactly.
+    and gives the same result; of the others, as "IVF4096,Flat", what they find is ranked exactly. faiss looks into one
+    cell of such an index alone, and so may find few of the nearest; ";nprobe=64" behind the name has it look into 64.
 
     Raises `InputError` for k < 1, for a query that excludes the whole gallery, for another index than the one that a
     gallery was kept with, and as `prepare` and `find` do.

@@ -59,11 +59,13 @@ def one_tie(groups: TieGroups) -> TieGroups:
 
 
 def check_pairs(distances: Array, relevant: Array) -> None:
-    """Raises `InputError` for shapes that differ and distances that are not finite."""
+    """Raises `InputError` for shapes that differ and distances that are no real numbers or not finite."""
     xp = get_xp(distances, relevant)
     if distances.ndim != 2 or distances.shape != relevant.shape or 0 in distances.shape:
         raise InputError(f"distances {distances.shape} and relevant {relevant.shape}: expected both (Q, G), not empty")
-    if distances.dtype.kind not in "iu" and not bool(xp.isfinite(distances).all()):
+    if distances.dtype.kind not in "iuf":
+        raise InputError(f"distances: expected floats or integers, got {distances.dtype}")
+    if distances.dtype.kind == "f" and not bool(xp.isfinite(distances).all()):
         raise NotFinite("distances: not all of them are finite")
 
 

@@ -33,9 +33,18 @@ def test_mean_deviation_and_worst_of_each_figure():
 def test_the_worst_rank_is_the_largest():
     results = {n: result(0.5) for n in (0, 1)}
     for n, rank in ((0, 3.0), (1, 8.0)):
-        results[n]["directions"]["a->b"] |= {"median_rank": rank, "without_relevant": int(rank)}
+        more = {"median_rank": rank, "chance_median_rank": rank, "without_relevant": int(rank)}
+        results[n]["directions"]["a->b"] |= more
     figures = spread(results)["directions"]["a->b"]
-    assert figures["median_rank"]["worst"] == 8.0 and figures["without_relevant"]["worst"] == 8
+    assert all(figures[name]["worst"] == 8 for name in more)
+
+
+def test_a_seed_that_lacks_a_recall_takes_it_from_no_other():
+    """A run in which no query had its partner has none."""
+    for seeds in ((None, 0.5), (0.5, None)):
+        found = spread({n: result(0.5, recall=r) for n, r in enumerate(seeds)})["mr"]
+        assert found["values"] == list(seeds) and found["mean"] == found["worst"] == 0.5
+    assert "mr" not in spread({n: result(0.5) for n in (0, 1)})
 
 
 def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():

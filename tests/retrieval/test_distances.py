@@ -160,6 +160,14 @@ def test_far_items_and_offsets_leave_the_ranking_of_all_others(what, items):
     np.testing.assert_allclose(distance, np.sqrt(np.take_along_axis(got, found, axis=1)), rtol=1e-12)
 
 
+def test_one_far_item_of_few_shifts_no_unit():
+    """It would shift the mean of fifty by a fiftieth of its distance, and all lengths about that mean."""
+    rng = np.random.default_rng(0)
+    q, g = rng.normal(size=(50, 16)), rng.normal(size=(50, 16))
+    g[0] += 1e4
+    np.testing.assert_array_equal(nearest(q, g, 5)[0], nearest_by_definition(q, g, 5))
+
+
 @pytest.mark.parametrize("what", SPACES)
 def test_levels_of_far_items_are_the_direct_ones(what):
     """The product is wrong by levels there, and says so itself."""

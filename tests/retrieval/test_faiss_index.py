@@ -62,6 +62,7 @@ def test_an_approximate_index_finds_most_and_ranks_exactly():
     exact = nearest(g[:200], g, 10)[0]
     shared = np.mean([len(set(a) & set(b)) for a, b in zip(item, exact, strict=True)]) / 10
     assert 0.3 < shared < 1
+    np.testing.assert_array_equal(nearest(g[:200], g, 10, index="IVF16,Flat;nprobe=16")[0], exact)  # all of its cells
     assert (np.diff(distance, axis=1) >= 0).all()
     np.testing.assert_allclose(distance, np.sqrt(((g[:200, None] - g[item]) ** 2).sum(axis=2)), atol=1e-3)
 
@@ -137,6 +138,9 @@ def test_without_faiss_it_says_what_to_install(monkeypatch):
         ("IVF4096,Flat", "300 items of 16"),
         ("PQ7", "300 items of 16"),
         ("IDMap,Flat", "300 items of 16"),
+        ("Flat;nprobe=4", "could not set parameter nprobe"),
+        ("IVF4,Flat;nprobe", "could not interpret parameters nprobe"),
+        ("IVF4,Flat;nprobe=0", "IVF4,Flat;nprobe=0"),
     ],
 )
 def test_indices_that_faiss_refuses_are_one_line(index, says):

@@ -391,6 +391,21 @@ def test_constant_embeddings_score_exactly_chance_and_the_released_map_the_order
     assert expected == pytest.approx(got["chance_precision"], abs=1e-14)
 
 
+@pytest.mark.parametrize("apart", [0, 1])
+@pytest.mark.parametrize("kind", ["euclidean", "cosine", "released"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gallery_of_one_point_up_to_its_last_bit_scores_exactly_chance(dtype, kind, apart):
+    """Though each class has last bits of its own, for queries at that point and at another."""
+    _, a, _, b = embedded(4)
+    rng = np.random.default_rng(7)
+    points = rng.uniform(0.5, 1, (2, 8)).astype(dtype)
+    bit, turn = np.finfo(dtype).eps / 2, rng.integers(-1, 2, (1 + max(*a, *b), 8))
+    v_a, v_b = (p + (bit * turn[labels]).astype(dtype) for p, labels in ((points[apart], a), (points[0], b)))
+    assert len(np.unique(v_b, axis=0)) > 1
+    got = evaluate_direction(v_a, a, v_b, b, distance=kind)
+    assert got["map"] == got["chance"]
+
+
 def test_queries_without_relevant_items_are_counted_and_kept_out():
     v_a, a, v_b, b = embedded(5)
     expected = evaluate_direction(v_a, a, v_b, b)
@@ -432,6 +447,9 @@ def test_bad_input_is_refused_in_one_line():
         average_precision(np.array([[np.inf, 1]]), np.array([[True, False]]))
     with pytest.raises(InputError, match="expected both"):
         average_precision(np.ones((2, 3)), np.ones((2, 4), bool))
+    for odd in (np.ones((2, 3), bool), np.ones((2, 3), complex), np.full((2, 3), "1"), np.ones((2, 3), object)):
+        with pytest.raises(InputError, match=f"^distances: expected floats or integers, got {odd.dtype}$"):
+            average_precision(odd, np.ones((2, 3), bool), np.array([0, 1]))
 
 
 # --- the real labels -----------------------------------------------------------------------------------------------

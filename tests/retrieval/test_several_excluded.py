@@ -227,6 +227,12 @@ def test_other_exclusions_are_refused(exclude, word):
     assert "\n" not in str(error.value)
 
 
+def test_no_query_excludes_nothing():
+    for exclude in (np.zeros(0, int), np.zeros((0, 2), int)):
+        found, _ = nearest_by(lambda block: np.zeros((0, 5), int), 0, 5, 2, xp=np, exclude=exclude)
+        assert found.shape == (0, 2)
+
+
 def test_rows_that_exclude_nothing_may_be_empty():
     query, gallery = np.random.default_rng(0).standard_normal((2, 3, 4))
     for exclude in ([[], [], []], np.empty((3, 0), int)):
