@@ -474,7 +474,8 @@ def serve_page(
         print(address, flush=True)
         tell("^C ends it")
         if not no_browser:
-            webbrowser.open(address)
+            # some browsers (w3m, lynx, one that $BROWSER names) end only with their window, and all wait for the page
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server.answer_requests(server.make_app(served, host, folder), listener)
 
 

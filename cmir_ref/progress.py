@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from typing import Any
 
+SPELLED = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160)) if n not in (9, 10)}  # what steers a terminal
+
 
 def on_terminal() -> bool:
     """Whether standard error is a terminal on which a bar can move; colour that is forced into a log makes it none."""
@@ -16,7 +18,7 @@ def on_terminal() -> bool:
 def tell(line: str) -> None:
     """A line on standard error, beside the result; nothing where there is no standard error."""
     if sys.stderr is not None:
-        print(line, file=sys.stderr)
+        print(line.translate(SPELLED), file=sys.stderr)
 
 
 def terminal():
@@ -76,17 +78,20 @@ class Watch:
 
     def __init__(self, lines: Iterable[str] = ()):
         from rich import progress as rich
+        from rich.table import Column
 
         self.console = terminal()
+        wide, whole = self.console.width >= 72, {"table_column": Column(no_wrap=True)}
         columns = (
-            rich.TextColumn("{task.description:<12}"),
-            rich.BarColumn(bar_width=24),
-            rich.MofNCompleteColumn(),
-            rich.TextColumn("{task.fields[text]}"),
-            rich.TimeElapsedColumn(),
-            rich.TimeRemainingColumn(),
-        )
-        self.progress = rich.Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+            rich.TextColumn("{task.description:<12}" if wide else "{task.description}", **whole),
+            rich.BarColumn(bar_width=24 if wide else 6),
+            rich.MofNCompleteColumn(**whole),
+            *([rich.TimeElapsedColumn(**whole)] if wide else []),
+            rich.TimeRemainingColumn(**whole),
+            rich.TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        )  # what a narrow terminal has no room for is the end of the text
+        shown = self.console.is_terminal
+        self.progress = rich.Progress(*columns, console=self.console, disable=not shown, expand=True)
         self.lines = list(lines)
 
     def __enter__(self) -> "Watch":

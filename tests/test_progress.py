@@ -2,11 +2,13 @@
 
 import io
 
+import pytest
 import worlds
 from rich.console import Console
 
-from cmir_ref import runs
+from cmir_ref import progress, runs
 from cmir_ref.progress import Watch
+from cmir_ref.reports.terminal import print_table
 from cmir_ref.training.loop import Epoch
 
 LINE = Epoch("stage2", 3, 12, {"loss": 1.25, "alignment": 0.5}, {"a->b": 0.5, "score": 0.75}, 1e-3, 2.0, True)
@@ -56,6 +58,27 @@ def test_the_bar_moves_where_an_epoch_is_one_step():
 def test_the_bar_starts_where_a_resumed_run_does():
     assert bar_positions(2, 4, done=2) == [(k, 8) for k in range(5, 9)]
     assert bar_positions(1, 4, done=3) == [(4, 4)]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_however_narrow_the_terminal_it_says_how_far_it_is(width, monkeypatch):
+    """What does not fit is the end of the losses, not the bar, the steps or the time left."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(progress, "terminal", lambda: console)
+    with Watch() as watch:
+        step = watch.on_step("stage2", 4)
+        step(3, 10, dict.fromkeys(("loss", "alignment", "classification", "feature_norm", "reconstruction"), 1.0))
+        watch.progress.refresh()
+    last = [line for line in out.getvalue().splitlines() if "stage2" in line][-1]
+    assert "3/40" in last and "-:--:--" in last and "loss" in last and len(last.rstrip()) <= width + 8  # control codes
+
+
+def test_what_would_steer_the_terminal_is_spelled(capsys):
+    progress.tell("warning: \x1b[31mred\x9b")
+    print_table(["name", "n"], [["a\x1bc\nd", "1"]])
+    told = capsys.readouterr()
+    assert told.err == "warning: \\x1b[31mred\\x9b\n" and "a\\x1bc\\nd" in told.out and "\x1b" not in told.out
 
 
 def test_the_bar_of_all_samples_is_full_when_they_are_made():

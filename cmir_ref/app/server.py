@@ -14,9 +14,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..files import cannot_be_written, name_bytes_spelled, write_whole
+from ..progress import tell
 from .answers import (
     Question,
     ServedRun,
@@ -136,17 +137,21 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
         to, k, scene = given.get("to", ""), given.get("k", "10"), given.get("scene")
         if not re.fullmatch(r"\d{1,4}", k):
             raise InputError("k: a whole number of results")
-        with tempfile.TemporaryDirectory(prefix="cmir-ref-") as folder:
-            question = await read_question_of(request, Path(folder))
+        with question_folder() as folder:
+            question = await read_question_of(request, folder)
             found = await compute("search", answer, served, question, to, int(k), scene)
             if keep is not None:
-                await compute("samples", keep_question, keep, served.name, question, found["to"], found)
+                try:
+                    await compute("samples", keep_question, keep, served.name, question, found["to"], found)
+                except InputError as error:  # a full disk: what was found is told all the same
+                    tell(f"error: {error}")
+                    found["remarks"] = [*found["remarks"], "this could not be kept"]
         return Told(found, headers={"cache-control": "no-store"})
 
     async def show_scene(request: Request) -> Response:
         served = run_of(request)
-        with tempfile.TemporaryDirectory(prefix="cmir-ref-") as folder:
-            path = await receive(request, Path(folder))
+        with question_folder() as folder:
+            path = await receive(request, folder)
             return Told(await compute("scenes", open_scene, served, path))
 
     sample_route = "/api/{run}/{what}/{letter}/{row}"
@@ -172,6 +177,24 @@ def page_file(name: str) -> str:
 
 
 # ---- what is sent ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def question_folder() -> Iterator[Path]:
+    """A temporary folder for what is sent; refuses the request where there can be none."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="cmir-ref-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise no_room(error) from error
+    with folder as path:
+        yield Path(path)
+
+
+def no_room(error: OSError) -> HTTPException:
+    """What a request is told, and the terminal, where the temporary folder is full or has gone."""
+    reason = error.strerror or type(error).__name__
+    tell(f"error: {tempfile.gettempdir()}: {reason}; what is sent to the page is kept there (TMPDIR)")
+    return HTTPException(507, f"the server cannot keep what was sent ({reason})")
 
 
 async def read_question_of(request: Request, folder: Path) -> Question:
@@ -214,6 +237,8 @@ async def receive(request: Request, folder: Path, most: int = MOST_BYTES, what: 
                     file.write(chunk)
     except TimeoutError:
         raise HTTPException(408, f"not all of it came within {PATIENCE} s") from None
+    except OSError as error:
+        raise no_room(error) from error
     return path
 
 
@@ -346,10 +371,10 @@ def open_keep(folder: str | Path) -> Path:
 
 
 def answer_requests(app: Callable, listener: socket.socket) -> None:
-    """Answers until an interruption."""
+    """Answers until an interruption. `tell_failure` has said what uvicorn would say again."""
     import uvicorn
 
-    quiet = {"log_level": "error", "access_log": False, "server_header": False}
+    quiet = {"log_level": "critical", "access_log": False, "server_header": False}
     limits = {"http": "h11", "h11_max_incomplete_event_size": 2**14, "limit_concurrency": 500, "timeout_keep_alive": 5}
     settings = uvicorn.Config(app, lifespan="off", ws="none", timeout_graceful_shutdown=2, **quiet, **limits)
     uvicorn.Server(settings).run(sockets=[listener])

@@ -4,6 +4,10 @@ A sketch is (side, side, 1) uint8, 0 where the paper is bare and 255 where the i
 """
 
 import io
+import json
+import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +28,12 @@ FAINTEST = 16  # of 255 grey values: less contrast than that is paper
 PAPER = 0.5  # the share of a drawing that is bare paper, at the least
 BARE, FULL, SOLID = 0.8, 0.03, 0.5  # see `like_a_drawing`
 WORKING_SIDE = 1024  # pixels: larger files are read smaller
+LARGE_SVG = 100_000  # letters; a larger file may take seconds, and so may a small one that uses its parts again
+USE = re.compile(r"<(?:[\w.-]+:)?use\b")
+PATIENCE = 30  # seconds for a large file
+RENDER = """import json, sys, resvg_py
+text, look = sys.stdin.buffer.read().decode(), json.loads(sys.argv[1])
+sys.stdout.buffer.write(bytes(resvg_py.svg_to_bytes(svg_string=text, **look)))"""
 SUFFIXES = (".svg", ".svgz")
 
 
@@ -109,10 +119,27 @@ def render_svg(path: Path) -> bytes:
     except ImportError as error:
         raise InputError(f"{path}: SVG needs the package resvg-py; pip install 'cmir-ref[svg]'") from error
     text, side = read_svg(path), WORKING_SIDE // 2
-    try:  # both sides: a sheet of any shape fits into them
-        return bytes(resvg_py.svg_to_bytes(svg_string=text, width=side, height=side, dpi=96, skip_system_fonts=True))
+    look = {"width": side, "height": side, "dpi": 96, "skip_system_fonts": True}  # a sheet of any shape fits into them
+    try:
+        if len(text) > LARGE_SVG or USE.search(text):
+            return _render_apart(text, look, path)
+        return bytes(resvg_py.svg_to_bytes(svg_string=text, **look))
+    except InputError:
+        raise
     except Exception as error:  # whatever a reader says of a damaged file
         raise InputError(f"{path}: not a readable SVG file ({' '.join(str(error).split())[:100]})") from error
+
+
+def _render_apart(text: str, look: dict, path: Path) -> bytes:
+    """As `svg_to_bytes`, by another process: while it draws, it keeps all other threads of its own waiting."""
+    words = [sys.executable, "-P", "-c", RENDER, json.dumps(look)]
+    try:
+        done = subprocess.run(words, input=text.encode(), capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path}: too many strokes, not drawn in {PATIENCE} s; save it as a picture") from None
+    if done.returncode:
+        raise ValueError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    return done.stdout
 
 
 def _stretched(image):

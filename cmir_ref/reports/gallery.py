@@ -7,6 +7,7 @@ the sample's name.
 import base64
 import io
 import mimetypes
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..data import data_in_words, protocol_of, read_image, read_query
 from ..data.mat import split_row
+from ..data.sketches import NotADrawing
 from ..data.tiles import split_tile
 from ..errors import InputError
 from ..records import Modality, Run
@@ -72,8 +74,10 @@ def examples_page(run: Run, examples: Mapping[str, Sequence[Any]], gallery: str)
 def search_page(run: Run, query: str | Path, example: Any) -> str:
     """The page that shows a query from outside and what was found for it."""
     name = run.path.name if run.path else run.config.scenario
+    words = run.dataset.modalities[example.query.modality].kind == "text"
     note = f"{data_in_words(run.config, run.dataset.note)} · run {name}"
-    return gallery_page(f"Nearest to {Path(query).name}", note, {"": [example]}, run.dataset.modalities)
+    title = f"Nearest to {query if words else Path(query).name}"
+    return gallery_page(title, note, {"": [example]}, run.dataset.modalities)
 
 
 def cards(
@@ -124,7 +128,9 @@ def look(modality: Modality, path: str | None, side: int = SIDE) -> tuple[tuple[
             and modality.x.shape[-1] == 3
         ):
             return photographs(read_image(path, side, span=modality.span), side), None, ""
-        x, _ = read_query(sharp, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotADrawing)  # it was said when the run read its data
+            x, _ = read_query(sharp, path)
         return pictures_of(modality, x[0], side), recording(path) if modality.kind == "sound" else None, ""
     except InputError as error:
         gone = not Path(split_tile(split_row(path)[0])[0]).exists() and not Path(path).exists()

@@ -33,7 +33,11 @@ def heat_picture(scene: np.ndarray, heat: np.ndarray, places: list, cell: int, l
     for place in places:
         x, y, r = place.column * scale, place.row * scale, max(6, picture.width // 100)
         draw.ellipse((x - r, y - r, x + r, y + r), outline="white", width=3)
-        draw.text((x + r + 2, y - r), str(place.rank), fill="white", stroke_width=2, stroke_fill="black")
+        look = {"font_size": max(14, 2 * r), "stroke_width": 2}
+        box = draw.textbbox((0, 0), str(place.rank), **look)
+        left = x + r + 3 if x + r + 3 + box[2] < picture.width else x - r - 3 - box[2]  # within the picture
+        above = min(max(y - (box[1] + box[3]) / 2, -box[1]), picture.height - box[3])
+        draw.text((left, above), str(place.rank), fill="white", stroke_fill="black", **look)
     stream = io.BytesIO()
     picture.save(stream, format="PNG")
     return stream.getvalue()

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines al
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
@@ -137,9 +138,23 @@ def norms(series: dict[str, list[float]]) -> str:
 
 def svg(figure) -> str:
     """A matplotlib figure as an `<svg>` element."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    text, drawn = io.StringIO(), "".join(part.get_text() for part in figure.findobj(Text))
+    # what matplotlib's own font lacks, as Chinese, is left to the reader's browser and its fonts
+    look = {} if all(map(_in_own_font, drawn)) else {"svg.fonttype": "none"}
+    with rc_context(look), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _in_own_font(character: str) -> bool:
+    """Whether matplotlib's default font has a character."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return character.isspace() or ord(character) in get_font(findfont(FontProperties("DejaVu Sans"))).get_charmap()
 
 
 def show_dollars(legend) -> None:
@@ -167,6 +182,6 @@ def _draw(axes, epochs: list[int], series: dict[str, list[float]]) -> None:
     marker = "o" if len(epochs) == 1 else None
     for i, ((name, values), (colour, style)) in enumerate(zip(series.items(), looks, strict=False)):
         axes.plot(epochs, values, style, color=colour, marker=marker, label=name, lw=2.4 if i == 0 else 1.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set(xlabel="epoch")
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

@@ -12,14 +12,18 @@ from typing import Any
 
 from ..config import load_config, preset_names, read_preset, to_toml
 from ..errors import InputError
-from ..progress import on_terminal, show_if_slow, tell, track
+from ..progress import SPELLED, on_terminal, show_if_slow, tell, track
 from ..settings_text import Setting, list_settings
 from .report import dotted_settings, rank_words, recall_rows, state_sentence
 from .spread import insert_spread, sources, spread, spread_table
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; words stand on the left, figures on the right."""
+    """Columns as wide as their widest cell; words stand on the left, figures on the right.
+
+    What would steer the terminal, in a name or a caption, is spelled out: "\\x1b".
+    """
+    header, *rows = ([cell.translate(SPELLED | {9: " ", 10: "\\n"}) for cell in row] for row in (header, *rows))
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     numeric = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(header))]
     for row in (header, *rows):

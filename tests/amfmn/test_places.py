@@ -15,6 +15,7 @@ from cmir_ref.config import load_config
 from cmir_ref.data.geotiff import read_georeference
 from cmir_ref.errors import InputError
 from cmir_ref.places import (
+    Place,
     Slices,
     best_places,
     choose_sides,
@@ -312,6 +313,18 @@ def test_the_colours_lie_where_the_heat_is(side, sides):
     hot = np.argwhere(red > (red.min() + red.max()) / 2)
     cell = slices.cell
     assert abs(hot.mean(axis=0) - (len(heat) - 1.5) * cell).max() < 2, "the middle of the last but one cell"
+
+
+@pytest.mark.parametrize("row, column", [(5, 5), (5, 790), (395, 790), (395, 400)])
+def test_the_number_of_a_place_at_the_border_can_be_read(row, column):
+    """Between 1 and 8 many pixels differ, though the mark beside them is the same; 14 pixels high at the least."""
+    scene, heat = np.full((400, 800, 3), 90, np.uint8), np.zeros((20, 40))
+    shown = []
+    for rank in (1, 8):
+        with Image.open(io.BytesIO(heat_picture(scene, heat, [Place(rank, row, column, 0.0)], 20))) as picture:
+            shown.append(np.asarray(picture.convert("RGB"), int))
+    differ = np.argwhere(np.abs(shown[0] - shown[1]).sum(axis=2) > 100)
+    assert len(differ) > 30 and np.ptp(differ[:, 0]) >= 9
 
 
 @pytest.mark.parametrize("shape", [(64, 96, 3), (70, 101, 3), (131, 97, 3)])

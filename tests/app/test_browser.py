@@ -224,12 +224,18 @@ def test_by_the_keyboard_alone(browser, site):
         page.keyboard.press("Space")
         for key in ["ArrowRight"] * 8 + ["ArrowDown"] * 8 + ["ArrowLeft"] * 8 + ["ArrowUp"] * 8:
             page.keyboard.press(key)
+        page.keyboard.press("Control+z")  # the stroke that is being drawn
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Space")
+        for key in ["ArrowRight"] * 8 + ["ArrowDown"] * 8 + ["ArrowLeft"] * 8 + ["ArrowUp"] * 8:
+            page.keyboard.press(key)
         page.keyboard.press("Space")
         wait_for_answer(page)
         shown = page.inner_text("#query")
         page.locator("#results .card button").first.focus()
         page.keyboard.press("Enter")
         until(page, "(old) => document.getElementById('query').innerText !== old", arg=shown)
+        assert page.evaluate("document.activeElement.closest('#results') !== null"), "the keyboard goes on from there"
         for node in ("#pen", "#results .card button"):
             page.locator(node).first.focus()
             page.keyboard.press("Shift+Tab")

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +241,26 @@ def test_nothing_is_kept_unless_asked_for(site, served_runs, start_site, tmp_pat
     assert {t["sentence"] for t in told} == {"", "a forest"} and all(t["hits"] for t in told)
 
 
+def test_where_nothing_can_be_kept_it_is_said_in_one_line(site, start_site, tmp_path, monkeypatch, capfd):
+    """A temporary folder that has gone refuses what is sent; where only --keep's has gone, the answer is told."""
+    import shutil
+    import tempfile
+
+    sketch = first(site.root / "sketches")[0].read_bytes()
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    keeping = site._replace(port=start_site([site.names["drawn"]], folder))
+    shutil.rmtree(folder)
+    told = keeping.search("drawn", sketch, to="a")
+    assert told.status == 200 and told.json["hits"] and "this could not be kept" in told.json["remarks"]
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        refused = keeping.search("drawn", sketch, to="a")
+    assert refused.status == 507 and b"the server cannot keep what was sent (No such file or directory)" in refused.body
+    said = capfd.readouterr().err
+    assert said.count("\n") == 2 and "Traceback" not in said and f"{tmp_path / 'gone'}: No such file" in said
+
+
 def test_no_folder_of_the_machine_is_told(site):
     asked = [site.ask("/api/runs"), *(site.ask(f"/api/{run}/sample/{m}/0") for run in site.names for m in "ab")]
     asked += [
@@ -324,6 +346,37 @@ def test_the_command_says_what_is_wrong_in_one_line(site, tmp_path):
     host = command("serve", site.names["drawn"], "--no-browser", "--host", "no.such.host.invalid")
     assert host.returncode == 2 and "no.such.host.invalid" in host.stderr
     assert all(r.stderr.count("\n") == 1 for r in (taken, none, keep, host))
+
+
+def test_a_sentence_is_the_title_of_its_page_as_it_stands(site, tmp_path):
+    """It is no path whose last part is a name."""
+    page = tmp_path / "page.html"
+    done = command("retrieve", site.names["written"], "a field and/or a forest", "--to", "a", "--html", page)
+    assert done.returncode == 0 and "<title>Nearest to a field and/or a forest</title>" in page.read_text()
+
+
+def test_a_browser_that_stays_in_the_foreground_gets_its_page(site, tmp_path):
+    """As those in a terminal do: nothing is answered by who waits for them to end."""
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(
+        f"#!{sys.executable}\nimport sys, time, urllib.request\n"
+        f"page = urllib.request.urlopen(sys.argv[1], timeout=60).read()\n"
+        f"open({str(seen)!r}, 'wb').write(page)\ntime.sleep(5)\n"
+    )
+    browser.chmod(0o755)
+    words = [sys.executable, "-m", "cmir_ref", "serve", site.names["drawn"]]
+    look = os.environ | {"BROWSER": f"{browser} %s"}
+    process = subprocess.Popen(words, cwd=ROOT, env=look, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        process.stdout.readline()
+        until = time.monotonic() + 60
+        while not seen.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        process.send_signal(2)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert b"<!doctype html>" in seen.read_bytes().lower() and process.returncode == 130
 
 
 def test_the_command_serves_until_it_is_interrupted(site):

@@ -1,15 +1,17 @@
 """Drawings are read as ink, whatever they are drawn on and with."""
 
 import gzip
+import re
 import sys
 import warnings
 from importlib.util import find_spec
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from cmir_ref.data import is_drawing, load_sketches, read_sketch
+from cmir_ref.data import is_drawing, load_sketches, read_sketch, sketches
 from cmir_ref.data.sketches import NotADrawing, shrink, to_square
 
 SIDE = 200
@@ -98,6 +100,36 @@ def test_shrinking_takes_the_maximum_and_squares_are_padded():
     ink[6, 3] = 1
     assert np.argwhere(shrink(ink, 3)[..., 0]).tolist() == [[2, 1]]
     assert to_square(np.ones((2, 6), np.float32)).sum(axis=1).tolist() == [0, 0, 6, 6, 0, 0]
+
+
+LAUGHTER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><defs><g id="a">{}</g>{}</defs>
+<use href="#{}"/></svg>"""
+
+
+def laughing(depth):
+    """A line, used seven times by what is used seven times, …: 7^depth lines in few letters."""
+    groups, letters = [], "abcdefghijk"
+    for inner, outer in pairwise(letters[: depth + 1]):
+        groups.append(f'<g id="{outer}">' + f'<use href="#{inner}"/>' * 7 + "</g>")
+    path = '<path d="M1 1C90 9 9 90 80 70" stroke="black" fill="none"/>'
+    return LAUGHTER.format(10 * path, "".join(groups), letters[depth])
+
+
+def test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever(tmp_path, monkeypatch, refused):
+    """A process of its own: while it draws, no other thread of this one would run."""
+    path = tmp_path / "x.svg"
+    path.write_text(laughing(1))
+    apart = sketches.render_svg(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(sketches, "USE", re.compile("nothing"))
+        assert apart == sketches.render_svg(path)
+    path.write_text(laughing(4))
+    monkeypatch.setattr(sketches, "PATIENCE", 1)
+    with refused(path, "too many strokes, not drawn in 1 s; save it as a picture"):
+        read_sketch(path, 64)
+    path.write_text(laughing(7))
+    with refused(path, "not a readable SVG file (ValueError: SVG data parsing failed cause nodes limit reached)"):
+        read_sketch(path, 64)
 
 
 @pytest.mark.parametrize("sheet", [Image.new("L", (50, 50), 255), Image.new("RGBA", (50, 50), (0, 0, 0, 0))])

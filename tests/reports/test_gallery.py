@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from test_report import Page
 
 from cmir_ref import runs, search
 from cmir_ref.contract import DIRECTIONS
-from cmir_ref.data import Modality, load_data, samples_dir
+from cmir_ref.data import Modality, load_data, read_query, samples_dir
+from cmir_ref.data.sketches import NotADrawing
 from cmir_ref.ranking import Example, examples, galleries
 from cmir_ref.reports import gallery
 from cmir_ref.reports.gallery import (
@@ -153,6 +155,18 @@ def test_a_sketch_is_dark_on_white_in_the_size_of_the_page(tmp_path, inverted):
     shown = pixels(picture.uri)
     assert (sound, note, picture.text) == (None, "", "sketch") and shown.shape == (gallery.SIDE, gallery.SIDE, 3)
     assert np.median(shown) > 250 and shown[45:51, 20:76].mean() < 60
+
+
+def test_what_the_run_was_told_of_its_drawings_is_not_told_again(tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 200, (64, 64), dtype=np.uint8)).save(photo)
+    drawn = record("sketch", "sketch", (64, 64, 1), "uint8")
+    with pytest.warns(NotADrawing):
+        read_query(drawn, photo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (picture,), _, note = gallery.look(drawn, str(photo))
+    assert picture and not note
 
 
 @pytest.mark.parametrize("path", ["gone.tif", "gone.mat:3", BUNDLED + ":999", BUNDLED, __file__, "", "."])

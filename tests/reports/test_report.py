@@ -185,6 +185,19 @@ def test_figures_are_well_formed_svg():
     assert all(f"<!-- {words} -->" in bars for words in ("sand", "sea", "average precision"))
 
 
+def test_letters_that_matplotlib_has_not_are_left_to_the_reader(recwarn):
+    """Classes in Chinese would be boxes; others stay outlines, which look alike everywhere."""
+    chinese, plain = (
+        bars_by_class({"a → b": {name: {"map": 0.5}}}, "map", "precision") for name in ("机场", "airport")
+    )
+    assert ">机场</text>" in chinese and "<text" not in plain and not recwarn.list
+
+
+def test_one_epoch_is_one_tick():
+    text = scores(lines(1, loss=1.0))
+    assert re.findall(r"<!-- (\d[\d.]*) -->", text[: text.index("<!-- epoch -->")]) == ["1"]
+
+
 def test_scores_below_zero_are_drawn_too():
     """A trunk's score is minus its loss: on an axis from 0 to 1 nothing of it would be seen."""
 

@@ -68,6 +68,7 @@ function choose(run, settings = {}) {
   state.run = run;
   Object.assign(state, { question: null, scene: null });
   state.abort?.abort();
+  clearTimeout(timer);
   ++state.asked; // what is still on its way belongs to another run
   $("found").classList.remove("old");
   [...$("tabs").children].forEach((tab, i) => {
@@ -177,7 +178,7 @@ $("write").onsubmit = (event) => {
   askWords();
 };
 $("sentence").onkeydown = (event) => {
-  if (event.key !== "Enter" || event.shiftKey) return;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   askWords();
 };
@@ -201,7 +202,10 @@ document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files][0];
   if (file) askFile(file);
 });
+/* Whether words are dragged into the sentence or the keywords, which the browser does by itself. */
+const wordsForField = (event) => !event.dataTransfer.types.includes("Files") && event.target.closest?.("textarea, input");
 document.addEventListener("dragover", (event) => {
+  if (wordsForField(event)) return;
   event.preventDefault();
   document.body.classList.add("over");
 });
@@ -209,6 +213,7 @@ document.addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) document.body.classList.remove("over");
 });
 document.addEventListener("drop", (event) => {
+  if (wordsForField(event)) return;
   event.preventDefault();
   document.body.classList.remove("over");
   const file = [...event.dataTransfer.files][0];
@@ -263,7 +268,8 @@ function askDrawing() {
   const sheet = make("canvas", { width: paper.width / 2, height: paper.height / 2 }); // more than any network sees
   sheet.getContext("2d").scale(0.5, 0.5);
   paint(sheet, false);
-  sheet.toBlob((blob) => ask({ blob, from: ofKind("sketch").letter, fixed: true }), "image/png");
+  const run = state.run;
+  sheet.toBlob((blob) => state.run === run && ask({ blob, from: ofKind("sketch").letter, fixed: true }), "image/png");
 }
 
 paper.onpointerdown = (event) => {
@@ -290,7 +296,7 @@ paper.onkeydown = (event) => {
   if (move) {
     const step = event.shiftKey ? 4 : 16;
     cursor = cursor.map((c, i) => Math.min(512, Math.max(0, c + step * move[i])));
-    if (down) stroke.points.push(cursor);
+    stroke?.points.push(cursor);
   } else {
     down = !down;
     if (down) begin(cursor);
@@ -312,6 +318,7 @@ function tool(erase) {
 
 function undo() {
   strokes.pop();
+  down = false;
   paint();
   finish();
 }
@@ -338,7 +345,7 @@ function deviceProblem(error, what) {
 
 $("record").onclick = async () => {
   if (recorder) return recorder.stop();
-  const button = $("record");
+  const button = $("record"), run = state.run;
   try {
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
@@ -350,10 +357,12 @@ $("record").onclick = async () => {
       recorder = null;
       button.textContent = "Record a word";
       stream.getTracks().forEach((track) => track.stop());
+      if (state.run !== run) return; // the tab was changed meanwhile
       try {
-        ask({ blob: await toWav(new Blob(parts, { type: mine.mimeType })), from: ofKind("sound").letter, fixed: true });
+        const blob = await toWav(new Blob(parts, { type: mine.mimeType }));
+        if (state.run === run) ask({ blob, from: ofKind("sound").letter, fixed: true });
       } catch {
-        say("the recording cannot be read", true);
+        if (state.run === run) say("the recording cannot be read", true);
       }
     };
     mine.start();
@@ -452,7 +461,10 @@ async function sampleOf(letter, row) {
   const key = `${base()}/sample/${letter}/${row}`;
   if (!samples.has(key)) {
     if (samples.size > 500) samples.clear();
-    samples.set(key, fetchJson(key).catch((error) => ({ pictures: [], sound: false, note: error.message, labels: [] })));
+    samples.set(key, fetchJson(key).catch((error) => {
+      samples.delete(key); // asked again the next time
+      return { pictures: [], sound: false, note: error.message, labels: [] };
+    }));
   }
   return samples.get(key);
 }
@@ -462,8 +474,10 @@ const pictures = (list, name) => list.map((p) => make("img", { src: p.uri, alt: 
 function show(told, to, known, milliseconds) {
   showQuery(told, known);
   const cards = told.hits.map((hit) => card(hit, told.query.labels));
+  const within = $("results").contains(document.activeElement);
   $("results").replaceChildren(...cards.map((c) => c.node));
   $("found").hidden = false;
+  if (within) $("results").querySelector("button")?.focus(); // who goes on by the keyboard does not begin at the top
   showLocated(told.located);
   showPlane(told);
   showGate(told.gate);
