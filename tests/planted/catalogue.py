@@ -2674,40 +2674,18 @@ bugs(
      "return bool(not seen and not stepped",
      "gradcheck/test_hostile.py::test_a_forward_that_loses_the_imaginary_part_is_judged_by_the_central_difference"),
 )
-# fmt: on
-
-import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
-
-bugs(
-    "data/sketches.py",
-    (
-        "parts-used-again-drawn-here",
-        "len(text) > LARGE_SVG or USE.search(text)",
-        "len(text) > LARGE_SVG",
-        "data/test_sketches.py::test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever",
-    ),
-)
 bugs(
     "reports/located.py",
-    (
-        "numbers-cut-off",
-        "left = x + r + 3 if x + r + 3 + box[2] < picture.width else x - r - 3 - box[2]",
-        "left = x + r + 3",
-        "amfmn/test_places.py::test_the_number_of_a_place_at_the_border_can_be_read",
-    ),
+    ("numbers-cut-off", "left = x + r + 3 if x + r + 3 + box[2] < picture.width else x - r - 3 - box[2]",
+     "left = x + r + 3", "amfmn/test_places.py::test_the_number_of_a_place_at_the_border_can_be_read"),
 )
 bugs(
     "progress.py",
-    (
-        "terminal-steered",
-        "print(line.translate(SPELLED), ",
-        "print(line, ",
-        "test_progress.py::test_what_would_steer_the_terminal_is_spelled",
-    ),
-    (
-        "losses-before-the-bar",
-        'overflow="ellipsis", ratio=1',
-        'overflow="fold", min_width=90',
-        "test_progress.py::test_however_narrow_the_terminal_it_says_how_far_it_is",
-    ),
+    ("terminal-steered", "print(line.translate(SPELLED), ", "print(line, ",
+     "test_progress.py::test_what_would_steer_the_terminal_is_spelled"),
+    ("losses-before-the-bar", 'overflow="ellipsis", ratio=1', 'overflow="fold", min_width=90',
+     "test_progress.py::test_however_narrow_the_terminal_it_says_how_far_it_is"),
 )
+# fmt: on
+
+import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
