@@ -188,7 +188,7 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
     for name, shape in shapes(e).items():
         for n, symbol, axes in products(shape):
             lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {axes_text(axes)} of {name}"))
-    roots = [(n**0.5, f"√{text}") for n, text in lengths.values() if n != 4 and "·" not in text]
+    roots = [(n**0.5, text) for n, text in lengths.values() if n != 4 and "·" not in text]
     if texts := " or ".join(text for n, text in roots if near(n)):
         yield f"the 1/√n of a scaled product is missing ({texts})"
     if texts := " or ".join(text for n, text in roots if near(1 / n)):

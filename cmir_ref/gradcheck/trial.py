@@ -1,7 +1,7 @@
 """A pair that was called once: what every comparison starts from."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -122,6 +122,21 @@ class Trial:
             self.slopes_elsewhere(i, [direction if j == i else 0 * x for j, x in enumerate(self.inputs)])
         )
 
+    def right_elsewhere(self, i: int, index: tuple[int, ...]) -> bool:
+        """Whether the gradient of one entry is right where it is largest among the points `elsewhere`.
+
+        A mistake in a formula is one there as well; what has lost its digits here, as 1 − p near p = 1, has them there.
+        """
+        direction, seen = one_hot(self.inputs[i].shape, index), []
+        for arrays in self.elsewhere(i):
+            with np.errstate(all="ignore"), contextlib.suppress(Exception):  # a point may leave the function's domain
+                there = float(self.call_backward(self.dy, self.call(arrays)[1])[i][index])
+                slope = self.complex_slope(i, direction, arrays)
+                if np.isfinite(there) and np.isfinite(slope):
+                    seen.append((abs(slope), abs(there - slope)))
+        size, gap = max(seen, default=(0.0, 0.0))
+        return gap <= 1e-9 * size
+
     def slopes_elsewhere(self, i: int, directions: Sequence[np.ndarray]) -> list[float]:
         """The derivatives along `directions` by complex step at the points `elsewhere`, of those at which f answers."""
         slopes = []
@@ -172,6 +187,8 @@ def attempt(
     Whole numbers and booleans are passed on as they are where the backward answers None for them (labels, masks,
     indices), or zeros where numbers beside them mean something else, and as float64 where it gives a gradient.
     """
+    if isinstance(inputs, np.ndarray | Mapping) or not isinstance(inputs, Iterable):
+        raise ValueError(f"the inputs are {_describe(inputs)}; expected a list of arrays, as [x, w]")
     inputs = [_real(x, i) for i, x in enumerate(inputs)]
     names = list(names or (f"input {i}" for i in range(len(inputs))))
     discrete = {i for i, x in enumerate(inputs) if x.dtype.kind in "biu"}
@@ -215,6 +232,8 @@ def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], hel
     if not (isinstance(answer, tuple | list) and len(answer) == 2):
         raise NotAPair(f"the function returns (y, cache), not {_describe(answer)}")
     for part in parts(answer[0]):
+        if isinstance(part, list) and len({np.shape(entry) for entry in part}) > 1:
+            raise NotAPair("the function's y is a list of arrays of several shapes; several outputs are a tuple")
         if np.asarray(part).dtype.kind not in "fiub":
             raise NotAPair(f"the function's y is made of real numbers, not {_describe(part)}")
     y, cache = map_parts(np.array, answer[0]), answer[1]
@@ -225,6 +244,8 @@ def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], hel
     _refuse_changes("the backward function", names, inputs, given)
     _refuse_changes("the backward function", ["dy"] * len(parts(dy)), parts(dy), parts(before))
     grads = copy_gradients(grads)
+    if len(inputs) > 1 and len(grads) == 1 and isinstance(grads[0], Mapping):
+        raise ValueError("the backward function returns a dict; expected a tuple of gradients, in the inputs' order")
     if len(grads) != len(inputs):
         raise ValueError(f"the backward function returns {len(grads)} gradients for {len(inputs)} inputs")
     return Trial(f, f_backward, inputs, names, held, y, cache, dy, grads)
@@ -269,8 +290,9 @@ def map_parts(function: Callable, y: Any) -> Any:
 
 
 def flat_arrays(y: Any) -> np.ndarray:
-    """All numbers of an output in one vector."""
-    return np.concatenate([np.ravel(part) for part in parts(y)])
+    """All numbers of an output in one vector; whole ones and booleans as float64, for bytes have no negative ones."""
+    flat = np.concatenate([np.ravel(part) for part in parts(y)])
+    return flat.astype(float) if flat.dtype.kind in "biu" else flat
 
 
 def copy_gradients(grads: Any) -> list:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from strategies import small
 
+from cmir_ref import ops
 from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, Result, check_gradient, explain, judge
 from cmir_ref.gradcheck.check import Comparison, rounding_of_entries
@@ -686,3 +687,90 @@ def test_only_what_is_right_a_number_and_off_the_kinks_is_rounding():
     off, kinks = np.arange(5) == 1, np.arange(5) == 2
     comparison = Comparison(Result("x", "complex-step", 0.0, (), 0.0, 0.0), stepped, off, kinks)
     assert rounding_of_entries(ours, stepped, comparison).tolist() == [0.5, 0, 0, 0, 0]
+
+
+# ---- slopes that are large elsewhere --------------------------------------------------------------------------------
+
+DECAYING = {  # f, its derivative, and inputs at which both are far below what they are nearer to 0
+    "Lennard-Jones": (lambda r: 1 / r**12 - 1 / r**6, lambda r: -12 / r**13 + 6 / r**7, (2, 4)),
+    "1/x⁶": (lambda x: 1 / x**6, lambda x: -6 / x**7, (5, 15)),
+    "1/x¹²": (lambda x: 1 / x**12, lambda x: -12 / x**13, (50, 150)),
+    "a bell": (lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x), (6.5, 7.5)),
+}
+
+
+@pytest.mark.parametrize("name", DECAYING)
+@pytest.mark.parametrize("factor", [-1, 2, 1 + 1e-5])
+def test_a_mistake_is_no_rounding_because_the_function_is_large_elsewhere(name, factor):
+    f, df, between = DECAYING[name]
+    x = np.random.default_rng(3).uniform(*between, size=5)
+    for times, status in ((1, RIGHT), (factor, WRONG)):
+        backward = lambda dy, x, times=times: dy * times * df(x)  # noqa: E731
+        assert judged(lambda x: (f(x), x), backward, {"x": x}).status == status
+        results = check_gradient(lambda x: (f(x), x), backward, [x])
+        assert all(r.right for r in results if r.method != "directional") == (status == RIGHT)
+
+
+@pytest.mark.parametrize("margin", [10, 20, 30, 40, 60, 100])
+def test_the_loss_of_a_confident_network_is_right(margin):
+    """Where 1 − p has lost its digits every entry is off by rounding alone, and so is their sum along a direction."""
+    labels = np.zeros(4, int)
+    for seed in range(5):
+        u = np.random.default_rng(seed).normal(size=(4, 3))
+        u[:, 0] += margin
+        f = lambda u: ops.softmax_cross_entropy(u, labels)  # noqa: E731
+        assert judged(f, ops.softmax_cross_entropy_backward, {"u": u}, seed).status == RIGHT
+        assert all(r.right for r in check_gradient(f, ops.softmax_cross_entropy_backward, [u], seed=seed))
+        doubled = lambda dy, cache: 2 * ops.softmax_cross_entropy_backward(dy, cache)  # noqa: E731
+        assert margin > 10 or not all(r.right for r in check_gradient(f, doubled, [u], seed=seed))
+
+
+@pytest.mark.parametrize("scale", [1, 1e-7])
+def test_a_kink_in_small_units_hides_no_lost_imaginary_part(scale):
+    """A squared hinge written with |x|, whose long line for the noise crosses kinks."""
+    f = lambda x: (((np.abs(x) + x) / 2) ** 2, np.real(x))  # noqa: E731
+    for seed in range(10):
+        x = scale * np.random.default_rng(seed).normal(size=7)
+        x[0] = abs(x[0])
+        for factor in (2, 3):
+            backward = lambda dy, x, factor=factor: factor * dy * np.maximum(x, 0)  # noqa: E731
+            right = all(r.right for r in check_gradient(f, backward, [x], seed=seed))
+            assert right == (factor == 2)
+            assert judged(f, backward, {"x": x}, seed).status == (RIGHT if right else WRONG)
+
+
+# ---- what is no number, and how it is said --------------------------------------------------------------------------
+
+
+def test_outputs_of_booleans_and_bytes_are_numbers():
+    for kind in (bool, "uint8"):
+        f = lambda x, kind=kind: ((x.real > 0).astype(kind), x)  # noqa: E731
+        assert judged(f, lambda dy, x: 0 * x, {"x": X}).status != WRONG
+        assert judged(f, lambda dy, x: dy * x, {"x": X}).status == WRONG
+        assert not all(r.right for r in check_gradient(f, lambda dy, x: dy * x, [X]))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda f, b: check_gradient(f, b, X), r"expected a list of arrays, as \[x, w\]"),
+        (lambda f, b: check_gradient(f, b, {"x": X}), r"expected a list of arrays, as \[x, w\]"),
+        (lambda f, b: explain(f, b, [X]), r"arrays by the names of the parameters"),
+        (lambda f, b: check_gradient(lambda x: ([x, x[0]], x), b, [X]), "several outputs are a tuple"),
+        (
+            lambda f, b: check_gradient(lambda x, w: (x * w, x), lambda dy, c: {"x": dy}, [X, X]),
+            "returns a dict; expected a tuple of gradients",
+        ),
+    ],
+)
+def test_what_is_no_pair_and_no_list_is_said(call, says):
+    with pytest.raises(ValueError, match=says):
+        call(lambda x: (x * x, x), lambda dy, x: 2 * x * dy)
+
+
+def test_a_scaled_product_is_named_by_its_length():
+    q, k = np.random.default_rng(0).normal(size=(2, 5, 3))
+    f = lambda q, k: (q @ k.T / np.sqrt(3), (q, k))  # noqa: E731
+    backward = lambda dy, c: (dy @ c[1], dy.T @ c[0] / np.sqrt(3))  # noqa: E731
+    (finding,) = judged(f, backward, {"q": q, "k": k}).findings
+    assert "1/√n of a scaled product is missing (C = 3" in finding.sentence

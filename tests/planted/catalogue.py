@@ -2371,6 +2371,17 @@ bugs(
      PLACE + "places_lie_within_the_picture[shape1]"),
 )
 bugs(
+    "gradcheck/check.py",
+    ("excused-wherever-a-slope-is-large", "trial.rounding_elsewhere(i, index) and trial.right_elsewhere(i, index)",
+     "trial.rounding_elsewhere(i, index)",
+     "gradcheck/test_judgement.py::test_a_mistake_is_no_rounding_because_the_function_is_large_elsewhere"),
+    ("two-points-believed-over-a-step", "<= APART * trial.rounding_elsewhere(i, index)", "<= 0",
+     "gradcheck/test_judgement.py::test_the_loss_of_a_confident_network_is_right"),
+    ("one-direction-is-enough", "(loses_imaginary_part(trial) or _an_entry_contradicts(trial))",
+     "loses_imaginary_part(trial)",
+     "gradcheck/test_judgement.py::test_a_kink_in_small_units_hides_no_lost_imaginary_part"),
+)
+bugs(
     "reports/located.py",
     ("cells-stretched", ".resize((cell * heat.shape[1], cell * len(heat)))", ".resize((wide, high))",
      PLACE + "the_colours_lie_where_the_heat_is[103-sides0]"),
