@@ -74,8 +74,8 @@ class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 
     system: str = "cmirnet"  # whose network and objective: a name of systems.SYSTEMS
-    scenario: str  # what is searched with what: pan-mul, image-speech, photo-sketch
-    dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, pairs, features, scenes
+    scenario: str  # what is searched with what: pan-mul, image-speech, photo-sketch, image-text
+    dataset: str = "ucmerced"  # ucmerced, dsrsid, folder, pairs, features, captions, scenes
     sensors: tuple[str, str] = ("pan", "mul")  # of pairs: the folders of a and b, by name or by a path from the data's
     tile: int | None = Field(None, ge=8)  # of pairs: images are cut in tiles of so many pixels a side of the finer one
     scenes: int | None = Field(None, ge=1)  # how many of the simulated world, where it is the data set

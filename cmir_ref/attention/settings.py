@@ -14,7 +14,7 @@ class AttentionSettings(CmirnetSettings):
     """CMIR-NET's settings; a is the photo and b the sketch. Those that follow are added or narrowed."""
 
     system: str = "attention"
-    scenario: Literal["photo-sketch"]
+    scenario: Literal["photo-sketch"]  # a is the photo and b the sketch
     stages: Literal["separate"] = "separate"  # the gate learns on features and maps that stage 1 has made
     distance: Literal["euclidean", "cosine", "released"] = "cosine"  # ours: real sketches have shorter features
     attention: Literal["none", "channel", "self", "spatial", "mask"] = (
