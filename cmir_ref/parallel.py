@@ -32,6 +32,7 @@ def _pool() -> ThreadPoolExecutor:
 
 @cache
 def _blas():
+    import scipy.linalg  # noqa: F401 - its BLAS is not NumPy's, and only one that is loaded is found
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

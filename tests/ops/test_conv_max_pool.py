@@ -1,6 +1,10 @@
 """The fused pair is its plain twin: same values, winners and gradients."""
 # gradient: checks/ops.py "fused/conv_max_pool/…", tests/gradcheck/test_battery.py
 
+import os
+import subprocess
+import sys
+from ast import literal_eval
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from threading import Barrier, Event, current_thread, main_thread
@@ -245,3 +249,13 @@ def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):
     with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
         monkeypatch.setattr(parallel, "_pool", lambda: pool)
         parallel.map_threads(work, [0, 1])
+
+
+def test_every_blas_runs_in_the_thread_that_asks():
+    """SciPy's is another one than NumPy's, and is found only where it is loaded."""
+    script = "from cmir_ref.parallel import map_threads; from threadpoolctl import threadpool_info as told; "
+    script += "print(map_threads(lambda _: [(i['user_api'], i['num_threads']) for i in told()], [0]))"
+    look = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", script], env=look, check=True, capture_output=True, text=True)
+    blas = [threads for api, threads in literal_eval(done.stdout)[0] if api == "blas"]
+    assert len(blas) >= 1 and set(blas) == {1}
