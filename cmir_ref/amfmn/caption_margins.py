@@ -53,8 +53,9 @@ def caption_margins(settings: AmfmnSettings, data: Dataset, parts: Splits, xp: A
     of_image = np.full(len(data.modalities["a"].ids), -1)
     of_image[rows] = np.arange(len(rows))
     inside = np.isin(b, used)
-    pairs = np.unique(np.stack([of_image[a[inside]], of_caption[b[inside]]], axis=1), axis=0)
-    owners = np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, len(rows))))
+    image, text = of_image[a[inside]], of_caption[b[inside]]
+    order = np.lexsort((text, image))  # a text that an image has twice stays twice: it counts twice in a mean over all
+    owners = np.split(text[order], np.searchsorted(image[order], np.arange(1, len(rows))))
     alpha = own = None
     if margin.kind == "dynamic":
         prior = caption_prior(distinct.tolist(), owners, kind=margin.prior, stop_words=margin.stop_words)

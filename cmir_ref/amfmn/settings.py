@@ -31,7 +31,7 @@ class LabelsSchedule(SoftLabels, Schedule):
 class MatchSchedule(Looks, Schedule):
     """Images and texts together; images are seen in the same way while the trunk learns the labels."""
 
-    epochs: int = Field(60, ge=1)  # passes over the training images; paper 150, code 70
+    epochs: int = Field(60, ge=1)  # passes over the training images; paper 150, code 70 over captions
     schedule: Literal["constant", "cosine", "steps"] = "steps"  # steps: paper and code
     fall_every: int = Field(12, ge=1)  # epochs until lr falls to 0.7 of itself, in schedule steps; paper, code 20
 

@@ -287,11 +287,11 @@ def stands_beside(run: Run, part: str) -> dict[str, Any]:
     owner = np.searchsorted(rows["a"], partners(np.asarray(run.dataset.pairing), rows["b"]))
     said = [words_read(run.dataset.modalities["b"].texts[j], run.config.text) for j in rows["b"]]
     text = np.unique(said, return_inverse=True)[1]
-    labels = run.dataset.modalities["a"].labels[rows["a"]]
-    same_class = relevance(labels, labels[owner])
+    classes = class_numbers(run, rows["a"])
+    same_class = relevance(classes, classes[owner])
     return {
-        "duplicate_aware": recalls(d, same_texts(owner, text, len(labels))),
-        "beside": beside(owner, text, class_numbers(run, rows["a"])),
+        "duplicate_aware": recalls(d, same_texts(owner, text, len(classes))),
+        "beside": beside(owner, text, classes),
         "map_over_classes": {
             "a->b": float(np.nanmean(average_precision(d, same_class))),
             "b->a": float(np.nanmean(average_precision(d.T, same_class.T))),

@@ -29,7 +29,7 @@ class AttentionSettings(CmirnetSettings):
 
     @model_validator(mode="after")
     def _maps_fit(self):
-        if self.attention in ("spatial", "mask") and self.normalise_features == "standardise":
+        if self.attention in ("spatial", "mask") and self.normalise_features not in ("scale", "none"):
             raise ValueError(f"normalise_features is scale or none where attention is {self.attention}")
         if self.attention in ("spatial", "mask") and self.trunk != "conv":
             raise ValueError(f"trunk is conv where attention is {self.attention}: it reads the maps of that network")

@@ -222,7 +222,7 @@ def inputs_of(m: str, settings: AttentionSettings, data: Dataset, made: Mapping[
     """What stage 2 is given of all samples of modality m: normalised features, or maps."""
     if settings.attention == "mask" or (settings.attention == "spatial" and m == "a"):
         return made[f"map.{m}"]
-    return cmirnet.normaliser(f"features.{m}", made)(made[f"z.{m}"])
+    return cmirnet.normaliser(f"features.{m}", made, settings.normalise_features)(made[f"z.{m}"])
 
 
 def context_of(settings: AttentionSettings, name: str, array: np.ndarray) -> Encoded:

@@ -64,7 +64,7 @@ class CmirnetSettings(SharedSettings):
     normalise_sounds: Literal["set", "recording", "level", "bands"] = (
         "set"  # each by itself; its top 45 dB; by bands, too
     )
-    normalise_features: Literal["standardise", "scale", "none"] = "none"  # of Z, before stage 2
+    normalise_features: Literal["standardise", "scale", "unit", "none"] = "none"  # of Z, before stage 2; unit: each z
     bias_init: Literal["zero", "xavier"] = "zero"  # xavier: code
 
     block_order: Literal["conv-pool-act-norm", "conv-act-norm-pool"] = "conv-pool-act-norm"  # paper, code

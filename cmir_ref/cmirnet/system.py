@@ -197,9 +197,9 @@ def normaliser_arrays(name: str, x: Any, rows: np.ndarray, how: str) -> dict[str
     return {f"{name}/mean": fitted.mean, f"{name}/std": fitted.std}
 
 
-def normaliser(name: str, made: Mapping[str, Array]) -> Normaliser:
-    """The normaliser of that name among the arrays that a run keeps."""
-    return Normaliser(made[f"{name}/mean"], made[f"{name}/std"])
+def normaliser(name: str, made: Mapping[str, Array], how: str = "") -> Normaliser:
+    """The normaliser of that name among the arrays that a run keeps, which was fitted so."""
+    return Normaliser(made[f"{name}/mean"], made[f"{name}/std"], how == "unit")
 
 
 def as_read(settings: CmirnetSettings, modality: Modality) -> Modality:
@@ -245,8 +245,9 @@ def as_float32(x: Array) -> Array:
 
 def stage2_sources(settings: CmirnetSettings, data: Dataset, made: Mapping[str, Array]) -> dict[str, Source]:
     """What stage 2 is given of every modality: stage 1's features, or the samples where there are none."""
+    how = settings.normalise_features
     return {
-        m: Source(made[f"z.{m}"], modality.labels, "features", normaliser(f"features.{m}", made))
+        m: Source(made[f"z.{m}"], modality.labels, "features", normaliser(f"features.{m}", made, how))
         if f"z.{m}" in made
         else input_source(settings, m, data, made)
         for m, modality in data.modalities.items()

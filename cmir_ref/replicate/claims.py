@@ -67,7 +67,11 @@ def outcome(claim: Claim, numbers: Numbers) -> str:
 
 
 def is_ahead(lead: Score) -> bool:
-    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error."""
+    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error, of which
+    two seeds have to be left.
+    """
+    if len(lead.values) > 1 and lead.sd is None:
+        return False
     error = (lead.sd or 0.0) / math.sqrt(max(len(lead.there), 1))
     return lead.mean is not None and lead.mean > error
 

@@ -180,10 +180,11 @@ GUIDE = (
     ("Printed", "The paper's figure in per cent, as it stands there: its “mAP”, and behind a stroke its precision at "
      "10. By the released code that “mAP” is no average precision, but the mean of the precisions at 10, 20, …, 50 "
      "(PAN–MUL) or …, 100 (speech)."),
-    ("Ours", "“Mean P@10…50” is ours in that metric, from 0 to 1, and “difference” is ours less the printed figure, in "
-     "points of per cent. Precision at k cannot exceed the number of relevant items over k: in a small gallery even a "
-     "perfect order stays below 1. Average precision is the usual one, over the full ranking, ties at their expected "
-     "value. Chance is the average precision that a random order has. A table of another metric names it at its head."),
+    ("Ours", "“Mean P@10…50” is ours, from 0 to 1, for speech too, where the paper's goes on to 100, and “difference” "
+     "is ours less the printed figure, in points of per cent. Precision at k cannot exceed the number of relevant "
+     "items over k: in a small gallery even a perfect order stays below 1. Average precision is the usual one, over "
+     "the full ranking, ties at their expected value. Chance is the average precision that a random order has. A table "
+     "of another metric names it at its head."),
     ("±", "The standard deviation over seeds (n − 1 below the root), none for a single seed; “failed” counts the seeds "
      "whose loss was no longer finite. A dash stands where there is no figure."),
     ("Claims", "Each is judged by one rule on numbers that were measured, so that another run may come out "

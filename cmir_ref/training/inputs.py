@@ -15,25 +15,29 @@ import numpy as np
 from ..backend import Array, generator, get_xp, to_device
 from ..config import Looks
 from ..kernels import keep_mask_kernel, supported
+from ..ops.unit_rows import unit_rows
 from .augment import augmentation_of, other_tempos, symmetries
 from .transfer import OnDevice, Sent, Turned, on_device, send_parts
 
 
 class Normaliser(NamedTuple):
-    """x -> (x − mean) / std, channel by channel (the last axis)."""
+    """x -> (x − mean) / std, channel by channel (the last axis); then, where `unit`, each x/‖x‖ · √C, C channels."""
 
     mean: Array
     std: Array
+    unit: bool = False
 
     def __call__(self, x: Array) -> Array:
-        return (x - self.mean) / self.std
+        x = (x - self.mean) / self.std
+        return unit_rows(x)[0] * x.dtype.type(x.shape[-1] ** 0.5) if self.unit else x
 
 
 def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: int = 64) -> Normaliser:
     """The normaliser of the samples `index` of `x` (N, …, C): training samples only, or test data would leak.
 
     `how`: "standardise" mean 0 and variance 1, "centre" mean 0, "scale" mean square 1 over all channels together,
-    "none". Reads `x` in blocks, so memory-mapped sets are fine.
+    "unit" mean square 1 of each sample by itself (what a network is unsure of has short features), "none". Reads `x`
+    in blocks, so memory-mapped sets are fine.
     """
     channels = x.shape[-1]
     mean, std = np.zeros(channels), np.ones(channels)
@@ -44,7 +48,7 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
             count += len(rows)
             first += rows.sum(axis=0)
             second += (rows * rows).sum(axis=0)
-        if how == "scale":
+        if how in ("scale", "unit"):
             std[:] = np.sqrt(second.sum() / (count * channels))
         else:
             mean = first / count
@@ -52,7 +56,7 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
             std = np.sqrt(np.maximum(second / count - mean * mean, 0))
             std[std <= 1e-7 * np.sqrt(second / count)] = 1.0  # a constant channel stays constant: this is its rounding
         std[std < np.finfo("float32").tiny] = 1.0
-    return Normaliser(mean.astype(np.float32), std.astype(np.float32))
+    return Normaliser(mean.astype(np.float32), std.astype(np.float32), how == "unit")
 
 
 def standardise_each(x: Array) -> Array:
@@ -111,7 +115,9 @@ class Source(NamedTuple):
     def on(self, xp) -> "Source":
         """The same source, whose samples are read as arrays of `xp`; labels stay on the host."""
         moved = isinstance(self.normalise, Normaliser) and xp is not np
-        normalise = Normaliser(*(to_device(part, xp) for part in self.normalise)) if moved else self.normalise
+        normalise = self.normalise
+        if moved:
+            normalise = normalise._replace(mean=to_device(normalise.mean, xp), std=to_device(normalise.std, xp))
         return self._replace(x=on_device(self.x, xp), normalise=normalise)
 
     def read(self, index: np.ndarray | Sent, view: Sent | None = None) -> Array:

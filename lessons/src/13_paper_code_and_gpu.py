@@ -428,7 +428,10 @@ READINGS = [
         {"encoder_depth": 1, "decoder_depth": 1},
     ),
 ]
-print(len(READINGS), "disagreements that are run twice; two more need no training")
+print(
+    len(READINGS),
+    "disagreements that train twice; the distance is one more, and two need no training at all",
+)
 
 # %%
 measured, BAR = {}, "\\|"  # a bar inside a cell of a table

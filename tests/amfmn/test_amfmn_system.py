@@ -9,7 +9,7 @@ import worlds
 from test_amfmn_settings import TINY
 
 from cmir_ref import runs, search
-from cmir_ref.amfmn import match
+from cmir_ref.amfmn import match, system
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.caption_margins import caption_margins
 from cmir_ref.amfmn.match import architecture, draw_captions, vocabulary
@@ -186,6 +186,33 @@ def test_what_stands_beside_is_of_the_gallery_that_is_searched(run):
         assert result["duplicate_aware"]["mr"] >= result["mr"] - 1e-9
     assert of["test"] == runs.evaluate(run)
     assert not {"beside", "duplicate_aware", "map_over_classes"} & runs.evaluate(run, "all").keys()
+
+
+def test_average_precision_over_classes_is_over_the_groups_of_images(run, monkeypatch):
+    """Who knows an image's class alone is right there, whatever labels images of two classes share."""
+    rows = run.parts.test
+    owner = match.partners(np.asarray(run.dataset.pairing), rows["b"])
+    classes = system.class_numbers(run, np.concatenate([rows["a"], owner]))
+    d = (classes[: len(rows["a"]), None] != classes[len(rows["a"]) :]).astype(float)
+    monkeypatch.setattr(system, "score_distances", lambda *_: lambda rows: d)
+    assert system.stands_beside(run, "test")["map_over_classes"] == {"a->b": 1.0, "b->a": 1.0}
+
+
+def test_a_caption_that_an_image_has_twice_counts_twice(run):
+    """In the mean over its captions (released `calc_sim`): with one of three twice, that one has half of the weight."""
+    data = worlds.captioned()
+    texts, pairing = list(data.modalities["b"].texts), np.asarray(data.pairing)
+    config = load_config("image-text", TINY)
+    parts = split_data(config, data)
+    image = parts.train["a"][0]
+    mine = pairing[pairing[:, 0] == image, 1]
+    margins = []
+    for copied in (None, texts[mine[0]]):
+        said = [copied if copied and j == mine[1] else text for j, text in enumerate(texts)]
+        changed = data._replace(modalities=data.modalities | {"b": data.modalities["b"]._replace(texts=tuple(said))})
+        margins.append(caption_margins(config, changed, parts))
+    twice = margins[1]
+    assert np.count_nonzero(twice.own[twice.of_image[image]] == twice.of_caption[mine[0]]) == 2
 
 
 def test_the_released_order_puts_the_last_of_equals_first(run):

@@ -1473,6 +1473,8 @@ bugs(
      "normalise_inputs=standardise", "normalise_features=standardise"),
     ("centred-by-nothing", "mean = first / count", "mean = 0 * first", INPUTS + "test_each_way_to_normalise",
      "normalise_inputs=centre"),
+    ("unit-of-all-together", 'std.astype(np.float32), how == "unit")', "std.astype(np.float32), False)",
+     INPUTS + "test_each_way_to_normalise", "normalise_features=unit"),
     ("scale-standardises", 'if how == "standardise":', 'if how != "centre":', INPUTS + "test_each_way_to_normalise",
      "normalise_features=scale"),
     ("scale-by-energy", "np.sqrt(second.sum() / (count * channels))", "second.sum() / (count * channels)",

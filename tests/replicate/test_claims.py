@@ -36,7 +36,7 @@ def test_rules(rule, yes, no):
 def test_a_lead_counts_above_its_standard_error():
     lead = "above 0 and above its standard error"
     assert holds(lead, Score((0.01,))) and holds(lead, Score((0.01, 0.02)))
-    assert not any(holds(lead, Score(v)) for v in ((0.0,), (None,), (0.1, -0.08), (-0.1, -0.1)))
+    assert not any(holds(lead, Score(v)) for v in ((0.0,), (None,), (0.1, -0.08), (-0.1, -0.1), (0.1, None, None)))
 
 
 def test_an_outcome_names_the_fewest_parts_that_tell():

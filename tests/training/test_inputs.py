@@ -20,20 +20,24 @@ def test_each_way_to_normalise(shape):
     x = (random.standard_normal(shape) * [1, 5, 0.1] + [10, 0, -3]).astype(np.float32)
     index = np.arange(0, 150, 2)
     part, axes = x[index].astype(float), tuple(range(len(shape) - 1))
-    fitted = {how: fit_normaliser(x, index, how) for how in ("standardise", "centre", "scale", "none")}
+    fitted = {how: fit_normaliser(x, index, how) for how in ("standardise", "centre", "scale", "unit", "none")}
     np.testing.assert_allclose(fitted["standardise"].mean, part.mean(axes), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fitted["standardise"].std, part.std(axes), rtol=1e-4)
     np.testing.assert_allclose(fitted["centre"](part).mean(axes), 0, atol=1e-5)
     assert (fitted["centre"].std == 1).all()
     assert (fitted["scale"](part) ** 2).mean() == pytest.approx(1, rel=1e-5)
     assert (fitted["scale"].mean == 0).all() and len(set(fitted["scale"].std.tolist())) == 1
+    unit = fitted["unit"](x)
+    np.testing.assert_allclose((unit**2).mean(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(unit[..., 1:] / unit[..., :1], x[..., 1:] / x[..., :1], rtol=1e-4)
+    assert unit.dtype == np.float32
     np.testing.assert_array_equal(fitted["none"](x), x)
     assert fitted["standardise"](x[:1]).dtype == np.float32
 
 
 def test_constants_stay_finite():
     x = np.ones((70, 2), np.float32) * [0, 7]
-    for how in ("standardise", "centre", "scale"):
+    for how in ("standardise", "centre", "scale", "unit"):
         assert np.isfinite(fit_normaliser(x, np.arange(70), how)(x)).all()
     assert (fit_normaliser(0 * x, np.arange(70), "scale")(x) == x).all()
 

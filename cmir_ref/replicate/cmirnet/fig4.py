@@ -147,7 +147,8 @@ def config_for_epochs(config: SharedSettings, epochs: int) -> SharedSettings:
 
 
 def points_lost(whole: Sequence[dict], without: Sequence[dict], direction: str) -> dict[str, float]:
-    """{metric: how far the mean over seeds falls, in points of per cent}; failed runs count 0.
+    """{metric: how far the mean over seeds falls, in points of per cent}; failed runs are left out,
+    and count 0 where all of them failed.
 
     Where a gallery holds few relevant items the paper's metric cannot come near 1, and a point of it is worth more: so
     average precision stands beside it.

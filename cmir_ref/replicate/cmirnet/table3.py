@@ -96,7 +96,9 @@ def results_of_tiles(lab: Lab) -> list[dict] | None:
 
 
 def points_below_tiles(rows: Mapping[str, Sequence[dict]], tiles: Sequence[dict]) -> Numbers:
-    """How far the spaces of a world are below those of `tiles`, mean of both directions; failed runs count 0."""
+    """How far the spaces of a world are below those of `tiles`, mean of both directions; failed runs are left out, and
+    count 0 where all of them failed.
+    """
 
     def percent(results, metric):
         return 100 * (mean_score(results, metric=metric).mean or 0.0)

@@ -172,7 +172,9 @@ def collapsed_shares(rows: Rows) -> Numbers:
 
 
 def differences(rows: Rows, first: int, second: int) -> Numbers:
-    """Average precision at one α less that at another, mean of both directions; failed runs count 0."""
+    """Average precision at one α less that at another, mean of both directions; failed runs are left out, and count 0
+    where all of them failed.
+    """
     ap = {key: mean_score(results).mean or 0.0 for key, results in rows.items()}
     return {case_of(w, n): ap[w, n, first] - ap[w, n, second] for w, n in dict.fromkeys((w, n) for w, n, _ in rows)}
 
