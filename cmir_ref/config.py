@@ -60,14 +60,15 @@ class SoftLabels(SettingsTable):
     label_smoothing: float = Field(0.0, ge=0, lt=1)  # the share of a label that is spread evenly over all answers
 
 
-def check_looks(looks: Looks, trunk: str, trunk_training: str) -> None:
-    """Raises `ValueError` for a look that no image would have."""
+def check_looks(looks: Looks, trunk: str, trunk_training: str, table: str) -> None:
+    """Raises `ValueError` for a look that no image would have; `table` is that of these settings."""
     for name in looks.beyond_turns:
-        off = f"{name}={Looks.model_fields[name].default:g}"
+        off = f"{table}.{name}={Looks.model_fields[name].default:g}"
         if not looks.augment:
-            raise ValueError(f"{name} is a part of augment: set augment=true, or {off}")
+            raise ValueError(f"{table}.{name} is a part of augment: set {table}.augment=true, or {off}")
         if trunk == "lite0" and trunk_training != "all":
-            raise ValueError(f"{name} changes images, and those have gone through a frozen part of lite0: set {off}")
+            gone = "those have gone through a frozen part of lite0"
+            raise ValueError(f"{table}.{name} changes images, and {gone}: set {off}")
 
 
 class SharedSettings(SettingsTable):

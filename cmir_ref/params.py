@@ -68,7 +68,7 @@ def he(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndar
 
 def bias(rng: np.random.Generator, size: int, init: str = "zero") -> np.ndarray:
     """A bias (n,): zeros, or for `init` "xavier" uniform in ±√(3/n), as the released code draws its biases."""
-    if init == "xavier":
+    if init == "xavier" and size:  # of pairs without labels a classifier has no answers
         limit = np.sqrt(3 / size)  # Glorot's √(6/(fan_in + fan_out)), which TensorFlow takes as n + n in 1-D
         return rng.uniform(-limit, limit, size).astype("float32")
     return constant(0, size)

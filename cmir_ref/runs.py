@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backend import library, to_device
+from .backend import generator, library, to_device
 from .config import SharedSettings, first_difference, load_run_settings, settings_of
 from .contract import CROSS, Stage
-from .data import SCENARIOS, data_in_words, protocol_of, split_data
+from .data import SCENARIOS, data_in_words, pairs_of, protocol_of, split_data
 from .data.splits import keep_parts
 from .errors import InputError
 from .files import check_readable, whole_file
@@ -73,17 +73,18 @@ def train(
 
 def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, dict[str, np.ndarray] | None]:
     """(the data, their parts, the tensors of the run that the training begins with, if any)."""
-    parts = split_data(config, data)
-    if config.start_from is None:
-        return data, parts, None
-    if not config.start_from:
-        raise InputError("start_from: is empty; name a run folder that `cmir-ref train` wrote, or leave it out")
-    start = read_start(config.start_from, stages_of(config, data))
-    known = load_run(config.start_from)
-    parts = keep_parts(parts, data, known.parts, known.dataset)
-    data = data._replace(parts=parts)  # for a system that asks for the split itself
-    if check_start := system_of(config).start:
-        check_start(config, data, parts, known)
+    parts, start = split_data(config, data), None
+    if config.start_from is not None:
+        if not config.start_from:
+            raise InputError("start_from: is empty; name a run folder that `cmir-ref train` wrote, or leave it out")
+        start = read_start(config.start_from, stages_of(config, data))
+        known = load_run(config.start_from)
+        parts = keep_parts(parts, data, known.parts, known.dataset)
+        data = data._replace(parts=parts)  # for a system that asks for the split itself
+        if check_start := system_of(config).start:
+            check_start(config, data, parts, known)
+    if data.pairing is None:
+        pairs_of(data, parts.train, generator(config.seed, "pairs", 0))  # what stage 2 could not draw is said now
     return data, parts, start
 
 
@@ -328,6 +329,8 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
     """
     system, gallery, xp = system_of(run.config), gallery or run.config.gallery, library(device)
     directions = {d: evaluate_run_direction(run, d, queries, gallery, xp) for d in directions_of(run)}
+    with threadpool_limits(limits=1, user_api="blas"):  # as in a training, whose report says the same
+        facts = system.facts(run, gallery if gallery == queries else None)
     recalls = [directions[d][f"r@{k}"] for d in CROSS for k in recalls_of(run, d) if d in directions]
     return {
         "scenario": run.config.scenario,
@@ -337,7 +340,7 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
         "gallery": gallery,
         "directions": directions,
         **({"mr": sum(recalls) / len(recalls)} if recalls and None not in recalls else {}),
-        **system.facts(run, gallery if gallery == queries else None),
+        **facts,
         "seconds": run.seconds,
     }
 

@@ -67,6 +67,7 @@ def test_initial_values():
     assert w.dtype == np.float32 and w.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02) and abs(w.mean()) < 1e-3
     assert not bias(np.random.default_rng(0), 3).any()
     assert constant(2, 3).tolist() == [2, 2, 2] and constant(2, 3).dtype == np.float32
+    assert bias(np.random.default_rng(0), 0, "xavier").shape == (0,)  # the answers of pairs without labels
     b = bias(np.random.default_rng(0), 5000, "xavier")
     limit = np.sqrt(3 / 5000)
     assert (

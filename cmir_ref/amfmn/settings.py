@@ -79,7 +79,7 @@ class AmfmnSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _fit_together(self):
-        check_looks(self.match, self.trunk, self.trunk_training)
+        check_looks(self.match, self.trunk, self.trunk_training, "match")
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):

@@ -117,9 +117,10 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
-        check_looks(self.stage1, self.trunk, self.trunk_training)
+        check_looks(self.stage1, self.trunk, self.trunk_training, "stage1")
         if self.stages == "end-to-end" and (self.stage1.mix_up or self.stage1.label_smoothing):
-            raise ValueError("mix_up and label_smoothing are of eq. 1, which end-to-end leaves out: set both to 0")
+            both = "stage1.mix_up and stage1.label_smoothing"
+            raise ValueError(f"{both} are of eq. 1, which end-to-end leaves out: set both to 0")
         if self.trunk == "lite0" and self.trunk_training != "frozen" and self.stages != "separate":
             raise ValueError(f"trunk_training {self.trunk_training} is a part of stage 1: it needs stages = separate")
         return self

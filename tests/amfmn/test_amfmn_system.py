@@ -188,6 +188,13 @@ def test_what_stands_beside_is_of_the_gallery_that_is_searched(run):
     assert not {"beside", "duplicate_aware", "map_over_classes"} & runs.evaluate(run, "all").keys()
 
 
+def test_a_gallery_in_which_no_query_has_its_partner_has_a_report(tmp_path):
+    """Test queries among training images: no recall, and so no table of recalls."""
+    run = runs.train(load_config("image-text", [*TINY, "gallery=train"]), worlds.captioned(), tmp_path / "run")
+    result = runs.evaluate(run)
+    assert "mr" not in result and "Recalls of this very gallery" not in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_average_precision_over_classes_is_over_the_groups_of_images(run, monkeypatch):
     """Who knows an image's class alone is right there, whatever labels images of two classes share."""
     rows = run.parts.test

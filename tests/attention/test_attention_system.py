@@ -294,6 +294,13 @@ def test_the_epoch_is_chosen_without_a_photos_own_sketch():
     assert best != pytest.approx(np.mean([free["directions"][d]["map"] for d in ("a->b", "b->a")]), abs=1e-3)
 
 
+def test_what_cannot_be_paired_is_refused_before_anything_is_trained(tmp_path):
+    """One photo of a class to learn from, and no sketch of that class but its own."""
+    with pytest.raises(InputError, match="no partner of its class but the one that was made of it"):
+        runs.train(config("test_share=0.4", "validation_share=0.3"), data(9, apart=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_photo_from_outside_has_no_matched_sketch():
     run = seen_by(trained(), attended_inference="matched")
     one = Items({"a": np.array([-1])}, {"a": {name: array[:1] for name, array in run.encoded["a"].items()}})

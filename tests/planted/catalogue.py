@@ -1066,7 +1066,7 @@ bugs(
     ("he-without-two", "np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)", PARAMS + "test_initial_values"),
     ("xavier-too-wide", "np.sqrt(3 / size)", "np.sqrt(6 / size)", PARAMS + "test_initial_values",
      "bias_init=xavier"),
-    ("zero-is-xavier", 'if init == "xavier":', 'if init != "":', PARAMS + "test_initial_values", "bias_init=zero"),
+    ("zero-is-xavier", 'if init == "xavier" and size:', 'if init != "" and size:', PARAMS + "test_initial_values", "bias_init=zero"),
     ("biases-always-zero", "bias(rng, d, bias_init)", "bias(rng, d)",
      PARAMS + "test_dense_layers_are_drawn_in_their_order_weights_before_biases", "bias_init=xavier"),
     ("fan-out-for-fan-in", "fan_in=c)", "fan_in=d)",
