@@ -58,6 +58,15 @@ def test_every_remainder_of_rows_samples_blocks_and_windows(dtype, factor, tile,
         np.testing.assert_array_equal(cache.winner.reshape(pool.winner.shape), pool.winner)
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4", "<f8"])
+def test_numbers_in_either_order_of_bytes(dtype):
+    """As files of other machines have them; the processor's products know one."""
+    x, w, b, dy = drawn(3, 5, 8, 6, 3, 4, 3, 2, dtype)
+    plain, fused, _ = twins(x, w, b, 2, dy)
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(
     seed=st.integers(0, 2**32), p=st.integers(0, 9), c=st.integers(1, 4), d=st.integers(1, 5),

@@ -24,9 +24,10 @@ class ConvMaxPoolCache(NamedTuple):
 
 
 def can_tile(x: Array, w: Array, b: Array, factor: int) -> bool:
-    """Whether the fast path computes with these arrays: NumPy's, float32 or float64, of one dtype, and f < 16."""
+    """Whether the fast path computes with these arrays: NumPy's, of one dtype, float32 or float64 as the processor has
+    them, and f < 16."""
     numbers = isinstance(x, np.ndarray) and x.dtype == w.dtype == b.dtype and x.dtype.char in "fd"
-    return numbers and factor < 16 and min(x.shape[1:3]) >= factor
+    return numbers and x.dtype.isnative and factor < 16 and min(x.shape[1:3]) >= factor
 
 
 def conv_max_pool(x: Array, w: Array, b: Array, factor: int, *, winners: bool = True) -> tuple[Array, tuple]:
