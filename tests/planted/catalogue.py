@@ -220,6 +220,8 @@ bugs(
      TRUNK + "test_inference_is_training_without_dropout"),
     ("batch-statistics-always", '"mode": arch.batch_norm', '"mode": "train"',
      TRUNK + "test_the_head_of_the_trunks_features"),
+    ("trunk-learns-from-the-first-block", "add_parts(parts)), None", "add_parts(parts[:1])), None",
+     "gradcheck:trunk_pretrainer"),
     ("last-blocks-of-the-image", "x, first=arch.first, maps=False", "x, first=arch.first + 1, maps=False",
      TRUNK + "test_inference_is_training_without_dropout"),
 )

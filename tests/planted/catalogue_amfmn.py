@@ -293,6 +293,8 @@ bugs(
      WHOLE + "test_an_image_step_by_step"),
     ("dropout-not-undone", "dv = dropout_backward(dv, cache.dropout)", "dv = dv + 0",
      "gradcheck:amfmn/image_network/paper"),
+    ("weights-learn-from-the-first-block", "add_parts([part for part, _ in parts])",
+     "add_parts([part for part, _ in parts[:1]])", "gradcheck:amfmn/image_network/paper"),
     ("blocks-out-of-order", "concatenate([v for v, _ in parts])", "concatenate([v for v, _ in parts[::-1]])",
      WHOLE + "test_an_image_step_by_step"),
     ("maps-learn-nothing", "Features(dlow, dhigh, dv), cache.features", "Features(dlow, 0 * dhigh, dv), cache.features",
