@@ -67,8 +67,8 @@ def outcome(claim: Claim, numbers: Numbers) -> str:
 
 
 def is_ahead(lead: Score) -> bool:
-    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error, of which
-    two seeds have to be left.
+    """Whether a lead counts: its mean is above 0 and, where there are several seeds, above its standard error. If all
+    but one of several seeds failed, there is no such error, and the lead does not count.
     """
     if len(lead.values) > 1 and lead.sd is None:
         return False

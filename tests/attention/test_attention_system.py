@@ -294,6 +294,20 @@ def test_the_epoch_is_chosen_without_a_photos_own_sketch():
     assert best != pytest.approx(np.mean([free["directions"][d]["map"] for d in ("a->b", "b->a")]), abs=1e-3)
 
 
+def test_features_of_one_length_are_so_in_training_and_afterwards():
+    """What stage 2 is trained on and what is stored for pairs: a mean square of 1 for each sample."""
+    settings, world = config("normalise_features=unit"), data()
+    run = runs.train(settings, world)
+    made = dict(run.tensors)
+    for m in "ab":
+        networks = system.cmirnet.trained(run, f"stage1.{m}")
+        made |= system.cmirnet.make_features(m, settings, *networks, world, run.tensors, np)
+    for m, source in system.cmirnet.stage2_sources(settings, world, made).items():
+        read, alive = source.read(np.arange(len(source.x))), source.x.any(axis=1)
+        np.testing.assert_allclose((read[alive] ** 2).mean(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(system.inputs_of(m, settings, world, made), read)
+
+
 def test_what_cannot_be_paired_is_refused_before_anything_is_trained(tmp_path):
     """One photo of a class to learn from, and no sketch of that class but its own."""
     with pytest.raises(InputError, match="no partner of its class but the one that was made of it"):

@@ -2702,6 +2702,33 @@ bugs(
     ("losses-before-the-bar", 'overflow="ellipsis", ratio=1', 'overflow="fold", min_width=90',
      "test_progress.py::test_however_narrow_the_terminal_it_says_how_far_it_is"),
 )
+bugs(
+    "estimators.py",
+    ("classes-never-seen-left-out", "known = np.unique(np.concatenate([y_a, y_b]))", "known = classes[:0]",
+     "test_estimators.py::test_rows_of_classes_that_were_never_seen_count_in_the_score"),
+)
+bugs(
+    "retrieval/faiss_index.py",
+    ("parameters-not-set", "set_index_parameters(index, parameters)", 'set_index_parameters(index, "")',
+     "retrieval/test_faiss_index.py::test_an_approximate_index_finds_most_and_ranks_exactly"),
+)
+bugs(
+    "reports/spread.py",
+    ("recall-of-the-first-seed-decides", "if any(value is not None for value in recalls)",
+     "if recalls[0] is not None",
+     "reports/test_spread.py::test_a_seed_that_lacks_a_recall_takes_it_from_no_other"),
+)
+bugs(
+    "cmirnet/system.py",
+    ("features-read-again-have-another-length", 'made[f"{name}/std"], how == "unit")', 'made[f"{name}/std"], False)',
+     "attention/test_attention_system.py::test_features_of_one_length_are_so_in_training_and_afterwards",
+     "normalise_features=unit"),
+)
+bugs(
+    "attention/system.py",
+    ("features-stored-in-another-length", 'made, settings.normalise_features)(made', 'made)(made',
+     "attention/test_attention_system.py::test_features_of_one_length_are_so_in_training_and_afterwards"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
