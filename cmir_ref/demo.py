@@ -35,7 +35,7 @@ from .training.inputs import Source, fit_normaliser
 from .training.loop import new_state, train_epochs
 
 DEMO_SCENARIOS = ("pan-mul", "image-speech", "photo-sketch", "image-text")
-IN_ANOTHER_PROCESS = ("image-speech", "photo-sketch")  # half of the work: two networks at once keep two cores busy
+IN_ANOTHER_PROCESS = ("image-speech", "photo-sketch", "image-text")  # half of the work: two cores are kept busy
 LABEL_FREE = {"alignment": 1.0, "classification": 0.0, "feature_norm": 1.0, "reconstruction": 0.0, "regulariser": 1.0}
 
 
