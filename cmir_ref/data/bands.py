@@ -39,19 +39,25 @@ def read_bands(path: str | Path) -> np.ndarray:
 
     TIFF files may have any number of bands, pixel by pixel, in planes or as pages, in 8, 16 or 32 bits or as floats;
     other files what Pillow reads. Raises `InputError` for a file that is missing, damaged, too large or no image, that
-    holds complex numbers, NaN or infinity, or nothing but zeros.
+    holds complex numbers, NaN or infinity, samples that it says are none, or nothing but zeros.
     """
-    check_file(path)
-    tiff = is_tiff(path)
-    x = _tiff_bands(path) if tiff else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
-    x = narrow(x, path)
-    if tiff:
-        check_no_data(x, path)
+    x, missing, why = stored_bands(path)
+    if missing.any():
+        raise InputError(f"{path}: {missing.sum()} samples {why}; fill them, or set tile, or take off that mark")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     if not x.any():
         raise InputError(f"{path}: the image is entirely black; replace or remove it")
     return x
+
+
+def stored_bands(path: str | Path) -> tuple[np.ndarray, np.ndarray, str]:
+    """(samples as `read_bands` gives them, which of them the file itself says hold no data, how it says so)."""
+    check_file(path)
+    tiff = is_tiff(path)
+    x = _tiff_bands(path) if tiff else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
+    x = narrow(x, path)
+    return x, *(missing_samples(x, path) if tiff else (np.zeros(x.shape, bool), ""))
 
 
 def is_tiff(path: str | Path) -> bool:
@@ -76,18 +82,21 @@ def _jpeg2000_bands(path: str | Path) -> np.ndarray:
 
 def image_size_of(path: str | Path) -> tuple[int, int]:
     """(height, width) of an image file once it stands upright, from its head alone; errors as in `read_bands`."""
+    size, turn = size_and_turn(path)
+    return size[::-1] if turn > 4 else size
+
+
+def size_and_turn(path: str | Path) -> tuple[tuple[int, int], int]:
+    """((height, width) as an image file is stored, the number by which EXIF says how it is turned)."""
     check_file(path)
     if is_tiff(path):  # Pillow does not know every kind
         import tifffile
 
         with name_image_damage(path), tifffile.TiffFile(path) as file:
             page = file.pages[0]
-            size, tag = (page.imagelength, page.imagewidth), page.tags.get(ORIENTATION)
-            turned = tag is not None and tag.value > 4
-    else:
-        with open_picture(path) as file:
-            size, turned = (file.height, file.width), file.getexif().get(ORIENTATION, 1) > 4
-    return size[::-1] if turned else size
+            return (page.imagelength, page.imagewidth), page.tags.valueof(ORIENTATION, 1)
+    with open_picture(path) as file:
+        return (file.height, file.width), file.getexif().get(ORIENTATION, 1)
 
 
 @contextmanager
@@ -126,20 +135,35 @@ def first_page(path: str | Path) -> np.ndarray:
         tags = {tag.code: tag.value for tag in page.tags}
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
-    brighten(x, no_data_value(tags.get(NO_DATA)), path)
+    brighten(x, no_data_value(tags.get(NO_DATA)) or None, path)  # 0 is often dark ground
     return upright(x, tags.get(ORIENTATION))
 
 
-def check_no_data(x: np.ndarray, path: str | Path) -> None:
-    """Raises `InputError` where samples have the value that a GeoTIFF says is no data; 0 is often dark ground."""
+def missing_samples(x: np.ndarray, path: str | Path) -> tuple[np.ndarray, str]:
+    """(which samples x (H, W, C) of a TIFF file have the value that GDAL's tag calls no data, or are masked; why)."""
     import tifffile
 
     with name_image_damage(path), tifffile.TiffFile(path) as file:
         page = file.pages[0]
-        tag = None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)  # x is no more what is stored
-    value = no_data_value(tag and tag.value)
-    if value and (missing := int((x == (np.float32(value) if x.dtype.kind == "f" else value)).sum())):
-        raise InputError(f"{path}: {missing} samples are {value:g}, which it says is no data; fill them, or set tile")
+        value, turn = no_data_value(page.tags.valueof(NO_DATA)), page.tags.valueof(ORIENTATION)
+        masks = [_mask(one, path) for one in file.pages if one.is_mask and one.shape[:2] == page.shape[:2]]
+        coded = page.photometric == PALETTE  # then no data is a number in the palette, and no colour
+    missing, why = np.zeros(x.shape, bool), "are masked out"
+    if value is not None and not np.isnan(value):
+        codes, why = _picture_bands(path, colours=False) if coded else x, f"are {value:g}, which it says is no data"
+        missing |= codes == (np.float32(value) if x.dtype.kind == "f" else value)
+    for mask in masks:
+        missing |= upright(mask, turn)[..., None] == 0
+    return missing, why
+
+
+def _mask(page, path: str | Path) -> np.ndarray:
+    """A page (H, W) that is the mask of the others: 0 where they hold no data."""
+    mask = _decoded(page, path)
+    if mask is not None:
+        return mask[..., 0]
+    with import_rasterio(f"{path}: its mask's compression ({page.compression.name})").open(path) as file:
+        return file.dataset_mask()
 
 
 def narrow(x: np.ndarray, path: str | Path) -> np.ndarray:
@@ -169,8 +193,8 @@ def fit_bands(x: np.ndarray, side: int) -> np.ndarray:
     return np.rint(fitted).astype(np.float64).clip(bounds.min, bounds.max).astype(x.dtype)
 
 
-def _picture_bands(path: str | Path) -> np.ndarray:
-    """The bands of a file that Pillow decodes, upright."""
+def _picture_bands(path: str | Path, colours: bool = True) -> np.ndarray:
+    """The bands of a file that Pillow decodes, upright; without `colours` a palette's numbers as they are."""
     from PIL import ImageOps
 
     with open_picture(path) as file:
@@ -178,7 +202,7 @@ def _picture_bands(path: str | Path) -> np.ndarray:
             x = deep_values(file, path, on_white=False)
         else:
             image = ImageOps.exif_transpose(file)
-            x = np.asarray(image if image.mode in AS_STORED else image.convert("RGB"))
+            x = np.asarray(image.convert("RGB") if colours and image.mode not in AS_STORED else image)
         return x.reshape(*x.shape[:2], -1)
 
 

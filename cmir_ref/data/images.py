@@ -100,7 +100,7 @@ def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int =
         return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
     if bands == 4 or not is_deep(file):
         return None
-    clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA))
+    clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA)) or None  # 0 is often dark ground
     values = deep_values(file, path)
     brighten(values, clear, path)
     return values

@@ -106,9 +106,9 @@ def upright(values: np.ndarray, orientation: int | None) -> np.ndarray:
 
 
 def no_data_value(text: str | None) -> float | None:
-    """The value that GDAL's tag says is no data; None where there is none, and for 0, which is often dark ground."""
+    """The value that GDAL's tag says is no data; None where there is none."""
     try:
-        return float(text or 0) or None
+        return float(text) if text else None
     except ValueError:
         return None
 

@@ -2,12 +2,12 @@
 
 The finer sensor's tiles have `tile` pixels a side, those of the other cover the same ground. Rows and columns of tiles
 are counted from 0 at the upper left; what is left at the right and at the bottom is no tile. rasterio reads windows, so
-that no image is ever held as a whole; nothing is projected anew.
+that no large image is ever held as a whole; nothing is projected anew. A tile holds what `read_bands` reads there.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,24 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Places
-from .bands import fit_bands, import_rasterio, name_image_damage, narrow
+from .bands import fit_bands, import_rasterio, name_image_damage, narrow, size_and_turn, stored_bands
 from .geotiff import GeoReference
+from .pictures import LONGEST_SIDE, MOST_PIXELS
 
 NEEDED = "cutting images in tiles"
+Window = tuple[tuple[int, int], tuple[int, int]]  # rows and columns, from and to
+
+
+class Raster(NamedTuple):
+    """An image file that is open for reading window by window."""
+
+    height: int
+    width: int
+    count: int  # of bands
+    dtype: np.dtype
+    crs: Any  # of rasterio
+    transform: Any  # of rasterio; None where it is not known
+    read: Callable[[Window], tuple[np.ndarray, np.ndarray]]  # (samples (h, w, C), which of them hold data)
 
 
 class CutSensor(NamedTuple):
@@ -60,20 +74,19 @@ def cut_pairs(
     two that do not cover the same ground at sizes in a whole ratio, a `tile` that no whole number of the coarser
     sensor's pixels covers, other bands or depths within a sensor, and where no tile is left.
     """
-    rasterio = import_rasterio(NEEDED)
     samples, files, xy = ({m: [] for m in paths} for _ in range(3))
     pairs, ids, systems, left_out, first = [], [], {m: [] for m in paths}, 0, None
     for number in track(range(len(names)), len(names), "cutting tiles", progress):
         pair = {m: of[number] for m, of in paths.items()}
         with ExitStack() as stack:
-            opened = {m: stack.enter_context(open_raster(rasterio, path)) for m, path in pair.items()}
+            opened = {m: stack.enter_context(open_raster(path)) for m, path in pair.items()}
             check_same_ground(opened, pair)
             sides = tile_sides(opened, pair, tile)
-            about = {m: (file.count, file.dtypes, sides[m]) for m, file in opened.items()}
+            about = {m: (file.count, file.dtype, sides[m]) for m, file in opened.items()}
             first = first or (about, pair)
             check_alike(about, pair, *first)
             for row, column in tile_grid(opened["a"], sides["a"]):
-                tiles = {m: read_window(f, pair[m], sides[m], row, column) for m, f in opened.items()}
+                tiles = {m: read_window(f, sides[m], row, column) for m, f in opened.items()}
                 if any(x is None for x in tiles.values()):
                     left_out += 1
                     continue
@@ -103,21 +116,68 @@ def cut_pairs(
     )
 
 
-def open_raster(rasterio, path: Path):
-    """An image file, open for reading window by window."""
+@contextmanager
+def open_raster(path: Path) -> Iterator[Raster]:
+    """An image file, open for reading window by window what `read_bands` reads of it at once."""
+    rasterio = import_rasterio(NEEDED)
     try:
         file = rasterio.open(path)
+    except rasterio.errors.RasterioError as error:
+        raise InputError(f"{path}: not an image that GDAL can read ({' '.join(str(error).split())})") from error
+    with file:
         if pages := len(file.subdatasets):
-            file.close()
             raise InputError(
                 f"{path}: {pages} pages; tiles are cut of a file with one, which has all bands; store it so"
             )
-        return file
-    except rasterio.errors.RasterioError as error:
-        raise InputError(f"{path}: not an image that GDAL can read ({' '.join(str(error).split())})") from error
+        turned = turn_of(file, path) != 1
+        if turned or decoded_otherwise(file):
+            x, missing, _ = stored_bands(path)
+            place = (None, None) if turned else place_of(file)  # on the map lie the pixels as they are stored
+            yield Raster(*x.shape, x.dtype, *place, lambda w: (of_window(x, w), ~of_window(missing, w)))
+        else:
+            dtype = narrow(np.zeros(0, file.dtypes[0]), path).dtype
+            yield Raster(
+                file.height, file.width, file.count, dtype, *place_of(file), lambda w: read_by_gdal(file, path, w)
+            )
 
 
-def tile_sides(opened: Mapping[str, Any], pair: Mapping[str, Path], tile: int) -> dict[str, int]:
+def turn_of(file: Any, path: Path) -> int:
+    """The number by which EXIF says how an image file is turned, which GDAL does not heed."""
+    try:
+        return size_and_turn(path)[1]
+    except InputError:  # too large for Pillow, or of a format that GDAL alone knows
+        return int(file.tags().get("EXIF_Orientation", 1))
+
+
+def decoded_otherwise(file: Any) -> bool:
+    """Whether GDAL reads other samples of a file than `read_bands`: a palette's numbers for its colours, or a JPEG's
+    colours, which it blows up in its own way. One that is too large to be decoded at once is left to it."""
+    small = file.width * file.height <= MOST_PIXELS and max(file.shape) <= LONGEST_SIDE
+    jpeg = file.compression is not None and file.compression.name == "jpeg"
+    return file.colorinterp[0].name == "palette" or (jpeg and small)
+
+
+def place_of(file: Any) -> tuple[Any, Any]:
+    """(coordinate system, transform) of a file, None for what it does not say."""
+    return file.crs, None if file.crs is None and file.transform.is_identity else file.transform
+
+
+def of_window(x: np.ndarray, window: Window) -> np.ndarray:
+    """What of x (H, W, C) lies in a window."""
+    return x[slice(*window[0]), slice(*window[1])]
+
+
+def read_by_gdal(file: Any, path: Path, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """(what GDAL reads in a window, where it has data)."""
+    with name_image_damage(path):
+        x = file.read(window=window)
+        # GDAL calls the fourth of four bands of 8 bits alpha unless told: near infrared, which is 0 over water
+        alpha = any("alpha" in (kind.name for kind in kinds) for kinds in file.mask_flag_enums)
+        there = x.any(axis=0) if alpha else file.read_masks(window=window).all(axis=0)
+    return narrow(np.moveaxis(x, 0, 2), path), there
+
+
+def tile_sides(opened: Mapping[str, Raster], pair: Mapping[str, Path], tile: int) -> dict[str, int]:
     """How many pixels of each sensor a tile has along a side: `tile` of the finer one."""
     finest = max(file.width for file in opened.values())
     for m, file in opened.items():
@@ -129,7 +189,7 @@ def tile_sides(opened: Mapping[str, Any], pair: Mapping[str, Path], tile: int) -
     return {m: tile * file.width // finest for m, file in opened.items()}
 
 
-def check_same_ground(opened: Mapping[str, Any], pair: Mapping[str, Path]) -> None:
+def check_same_ground(opened: Mapping[str, Raster], pair: Mapping[str, Path]) -> None:
     """Raises `InputError` unless two images have the same corners on the map, to half a pixel of the coarser one, where
     both say where they are; and sizes in a whole ratio."""
     a, b = opened.values()
@@ -151,44 +211,38 @@ def check_same_ground(opened: Mapping[str, Any], pair: Mapping[str, Path]) -> No
 
 def check_alike(about: Mapping[str, tuple], pair: Mapping[str, Path], first: Mapping, known: Mapping) -> None:
     """Raises `InputError` where a sensor's file has other bands, another depth or another ratio than its first."""
-    for m, (count, dtypes, side) in about.items():
-        if (count, dtypes) != first[m][:2]:
-            here, there = (f"{n} bands of {kinds[0]}" for n, kinds in ((count, dtypes), first[m][:2]))
+    for m, (count, dtype, side) in about.items():
+        if (count, dtype) != first[m][:2]:
+            here, there = (f"{n} bands of {kind}" for n, kind in ((count, dtype), first[m][:2]))
             raise InputError(f"{pair[m]}: {here}, but {known[m]} has {there}; one sensor has one kind of bands")
         if side != first[m][2]:
             raise InputError(f"{pair[m]}: another ratio of sizes than {known[m]}; all pairs need the same")
 
 
-def tile_grid(file: Any, side: int) -> Iterator[tuple[int, int]]:
+def tile_grid(file: Raster, side: int) -> Iterator[tuple[int, int]]:
     """(row, column) of the whole tiles of an image."""
     yield from ((row, column) for row in range(file.height // side) for column in range(file.width // side))
 
 
-def read_window(file: Any, path: str | Path, side: int, row: int, column: int) -> np.ndarray | None:
+def read_window(file: Raster, side: int, row: int, column: int) -> np.ndarray | None:
     """A tile (side, side, C) as it is stored; None where a pixel has no data, is NaN, or all are 0."""
-    window = ((row * side, (row + 1) * side), (column * side, (column + 1) * side))
-    with name_image_damage(path):
-        x = file.read(window=window)
-        # GDAL calls the fourth of four bands of 8 bits alpha unless told: near infrared, which is 0 over water
-        alpha = any("alpha" in (kind.name for kind in kinds) for kinds in file.mask_flag_enums)
-        there = x.any(axis=0) if alpha else file.read_masks(window=window)
-    x = narrow(np.moveaxis(x, 0, 2), path)
+    x, there = file.read(((row * side, (row + 1) * side), (column * side, (column + 1) * side)))
     return x if there.all() and x.any() and (x.dtype.kind != "f" or np.isfinite(x).all()) else None
 
 
-def centre(file: Any, side: int, row: int, column: int) -> tuple[float, float]:
+def centre(file: Raster, side: int, row: int, column: int) -> tuple[float, float]:
     """(x, y) on the map of a tile's centre, NaN where the file does not say where it is."""
-    if file.crs is None and file.transform.is_identity:
+    if file.transform is None:
         return np.nan, np.nan
     return georeference(file).at((row + 0.5) * side, (column + 0.5) * side)
 
 
-def georeference(file: Any) -> GeoReference:
+def georeference(file: Raster) -> GeoReference:
     """Where the pixels of an image lie."""
     return GeoReference(*file.transform[:6], system_name(file))
 
 
-def system_name(file: Any) -> str:
+def system_name(file: Raster) -> str:
     """The map's coordinate system: "EPSG:32633", its text where it has no number, "" where there is none."""
     if file.crs is None:
         return ""
@@ -197,20 +251,20 @@ def system_name(file: Any) -> str:
 
 
 def kind_of_bands(path: str | Path) -> tuple[int, np.dtype]:
-    """How many bands an image file has, and their dtype once they are read; from its head alone."""
-    with open_raster(import_rasterio(NEEDED), Path(path)) as file:
-        return file.count, narrow(np.zeros(0, file.dtypes[0]), path).dtype
+    """How many bands an image file has, and their dtype once they are read; where GDAL reads it, from its head."""
+    with open_raster(Path(path)) as file:
+        return file.count, file.dtype
 
 
 def read_tile(path: str | Path, side: int, row: int, column: int) -> np.ndarray:
     """One tile of an image file; raises `InputError` for one beyond its last, and one without data."""
-    with open_raster(import_rasterio(NEEDED), Path(path)) as file:
+    with open_raster(Path(path)) as file:
         rows, columns = file.height // side, file.width // side
         if row >= rows or column >= columns:
             raise InputError(
                 f"{path}: no tile {row},{column}; it has {rows} rows and {columns} columns of {side} pixels"
             )
-        x = read_window(file, path, side, row, column)
+        x = read_window(file, side, row, column)
     if x is None:
         raise InputError(f"{path}: tile {row},{column} has pixels without data; choose another one")
     return x

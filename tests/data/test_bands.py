@@ -136,14 +136,30 @@ def test_samples_that_a_file_says_are_no_data_are_refused(tmp_path, refused, kin
     with refused("corner.tif", f"4 samples are {value:g}, which it says is no data"):
         read_bands(tmp_path / "corner.tif")
     tifffile.imwrite(tmp_path / "dark.tif", np.eye(8, dtype=kind), extratags=[(42113, "s", 0, "0", True)])
-    assert read_bands(tmp_path / "dark.tif").sum() == 8
+    with refused("dark.tif", "56 samples are 0, which it says is no data"):  # as tiles of it would be left out
+        read_bands(tmp_path / "dark.tif")
 
 
-def test_no_data_of_a_palette_is_a_number_in_it_and_no_colour(tmp_path):
+def test_samples_outside_the_mask_of_a_file_are_refused(tmp_path, refused):
+    x = np.arange(1, 65, dtype=np.uint8).reshape(8, 8)
+    for name, mask in (("whole.tif", x > 0), ("edge.tif", x > 8)):
+        with tifffile.TiffWriter(tmp_path / name) as file:
+            file.write(x, photometric="minisblack")
+            file.write(mask, photometric="mask", subfiletype=4)
+    np.testing.assert_array_equal(read_bands(tmp_path / "whole.tif")[..., 0], x)
+    with refused("edge.tif", "8 samples are masked out"):
+        read_bands(tmp_path / "edge.tif")
+
+
+def test_no_data_of_a_palette_is_a_number_in_it_and_no_colour(tmp_path, refused):
     colours = np.repeat(np.arange(256, dtype=np.uint16)[None, ::-1] * 257, 3, axis=0)
     tagged = {"extratags": [(42113, "s", 0, "255", True)]}
     tifffile.imwrite(tmp_path / "x.tif", np.eye(8, dtype=np.uint8), photometric="palette", colormap=colours, **tagged)
     assert read_bands(tmp_path / "x.tif").max() == 255
+    tagged = {"extratags": [(42113, "s", 0, "1", True)]}
+    tifffile.imwrite(tmp_path / "x.tif", np.eye(8, dtype=np.uint8), photometric="palette", colormap=colours, **tagged)
+    with refused("x.tif", "24 samples are 1, which it says is no data"):  # three colours each
+        read_bands(tmp_path / "x.tif")
 
 
 def test_the_largest_whole_number_stays_the_largest():

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 rasterio = pytest.importorskip("rasterio", reason="the extra geo")
@@ -14,7 +15,8 @@ from cmir_ref import runs, search  # noqa: E402
 from cmir_ref.cli import app  # noqa: E402
 from cmir_ref.config import load_config  # noqa: E402
 from cmir_ref.data import load, load_data, read_query  # noqa: E402
-from cmir_ref.data.tiles import split_tile, tile_path  # noqa: E402
+from cmir_ref.data.bands import read_bands  # noqa: E402
+from cmir_ref.data.tiles import read_tile, split_tile, tile_path  # noqa: E402
 
 CORNER, PIXEL = (500_000.0, 4_650_000.0), 0.5  # of PAN: metres east and north, and a pixel's side
 
@@ -203,3 +205,69 @@ def test_a_tile_of_a_scene_with_holes_is_known_by_its_head(tmp_path):
     modalities = load("pan-mul", tmp_path, **TWO_FILES).modalities
     assert search.same_bands(modalities, f"{tmp_path / 'new.tif'}:2,1") == ["a"]
     assert search.same_bands(modalities, f"{tmp_path / 'mul.tif'}:0,0") == ["b"]
+
+
+def pictures(folder):
+    """Files of one picture (128, 128) in containers that GDAL and Pillow take apart differently."""
+    rng = np.random.default_rng(0)
+    colours = np.asarray(Image.fromarray(rng.integers(1, 255, (16, 16, 3)).astype(np.uint8)).resize((128, 128)))
+    picture, palette = Image.fromarray(colours), Image.fromarray(colours).quantize(60)
+    for turn in (3, 6):
+        tifffile.imwrite(
+            folder / f"turned{turn}.tif", colours, photometric="rgb", extratags=[(274, "H", 1, turn, True)]
+        )
+    exif = Image.Exif()
+    exif[274] = 6
+    for ending in ("jpg", "png", "webp"):
+        picture.save(folder / f"turned.{ending}", exif=exif)
+    picture.save(folder / "plain.jpg")
+    picture.save(folder / "plain.png")
+    palette.save(folder / "palette.png")
+    palette.save(folder / "palette.gif")
+    palette.save(folder / "palette.tif")
+    about = {"driver": "GTiff", "height": 128, "width": 128, "count": 3, "dtype": "uint8"}
+    with rasterio.open(folder / "jpeg.tif", "w", compress="jpeg", photometric="YCBCR", **about) as file:
+        file.write(colours.transpose(2, 0, 1))
+    return sorted(folder.iterdir())
+
+
+def test_a_tile_is_a_part_of_what_is_read_of_the_whole_file(tmp_path):
+    for path in pictures(tmp_path):
+        whole = read_bands(path)
+        for row, column in ((0, 0), (0, 1), (1, 0)):
+            part = whole[64 * row : 64 * row + 64, 64 * column : 64 * column + 64]
+            np.testing.assert_array_equal(read_tile(path, 64, row, column), part, err_msg=path.name)
+
+
+@pytest.mark.parametrize("how", ["tag", "mask", "palette"])
+def test_a_file_and_a_tile_hold_no_data_by_the_same_marks(tmp_path, how, refused):
+    """Of both halves one has data throughout, and is a tile; the file as a whole, and the other half, are refused."""
+    x, path = np.full((64, 128), 7, np.uint8), tmp_path / "x.tif"
+    x[5:9, 5:9] = 0
+    if how == "mask":
+        with tifffile.TiffWriter(path) as file:
+            file.write(x + 1, photometric="minisblack")
+            file.write(x > 0, photometric="mask", subfiletype=4)
+    else:
+        colours = np.repeat(np.arange(256, dtype=np.uint16)[None, ::-1] * 257, 3, axis=0)
+        told = {"photometric": "palette", "colormap": colours} if how == "palette" else {}
+        tifffile.imwrite(path, x, extratags=[(42113, "s", 0, "0", True)], **told)
+    with refused("x.tif", "samples are"):
+        read_bands(path)
+    with refused("x.tif: tile 0,0 has pixels without data"):
+        read_tile(path, 64, 0, 0)
+    assert len(np.unique(read_tile(path, 64, 0, 1))) == 1
+
+
+def test_a_turned_scene_lies_on_no_map(tmp_path):
+    """Its tags are about pixels as they are stored."""
+    pan, mul = scene()
+    for name, x, pixel in (("pan", pan, PIXEL), ("mul", mul, 4 * PIXEL)):
+        place = [(33550, "d", 3, (pixel, pixel, 0), True), (33922, "d", 6, (0, 0, 0, *CORNER, 0), True)]
+        form = {"photometric": "minisblack", **({"planarconfig": "contig"} if name == "mul" else {})}
+        turned = [(274, "H", 1, 6, True)]
+        tifffile.imwrite(tmp_path / f"{name}.tif", x.squeeze(), extratags=turned + place, **form)
+    data = load("pan-mul", tmp_path, **TWO_FILES)
+    a = data.modalities["a"]
+    assert a.places is None and len(a.ids) == 12 and a.ids[-1] == "pan:3,2"
+    np.testing.assert_array_equal(a.x[0], np.rot90(pan, -1)[:64, :64])

@@ -2000,10 +2000,16 @@ bugs(
     ("accents-are-another-voice", 'unicodedata.normalize("NFC", path.stem)', "path.stem",
      "data/test_speech.py::test_a_voice_is_one_however_its_accents_are_written"),
 )
+A_PART_OF_THE_FILE = "data/test_tiles.py::test_a_tile_is_a_part_of_what_is_read_of_the_whole_file"
 bugs(
     "data/tiles.py",
     ("water-is-transparent", "x.any(axis=0) if alpha else file.read_masks(window=window)",
      "file.read_masks(window=window)", "data/test_tiles.py::test_near_infrared_of_water_is_no_transparency"),
+    ("tiles-on-their-side", "if turned or decoded_otherwise(file)", "if decoded_otherwise(file)", A_PART_OF_THE_FILE),
+    ("a-palettes-numbers", 'file.colorinterp[0].name == "palette" or (jpeg and small)', "jpeg and small",
+     A_PART_OF_THE_FILE),
+    ("a-turned-scene-on-the-map", "place = (None, None) if turned else place_of(file)", "place = place_of(file)",
+     "data/test_tiles.py::test_a_turned_scene_lies_on_no_map"),
 )
 bugs(
     "data/hdf5.py",
@@ -2338,13 +2344,15 @@ FOURTH_BAND = PICTURE + "test_a_fourth_band_that_is_no_transparency"
 NO_DATA_IS_BRIGHT = PICTURE + "test_no_data_is_bright_and_counts_for_no_span"
 bugs(
     "data/bands.py",
-    ("no-data-is-data", "if value and (missing :=", "if not value and (missing :=",
+    ("no-data-is-data", "if value is not None and not np.isnan(value)", "if value and value > 0",
      "data/test_bands.py::test_samples_that_a_file_says_are_no_data_are_refused"),
-    ("a-colour-is-no-data", "None if page.photometric in (PALETTE, YCBCR) else page.tags.get(NO_DATA)",
-     "page.tags.get(NO_DATA)", "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
+    ("a-colour-is-no-data", "if coded else x,", "if not coded else x,",
+     "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
+    ("masked-is-data", "upright(mask, turn)[..., None] == 0", "upright(mask, turn)[..., None] < 0",
+     "data/test_bands.py::test_samples_outside_the_mask_of_a_file_are_refused"),
     ("as-stored-on-its-side", "return upright(x, page.tags.valueof(ORIENTATION))", "return x",
      "data/test_bands.py::test_tiff_stands_upright"),
-    ("no-data-is-a-value", "    brighten(x, no_data_value(tags.get(NO_DATA)), path)\n", "", NO_DATA_IS_BRIGHT),
+    ("no-data-is-a-value", "no_data_value(tags.get(NO_DATA)) or None, path)", "None, path)", NO_DATA_IS_BRIGHT),
 )
 bugs(
     "data/pictures.py",
