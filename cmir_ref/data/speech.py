@@ -24,6 +24,7 @@ SHORTEST = 0.1  # seconds of sound
 TRIM_DB = 40  # ends that are this much below the loudest part are silence
 LONGEST = 10**7  # samples of a recording, all channels, before and after resampling: ten minutes
 SILENT = 1e-4  # peak below which a recording holds nothing; full scale is 1
+LOUDEST = 32  # peak above which floats are no sound of full scale 1, but whole numbers of some bits: a mix may reach 10
 MISSING = 0.02  # the share of a recording that may be lacking at its end: writers of headers count a little wrong
 UNKNOWN = 0x7FFF0000  # bytes, and more: what a header says that was written before the length was known
 CANCELLED = 0.1  # channels whose mean has less than this share of the energy that unrelated ones would leave it
@@ -73,7 +74,8 @@ def log_mel_patch(path: str | Path) -> np.ndarray:
 
     A constant offset is taken off each channel, and their mean is heard; of channels that cancel each other, the
     loudest. Silence at both ends is trimmed; what remains is centred in 96 frames, padded with the value of silence or
-    cut. Raises `InputError` for a file that is missing, unreadable, empty, silent, or shorter than 0.1 s once trimmed.
+    cut. Raises `InputError` for a file that is missing, unreadable, empty, silent, beyond full scale, or
+    shorter than 0.1 s once trimmed.
     """
     librosa, sound = load_librosa(), read_sound(path)
     if np.abs(sound).max() < SILENT:
@@ -87,7 +89,8 @@ def log_mel_patch(path: str | Path) -> np.ndarray:
 def read_sound(path: str | Path) -> np.ndarray:
     """One recording of any format that libsndfile reads as one channel at 16 kHz (n,) float32, without an offset.
 
-    Raises `InputError` for a file that is missing, unreadable, empty, too long, or not finite.
+    Full scale is 1, whatever the file stores. Raises `InputError` for a file that is missing, unreadable, empty, too
+    long, not finite, or of floats in another scale.
     """
     import soundfile
 
@@ -106,6 +109,8 @@ def read_sound(path: str | Path) -> np.ndarray:
         if not np.isfinite(channels).all():
             raise InputError(f"{path}: NaN or infinity among its samples; numbers must be finite")
         mono = one_channel(channels, max(1, rate * WINDOW // RATE))
+        if (peak := np.abs(mono).max()) > LOUDEST:
+            raise InputError(f"{path}: floats up to {peak:.5g}, but full scale is 1; divide 16-bit values by 32768")
         return load_librosa().resample(mono, orig_sr=rate, target_sr=RATE)
     except InputError:
         raise

@@ -136,12 +136,25 @@ def test_stereo_is_averaged(tmp_path):
         (np.full(16000, 1e-6), "silent"),
         (np.r_[np.zeros(8000), np.full(500, 0.5), np.zeros(8000)], "0.1 s"),
         (np.r_[np.ones(8000), np.nan], "NaN"),
+        (np.full(16000, 0.5), "silent"),
+        (32768 * np.cos(np.arange(16000) * np.pi / 8), "floats up to 32768, but full scale is 1"),
+        (32768 + 32767 * np.sin(np.arange(16000)), "full scale is 1"),
+        (127 * np.sin(np.arange(16000)), "full scale is 1"),
+        (1e30 * np.sin(np.arange(16000)), "full scale is 1"),
     ],
 )
 def test_recordings_that_hold_nothing(sound, reason, tmp_path, refused):
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
     with refused("a.wav", reason):
         log_mel_patch(tmp_path / "a.wav")
+
+
+def test_floats_may_go_beyond_full_scale(tmp_path):
+    sound = np.sin(np.arange(16000))
+    for name, loud in (("one", 1), ("ten", 10)):
+        soundfile.write(tmp_path / f"{name}.wav", loud * sound, 16000, subtype="FLOAT")
+    lifted = log_mel_patch(tmp_path / "ten.wav") - log_mel_patch(tmp_path / "one.wav")
+    assert lifted.max() == pytest.approx(np.log(10), abs=0.01)
 
 
 def test_files_that_are_no_sound(tmp_path, refused):

@@ -2421,6 +2421,7 @@ bugs(
 RECORDING = "data/test_speech.py::"
 bugs(
     "data/speech.py",
+    ("any-scale-is-full-scale", "> LOUDEST:", "> np.inf:", RECORDING + "test_recordings_that_hold_nothing"),
     ("half-is-whole", "if there < 1 - MISSING", "if there < 0", RECORDING + "test_a_recording_that_is_cut_off"),
     ("a-stream-is-cut-off", "there < declared < UNKNOWN", "there < declared",
      RECORDING + "test_a_recording_whose_header_was_written_before_its_end"),
