@@ -40,6 +40,7 @@ class Modality(NamedTuple):
     stand for where files of more than 8 bits were read as bytes; `remarks` are what a report says of how they were
     read. Files of images that are `as_stored` were read band by band, others as a viewer would show them. Of
     larger images the samples are tiles of `tile` × `tile` pixels, called `scene.tif:3,5`, at `places` on the map.
+    `digests` (N,) tell of a run's samples, which it does not keep, what each holds.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Modality(NamedTuple):
     as_stored: bool = False
     tile: int = 0
     places: Places | None = None
+    digests: np.ndarray | None = None
 
 
 class Dataset(NamedTuple):

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from .backend import generator, library, to_device
 from .config import SharedSettings, first_difference, load_run_settings, settings_of
 from .contract import CROSS, Stage
-from .data import SCENARIOS, data_in_words, pairs_of, protocol_of, split_data
+from .data import SCENARIOS, data_in_words, digests_of, pairs_of, protocol_of, split_data
 from .data.splits import keep_parts
 from .errors import InputError
 from .files import check_readable, whole_file
@@ -31,7 +31,7 @@ from .training.folder import Folder, read_checkpoint, read_history, runs_inside
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
 RESERVED = (
     *("labels", "ids", "groups", "empty", "name", "kind", "paths", "texts", "span"),
-    *("as_stored", "tile", "places", "systems", *PARTS),
+    *("as_stored", "tile", "places", "systems", "digests", *PARTS),
 )  # in embeddings.npz
 
 
@@ -179,9 +179,10 @@ def finished_run(
 
 
 def without_samples(modality: Modality) -> Modality:
-    """The record without its samples, and with paths that hold from any folder."""
+    """The record with digests in place of its samples, and with paths that hold from any folder."""
     paths = None if modality.paths is None else tuple(str(Path(p).resolve()) for p in modality.paths)
-    return modality._replace(x=np.empty((0, *modality.x.shape[1:]), modality.x.dtype), paths=paths)
+    empty = np.empty((0, *modality.x.shape[1:]), modality.x.dtype)
+    return modality._replace(x=empty, paths=paths, digests=digests_of(modality.x))
 
 
 def fingerprint(data: Dataset, parts: Splits, letters: str | None = None) -> str:
@@ -255,7 +256,7 @@ def write_embeddings(path: Path, run: Run) -> None:
     """Writes what `load_run` reads; the file is whole or not there.
 
     `<name>_<letter>` for each array that is stored of a modality's samples ("v_a"), and for what is known of them:
-    labels, ids, groups, paths, texts, name, kind, the parts of the split, and an empty array of their shape.
+    labels, ids, groups, paths, texts, digests, name, kind, the parts of the split, and an empty array of their shape.
     """
     arrays: dict[str, Any] = {"label_names": np.array(run.dataset.label_names), "note": np.array(run.dataset.note)}
     if run.dataset.pairing is not None:
@@ -269,6 +270,7 @@ def write_embeddings(path: Path, run: Run) -> None:
         known |= {"paths": np.array([str(p) for p in modality.paths])} if modality.paths is not None else {}
         known |= {"texts": np.array(modality.texts)} if modality.texts is not None else {}
         known |= {"span": np.array(modality.span)} if modality.span is not None else {}
+        known |= {"digests": modality.digests} if modality.digests is not None else {}
         known |= {"as_stored": np.array(True), "tile": np.array(modality.tile)} if modality.as_stored else {}
         if modality.places is not None:
             known |= {"places": modality.places.xy, "systems": np.array(modality.places.systems)}
@@ -303,6 +305,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
                 as_stored="as_stored" in known,
                 tile=int(known.get("tile", 0)),
                 places=Places(known["places"], tuple(known["systems"].tolist())) if "places" in known else None,
+                digests=known.get("digests"),  # earlier versions wrote none
             )
             for m, known in by_letter.items()
         }

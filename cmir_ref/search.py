@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import library, to_device
-from .data import data_in_words, is_drawing, protocol_of, read_query
+from .data import data_in_words, digests_of, is_drawing, protocol_of, read_query
 from .data.bands import read_bands
 from .data.class_names import plain_name
 from .data.images import image_suffixes
@@ -52,13 +52,13 @@ def retrieve(
     `file.mat:17`.
 
     `modality` is the letter of the modality that the file is read as; by default the one that can. Searches the run's
-    gallery: a file never finds itself there, nor a photo what was traced from it, but does find its counterpart of
-    another sensor. Raises `InputError` for files that cannot be read.
+    gallery: a file never finds itself there, wherever it lies and whatever it is called, nor a photo what was traced
+    from it, but does find its counterpart of another sensor. Raises `InputError` for files that cannot be read.
     """
     modality = modality or guess_modality(run, query)
     encoded, _ = encode_query(run, query, modality, device=device)
     searched = open_gallery(run, to, gallery, device=device)
-    itself = row_of_file(run, modality, query)
+    itself = row_of_query(run, modality, query)
     found = find_positions(searched, outsider(modality, encoded), k, itself=itself, name=query)
     return hits(run, searched.items, *found)
 
@@ -203,10 +203,36 @@ def labelled_files(run: Run, folder: str | Path) -> tuple[list[tuple[int, Path]]
     return found, others
 
 
-def row_of_file(run: Run, modality: str, query: str | Path) -> int | None:
-    """The number of the sample of `modality` that is the file `query`, or None."""
-    paths, path = run.dataset.modalities[modality].paths, str(Path(query).resolve())
+def row_of_query(run: Run, modality: str, query: str | Path) -> int | None:
+    """The number of the sample of `modality` that a file is, or None: it holds the same, or has at least its path.
+
+    A sentence is none: it is asked by whoever thinks of it. Raises `InputError` for a file that cannot be read.
+    """
+    known = run.dataset.modalities[modality]
+    if known.kind == "text":
+        return None
+    row, same = row_of_path(known, query), np.empty(0, int)
+    if known.digests is not None:
+        same = np.flatnonzero(known.digests == digests_of(read_query(known, query)[0])[0])
+    return int(same[0]) if same.size and row not in same else row
+
+
+def row_of_path(modality: Modality, query: str | Path) -> int | None:
+    """The number of the sample that is the file `query`, or None."""
+    paths, path = modality.paths, str(Path(query).resolve())
     return paths.index(path) if paths is not None and path in paths else None
+
+
+def is_known(run: Run, modality: str, query: str | Path) -> bool:
+    """Whether a file is a sample of `modality`."""
+    if row_of_path(run.dataset.modalities[modality], query) is not None:
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotADrawing)  # nobody has said that it is one
+        try:
+            return row_of_query(run, modality, query) is not None
+        except InputError:
+            return False
 
 
 def guess_modality(run: Run, query: str | Path) -> str:
@@ -222,7 +248,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     kind = "sound" if is_sound(suffix) else "features" if suffix == ".mat" else "image"
     kinds = {m: modality.kind for m, modality in run.dataset.modalities.items()}
     if kind == "image" and "sketch" in kinds.values():
-        if own := [m for m in kinds if row_of_file(run, m, query) is not None]:
+        if own := [m for m in kinds if is_known(run, m, query)]:
             return own[0]  # no doubt about a file of the run
         if "image" not in kinds.values() or is_drawing(query):
             kind = "sketch"
@@ -233,7 +259,7 @@ def guess_modality(run: Run, query: str | Path) -> str:
     fits = [m for m, known in kinds.items() if known == kind]
     modalities = run.dataset.modalities
     if len(fits) > 1 and all(modalities[m].as_stored for m in fits):
-        fits = [m for m in fits if row_of_file(run, m, query) is not None] or same_bands(modalities, query) or fits
+        fits = [m for m in fits if is_known(run, m, query)] or same_bands(modalities, query) or fits
     return fits[0]
 
 
@@ -288,7 +314,7 @@ def search_example(run: Run, query: str | Path, modality: str, found: list[Hit])
     partner = None
     if run.dataset.modalities[modality].kind == "text":
         sample = Sample(modality, str(query), None, ())
-    elif (row := row_of_file(run, modality, query)) is not None:
+    elif (row := row_of_query(run, modality, query)) is not None:
         sample, partner = sample_of(run, modality, row), partner_of(run, modality, row)
     else:
         sample = Sample(modality, Path(query).name, str(query), ())

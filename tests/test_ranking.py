@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+import soundfile
 import worlds
+from PIL import Image
 from toy_system.system import SYSTEM as TOY
 from toy_system.system import ToySettings
 
 from cmir_ref import runs, search
 from cmir_ref.data import load_data
+from cmir_ref.data.mat import read_mat, split_row
 from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.records import PARTS
 from cmir_ref.retrieval.relevant_items import positions
@@ -112,8 +116,56 @@ def test_a_file_never_finds_itself(on_disk, m, part, gallery, to):
     assert len(hits) == len(searched) - ((m, row) in searched)
 
 
+def copied(path, folder):
+    """The same samples in another container, elsewhere, under another name."""
+    file, row = split_row(path)
+    if row is not None:
+        scipy.io.savemat(folder / "copy.mat", {"other": next(iter(read_mat(file).values()))}, do_compression=True)
+        return f"{folder / 'copy.mat'}:{row}"
+    if file.endswith(".wav"):
+        soundfile.write(folder / "copy.flac", *soundfile.read(file), subtype="PCM_16")
+        return folder / "copy.flac"
+    Image.open(file).save(folder / "copy.png")
+    return folder / "copy.png"
+
+
+@pytest.mark.parametrize("m", ["a", "b"])
+def test_a_copy_of_a_file_never_finds_it(on_disk, m, tmp_path):
+    modality, row = on_disk.dataset.modalities[m], on_disk.parts.test[m][-1]
+    copy = copied(modality.paths[row], tmp_path)
+    hits = search.retrieve(on_disk, copy, m, 10_000, modality=m, gallery="all")
+    assert [hit.id for hit in hits] == [
+        hit.id for hit in search.retrieve(on_disk, modality.paths[row], m, 10_000, modality=m, gallery="all")
+    ]
+    assert {hit.id for hit in hits} == set(modality.ids) - {modality.ids[row]}
+    shown = search.search_example(on_disk, copy, m, hits).query
+    assert shown.id == modality.ids[row] and shown.labels
+
+
+def test_a_run_that_is_read_again_knows_its_files(on_disk, tmp_path):
+    runs.write_embeddings(tmp_path / "embeddings.npz", on_disk)
+    _, dataset, _ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    for m, modality in dataset.modalities.items():
+        np.testing.assert_array_equal(modality.digests, on_disk.dataset.modalities[m].digests)
+
+
+def test_of_two_samples_that_hold_the_same_the_query_is_the_one_of_its_path(on_disk):
+    modality = on_disk.dataset.modalities["a"]
+    twins = modality._replace(digests=modality.digests[[0, 0, *range(2, len(modality.ids))]])
+    run = on_disk._replace(dataset=on_disk.dataset._replace(modalities=on_disk.dataset.modalities | {"a": twins}))
+    moved = run._replace(dataset=run.dataset._replace(modalities={"a": twins._replace(paths=None)}))
+    path = modality.paths[0]
+    assert search.row_of_query(run, "a", path) == search.row_of_query(moved, "a", path) == 0
+    second = twins._replace(paths=(modality.paths[1], path, *modality.paths[2:]))
+    assert search.row_of_query(run._replace(dataset=run.dataset._replace(modalities={"a": second})), "a", path) == 1
+
+
+@pytest.mark.parametrize("digests", ["kept", "of an earlier version"])
 @pytest.mark.parametrize("way", ["relative", "by a link", "round a corner"])
-def test_a_file_is_known_by_whatever_way(on_disk, way, tmp_path, monkeypatch):
+def test_a_file_is_known_by_whatever_way(on_disk, way, digests, tmp_path, monkeypatch):
+    if digests != "kept":
+        known = {m: modality._replace(digests=None) for m, modality in on_disk.dataset.modalities.items()}
+        on_disk = on_disk._replace(dataset=on_disk.dataset._replace(modalities=known))
     modality, row = on_disk.dataset.modalities["a"], on_disk.parts.test["a"][0]
     path = Path(modality.paths[row])
     if way == "relative":

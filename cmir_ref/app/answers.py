@@ -34,7 +34,16 @@ from ..reports.gallery import data_uri, look, pictures_of
 from ..reports.located import heat_picture
 from ..reports.pages import direction_names
 from ..runs import load_run
-from ..search import Searched, find_positions, guess_modality, insider, open_gallery, outsider, text_query
+from ..search import (
+    Searched,
+    find_positions,
+    guess_modality,
+    insider,
+    open_gallery,
+    outsider,
+    row_of_query,
+    text_query,
+)
 from .plane import Plane, plane_of, point_of
 from .uploads import name_only, suffix_by_content
 
@@ -65,7 +74,6 @@ class ServedRun(NamedTuple):
     index: str | None  # of faiss
     plane: Plane | None
     galleries: dict[str, Searched]  # by what is searched: "a", "b", "all"
-    sizes: dict[str, dict[int, list[int]]]  # by letter: samples by the size of their files
     scenes: "OrderedDict[str, Scene]"
 
 
@@ -92,7 +100,7 @@ class Query(NamedTuple):
 def serve_run(path: str | Path, name: str, *, device: str = "cpu", index: str | None = None) -> ServedRun:
     """A finished run, loaded; raises `InputError` as `load_run` does."""
     run = load_run(path)
-    return ServedRun(name, run, device, index, plane_of(run), {}, {}, OrderedDict())
+    return ServedRun(name, run, device, index, plane_of(run), {}, OrderedDict())
 
 
 def name_runs(paths: Sequence[str | Path]) -> list[tuple[Path, str]]:
@@ -324,7 +332,7 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     modality = run.dataset.modalities[m]
     if modality.kind in ("features", "text"):
         raise InputError(f"{modality.name}: a file cannot be read as {modality.kind}; click on a result to ask with it")
-    row = row_of_content(served, m, path)
+    row = row_of_query(run, m, path)
     x, _ = read_query(modality, path)
     sample = Sample(m, "your query", None, ()) if row is None else sample_of(run, m, row)
     remarks = ()
@@ -336,21 +344,6 @@ def read_upload(served: ServedRun, question: Question) -> Query:
 def encode_one(served: ServedRun, m: str, x: np.ndarray) -> Items:
     """A sample x (1, …) of modality m as a query."""
     return outsider(m, system_of(served.run.config).encode(served.run, m, x, library(served.device)))
-
-
-def row_of_content(served: ServedRun, m: str, path: Path) -> int | None:
-    """The number of the run's sample whose file has the same bytes as the one at `path`, or None."""
-    paths = served.run.dataset.modalities[m].paths
-    if paths is None:
-        return None
-    if m not in served.sizes:
-        served.sizes[m] = sizes = {}
-        for row, known in enumerate(map(Path, paths)):
-            if known.is_file():
-                sizes.setdefault(known.stat().st_size, []).append(row)
-    content = path.read_bytes()
-    same = (row for row in served.sizes[m].get(len(content), ()) if Path(paths[row]).is_file())
-    return next((row for row in same if Path(paths[row]).read_bytes() == content), None)
 
 
 # ---- a large picture ------------------------------------------------------------------------------------------------

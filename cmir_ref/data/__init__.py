@@ -8,7 +8,7 @@ from .features import load_features, load_scores, load_unified, write_features
 from .folder import load_folder
 from .images import read_image
 from .pairs import draw_pairs, given_pairs, pairs_of
-from .query import read_query
+from .query import digests_of, read_query
 from .samples import samples_dir, write_samples
 from .scenarios import SCENARIOS, data_in_words, load, load_data, protocol_of, split_data
 from .sketches import is_drawing, load_sketches, read_sketch
@@ -27,6 +27,7 @@ __all__ = [
     "cached_scenes",
     "check",
     "data_in_words",
+    "digests_of",
     "draw_pairs",
     "given_pairs",
     "is_drawing",

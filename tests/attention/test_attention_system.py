@@ -1,6 +1,7 @@
 """The photo–sketch system: what it trains, stores and compares, and the identities that say what attention can do."""
 
 import json
+import warnings
 from functools import cache
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import worlds
 from drawn_worlds import OWN, config, data
+from PIL import Image
 
 from cmir_ref import runs, search
 from cmir_ref.attention import inference as by_sketch
@@ -16,6 +18,7 @@ from cmir_ref.attention.inference import TILE, draw_contexts, embed_photos, in_t
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.attention.settings import AttentionSettings
 from cmir_ref.config import load_config
+from cmir_ref.data import digests_of, read_query
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of, rank
 from cmir_ref.records import Items
@@ -539,3 +542,21 @@ def test_a_photo_of_the_run_is_no_sketch(tmp_path, monkeypatch):
     known = finished.dataset.modalities | {"a": photos._replace(paths=(path, *photos.ids[1:]))}
     run = finished._replace(dataset=finished.dataset._replace(modalities=known))
     assert search.guess_modality(run, path) == "a" and search.guess_modality(run, tmp_path / "new.png") == "b"
+
+
+@pytest.mark.parametrize("m", ["a", "b"])
+def test_a_copy_of_a_sample_is_read_as_that_sample_is(tmp_path, monkeypatch, m):
+    """Whatever a picture of that kind would be taken for."""
+    finished = trained()
+    monkeypatch.setattr(search, "is_drawing", lambda path: m == "a")
+    side, copy = finished.dataset.modalities[m].x.shape[1], tmp_path / "copy.png"
+    image = np.full((side, side, 3), 255, np.uint8)
+    image[4:9, 2:-2] = 0
+    Image.fromarray(image).save(copy)
+    known = finished.dataset.modalities[m]
+    digests = digests_of(read_query(known, copy)[0]).repeat(len(known.ids))
+    known = finished.dataset.modalities | {m: known._replace(digests=digests)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = finished._replace(dataset=finished.dataset._replace(modalities=known))
+        assert search.guess_modality(run, copy) == m != search.guess_modality(finished, copy)

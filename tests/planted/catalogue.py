@@ -2228,6 +2228,7 @@ ITSELF = "test_ranking.py::test_of_labels_that_are_a_sample_s_own_nothing_is_rel
 EXAMPLES = "test_ranking.py::test_examples_and_rankings_hold_everything_but_the_query"
 SHOWS_THE_SAME = "attention/test_mixed_gallery.py::test_every_direction_is_measured_without_what_shows_the_same"
 A_FILE = "test_ranking.py::test_a_file_never_finds_itself"
+A_COPY = "test_ranking.py::test_a_copy_of_a_file_never_finds_it"
 TEXTBOOK = "training/test_loop.py::test_any_settings_together_are_the_textbook_s"
 BESIDE = "test_settings.py::test_a_setting_acts_beside_any_other"
 REMAINDER = "ops/test_conv_max_pool.py::test_every_remainder_of_rows_samples_blocks_and_windows"
@@ -2451,9 +2452,19 @@ bugs(
      "exclude = np.array([[-1 if itself is None else min(itself, len(items) - 1)]])",
      A_FILE),
     ("a-link-finds-its-file",
-     "paths, path = run.dataset.modalities[modality].paths, str(Path(query).resolve())",
-     "paths, path = run.dataset.modalities[modality].paths, str(Path(query).absolute())",
+     "paths, path = modality.paths, str(Path(query).resolve())",
+     "paths, path = modality.paths, str(Path(query).absolute())",
      "test_ranking.py::test_a_file_is_known_by_whatever_way"),
+    ("a-copy-finds-its-file", "    if known.digests is not None:\n", "    if known.digests is None:\n", A_COPY),
+    ("a-twin-is-left-out", "if same.size and row not in same else row", "if same.size else row",
+     "test_ranking.py::test_of_two_samples_that_hold_the_same_the_query_is_the_one_of_its_path"),
+    ("a-drawing-of-the-run-is-a-photo", "if own := [m for m in kinds if is_known(run, m, query)]:",
+     "if own := [m for m in kinds if row_of_path(run.dataset.modalities[m], query) is not None]:",
+     "attention/test_attention_system.py::test_a_copy_of_a_sample_is_read_as_that_sample_is"),
+)
+bugs(
+    "data/query.py",
+    ("all-of-a-block-alike", "for sample in block)", "for sample in block[:1].repeat(len(block), axis=0))", A_COPY),
 )
 
 # settings that meet in one line
