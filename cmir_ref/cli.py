@@ -319,6 +319,9 @@ def command_evaluate(
         Path | None,
         typer.Option("--queries", metavar="DIR", help="New queries <label>/<file> against the run's gallery."),
     ] = None,
+    modality: Annotated[
+        QueryModality | None, typer.Option("--from", help="How these are read (default: by the first one's kind).")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page of what some queries find.")
     ] = None,
@@ -339,10 +342,13 @@ def command_evaluate(
 
     check_device(device)
     loaded = runs.load_run(run)
+    if modality is not None and queries is None:
+        raise InputError("--from says how --queries are read; give both, or neither")
     if queries is not None:
         if html is not None:
             raise InputError("--queries and --html: the page shows the run's own queries; give one or the other")
-        show_evaluation(search.evaluate_folder(loaded, queries, gallery=gallery, device=device), as_json)
+        found = search.evaluate_folder(loaded, queries, modality=modality, gallery=gallery, device=device)
+        show_evaluation(found, as_json)
         return
     result = runs.evaluate(loaded, gallery, device=device)
     if html is not None:

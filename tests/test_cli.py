@@ -30,7 +30,7 @@ OPTIONS = {  # of each command, all of them: an option that does nothing does no
         *("--data", "--out", "--set", "--resume", "--start-from", "--seed", "--seeds", "--write", "--device", "--json"),
     },
     "presets": {"--json"},
-    "evaluate": {"--gallery", "--queries", "--html", "--device", "--json"},
+    "evaluate": {"--gallery", "--queries", "--from", "--html", "--device", "--json"},
     "retrieve": {"--to", "--from", "--keywords", "-k", "--html", "--device", "--json"},
     "serve": {"--host", "--port", "--no-browser", "--keep", "--index", "--device"},
     "locate": {"--keywords", "--slices", "-k", "--html", "--device", "--json"},
@@ -783,6 +783,12 @@ def test_bad_queries(refused, finished, tmp_path):
     refused("retrieve", out, tmp_path / "a.wav", says=["a.wav", "sound"])
     refused("retrieve", out, f"{root / 'speech.mat'}:255", says=["rows 0 to 254"])
     refused("retrieve", out, root / "speech.mat", says=["speech.mat:17"])
+    refused("evaluate", out, "--from", "a", says=["--from says how --queries are read; give both"])
+    (tmp_path / "new" / "trees").mkdir(parents=True)
+    (tmp_path / "new" / "trees" / "x.tif").write_bytes(image.read_bytes())
+    refused(
+        "evaluate", out, "--queries", tmp_path / "new", "--from", "b", says=["x.tif", "a query for speech is a row"]
+    )
 
 
 # ---- bad data -------------------------------------------------------------------------------------------------------
