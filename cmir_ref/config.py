@@ -173,7 +173,12 @@ def settings_of(text: str, source: str) -> SharedSettings:
 
 
 def first_difference(one: SharedSettings, other: SharedSettings) -> str | None:
-    """The name of the first setting, or table of settings, in which two differ; None where they are the same."""
+    """The name of the first setting, or table of settings, in which two differ; None where they are the same.
+
+    Where the run of `start_from` lies is no difference: a run's checkpoint knows its weights by a digest.
+    """
+    if one.start_from and other.start_from:
+        other = other.model_copy(update={"start_from": one.start_from})
     return None if one == other else next(k for k, value in one if value != getattr(other, k, None))
 
 

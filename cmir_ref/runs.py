@@ -77,12 +77,18 @@ def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, d
     if config.start_from is not None:
         if not config.start_from:
             raise InputError("start_from: is empty; name a run folder that `cmir-ref train` wrote, or leave it out")
+        if not Path(config.start_from).is_dir():
+            raise InputError(
+                f"{config.start_from}: no run folder to start from; where it was moved, give --start-from its new place"
+            )
         start = read_start(config.start_from, stages_of(config, data))
         known = load_run(config.start_from)
         parts = keep_parts(parts, data, known.parts, known.dataset)
         data = data._replace(parts=parts)  # for a system that asks for the split itself
         if check_start := system_of(config).start:
             check_start(config, data, parts, known)
+    for stage in stages_of(config, data):
+        stage.init(config, data)  # samples that its network does not take are refused now, not behind other stages
     if data.pairing is None:
         pairs_of(data, parts.train, generator(config.seed, "pairs", 0))  # what stage 2 could not draw is said now
     return data, parts, start

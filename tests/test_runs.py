@@ -684,3 +684,18 @@ def test_resuming_with_other_data_is_refused(tmp_path):
     with pytest.raises(InputError, match="other samples"):
         runs.train(config, worlds.features(n=24), tmp_path / "run", resume=True)
     assert runs.train(config, worlds.features(n=20), tmp_path / "run", resume=True).path == tmp_path / "run"
+
+
+def test_images_that_one_network_does_not_take_are_refused_before_another_learns(tmp_path):
+    """Not behind the whole of stage1.a, whose images it takes."""
+    data = worlds.pictures()
+    a, x = data.modalities["a"], np.ones((len(data.modalities["b"].x), 16, 24, 4), np.uint8)
+    b = data.modalities["b"]._replace(kind="image", x=x, paths=tuple(f"DSRSID.mat:{k}" for k in range(len(x))))
+    with pytest.raises(InputError, match=r"DSRSID\.mat:0: images of 16 × 24: the smaller side must be 64"):
+        runs.train(
+            worlds.config(),
+            data._replace(modalities={"a": a, "b": b}),
+            tmp_path / "run",
+            watch=worlds.Interrupt("stage1.a", 1),
+        )
+    assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from ..data import pairs_of
 from ..data.outlines import TRACERS
 from ..data.speech import FLOOR
 from ..data.trunk import TrunkInput, check_trunk, frozen_images, trunk_digest, trunk_in_words, uses_trunk
+from ..errors import InputError
 from ..params import below
 from ..records import Dataset, Encoded, Items, Modality, Run, Splits
 from ..retrieval import collapse, levels, prepare
@@ -76,7 +77,10 @@ def trains_stage1(settings: CmirnetSettings, kind: str) -> bool:
 def init_stage1(m: str, settings: CmirnetSettings, data: Dataset) -> tuple[dict, dict]:
     """(params, buffers) of the pretrainer of modality m."""
     modality = as_read(settings, data.modalities[m])
-    return init_pretrainer(settings, f"stage1.{m}", modality.x.shape[1:], len(data.label_names), modality.kind)
+    try:
+        return init_pretrainer(settings, f"stage1.{m}", modality.x.shape[1:], len(data.label_names), modality.kind)
+    except InputError as error:
+        raise InputError(f"{modality.paths[0] if modality.paths else modality.name}: {error}") from None
 
 
 def fit_inputs(

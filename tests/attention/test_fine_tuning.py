@@ -129,8 +129,25 @@ def test_a_fine_tuning_does_not_go_on_with_another_start(first, tmp_path):
     with pytest.raises(InputError, match="began with other weights of the run that start_from names; start anew"):
         runs.train(begins, data(), tmp_path / "run", resume=True)
     shutil.rmtree(start)
+    with pytest.raises(InputError, match="start: no run folder to start from; where it was moved, give --start-from"):
+        runs.train(begins, data(), tmp_path / "run", resume=True)
     shutil.copytree(first.path, start)
     tensors, metadata = params.load_tensors(tmp_path / "run" / "checkpoint.safetensors")
     metadata["data"] = metadata["data"].rpartition("-")[0]  # as earlier versions wrote it
     params.save_tensors(tmp_path / "run" / "checkpoint.safetensors", tensors, metadata)
     assert runs.train(begins, data(), tmp_path / "run", resume=True).path == tmp_path / "run"
+
+
+def test_a_fine_tuning_goes_on_where_the_run_it_began_with_was_moved(first, tmp_path):
+    """Its weights are known by what they are: at whatever place the later stages begin with the same."""
+    start = shutil.copytree(first.path, tmp_path / "start")
+    with pytest.raises(worlds.Stop):
+        runs.train(config(f"start_from={start}"), data(), tmp_path / "run", watch=worlds.Interrupt("stage1.a", 1))
+    start.rename(tmp_path / "moved")
+    moved = config(f"start_from={tmp_path / 'moved'}")
+    run = runs.train(moved, data(), tmp_path / "run", resume=True)
+    np.testing.assert_array_equal(run.encoded["b"]["v"], runs.train(with_start(first), data()).encoded["b"]["v"])
+    again = runs.load_run(tmp_path / "run")
+    assert again.config.start_from == str(start) and runs.load_finished(moved, data(), tmp_path / "run") is not None
+    with pytest.raises(InputError, match="start_from differs from the settings given"):
+        runs.train(config(), data(), tmp_path / "run", resume=True)
