@@ -18,6 +18,7 @@ from . import runs
 from .cmirnet import system
 from .cmirnet.settings import CmirnetSettings
 from .config import load_config
+from .data.features import in_floats
 from .errors import InputError
 from .records import Dataset, Modality, Run, Splits
 from .retrieval import evaluate_direction, nearest
@@ -257,11 +258,11 @@ def shared_labels(y_a: np.ndarray, y_b: np.ndarray, classes: np.ndarray) -> list
 
 
 def rows_of(m: str, x: np.ndarray, labels: np.ndarray) -> Modality:
-    """Rows (n, p) as a modality, in float32, as networks compute. Raises `ValueError` for values beyond it."""
+    """Rows (n, p) as a modality, in float32 where that holds their differences. Raises `ValueError` beyond it."""
     if np.abs(x).max() > np.finfo(np.float32).max:
         raise ValueError(f"X of modality {m} has values as large as {np.abs(x).max():.1e}; float32 ends at 3.4e38")
     names = tuple(map(str, range(len(x))))
-    return Modality(m, "features", x.astype(np.float32), labels, names, None, np.zeros(len(x), int))
+    return Modality(m, "features", in_floats(x), labels, names, None, np.zeros(len(x), int))
 
 
 def train_on_all(config: CmirnetSettings, data: Dataset) -> Run:

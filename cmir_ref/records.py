@@ -33,8 +33,9 @@ class Places(NamedTuple):
 class Modality(NamedTuple):
     """One sensor's or sense's samples.
 
-    `x`: images (N, H, W, C) in their stored dtype, features (N, D) float32, sounds as log-mel patches (N, 96, 64, 1)
-    float32, texts as word numbers (N, T) int32 with 0 as padding. `labels` are integers (N,) or multi-hot uint8 (N, C).
+    `x`: images (N, H, W, C) in their stored dtype, features (N, D) float32, or float64 where their differences need it
+    (`data.features.in_floats`), sounds as log-mel patches (N, 96, 64, 1) float32, texts as word numbers (N, T)
+    int32 with 0 as padding. `labels` are integers (N,) or multi-hot uint8 (N, C).
     A path is a real file, or `file.mat:17` for row 17, counted from 0. `groups` (N,) names the voice or the scene class
     that each sample belongs to; `texts` are the sentences of a text modality. `span` are the values that 0 and 255
     stand for where files of more than 8 bits were read as bytes; `remarks` are what a report says of how they were

@@ -199,3 +199,13 @@ def test_a_pipeline_goes_on_with_the_embeddings(world):
 def test_what_does_not_fit_is_a_value_error(fitted, world, call, says):
     with pytest.raises(ValueError, match=says):
         call(fitted, *world)
+
+
+@pytest.mark.parametrize("offset", [1e7, -1e9])
+def test_an_offset_swallows_no_differences(world, fitted, offset):
+    """float32 rounds such numbers to whole ones, or to 64."""
+    a, b, y = world
+    moved = CMIRNet(d_v=8, seed=1, **LONG).fit(a + np.float64(offset), b, y)
+    assert moved.score(a + np.float64(offset), b, y) == pytest.approx(fitted.score(a, b, y), abs=0.02)
+    v = moved.transform(a[:5] + np.float64(offset), "a")
+    np.testing.assert_allclose(v, fitted.transform(a[:5], "a"), atol=0.05 * np.abs(v).max())

@@ -24,6 +24,16 @@ FIELDS = {  # file: the arrays in it
 }
 
 
+SINGLE, NOISE = 1e-7, 1e-10  # of a number: what float32 rounds off, and what no measurement tells from another
+
+
+def in_floats(x: np.ndarray) -> np.ndarray:
+    """Features (N, D) as float32; as they are, in float64, where a column's offset would swallow its differences."""
+    size, spread = np.abs(x).max(axis=0, initial=0), np.ptp(x, axis=0) if len(x) else 0
+    swallowed = (spread < 1000 * SINGLE * size) & (spread > NOISE * size)
+    return x if x.dtype == np.float64 and swallowed.any() else x.astype(np.float32)
+
+
 def load_features(root: str | Path) -> Dataset:
     """pan_features.mat and mul_features.mat (N, D) as a paired set, labels 1 … 8 of labels.mat as 0 … 7.
 
@@ -88,4 +98,4 @@ def _modality(root, name: str, file: str, labels: np.ndarray, names: tuple[str, 
     if x.ndim != 2 or len(x) != len(labels):
         raise InputError(f"{path}: {' × '.join(map(str, x.shape))} features for {len(labels)} labels; one row for each")
     ids, paths = tuple(map(str, range(len(x)))), tuple(f"{path}:{k}" for k in range(len(x)))
-    return Modality(name, "features", x.astype(np.float32), labels, ids, paths, np.array(names)[labels])
+    return Modality(name, "features", in_floats(x), labels, ids, paths, np.array(names)[labels])

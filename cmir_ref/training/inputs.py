@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device
 from ..config import Looks
+from ..data.features import in_floats
 from ..kernels import keep_mask_kernel, supported
 from ..ops.unit_rows import unit_rows
 from .augment import augmentation_of, other_tempos, symmetries
@@ -29,6 +30,8 @@ class Normaliser(NamedTuple):
 
     def __call__(self, x: Array) -> Array:
         x = (x - self.mean) / self.std
+        if self.mean.dtype == "float64":  # the offset of these samples was too large for float32: it is gone now
+            x = x.astype("float32")
         return unit_rows(x)[0] * x.dtype.type(x.shape[-1] ** 0.5) if self.unit else x
 
 
@@ -37,14 +40,18 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
 
     `how`: "standardise" mean 0 and variance 1, "centre" mean 0, "scale" mean square 1 over all channels together,
     "unit" mean square 1 of each sample by itself (what a network is unsure of has short features), "none". Reads `x`
-    in blocks, so memory-mapped sets are fine.
+    in blocks, so memory-mapped sets are fine. Where float32 cannot hold the samples both are float64, and sums
+    are about the first sample: squares of a large offset would round off what lies about it.
     """
     channels = x.shape[-1]
-    mean, std = np.zeros(channels), np.ones(channels)
+    double = x.dtype == np.float64 and x.ndim == 2 and in_floats(np.asarray(x[index])).dtype == np.float64
+    mean, std, shift = np.zeros(channels), np.ones(channels), np.zeros(channels)
+    if double and how in ("standardise", "centre"):
+        shift = np.asarray(x[index[:1]]).reshape(-1, channels)[0]
     if how != "none":
         count, first, second = 0, np.zeros(channels), np.zeros(channels)
         for start in range(0, len(index), block):
-            rows = np.asarray(x[index[start : start + block]], dtype=np.float64).reshape(-1, channels)
+            rows = np.asarray(x[index[start : start + block]], dtype=np.float64).reshape(-1, channels) - shift
             count += len(rows)
             first += rows.sum(axis=0)
             second += (rows * rows).sum(axis=0)
@@ -54,9 +61,12 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
             mean = first / count
         if how == "standardise":
             std = np.sqrt(np.maximum(second / count - mean * mean, 0))
-            std[std <= 1e-7 * np.sqrt(second / count)] = 1.0  # a constant channel stays constant: this is its rounding
+            rounding = 1e-10 * (np.abs(shift) + np.abs(mean)) if double else 1e-7 * np.sqrt(second / count)
+            std[std <= rounding] = 1.0  # a constant channel stays constant
+        mean = mean + shift
         std[std < np.finfo("float32").tiny] = 1.0
-    return Normaliser(mean.astype(np.float32), std.astype(np.float32), how == "unit")
+    kind = np.float64 if double else np.float32
+    return Normaliser(mean.astype(kind), std.astype(kind), how == "unit")
 
 
 def standardise_each(x: Array) -> Array:

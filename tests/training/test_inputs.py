@@ -9,6 +9,7 @@ import worlds
 
 from cmir_ref import runs
 from cmir_ref.data import split
+from cmir_ref.data.features import in_floats
 from cmir_ref.training.augment import random_shift, random_symmetry, symmetries
 from cmir_ref.training.inputs import Source, ahead, epoch_batches, fit_normaliser, steps_per_epoch
 from cmir_ref.training.transfer import Sent, Turned
@@ -58,6 +59,20 @@ def test_the_rounding_of_a_constant_channel_is_no_variance(value):
     x[::2, 2] = np.nextafter(np.float32(value), np.float32(0))
     normal = fit_normaliser(x, np.arange(999))
     assert normal.std[1:].tolist() == [1, 1] and normal(x)[:, 0].std() == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e9])
+def test_samples_that_float32_cannot_hold_are_normalised_before_they_become_it(offset):
+    x = np.random.default_rng(0).standard_normal((200, 3))
+    x[:, 1] += offset
+    x[:, 2] = offset
+    normaliser = fit_normaliser(x, np.arange(200))
+    normal = normaliser(x)
+    assert normal.dtype == np.float32 and normaliser.std[2] == 1
+    np.testing.assert_allclose(normal[:, :2], (x - x.mean(axis=0))[:, :2] / x.std(axis=0)[:2], atol=1e-6)
+    assert in_floats(x).dtype == np.float64 and in_floats(x[:, ::2]).dtype == np.float32
+    assert in_floats(x.astype(np.float32)).dtype == np.float32
+    assert fit_normaliser(x[:, ::2], np.arange(200)).mean.dtype == np.float32
 
 
 def test_normalisers_of_a_run_see_the_training_part_alone():
