@@ -87,7 +87,7 @@ def load_sensor_pairs(
         raise InputError(f"sensors {', '.join(sensors)}: two folders with different names are needed")
     root, names = data_folder(root), [Path(sensor).stem if tile else Path(sensor).name for sensor in sensors]
     if files_called(root, TABLE):
-        found, remarks = pairs_of_table(find_file(root, TABLE))
+        found, remarks = pairs_of_table(find_file(root, TABLE), names)
     else:
         places = [sensor_place(root, sensor) for sensor in sensors]
         if (file := next((place for place in places if place.is_file()), None)) and not tile:
@@ -168,10 +168,11 @@ def named_files(folder: Path) -> tuple[dict[tuple[str, str], Path], int]:
     return named, others
 
 
-def pairs_of_table(table: Path) -> tuple[list[PairOfFiles], tuple[str, ...]]:
+def pairs_of_table(table: Path, names: Sequence[str] = ()) -> tuple[list[PairOfFiles], tuple[str, ...]]:
     """The pairs that a CSV file names: a file of each sensor a line, relative to the table's folder.
 
-    A first line that names no files is a header. A class is the folder of a file `<sensor>/<class>/<image>`. Raises
+    A first line that names no files is a header. Where it, or a line's folders, say that the sensors `names` stand the
+    other way round, they are taken so. A class is the folder of a file `<sensor>/<class>/<image>`. Raises
     `InputError`, with the line, for anything but two columns, a file that is not there or stands there twice, and
     classes that differ.
     """
@@ -182,13 +183,17 @@ def pairs_of_table(table: Path) -> tuple[list[PairOfFiles], tuple[str, ...]]:
     separator = ";" if lines and ";" in lines[0] and "," not in lines[0] else ","
     pairs: list[PairOfFiles] = []
     seen: dict[Path, int] = {}
+    turned = False
     for number, cells in enumerate(csv.reader(lines, delimiter=separator), start=1):
         cells = [cell.strip() for cell in cells]
+        other_way = bool(names) and [Path(cell).parts[:1] for cell in cells] == [(name,) for name in reversed(names)]
         if not any(cells) or (number == 1 and not any(Path(cell).suffix for cell in cells)):
+            turned = other_way
             continue
         if len(cells) != 2 or not all(cells):
             filled = sum(map(bool, cells))
             raise InputError(f"{table}, line {number}: {filled} files; expected two, one of each sensor")
+        cells = cells[::-1] if turned or other_way else cells
         files = [table.parent / cell for cell in cells]
         for path in files:
             if not path.is_file():

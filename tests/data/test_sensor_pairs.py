@@ -241,3 +241,13 @@ def test_a_query_is_read_band_by_band(tmp_path, refused):
     np.testing.assert_array_equal(read_query(pan, tmp_path / "pan" / "q.tif")[0], pan.x[[1]])  # brought to 256 again
     with refused("pan/q.tif: its bands are 1 of uint16, but those of mul are 4"):
         read_query(mul, tmp_path / "pan" / "q.tif")
+
+
+@pytest.mark.parametrize(("header", "folders"), [("mul,pan\n", "x/"), ("", ""), ("mul,pan\n", ""), ("b,a\n", "")])
+def test_a_table_may_have_the_sensors_the_other_way_round(tmp_path, header, folders):
+    written = write_pairs(tmp_path / folders)
+    lines = [f"{folders}mul/{name}.tif,{folders}pan/{name}.tif\n" for name in ("p", "q", "r.2", "s")]
+    (tmp_path / "pairs.csv").write_text(header + "".join(lines))
+    pan, mul = load_sensor_pairs(tmp_path).modalities.values()
+    np.testing.assert_array_equal(pan.x[1], written["pan"]["q"])
+    np.testing.assert_array_equal(mul.x[1], written["mul"]["q"])

@@ -2478,6 +2478,11 @@ bugs(
     ("always-single", "x.dtype == np.float64 and swallowed.any()", "swallowed.all()", FAR_OFF),
 )
 bugs(
+    "data/sensor_pairs.py",
+    ("columns-as-they-stand", "cells[::-1] if turned or other_way else cells", "cells",
+     "data/test_sensor_pairs.py::test_a_table_may_have_the_sensors_the_other_way_round"),
+)
+bugs(
     "config.py",
     ("where-the-start-lies", 'other = other.model_copy(update={"start_from": one.start_from})', "pass",
      "attention/test_fine_tuning.py::test_a_fine_tuning_goes_on_where_the_run_it_began_with_was_moved"),
