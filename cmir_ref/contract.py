@@ -48,6 +48,7 @@ class System(NamedTuple):
     directions: tuple[str, ...] = DIRECTIONS  # which are evaluated; "a->ab" searches both modalities at once
     heat: Callable | None = None  # (run) -> [(modality's letter, sample number, (h, w) of 0 … 1)]: pictures of a report
     heat_words: tuple[str, str, str] = ("", "", "")  # heading of these pictures, what they show, and what each shows
-    start: Callable | None = None  # (settings, data, parts, run): an `InputError` where it cannot begin with that run
+    check: Callable | None = None  # (settings, data, parts, run or None): an `InputError` before anything is trained,
+    # where these settings cannot do with these data, or cannot begin with that run
     recall_at: tuple[int, ...] = ()  # k of the recalls that are reported, where one item is the right one
     gate: Callable | None = None  # (run, query, item), Items of one sample each -> the Gate of that pair, or None

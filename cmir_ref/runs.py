@@ -73,7 +73,7 @@ def train(
 
 def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, dict[str, np.ndarray] | None]:
     """(the data, their parts, the tensors of the run that the training begins with, if any)."""
-    parts, start = split_data(config, data), None
+    parts, start, known = split_data(config, data), None, None
     if config.start_from is not None:
         if not config.start_from:
             raise InputError("start_from: is empty; name a run folder that `cmir-ref train` wrote, or leave it out")
@@ -85,8 +85,8 @@ def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, d
         known = load_run(config.start_from)
         parts = keep_parts(parts, data, known.parts, known.dataset)
         data = data._replace(parts=parts)  # for a system that asks for the split itself
-        if check_start := system_of(config).start:
-            check_start(config, data, parts, known)
+    if check := system_of(config).check:
+        check(config, data, parts, known)
     for stage in stages_of(config, data):
         stage.init(config, data)  # samples that its network does not take are refused now, not behind other stages
     if data.pairing is None:

@@ -155,9 +155,11 @@ def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
     return init_amfmn(architecture(settings), shape, words, generator(settings.seed, "match/init"))
 
 
-def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run) -> None:
-    """Raises `InputError` where run `known` learned other words than these: the vectors of its words would be read as
-    those of others."""
+def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
+    """Raises `InputError` where run `known`, if there is one, learned other words than these: the vectors of its words
+    would be read as those of others."""
+    if known is None:
+        return
     here = word_numbers(data.modalities["b"].texts, vocabulary(settings, data, parts))
     there = word_numbers(known.dataset.modalities["b"].texts, known.tensors["vocabulary"])
     if here != there:
@@ -346,7 +348,7 @@ SYSTEM = System(
     distances=score_distances,
     relevant=paired,
     facts=match_facts,
-    start=check_words,
+    check=check_words,
     heat=gaze_maps,
     heat_words=(
         "Where MVSA looks",

@@ -22,6 +22,7 @@ from ..retrieval import levels, prepare
 from ..retrieval.distances import Levels, each_block, levels_of_rows
 from .gate import channel_gate
 from .objective import Attention, attend
+from .settings import AttentionSettings
 
 BY_CONTEXT = ("channel", "spatial", "mask")  # what a sketch has a part in
 CONTEXTS = 32  # sketches of the training part whose mean attends, where that is no mean of gates
@@ -110,15 +111,20 @@ def draw_contexts(how: str, dataset: Dataset, parts: Splits, seed: int) -> np.nd
     return drawn
 
 
-def drawn_embeddings(run: Run, net: Attended, items: Items, xp: Any = np) -> np.ndarray:
-    """V_a (n, d_v) of photos by one drawn sketch each. Raises `InputError` for `matched` and a photo from outside."""
-    how = run.config.attended_inference
-    drawn = draw_contexts(how, run.dataset, run.parts, run.config.seed)[items.rows["a"]]
+def drawn_sketches(settings: AttentionSettings, dataset: Dataset, parts: Splits, photos: np.ndarray) -> np.ndarray:
+    """The number of the sketch that attends each of these photos (n,). Raises `InputError` where one has none."""
+    drawn = draw_contexts(settings.attended_inference, dataset, parts, settings.seed)[photos]
     if (drawn < 0).any():
         raise InputError(
             "attended_inference matched: a photo from outside has no class, and one in a part may have no other sketch "
             "of its class; search with mean or pair"
         )
+    return drawn
+
+
+def drawn_embeddings(run: Run, net: Attended, items: Items, xp: Any = np) -> np.ndarray:
+    """V_a (n, d_v) of photos by one drawn sketch each. Raises `InputError` for `matched` and a photo from outside."""
+    drawn = drawn_sketches(run.config, run.dataset, run.parts, items.rows["a"])
     x, contexts = items.encoded["a"]["x"], run.encoded["b"]["context"]
 
     def of(rows):

@@ -18,7 +18,7 @@ from ..data import pairs_of, read_query
 from ..data.trunk import uses_trunk
 from ..ops.fused.dense_layer import input_of
 from ..params import below
-from ..records import Dataset, Encoded, Items, Run, Splits
+from ..records import PARTS, Dataset, Encoded, Items, Run, Splits
 from ..retrieval.distances import Levels
 from ..retrieval.relevant_items import shared_label
 from ..training.inputs import Source
@@ -28,6 +28,7 @@ from .inference import (
     BY_CONTEXT,
     Attended,
     drawn_embeddings,
+    drawn_sketches,
     embed_by_mean,
     embed_photos,
     embed_sketches,
@@ -47,6 +48,13 @@ HEADS = "attention/heads"  # the names under which a run keeps the layers from m
 LABEL_LEAK = "label leak: by attended_inference = matched each photo is embedded by a sketch of its own class"
 SHOWN = 6  # pictures of each modality in a report
 LOOKED_AT = 40  # photos, and sketches, of which the shares of the variance are taken
+
+
+def check_sketches(settings: AttentionSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
+    """Raises `InputError` where a photo that will be searched, or searched with, has no sketch to attend it."""
+    if settings.attention in BY_CONTEXT and settings.attended_inference == "matched":
+        searched = PARTS if settings.gallery == "all" else ("test", settings.gallery)
+        drawn_sketches(settings, data, parts, np.concatenate([getattr(parts, part)["a"] for part in searched]))
 
 
 def attended_stages(settings: AttentionSettings, kinds: Mapping[str, str]) -> list[Stage]:
@@ -367,5 +375,6 @@ SYSTEM = System(
         "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
         "Grad-CAM for its own class",
     ),
+    check=check_sketches,
     gate=gate_of_pair,
 )

@@ -318,6 +318,19 @@ def test_what_cannot_be_paired_is_refused_before_anything_is_trained(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("gallery", "refused"), [("test", False), ("train", False), ("all", True)])
+def test_what_cannot_be_matched_is_refused_before_anything_is_trained(gallery, refused, tmp_path):
+    """The validation part has one photo of each class, and no sketch of that class but its own."""
+    settings = config("attended_inference=matched", f"gallery={gallery}", "stage1.epochs=1", "stage2.epochs=1")
+    if not refused:
+        runs.train(settings, data(apart=True), tmp_path / "run")
+        return
+    with pytest.raises(InputError, match="one in a part may have no other sketch of its class"):
+        runs.train(settings, data(apart=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    runs.share_out(settings.model_copy(update={"attention": "self"}), data(apart=True))  # no sketch attends there
+
+
 def test_a_photo_from_outside_has_no_matched_sketch():
     run = seen_by(trained(), attended_inference="matched")
     one = Items({"a": np.array([-1])}, {"a": {name: array[:1] for name, array in run.encoded["a"].items()}})
