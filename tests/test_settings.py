@@ -14,6 +14,7 @@ from cmir_ref.cmirnet import system
 from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.config import load_config
 from cmir_ref.data import load_data, protocol_of
+from cmir_ref.errors import InputError
 from cmir_ref.records import Run
 
 WORLDS = {
@@ -297,6 +298,16 @@ def test_stage_1_depends_on_nothing_that_it_does_not_see(setting):
 def test_augmentation_acts_where_pretrainers_are_trained_along():
     given = ("stages=end-to-end", "stage2.epochs=1")
     assert not same(*(result("images", *given, f"stage1.augment={a}") for a in ("true", "false")))
+
+
+def test_features_are_dropped_where_there_are_any(tmp_path):
+    given = ("stages=end-to-end", "stage2.epochs=1")
+    assert not same(*(result("images", *given, f"stage2.feature_dropout={d}") for d in ("0", "0.5")))  # of b
+    images = world("images").modalities["a"]
+    both = world("images")._replace(modalities={"a": images, "b": images})
+    with pytest.raises(InputError, match="feature_dropout is of features, and end-to-end is given none here: set it"):
+        runs.train(worlds.config(*given, "stage2.feature_dropout=0.5"), both, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_voices_speak_where_pretrainers_are_trained_along_and_only_with_augmentation():

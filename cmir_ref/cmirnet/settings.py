@@ -49,7 +49,7 @@ class Stage1Schedule(SoftLabels, Looks, Schedule):
 class Stage2Schedule(Schedule):
     """The latent network."""
 
-    feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, as input and as target; not in paper or code
+    feature_dropout: float = Field(0.0, ge=0, lt=1)  # of Z, or of vectors in its place; not in paper or code
     graph: bool = False  # --device cuda: each step is one CUDA graph, same values; not yet proven on a GPU
 
 

@@ -46,6 +46,13 @@ STAGE1 = frozenset(  # settings of a pretrainer
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained
 
 
+def check_dropout(settings: CmirnetSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
+    """Raises `InputError` where features are to be dropped, and stage 2 is given none: only samples, end to end."""
+    dropped = settings.stage2.feature_dropout and settings.stages == "end-to-end"
+    if dropped and all(as_read(settings, modality).kind != "features" for modality in data.modalities.values()):
+        raise InputError("stage2.feature_dropout is of features, and end-to-end is given none here: set it to 0")
+
+
 def stages(settings: CmirnetSettings, kinds: Mapping[str, str]) -> list[Stage]:
     """Stage 1 of each modality that has one of its own, a's before b's, then stage 2."""
     separate = [
@@ -334,4 +341,5 @@ SYSTEM = System(
     relevant=shared_label,
     facts=facts,
     vectors=vectors,
+    check=check_dropout,
 )

@@ -2770,6 +2770,22 @@ bugs(
     ("features-stored-in-another-length", 'made, settings.normalise_features)(made', 'made)(made',
      "attention/test_attention_system.py::test_features_of_one_length_are_so_in_training_and_afterwards"),
 )
+MATCHED = "attention/test_attention_system.py::test_what_cannot_be_matched_is_refused_before_anything_is_trained"
+bugs(
+    "runs.py",
+    ("checked-where-fine-tuned-alone", "if check := system_of(config).check:",
+     "if known and (check := system_of(config).check):", MATCHED),
+)
+bugs(
+    "attention/system.py",
+    ("the-test-part-alone-is-matched", 'PARTS if settings.gallery == "all" else ("test", settings.gallery)',
+     '("test",)', MATCHED),
+)
+bugs(
+    "cmirnet/system.py",
+    ("dropout-refused-beside-samples", 'if dropped and all(as_read', 'if dropped and any(as_read',
+     "test_settings.py::test_features_are_dropped_where_there_are_any"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
