@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from .bench import BENCH_KINDS, PEERS, TURNS
-from .config import SAMPLE_KINDS, preset_names
+from .config import MOST, SAMPLE_KINDS, preset_names
 from .errors import InputError
 from .parallel import STOPS
 from .progress import on_terminal, tell, track
@@ -46,6 +46,7 @@ SampleFormat = one_of("SampleFormat", ["dsrsid"])
 Peer = one_of("Peer", [peer for peers in PEERS.values() for peer in peers])
 ReplicationScale = one_of("ReplicationScale", SCALES)
 
+MOST_RUNS = 1000  # that a command can be asked for, in all or at a time
 PRESET_WORDS = f"One of {', '.join(preset_names())}; or a TOML file of your own."
 
 DataOption = Annotated[  # a text: "" is not the current folder
@@ -54,7 +55,10 @@ DataOption = Annotated[  # a text: "" is not the current folder
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 SeedsOption = Annotated[
-    int, typer.Option("--seeds", min=1, help="How many, --seed the first: mean, standard deviation, worst over them.")
+    int,
+    typer.Option(
+        "--seeds", min=1, max=MOST_RUNS, help="How many, --seed the first: mean, standard deviation, worst over them."
+    ),
 ]
 WriteOption = Annotated[
     Path | None,
@@ -537,8 +541,12 @@ def command_locate(
 def command_features(
     images: Annotated[Path, typer.Argument(metavar="IN", help="A folder of images, with or without folders in it.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    size: Annotated[int | None, typer.Option("--size", min=32, help="Side that images are brought to (224).")] = None,
-    tile: Annotated[int | None, typer.Option("--tile", min=32, help="Cut images into tiles of this side.")] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=32, max=MOST, help="Side that images are brought to (224).")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option("--tile", min=32, max=MOST, help="Cut images into tiles of this side.")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="EfficientNet-Lite0's weights of your own.")
     ] = None,
@@ -704,11 +712,15 @@ def command_replicate(
     scale: Annotated[
         ReplicationScale, typer.Option("--scale", help="How much data and how long a training.")
     ] = ReplicationScale.small,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many: mean and standard deviation over them.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=MOST_RUNS, help="How many: mean and standard deviation over them.")
+    ] = 1,
     out: Annotated[Path, typer.Option("--out", help="What is there already is not computed again.")] = Path(
         "runs/replicate"
     ),
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one a core).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=MOST_RUNS, help="Processes (default: one a core).")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="ADDRESS", help="Compute on this Dask cluster (extra `cluster`).")
     ] = None,

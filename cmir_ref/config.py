@@ -13,16 +13,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from .errors import InputError
 from .text import read_text
 
+MOST = 10**9  # a count: an array twice as wide is still one that NumPy can be asked for, and say no
+
 
 class SettingsTable(BaseModel):
-    """A table of settings: unknown keys are errors, values do not change after validation."""
+    """A table of settings: unknown keys are errors, values do not change after validation, no count is beyond MOST."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_counted(cls, value: Any, info: ValidationInfo) -> Any:
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and abs(number) > MOST and not info.field_name.endswith("seed"):
+                raise ValueError(f"at most {MOST}, not {number}")
+        return value
 
 
 class Schedule(SettingsTable):

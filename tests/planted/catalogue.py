@@ -2786,6 +2786,12 @@ bugs(
     ("dropout-refused-beside-samples", 'if dropped and all(as_read', 'if dropped and any(as_read',
      "test_settings.py::test_features_are_dropped_where_there_are_any"),
 )
+bugs(
+    "config.py",
+    ("seeds-are-counts", ' and not info.field_name.endswith("seed"):', ":", "test_config.py::test_overrides"),
+    ("widths-within-lists-not-counted", "for number in value if isinstance(value, tuple) else (value,):",
+     "for number in (value,):", "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

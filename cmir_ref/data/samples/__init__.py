@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...config import MOST
 from ...errors import InputError
 from ...files import whole_folder
 from ...parallel import signals_held
@@ -200,8 +201,8 @@ def write_samples(
         raise InputError(f"{kind}: no such kind of samples; it is one of {', '.join(KINDS)}")
     if kind == "speech" and count is not None:
         raise InputError("speech: the clips are 17 labels in 15 voices; leave out the count")
-    if count is not None and count < 1:
-        raise InputError(f"count {count}: at least 1 is needed")
+    if count is not None and not 1 <= count <= MOST:
+        raise InputError(f"count {count}: at least 1 is needed, and at most {MOST}")
     if layout is not None and (kind, layout) != ("land-cover", "dsrsid"):
         raise InputError(f"{kind}: has no format {layout}; dsrsid is one of land-cover")
     if layout == "dsrsid":
