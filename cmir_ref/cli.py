@@ -19,7 +19,7 @@ from .bench import BENCH_KINDS, PEERS, TURNS
 from .config import MOST, SAMPLE_KINDS, preset_names
 from .errors import InputError
 from .parallel import STOPS
-from .progress import on_terminal, tell, track
+from .progress import hush_numpy, on_terminal, tell, track
 from .replicate import EXPERIMENTS, SCALES
 from .streams import finish_streams, prepare_streams
 
@@ -100,6 +100,7 @@ def run_command(words: list[str]) -> int:
 
     command = typer.main.get_command(app)
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # no line of source beside it
+    hush_numpy()
     try:
         with command.make_context("cmir-ref", words) as context:
             command.invoke(context)

@@ -13,7 +13,7 @@ from multiprocessing.reduction import ForkingPickler
 from threading import Thread, current_thread, main_thread
 from typing import Any
 
-from .progress import tell
+from .progress import hush_numpy, tell
 
 STOPS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 MOST_SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
@@ -116,6 +116,7 @@ def begin_worker() -> None:
 
     What its parent ignores (`nohup`, a job in the background) it ignores, too, but for the termination by its parent.
     """
+    hush_numpy()
     for number in STOPS:
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from typing import Any
@@ -19,6 +20,11 @@ def tell(line: str) -> None:
     """A line on standard error, beside the result; nothing where there is no standard error."""
     if sys.stderr is not None:
         print(line.translate(SPELLED), file=sys.stderr)
+
+
+def hush_numpy() -> None:
+    """Leaves out NumPy's warnings of overflows in this package's code: a loss that is not finite is said as such."""
+    warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"cmir_ref\.")
 
 
 def terminal():

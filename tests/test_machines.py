@@ -174,6 +174,22 @@ def test_a_worker_that_is_ended_in_the_middle_of_its_answer_holds_nobody_up():
     assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
 
 
+@POSIX
+def test_a_worker_says_nothing_of_overflows():
+    done = python(OVERFLOW, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[[inf]]\n", "")
+
+
+OVERFLOW = """
+import numpy as np
+from cmir_ref.ops.linear import linear
+from cmir_ref.parallel import worker_processes
+x = np.full((1, 1), 1e300)
+with worker_processes(1) as pool:
+    print(pool.submit(linear, x, x, x[0]).result()[0])
+"""
+
+
 MIDDLE = """
 import time
 from cmir_ref.parallel import worker_processes

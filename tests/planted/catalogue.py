@@ -2792,6 +2792,15 @@ bugs(
     ("widths-within-lists-not-counted", "for number in value if isinstance(value, tuple) else (value,):",
      "for number in (value,):", "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint"),
 )
+bugs(
+    "parallel.py",
+    ("workers-tell-of-overflows", "    hush_numpy()\n", "",
+     "test_machines.py::test_a_worker_says_nothing_of_overflows"),
+)
+bugs(
+    "cli.py",
+    ("overflows-told-before-the-loss", "    hush_numpy()\n", "", "test_cli.py::test_a_diverging_run_is_status_1"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
