@@ -10,7 +10,7 @@ from functools import cache
 from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.reduction import ForkingPickler
-from threading import Thread, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 from .progress import hush_numpy, tell
@@ -18,6 +18,7 @@ from .progress import hush_numpy, tell
 STOPS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 MOST_SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
 LEAST_BLOCKS = 4  # where there are as many samples
+ENDED = Event()  # no thread begins another part
 
 
 def cores() -> int:
@@ -67,6 +68,8 @@ def map_threads(work: Callable, parts: list) -> list:
     def take_turns():
         try:
             for i in numbers:
+                if ENDED.is_set():
+                    raise KeyboardInterrupt
                 results[i] = work(parts[i])
         except BaseException:
             for _ in numbers:  # nobody begins another part
@@ -83,6 +86,11 @@ def map_threads(work: Callable, parts: list) -> list:
             if not helper.cancelled():
                 helper.result()  # raises what went wrong there
     return results
+
+
+def end_threads() -> None:
+    """Whatever is shared out, in any thread, ends with the part it is at: Python waits for threads before it ends."""
+    ENDED.set()
 
 
 def map_blocks(work: Callable, samples: int, size: int | None = None) -> list:

@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from ..files import cannot_be_written, name_bytes_spelled, write_whole
+from ..parallel import end_threads
 from ..progress import tell
 from .answers import (
     Question,
@@ -130,7 +131,7 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
 
     async def play_sample(request: Request) -> Response:
         content, kind = await compute("samples", sound_of, run_of(request), *sample_in(request))
-        return Response(content, media_type=kind, headers={"cache-control": "no-store"})
+        return part_of(content, kind, request.headers.get("range", ""))
 
     async def search(request: Request) -> Response:
         served, given = run_of(request), request.query_params
@@ -169,6 +170,21 @@ def make_app(runs: list[ServedRun], host: str = "127.0.0.1", keep: Path | None =
     for served in runs:
         lanes["samples"].submit(warm_up, served)
     return guard(app, own_names(host))
+
+
+def part_of(content: bytes, kind: str, asked: str) -> Response:
+    """The bytes that a `Range` header asks for ("bytes=0-1"), without which Safari plays nothing; else all of them."""
+    size, headers = len(content), {"cache-control": "no-store", "accept-ranges": "bytes"}
+    match = re.fullmatch(r"bytes=(?=.*\d)(\d{0,18})-(\d{0,18})", asked.strip())
+    if match is None:  # none, or several ranges, which nobody has to answer
+        return Response(content, media_type=kind, headers=headers)
+    begin, end = match.groups()
+    first = int(begin) if begin else max(size - int(end), 0)  # "-9" are the last nine
+    last = min(int(end), size - 1) if begin and end else size - 1
+    if first > last:
+        raise HTTPException(416, f"the sound has {size} bytes", {"content-range": f"bytes */{size}"})
+    headers |= {"content-range": f"bytes {first}-{last}/{size}"}
+    return Response(content[first : last + 1], 206, headers, kind)
 
 
 def page_file(name: str) -> str:
@@ -377,4 +393,7 @@ def answer_requests(app: Callable, listener: socket.socket) -> None:
     quiet = {"log_level": "critical", "access_log": False, "server_header": False}
     limits = {"http": "h11", "h11_max_incomplete_event_size": 2**14, "limit_concurrency": 500, "timeout_keep_alive": 5}
     settings = uvicorn.Config(app, lifespan="off", ws="none", timeout_graceful_shutdown=2, **quiet, **limits)
-    uvicorn.Server(settings).run(sockets=[listener])
+    try:
+        uvicorn.Server(settings).run(sockets=[listener])
+    finally:
+        end_threads()  # nobody waits for what is still computed

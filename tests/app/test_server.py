@@ -78,9 +78,37 @@ def test_a_sample_is_shown_and_heard(site):
         assert told["labels"] and told["pictures"][0]["uri"].startswith("data:image/") and not told["note"]
         assert told["sound"] == (run == "spoken")
     sound = site.ask("/api/spoken/sound/b/0")
+    assert sound.status == 200 and sound.headers["accept-ranges"] == "bytes"
     assert sound.headers["content-type"] == "audio/wav" and sound.body[:4] == b"RIFF"
     assert site.ask("/api/drawn/sound/a/0").status == 422
     assert site.ask("/api/vectors/sample/a/0").json["pictures"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [("bytes=0-1", 0, 1), ("bytes=10-", 10, -1), ("bytes=-7", -7, -1), ("bytes=40-999999999", 40, -1)],
+)
+def test_a_part_of_a_sound(site, asked, first, last):
+    """Safari asks for the first two bytes, and plays nothing where it gets all."""
+    sound = site.ask("/api/spoken/sound/b/0").body
+    first, last = first % len(sound), last % len(sound)
+    part = site.ask("/api/spoken/sound/b/0", headers={"range": asked})
+    assert (part.status, part.body) == (206, sound[first : last + 1])
+    assert part.headers["content-range"] == f"bytes {first}-{last}/{len(sound)}"
+    assert part.headers["content-type"] == "audio/wav" and part.headers["content-length"] == str(last + 1 - first)
+
+
+@pytest.mark.parametrize("asked", ["bytes=-", "bytes=0-1,4-5", "seconds=0-1", "bytes=a-b", f"bytes={'9' * 99}-"])
+def test_other_ranges_get_all_of_a_sound(site, asked):
+    sound = site.ask("/api/spoken/sound/b/0", headers={"range": asked})
+    assert sound.status == 200 and sound.body == site.ask("/api/spoken/sound/b/0").body
+
+
+@pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=-0", "bytes=5-4"])
+def test_a_range_that_no_sound_has(site, asked):
+    size = len(site.ask("/api/spoken/sound/b/0").body)
+    refused = site.ask("/api/spoken/sound/b/0", headers={"range": asked})
+    assert refused.status == 416 and refused.headers["content-range"] == f"bytes */{size}"
 
 
 # ---- what is found --------------------------------------------------------------------------------------------------
@@ -377,6 +405,28 @@ def test_a_browser_that_stays_in_the_foreground_gets_its_page(site, tmp_path):
     finally:
         process.kill()
     assert b"<!doctype html>" in seen.read_bytes().lower() and process.returncode == 130
+
+
+SLOW = """
+import time
+from cmir_ref import parallel
+from cmir_ref.app import server
+from cmir_ref.cli import main
+server.warm_up = lambda served: parallel.map_threads(time.sleep, [1] * 60 * parallel.cores())
+main()
+"""
+
+
+def test_an_interruption_does_not_wait_for_what_is_still_computed(site):
+    words = [sys.executable, "-c", SLOW, "serve", site.names["drawn"], "--no-browser"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline().startswith("http")
+        process.send_signal(2)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, said) == (130, "^C ends it\ninterrupted\n")
 
 
 def test_the_command_serves_until_it_is_interrupted(site):

@@ -2801,6 +2801,20 @@ bugs(
     "cli.py",
     ("overflows-told-before-the-loss", "    hush_numpy()\n", "", "test_cli.py::test_a_diverging_run_is_status_1"),
 )
+SERVER = "app/test_server.py::"
+bugs(
+    "app/server.py",
+    ("last-byte-left-out", "content[first : last + 1]", "content[first:last]", SERVER + "test_a_part_of_a_sound"),
+    ("last-bytes-are-the-first", "max(size - int(end), 0)", "0", SERVER + "test_a_part_of_a_sound"),
+    ("ranges-beyond-the-sound", "if first > last:", "if first > size:", SERVER + "test_a_range_that_no_sound_has"),
+    ("threads-hold-up-an-interruption", "        end_threads()", "        pass",
+     SERVER + "test_an_interruption_does_not_wait_for_what_is_still_computed"),
+)
+bugs(
+    "parallel.py",
+    ("parts-begun-after-the-end", "if ENDED.is_set():", "if False:",
+     SERVER + "test_an_interruption_does_not_wait_for_what_is_still_computed"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
