@@ -43,12 +43,17 @@ class Score(NamedTuple):
             return None
         return math.sqrt(sum((v - self.mean) ** 2 for v in self.there) / (len(self.there) - 1))
 
+    @property
+    def share(self) -> str:
+        """ " (2 of 3 seeds)", where the mean is not of all of them."""
+        count = len(self.there)
+        return "" if count in (0, len(self.values)) else f" ({count} of {len(self.values)} seeds)"
+
     def __str__(self) -> str:
         if self.mean is None:
             return "–"
         spread = "" if self.sd is None else f" ± {self.sd:.3f}"
-        lost = len(self.values) - len(self.there)
-        return number(self.mean, ".3f") + spread + (f" ({lost} failed)" if lost else "")
+        return number(self.mean, ".3f") + spread + self.share
 
 
 class Line(NamedTuple):
@@ -122,9 +127,9 @@ class Block(NamedTuple):
 
 
 def number(value: float | Score | None, form: str) -> str:
-    """`value` (of a score the mean) in the format `form`, ".3f" or "+.1f"; a dash where there is none."""
-    mean = value.mean if isinstance(value, Score) else value
-    return "–" if mean is None else format(mean, form).replace("-", "−")
+    """`value` (of a score the mean, and of how many seeds) in the format `form`, ".3f" or "+.1f"; a dash for none."""
+    mean, share = (value.mean, value.share) if isinstance(value, Score) else (value, "")
+    return "–" if mean is None else format(mean, form).replace("-", "−") + share
 
 
 def points(table: Table, line: Line) -> float | None:
@@ -185,8 +190,8 @@ GUIDE = (
      "items over k: in a small gallery even a perfect order stays below 1. Average precision is the usual one, over "
      "the full ranking, ties at their expected value. Chance is the average precision that a random order has. A table "
      "of another metric names it at its head."),
-    ("±", "The standard deviation over seeds (n − 1 below the root), none for a single seed; “failed” counts the seeds "
-     "whose loss was no longer finite. A dash stands where there is no figure."),
+    ("±", "The standard deviation over seeds (n − 1 below the root), none for a single seed. “2 of 3 seeds”: the loss "
+     "of the third was no longer finite, and mean and deviation leave it out. A dash stands where there is no figure."),
     ("Claims", "Each is judged by one rule on numbers that were measured, so that another run may come out "
      "differently. “Depends on” names what tells the cases in which the rule holds from the others."),
     ("Commands", "Folded under each table: the command that gives the first seed's figure of a row. Other seeds by "

@@ -2815,6 +2815,11 @@ bugs(
     ("parts-begun-after-the-end", "if ENDED.is_set():", "if False:",
      SERVER + "test_an_interruption_does_not_wait_for_what_is_still_computed"),
 )
+bugs(
+    "reports/replication.py",
+    ("seeds-left-out-in-silence", '.replace("-", "−") + share', '.replace("-", "−")',
+     "replicate/test_claims.py::test_a_number_says_of_how_many_seeds_it_is"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -1,5 +1,6 @@
 """Which check kills which planted bug: `python tests/planted/report.py [text in an id or a file …]`."""
 
+import argparse
 import sys
 from collections import Counter
 
@@ -33,4 +34,6 @@ def main(wanted: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("text", nargs="*", help="Only bugs with one of these in their name or file.")
+    sys.exit(main(parser.parse_args().text))

@@ -48,6 +48,11 @@ def test_an_outcome_names_the_fewest_parts_that_tell():
     assert outcome(CLAIM, numbers(held)) == "depends on the world and λ5"
 
 
+def test_a_number_says_of_how_many_seeds_it_is():
+    assert claims._judgement(CLAIM, {("a", "1"): Score((2.0, None, 4.0))}).numbers.endswith(" (2 of 3 seeds)")
+    assert "seeds" not in claims._judgement(CLAIM, {("a", "1"): Score((2.0, 4.0))}).numbers
+
+
 def test_cases_that_differ_in_more_have_to_hold_together():
     world = CLAIM._replace(cases=["the world"])
     mixed = numbers({("a", "x"): True, ("a", "y"): False, ("b", "x"): True, ("b", "y"): True})

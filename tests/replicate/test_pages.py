@@ -120,11 +120,11 @@ def written(tmp_path):
 def expected_rows():
     return [
         ["d_v", "direction", "printed, %", "mean P@10…50", "difference", "average precision", "chance", "λ5"],
-        ["16", "A → B", "95.00 / 97.10", "0.600 ± 0.141", "−35.00", "0.500", "0.250 (1 failed)", "0.1"],
+        ["16", "A → B", "95.00 / 97.10", "0.600 ± 0.141", "−35.00", "0.500", "0.250 (1 of 2 seeds)", "0.1"],
         ["16", "B → A", "–", "0.500", "–", "–", "0.500", "a | <b>"],
         ["32", "A → B", "96.00", "–", "–", "0.600 ± 0.141", "0.500", ""],
         ["class", "P@50", "mAP", "share"],
-        ["river", "0.500", "0.600 ± 0.141", "0.250 (1 failed)"],
+        ["river", "0.500", "0.600 ± 0.141", "0.250 (1 of 2 seeds)"],
     ]
 
 
@@ -239,7 +239,7 @@ def test_a_number_as_text(value, form, text):
 
 
 def test_a_score_as_text():
-    texts = ["0.500", "0.600 ± 0.141", "0.250 (1 failed)", "–", "−0.250"]
+    texts = ["0.500", "0.600 ± 0.141", "0.250 (1 of 2 seeds)", "–", "−0.250"]
     assert list(map(str, (ONE, TWO, LOST, NONE, Score((-0.25,))))) == texts
 
 
@@ -267,7 +267,7 @@ def test_an_experiment_takes_the_place_between_the_marks(tmp_path):
         replication.insert_experiment(file, FULL)
         text = file.read_text(encoding="utf-8")
         assert text.startswith("before\n\n<!-- results -->\n\nOn &lt;made up>")
-        assert text.endswith("| river | 0.500 | 0.600 ± 0.141 | 0.250 (1 failed) |\n\n<!-- /results -->\nafter\n")
+        assert text.endswith("| river | 0.500 | 0.600 ± 0.141 | 0.250 (1 of 2 seeds) |\n\n<!-- /results -->\nafter\n")
         assert "old" not in text and "# Table 1" not in text and "train --set" not in text
 
 
