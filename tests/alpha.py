@@ -6,7 +6,7 @@
 n pairs, D features, d_v dimensions, K classes. The objective is the package's own; only the descent is written here.
 """
 
-import sys
+import argparse
 from functools import cache
 from typing import NamedTuple
 
@@ -621,4 +621,7 @@ def draw(path) -> None:
 
 
 if __name__ == "__main__":
-    print(table()) if len(sys.argv) == 1 else draw(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", metavar="FILE.png", help="Draw its picture there; else print the table.")
+    file = parser.parse_args().file
+    print(table()) if file is None else draw(file)

@@ -6,6 +6,7 @@ second process beside it, and interrupted at ten moments. A page, which lasts, g
 `test_machines.py` runs a cheap part.
 """
 
+import argparse
 import os
 import re
 import resource
@@ -285,14 +286,18 @@ def last_line(end: End) -> str:
 
 def main() -> int:
     """Prints the table of the commands that were named, or of all; 1 where there is a fault."""
-    faults = []
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("commands", nargs="*", metavar="COMMAND", help="In quotes, as 'train --resume'; default: all.")
+    wanted, faults = parser.parse_args().commands, []
+    if unknown := set(wanted) - commands(Path()).keys():
+        parser.error(f"{', '.join(unknown)}: no such command; they are {', '.join(commands(Path()))}")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "place"
         place.mkdir()
         prepare(place)
         print("| command | condition | exit status and last line |\n|---|---|---|")
         for name, command in commands(place).items():
-            if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            if wanted and name not in wanted:
                 continue
             for condition, happens in CONDITIONS.items():
                 with workplace(place) as cwd:

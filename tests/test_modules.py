@@ -12,7 +12,7 @@ import cmir_ref
 from cmir_ref import streams
 from cmir_ref.errors import InputError
 
-ROOT = Path(cmir_ref.__file__).parent
+ROOT, TESTS = Path(cmir_ref.__file__).parent, Path(__file__).parent
 WORDS = {  # how many words each takes; None: those of `cmir-ref`
     "cmir_ref": None,
     "cmir_ref.bench.gpu": None,
@@ -88,6 +88,22 @@ def test_a_plot_of_no_kind_is_refused_before_it_is_measured(name, tmp_path):
 )
 def test_a_side_that_is_none_is_refused_in_one_line(words):
     assert_one_line(call("cmir_ref.bench.peers", *words), words[0])
+
+
+@pytest.mark.parametrize("script", ["alpha.py", "app/load.py", "golden/make.py", "lessons/cmir_net_scenes.py"])
+def test_a_script_of_the_tests_tells_its_words_and_does_nothing(script, tmp_path):
+    """What writes golden values or draws a picture does so for nobody who asks what it takes."""
+    pytest.importorskip("torch") if script == "golden/make.py" else None
+    settings = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": f"{ROOT.parent}:{TESTS}"}}
+    done = subprocess.run([sys.executable, TESTS / script, "--help"], capture_output=True, text=True, **settings)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("usage: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_script_reads_its_words_before_it_begins():
+    texts = {p: p.read_text(encoding="utf-8") for p in sorted(TESTS.rglob("*.py"))}
+    scripts = [p.name for p, text in texts.items() if '\nif __name__ == "__main__":' in text and "argparse" not in text]
+    assert scripts == ["planting.py"]  # which `Checks` starts
 
 
 # ---- what all of them end by

@@ -4,12 +4,12 @@ Each client asks again as soon as it is answered: a drawing of its own (or a sam
 the thumbnails that a page would load. Nothing but the standard library.
 """
 
+import argparse
 import http.client
 import io
 import json
 import random
 import statistics
-import sys
 import threading
 import time
 from urllib.parse import quote, urlsplit
@@ -65,8 +65,12 @@ def ask_for(seconds: float, address: str, run: dict, seed: int, times: list[floa
 
 
 def main() -> None:
-    address, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    clients = int(sys.argv[4]) if len(sys.argv) > 4 else 20
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("address")
+    parser.add_argument("run")
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("clients", type=int, nargs="?", default=20)
+    address, name, seconds, clients = vars(parser.parse_args()).values()
     pause = http.client.HTTPConnection(urlsplit(address).netloc)
     pause.request("GET", "/api/runs")
     run = next(r for r in json.loads(pause.getresponse().read())["runs"] if r["name"] == name)

@@ -3,6 +3,7 @@
 Values and gradients are PyTorch's, in float64, by the twins of tests/oracle_torch.py; so are the ten steps' losses.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -41,4 +42,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

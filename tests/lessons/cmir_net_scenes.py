@@ -3,6 +3,7 @@
 480 scenes of the simulated world, 60 of each of eight land covers, seen by PAN and MUL, as measurements of each image.
 """
 
+import argparse
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def scenes(numbers: range) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     blocks = [scenes(range(start, start + 40)) for start in range(0, SCENES, 40)]
     whole = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     np.savez_compressed(FILE, **whole)

@@ -3,6 +3,7 @@
 pip install 'cupy-cuda13x>=14,<15' && python tests/strict/surface.py    writes cupy_surface.json for the stand-in.
 """
 
+import argparse
 import importlib
 import inspect
 import json
@@ -95,4 +96,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()
