@@ -369,6 +369,7 @@ def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str,
         query_labels=labels_of(run.dataset, query),
         label_names=run.dataset.label_names,
         recall_at=recall_at,
+        ten_tens=SCENARIOS[run.config.scenario].ten_tens,
         recalled=paired(run, query, gallery, xp) if of_partners else None,
     )
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import library, to_device
-from .data import data_in_words, digests_of, is_drawing, protocol_of, read_query
+from .data import SCENARIOS, data_in_words, digests_of, is_drawing, protocol_of, read_query
 from .data.bands import read_bands
 from .data.class_names import plain_name
 from .data.images import image_suffixes
@@ -169,6 +169,7 @@ def evaluate_folder(
                 xp=xp,
                 query_labels=query_labels,
                 label_names=run.dataset.label_names,
+                ten_tens=SCENARIOS[run.config.scenario].ten_tens,
             )
     facts, passed = system.facts(run, None), say_passed_over(others, "queries")
     return {

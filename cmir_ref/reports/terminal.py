@@ -36,14 +36,16 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    columns = ("map", "chance", "p@10", "p@50", "mean_precision_at_tens", "mean_precision_at_tens_most")
+    tens = {"mean_precision_at_tens": "mean P@10…50", "mean_precision_at_ten_tens": "mean P@10…100"}
+    columns = {"map": "average precision", "chance": "chance", "p@10": "P@10", "p@50": "P@50"}
+    for name in (name for name in tens if name in next(iter(result["directions"].values()))):
+        columns |= {name: tens[name], f"{name}_most": "at most"}
     rows = [
         (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
         for name, m in result["directions"].items()
     ]
     print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
-    head = ("direction", "average precision", "chance", "P@10", "P@50", "mean P@10…50", "at most", "queries")
-    print_table(head, rows)
+    print_table(("direction", *columns.values(), "queries"), rows)
     if recalls := recall_rows(result):
         print("\nrecall in percent, tied scores in their expectation")
         print_table(

@@ -262,6 +262,7 @@ def measure_direction(
     recall_at: tuple[int, ...] = (),
     recalled: Callable[[slice], Array] | None = None,
     cutoffs: int = 5,
+    ten_tens: bool = False,
     ties: str = "index",
     memory_mb: float = 512,
 ) -> dict:
@@ -273,29 +274,29 @@ def measure_direction(
     `median_rank`             median of `first_rank`: how far down the first relevant item stands, from 1
     `chance_r@K`, `chance_median_rank`   the same where all items are tied
     by the relevance `recalled(rows)`, where one is given: a query's own partner beside all that share its label.
+    With `ten_tens` there is `mean_precision_at_ten_tens`, and its `_most`: the same with ten cutoffs, up to 100.
     One pass in blocks of about `memory_mb` MiB of queries, which do not change the result.
     """
     _check_tens(cutoffs, ties)
     exclude = exclusions(exclude, queries, items, xp)
-    names = ["map", *(f"p@{k}" for k in ks), "mean_precision_at_tens"]
-    names += ["mean_precision_at_tens_most", "chance", "chance_precision"]
+    tens = {"mean_precision_at_tens": cutoffs} | ({"mean_precision_at_ten_tens": 10} if ten_tens else {})
+    names = ["map", *(f"p@{k}" for k in ks), *tens, *(f"{name}_most" for name in tens), "chance", "chance_precision"]
     recalls = [f"{by}r@{k}" for by in ("", "chance_") for k in recall_at]
     ranks = ["median_rank", "chance_median_rank"] if recall_at else []
-    figures, tens_of = (
-        xp.empty((len(names) + len(recalls) + len(ranks), queries)),
-        [10 * c for c in range(1, cutoffs + 1)],
-    )
+    figures = xp.empty((len(names) + len(recalls) + len(ranks), queries))
 
     def measure(rows):
         excluded = None if exclude is None else exclude[rows]
         distance, hits = distances(rows), relevant(rows)
         groups = tie_groups(distance, hits, excluded)
+        rows_of_figures = [_average_precision(groups), *(_precision(groups, k) for k in ks)]
         if ties == "expected":
-            tens = _mean_of_tens(groups, cutoffs)
+            rows_of_figures += [_mean_of_tens(groups, count) for count in tens.values()]
         else:
-            tens = _mean_of_tens_by_index(whole_numbers(distance), hits, cutoffs, excluded)
-        rows_of_figures = [_average_precision(groups), *(_precision(groups, k) for k in ks), tens]
-        rows_of_figures.append(most_precision(groups.total, groups.items, tens_of))
+            level = whole_numbers(distance)
+            rows_of_figures += [_mean_of_tens_by_index(level, hits, count, excluded) for count in tens.values()]
+        for count in tens.values():
+            rows_of_figures.append(most_precision(groups.total, groups.items, [10 * c for c in range(1, count + 1)]))
         rows_of_figures += chance(groups.total, groups.items)
         if recall_at:
             own = groups if recalled is None else tie_groups(distance, recalled(rows), excluded)

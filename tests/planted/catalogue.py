@@ -2820,6 +2820,16 @@ bugs(
     ("seeds-left-out-in-silence", '.replace("-", "−") + share', '.replace("-", "−")',
      "replicate/test_claims.py::test_a_number_says_of_how_many_seeds_it_is"),
 )
+bugs(
+    "retrieval/metrics.py",
+    ("five-cutoffs-for-ten", '{"mean_precision_at_ten_tens": 10}', '{"mean_precision_at_ten_tens": 5}',
+     "retrieval/test_metrics.py::test_ten_cutoffs_beside_five"),
+)
+bugs(
+    "runs.py",
+    ("ten-cutoffs-for-none", "ten_tens=SCENARIOS[run.config.scenario].ten_tens,", "",
+     "reports/test_report.py::test_the_cutoffs_of_the_scripts_for_speech_stand_in_its_tables_alone"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -141,13 +141,27 @@ def test_the_table_of_the_command_line_bears_them_too(capsys):
 
     run = trained()
     result = runs.evaluate(run)
-    empty = dict.fromkeys(("map", "chance", "p@10", "p@50", "mean_precision_at_tens", "mean_precision_at_tens_most"))
-    result["directions"]["a->a"] |= empty | {"queries": 0}
+    tens = [f"mean_precision_at_{name}" for name in ("tens", "tens_most", "ten_tens", "ten_tens_most")]
+    result["directions"]["a->a"] |= dict.fromkeys(("map", "chance", "p@10", "p@50", *tens)) | {"queries": 0}
     show_evaluation(result, as_json=False)
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a->a"))
-    assert row.split() == ["a->a", *6 * "–", "0"]
+    assert row.split() == ["a->a", *8 * "–", "0"]
     show_evaluation(result, as_json=True)
     assert '"map": null' in capsys.readouterr().out
+
+
+def test_the_cutoffs_of_the_scripts_for_speech_stand_in_its_tables_alone(capsys):
+    """Up to 100 for speech, 50 for PAN and MUL (docs/paper_and_code.md, row 33)."""
+    from cmir_ref.reports.terminal import show_evaluation
+
+    run = trained()
+    of_speech = runs.evaluate(run)
+    pairs = run._replace(config=run.config.model_copy(update={"scenario": "pan-mul"}))
+    for result, there in ((of_speech, True), (runs.evaluate(pairs), False)):
+        show_evaluation(result)
+        assert ("mean P@10…100" in capsys.readouterr().out) == there
+        assert ("mean_precision_at_ten_tens" in result["directions"]["a->b"]) == there
+    assert "mean P@10…100" in page_of(run).text and "mean P@10…100" not in page_of(pairs).text
 
 
 def test_a_sound_or_image_run_says_what_its_features_are():

@@ -17,6 +17,7 @@ from cmir_ref.retrieval import (
     chance,
     evaluate_direction,
     mean_precision_at_tens,
+    measure_direction,
     most_precision,
     precision_at_k,
     relevance,
@@ -371,6 +372,16 @@ def test_the_order_of_the_gallery_and_the_scale_of_the_space_do_not_matter(seed)
     assert evaluate_direction(v_a, a, v_b[order], b[order], ties="expected") == expected
     assert evaluate_direction(v_a * 4, a, v_b * 4, b, ties="expected") == expected
     assert evaluate_direction(v_a * 3, a, v_b * 3, b, ties="expected")["map"] == pytest.approx(expected["map"], 1e-3)
+
+
+def test_ten_cutoffs_beside_five():
+    random = np.random.default_rng(0)
+    d, hits = random.integers(0, 40, (7, 130)), random.random((7, 130)) < 0.3
+    ranked = [list(row[np.argsort(level, kind="stable")]) for level, row in zip(d, hits, strict=True)]
+    got = measure_direction(lambda rows: d[rows], lambda rows: hits[rows], *d.shape, xp=np, ten_tens=True)
+    for name, count in (("mean_precision_at_tens", 5), ("mean_precision_at_ten_tens", 10)):
+        assert got[name] == pytest.approx(np.mean([naive_tens(row, count) for row in ranked]))
+        assert got[f"{name}_most"] == pytest.approx(np.mean([naive_tens(sorted(r)[::-1], count) for r in ranked]))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
