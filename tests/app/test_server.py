@@ -421,7 +421,8 @@ def test_an_interruption_does_not_wait_for_what_is_still_computed(site):
     words = [sys.executable, "-c", SLOW, "serve", site.names["drawn"], "--no-browser"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stdout.readline().startswith("http")
+        port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\s", process.stdout.readline())[1])
+        assert site._replace(port=port).ask("/").status == 200  # it has begun
         process.send_signal(2)
         _, said = process.communicate(timeout=30)
     finally:
