@@ -340,12 +340,14 @@ def command_evaluate(
     With --queries: labelled files of your own, to the run's gallery and back.
     """
     from . import runs, search
-    from .files import write_whole
+    from .files import check_place, write_whole
     from .ranking import galleries
     from .reports.gallery import examples_page
     from .reports.terminal import show_evaluation
 
     check_device(device)
+    if html is not None:
+        check_place(html)
     loaded = runs.load_run(run)
     if modality is not None and queries is None:
         raise InputError("--from says how --queries are read; give both, or neither")
@@ -388,13 +390,14 @@ def command_retrieve(
     Prints a table, and writes a page with pictures and sounds.
     """
     from . import runs, search
-    from .files import keep_apart, write_whole
+    from .files import check_place, keep_apart, write_whole
     from .reports.gallery import place_words, search_page
     from .reports.terminal import print_table
 
     check_device(device)
-    if html is not None and query is not None:
-        keep_apart(html, query)
+    if html is not None:
+        check_place(html)
+        keep_apart(html, query or "")
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
         query = search.text_query(loaded, query, keywords)
@@ -513,6 +516,7 @@ def command_locate(
     Slices of several sizes are compared with it one by one. Prints the best places, and writes a heat map.
     """
     from . import runs, search
+    from .files import check_place
     from .places import locate, read_sides
     from .reports.located import check_heat_page, write_located
     from .reports.terminal import print_table
@@ -520,6 +524,7 @@ def command_locate(
     check_device(device)
     sides = None if slices is None else read_sides(slices)
     if html is not None:
+        check_place(html)
         check_heat_page(html, str(scene), query or "")
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
@@ -566,10 +571,10 @@ def command_features(
     reads them: one row an image, or a tile.
     """
     from .data.image_features import choose_network, image_features, read_numbers, write_image_features
+    from .files import check_place, whole_folder
 
     check_device(device)
-    if out.exists():
-        raise InputError(f"{out}: exists already; name a folder that does not")
+    check_place(out, whole_folder)
     own = {"output": output, "mean": read_numbers("--mean", mean), "std": read_numbers("--std", std)}
     network = choose_network(size, weights=weights, onnx=onnx, device=device, **own)
     found = image_features(images, network, tile=tile, progress=on_terminal())

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -96,6 +96,17 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _NothingYet(Exception):
+    """Nothing is to be written yet."""
+
+
+def check_place(path: str | Path, whole: Callable = whole_file) -> None:
+    """Raises `InputError` as `whole` would, a file or a folder that cannot be written: before the work whose result
+    goes there."""
+    with suppress(_NothingYet), whole(path):
+        raise _NothingYet
 
 
 def remove_leftovers(folder: str | Path, *others: str) -> None:

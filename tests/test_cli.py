@@ -206,6 +206,21 @@ def test_a_gallery_that_cannot_be_written_is_refused(finished, refused, tmp_path
         refused("evaluate", out, "--html", place, says=(place, "cannot be written"))
 
 
+def test_what_cannot_be_written_is_said_before_the_work(finished, refused, tmp_path, monkeypatch):
+    from cmir_ref import places, runs, search
+    from cmir_ref.data import image_features
+
+    works = {"evaluate": runs, "retrieve": search, "locate": places, "choose_network": image_features}
+    for work, module in works.items():
+        monkeypatch.setattr(module, work, None)
+    root, out, _ = finished
+    image, page = next((root / "Images" / "forest").iterdir()), tmp_path / "file" / "x.html"
+    page.parent.touch()
+    for words in (("evaluate", out), ("retrieve", out, image), ("locate", out, image, image)):
+        refused(*words, "--html", page, says=(page, "cannot be written"))
+    refused("features", image.parent, page, says=(page, "cannot be written"))
+
+
 def test_gradcheck_answers_in_json(call):
     found = call("gradcheck", "linear", "--json").json
     assert found["worst"].keys() >= {"complex-step", "central-difference"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..config import SharedSettings, to_toml
 from ..errors import InputError
+from ..files import check_place
 from ..reports.replication import Experiment, insert_experiment, render_text, split_at_marks, write_pages
 from ..reports.report import dotted_settings
 from . import EXPERIMENTS, FOLDERS
@@ -40,6 +41,7 @@ def replicate(names: Sequence[str], lab: Lab, write: str | Path | None = None) -
         raise InputError(f"--write {write}: shows the experiment headline; name it, too")
     if write is not None:
         split_at_marks(write)  # a file without its marks is refused before anything is computed
+        check_place(write)
     for name in (None, *names):
         if name is not None and name not in done:
             done[name] = run_experiment(lab, name)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import write_whole
+from ..files import check_place, write_whole
 from ..packages import origin
 from .replication import Score, number, split_at_marks
 
@@ -62,9 +62,10 @@ def sources(found: Mapping[str, Any], command: str) -> str:
 
 
 def check_marks(path: str | Path, names: Iterable[str]) -> None:
-    """Raises `InputError` where the Markdown file lacks the marks of one of these tables."""
+    """Raises `InputError` where the Markdown file lacks the marks of one of these tables, or cannot be written."""
     for name in names:
         split_at_marks(path, name)
+    check_place(path)
 
 
 def insert_spread(path: str | Path, name: str, found: Mapping[str, Any], command: str) -> None:
