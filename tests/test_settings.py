@@ -300,6 +300,22 @@ def test_augmentation_acts_where_pretrainers_are_trained_along():
     assert not same(*(result("images", *given, f"stage1.augment={a}") for a in ("true", "false")))
 
 
+OF_EQ_1 = (
+    *("normalise_features", "orthogonality.target", "orthogonality.weight", "orthogonality.scaled"),
+    *("orthogonality.before_relu", "stage1.epochs", "stage1.batch_size", "stage1.lr", "stage1.schedule"),
+    *("stage1.warmup", "stage1.weight_decay", "stage1.average", "stage1.keep", "stage1.dropout", "stage1.label_loss"),
+    "stage1.sound_passes",
+)
+
+
+@pytest.mark.parametrize("setting", OF_EQ_1)
+def test_what_end_to_end_leaves_out_is_that_of_eq_1(setting):
+    """As docs/design.md says of `stages`; all the others act there, if they act on such samples at all."""
+    given = ("stages=end-to-end", "stage2.epochs=2")
+    one, *others = (result("classes", *given, f"{setting}={value}") for value in values_of(setting))
+    assert all(same(one, other) for other in others)
+
+
 def test_features_are_dropped_where_there_are_any(tmp_path):
     given = ("stages=end-to-end", "stage2.epochs=1")
     assert not same(*(result("images", *given, f"stage2.feature_dropout={d}") for d in ("0", "0.5")))  # of b

@@ -91,7 +91,7 @@ class CmirnetSettings(SharedSettings):
     alpha_reading: Literal["elementwise", "norm", "released"] = "norm"  # elementwise: paper; released: code; norm: ours
     regularized_layers: Literal["all", "last"] = "all"  # encoder matrices that enter R; last: code
 
-    stages: Literal["separate", "joint", "end-to-end"] = "separate"  # joint: speech code; end-to-end: ablation
+    stages: Literal["separate", "joint", "end-to-end"] = "separate"  # joint: speech code; end-to-end: without eq. 1
     update: Literal["together", "alternating"] = "together"  # alternating: Algorithm 1
     stage1: Stage1Schedule = Stage1Schedule()
     stage2: Stage2Schedule = Stage2Schedule()
