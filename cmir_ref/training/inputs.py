@@ -43,11 +43,11 @@ def fit_normaliser(x: Any, index: np.ndarray, how: str = "standardise", block: i
     in blocks, so memory-mapped sets are fine. Where float32 cannot hold the samples both are float64, and sums
     are about the first sample: squares of a large offset would round off what lies about it.
     """
-    channels = x.shape[-1]
-    double = x.dtype == np.float64 and x.ndim == 2 and in_floats(np.asarray(x[index])).dtype == np.float64
+    channels, one = x.shape[-1], np.asarray(x[index[:1]])
+    double = one.dtype == np.float64 and one.ndim == 2 and in_floats(np.asarray(x[index])).dtype == np.float64
     mean, std, shift = np.zeros(channels), np.ones(channels), np.zeros(channels)
     if double and how in ("standardise", "centre"):
-        shift = np.asarray(x[index[:1]]).reshape(-1, channels)[0]
+        shift = one[0]
     if how != "none":
         count, first, second = 0, np.zeros(channels), np.zeros(channels)
         for start in range(0, len(index), block):
