@@ -35,11 +35,16 @@ def files(*suffixes: str) -> list[Path]:
 
 
 PAGES = [str(path.relative_to(ROOT)) for path in files(".md")]
+NOTEBOOKS = [str(path.relative_to(ROOT)) for path in files(".ipynb")]
 
 
 @cache
 def text_of(page: str) -> str:
-    return (ROOT / page).read_text(encoding="utf-8")
+    """A page; of a notebook its cells of text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if not page.endswith(".ipynb"):
+        return text
+    return "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
 
 
 def prose_of(page: str) -> str:
@@ -56,12 +61,9 @@ def links_of(page: str) -> list[str]:
 @cache
 def anchors_of(path: Path) -> set[str]:
     """What may stand behind `#` in a link to a page or a notebook, as GitHub names its headings."""
-    if path.suffix == ".ipynb":
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        lines = "\n".join(prose).split("\n")
-        return {line.lstrip("# ").strip().replace(" ", "-") for line in lines if line.startswith("#")}
     page = str(path.relative_to(ROOT))
+    if path.suffix == ".ipynb":
+        return {title.strip().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)}
     names = set(re.findall(r'<a id="([^"]+)"', text_of(page)))
     for title in re.findall(r"^#+ (.+)$", prose_of(page), flags=re.MULTILINE):
         plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower()
@@ -88,7 +90,7 @@ def section(page: str, anchor: str) -> str:
 # ---- links ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + NOTEBOOKS)
 def test_every_link_leads_to_a_file_and_a_heading_that_exist(page):
     wrong = []
     for link in links_of(page):
@@ -106,6 +108,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(page):
 def test_links_are_read():
     assert "docs/design.md#words" in links_of("README.md") and "docs/demo.png" in links_of("README.md")
     assert {"words", "is-the-space-alive"} <= anchors_of(ROOT / "docs" / "design.md")
+    assert "../cmir_ref/ops/conv.py" in links_of("lessons/04_convolution.ipynb")
 
 
 def test_no_page_is_cited_that_is_not_here():
@@ -234,7 +237,7 @@ def test_rows_of_the_audit_are_complete():
 OWN_PAGES = [p for p in PAGES if not p.startswith("lessons/results/")]  # those are made by a command, or a record
 
 
-@pytest.mark.parametrize("page", OWN_PAGES)
+@pytest.mark.parametrize("page", OWN_PAGES + NOTEBOOKS)
 def test_every_setting_that_a_page_shows_exists(page):
     names = {s.name for system in SYSTEMS.values() for s in list_settings(system.settings)} | {"key"}
     shown = re.findall(rf"--set (?:(?:{'|'.join(SCENARIOS)})\.)?([\w.-]+)=", text_of(page))  # `demo` names the scenario
@@ -247,7 +250,7 @@ def commands() -> dict[str, set[str]]:
     return {name: {o for p in command.params for o in (*p.opts, "--help")} for name, command in group.commands.items()}
 
 
-@pytest.mark.parametrize("page", OWN_PAGES)
+@pytest.mark.parametrize("page", OWN_PAGES + NOTEBOOKS)
 def test_every_command_and_option_that_a_page_shows_exists(page):
     known, wrong = commands(), []
     for line in re.findall(r"(?:^|[`$ /])cmir-ref ([a-z][^`\n#]*)", text_of(page), re.MULTILINE):
