@@ -10,6 +10,7 @@ Xb]), y) with `columns_a` columns of a, or half of them unless told.
 """
 
 import inspect
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,28 @@ def init_signature() -> inspect.Signature:
     return inspect.Signature([kinds("self", kinds.POSITIONAL_OR_KEYWORD), *own])
 
 
-class CMIRNet(TransformerMixin, BaseEstimator):
+class OfBoth(TransformerMixin, BaseEstimator):
+    """What is made of one array of both modalities: scikit-learn wraps it, to name its columns (`set_output`)."""
+
+    def transform(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        x = validate_data(self, X, reset=False, dtype=np.float64)
+        a = self.widths_["a"]
+        return np.hstack([self._embed("a", x[:, :a]), self._embed("b", x[:, a:])])
+
+
+class OfEither:
+    """The same for one modality by its letter, which has other columns: always an array."""
+
+    def transform(self, X: Any, modality: str | None = None) -> np.ndarray:
+        """Embeddings (n, d_v) of rows of a modality; of an array of both modalities theirs side by side, (n, 2 d_v)."""
+        if modality is None:
+            return super().transform(X)
+        check_is_fitted(self)
+        return self._embed(modality, self._side(modality, X))
+
+
+class CMIRNet(OfEither, OfBoth):
     """Two modalities of vectors in one space, learned from labels that they share.
 
     Parameters are the settings of a run by their names, a dot written as an underscore (`weights_alignment`,
@@ -90,7 +112,7 @@ class CMIRNet(TransformerMixin, BaseEstimator):
     `columns_a` says how many columns of one array are modality a's.
 
     Attributes after `fit`: `run_` (see `records.Run`), `classes_`, `embeddings_` by letter, `n_features_in_`, the
-    columns of both modalities together, and `widths_`, those of each.
+    columns of both modalities together, `widths_`, those of each, and `columns_`, their names where they have any.
     """
 
     def __init__(self, **parameters: Any):
@@ -124,7 +146,6 @@ class CMIRNet(TransformerMixin, BaseEstimator):
             self.run_ = train_on_all(config, Dataset(modalities, names, pairing))
         except InputError as error:
             raise ValueError(str(error)) from error
-        self.widths_ = {m: x.shape[1] for m, (x, _) in sides.items()}
         self.n_features_in_ = sum(self.widths_.values())
         self.embeddings_ = {m: self._embed(m, x) for m, (x, _) in sides.items()}
         self.n_iter_ = len(self.run_.history)
@@ -136,15 +157,6 @@ class CMIRNet(TransformerMixin, BaseEstimator):
         if Xb is None or y is None:
             return self.transform(Xa)
         return np.hstack([self.transform(Xa, "a"), self.transform(Xb, "b")])
-
-    def transform(self, X: Any, modality: str | None = None) -> np.ndarray:
-        """Embeddings (n, d_v) of rows of a modality; of an array of both modalities theirs side by side, (n, 2 d_v)."""
-        check_is_fitted(self)
-        if modality is None:
-            x = validate_data(self, X, reset=False, dtype=np.float64)
-            a = self.widths_["a"]
-            return np.hstack([self._embed("a", x[:, :a]), self._embed("b", x[:, a:])])
-        return self._embed(modality, check_array(X, dtype=np.float64))
 
     # ---- searching --------------------------------------------------------------------------------------------------
 
@@ -201,13 +213,29 @@ class CMIRNet(TransformerMixin, BaseEstimator):
             x = validate_data(self, both, reset=reset, dtype=np.float64)
             a = x.shape[1] // 2 if self.columns_a is None else self.columns_a
             a = a if reset else self.widths_["a"]
-            if not 0 < a < x.shape[1]:
+            if not (isinstance(a, Integral) and 0 < a < x.shape[1]):
                 raise ValueError(f"{x.shape[1]} feature(s) of both modalities together, of which {a} are a's")
+            if reset:
+                self.widths_, names = {"a": int(a), "b": x.shape[1] - int(a)}, column_names(both)
+                self.columns_ = {"a": names[:a], "b": names[a:]}
             return x[:, :a], x[:, a:], y
-        x_a, x_b = (check_array(x, dtype=np.float64) for x in (Xa, Xb))
         if reset:
             self.__dict__.pop("feature_names_in_", None)  # of an earlier fit, of one array
-        return x_a, x_b, y
+            self.widths_ = {m: check_array(x, dtype=np.float64).shape[1] for m, x in (("a", Xa), ("b", Xb))}
+            self.columns_ = {"a": column_names(Xa), "b": column_names(Xb)}
+        return self._side("a", Xa), self._side("b", Xb), y
+
+    def _side(self, modality: str, X: Any) -> np.ndarray:
+        """Rows of one modality as an array; raises `ValueError` for columns that are not those which `fit` saw."""
+        x = check_array(X, dtype=np.float64)
+        if modality not in self.widths_:
+            raise ValueError(f"modality is {modality!r}; it is one of a, b")
+        if x.shape[1] != self.widths_[modality]:
+            raise ValueError(f"X has {x.shape[1]} features, but modality {modality} has {self.widths_[modality]}")
+        for seen, given in zip(self.columns_[modality], column_names(X), strict=False):
+            if seen != given:
+                raise ValueError(f"X of modality {modality} has the column {given!r} where fit saw {seen!r}")
+        return x
 
     def _labels(self, y, n_a: int, n_b: int):
         """Labels of both modalities as `records.Modality` has them, and the classes."""
@@ -224,11 +252,13 @@ class CMIRNet(TransformerMixin, BaseEstimator):
 
     def _embed(self, modality: str, x: np.ndarray) -> np.ndarray:
         """Embeddings in float64: a row alone and in a batch agree to its last digits."""
-        if modality not in self.widths_:
-            raise ValueError(f"modality is {modality!r}; it is one of a, b")
-        if x.shape[1] != self.widths_[modality]:
-            raise ValueError(f"X has {x.shape[1]} features, but modality {modality} has {self.widths_[modality]}")
         return system.encode(self.run_, modality, x)["v"]
+
+
+def column_names(X: Any) -> list:
+    """The names of the columns of a data frame; none of what is no frame, or has numbers for names."""
+    names = list(getattr(X, "columns", ()))
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def is_pair(y: Any) -> bool:

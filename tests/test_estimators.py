@@ -179,6 +179,66 @@ def test_a_pipeline_goes_on_with_the_embeddings(world):
     assert pipe.score(both[40:], y[40:]) > 0.8
 
 
+class Frame:
+    """What a data frame is to a function that reads arrays: columns with names."""
+
+    def __init__(self, x, columns):
+        self.x, self.columns = x, columns
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.x, dtype=dtype)
+
+
+def test_columns_in_another_order_are_refused(world):
+    x_a, x_b, y = world
+    names = {"a": [f"a{i}" for i in range(10)], "b": [f"b{i}" for i in range(8)]}
+    a, b = Frame(x_a, names["a"]), Frame(x_b, names["b"])
+    net = CMIRNet(**SHORT).fit(a, b, y)
+    np.testing.assert_array_equal(net.transform(a, "a"), net.transform(x_a, "a"))
+    turned = Frame(x_a[:, ::-1], names["a"][::-1])
+    calls = (
+        lambda: net.transform(turned, "a"),
+        lambda: net.kneighbors(turned, "a"),
+        lambda: net.score(turned, b, y),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="modality a has the column 'a9' where fit saw 'a0'"):
+            call()
+    assert net.fit(x_a, x_b, y).transform(turned, "a").shape == (80, 64), "an array has no names"
+
+
+def test_names_of_the_columns_of_one_array_are_those_of_its_modalities(world):
+    pandas = pytest.importorskip("pandas")
+    x_a, x_b, y = world
+    both = pandas.DataFrame(np.hstack([x_a, x_b]), columns=[f"x{i}" for i in range(18)])
+    net = CMIRNet(columns_a=10, **SHORT).fit(both, y)
+    assert net.transform(both[both.columns[10:]], "b").shape == (80, 64)
+    with pytest.raises(ValueError, match="modality b has the column 'x17' where fit saw 'x10'"):
+        net.transform(both[both.columns[:9:-1]], "b")
+
+
+def test_scikit_learn_names_the_columns_of_one_array_alone(fitted, world, monkeypatch):
+    """Where `set_output` asks for frames, a modality's embeddings stay arrays: their columns are not those names."""
+    x_a, x_b, _ = world
+    named = lambda method, data, original, estimator: (data, estimator.get_feature_names_out())  # noqa: E731
+    monkeypatch.setattr("sklearn.utils._set_output._wrap_data_with_container", named)
+    data, names = fitted.transform(np.hstack([x_a, x_b]))
+    assert data.shape == (80, len(names)) and list(names[7:9]) == ["v_a7", "v_b0"]
+    assert fitted.transform(x_a, "a").shape == (80, 8) and fitted.kneighbors(x_a, "a", 3)[1].shape == (80, 3)
+
+
+def test_frames_of_pandas(world):
+    pandas = pytest.importorskip("pandas")
+    x_a, x_b, y = world
+    a, b = (pandas.DataFrame(x, index=np.arange(80) + 7).add_prefix(m) for m, x in (("a", x_a), ("b", x_b)))
+    both, y = pandas.concat([a, b], axis=1), pandas.Series(y, index=a.index).astype("category")
+    net = CMIRNet(columns_a=10, **SHORT).set_output(transform="pandas").fit(both, y)
+    made = net.transform(both)
+    assert list(made.columns) == list(net.get_feature_names_out()) and made.index.equals(both.index)
+    np.testing.assert_array_equal(made.to_numpy()[:, 64:], net.transform(b, "b"))
+    assert net.fit_transform(a, b, y).shape == (80, 128) and np.isfinite(net.score(a, b, y))
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -187,7 +247,12 @@ def test_a_pipeline_goes_on_with_the_embeddings(world):
         (lambda net, a, b, y: net.kneighbors(a, "a", 0), "k"),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b[:5], y), "inconsistent numbers of samples"),
         (lambda net, a, b, y: CMIRNet(columns_a=18, **SHORT).fit(np.hstack([a, b]), y), "18 are a's"),
+        *(
+            (lambda net, a, b, y, n=n: CMIRNet(columns_a=n, **SHORT).fit(np.hstack([a, b]), y), f"of which {n} are a's")
+            for n in (2.5, "3")
+        ),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a), "requires y"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, (y, np.full(80, "harbor"))), "label 'forest' of a: no sample"),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, 0.999 * np.eye(4)[np.arange(80) % 4]), "other than 0 and 1"),
         (lambda net, a, b, y: net.score(a, b, np.full((80, 4), np.nan)), "other than 0 and 1"),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b, (np.eye(4)[np.arange(80) % 4], y)), "of a and b: .*for both"),

@@ -1,5 +1,7 @@
 """Pairs to train on: given with the data, or drawn so that both sides share a label."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import InputError
@@ -14,13 +16,15 @@ def draw_pairs(
     index_b: np.ndarray,
     rng: np.random.Generator,
     apart: np.ndarray | None = None,
+    names: Sequence[str] = (),
 ) -> np.ndarray:
     """For each sample of a and each of its labels, a random sample of b with that label: (P, 2) sample numbers.
 
     Labels are those of the whole modalities, integers (N,) or multi-hot (N, C); `index_a` and `index_b` say which
     samples may be used. Rows follow `index_a`, and within a sample its labels. With multi-hot a, P is the number of
     ones (7004 for all of UC Merced). Rows of `apart` (P, 2) are never drawn: another sample of the class takes their
-    place. Raises `InputError` for a label of a that no sample of b has, or only one that it must not be paired with.
+    place. Raises `InputError`, with the label's name where there are `names`, for a label of a that no sample of b
+    has, or only one that it must not be paired with.
     """
     index_a, index_b = np.asarray(index_a), np.asarray(index_b)
     classes = max(np.shape(ls)[1] if np.ndim(ls) == 2 else int(np.max(ls)) + 1 for ls in (labels_a, labels_b))
@@ -30,7 +34,9 @@ def draw_pairs(
     for label in np.unique(labels):
         wanting, candidates = labels == label, index_b[hot_b[:, label] > 0]
         if not candidates.size:
-            raise InputError(f"label {label} has no sample to pair with: add some, or choose another split")
+            name = repr(names[label]) if len(names) else label
+            remedy = "add some, leave it out, or choose another split"
+            raise InputError(f"label {name} of a: no sample of b has it to be paired with; {remedy}")
         pairs[wanting, 1] = rng.choice(candidates, wanting.sum())
         if apart is not None:
             _draw_others(pairs, np.flatnonzero(wanting), candidates, rng, apart)
@@ -58,4 +64,4 @@ def pairs_of(dataset: Dataset, part: dict[str, np.ndarray], rng: np.random.Gener
     if dataset.pairing is not None:
         return given_pairs(dataset.pairing, part["a"], part["b"])
     a, b = dataset.modalities["a"], dataset.modalities["b"]
-    return draw_pairs(a.labels, b.labels, part["a"], part["b"], rng, dataset.apart)
+    return draw_pairs(a.labels, b.labels, part["a"], part["b"], rng, dataset.apart, dataset.label_names)

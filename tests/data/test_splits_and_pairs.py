@@ -230,8 +230,9 @@ def test_pairs_are_drawn_evenly_and_seeded():
 
 
 def test_a_label_without_partner(refused):
-    with refused("label 2", "no sample"):
-        draw_pairs(SINGLE, SINGLE, np.arange(5), np.array([0, 1]), np.random.default_rng(0))
+    for names, said in (((), "label 2 of a"), (("dock", "sea", "ship"), "label 'ship' of a")):
+        with refused(said, "no sample of b"):
+            draw_pairs(SINGLE, SINGLE, np.arange(5), np.array([0, 1]), np.random.default_rng(0), names=names)
 
 
 def test_given_pairs(make):
