@@ -1,6 +1,7 @@
 """The pages of the repository: their links lead somewhere, their commands exist, what they say of the code is true."""
 
 import ast
+import inspect
 import json
 import re
 from functools import cache
@@ -15,9 +16,10 @@ import yaml
 from typer.testing import CliRunner
 
 import cmir_ref
+from cmir_ref import runs
 from cmir_ref.cli import app
 from cmir_ref.cmirnet.settings import CmirnetSettings
-from cmir_ref.config import SharedSettings, load_config
+from cmir_ref.config import SharedSettings, load_config, preset_names
 from cmir_ref.contract import Stage, System
 from cmir_ref.data.scenarios import SCENARIOS
 from cmir_ref.gradcheck import check_gradient
@@ -267,6 +269,33 @@ def test_what_a_page_imports_exists(page):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] == "cmir_ref":
                 exec(f"from {node.module} import {', '.join(a.name for a in node.names)}", {})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_heading_stands_over_nothing(page):
+    bare = re.findall(r"^(#+) (.+)\n+(?=(#+) |\Z)", prose_of(page), flags=re.MULTILINE)
+    assert [title for level, title, following in bare if len(following) <= len(level)] == []
+
+
+def test_what_no_preset_takes_is_so():
+    """docs/paper_and_code.md: readings that are settings, and in no preset."""
+    sentence = re.search(r"settings that no preset takes: (.*?)\. A\s", text_of("docs/paper_and_code.md"), re.DOTALL)[1]
+    found = re.findall(r"`([\w.]+)`(?: = ([\w-]+))?", sentence)
+    presets = [c for c in map(load_config, preset_names()) if isinstance(c, CmirnetSettings)]
+    assert len(found) == 3 and len(presets) > 9
+    for setting, value in found:
+        values = {value_of(config, setting) for config in presets}
+        assert value not in values if value else values == {value_of(load_config("pan-mul"), setting)}, setting
+    taken = re.search(r"`stages` = end-to-end\)[^(]*\(`([\w-]+)`\)", text_of("docs/paper_and_code.md"))[1]
+    assert [n for n in preset_names() if getattr(load_config(n), "stages", "") == "end-to-end"] == [taken]
+
+
+def test_everything_that_is_written_of_embeddings_is_described():
+    written = inspect.getsource(runs.write_embeddings)
+    names = {*re.findall(r'"(\w+)": ', written), *re.findall(r'arrays\["(\w+)"\]', written)}
+    row = re.search(r"^\| `embeddings.npz` \|.*$", text_of("docs/design.md"), re.MULTILINE)[0]
+    shown = {re.sub(r"_[ab]$", "", name) for name in re.findall(r"`(\w+)`", row)}
+    assert len(names) > 14 and names <= shown
 
 
 def test_the_contract_is_shown_as_it_is():

@@ -204,7 +204,7 @@ print(len(CATALOGUE), "bugs")
 # ## Thirteen checks
 #
 # Most checks measure the derivative of $\langle y, \dot y\rangle$, the output weighted by an upstream gradient, and compare. They differ in *how* they measure (lesson 01), in the *upstream*, and in the *point* at which they look. The rest measure nothing and ask for a
-# property that every backward has: it is linear in the upstream gradient, it answers 0 to 0, it keeps the dtype, and it leaves its arguments alone.
+# property that every backward has: it is linear in the upstream gradient, it is finite where the inputs are 0, it keeps the dtype, and it leaves its arguments alone.
 
 # %%
 from cmir_ref.gradcheck import central_difference, complex_step, relative_error
