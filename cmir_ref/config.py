@@ -7,7 +7,7 @@ system (`cmirnet/settings.py`, …).
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -165,7 +165,7 @@ def load_config(preset: str | Path, overrides: Iterable[str] = (), **settings: A
     for key, value in settings.items():
         nested = isinstance(value, dict) and isinstance(values.get(key), dict)
         values[key] = values[key] | value if nested else value
-    return _validated(values, source, said)
+    return _validated(values, source, said, settings)
 
 
 def load_run_settings(path: Path) -> SharedSettings:
@@ -203,14 +203,23 @@ def to_toml(config: SharedSettings) -> str:
     return "\n".join(lines + tables) + "\n"
 
 
-def _validated(values: dict, source: str, said: Mapping[str, str] = MappingProxyType({})) -> SharedSettings:
+def _validated(
+    values: dict, source: str, said: Mapping[str, str] = MappingProxyType({}), given: Container[str] = ()
+) -> SharedSettings:
     """`values` as the settings of the system that they name; a name that TOML reads as a number or a date (a folder
-    2026-11-28) is taken as it was `said`."""
+    2026-11-28) is taken as it was `said`. Errors name the `source`, or --set where a value was `said`, and for what was
+    `given` by a caller the setting alone."""
     from .systems import SYSTEMS
+
+    def whose(*place: str | int) -> str:
+        path = ".".join(map(str, place)) + "."
+        if place and any(path.startswith(f"{key}.") or f"{key}.".startswith(path) for key in said):
+            return "--set "
+        return "" if place[:1] and place[0] in given else f"{source}: "
 
     system = values.get("system", SharedSettings.model_fields["system"].default)
     if not isinstance(system, str) or system not in SYSTEMS:
-        raise InputError(f"{source}: system {system!r} is unknown{_hint(str(system), list(SYSTEMS))}")
+        raise InputError(f"{whose('system')}system {system!r} is unknown{_hint(str(system), list(SYSTEMS))}")
     settings = SYSTEMS[system].settings
     try:
         return settings.model_validate(values)
@@ -218,10 +227,10 @@ def _validated(values: dict, source: str, said: Mapping[str, str] = MappingProxy
         misread = {".".join(map(str, problem["loc"])) for problem in error.errors() if problem["type"] == "string_type"}
         names = {key: text for key, text in said.items() if key in misread}
         if not names:
-            raise InputError(f"{source}: {_first_problem(error, settings)}") from error
+            raise InputError(whose(*error.errors()[0]["loc"]) + _first_problem(error, settings)) from error
     for key, text in names.items():
         _put(values, key, text)
-    return _validated(values, source)
+    return _validated(values, source, said, given)
 
 
 def _parsed(text: str, source: str) -> dict:

@@ -165,7 +165,7 @@ def test_a_wrong_override_is_refused_in_one_line_with_a_hint(override, pieces):
     with pytest.raises(InputError) as caught:
         load_config("image-speech_paper", [override])
     message = str(caught.value)
-    assert "\n" not in message
+    assert "\n" not in message and message.startswith("--set "), message
     assert [piece for piece in pieces if piece not in message] == [], message
 
 
@@ -201,6 +201,14 @@ def test_a_wrong_file_is_named(tmp_path, text, piece):
     with pytest.raises(InputError) as caught:
         load_config(path)
     assert str(caught.value).startswith(f"{path}: ") and piece in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_a_preset_says_wrongly_is_no_fault_of_set(tmp_path):
+    (tmp_path / "mine.toml").write_text('scenario = "image-speech"\nd_v = 0', encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.toml: d_v: .*, not 0"):
+        load_config(tmp_path / "mine.toml", ["seed=3"], d_z=4)
+    with pytest.raises(InputError, match=r"^d_z: .*, not 0"):
+        load_config("image-speech", ["seed=3"], d_z=0)
 
 
 def test_settings_do_not_change():

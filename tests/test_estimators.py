@@ -81,7 +81,7 @@ def test_clone_set_and_pickle(fitted, world):
     np.testing.assert_array_equal(again.transform(world[0], "a"), fitted.transform(world[0], "a"))
     with pytest.raises(TypeError, match="no parameter 'dv'"):
         CMIRNet(dv=3)
-    with pytest.raises(ValueError, match="d_v"):
+    with pytest.raises(ValueError, match=r"^d_v: .*, not 0"):
         CMIRNet(d_v=0, **SHORT).fit(*world)
 
 

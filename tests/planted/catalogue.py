@@ -2840,6 +2840,11 @@ bugs(
     ("columns-in-any-order", "if seen != given:", "if len(seen) != len(given):",
      "test_estimators.py::test_columns_in_another_order_are_refused"),
 )
+bugs(
+    "config.py",
+    ("set-blamed-for-what-a-file-says", "for key in said):", "for key in (*said, *given)):",
+     "test_config.py::test_what_a_preset_says_wrongly_is_no_fault_of_set"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
