@@ -6,6 +6,7 @@ its fork.
 """
 
 import ast
+import gc
 import importlib
 import inspect
 import json
@@ -14,8 +15,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -57,17 +60,24 @@ class Outcome(NamedTuple):
 # ---- the text -------------------------------------------------------------------------------------------------------
 
 
+@cache
+def right(file: str) -> tuple[str, list[str]]:
+    """(the text of a file below cmir_ref, what its top-level statements say)."""
+    text = (ROOT / "cmir_ref" / file).read_text(encoding="utf-8")
+    return text, [ast.dump(statement) for statement in ast.parse(text).body]
+
+
 def changed(bug: Bug) -> tuple[str, list[ast.stmt]]:
     """(the file's text with the bug, the top-level statements that differ).
 
     Raises `ValueError` where the old text does not occur exactly once, or where the new one means the same.
     """
-    text = (ROOT / "cmir_ref" / bug.file).read_text(encoding="utf-8")
+    text, says = right(bug.file)
     if (found := text.count(bug.old)) != 1:
         raise ValueError(f"{bug.file}: the old text occurs {found} times, not once: {bug.old!r}")
     wrong = text.replace(bug.old, bug.new)
-    pairs = zip(ast.parse(text).body, ast.parse(wrong).body, strict=True)
-    statements = [new for old, new in pairs if ast.dump(old) != ast.dump(new)]
+    pairs = zip(says, ast.parse(wrong).body, strict=True)
+    statements = [new for old, new in pairs if old != ast.dump(new)]
     if not statements:
         raise ValueError(f"{bug.file}: the new text means the same as the old: {bug.new!r}")
     return wrong, statements
@@ -141,13 +151,16 @@ def file_of(killer: str) -> str:
     return "tests/gradcheck/test_battery.py" if method in BATTERY else "tests/" + killer.partition("::")[0]
 
 
-def tests_of(killer: str, items: list[pytest.Function]) -> list[pytest.Function]:
-    """The collected tests that a killer names: one, or a function's with all their parameters."""
-    method, _, name = killer.partition(":")
-    if method in BATTERY:
-        battery = [item for item in items if item.originalname == BATTERY[method]]
-        return [item for item in battery if item.callspec.params["check"].name == name]
-    return [item for item in items if item.nodeid == f"tests/{killer}" or item.nodeid.startswith(f"tests/{killer}[")]
+def by_killer(items: list[pytest.Function]) -> dict[str, list[pytest.Function]]:
+    """The collected tests by the killers that name them: one, or a function's with all their parameters."""
+    tests = defaultdict(list)
+    for item in items:
+        killer = item.nodeid.removeprefix("tests/")
+        for name in {killer, killer.partition("[")[0]}:
+            tests[name].append(item)
+        for method in (method for method, name in BATTERY.items() if item.originalname == name):
+            tests[f"{method}:{item.callspec.params['check'].name}"].append(item)
+    return tests
 
 
 def in_fork(work: Callable[[], Outcome]) -> Outcome:
@@ -183,23 +196,24 @@ class Server:
         self.failed = self.failed or Outcome(node.nodeid, call.excinfo.typename)
 
     def pytest_runtestloop(self, session):
+        tests = by_killer(session.items)
+        gc.freeze()  # a collection in a fork would write to, and so copy, all that was collected here
         for line in self.questions:
             killer, bug = json.loads(line)
-            bug = bug and Bug(*bug)
-            self.answers.write(json.dumps(in_fork(lambda: self.run(session.items, killer, bug))) + "\n")  # noqa: B023
+            answer = in_fork(partial(self.run, tests, killer, bug and Bug(*bug)))
+            self.answers.write(json.dumps(answer) + "\n")
             self.answers.flush()
         return True
 
-    def run(self, items: list[pytest.Function], killer: str, bug: Bug | None) -> Outcome:
-        tests = tests_of(killer, items)
-        if not tests:
+    def run(self, tests: dict[str, list[pytest.Function]], killer: str, bug: Bug | None) -> Outcome:
+        if killer not in tests:
             return Outcome(problem=f"{killer}: no such test")
         try:
             if bug:
                 plant(bug)
         except ValueError as error:
             return Outcome(problem=str(error))
-        for item in tests:
+        for item in tests[killer]:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
             if self.failed:
                 return self.failed

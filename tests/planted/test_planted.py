@@ -53,6 +53,12 @@ def checks():
         yield running
 
 
+@pytest.fixture(scope="module")
+def wrong():
+    """All that some bug changes."""
+    return set().union(*map(touched, CATALOGUE))
+
+
 @pytest.mark.parametrize("bug", CATALOGUE, ids=lambda bug: bug.id)
 def test_the_bug_is_killed(checks, bug):
     killed_by, why_not = checks.verdict(bug)
@@ -65,15 +71,13 @@ def test_there_are_many_and_no_two_are_the_same():
     assert len({(bug.file, bug.old, bug.new) for bug in CATALOGUE}) == len(CATALOGUE)
 
 
-def test_every_operation_loss_and_network_has_a_bug_in_each_direction():
-    wrong = set().union(*map(touched, CATALOGUE))
+def test_every_operation_loss_and_network_has_a_bug_in_each_direction(wrong):
     pairs = {check.covers for check in CHECKS}
     assert {name for pair in pairs for name in (pair, f"{pair}_backward")} - wrong == set()
     assert "training.adam.adam" in wrong
 
 
-def test_every_equation_has_a_bug():
-    wrong = set().union(*map(touched, CATALOGUE))
+def test_every_equation_has_a_bug(wrong):
     assert [e.number for e in EQUATIONS if not {e.function, f"{e.function}_backward"} & wrong] == []
 
 
