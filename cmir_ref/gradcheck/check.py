@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numeric import central_difference, complex_step, directional, random_direction
+from .numeric import central_difference, directional, random_direction
 from .slopes import Slope, slopes_of
 from .trial import Trial, attempt, flat_arrays, gradient_of, one_hot, rounding_of, usual_size
 
@@ -109,7 +109,7 @@ def check_gradient(
             )
         comparisons = []
         if "complex-step" in methods:
-            stepped = complex_step(trial.scalar, trial.inputs, i)
+            stepped = trial.stepped(i)
             comparisons.append(compare_complex(trial, i, stepped, stop=True))
             if comparisons[-1].result.right:
                 excused[i] = rounding_of_entries(ours, stepped, comparisons[-1])
@@ -163,7 +163,7 @@ def _an_entry_contradicts(trial: Trial) -> bool:
         ours = gradient_of(trial, i)
         if ours.shape != trial.inputs[i].shape or not ours.size:
             continue
-        stepped = complex_step(trial.scalar, trial.inputs, i)
+        stepped = trial.stepped(i)
         _, worst = relative_error(ours, stepped)
         if abs(ours[worst] - stepped[worst]) > CLOSE * max(abs(ours[worst]), abs(stepped[worst])):
             slope = trial.slope_of_entry(i, worst)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numeric import directional, random_direction, winners
+from .numeric import complex_step, directional, random_direction, winners
 from .slopes import EPS, Slope, slopes_of
 
 NEARBY = 1e-6  # how far from its inputs a pair is called again, relative to each entry
@@ -45,6 +45,7 @@ class Trial:
     dy: Any  # the random upstream
     grads: list  # the backward's answer, one for each input, not judged yet
     refused: dict[str, Exception] = field(default_factory=dict)  # the first of "complex" inputs, and of those "moved"
+    _stepped: dict[int, np.ndarray] = field(default_factory=dict)
     _slopes: dict[int, Callable[[np.ndarray], Slope]] = field(default_factory=dict)
     _measured: dict[tuple, Slope] = field(default_factory=dict)
 
@@ -84,6 +85,12 @@ class Trial:
     def with_gradient(self) -> list[int]:
         """The inputs for which the backward gives a gradient."""
         return [i for i, gradient in enumerate(self.grads) if gradient is not None]
+
+    def stepped(self, i: int) -> np.ndarray:
+        """The gradient of input i by complex step; measured once."""
+        if i not in self._stepped:
+            self._stepped[i] = complex_step(self.scalar, self.inputs, i)
+        return self._stepped[i]
 
     def complex_slope(self, i: int, direction: np.ndarray, arrays: Sequence[np.ndarray] | None = None) -> float:
         """The derivative along `direction` in input i by complex step, at `arrays` or at the inputs."""
