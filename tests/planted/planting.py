@@ -191,6 +191,7 @@ class Server:
         quick = settings(settings.default, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
         settings.register_profile("planted", quick)  # a bug found is enough, nobody reads its smallest example
         settings.load_profile("planted")
+        sys.modules["libcst"] = None  # where it is there, hypothesis loads it in each fork, for a patch nobody reads
 
     def pytest_exception_interact(self, node, call):
         self.failed = self.failed or Outcome(node.nodeid, call.excinfo.typename)

@@ -32,28 +32,18 @@ class KernelError(AssertionError):
 
 @cache
 def _compiled(text: str):
-    """`run` and `said` of a C++ text behind the header."""
+    """`run` and `said` of a C++ text behind the header; forks of this process find what another has compiled."""
     assert COMPILER, "no C++ compiler"
     path = Path(FOLDER.name) / hashlib.sha256(text.encode()).hexdigest()[:16]
-    source = path.with_suffix(".cpp")
-    source.write_text(f'#include "{HEADER}"\n{text}')
-    command = [
-        COMPILER,
-        "-O1",
-        "-std=c++17",
-        "-ffp-contract=off",
-        "-w",
-        "-U_FORTIFY_SOURCE",
-        "-shared",
-        "-fPIC",
-        "-o",
-        f"{path}.so",
-        source,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise KernelError(f"does not compile:\n{done.stderr[:2000]}")
-    library = ctypes.CDLL(f"{path}.so")
+    source, part, whole = (path.with_suffix(suffix) for suffix in (".cpp", ".part", ".so"))
+    if not whole.exists():
+        source.write_text(f'#include "{HEADER}"\n{text}')
+        options = ["-O1", "-std=c++17", "-ffp-contract=off", "-w", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
+        done = subprocess.run([COMPILER, *options, "-o", part, source], capture_output=True, text=True)
+        if done.returncode:
+            raise KernelError(f"does not compile:\n{done.stderr[:2000]}")
+        part.rename(whole)
+    library = ctypes.CDLL(str(whole))
     library.run.restype = ctypes.c_char_p
     return library.run
 
