@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,7 @@ SOURCES = weave.sources()
 REFRESH = "refresh it: python lessons/weave.py"
 CALCULUS = ("cmir_ref.ops", "cmir_ref.nets", "cmir_ref.cmirnet", "cmir_ref.hashing")
 TRAINING = ("cmir_ref.cmirnet.stage1", "cmir_ref.cmirnet.stage2")  # tasks of the loop: no derivative is in them
+read = cache(weave.read)  # 30 ms each; no test changes what it reads
 each = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 
 
@@ -35,10 +37,8 @@ def outputs(book):
 
 def needs_what_is_derived(source):
     """(module, name) imported from the calculus that neither this lesson nor an earlier one derives."""
-    derived = {
-        name for s in SOURCES if s.stem <= source.stem for name in weave.read(s).metadata["lesson"].get("derives", ())
-    }
-    found = [(m, n) for m, n in weave.imported(weave.read(source)) if m.startswith(CALCULUS) and m not in TRAINING]
+    derived = {name for s in SOURCES if s.stem <= source.stem for name in read(s).metadata["lesson"].get("derives", ())}
+    found = [(m, n) for m, n in weave.imported(read(source)) if m.startswith(CALCULUS) and m not in TRAINING]
     whole = [f"{m}.{n}".removeprefix("cmir_ref.") for m, n in found]
     return [w for w in whole if not any(w == d or w.startswith(d + ".") for d in derived)]
 
@@ -56,7 +56,7 @@ def test_the_paths_of_the_map_lead_through_lessons():
 
 @each
 def test_code_fits_on_a_page(source):
-    long = [line for cell in code(weave.read(source)) for line in cell.splitlines() if len(line) > 88]
+    long = [line for cell in code(read(source)) for line in cell.splitlines() if len(line) > 88]
     assert [line for line in long if '"' not in line or len(line) > 96] == []  # a page at 1 100 px shows 96
 
 
@@ -64,7 +64,7 @@ def test_code_fits_on_a_page(source):
 def test_code_that_draws_is_folded(source):
     """A cell that a reader sees may call for a figure, with numbers to change, but does not paint it line by line."""
     paints = re.compile(r"\b(axes|figure|plt|left|right|panels(\[[^]]*\])?)\.\w+\(")
-    cells = [c for c in weave.read(source).cells if c.cell_type == "code" and not weave.tagged(c, "folded")]
+    cells = [c for c in read(source).cells if c.cell_type == "code" and not weave.tagged(c, "folded")]
     assert [c.source for c in cells if len(paints.findall(c.source)) > 10] == []
 
 
@@ -77,7 +77,7 @@ def test_the_map_is_in_step():
 def test_notebook_is_in_step(source):
     path = weave.notebook_of(source)
     book = nbformat.read(path, as_version=4)
-    assert code(book) == code(weave.read(source)), f"{path.name}: other code than its source; {REFRESH} {path.name[:2]}"
+    assert code(book) == code(read(source)), f"{path.name}: other code than its source; {REFRESH} {path.name[:2]}"
     mark = book.metadata["lesson"]["fingerprint"]
     assert mark == weave.fingerprint(source), (
         f"{path.name}: its source or a module it imports has changed; {REFRESH} {path.name[:2]}"
@@ -103,7 +103,7 @@ def test_lesson_runs(source):
 
 @each
 def test_form(source):
-    book = weave.read(source)
+    book = read(source)
     about = book.metadata["lesson"]
     assert set(about) == {"question", "minutes", "needs", "derives"} and about["question"].endswith("?")
     first = book.cells[0]
@@ -129,7 +129,7 @@ def test_only_what_earlier_lessons_derived(source):
 @each
 def test_pictures_are_shown_with_captions(source):
     """`plt.show()` would escape the check of labels and captions in `reports.lesson.show`."""
-    assert not any("plt.show(" in cell for cell in code(weave.read(source)))
+    assert not any("plt.show(" in cell for cell in code(read(source)))
 
 
 def test_every_finding_about_the_paper_is_listed():
@@ -149,7 +149,7 @@ def test_every_finding_about_the_paper_is_listed():
 
 def test_what_is_derived_exists():
     for source in SOURCES:
-        for name in weave.read(source).metadata["lesson"]["derives"]:
+        for name in read(source).metadata["lesson"]["derives"]:
             assert name.split(".")[0] in ("ops", "nets", "cmirnet", "hashing")
             module, _, attribute = f"cmir_ref.{name}".rpartition(".")
             assert weave.module_file(module, attribute).exists()
