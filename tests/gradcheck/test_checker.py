@@ -267,3 +267,15 @@ def test_the_upstream_is_not_the_inputs_of_the_same_seed():
     x = random_direction(np.random.default_rng(0), (5,))
     results = check_gradient(normalise, lambda dy, cache: dy / np.sqrt((cache[0] ** 2).sum()), [x], seed=0)
     assert np.abs(results[0].measured) > 1e-3
+
+
+def test_a_complex_step_is_taken_once_for_each_entry():
+    stepped = []
+
+    def square(x):
+        if np.count_nonzero(np.imag(x)) == 1:
+            stepped.append(int(np.imag(x).argmax()))
+        return x * x, x
+
+    results = check_gradient(square, lambda dy, x: 2 * x * dy, [np.array([1.0, 2.0, 3.0])])
+    assert all(r.right for r in results) and stepped == [0, 1, 2]
