@@ -18,7 +18,7 @@ from .progress import hush_numpy, tell
 STOPS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 MOST_SAMPLES = 8  # in a block: few hand-offs between threads, and still enough blocks to share out
 LEAST_BLOCKS = 4  # where there are as many samples
-ENDED = Event()  # no thread begins another part
+ENDED = Event()  # what no longer anybody waits for ends
 
 
 def cores() -> int:
@@ -64,11 +64,12 @@ def map_threads(work: Callable, parts: list) -> list:
     other part is begun, and the error is raised here.
     """
     results, numbers = [None] * len(parts), iter(range(len(parts)))  # that threads share: next() is one step for them
+    aside = current_thread() is not main_thread()
 
     def take_turns():
         try:
             for i in numbers:
-                if ENDED.is_set():
+                if aside and ENDED.is_set():
                     raise KeyboardInterrupt
                 results[i] = work(parts[i])
         except BaseException:
@@ -89,7 +90,7 @@ def map_threads(work: Callable, parts: list) -> list:
 
 
 def end_threads() -> None:
-    """Whatever is shared out, in any thread, ends with the part it is at: Python waits for threads before it ends."""
+    """What threads beside the main one share out ends with the part it is at: Python waits for them before it ends."""
     ENDED.set()
 
 

@@ -244,6 +244,15 @@ def test_nothing_is_begun_after_an_error(monkeypatch):
     assert len(done) == 1
 
 
+def test_after_the_end_only_the_main_thread_goes_on(monkeypatch):
+    """A notebook whose page was interrupted can train; what the page's threads compute has no reader any more."""
+    monkeypatch.setattr(parallel, "ENDED", Event())
+    parallel.end_threads()
+    assert parallel.map_threads(abs, [-1, -2]) == [1, 2]
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+        pool.submit(parallel.map_threads, abs, [-1, -2]).result()
+
+
 def test_an_error_in_another_thread_is_not_swallowed(monkeypatch):
     monkeypatch.setattr(parallel, "cores", lambda: 2)
     other = Event()
