@@ -235,7 +235,9 @@ def learn_gram(config: CmirnetSettings, x: np.ndarray, labels: np.ndarray, weigh
         update={
             "d_z": 32,
             "orthogonality": config.orthogonality.model_copy(update={"weight": weight, "scaled": True}),
-            "stage1": config.stage1.model_copy(update={"epochs": epochs, "lr": 0.005, "keep": "last", "hidden": (64,)}),
+            "stage1": config.stage1.model_copy(
+                update={"epochs": epochs, "batch_size": 32, "lr": 0.005, "keep": "last", "hidden": (64,)}
+            ),
         }
     )
     rows = np.arange(len(x))
