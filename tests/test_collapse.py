@@ -45,7 +45,7 @@ def chances(result):
 def assert_page_says(result, page, sentence):
     text = re.sub(r"\s+", " ", page)
     assert sentence_of(result) in text and sentence in text
-    assert text.count('<td class="chance">') == 3 * len(result["directions"])  # two of chance, one of a perfect order
+    assert text.count('<td class="chance">') == 4 * len(result["directions"])  # two of chance, two of a perfect order
     for m in result["directions"].values():
         assert f'<td class="chance">{m["chance"]:.3f}</td>' in text
 

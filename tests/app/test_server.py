@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image
 
 from cmir_ref import load_run, retrieve
+from cmir_ref.app import server
 from cmir_ref.places import locate
 from cmir_ref.ranking import items_of, rank
 from cmir_ref.records import Items
@@ -428,6 +429,14 @@ def test_an_interruption_does_not_wait_for_what_is_still_computed(site):
     finally:
         process.kill()
     assert (process.returncode, said) == (130, "^C ends it\ninterrupted\n")
+
+
+def test_nobody_waits_for_what_is_computed_when_the_server_has_ended(monkeypatch):
+    ended = []
+    monkeypatch.setattr(server, "end_threads", lambda: ended.append(True))
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    server.answer_requests(lambda *asked: None, None)
+    assert ended
 
 
 def test_the_command_serves_until_it_is_interrupted(site):

@@ -2793,11 +2793,6 @@ bugs(
      "for number in (value,):", "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint"),
 )
 bugs(
-    "parallel.py",
-    ("workers-tell-of-overflows", "    hush_numpy()\n", "",
-     "test_machines.py::test_a_worker_says_nothing_of_overflows"),
-)
-bugs(
     "cli.py",
     ("overflows-told-before-the-loss", "    hush_numpy()\n", "", "test_cli.py::test_a_diverging_run_is_status_1"),
 )
@@ -2808,12 +2803,12 @@ bugs(
     ("last-bytes-are-the-first", "max(size - int(end), 0)", "0", SERVER + "test_a_part_of_a_sound"),
     ("ranges-beyond-the-sound", "if first > last:", "if first > size:", SERVER + "test_a_range_that_no_sound_has"),
     ("threads-hold-up-an-interruption", "        end_threads()", "        pass",
-     SERVER + "test_an_interruption_does_not_wait_for_what_is_still_computed"),
+     SERVER + "test_nobody_waits_for_what_is_computed_when_the_server_has_ended"),
 )
 bugs(
     "parallel.py",
     ("parts-begun-after-the-end", "if aside and ENDED.is_set():", "if False:",
-     SERVER + "test_an_interruption_does_not_wait_for_what_is_still_computed"),
+     "ops/test_conv_max_pool.py::test_after_the_end_only_the_main_thread_goes_on"),
     ("nothing-begun-after-the-end", "if aside and ENDED.is_set():", "if ENDED.is_set():",
      "ops/test_conv_max_pool.py::test_after_the_end_only_the_main_thread_goes_on"),
 )

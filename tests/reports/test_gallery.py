@@ -253,9 +253,11 @@ def test_a_run_whose_data_are_gone(finished, tmp_path):
 def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
     root, run = finished
     known = root / "Images" / "forest" / "forest00.tif"
-    strange = shutil.copy(known, tmp_path / "strange.tif")
-    for path, judged in ((known, True), (strange, False)):
+    copy, strange = shutil.copy(known, tmp_path / "copy.tif"), tmp_path / "strange.tif"
+    with Image.open(known) as image:
+        image.transpose(Image.Transpose.ROTATE_180).save(strange)
+    for path, judged in ((known, True), (copy, True), (strange, False)):
         page = search_page(run, path, search.search_example(run, path, "a", search.retrieve(run, path, "b", 5)))
         assert ("card right" in page or "card wrong" in page) is judged
-        assert Page(page).text.count("b" * 0 + path.name if hasattr(path, "name") else "strange.tif") >= 1
+        assert path.name in Page(page).text
     json.dumps([hit._asdict() for hit in search.retrieve(run, known, "b", 5)])
