@@ -204,17 +204,19 @@ def labelled_files(run: Run, folder: str | Path) -> tuple[list[tuple[int, Path]]
     return found, others
 
 
-def row_of_query(run: Run, modality: str, query: str | Path) -> int | None:
+def row_of_query(run: Run, modality: str, query: str | Path, x: np.ndarray | None = None) -> int | None:
     """The number of the sample of `modality` that a file is, or None: it holds the same, or has at least its path.
 
-    A sentence is none: it is asked by whoever thinks of it. Raises `InputError` for a file that cannot be read.
+    `x` is what it holds, where it was read already. A sentence is none: it is asked by whoever thinks of it. Raises
+    `InputError` for a file that cannot be read.
     """
     known = run.dataset.modalities[modality]
     if known.kind == "text":
         return None
     row, same = row_of_path(known, query), np.empty(0, int)
     if known.digests is not None:
-        same = np.flatnonzero(known.digests == digests_of(read_query(known, query)[0])[0])
+        x = read_query(known, query)[0] if x is None else x
+        same = np.flatnonzero(known.digests == digests_of(x)[0])
     return int(same[0]) if same.size and row not in same else row
 
 

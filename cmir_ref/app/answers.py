@@ -332,8 +332,8 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     modality = run.dataset.modalities[m]
     if modality.kind in ("features", "text"):
         raise InputError(f"{modality.name}: a file cannot be read as {modality.kind}; click on a result to ask with it")
-    row = row_of_query(run, m, path)
     x, _ = read_query(modality, path)
+    row = row_of_query(run, m, path, x)
     sample = Sample(m, "your query", None, ()) if row is None else sample_of(run, m, row)
     remarks = ()
     if modality.kind == "sketch" and not is_drawing(path):
