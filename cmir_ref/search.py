@@ -59,7 +59,7 @@ def retrieve(
     encoded, _ = encode_query(run, query, modality, device=device)
     searched = open_gallery(run, to, gallery, device=device)
     itself = row_of_query(run, modality, query)
-    found = find_positions(searched, outsider(modality, encoded), k, itself=itself, name=query)
+    found = find_positions(searched, outsider(modality, encoded, itself), k, itself=itself, name=query)
     return hits(run, searched.items, *found)
 
 
@@ -92,9 +92,9 @@ def open_gallery(
     return Searched(run, items, kept, xp)
 
 
-def outsider(modality: str, encoded: Encoded) -> Items:
-    """One query from outside, of which `encoded` is stored."""
-    return Items({modality: np.array([-1])}, {modality: encoded})
+def outsider(modality: str, encoded: Encoded, row: int | None = None) -> Items:
+    """One query from outside, of which `encoded` is stored; where it is a sample of the run, `row` is its number."""
+    return Items({modality: np.array([-1 if row is None else row])}, {modality: encoded})
 
 
 def insider(run: Run, modality: str, row: int) -> Items:

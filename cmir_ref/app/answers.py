@@ -338,12 +338,12 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     remarks = ()
     if modality.kind == "sketch" and not is_drawing(path):
         remarks = ("this looks like a photo, not a drawing; it is read as ink all the same",)
-    return Query(encode_one(served, m, x), row, sample, pictures_of(modality, x[0], SIDE), remarks)
+    return Query(encode_one(served, m, x, row), row, sample, pictures_of(modality, x[0], SIDE), remarks)
 
 
-def encode_one(served: ServedRun, m: str, x: np.ndarray) -> Items:
-    """A sample x (1, …) of modality m as a query."""
-    return outsider(m, system_of(served.run.config).encode(served.run, m, x, library(served.device)))
+def encode_one(served: ServedRun, m: str, x: np.ndarray, row: int | None = None) -> Items:
+    """A sample x (1, …) of modality m as a query; `row` is its number in the run, where it is one of its samples."""
+    return outsider(m, system_of(served.run.config).encode(served.run, m, x, library(served.device)), row)
 
 
 # ---- a large picture ------------------------------------------------------------------------------------------------

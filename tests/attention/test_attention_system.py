@@ -392,6 +392,21 @@ def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
         search.evaluate_folder(run, tmp_path)
 
 
+@pytest.mark.parametrize("how", ["random", "matched"])
+def test_a_photo_of_the_run_is_attended_by_the_sketch_that_was_drawn_for_it(how, tmp_path, monkeypatch):
+    """As a file it finds what `evaluate` ranks: the same items at the same distances."""
+    run = seen_by(copying_run(), attended_inference=how)
+    photos, sketches, file = items_of(run, "a", "test"), items_of(run, "b", "test"), tmp_path / "photo.png"
+    index, distances = rank(run, photos, sketches, 99)
+    for k, row in enumerate(photos.rows["a"]):
+        Image.fromarray(data().modalities["a"].x[row]).save(file)
+        stored = {name: array[[row]] for name, array in run.encoded["a"].items()}  # the networks' last digits aside
+        monkeypatch.setattr(search, "encode_query", lambda *_, stored=stored, **__: (stored, "photo"))
+        hits = search.retrieve(run, file, "b", 99, modality="a")
+        assert [hit.distance for hit in hits] == pytest.approx(distances[k], abs=1e-6)
+        assert [hit.id for hit in hits] == [run.dataset.modalities["b"].ids[sketches.rows["b"][i]] for i in index[k]]
+
+
 def test_tiles_are_put_together_in_order():
     x = np.arange(3 * TILE + 1)
     np.testing.assert_array_equal(in_tiles(lambda rows: x[rows], len(x)), x)
