@@ -33,6 +33,8 @@ def plane_of(run: Run) -> Plane | None:
     mean = x.mean(axis=0)
     variance, axes = np.linalg.eigh((x - mean).T @ (x - mean) / len(x))
     axes, share = axes[:, ::-1][:, :2], variance[::-1][:2] / max(variance.sum(), 1e-30)
+    if len(mean) == 1:  # a line: all points have the second coordinate 0
+        axes, share = np.array([[1.0, 0.0]]), np.append(share, 0.0)
     shown = {m: np.unique(np.linspace(0, len(v) - 1, MOST_POINTS).astype(int)) for m, v in vectors.items()}
     rows = {m: items.rows[m][few] for m, few in shown.items()}
     points = {m: (vectors[m][few] - mean) @ axes for m, few in shown.items()}
