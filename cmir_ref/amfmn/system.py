@@ -59,12 +59,7 @@ def match_stages(settings: AmfmnSettings, kinds: Mapping[str, str]) -> list[Stag
 
 
 def fit_images(settings: AmfmnSettings, data: Dataset, parts: Splits, made: Mapping) -> dict[str, np.ndarray]:
-    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through.
-
-    Raises `InputError` where keywords are to be read and no text has any, as in UCM-Captions.
-    """
-    if settings.text != "sentence" and not any("|" in text for text in data.modalities["b"].texts):
-        raise InputError(f"text {settings.text}: the captions have no keywords; set keywords=labels or filtered")
+    """The normaliser of the images, or of what a frozen trunk makes of them, and which weights they went through."""
     fitted = fit_normaliser(frozen_images(settings, data.modalities["a"]).x, parts.train["a"])
     frozen = {"input.a/trunk": trunk_digest(settings)} if settings.trunk == "lite0" else {}
     return {"input.a/mean": fitted.mean, "input.a/std": fitted.std} | frozen
@@ -155,18 +150,26 @@ def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
     return init_amfmn(architecture(settings), shape, words, generator(settings.seed, "match/init"))
 
 
-def check_words(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
-    """Raises `InputError` where run `known`, if there is one, learned other words than these: the vectors of its words
-    would be read as those of others."""
-    if known is None:
-        return
-    here = word_numbers(data.modalities["b"].texts, vocabulary(settings, data, parts))
-    there = word_numbers(known.dataset.modalities["b"].texts, known.tensors["vocabulary"])
+def check_texts(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
+    """Raises `InputError` where keywords are to be read and no text has any, as in UCM-Captions; where run `known`, if
+    there is one, learned other words than these: the vectors of its words would be read as those of others; and where
+    no word is learned at all, so that all texts read alike."""
+    texts = data.modalities["b"].texts
+    if settings.text != "sentence" and not any("|" in text for text in texts):
+        raise InputError(f"text {settings.text}: the captions have no keywords; set keywords=labels or filtered")
+    table = vocabulary(settings, data, parts)
+    here = word_numbers(texts, table)
+    there = here if known is None else word_numbers(known.dataset.modalities["b"].texts, known.tensors["vocabulary"])
     if here != there:
         same = f"{len(there)}, here {len(here)}, {len(here & there)} of them the same under the same number"
         raise InputError(
             f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with "
             "the same split, vocabulary, min_count and stop_words"
+        )
+    if not here:
+        raise InputError(
+            f"min_count {settings.min_count}, stop_words {settings.stop_words}: no word is learned, so that all texts "
+            "would read alike; set min_count lower, or stop_words=kept"
         )
 
 
@@ -348,7 +351,7 @@ SYSTEM = System(
     distances=score_distances,
     relevant=paired,
     facts=match_facts,
-    check=check_words,
+    check=check_texts,
     heat=gaze_maps,
     heat_words=(
         "Where MVSA looks",

@@ -170,6 +170,18 @@ def test_keywords_that_nobody_has_given_are_refused_before_training(text):
         runs.train(load_config("image-text", [*TINY, f"text={text}"]), data)
 
 
+@pytest.mark.parametrize("change", [("min_count=1000",), ("text=keywords", "min_count=100"), ("stop_words=unknown",)])
+def test_texts_of_which_no_word_is_learned_are_refused_before_training(change):
+    """All of them would read alike."""
+    data, count = worlds.captioned(), dict(c.split("=") for c in change).get("min_count", "1")
+    if count == "1":
+        only = ("this was here",) * len(data.modalities["b"].ids)
+        b = data.modalities["b"]._replace(texts=only, x=number_texts(only, make_lexicon(only)))
+        data = data._replace(modalities=data.modalities | {"b": b})
+    with pytest.raises(InputError, match=f"^min_count {count}, stop_words .*: no word is learned"):
+        runs.train(load_config("image-text", [*TINY, *change]), data)
+
+
 def test_a_space_of_texts_that_is_one_point_is_called_by_its_modality(run):
     dead = {"b": {name: np.ones_like(x) for name, x in run.encoded["b"].items()}}
     facts = AMFMN.facts(run._replace(encoded=run.encoded | dead), None)
