@@ -22,9 +22,9 @@ class ChannelGateCache(NamedTuple):
 def channel_gate(x: Array, s: Array, w: Array, b: Array, *, residual: bool = True) -> tuple[Array, ChannelGateCache]:
     """R1: a = σ(s w + b), y = x ⊙ (1 + a), or x ⊙ a where not `residual`: x (N, D), s (N, C), w (C, D), b (D,).
 
-    *Reconstruction*, from the one attention of the same authors whose code is public: repository
-    `ushasi/EoC`, `test11.py` lines 327–329 (a = σ(v W + b)) and 420–421 (x + x ⊙ a), where v is a word vector of
-    the sample's own class. Here s is the sketch's features: the abstract speaks of "sketch-attended photo features".
+    *Reconstruction*, from public code of the same authors: repository `ushasi/Earth-on-Canvas-dataset`, `test11.py`
+    lines 327–329 (a = σ(v W + b)) and 420–421 (x + x ⊙ a), where v is a word vector of the sample's own class. Here s
+    is the sketch's features: the abstract speaks of "sketch-attended photo features".
     Without `residual` it is a plain product, as in FusAtNet, `model.py` lines 176–216, of the same group.
     """
     u, linear_cache = linear(s, w, b)
