@@ -66,7 +66,7 @@ class AmfmnSettings(SharedSettings):
     attention: Literal["none", "soft", "fusion", "vector", "scalar"] = "soft"  # vector, scalar: "sim" of code, paper
     fusion: Literal["gate", "fixed"] = "gate"  # of a sentence and keywords
     unit_texts: bool = True  # L2 before the fusion: figure 2 and code; False: eq. 27
-    word_dropout: float = Field(0.0, ge=0, lt=1)  # of word vectors
+    word_dropout: float = Field(0.0, ge=0, lt=1)  # of the word vectors of sentences, not of keywords
     image_dropout: float = Field(0.0, ge=0, lt=1)  # of the image's vector before its mask
 
     margin: MarginSettings = MarginSettings()
