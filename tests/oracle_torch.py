@@ -483,9 +483,15 @@ def _attended_objective(s, x):
 
 
 def _class_scores(s, x):
-    params, heads = each(s.params), each(s.heads)
-    z = F.relu(layer(heads, f"{s.m}.1", x["x"].flatten(1))) * tensor(s.factor)
-    return layer(params, "classifier", mlp(params, f"encoder_{s.m}", z, s.arch.encoder_activation))
+    params, heads, given = each(s.params), each(s.heads), x["x"]
+    if s.form.kind not in ("spatial", "mask"):
+        given = F.relu(layer(heads, f"{s.m}.1", given.flatten(1)))
+        given = F.normalize(given - tensor(s.shift)) * given.shape[1] ** 0.5 if s.unit else given
+    some = [given] if s.contexts is None else [tensor(s.contexts[[i] * len(given)]) for i in range(len(s.contexts))]
+    z = given
+    if s.form.kind != "none":
+        z = sum(attend(params, given, given, one, s.form, heads)["ab".index(s.m)] for one in some) / len(some)
+    return layer(params, "classifier", mlp(params, f"encoder_{s.m}", z * tensor(s.factor), s.arch.encoder_activation))
 
 
 TWINS = {

@@ -60,12 +60,17 @@ def embed_by_mean(net: Attended, x: Array, contexts: Array) -> Array:
         return embed_photos(net, x, x)
     if net.form.kind == "channel":
         return encoder(net.params, "a", x * mean_gate(net, contexts), arch=net.arch)[0]
-    count, z = min(len(contexts), CONTEXTS), 0
+    some, z = spread_contexts(contexts), 0
     none = contexts[:1] if net.form.kind == "mask" else x[:1]
-    for k in range(count):
-        one = k * len(contexts) // count  # from end to end: classes stand one behind another
-        z = z + attend(net.params, x, none, contexts[one : one + 1], attention=net.form, heads=net.heads)[0][0]
-    return encoder(net.params, "a", z / count, arch=net.arch)[0]
+    for k in range(len(some)):
+        z = z + attend(net.params, x, none, some[k : k + 1], attention=net.form, heads=net.heads)[0][0]
+    return encoder(net.params, "a", z / len(some), arch=net.arch)[0]
+
+
+def spread_contexts(contexts: Array) -> Array:
+    """At most CONTEXTS of these, from end to end: classes stand one behind another."""
+    count = min(len(contexts), CONTEXTS)
+    return contexts[[k * len(contexts) // count for k in range(count)]]
 
 
 def mean_gate(net: Attended, contexts: Array) -> Array:

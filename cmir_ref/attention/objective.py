@@ -24,6 +24,7 @@ from .cross_attention import cross_attention, cross_attention_backward
 from .gate import channel_gate, channel_gate_backward, spatial_mask, spatial_mask_backward
 
 KINDS_OF_ATTENTION = ("none", "channel", "self", "spatial", "mask")
+ON_MAPS = ("spatial", "mask")  # those that read the maps of the convolution pretrainers
 
 
 class Attention(NamedTuple):

@@ -23,7 +23,7 @@ from ..retrieval.distances import Levels
 from ..retrieval.relevant_items import shared_label
 from ..training.inputs import Source
 from ..training.loop import Task
-from .grad_cam import cam_of_class
+from .grad_cam import NO_ATTENTION, FeatureReading, cam_of_class
 from .inference import (
     BY_CONTEXT,
     Attended,
@@ -37,13 +37,14 @@ from .inference import (
     mean_gate,
     mean_mask,
     pair_distances,
+    spread_contexts,
     variance_shares,
 )
+from .objective import ON_MAPS
 from .settings import AttentionSettings
 from .stage2 import Inputs, attended_task, form_of, init_attended
 
 OF_NO_STAGE = frozenset(("gallery", "attended_inference"))  # say how something is searched, once all is trained
-ON_MAPS = ("spatial", "mask")  # forms that read the maps of the convolution pretrainers
 HEADS = "attention/heads"  # the names under which a run keeps the layers from map to features
 LABEL_LEAK = "label leak: by attended_inference = matched each photo is embedded by a sketch of its own class"
 SHOWN = 6  # pictures of each modality in a report
@@ -296,7 +297,7 @@ def shares_of(run: Run) -> dict[str, float] | None:
 def heat_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
     """(letter, sample number, Grad-CAM (h, w) for its own class) of some test samples whose files are there.
 
-    Photos are gated by the mean. There are none for a classifier that is not shared, a run without its stage 1, and
+    Photos are attended by the mean. There are none for a classifier that is not shared, a run without its stage 1, and
     images that went through a trunk, whose maps no run keeps.
     """
     settings, shown = run.config, []
@@ -315,18 +316,30 @@ def heat_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
         x = np.concatenate([read_query(modality, modality.paths[row])[0] for row in rows])
         data = run.dataset._replace(modalities={m: modality._replace(x=x, labels=modality.labels[rows])})
         maps = maps_of(settings, params, buffers, cmirnet.input_source(settings, m, data, run.tensors), np)
-        net = attended_of(settings, run.dataset, cmirnet.trained(run, "stage2")[0], run.tensors, np)
-        scale = run.tensors[f"features.{m}/std"]
-        heads = {f"{m}.1.{part}": (params[f"fc.{part}"] / scale).astype("float32") for part in "wb"}
-        factor = np.ones(settings.d_z, "float32")
-        if m == "a" and settings.attention == "channel":
-            contexts = run.encoded["b"]["context"][run.tensors["attention/sketches"]]
-            factor = mean_gate(net, contexts)
-        labels = modality.labels[rows]
-        cams = cam_of_class(net.params, maps, factor, labels, m=m, arch=net.arch, heads=heads)
+        cams = cams_of(run, m, maps, modality.labels[rows])
         side = int(np.sqrt(cams.shape[1]))
         shown += [(m, row, cam.reshape(side, side)) for row, cam in zip(rows, cams, strict=True)]
     return shown
+
+
+def cams_of(run: Run, m: str, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Grad-CAM (n, M) of modality m's maps (n, M, C) for these classes, through all that follows them in this run."""
+    settings, kind = run.config, run.config.attention
+    net = attended_of(settings, run.dataset, cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    heads, form, contexts, factor = {}, NO_ATTENTION, None, np.ones(settings.d_z, "float32")
+    for letter in run.dataset.modalities:
+        params, std = cmirnet.trained(run, f"stage1.{letter}")[0], run.tensors[f"features.{letter}/std"]
+        heads |= {f"{letter}.1.{part}": (params[f"fc.{part}"] / std).astype("float32") for part in "wb"}
+    if m == "a" and kind in BY_CONTEXT:
+        contexts = run.encoded["b"]["context"][run.tensors["attention/sketches"]]
+    if m == "a" and kind == "channel":
+        factor, contexts = mean_gate(net, contexts), None
+    elif m == "a" or kind == "mask":
+        form, contexts = net.form, None if contexts is None else spread_contexts(contexts)
+    shift = (run.tensors[f"features.{m}/mean"] / run.tensors[f"features.{m}/std"]).astype("float32")
+    features = FeatureReading(shift, settings.normalise_features == "unit")
+    given = {"arch": net.arch, "heads": heads, "features": features, "attention": form, "contexts": contexts}
+    return cam_of_class(net.params, maps, factor, labels, m=m, **given)
 
 
 def gate_of_pair(run: Run, query: Items, item: Items) -> Gate | None:
@@ -372,7 +385,7 @@ SYSTEM = System(
     heat=heat_maps,
     heat_words=(
         "Where the evidence for the own class lies",
-        "Grad-CAM on the last map of the pretrainer, through all that follows it; photos under the mean gate.",
+        "Grad-CAM on the last map of the pretrainer, through all that follows it; photos attended by the mean sketch.",
         "Grad-CAM for its own class",
     ),
     check=check_sketches,

@@ -2,8 +2,10 @@
 
 from functools import partial
 
+import numpy as np
+
 from .. import attention
-from ..attention.grad_cam import class_scores, class_scores_backward
+from ..attention.grad_cam import FeatureReading, class_scores, class_scores_backward
 from ..attention.objective import (
     Attention,
     attend,
@@ -127,20 +129,35 @@ def _attended_objective(rng, kind, n, p, q, c, f, d, k, residual=True, dropout=0
 @declare(
     "class_scores",
     "attention.grad_cam.class_scores",
-    sizes={"n": 4, "p": 3, "c": 5, "f": 6, "d": 2, "k": 3},
-    variants={"a": {"m": "a"}, "b": {"m": "b"}},
+    sizes={"n": 4, "p": 3, "q": 2, "c": 5, "f": 6, "d": 2, "k": 3},
+    variants={
+        "a": {"m": "a"},
+        "b": {"m": "b"},
+        "unit": {"m": "b", "unit": True},
+        "self": {"m": "a", "kind": "self"},
+        "spatial": {"m": "a", "kind": "spatial"},
+        "mask": {"m": "a", "kind": "mask"},
+        "mask-of-itself": {"m": "b", "kind": "mask"},
+    },
     network=True,
 )
-def _class_scores(rng, m, n, p, c, f, d, k):
+def _class_scores(rng, m, n, p, q, c, f, d, k, kind="none", unit=False):
     """Grad-CAM's way from a map to the logits."""
-    arch = Latent(d_v=d, encoder_depth=2, decoder_depth=1)
+    arch, form = Latent(d_v=d, encoder_depth=2, decoder_depth=1), Attention(kind)
     params = raise_biases(jitter(rng, init_latent(arch, (f, f), k, rng)[0]))
     factor = 1 + rng.random(f)
     heads = draw_arrays(rng, **{f"{m}.1.w": (p * c, f), f"{m}.1.b": (f,)})
+    contexts = None
+    if kind != "none":
+        gate, batch, both = _draw_attention(rng, kind, 2, p, q, c, f, d)
+        params, heads = params | gate, both or heads
+        contexts = batch["context"] if m == "a" and both else None
+    shift = rng.random(f) if unit else np.zeros(f)
 
     def forward(x):
-        own = {name: w.astype(x.dtype) for name, w in params.items()}
-        scale = factor.astype(x.dtype)
-        return class_scores(own, x, scale, m=m, arch=arch, heads=_like(heads, x))
+        own, scale = _like(params, x), factor.astype(x.dtype)
+        settings = {"features": FeatureReading(shift.astype(x.dtype), unit), "attention": form}
+        settings["contexts"] = None if contexts is None else contexts.astype(x.dtype)
+        return class_scores(own, x, scale, m=m, arch=arch, heads=_like(heads, x), **settings)
 
     return Pair(forward, class_scores_backward, draw_arrays(rng, x=(n, p, c)))

@@ -473,6 +473,35 @@ def test_the_report_shows_where_the_evidence_lies(kind, with_files, tmp_path):
     assert system.heat_maps(trained()) == [], "without files there is nothing to show"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *((f"attention={kind}", "normalise_features=scale") for kind in KINDS_OF_ATTENTION),
+        ("normalise_features=standardise",),
+        ("normalise_features=unit",),
+    ],
+)
+def test_the_evidence_is_that_of_the_network_which_embeds(changes, with_files, monkeypatch):
+    """The classes whose evidence is shown have the logits of what the run stores of these samples."""
+    from cmir_ref.attention import grad_cam
+
+    logits, of_maps = [], grad_cam.class_scores
+
+    def class_scores(*arguments, **settings):
+        logits.append(of_maps(*arguments, **settings)[0])
+        return of_maps(*arguments, **settings)
+
+    monkeypatch.setattr(grad_cam, "class_scores", class_scores)
+    run = trained("stage1.epochs=1", "stage2.epochs=6", *changes)
+    run = run._replace(dataset=with_files)
+    shown, params = system.heat_maps(run), system.cmirnet.trained(run, "stage2")[0]
+    for m, found in zip("ab", logits, strict=True):
+        stored = run.encoded[m]["v"][[row for letter, row, _ in shown if letter == m]]
+        expected = stored @ params["classifier.w"] + params["classifier.b"]
+        assert np.ptp(expected) > 0.01
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
 # ---- whose variance ------------------------------------------------------------------------------------------------
 
 

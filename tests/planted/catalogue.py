@@ -1696,11 +1696,18 @@ bugs(
 )
 
 CAM = "attention/test_grad_cam.py::test_"
+EVIDENCE = "attention/test_attention_system.py::test_the_evidence_is_that_of_the_network_which_embeds["
 bugs(
     "attention/grad_cam.py",
     ("gate-forgotten", "z * factor, depth", "z, depth", CAM + "what_follows_a_map"),
     ("encoder-of-the-photo", 'f"encoder_{m}"', '"encoder_a"', CAM + "what_follows_a_map"),
     ("gate-not-differentiated", "dgated * cache.scale", "dgated", "gradcheck:class_scores/a"),
+    ("features-of-any-length", "if features.unit:", "if False:", EVIDENCE + "changes6]"),
+    ("features-with-their-mean", "z - features.shift", "z", EVIDENCE + "changes5]"),
+    ("length-not-differentiated", "if cache.unit is not None:", "if False:", "gradcheck:class_scores/unit"),
+    ("one-context-only", "for k in range(len(contexts))]", "for k in range(1)]", EVIDENCE + "changes3]"),
+    ("not-masked-by-itself", '"ab".index(m)] for both', "0] for both", EVIDENCE + "changes4]"),
+    ("each-context-whole", "cache.scale / len(cache.attended)", "cache.scale", "gradcheck:class_scores/spatial"),
     ("negative-evidence", "xp.maximum((x * dx", "xp.minimum((x * dx", CAM + "the_two_equations_of_the_paper"),
     ("place-by-place", "dx.mean(axis=1, keepdims=True)", "dx", CAM + "the_two_equations_of_the_paper"),
 )
@@ -1977,7 +1984,7 @@ bugs(
 
 bugs(
     "attention/inference.py",
-    ("mean-of-the-first-sketches", "one = k * len(contexts) // count", "one = k",
+    ("mean-of-the-first-sketches", "[k * len(contexts) // count for k", "[k for k",
      "attention/test_attention_system.py::test_the_mean_attention_is_that_of_sketches_from_the_whole_part"),
 )
 bugs(
