@@ -11,14 +11,15 @@ from ..retrieval.metrics import relevance
 RECALLS = (1, 5, 10)
 
 
-def recalls(distances: np.ndarray, relevant: np.ndarray) -> dict[str, float]:
+def recalls(distances: np.ndarray, relevant: np.ndarray, back: np.ndarray | None = None) -> dict[str, float]:
     """r@1, r@5, r@10 (means over the queries that have a relevant item) of distances (A, B), images the queries as
     "a->b" and captions the queries as "b->a", and mr, the mean of the six; ties at their expectation.
 
-    Raises `InputError` for distances that are not finite.
+    `back` (B, A) are the distances of "b->a" where they are not the same. Raises `InputError` for distances that are
+    not finite.
     """
-    found = {}
-    for name, d, r in (("a->b", distances, relevant), ("b->a", distances.T, relevant.T)):
+    found, back = {}, distances.T if back is None else back
+    for name, d, r in (("a->b", distances, relevant), ("b->a", back, relevant.T)):
         found |= {f"{name} r@{k}": float(np.nanmean(recall_at_k(d, r, k))) for k in RECALLS}
     return found | {"mr": float(np.mean(list(found.values())))}
 

@@ -289,17 +289,20 @@ def stands_beside(run: Run, part: str) -> dict[str, Any]:
     rows = everything if part == "all" else getattr(run.parts, part)
     items = {m: Items({m: rows[m]}, {m: {n: x[rows[m]] for n, x in run.encoded[m].items()}}) for m in "ab"}
     d = to_host(score_distances(run, items["a"], items["b"])(slice(None)))
+    back = d.T  # but where ties are "released": then the last of each gallery comes first
+    if run.config.ties == "released":
+        back = to_host(score_distances(run, items["b"], items["a"])(slice(None)))
     owner = np.searchsorted(rows["a"], partners(np.asarray(run.dataset.pairing), rows["b"]))
     said = [words_read(run.dataset.modalities["b"].texts[j], run.config.text) for j in rows["b"]]
     text = np.unique(said, return_inverse=True)[1]
     classes = class_numbers(run, rows["a"])
     same_class = relevance(classes, classes[owner])
     return {
-        "duplicate_aware": recalls(d, same_texts(owner, text, len(classes))),
+        "duplicate_aware": recalls(d, same_texts(owner, text, len(classes)), back),
         "beside": beside(owner, text, classes),
         "map_over_classes": {
             "a->b": float(np.nanmean(average_precision(d, same_class))),
-            "b->a": float(np.nanmean(average_precision(d.T, same_class.T))),
+            "b->a": float(np.nanmean(average_precision(back, same_class.T))),
         },
     }
 

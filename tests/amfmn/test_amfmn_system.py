@@ -247,6 +247,19 @@ def test_the_released_order_puts_the_last_of_equals_first(run):
     assert (np.diff(last, axis=1) < 0).all() and np.abs(last - d[:, :1]).max() < 1e-9, "however many there are"
 
 
+def test_what_stands_beside_is_in_the_released_order_both_ways(run):
+    """Of a space that is one point all ties are between images, too: what is evaluated takes the last of them first."""
+    dead = {m: {name: np.ones_like(x) for name, x in encoded.items()} for m, encoded in run.encoded.items()}
+    released = run._replace(encoded=dead, config=run.config.model_copy(update={"ties": "released"}))
+    a, b, found = items_of(released, "a", "test"), items_of(released, "b", "test"), AMFMN.facts(released, "test")
+    texts = [words_read(run.dataset.modalities["b"].texts[j], "both") for j in b.rows["b"]]
+    of_image = dict(run.dataset.pairing[:, ::-1].tolist())
+    last = {texts[k] for k, j in enumerate(b.rows["b"]) if of_image[j] == a.rows["a"][-1]}
+    assert found["duplicate_aware"]["b->a r@1"] == pytest.approx(np.mean([text in last for text in texts]))
+    expected = AMFMN.facts(run._replace(encoded=dead), "test")
+    assert found["map_over_classes"]["b->a"] != pytest.approx(expected["map_over_classes"]["b->a"])
+
+
 def test_images_are_not_compared_with_images(run):
     with pytest.raises(InputError, match="AMFMN compares images"):
         AMFMN.distances(run, items_of(run, "a", "test"), items_of(run, "a", "test"))

@@ -401,6 +401,8 @@ bugs(
     "amfmn/system.py",
     ("trunk-begins-anew", 'params | {n: learned["params"][n] for n in params if n.startswith("trunk.")}', "params | {}",
      RUNS + "the_trunk_goes_on_where_the_labels_left_it"),
+    ("released-one-way-only", 'to_host(score_distances(run, items["b"], items["a"])(slice(None)))', "d.T",
+     RUNS + "what_stands_beside_is_in_the_released_order_both_ways"),
     ("begins-with-other-words", "if here != there:", "if len(here) != len(there):",
      RUNS + "a_run_does_not_begin_with_the_words_of_another"),
     ("bounds-of-texts-as-they-stand", "[words_read(run.dataset.modalities[\"b\"].texts[j], run.config.text) for",
