@@ -152,8 +152,8 @@ def start_match(settings: AmfmnSettings, data: Dataset) -> tuple[dict, dict]:
 
 def check_texts(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
     """Raises `InputError` where keywords are to be read and no text has any, as in UCM-Captions; where run `known`, if
-    there is one, learned other words than these: the vectors of its words would be read as those of others; and where
-    no word is learned at all, so that all texts read alike."""
+    there is one, learned other words than these: the vectors of its words would be read as those of others; where the
+    trunk that it learned would be lost; and where no word is learned at all, so that all texts read alike."""
     texts = data.modalities["b"].texts
     if settings.text != "sentence" and not any("|" in text for text in texts):
         raise InputError(f"text {settings.text}: the captions have no keywords; set keywords=labels or filtered")
@@ -165,6 +165,11 @@ def check_texts(settings: AmfmnSettings, data: Dataset, parts: Splits, known: Ru
         raise InputError(
             f"{settings.start_from}: that run learned other words ({same}); begin with a run of these captions, with "
             "the same split, vocabulary, min_count and stop_words"
+        )
+    if known is not None and settings.pretrain and not known.config.pretrain:
+        raise InputError(
+            f"{settings.start_from}: that run's trunk has no stage on the labels, from which pretrain would begin anew "
+            "and lose what it learned; set pretrain=false"
         )
     if not here:
         raise InputError(

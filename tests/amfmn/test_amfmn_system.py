@@ -438,6 +438,16 @@ def test_a_run_does_not_begin_with_other_learned_words(config, run, count):
         runs.train(again, worlds.captioned())
 
 
+def test_a_trunk_that_learned_no_labels_is_not_lost(config, tmp_path):
+    """The labels would begin with a trunk that has learned nothing, and theirs takes the place of the run's."""
+    before = config.model_copy(update={"pretrain": False, "match": config.match.model_copy(update={"epochs": 1})})
+    runs.train(before, worlds.captioned(), tmp_path / "run")
+    again = config.model_copy(update={"start_from": str(tmp_path / "run")})
+    with pytest.raises(InputError, match=r"run: that run's trunk has no stage on the labels.*set pretrain=false$"):
+        runs.train(again, worlds.captioned())
+    runs.share_out(again.model_copy(update={"pretrain": False}), worlds.captioned())
+
+
 def test_a_run_goes_on_with_its_own_words(config, run):
     again = config.model_copy(update={"start_from": str(run.path), "seed": 5})
     begun = runs.train(again, worlds.captioned())
