@@ -1,6 +1,7 @@
 """Searching a run with queries from outside: a file, whatever its kind, or a folder of labelled files."""
 
 import mimetypes
+import os
 import re
 import warnings
 from pathlib import Path
@@ -125,8 +126,15 @@ def find_positions(
 def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[dict, str]:
     """(what is stored of a sample, id) of a file read as `modality` was: the same as within a batch."""
     check_letters(run, modality)
+    check_no_file(run.dataset.modalities[modality], query)
     x, name = read_query(run.dataset.modalities[modality], query)
     return system_of(run.config).encode(run, modality, x, library(device)), name
+
+
+def check_no_file(modality: Modality, query: str | Path) -> None:
+    """Raises `InputError` for a file that is to be read as text: its name would be, in which a label may stand."""
+    if modality.kind == "text" and Path(query).suffix and os.path.isfile(query):  # False of a sentence of any length
+        raise InputError(f"{query}: is a file, and {modality.name} is text; give a sentence, or leave out --from")
 
 
 def evaluate_folder(
@@ -148,6 +156,8 @@ def evaluate_folder(
     (labels, others), xp = labelled_files(run, folder), library(device)
     files = [path for _, path in labels]
     m = modality or guess_modality(run, files[0])
+    check_letters(run, m)
+    check_no_file(run.dataset.modalities[m], files[0])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         x = np.concatenate([read_query(run.dataset.modalities[m], path)[0] for path in files])

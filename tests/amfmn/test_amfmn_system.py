@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import worlds
+from PIL import Image
 from test_amfmn_settings import TINY
 
 from cmir_ref import runs, search
@@ -306,6 +307,23 @@ def test_a_query_that_says_nothing_is_one_line(run, query, says):
     with pytest.raises(InputError, match=says) as error:
         search.retrieve(run, query, "a", modality="b")
     assert "\n" not in str(error.value)
+
+
+def test_a_file_is_no_sentence(run, tmp_path, monkeypatch):
+    """Its name would be read as one: that of its folder is a label."""
+    (tmp_path / "class0").mkdir()
+    file = tmp_path / "class0" / "house.png"
+    Image.fromarray(worlds.captioned().modalities["a"].x[0]).save(file)
+    monkeypatch.chdir(file.parent)
+    for ask in (
+        lambda: search.evaluate_folder(run, tmp_path, modality="b"),
+        lambda: search.retrieve(run, str(file), "a", modality="b"),
+        lambda: search.retrieve(run, "house.png", "a", modality="b"),
+    ):
+        with pytest.raises(InputError, match=r"house\.png: is a file, and caption is text; give a sent"):
+            ask()
+    assert search.evaluate_folder(run, tmp_path)["directions"]["a->b"]["queries"] == 1
+    assert search.retrieve(run, "one house. red house" + 40 * " and trees", "a", modality="b")
 
 
 def test_every_image_is_drawn_with_one_of_its_captions():
