@@ -82,6 +82,8 @@ def bind_by_name(
     others = [name for name in inputs if name not in names]
     if not bound:
         return forward, backward, dict(inputs)
+    if set(bound) < set(names):
+        backward = _without_left_out(backward, names, bound)
     if others and not kinds & VARIABLE:
         raise InputError(f"{who}: {others[0]} is no parameter of {forward.__name__}; it takes {', '.join(names)}")
     missing = [n for n in names if n not in inputs and parameters[n].default is inspect.Parameter.empty]
@@ -100,6 +102,20 @@ def bind_by_name(
         return forward(*by_position, **{name: named[name] for name in by_keyword})
 
     return call, backward, {name: inputs[name] for name in order}
+
+
+def _without_left_out(backward: Callable, names: Sequence[str], bound: Sequence[str]) -> Callable:
+    """The backward less the gradients for parameters that keep their default, where these are None, as of bias=None."""
+
+    @functools.wraps(backward)
+    def call(dy, cache):
+        grads = backward(dy, cache)
+        if not isinstance(grads, tuple | list) or not len(bound) < len(grads) <= len(names):
+            return grads
+        kept = [g for name, g in zip(names, grads, strict=False) if name in bound or g is not None]
+        return tuple(kept) if len(kept) == len(bound) else grads
+
+    return call
 
 
 def _import(path: Path) -> Any:
@@ -138,10 +154,16 @@ def _inputs_by_name(given: Any, forward: Callable, who: str) -> dict[str, np.nda
     if not isinstance(given, dict):
         given = list(given) if isinstance(given, tuple | list) else [given]
         given = dict(zip(_parameters(forward, len(given)), given, strict=True))
-    inputs = {str(name): np.asarray(x) for name, x in given.items()}
+    inputs = {}
+    for name, x in given.items():
+        with contextlib.suppress(ValueError):  # a list of arrays of several shapes
+            inputs[str(name)] = np.asarray(x)
+        if str(name) not in inputs or inputs[str(name)].dtype.kind not in "fiub":
+            hint = "; leave it out for the parameter's default" if x is None else ""
+            raise InputError(
+                f"{who}: {name} is of type {type(x).__name__}, not an array of real numbers; each input is one{hint}"
+            )
     for name, x in inputs.items():
-        if x.dtype.kind not in "fiub":
-            raise InputError(f"{who}: {name} is not an array of real numbers; it returns arrays, in a list or by name")
         if not np.isfinite(x).all():
             raise InputError(f"{who}: {name} is not finite")
         if x.size == 0:

@@ -266,7 +266,10 @@ def _refuse_changes(who: str, names: Sequence[str], now: Sequence, then: Sequenc
 
 def _real(x: Any, i: int) -> np.ndarray:
     """An input as it is checked: float64, or whole numbers and booleans as they are."""
-    x = np.asarray(x)
+    try:
+        x = np.asarray(x)
+    except ValueError:  # a list of arrays of several shapes
+        x = np.asarray(x, dtype=object)
     if x.dtype.kind not in "fiub":
         raise ValueError(f"input {i} is an array of real numbers, not {_describe(x)}")
     return x.astype(float) if x.dtype.kind == "f" else x

@@ -384,6 +384,22 @@ def test_names_that_are_no_parameters_are_labels(write):
     assert list(pair.inputs) == ["pixels", "kernel", "bias"] and judge(pair).status == 0
 
 
+@pytest.mark.parametrize("inputs", [{"x": np.ones((2, 3)), "w": np.ones((3, 2))}, {"x": np.ones((2, 3))}])
+def test_a_parameter_that_keeps_its_default_may_have_None_for_its_gradient(inputs):
+    def product(x, bias=None, w=None):
+        return (x * x if w is None else x @ w), (x, w)
+
+    def backward(dy, cache, factor=1):
+        x, w = cache
+        return (2 * dy * x, None, None) if w is None else (factor * dy @ w.T, None, x.T @ dy)
+
+    assert explain(product, backward, inputs) == ""
+    if "w" in inputs:
+        assert explain(product, lambda dy, c: backward(dy, c, 2), inputs).startswith("x[")
+    text = explain(product, lambda dy, c: (*backward(dy, c)[:1], dy, *backward(dy, c)[2:]), inputs)
+    assert f"returns 3 gradients for {len(inputs)} inputs" in text
+
+
 def test_explain_takes_names_in_any_order():
     product = lambda x, w: (x @ w, (x, w))  # noqa: E731
     backward = lambda dy, cache: (dy @ cache[1].T, cache[0].T @ dy)  # noqa: E731
@@ -453,6 +469,12 @@ BAD = {  # the file, and words of the one line
         ["nothing for x, a parameter of f"],
     ),
     "y is not finite": (one("x * np.inf", "dy"), ["y is not finite"]),
+    "a list of arrays": (
+        one("x[0] @ x[1]", "dy").replace("rng.normal(size=(4, 3))", "[np.ones((2, 3)), np.ones((3, 2))]"),
+        ["f_inputs: x is of type list, not an array of real numbers; each input is one"],
+    ),
+    "a dict": (one("x", "dy").replace("rng.normal(size=(4, 3))", "{'w': 1.0}"), ["x is of type dict, not an array"]),
+    "None": (one("x", "dy").replace("rng.normal(size=(4, 3))", "None"), ["x is of type NoneType", "leave it out for"]),
 }
 
 
