@@ -95,6 +95,21 @@ def check_gradient(
     """
     if isinstance(methods, str) or not methods or not set(methods) <= set(METHODS):
         raise ValueError(f"methods {methods!r}: expected some of {METHODS}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # of a cast to float, which is found out
+        return _check(f, f_backward, inputs, names, methods, seed, draws)
+
+
+def _check(
+    f: Callable,
+    f_backward: Callable,
+    inputs: Sequence[np.ndarray],
+    names: Sequence[str] | None,
+    methods: Sequence[str],
+    seed: int,
+    draws: int,
+) -> list[Result]:
+    """The results of `check_gradient`."""
     trial = attempt(f, f_backward, inputs, names=names, seed=seed)
     if not trial.with_gradient:
         raise ValueError("the backward function returns no gradient at all")
@@ -142,13 +157,11 @@ def loses_imaginary_part(trial: Trial) -> bool:
     def outputs(t):
         return flat_arrays(trial.call([x + t[0] * v for x, v in zip(trial.inputs, d, strict=True)])[0])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-        try:
-            stepped = directional(trial.scalar, trial.inputs, d)
-        except Exception:
-            return True
-        elsewhere = [slope for i in trial.with_gradient for slope in trial.slopes_elsewhere(i, d)]
+    try:
+        stepped = directional(trial.scalar, trial.inputs, d)
+    except Exception:
+        return True
+    elsewhere = [slope for i in trial.with_gradient for slope in trial.slopes_elsewhere(i, d)]
     slope = slopes_of(outputs, flat_arrays(trial.dy), [np.zeros(())], 0)(np.ones(()))
     seen = np.isfinite(slope.error) and np.isfinite(stepped)
     return bool(seen and not slope.admits(stepped) and abs(slope.value - stepped) > rounding_of(elsewhere))

@@ -87,10 +87,12 @@ def judge(pair: Pair, *, seed: int = 0, progress: Callable[..., Iterable] | None
     for name, x in pair.inputs.items():
         if np.size(x) == 0:
             raise InputError(f"{pair.name}: {name} has no entries (shape {np.shape(x)}): nothing can be compared")
-    try:
-        return _judge_pair(pair, seed, progress or (lambda entries, total: entries))
-    except NotAPair as error:
-        raise InputError(f"{pair.name}: {error}") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # of a cast to float; a note says it
+        try:
+            return _judge_pair(pair, seed, progress or (lambda entries, total: entries))
+        except NotAPair as error:
+            raise InputError(f"{pair.name}: {error}") from error
 
 
 def _judge_pair(pair: Pair, seed: int, progress: Callable[..., Iterable]) -> Judgement:
@@ -207,9 +209,7 @@ def _measure(trial: Trial, progress: Callable[..., Iterable]) -> dict[int, Measu
 def _complex_step(trial: Trial, i: int, index: tuple[int, ...]) -> float:
     """The derivative with respect to one entry by complex step, NaN where the forward takes no complex numbers."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            return trial.complex_slope(i, one_hot(trial.inputs[i].shape, index))
+        return trial.complex_slope(i, one_hot(trial.inputs[i].shape, index))
     except (Raised, TypeError, ValueError) as error:
         trial.refused.setdefault("complex", error)
         return np.nan

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cmir_ref.errors import InputError
-from cmir_ref.gradcheck import explain, judge, load_pair
+from cmir_ref.gradcheck import check_gradient, explain, judge, load_pair
 
 HEAD = "import numpy as np\n"
 AFFINE = """
@@ -207,7 +207,6 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
 def test_a_wrong_backward_is_found_and_the_kind_is_named(write, name):
     text, wrong, kind, words = WRONG[name]
     found = {f.input: f for f in judge(load_pair(write(text))).findings}
@@ -243,6 +242,16 @@ def test_a_forward_that_is_not_complex_safe_is_judged_by_the_central_difference(
     verdict = judge(load_pair(write(one(y, "dy * np.sign(x)"))))
     assert verdict.findings == [] and {r.method for r in verdict.results} == {"central-difference"}
     assert "not complex-safe" in verdict.notes[0] and "np.linalg.norm" in verdict.notes[0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kept", ["x", "x.astype(np.float32)"])
+def test_a_cast_to_float_is_noted_and_warns_nowhere(write, kept):
+    text = one("x * x", "2 * x * dy").replace("x * x, x", f"x * x, {kept}.astype(float)")
+    pair = load_pair(write(text))
+    assert judge(pair).status == (kept != "x")
+    results = check_gradient(pair.forward, pair.backward, list(pair.inputs.values()))
+    assert all(result.right for result in results) == (kept == "x")
 
 
 def test_a_kink_next_to_an_entry_does_not_make_a_right_gradient_wrong(write):
