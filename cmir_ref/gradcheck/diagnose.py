@@ -15,6 +15,8 @@ from .evidence import Array, Evidence, axes_text, region, subsets, twice, where
 from .factors import factor_of_each_line, factor_of_each_output, factor_on_the_way, other_factor, parts_left_out
 from .paths import direct_path, missing_term, summed_over_another, sums_over_another_axis
 
+FLOAT32 = float(np.finfo(np.float32).eps) / 2  # the rounding of one number
+
 
 def diagnose(e: Evidence) -> tuple[str | None, str]:
     """(the kind of mistake or None, a sentence); where two kinds explain the same numbers, both are said."""
@@ -143,15 +145,26 @@ def doubled_upstream(e: Evidence) -> str | None:
 
 def float32(e: Evidence) -> str | None:
     """Off by the rounding of float32."""
-    error = relative_error(e.ours, e.measured)[0]
-    signs = np.sign(e.ours - e.measured)[e.off]
-    both_ways = e.off.sum() >= 2 and signs.min() < signs.max() and not follows_sign(e)  # as rounding, not as a constant
+    error, gap = relative_error(e.ours, e.measured)[0], e.ours - e.measured
+    signs = np.sign(gap)[e.off]
+    both_ways = e.off.sum() >= 2 and signs.min() < signs.max() and not _is_a_formula(e, gap, error)
     if 1e-10 < error < 1e-6 and (e.ours.dtype == np.float32 or both_ways):
         which = (
             "the gradient's dtype is float32" if e.ours.dtype == np.float32 else "a float32 array or constant inside"
         )
         return f"off by {error:.0e}, which is float32's rounding: {which}; allocate in x.dtype"
     return None
+
+
+def _is_a_formula(e: Evidence, gap: Array, error: float) -> bool:
+    """Whether a small gap is no rounding: a multiple of something, or larger than what a rounded array makes of dy."""
+    for part, rounding in ((e.measured, 4 * FLOAT32), (e.x, 0), (np.sign(e.x), 0), (np.ones(e.x.shape), 0)):
+        c = float((gap * part).sum() / ((part * part).sum() or 1.0))
+        if abs(c) > rounding and (gaps(gap, c * part) <= 1e-3 * np.abs(gap).max()).all():
+            return True
+    answer = e.answer(lambda dy: 3 * dy)
+    grows = answer is not None and (gaps(answer - 3 * e.measured, 3 * gap) <= 1e-3 * np.abs(gap).max()).all()
+    return bool(grows and error > 4 * FLOAT32)
 
 
 def sign(e: Evidence) -> str | None:

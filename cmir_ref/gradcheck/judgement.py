@@ -157,6 +157,12 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
         return of_the_whole(
             "float32", "the forward returns float32 for float64 inputs: compute in x.dtype to be checked"
         ), []
+    with np.errstate(all="ignore"):  # float16 overflows, and a point may leave the function's domain
+        in_float32 = _steps_of_float32(trial)
+    if in_float32:
+        return of_the_whole(
+            "float32", "the forward casts to float32 inside, which hides derivatives: compute in x.dtype to be checked"
+        ), []
     if change:
         notes.append(
             f"two calls of the forward differ in the last bits, by {change:.0e} of the largest entry, as sums in "
@@ -178,6 +184,34 @@ def _regularity(trial: Trial) -> tuple[Finding | None, list[str]]:
             sentence = f"{name}: another gradient for the same cache once f was called in between: something is kept"
             return of_the_whole("state between calls", sentence), []
     return None, notes
+
+
+def _steps_of_float32(trial: Trial) -> bool:
+    """Whether the forward rounds to float32: all of y is such numbers, or y changes with the inputs' float32 alone.
+
+    Numbers that float16 has, too, are a table's or a quantiser's. A y that stays within what float32 rounds to one
+    number, and changes at each next number, has lost its digits there: rounding of another kind has other steps.
+    """
+    y, rng = flat_arrays(trial.y), np.random.default_rng(8)
+    rounded = [x if i in trial.held else x.astype(np.float32) for i, x in enumerate(trial.inputs)]
+    if all(np.array_equal(a, b) for a, b in zip(rounded, trial.inputs, strict=True)):
+        return False
+    single, half = (y.astype(dtype).astype(float) for dtype in (np.float32, np.float16))
+    if (single != half).sum() > 1 and np.array_equal(single, y):
+        return True
+
+    def moves(draw):
+        arrays = [
+            x if i in trial.held else x.astype(float) + draw(x.shape) * np.spacing(np.abs(x)).astype(float)
+            for i, x in enumerate(rounded)
+        ]
+        return not np.array_equal(flat_arrays(trial.call(arrays)[0]), y)
+
+    try:
+        within = any(moves(lambda shape: rng.uniform(-0.45, 0.45, shape)) for _ in range(4))
+        return not within and all(moves(lambda shape: rng.choice([-1.0, 1.0], shape)) for _ in range(4))
+    except (InputError, NotAPair):
+        return False
 
 
 def _change(first: list, second: list) -> float:

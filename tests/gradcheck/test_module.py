@@ -169,6 +169,10 @@ WRONG = {  # the file, the input whose gradient is wrong, the kind of mistake, w
     "float32 constant": (one("x * np.pi", "dy * np.float32(np.pi)"), "x", "float32", "a float32 array or constant"),
     "float32 array": (one("x * x", "2 * x.astype(np.float32) * dy"), "x", "float32", "inside"),
     "forward in float32": (one("x.astype(np.float32)", "dy"), "all", "float32", "compute in x.dtype"),
+    "float32 inside": (one("np.tanh(x.astype(np.float32)).astype(float)", "dy"), "all", "float32", "casts to float32"),
+    "float32 before the end": (one("np.pi * np.tanh(x.astype('f4')).astype(float)", "dy"), "all", "float32", "casts"),
+    "a small factor": (one("x * x", "2.000002 * x * dy"), "x", "factor", "factor 1 + 1e-06 on every entry"),
+    "a small penalty": (one("np.sin(x)", "dy * np.cos(x) + 1e-7 * x"), "x", "not linear", "a term without dy"),
     "writes into dy": (INTO.format(into="dy", answer="x * dy"), "all", "written in place", "dy was written into"),
     "writes into the cache": (INTO.format(into="x", answer="x * dy"), "all", "written in place", "a second call"),
     "random forward": (one("x * np.random.rand(4, 3)", "dy"), "all", "random forward", "two calls"),
@@ -184,6 +188,7 @@ UNKNOWN = {
     "one entry": one("x * x", "2 * x * dy * (1 + 0.1 * (np.arange(12).reshape(4, 3) == 5))"),
     "noise": one("x * x", "2 * x * dy * np.cos(np.arange(12)).reshape(4, 3)"),
     "a wrong function": one("np.exp(x)", "dy * np.cos(x)"),
+    "a function that is nearly right": one("np.exp(x)", "dy * (np.exp(x) + 1e-6 * np.cos(9 * x))"),
 }
 
 RIGHT = {
@@ -252,6 +257,17 @@ def test_a_cast_to_float_is_noted_and_warns_nowhere(write, kept):
     assert judge(pair).status == (kept != "x")
     results = check_gradient(pair.forward, pair.backward, list(pair.inputs.values()))
     assert all(result.right for result in results) == (kept == "x")
+
+
+@pytest.mark.parametrize("y", ["np.round(4 * x) / 4", "(x > 0) * 1.0", "x.reshape(-1)[np.argsort(x.ravel())] * 2"])
+def test_a_quantiser_is_no_float32(write, y):
+    verdict = judge(load_pair(write(one(y, "np.reshape(dy, (4, 3))"))))
+    assert all(finding.kind != "float32" for finding in verdict.findings)
+
+
+def test_inputs_that_float32_has_are_no_float32_forward(write):
+    text = one("x * 2", "dy * 2").replace("rng.normal(size=(4, 3))", "rng.normal(size=(4, 3)).astype(np.float32)")
+    assert judge(load_pair(write(text))).status == 0
 
 
 def test_a_kink_next_to_an_entry_does_not_make_a_right_gradient_wrong(write):
