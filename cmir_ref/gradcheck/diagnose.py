@@ -12,7 +12,15 @@ import numpy as np
 
 from .check import gaps, relative_error
 from .evidence import Array, Evidence, axes_text, region, subsets, twice, where
-from .factors import factor_of_each_line, factor_of_each_output, factor_on_the_way, other_factor, parts_left_out
+from .factors import (
+    factor_of_each_line,
+    factor_of_each_output,
+    factor_on_the_way,
+    ignored_output,
+    is_mask,
+    other_factor,
+    parts_left_out,
+)
 from .paths import direct_path, missing_term, summed_over_another, sums_over_another_axis
 
 FLOAT32 = float(np.finfo(np.float32).eps) / 2  # the rounding of one number
@@ -33,7 +41,21 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
             return " or ".join(answers), "either " * (len(answers) > 1) + "; or ".join(answers.values())
     if e.ours.shape != e.measured.shape:
         return None, f"no known kind: a gradient of shape {e.ours.shape} for an input of shape {e.x.shape}"
-    return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}"
+    return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}{_entry_by_entry(e)}"
+
+
+def _entry_by_entry(e: Evidence) -> str:
+    """Where each output depends on one entry of x alone: the slope at one, which a reader can compute by hand."""
+    j = e.jacobians()
+    if j.outputs != e.x.ndim or j.right.shape != j.ours.shape or j.right.shape[: j.outputs] != e.x.shape:
+        return ""
+    squares = [a.reshape(e.x.size, e.x.size) for a in (j.ours, j.right)]
+    if e.x.size < 2 or any(np.abs(a - np.diag(np.diag(a))).max() > j.rounding for a in squares):
+        return ""
+    ours, right = (np.diag(a) for a in squares)
+    k = int(np.abs(ours - right).argmax())
+    slopes = f"the slope at {e.x.flat[k]:.4g} is {right[k]:.4g}, and the gradient has {ours[k]:.4g}"
+    return f"; each entry of {e.result} depends on one of {e.input}: {slopes} times dy"
 
 
 # ---- shapes ---------------------------------------------------------------------------------------------------------
@@ -197,21 +219,28 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
             yield f"the factor {name} is too much"
         if near(1 / abs(value)):
             yield f"the factor {name} is missing"
-    lengths: dict[str, tuple[int, str]] = {}  # "N = 4" of y says no more than "N = 4" of x
+    for name, a in e.kept.items():
+        ones = int(a.sum()) if is_mask(a) else 0
+        if 0 < ones < a.size and near(a.size / ones):
+            yield f"divided by the number of ones in {name} ({ones}) where all its {a.size} entries count"
+        if 0 < ones < a.size and near(ones / a.size):
+            yield f"divided by all {a.size} entries of {name} where only its {ones} ones count"
+    lengths: dict[str, tuple[int, str, bool]] = {}  # "N = 4" of y says no more than "N = 4" of x
     for name, shape in shapes(e).items():
         for n, symbol, axes in products(shape):
-            lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {axes_text(axes)} of {name}"))
-    roots = [(n**0.5, text) for n, text in lengths.values() if n != 4 and "·" not in text]
+            inner = axes == (len(shape) - 1,) != (0,)  # over which a product of two arrays sums
+            lengths.setdefault(f"{symbol} = {n}", (n, f"{symbol} = {n}, {axes_text(axes)} of {name}", inner))
+    roots = [(n**0.5, text) for n, text, inner in lengths.values() if (n != 4 or inner) and "·" not in text]
     if texts := " or ".join(text for n, text in roots if near(n)):
         yield f"the 1/√n of a scaled product is missing ({texts})"
     if texts := " or ".join(text for n, text in roots if near(1 / n)):
         yield f"divided by √n once too often ({texts})"
-    if texts := " or ".join(text for n, text in lengths.values() if near(n)):
+    if texts := " or ".join(text for n, text, _ in lengths.values() if near(n)):
         yield f"the 1/n of a mean is missing ({texts})"
-    if texts := " or ".join(text for n, text in lengths.values() if near(1 / n)):
+    if texts := " or ".join(text for n, text, _ in lengths.values() if near(1 / n)):
         yield f"divided by n too often, a mean where the forward sums ({texts})"
     elsewhere = {n: f"{n}, {axes_text((k,))} of {name}" for name, a in e.others.items() for k, n in enumerate(a.shape)}
-    if not any(near(n) or near(1 / n) for n, _ in lengths.values()):
+    if not any(near(n) or near(1 / n) for n, *_ in lengths.values()):
         yield from (f"the 1/n of a mean is missing (n = {text})" for n, text in elsewhere.items() if n > 2 and near(n))
         yield from (f"divided by n too often (n = {text})" for n, text in elsewhere.items() if n > 2 and near(1 / n))
 
@@ -219,14 +248,14 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
 def scalars(e: Evidence) -> Iterator[tuple[str, float]]:
     """The numbers of the forward that can be a factor, and what they are the logarithm of."""
     for name, a in e.arrays.items():
-        if a.size == 1 and name != "y" and a.item() and abs(a.item()) < 100:
+        if a.size == 1 and name != e.result and a.item() and abs(a.item()) < 100:
             yield name, a.item()
             yield f"exp({name})", float(np.exp(a.item()))
 
 
 def shapes(e: Evidence) -> dict[str, tuple[int, ...]]:
     """The shapes over which a forward can average."""
-    return {e.input: e.x.shape} | ({} if e.y is None else {"y": e.y.shape})
+    return {e.input: e.x.shape} | ({} if e.y is None else {e.result: e.y.shape})
 
 
 def products(shape: tuple[int, ...]) -> Iterator[tuple[int, str, tuple[int, ...]]]:
@@ -300,7 +329,7 @@ def flip_of_another(e: Evidence) -> str | None:
         for axes in subsets(min(w.ndim, 4)):
             if all(w.shape[a] > 1 for a in axes) and explains(e, name, np.flip(w, axes)):
                 along = f"flipped along {axes_text(axes)}"
-                return f"this is the derivative for {name} {along}: the kernel's flip is missing"
+                return f"this is the derivative for {name} {along}: a flip of {name} is missing, or one too many"
     return None
 
 
@@ -310,6 +339,20 @@ def explains(e: Evidence, name: str, value: Array) -> bool:
         return False
     measured = e.remeasure(name, value)
     return measured is not None and e.same(e.ours, measured)
+
+
+def turned_round(e: Evidence) -> str | None:
+    """∂y/∂x with outputs and inputs exchanged, as of a cumulative sum that is not run backwards, or of A for Aᵀ."""
+    j = e.jacobians()
+    if j.outputs != e.x.ndim or j.right.shape != j.ours.shape or j.right.shape[: j.outputs] != e.x.shape:
+        return None
+    turned = np.moveaxis(j.right, range(j.outputs), range(-j.outputs, 0))
+    if not j.same(j.ours, turned):
+        return None
+    return (
+        "the forward's step itself stands where its transpose belongs: A for Aᵀ, or a roll or a cumulative sum that "
+        "runs the same way in the backward"
+    )
 
 
 def half_of_two(e: Evidence) -> str | None:
@@ -459,6 +502,7 @@ VALUES = (
         ("not finite", not_finite),
         ("no dependence", no_dependence),
         ("zero", zero),
+        ("parts left out", ignored_output),
         ("upstream ignored", missing_upstream),
         ("upstream twice", doubled_upstream),
         ("float32", float32),
@@ -482,6 +526,7 @@ VALUES = (
         ("half of a shared input", half_of_two),
         ("transpose", transpose_of_another),
         ("flip", flip_of_another),
+        ("transpose", turned_round),
     ),
     (
         ("not linear", not_linear),

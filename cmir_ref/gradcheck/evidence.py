@@ -1,6 +1,6 @@
 """What is known of a wrong gradient, and the words for axes and entries."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, combinations, product
 from types import MappingProxyType
 from typing import NamedTuple
@@ -72,7 +72,13 @@ class Evidence(NamedTuple):
     @property
     def arrays(self) -> dict[str, Array]:
         """The arrays of the forward by name: x, y, the other inputs, and what the cache keeps."""
-        return {self.input: self.x} | ({} if self.y is None else {"y": self.y}) | dict(self.others) | dict(self.kept)
+        y = {} if self.y is None else {self.result: self.y}
+        return {self.input: self.x} | y | dict(self.others) | dict(self.kept)
+
+    @property
+    def result(self) -> str:
+        """What the output is called: y, unless an input has that name."""
+        return result_name((self.input, *self.others, *self.measured_of))
 
     def jacobians(self) -> Jacobians:
         """∂y/∂x of each output; where they are not known, the two gradients as those of one output."""
@@ -107,6 +113,11 @@ class Evidence(NamedTuple):
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def result_name(inputs: Iterable[str]) -> str:
+    """What the output is called beside inputs of these names."""
+    return "the output" if "y" in inputs else "y"
 
 
 def twice(dy: Array) -> Array:

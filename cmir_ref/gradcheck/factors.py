@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .evidence import Array, Evidence, Jacobians
+from .evidence import Array, Evidence, Jacobians, line_text
 
 PROBES = 64  # entries of a Jacobian by which most guesses are ruled out
 MOST_FORMS = 5000
 FEWEST = 3  # so many numbers, neither of them 0, are a proof of a factor
+FEWEST_SIGNS = 8  # likewise of a mask that is made of the signs of an array
 MOST_BLOCKS = 4  # of an array that holds several side by side
 SLOPE = "the slope of "
+ODDS = "the two sides of a gate, "
 NOTHING = 1e-9  # relative to the largest entry: below it, a number is what rounding leaves of 0
 
 
@@ -53,7 +55,9 @@ def forms(e: Evidence) -> Iterator[Form]:
     most = max((a.ndim for a in (e.x, *e.others.values())), default=0)  # an array for lines alone is no layer's output
     bounded = {n: a for n, a in computed.items() if a.ndim >= most and 1 not in a.shape and -1 < a.min() < a.max() < 1}
     for name, a in varied.items():
-        yield Form(name, a, _side_of_gate(name) if name in bounded and a.min() > 0 else "")
+        exponential = a.min() > 0 and any(_is_log(b, a) for b in varied.values() if b.shape == a.shape)
+        gate = _side_of_gate(name) if name in bounded and a.min() > 0 else ""
+        yield Form(name, a, SLOPE + "exp" if exponential else gate)
     for name, a in bounded.items():
         yield from bounded_forms(name, a)
     for (name, a), (other, b) in combinations(varied.items(), 2):
@@ -63,6 +67,11 @@ def forms(e: Evidence) -> Iterator[Form]:
         yield from line_forms(name, a)
     for name, a in varied.items():
         yield from unkept_forms(name, a)
+
+
+def _is_log(a: Array, b: Array) -> bool:
+    """Whether b is exp(a) or exp(−a)."""
+    return bool((np.abs(np.abs(a) - np.abs(np.log(b))) <= NOTHING * np.abs(a).max()).all())
 
 
 def line_forms(name: str, a: Array) -> Iterator[Form]:
@@ -82,6 +91,7 @@ def unkept_forms(name: str, a: Array) -> Iterator[Form]:
         yield Form(f"{name} < 0", (a < 0) * 1.0)
     if np.abs(a).max() < 30:
         t, p = np.tanh(a), 1 / (1 + np.exp(-a))
+        yield Form(f"exp({name})", np.exp(a), ODDS + name)
         yield Form(f"1 − tanh({name})²", 1 - t * t, SLOPE + "tanh")
         yield Form(f"σ({name}) (1 − σ({name}))", p * (1 - p), SLOPE + "σ")
         yield Form(f"tanh({name})", t)
@@ -151,12 +161,17 @@ class Search(NamedTuple):
         return np.broadcast_to(self.j.spread(placed.form.value, placed.axes), self.off.shape)[at]
 
 
+def _off(j: Jacobians) -> Array:
+    """Where the two Jacobians differ."""
+    return np.abs(j.ours - j.right) > j.close * np.maximum(np.abs(j.ours), np.abs(j.right)) + j.rounding
+
+
 def search_of(e: Evidence) -> Search | None:
     """None where there is too little to prove a factor."""
     j = e.jacobians()
     if j.ours.shape != j.right.shape or j.right.size < 2 or not j.ours.any():
         return None
-    off = np.abs(j.ours - j.right) > j.close * np.maximum(np.abs(j.ours), np.abs(j.right)) + j.rounding
+    off = _off(j)
     if j.outputs == 0 and off.shape == e.off.shape:
         off = e.off
     return Search(j, off, placed_forms(e, j)) if off.sum() > 1 else None
@@ -178,7 +193,8 @@ def factor_on_the_way(e: Evidence) -> tuple[str, str] | None:
             if j.same(s.ours * value, s.right) and search.holds(one):
                 return _missing_words(one.form)
             if j.same(s.ours, s.right * value) and search.holds(None, one):
-                return "missing factor", f"the factor {one.form.words} is too much, or a division by it is missing"
+                words = f"the factor {one.form.words} is too much, or a division by it is missing"
+                return "missing factor", words + _sides_text(one.form, "{p} stands where {q} belongs")
     return mask_on_the_way(search)
 
 
@@ -189,7 +205,7 @@ def mask_on_the_way(search: Search) -> tuple[str, str] | None:
     s = draw_probe(j, (np.abs(j.ours) > j.rounding) | (np.abs(j.right) > j.rounding))
     both = j._replace(ours=j.ours + j.right)
     for one in search.placed if s.right.any() else ():
-        value = s.at(one) if is_mask(one.form.value) else np.zeros(0)
+        value = s.at(one) if is_mask(one.form.value) and not _few_signs(one.form) else np.zeros(0)
         if value.size and value.min() < value.max():
             if j.same(s.ours * value, s.right) and search.holds(one, where=everywhere):
                 return "missing mask", f"a mask is missing: {one.form.words}"
@@ -200,6 +216,14 @@ def mask_on_the_way(search: Search) -> tuple[str, str] | None:
     return None
 
 
+def _few_signs(form: Form) -> bool:
+    """Whether a mask is made of so few signs, or of lines of equal ones, that one of many arrays has them by chance."""
+    a = form.value
+    for axis in range(a.ndim):
+        a = a.take([0], axis) if (a == a.take([0], axis)).all() else a
+    return form.words.endswith((" > 0", " < 0")) and a.size < FEWEST_SIGNS
+
+
 def is_mask(a: Array) -> bool:
     """Whether all numbers are 0 or 1."""
     return bool(np.isin(a, (0, 1)).all())
@@ -208,7 +232,16 @@ def is_mask(a: Array) -> bool:
 def _missing_words(form: Form) -> tuple[str, str]:
     if form.remark.startswith(SLOPE):
         return "missing slope", f"the factor {form.words}, {form.remark}, is missing"
-    return "missing factor", f"the factor {form.words} is missing" + (form.remark and f": {form.remark}")
+    words = f"the factor {form.words} is missing"
+    if form.remark.startswith(ODDS):
+        return "missing factor", words + _sides_text(form, "{q} stands where {p} belongs")
+    return "missing factor", words + (form.remark and f": {form.remark}")
+
+
+def _sides_text(form: Form, words: str) -> str:
+    """exp(a) is σ(a) / (1 − σ(a)): what is said of the one holds of the other."""
+    name = form.remark.removeprefix(ODDS)
+    return ", or " + words.format(p=f"σ({name})", q=f"1 − σ({name})") if form.remark.startswith(ODDS) else ""
 
 
 def _varies(value: Array) -> bool:
@@ -270,10 +303,32 @@ def factor_of_each_line(e: Evidence) -> str | None:
 
 
 def _line_words(e: Evidence, j: Jacobians, axis: int, c: Array) -> str:
-    first = ", ".join(f"{value:.4g}" for value in c[:3])
-    what, of = (axis - j.outputs, e.input) if axis >= j.outputs else (axis, "y")
-    like = "as another ε" if np.abs(c - 1).max() < 0.1 else f"as 1/‖{e.input}‖ of a row, 1/σ, or another ε"
-    return f"each index of axis {what} of {of} lacks a factor of its own ({first}, …), {like}"
+    if axis == 0 < j.outputs and len(e.sizes) > 1 and (words := _words_by_output(e, c)):
+        return words
+    what, of = (axis - j.outputs, e.input) if axis >= j.outputs else (axis, e.result)
+    off = np.flatnonzero(np.abs(c - 1) > j.close)
+    each = "each index" if off.size == c.size else f"{line_text(what, off[:5], 3).split(' of axis')[0]}"
+    each = each if off.size <= 5 or off.size == c.size else f"{off.size} of {c.size} indices"
+    lacks = "lacks a factor of its own" if each == "each index" else "alone: a factor is missing there"
+    first = ", ".join(map(_number, c[off][:3])) + (", …" if off.size > 3 else "")
+    like = "as another ε" if np.abs(c - 1).max() < 0.1 else f"as 1/‖{e.input}‖ of a row, 1/σ, a count, or another ε"
+    return f"{each} of axis {what} of {of} {lacks} ({first}), {like}"
+
+
+def _number(c: float) -> str:
+    """A factor in four digits, as 1 + 5e-06 where it is so near to 1."""
+    return f"{c:.4g}" if abs(c - 1) > 1e-3 else f"1 {'+' if c > 1 else '−'} {abs(c - 1):.1g}"
+
+
+def _words_by_output(e: Evidence, c: Array) -> str:
+    """Where each of several outputs has one factor: what it is for those that lack one."""
+    blocks = np.split(np.broadcast_to(c, sum(e.sizes)) if c.size == 1 else c, np.cumsum(e.sizes)[:-1])
+    if c.size == len(e.sizes):
+        blocks = list(c[:, None])
+    if any(block.size == 0 or np.ptp(block) > 1e-6 * np.abs(block).max() for block in blocks):
+        return ""
+    lacking = [f"{_number(block[0])} of output {k}" for k, block in enumerate(blocks) if abs(block[0] - 1) > 1e-9]
+    return f"what comes back from single outputs lacks a factor: {', '.join(lacking)}"
 
 
 def parts_left_out(e: Evidence) -> str | None:
@@ -283,22 +338,24 @@ def parts_left_out(e: Evidence) -> str | None:
     j, off, right = search.j, search.off, np.abs(search.j.right) > search.j.rounding
     if (np.abs(j.ours[off]) > j.rounding).any() or off.sum() < 2 or not (right & ~off).any():
         return None
-    if (k := _ignored_output(e, off, right)) is not None:
-        return f"dy[{k}] has no part in it: nothing comes back from output {k}"
     return (
         f"{off.sum()} of {right.sum()} products dy · ∂y/∂{e.input} are left out of the sum, the others are right: "
         "a term is overwritten (= for +=), or never added"
     )
 
 
-def _ignored_output(e: Evidence, off: Array, right: Array) -> int | None:
-    """Of several outputs, the only one at which anything is left out, and at which everything is."""
-    if len(e.sizes) < 2:
+def ignored_output(e: Evidence) -> str | None:
+    """Of several outputs, nothing comes back from one, and all the rest is right."""
+    j = e.jacobians() if len(e.sizes) > 1 else None
+    if j is None or not j.outputs or j.ours.shape != j.right.shape:
         return None
     ends = np.cumsum(e.sizes)[:-1]
-    lost, there = (np.split(a.reshape(sum(e.sizes), -1), ends) for a in (off, right))
-    some = [k for k, block in enumerate(lost) if block.any()]
-    return some[0] if len(some) == 1 and np.array_equal(lost[some[0]], there[some[0]]) else None
+    rows = (a.reshape(sum(e.sizes), -1) for a in (_off(j), np.abs(j.right) > j.rounding, np.abs(j.ours) > j.rounding))
+    off, right, ours = (np.split(a, ends) for a in rows)
+    some = [k for k, block in enumerate(off) if block.any()]
+    if len(some) != 1 or ours[some[0]].any() or not np.array_equal(off[some[0]], right[some[0]]):
+        return None
+    return f"dy[{some[0]}] has no part in it: nothing comes back from output {some[0]}"
 
 
 def factor_of_each_output(e: Evidence) -> str | None:
@@ -316,6 +373,6 @@ def factor_of_each_output(e: Evidence) -> str | None:
         return None
     first = ", ".join(f"{value:.4g}" for value in c.ravel()[:3])
     return (
-        f"dy is multiplied by a wrong number for each entry of y ({first}, …), and all after it is right: "
+        f"dy is multiplied by a wrong number for each entry of {e.result} ({first}, …), and all after it is right: "
         "a slope, or a factor, is left out or wrong at the beginning of this path"
     )

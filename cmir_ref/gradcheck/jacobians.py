@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .evidence import Array
+from .evidence import Array, result_name
 from .numeric import COMPLEX_STEP, WIDE_STEP
 from .trial import Trial, flat_arrays, map_parts, one_hot, parts
 
@@ -135,8 +135,9 @@ def ingredients(trial: Trial) -> dict[str, Array]:
     known |= {n: a.astype(float) for n, a in marks.items() if np.isin(a, (0, 1)).all()}  # labels of 0 and 1
     labels = {n: a for n, a in zip(trial.names, trial.inputs, strict=True) if a.dtype.kind in "iu" and a.ndim == 1}
     found = [(f"one-hot {n}", hot) for n, a in labels.items() for hot in _one_hots(a, known)]
-    found += [("y", part) for part in ([] if isinstance(trial.y, tuple) else [np.asarray(trial.y, dtype=float)])]
-    found += list(named_arrays(trial.y, "y")) if isinstance(trial.y, tuple) else []
+    result = result_name(trial.names)
+    found += [(result, part) for part in ([] if isinstance(trial.y, tuple) else [np.asarray(trial.y, dtype=float)])]
+    found += list(named_arrays(trial.y, result)) if isinstance(trial.y, tuple) else []
     cache = trial.call(trial.inputs)[1]
     names = cache_names(trial.f_backward, len(cache)) if isinstance(cache, tuple | list) else ()
     for name, a in [*found, *named_arrays(cache, names=names)]:

@@ -478,7 +478,7 @@ def _finding(
         error=0.0 if safe else max(_errors(measured[i]), default=0.0),
         dy=None if isinstance(trial.y, tuple) else np.asarray(trial.dy),
         wrong=None if comparison is None else comparison.off,
-        kept={n: a for n, a in ingredients(trial).items() if n == "y" or (n != name and n not in differentiable)},
+        kept={n: a for n, a in ingredients(trial).items() if n != name and n not in differentiable},
         sizes=tuple(np.size(part) for part in parts(trial.y)) if isinstance(trial.y, tuple) else (),
         each_output=cache(lambda: _jacobians(trial, i, by_output(), truth, safe)),
     )
@@ -519,7 +519,9 @@ def _jacobians(
     close, ours = 1e-9 if safe else 1e-5, gradient_of(trial, i)
     if ours.shape == truth.shape and truth.any():  # a kind explains far more than what finite differences cannot see
         close = min(close, max(float(gaps(ours, truth).max() / np.abs(truth).max()) / 100, 1e-9))
-    return Jacobians(by_output[i], right, outputs, close)
+    jacobians = Jacobians(by_output[i], right, outputs, close)
+    alike = by_output[i].shape == right.shape and jacobians.same(by_output[i], right)
+    return None if alike else jacobians  # of a mistake that is too small to be seen in them
 
 
 def _closeness(ours: np.ndarray, comparison: Comparison | None, resolution: float) -> float:

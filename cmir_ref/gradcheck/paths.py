@@ -85,8 +85,9 @@ def _through_sum(e: Evidence, j: Jacobians, missing: Array, tolerance: float) ->
     y = np.broadcast_to(j.spread(e.y, tuple(k for k, n in enumerate(e.y.shape) if n > 1)), missing.shape)
     for axis in range(j.outputs):
         if missing.shape[axis] > 2 and spans([y], missing, (axis,), tolerance):
-            words = f"a term is missing, or wrong: a multiple of y along axis {axis} of y{PATHS['y',]}"
-            return "missing term", words
+            path = f"as of a path through what {e.result} is divided by: a sum, as in softmax, a norm, a number"
+            words = f"a multiple of {e.result} along axis {axis} of {e.result}, {path}"
+            return "missing term", f"a term is missing, or wrong: {words}"
     return None
 
 
@@ -95,7 +96,8 @@ def _term_words(e: Evidence, names: list[str], axes: tuple[int, ...]) -> str:
     if len(axes) == e.x.ndim > 1:
         return f"a term is missing, or wrong: {words}, the same for all entries"
     standard = [name for name in names if name and name != e.input and _standardised(e, e.arrays[name], axes)]
-    path = PATHS.get(tuple("x" if name == e.input else name for name in names), "")
+    known = {e.input: "x", e.result: "y", "": ""}
+    path = PATHS.get(tuple(known.get(name, "another") for name in names), "")
     path = ", a path through a variance or a norm" if standard else path
     return f"a term is missing, or wrong: {words} along {axes_text(axes)}{path}"
 
@@ -260,8 +262,8 @@ def summed_over_another(e: Evidence) -> str | None:
     sure = [axes for axes in permutations(range(j.outputs), 2) if shape[axes[0]] == n and shape[axes[1]] == m
             and _lies_along(j, ours, axes[0]) and _lies_along(j, right, axes[1])]  # fmt: skip
     if sure or n == m:
-        return _sums_text("y", len(shape), sure[0]) if sure else None
-    for name, a in ({"y": np.empty(shape)} | e.arrays).items():
+        return _sums_text(e.result, len(shape), sure[0]) if sure else None
+    for name, a in ({e.result: np.empty(shape)} | e.arrays).items():
         fitting = [axes for axes in permutations(range(a.ndim), 2) if (a.shape[axes[0]], a.shape[axes[1]]) == (n, m)]
         if len(fitting) == 1:
             return _sums_text(name, a.ndim, fitting[0])

@@ -65,6 +65,8 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.other_mask: seen(M * (X > -0.5), M * (X < 1)),
     d.other_factor: seen(M * V / U, others={"u": U, "v": V}),
     d.factor_of_each_output: by_output(BLOCK * RNG.normal(size=(4, 3, 1, 1)), BLOCK),
+    d.ignored_output: by_output(BLOCK * (np.arange(4) > 1)[:, None, None, None], BLOCK, sizes=(6, 6)),
+    d.turned_round: by_output(BLOCK.transpose(2, 3, 0, 1), BLOCK),
     d.parts_left_out: by_output(BLOCK * (np.arange(3)[:, None, None] != 1), BLOCK),
     d.direct_path: by_output(BLOCK - np.diag(V.ravel()).reshape(BLOCK.shape), BLOCK, others={"v": V}),
     d.sums_over_another_axis: by_output(
@@ -128,7 +130,15 @@ NOT_BY_SIZE = {
     d.reversed_mask,
     d.other_mask,
 }
-BY_OUTPUT = {d.parts_left_out, d.factor_of_each_output, d.direct_path, d.sums_over_another_axis, d.summed_over_another}
+BY_OUTPUT = {
+    d.ignored_output,
+    d.turned_round,
+    d.parts_left_out,
+    d.factor_of_each_output,
+    d.direct_path,
+    d.sums_over_another_axis,
+    d.summed_over_another,
+}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +185,95 @@ def test_what_a_factor_means(c, x, y, words):
     e = Evidence("x", np.ones(x), np.ones(x), np.ones(x), y=np.ones(y))
     found = list(d.meanings(c, e))
     assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("c", "words"),
+    [
+        (2, ["a 2 too much", "divided by the number of ones in m (3) where all its 6 entries count"]),
+        (0.5, ["a 2 is missing", "divided by all 6 entries of m where only its 3 ones count"]),
+    ],
+)
+def test_a_factor_may_be_a_count_of_a_mask(c, words):
+    e = Evidence("x", np.ones((5, 3)), np.ones((5, 3)), np.ones((5, 3)), kept={"m": np.array([1.0, 0, 0, 1, 1, 0])})
+    found = list(d.meanings(c, e))
+    assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
+
+
+def test_a_factor_2_may_be_the_root_of_the_axis_over_which_a_product_sums():
+    found = list(d.meanings(2, Evidence("q", np.ones((5, 4)), np.ones((5, 4)), np.ones((5, 4)))))
+    assert "1/√n of a scaled product is missing (C = 4, axis 1 of q)" in found[1] and len(found) == 2
+
+
+def test_an_input_may_be_called_y():
+    """Then y is the input, and the output is called so."""
+    m = RNG.normal(size=(4, 3))
+    e = Evidence("y", np.ones((4, 3)), 4 * m, m, y=np.ones((5, 7)))
+    assert "the 1/n of a mean is missing (N = 4, axis 0 of y)" in d.constant_factor(e)
+    assert "N = 5, axis 0 of the output" in d.constant_factor(e._replace(ours=5 * m))
+    kind, sentence = d.missing_term(seen(M - V, y=U, others={"y": V}))
+    assert kind == "missing term" and sentence.endswith("a multiple of y, the same for all entries")
+    assert "softmax" not in d.missing_term(seen(M - V * W[:1], y=U, others={"y": V}))[1]
+
+
+@pytest.mark.parametrize("factor, words", [(1 + 1e-6, "1 + 1e-06"), (3.0, "(3, 3)")])
+def test_a_factor_of_some_lines_says_of_which(factor, words):
+    c = np.array([[1.0], [factor], [1.0], [factor]])
+    sentence = d.factor_of_each_line(seen(M / c))
+    assert "indices 1, 3 of axis 0 of x alone" in sentence and words in sentence
+
+
+def test_a_factor_of_one_of_several_outputs_is_that_outputs():
+    c = np.repeat([1.0, 0.5], [5, 4])[:, None, None]
+    right = RNG.normal(size=(9, 4, 3))
+    dy = RNG.normal(size=9)
+    totals = [np.tensordot(dy, jacobian, 1) for jacobian in (c * right, right)]
+    e = seen(*totals, sizes=(5, 4), each_output=lambda: Jacobians(c * right, right, 1))
+    assert d.factor_of_each_line(e) == "what comes back from single outputs lacks a factor: 2 of output 1"
+
+
+def test_where_single_outputs_are_not_known_nothing_is_said_of_them():
+    c = np.array([[0.5], [2], [3], [-4]])
+    assert d.ignored_output(seen(0 * M, sizes=(5, 4))) is None
+    assert "each index of axis 0 of x lacks" in d.factor_of_each_line(seen(M * c, sizes=(2, 2)))
+
+
+def test_exp_is_named_beside_the_two_sides_of_a_gate():
+    z = RNG.normal(size=(4, 3))
+    assert "the factor exp(z) is missing, or 1 − σ(z) stands where σ(z) belongs" in d.factor_on_the_way(
+        seen(M / np.exp(z), M, others={"z": z})
+    )
+    assert "exp(z) is too much, or a division by it is missing, or σ(z) stands where 1 − σ(z) belongs" in str(
+        d.factor_on_the_way(seen(M * np.exp(z), M, others={"z": z}))
+    )
+
+
+def test_what_exp_gave_is_its_slope():
+    z = RNG.normal(size=(4, 3))
+    e = seen(M, M * np.exp(-z), others={"z": z}, kept={"k": np.exp(-z)})
+    assert d.factor_on_the_way(e) == ("missing slope", "the factor k, the slope of exp, is missing")
+
+
+def test_the_signs_of_a_few_entries_are_no_mask():
+    """One of many arrays has them by chance: here those of b are the signs of which output is ignored."""
+    b, right = np.array([[0.5, 0.3], [-1.0, -2.0]]), RNG.normal(size=(2, 2, 4, 3))
+    ours = right * (b > 0)[..., None, None]
+    e = seen(ours.sum((0, 1)), right.sum((0, 1)), others={"b": b}, each_output=lambda: Jacobians(ours, right, 2))
+    assert d.factor_on_the_way(e) is None
+    many = RNG.normal(size=(4, 3))
+    assert d.factor_on_the_way(by_output(BLOCK * (many > 0)[..., None, None], BLOCK, others={"b": many})) == (
+        "entries dropped",
+        "the mask b > 0 is too much",
+    )
+
+
+def test_a_slope_of_single_entries_is_said():
+    x, right = np.linspace(0.1, 1.2, 12).reshape(4, 3), np.diag(V.ravel())
+    ours = right + 0.1 * np.diag(np.cos(7 * x.ravel()))
+    shape = (4, 3, 4, 3)
+    e = by_output(ours.reshape(shape), right.reshape(shape))._replace(x=x)
+    kind, sentence = diagnose(e)
+    assert kind is None and "each entry of y depends on one of x: the slope at " in sentence
 
 
 def test_a_scalar_input_may_be_the_factor():

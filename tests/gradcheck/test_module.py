@@ -234,6 +234,14 @@ def test_a_right_backward_passes(write, name, seed):
     assert {r.method for r in verdict.results} == {"complex-step", "central-difference", "directional"}
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-10])
+def test_a_small_mistake_in_one_entry_is_of_no_kind(write, size):
+    """It is smaller than what the Jacobians of single outputs show."""
+    text = affine(f"dx * (1 + {size} * (np.arange(12).reshape(4, 3) == 5)), dw, db")
+    (finding,) = judge(load_pair(write(text))).findings
+    assert (finding.input, finding.off, finding.kind) == ("x", 1, None)
+
+
 def test_a_finding_tells_entry_values_and_count(write):
     (finding,) = judge(load_pair(write(UNKNOWN["one entry"]))).findings
     assert finding.entry == (1, 2) and (finding.off, finding.entries) == (1, 12)
