@@ -28,9 +28,10 @@ class Jacobians(NamedTuple):
         return 64 * EPS * float(np.abs(self.right).max(initial=0)) if self.noise is None else self.noise
 
     def same(self, a: Array, b: Array) -> bool:
-        """Whether two arrays are equal to rounding, and not both 0."""
-        size = np.maximum(np.abs(a), np.abs(b))
-        return bool(np.any(b) and (np.abs(a - b) <= self.close * size + self.rounding).all())
+        """Whether two arrays are equal to rounding, and not both 0. The rounding of smaller numbers is smaller."""
+        size, largest = np.maximum(np.abs(a), np.abs(b)), np.abs(self.right).max(initial=0)
+        rounding = self.rounding * min(1.0, size.max(initial=0) / largest) if largest else self.rounding
+        return bool(np.any(b) and (np.abs(a - b) <= self.close * size + rounding).all())
 
     def spread(self, value: Array, axes: tuple[int, ...]) -> Array:
         """A value whose axes longer than 1 are `axes` here, in a shape that multiplies the Jacobians."""

@@ -276,6 +276,14 @@ def test_a_slope_of_single_entries_is_said():
     assert kind is None and "each entry of y depends on one of x: the slope at " in sentence
 
 
+def test_what_is_small_is_no_factor_because_all_of_it_is_small():
+    """Products with two arrays in small units are as small as rounding beside the gradients, and not equal."""
+    tiny = {"u": 1e-9 * U, "v": 1e-9 * V}
+    e = seen(X, others={"u": tiny["u"] ** 2, "v": tiny["v"] ** 2})
+    assert d.other_factor(e) is None and d.factor_on_the_way(e) is None
+    assert d.other_factor(seen(M * V / U, others=tiny)) == d.other_factor(CASES[d.other_factor])
+
+
 def test_a_scalar_input_may_be_the_factor():
     e = seen(M / 0.7, others={"scale": np.array(0.7)})
     assert "the factor scale is missing" in d.constant_factor(e)

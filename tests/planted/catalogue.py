@@ -2713,6 +2713,40 @@ bugs(
      "return True or bool(slope.admits(",
      "gradcheck/test_judgement.py::test_a_gradient_straight_through_a_step_is_wrong"),
 )
+DIAGNOSE = "gradcheck/test_diagnose.py::"
+bugs(
+    "gradcheck/factors.py",
+    ("a-few-signs-are-a-mask", "and a.size < FEWEST_SIGNS", "and a.size < 0",
+     f"{DIAGNOSE}test_the_signs_of_a_few_entries_are_no_mask"),
+    ("the-other-side-of-the-gate", '"{q} stands where {p} belongs"', '"{p} stands where {q} belongs"',
+     f"{DIAGNOSE}test_exp_is_named_beside_the_two_sides_of_a_gate"),
+    ("every-output-lacks-it", "if abs(block[0] - 1) > 1e-9]", "]",
+     f"{DIAGNOSE}test_a_factor_of_one_of_several_outputs_is_that_outputs"),
+)
+bugs(
+    "gradcheck/evidence.py",
+    ("y-is-always-the-output", '"the output" if "y" in inputs else "y"', '"y"',
+     f"{DIAGNOSE}test_an_input_may_be_called_y"),
+)
+bugs(
+    "gradcheck/judgement.py",
+    ("what-the-jacobians-do-not-show-has-a-kind", "return None if alike else jacobians", "return jacobians",
+     "gradcheck/test_module.py::test_a_small_mistake_in_one_entry_is_of_no_kind[1e-10]"),
+    ("float32-inside-is-a-mistake", "if in_float32:", "if False:",
+     "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[float32 inside]"),
+    ("whatever-stays-is-float32", "return not within and all(", "return not within or all(",
+     "gradcheck/test_module.py::test_a_quantiser_is_no_float32[(x > 0) * 1.0]"),
+)
+bugs(
+    "gradcheck/diagnose.py",
+    ("a-small-formula-is-rounding", "and not _is_a_formula(e, gap, error)", "",
+     "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[a small factor]"),
+)
+bugs(
+    "gradcheck/module.py",
+    ("a-None-too-many", "if name in bound or g is not None]", "]",
+     "gradcheck/test_module.py::test_a_parameter_that_keeps_its_default_may_have_None_for_its_gradient[inputs0]"),
+)
 bugs(
     "gradcheck/steps.py",
     ("steps-from-the-front", "return [*reversed(self.pairs), *self.inputs]", "return [*self.pairs, *self.inputs]",
