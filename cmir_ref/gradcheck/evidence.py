@@ -13,6 +13,12 @@ from .slopes import EPS
 Array = np.ndarray
 
 
+def _scaled(rounding: float, size: Array, whole: Array) -> float:
+    """The rounding of the numbers of `whole`, less where all that is compared is smaller than these."""
+    largest = np.abs(whole).max(initial=0)
+    return rounding * min(1.0, float(size.max(initial=0) / largest)) if largest else rounding
+
+
 class Jacobians(NamedTuple):
     """∂y/∂x for one input, its axes those of y and then those of x."""
 
@@ -29,8 +35,8 @@ class Jacobians(NamedTuple):
 
     def same(self, a: Array, b: Array) -> bool:
         """Whether two arrays are equal to rounding, and not both 0. The rounding of smaller numbers is smaller."""
-        size, largest = np.maximum(np.abs(a), np.abs(b)), np.abs(self.right).max(initial=0)
-        rounding = self.rounding * min(1.0, size.max(initial=0) / largest) if largest else self.rounding
+        size = np.maximum(np.abs(a), np.abs(b))
+        rounding = _scaled(self.rounding, size, self.right)
         return bool(np.any(b) and (np.abs(a - b) <= self.close * size + rounding).all())
 
     def spread(self, value: Array, axes: tuple[int, ...]) -> Array:
@@ -89,7 +95,8 @@ class Evidence(NamedTuple):
         """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
         if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all() or not np.any(b):
             return False
-        return bool((gaps(a, b) <= self.close * np.maximum(np.abs(a), np.abs(b)) + self.rounding).all())
+        size = np.maximum(np.abs(a), np.abs(b))
+        return bool((gaps(a, b) <= self.close * size + _scaled(self.rounding, size, self.measured)).all())
 
     @property
     def rounding(self) -> float:

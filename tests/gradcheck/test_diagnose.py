@@ -284,6 +284,12 @@ def test_what_is_small_is_no_factor_because_all_of_it_is_small():
     assert d.other_factor(seen(M * V / U, others=tiny)) == d.other_factor(CASES[d.other_factor])
 
 
+@pytest.mark.parametrize("size", [1e-8, 1e-15, 1e-20])
+def test_a_gradient_that_is_far_too_small_is_of_no_kind(size):
+    assert diagnose(seen(size * X, wrong=ONES > 0))[0] is None
+    assert diagnose(seen(size * M, wrong=ONES > 0))[0] == "factor"
+
+
 def test_a_scalar_input_may_be_the_factor():
     e = seen(M / 0.7, others={"scale": np.array(0.7)})
     assert "the factor scale is missing" in d.constant_factor(e)
