@@ -425,6 +425,8 @@ def missing_penalty(e: Evidence) -> str | None:
     """What is missing is one number times the sign of x: the gradient of a penalty λΣ|x|."""
     if not follows_sign(e):
         return None
+    if e.x.min() > 0 or e.x.max() < 0:
+        return "a term is missing, or wrong: a constant, the same for all entries"
     weight = ""
     if e.dy is not None and e.dy.size == 1 and e.dy.any():
         weight = f" with λ = {np.abs((e.measured - e.ours) / e.dy).max():.3g}"

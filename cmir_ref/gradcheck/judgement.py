@@ -43,7 +43,9 @@ NOT_SAFE = (
     "the forward is not complex-safe: np.abs, np.linalg.norm, np.var, a cast to float, … lose the imaginary part; "
     "judged by the central difference instead"
 )
-NO_COMPLEX = "{}; this is with complex inputs, so that there is no complex step"
+NO_COMPLEX = (
+    "{}; this is with complex inputs, so that there is no complex step: judged by the central difference instead"
+)
 NOT_NEARBY = "{}; this is at inputs that are moved a little, where there is then no central difference"
 BLIND = (
     "judged by the complex step alone: what the inputs change in the outputs is too small for a central difference, "
@@ -118,9 +120,8 @@ def _judge_pair(pair: Pair, seed: int, progress: Callable[..., Iterable]) -> Jud
     notes += [f"{name} is not differentiated: {pair.name}_backward returns None for it" for name in left_out]
     measured = _measure(trial, progress)
     safe = all(m.stepped is not None and not _contradicts(trial, i, m) for i, m in measured.items())
-    notes += [] if safe else [NOT_SAFE]
     why = {kind: f"{'' if isinstance(e, Raised) else f'{pair.name}: '}{e}" for kind, e in trial.refused.items()}
-    notes += [NO_COMPLEX.format(why["complex"])] if "complex" in why and not safe else []
+    notes += [] if safe else [NO_COMPLEX.format(why["complex"]) if "complex" in why else NOT_SAFE]
     notes += [NOT_NEARBY.format(why["moved"])] if "moved" in why and _somewhere_unknown(measured) else []
     return _judge_entries(trial, measured, safe, notes, seed)
 

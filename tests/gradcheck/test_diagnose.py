@@ -320,6 +320,11 @@ def test_the_form_of_a_missing_term(term, words):
     assert kind == "missing term" and words in sentence
 
 
+def test_a_constant_is_no_penalty_where_all_x_have_one_sign():
+    kind, sentence = diagnose(seen(M - 0.3, x=U))
+    assert kind == "missing term" and sentence.endswith("a constant, the same for all entries")
+
+
 def test_a_short_axis_proves_no_term():
     x, m = X[:2], M[:2]
     assert d.missing_term(Evidence("x", x, m - np.array([[1.0, 2.0, 4.0]]), m)) is None

@@ -278,6 +278,13 @@ def test_inputs_that_float32_has_are_no_float32_forward(write):
     assert judge(load_pair(write(text))).status == 0
 
 
+def test_a_forward_that_takes_no_complex_numbers_is_noted_once(write):
+    verdict = judge(load_pair(write(one("np.logaddexp(0, x)", "dy / (1 + np.exp(-x))"))))
+    (note,) = verdict.notes
+    assert verdict.status == 0 and "f raises TypeError" in note and "with complex inputs" in note
+    assert "np.abs" not in note and note.endswith("judged by the central difference instead")
+
+
 def test_a_kink_next_to_an_entry_does_not_make_a_right_gradient_wrong(write):
     text = one("x * (x.real > 0)", "dy * (x > 0)").replace("rng.normal(size=(4, 3))", "np.array([[1.0, 1e-7]])")
     verdict = judge(load_pair(write(text)))
