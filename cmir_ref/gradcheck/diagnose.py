@@ -54,7 +54,8 @@ def _entry_by_entry(e: Evidence) -> str:
         return ""
     ours, right = (np.diag(a) for a in squares)
     k = int(np.abs(ours - right).argmax())
-    slopes = f"the slope at {e.x.flat[k]:.4g} is {right[k]:.4g}, and the gradient has {ours[k]:.4g}"
+    digits = next((n for n in range(4, 17) if f"{right[k]:.{n}g}" != f"{ours[k]:.{n}g}"), 17)
+    slopes = f"the slope at {e.x.flat[k]:.4g} is {right[k]:.{digits}g}, and the gradient has {ours[k]:.{digits}g}"
     return f"; each entry of {e.result} depends on one of {e.input}: {slopes} times dy"
 
 
@@ -220,7 +221,7 @@ def meanings(c: float, e: Evidence) -> Iterator[str]:
         if near(1 / abs(value)):
             yield f"the factor {name} is missing"
     for name, a in e.kept.items():
-        ones = int(a.sum()) if is_mask(a) else 0
+        ones = int(a.sum()) if is_mask(a) and not name.startswith("one-hot ") else 0
         if 0 < ones < a.size and near(a.size / ones):
             yield f"divided by the number of ones in {name} ({ones}) where all its {a.size} entries count"
         if 0 < ones < a.size and near(ones / a.size):

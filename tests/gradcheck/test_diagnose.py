@@ -198,6 +198,7 @@ def test_a_factor_may_be_a_count_of_a_mask(c, words):
     e = Evidence("x", np.ones((5, 3)), np.ones((5, 3)), np.ones((5, 3)), kept={"m": np.array([1.0, 0, 0, 1, 1, 0])})
     found = list(d.meanings(c, e))
     assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
+    assert len(list(d.meanings(c, e._replace(kept={"one-hot m": e.kept["m"]})))) == 1
 
 
 def test_a_factor_2_may_be_the_root_of_the_axis_over_which_a_product_sums():
@@ -274,6 +275,9 @@ def test_a_slope_of_single_entries_is_said():
     e = by_output(ours.reshape(shape), right.reshape(shape))._replace(x=x)
     kind, sentence = diagnose(e)
     assert kind is None and "each entry of y depends on one of x: the slope at " in sentence
+    near = by_output((right + 1e-4 * (ours - right)).reshape(shape), right.reshape(shape))._replace(x=x)
+    slope, said = diagnose(near)[1].removesuffix(" times dy").split(" is ")[1].split(", and the gradient has ")
+    assert slope != said
 
 
 def test_what_is_small_is_no_factor_because_all_of_it_is_small():
