@@ -21,6 +21,7 @@ from .pictures import (
     brighten,
     check_size,
     deep_values,
+    fit_picture,
     is_deep,
     no_data_value,
     open_picture,
@@ -184,9 +185,8 @@ def fit_bands(x: np.ndarray, side: int) -> np.ndarray:
 
     if x.shape[:2] == (side, side):
         return x
-    method = Image.Resampling.BOX if min(x.shape[:2]) >= side else Image.Resampling.BILINEAR
     planes = (Image.fromarray(np.ascontiguousarray(x[..., c], np.float32)) for c in range(x.shape[2]))
-    fitted = np.stack([np.asarray(plane.resize((side, side), method)) for plane in planes], axis=2)
+    fitted = np.stack([fit_picture(plane, side) for plane in planes], axis=2)
     if x.dtype.kind == "f":
         return fitted.astype(x.dtype, copy=False)
     bounds = np.iinfo(x.dtype)  # in 64 bits: float32 would round 2³² - 1 up

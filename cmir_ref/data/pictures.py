@@ -105,6 +105,41 @@ def upright(values: np.ndarray, orientation: int | None) -> np.ndarray:
     return values[:, ::-1] if mirrored else values
 
 
+def fit_picture(image, size: int | None) -> np.ndarray:
+    """A Pillow image as an array of size × size pixels: each a mean over its area, or linear between its neighbours
+    where a side grows."""
+    from PIL.Image import Resampling
+
+    if size is None or image.size == (size, size):
+        return np.asarray(image)
+    if min(image.size) < size:
+        return np.asarray(image.resize((size, size), Resampling.BILINEAR))
+    if image.width % size or image.height % size:  # there Pillow's box takes a pixel whole or leaves it out
+        means, kind = area_means(np.asarray(image), size), np.asarray(image).dtype
+        return (np.rint(means) if kind.kind == "u" else means).astype(kind)
+    return np.asarray(image.resize((size, size), Resampling.BOX))
+
+
+def area_means(x: np.ndarray, size: int) -> np.ndarray:
+    """(H, W, …) as (size, size, …) float64: means over areas, in which a pixel that is partly inside counts in part."""
+    return sums_of_shares(sums_of_shares(x, size).swapaxes(0, 1), size).swapaxes(0, 1) / (x.shape[0] * x.shape[1])
+
+
+def sums_of_shares(x: np.ndarray, size: int) -> np.ndarray:
+    """(n, …) as (size, …) float64: `size` times the sum of each of as many equal shares of the n rows.
+
+    Counted in parts of a row of which `size` are one, all shares are whole numbers, so that sums of such are exact.
+    """
+    sums = np.empty((size, *x.shape[1:]))
+    row, part = np.divmod(np.arange(size + 1) * len(x), size)  # where each share begins
+    for k in range(size):
+        rows = x[row[k] : row[k + 1] + 1]  # but for the last share, the row in which it ends, too
+        counts = np.full(row[k + 1] + 1 - row[k], float(size))
+        counts[0], counts[-1] = size - part[k], part[k + 1]
+        sums[k] = (counts[: len(rows)] @ rows.reshape(len(rows), -1).astype(float)).reshape(x.shape[1:])
+    return sums
+
+
 def no_data_value(text: str | None) -> float | None:
     """The value that GDAL's tag says is no data; None where there is none."""
     try:

@@ -177,6 +177,16 @@ def test_pixels_that_shrink_are_means_over_their_area():
     assert fit_bands(x, 12) is x
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("shape", [(10, 7), (9, 8), (6, 11)])
+def test_a_pixel_counts_by_what_of_it_lies_in_an_area(shape, dtype):
+    """4 × 4 areas of any size: each pixel cut into 4 × 4 equal ones, all areas consist of whole ones."""
+    x = drawn(*shape, 2, dtype="uint8").astype(dtype)
+    cut = x.astype(float).repeat(4, axis=0).repeat(4, axis=1)
+    means = cut.reshape(4, shape[0], 4, shape[1], 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(fit_bands(x, 4), means if dtype == "float32" else np.rint(means), rtol=1e-6)
+
+
 def test_pixels_that_grow_lie_between_their_neighbours():
     x = np.array([[0, 100], [200, 300]], np.int16)[..., None]
     grown = fit_bands(x, 8)[..., 0]

@@ -2883,6 +2883,12 @@ bugs(
     ("set-blamed-for-what-a-file-says", "for key in said):", "for key in (*said, *given)):",
      "test_config.py::test_what_a_preset_says_wrongly_is_no_fault_of_set"),
 )
+IN_PART = "data/test_bands.py::test_a_pixel_counts_by_what_of_it_lies_in_an_area[shape0-float32]"
+bugs(
+    "data/pictures.py",
+    ("in-part-is-whole", "counts[0], counts[-1] = size - part[k], part[k + 1]", "counts[-1] = size", IN_PART),
+    ("areas-of-whole-pixels", "if image.width % size or image.height % size:", "if image.width < size:", IN_PART),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
