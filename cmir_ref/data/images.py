@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from .bands import open_image
-from .pictures import GREY, NO_DATA, brighten, deep_values, is_deep, no_data_value
+from .pictures import GREY, NO_DATA, brighten, deep_values, fit_picture, is_deep, no_data_value
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
@@ -69,7 +69,7 @@ def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None 
     with open_image(path) as (file, odd):
         values = measured_values(path, file, odd, bands)
         if values is None:
-            pixels = np.asarray(_fit(_with_bands(file, bands, path), size))
+            pixels = fit_picture(_with_bands(file, bands, path), size)
             pixels = pixels.reshape(*pixels.shape[:2], bands)
             black = not pixels.any()
         else:
@@ -216,15 +216,6 @@ def _with_bands(file, bands: int, path: str | Path):
     return image if image.mode == wanted else image.convert(wanted)
 
 
-def _fit(image, size: int | None):
-    """A Pillow image as size × size pixels."""
-    from PIL.Image import Resampling
-
-    if size is None or image.size == (size, size):
-        return image
-    return image.resize((size, size), Resampling.BOX if min(image.size) >= size else Resampling.BILINEAR)
-
-
 def _as_bytes(values: np.ndarray, span: Span) -> np.ndarray:
     """Deep values as float32 from 0 to 255 by `span`; what lies outside of it is cut."""
     low, high = span
@@ -240,7 +231,7 @@ def _fit_deep(values: np.ndarray, size: int | None, dtype: type) -> np.ndarray:
 
     planes = values[..., None] if values.ndim == 2 else values
     images = (Image.fromarray(np.ascontiguousarray(planes[..., c], np.float32)) for c in range(planes.shape[2]))
-    return np.stack([np.rint(np.asarray(_fit(image, size))).astype(dtype) for image in images], axis=2)
+    return np.stack([np.rint(fit_picture(image, size)).astype(dtype) for image in images], axis=2)
 
 
 def _luminance(pixels: np.ndarray) -> np.ndarray:

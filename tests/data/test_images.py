@@ -27,6 +27,18 @@ def test_shrinking_takes_means(tmp_path, make):
     np.testing.assert_allclose(read_image(tmp_path / "a.tif", 8), means, atol=1)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_shrinking_in_any_ratio_takes_means_over_areas(tmp_path, bands, dtype):
+    """4 × 4 areas of 10 × 7 pixels: each cut into 4 × 4 equal ones, all areas consist of whole ones."""
+    x = (np.random.default_rng(0).integers(0, 256, (10, 7, bands)) * (257 if dtype == "uint16" else 1)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", x if bands == 3 else x[..., 0])
+    cut = x.astype(float).repeat(4, axis=0).repeat(4, axis=1)
+    means = cut.reshape(4, 10, 4, 7, bands).mean(axis=(1, 3)) / (257 if dtype == "uint16" and bands == 3 else 1)
+    read = read_image(tmp_path / "a.tif", 4, bands=bands, span=Span(0, 65535) if bands == 3 else None)
+    np.testing.assert_allclose(read, means, atol=0.5 + 1e-3)
+
+
 @pytest.mark.parametrize("side", [(30, 33), (5, 40), (4, 4)])
 def test_any_size_becomes_square(tmp_path, make, side):
     Image.fromarray(make.picture(*side)).save(tmp_path / "a.png")

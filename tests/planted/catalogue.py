@@ -2889,6 +2889,12 @@ bugs(
     ("in-part-is-whole", "counts[0], counts[-1] = size - part[k], part[k + 1]", "counts[-1] = size", IN_PART),
     ("areas-of-whole-pixels", "if image.width % size or image.height % size:", "if image.width < size:", IN_PART),
 )
+bugs(
+    "data/images.py",
+    ("shown-by-another-mean", "pixels = fit_picture(_with_bands(file, bands, path), size)",
+     "pixels = np.asarray(_with_bands(file, bands, path).resize((size, size), 4) if size else file)",
+     "data/test_images.py::test_shrinking_in_any_ratio_takes_means_over_areas[3-uint8]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
