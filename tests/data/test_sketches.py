@@ -124,9 +124,10 @@ def test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever(tmp_path, monkey
         patch.setattr(sketches, "USE", re.compile("nothing"))
         assert apart == sketches.render_svg(path)
     path.write_text(laughing(4))
-    monkeypatch.setattr(sketches, "PATIENCE", 1)
-    with refused(path, "too many strokes, not drawn in 1 s; save it as a picture"):
-        read_sketch(path, 64)
+    with monkeypatch.context() as patch:
+        patch.setattr(sketches, "PATIENCE", 1)
+        with refused(path, "too many strokes, not drawn in 1 s; save it as a picture"):
+            read_sketch(path, 64)
     path.write_text(laughing(7))
     with refused(path, "not a readable SVG file (ValueError: SVG data parsing failed cause nodes limit reached)"):
         read_sketch(path, 64)
