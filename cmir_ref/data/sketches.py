@@ -25,8 +25,8 @@ from .svg import read_svg
 
 FRAMED = 0.5  # the share of a drawing's edge that is bare, at the least: of 209 drawings none has more ink than 0.34
 FAINTEST = 16  # of 255 grey values: less contrast than that is paper
-PAPER = 0.5  # the share of a drawing that is bare paper, at the least
-BARE, FULL, SOLID = 0.8, 0.03, 0.5  # see `like_a_drawing`
+PAPER = 0.5  # the share of a sheet that has about one colour, where that is the paper's everywhere
+BARE, ONE_SIDE, THICK, LINES, FAINT = 0.6, 0.95, 0.02, 100, 0.02  # see `like_a_drawing`
 WORKING_SIDE = 1024  # pixels: larger files are read smaller
 LARGE_SVG = 100_000  # letters; a larger file may take seconds, and so may a small one that uses its parts again
 USE = re.compile(r"<(?:[\w.-]+:)?use\b")
@@ -49,9 +49,10 @@ def read_sketch(path: str | Path, size: int) -> np.ndarray:
     `NotADrawing` where so little is bare paper that this must be a photo. Raises `InputError` for a file that is
     missing or damaged and for an empty drawing.
     """
-    ink, doubt = ink_of(read_sheet(path), path), ""
+    signed, doubt = ink_of(read_sheet(path), path), ""
+    ink = np.abs(signed)
     edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-    if not like_a_drawing(ink):
+    if not like_a_drawing(signed):
         doubt = "looks like a photo, not a drawing; it is read as ink all the same"
     elif (edge > 0.2).mean() > 1 - FRAMED:
         doubt = "what lies around the paper is read as ink; cut the picture to the paper"
@@ -67,14 +68,27 @@ def is_drawing(path: str | Path) -> bool:
     return like_a_drawing(ink_of(read_sheet(path), path))
 
 
-def like_a_drawing(ink: np.ndarray) -> bool:
-    """Whether ink (H, W) lies on paper as a pen leaves it: little of it, or most of it full.
+def like_a_drawing(signed: np.ndarray) -> bool:
+    """Whether ink (H, W), negative where it is lighter than the paper, lies there as a pen leaves it.
 
-    A photo's differences from its surroundings are of all sizes, so that few of its pixels are bare, and few full.
+    Most of the paper is bare, the ink is darker than it, or lighter, everywhere, and consists of lines, or has hardly
+    anything faint. A photo differs from its surroundings on both sides, in areas, and by little and by much.
+
+    The five numbers were chosen on every second one of 1050 photos of UC Merced, 377 real and simulated sketches and as
+    many made anew as scans and photos of paper; of the others 2.1 % of the photos were taken for drawings, and none of
+    the sketches, 2.1 % of those made anew, for photos.
     """
-    inked = int((ink > 0).sum())
-    bare, full = 1 - inked / ink.size, int((ink >= 1).sum()) / max(1, inked)
-    return bool((ink > 0.2).mean() <= 1 - PAPER and (full >= SOLID or (bare >= BARE and full >= FULL)))
+    from scipy import ndimage
+
+    ink = np.abs(signed)
+    on = ink > 0.5
+    width = 2 * -(-max(ink.shape) // LINES) + 1  # a square that lines do not hold
+    thick = ndimage.maximum_filter(ndimage.minimum_filter(on, width, mode="constant"), width)
+    share_of_thick = (on & thick).sum() / max(1, on.sum())
+    faint = ((ink > 0) & (ink < 0.25)).mean()
+    one_side = abs(np.sign(signed[on]).mean()) if on.any() else 0.0
+    bare = (ink == 0).mean()
+    return bool(bare >= BARE and one_side >= ONE_SIDE and (share_of_thick <= THICK or faint <= FAINT))
 
 
 def read_sheet(path: str | Path) -> np.ndarray:
@@ -152,17 +166,19 @@ def _stretched(image):
 
 
 def ink_of(sheet: np.ndarray, path: str | Path) -> np.ndarray:
-    """How much ink (H, W) float32 of 0 … 1 lies on a sheet (H, W, 3); raises `InputError` for an empty one.
+    """How much ink (H, W) float32 of 0 … 1 lies on a sheet (H, W, 3), negative where it is lighter than the paper.
 
     The largest difference of a colour from the paper's. Full ink is the mean of the strongest thousandth; a fifth of it
-    is dirt and compression.
+    is dirt and compression. Raises `InputError` for an empty sheet.
     """
-    difference = difference_from(sheet, paper_of(sheet))
+    paper = paper_of(sheet)
+    difference = difference_from(sheet, paper)
     strongest = np.sort(difference, axis=None)[-max(4, difference.size // 1000) :]
     full = float(strongest.mean())
     if full < FAINTEST:
         raise InputError(f"{path}: an empty drawing: nothing stands out from the paper")
-    return np.clip((difference / full - 0.2) / 0.6, 0, 1).astype(np.float32)
+    ink = np.clip((difference / full - 0.2) / 0.6, 0, 1).astype(np.float32)
+    return np.where((sheet - paper).sum(axis=2) > 0, -ink, ink)
 
 
 def difference_from(sheet: np.ndarray, colour: np.ndarray) -> np.ndarray:

@@ -2895,6 +2895,16 @@ bugs(
      "pixels = np.asarray(_with_bands(file, bands, path).resize((size, size), 4) if size else file)",
      "data/test_images.py::test_shrinking_in_any_ratio_takes_means_over_areas[3-uint8]"),
 )
+NO_PEN = "data/test_sketches.py::test_what_no_pen_leaves_is_no_drawing"
+bugs(
+    "data/sketches.py",
+    ("both-sides-are-ink", "one_side >= ONE_SIDE and", "one_side >= 0 and",
+     NO_PEN + "[lighter and darker than the ground]"),
+    ("areas-are-lines", "share_of_thick <= THICK or faint", "share_of_thick <= 1 or faint",
+     NO_PEN + "[areas, a dark and a faint one]"),
+    ("no-shape-is-filled", "or faint <= FAINT", "or faint < 0",
+     "data/test_sketches.py::test_a_filled_shape_is_a_drawing"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
