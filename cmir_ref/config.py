@@ -182,14 +182,24 @@ def settings_of(text: str, source: str) -> SharedSettings:
     return _validated(with_new_names(_parsed(text, source)), source)
 
 
+NO_FOLDERS = ("speech-features", "bundled", "drawings", "scenes", "canny", "strokes")  # values of speech and sketches
+
+
 def first_difference(one: SharedSettings, other: SharedSettings) -> str | None:
     """The name of the first setting, or table of settings, in which two differ; None where they are the same.
 
-    Where the run of `start_from` lies is no difference: a run's checkpoint knows its weights by a digest.
+    Where samples, or the run of `start_from`, lie is no difference: a run's checkpoint knows them by digests.
     """
-    if one.start_from and other.start_from:
-        other = other.model_copy(update={"start_from": one.start_from})
-    return None if one == other else next(k for k, value in one if value != getattr(other, k, None))
+    return next((k for k, v in one if _without_place(k, v) != _without_place(k, getattr(other, k, None))), None)
+
+
+def _without_place(name: str, value: Any) -> Any:
+    """What is left of a setting's value without the folder in which something lies."""
+    if name in ("speech", "sketches"):
+        return value if value in NO_FOLDERS else ""
+    if name == "sensors":
+        return [Path(path).name for path in value]
+    return bool(value) if name == "start_from" else value
 
 
 def to_toml(config: SharedSettings) -> str:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cmir_ref.cmirnet.settings import CmirnetSettings
-from cmir_ref.config import load_config, preset_names, to_toml
+from cmir_ref.config import NO_FOLDERS, load_config, preset_names, to_toml
+from cmir_ref.data.outlines import TRACERS
+from cmir_ref.data.scenarios import WORLDS_SKETCHES
 from cmir_ref.errors import InputError
 
 PRESETS = preset_names()
@@ -216,3 +218,7 @@ def test_settings_do_not_change():
     for section, name in ((config, "seed"), (config.weights, "alignment")):
         with pytest.raises(ValidationError):
             setattr(section, name, 5)
+
+
+def test_the_names_that_are_no_folders_are_those_that_data_know():
+    assert set(NO_FOLDERS) == {"speech-features", "bundled", *WORLDS_SKETCHES, *TRACERS}

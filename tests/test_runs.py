@@ -417,6 +417,33 @@ def test_other_settings_are_refused(whole, tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "other"),
+    [
+        ("speech=/here/words", "speech=/there/my words", "speech=bundled"),
+        ("sketches=mine", "sketches=/there/mine", "sketches=canny"),
+        ('sensors=["/here/pan", "mul"]', 'sensors=["/there/pan", "/there/mul"]', 'sensors=["sar", "mul"]'),
+    ],
+)
+def test_a_run_goes_on_where_its_samples_were_moved(whole, tmp_path, no_report, here, there, other):
+    """They are known by what they are; before the first epoch the settings say where they are now."""
+    out, data, _ = whole()
+    name = here.partition("=")[0]
+    for epoch, within in ((1, False), (0, True)):
+        path = tmp_path / f"run{epoch}"
+        with pytest.raises(worlds.Stop):
+            runs.train(worlds.config(here), data, path, watch=worlds.Interrupt("stage1.a", epoch, within=within))
+        with pytest.raises(InputError, match=f"{name} differs from the settings given"):
+            runs.train(worlds.config(other), data, path, resume=True)
+        if epoch:
+            with pytest.raises(InputError, match="began with other samples"):
+                runs.train(worlds.config(there), worlds.features(n=24), path, resume=True)
+        runs.train(worlds.config(there), data, path, resume=True)
+        run = runs.load_run(path)
+        np.testing.assert_array_equal(run.encoded["b"]["v"], runs.load_run(out).encoded["b"]["v"])
+        assert getattr(run.config, name) == getattr(worlds.config(here if epoch else there), name)
+
+
 def test_resuming_nothing_is_said(tmp_path):
     """A folder that is not there, one that is no run, a file, and no folder at all: each in its own words."""
     data, config = worlds.features(), worlds.config()

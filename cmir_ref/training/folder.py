@@ -91,8 +91,11 @@ class Folder:
             if (self.path / "config.toml").exists():
                 raise InputError(f"{self.path}: another process has just begun a run there; give another --out")
         if not (self.path / "config.toml").exists():
-            settings = _versions() + to_toml(self.config)
-            write_whole(self.path / "config.toml", settings.encode("utf-8", "surrogateescape"))  # names as they are
+            self._write_settings()
+
+    def _write_settings(self) -> None:
+        settings = _versions() + to_toml(self.config)
+        write_whole(self.path / "config.toml", settings.encode("utf-8", "surrogateescape"))  # names as they are
 
     def _hold(self) -> None:
         self._lock.enter_context(locked(self.path))
@@ -129,6 +132,7 @@ class Folder:
             )
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
             write_whole(path / "metrics.jsonl", "")
+            self._write_settings()  # samples have no digests yet: those of today count, from where they lie today
             return
         tensors, metadata = read_checkpoint(path)
         began, now = metadata["data"].split("-"), self.data.split("-")

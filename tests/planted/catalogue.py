@@ -2489,10 +2489,20 @@ bugs(
     ("columns-as-they-stand", "cells[::-1] if turned or other_way else cells", "cells",
      "data/test_sensor_pairs.py::test_a_table_may_have_the_sensors_the_other_way_round"),
 )
+MOVED = "test_runs.py::test_a_run_goes_on_where_its_samples_were_moved"
+bugs(
+    "training/folder.py",
+    ("settings-of-the-old-place", """, "")
+            self._write_settings()""", ', "")', MOVED + "[sketches=mine-sketches=/there/mine-sketches=canny]"),
+)
 bugs(
     "config.py",
-    ("where-the-start-lies", 'other = other.model_copy(update={"start_from": one.start_from})', "pass",
+    ("where-the-start-lies", 'return bool(value) if name == "start_from" else value', "return value",
      "attention/test_fine_tuning.py::test_a_fine_tuning_goes_on_where_the_run_it_began_with_was_moved"),
+    ("where-recordings-lie", 'name in ("speech", "sketches")', 'name == "sketches"',
+     MOVED + "[speech=/here/words-speech=/there/my words-speech=bundled]"),
+    ("traced-is-moved", 'value if value in NO_FOLDERS else ""', 'bool(value)',
+     MOVED + "[sketches=mine-sketches=/there/mine-sketches=canny]"),
 )
 
 # settings that meet in one line
