@@ -401,9 +401,8 @@ def command_retrieve(
     loaded = runs.load_run(run)
     if keywords is not None or query is None:
         query = search.text_query(loaded, query, keywords)
-    modality = modality or search.guess_modality(loaded, query)
-    hits = search.retrieve(loaded, query, to, k, modality=modality, device=device)
-    page = search_page(loaded, query, search.search_example(loaded, query, modality, hits))
+    example = search.search_example(loaded, query, to, k, modality=modality, device=device)
+    hits, page = example.hits, search_page(loaded, query, example)
     write_beside("gallery", html, lambda: write_whole(html or run / "retrieve.html", page))
     if as_json:
         known = [

@@ -56,12 +56,34 @@ def retrieve(
     gallery: a file never finds itself there, wherever it lies and whatever it is called, nor a photo what was traced
     from it, but does find its counterpart of another sensor. Raises `InputError` for files that cannot be read.
     """
+    return list(search_example(run, query, to, k, modality=modality, gallery=gallery, device=device).hits)
+
+
+def search_example(
+    run: Run,
+    query: str | Path,
+    to: str = "b",
+    k: int = 10,
+    *,
+    modality: str | None = None,
+    gallery: str | None = None,
+    device: str = "cpu",
+) -> Example:
+    """What `retrieve` gives, with the query, as a page shows it: it has its labels, or its partner, where the run knows
+    the file, else none. A file is read once, apart from the guess of its modality."""
     modality = modality or guess_modality(run, query)
-    encoded, _ = encode_query(run, query, modality, device=device)
+    encoded, x, _ = read_and_encode(run, query, modality, device)
     searched = open_gallery(run, to, gallery, device=device)
-    itself = row_of_query(run, modality, query)
-    found = find_positions(searched, outsider(modality, encoded, itself), k, itself=itself, name=query)
-    return hits(run, searched.items, *found)
+    row = row_of_query(run, modality, query, x)
+    found = find_positions(searched, outsider(modality, encoded, row), k, itself=row, name=query)
+    partner = None if row is None else partner_of(run, modality, row)
+    if run.dataset.modalities[modality].kind == "text":
+        sample = Sample(modality, str(query), None, ())
+    elif row is not None:
+        sample = sample_of(run, modality, row)
+    else:
+        sample = Sample(modality, Path(query).name, str(query), ())
+    return Example(sample, tuple(hits(run, searched.items, *found)), partner)
 
 
 class Searched(NamedTuple):
@@ -125,10 +147,16 @@ def find_positions(
 
 def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "cpu") -> tuple[dict, str]:
     """(what is stored of a sample, id) of a file read as `modality` was: the same as within a batch."""
+    encoded, _, name = read_and_encode(run, query, modality, device)
+    return encoded, name
+
+
+def read_and_encode(run: Run, query: str | Path, modality: str, device: str) -> tuple[dict, np.ndarray, str]:
+    """(what is stored of a sample, the sample (1, …), id) of a file read as `modality` was."""
     check_letters(run, modality)
     check_no_file(run.dataset.modalities[modality], query)
     x, name = read_query(run.dataset.modalities[modality], query)
-    return system_of(run.config).encode(run, modality, x, library(device)), name
+    return system_of(run.config).encode(run, modality, x, library(device)), x, name
 
 
 def check_no_file(modality: Modality, query: str | Path) -> None:
@@ -317,18 +345,3 @@ def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:
     if not sentence and not phrases:
         raise InputError("no query: give a file or a sentence, or --keywords 'white airplane, grey runway'")
     return " | ".join([sentence or "", *phrases]).strip() if phrases else str(sentence)
-
-
-def search_example(run: Run, query: str | Path, modality: str, found: list[Hit]) -> Example:
-    """`query`, read as `modality`, and what `retrieve` gave for it, as a gallery shows it.
-
-    The query has its labels, or its partner, where the run knows the file, else none.
-    """
-    partner = None
-    if run.dataset.modalities[modality].kind == "text":
-        sample = Sample(modality, str(query), None, ())
-    elif (row := row_of_query(run, modality, query)) is not None:
-        sample, partner = sample_of(run, modality, row), partner_of(run, modality, row)
-    else:
-        sample = Sample(modality, Path(query).name, str(query), ())
-    return Example(sample, tuple(found), partner)

@@ -138,8 +138,18 @@ def test_a_copy_of_a_file_never_finds_it(on_disk, m, tmp_path):
         hit.id for hit in search.retrieve(on_disk, modality.paths[row], m, 10_000, modality=m, gallery="all")
     ]
     assert {hit.id for hit in hits} == set(modality.ids) - {modality.ids[row]}
-    shown = search.search_example(on_disk, copy, m, hits).query
+    shown = search.search_example(on_disk, copy, m, modality=m).query
     assert shown.id == modality.ids[row] and shown.labels
+
+
+@pytest.mark.parametrize("m", ["a", "b"])
+def test_a_query_is_read_once(on_disk, m, monkeypatch):
+    """To encode it, to know it among the samples, and to show it."""
+    read, real = [], search.read_query
+    monkeypatch.setattr(search, "read_query", lambda *given: (read.append(given), real(*given))[1])
+    path = on_disk.dataset.modalities[m].paths[0]
+    assert search.search_example(on_disk, path, "b", 3).query.id == on_disk.dataset.modalities[m].ids[0]
+    assert len(read) == 1
 
 
 def test_a_run_that_is_read_again_knows_its_files(on_disk, tmp_path):
