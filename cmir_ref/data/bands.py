@@ -58,7 +58,12 @@ def stored_bands(path: str | Path) -> tuple[np.ndarray, np.ndarray, str]:
     tiff = is_tiff(path)
     x = _tiff_bands(path) if tiff else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
     x = narrow(x, path)
-    return x, *(missing_samples(x, path) if tiff else (np.zeros(x.shape, bool), ""))
+    marks = [*(tiff_marks(x, path) if tiff else picture_marks(x, path)), (mask_beside(path, x.shape), "are masked out")]
+    missing, why = np.zeros(x.shape, bool), ""
+    for mark, said in marks:
+        missing |= mark
+        why = said if np.any(mark) else why
+    return x, missing, why
 
 
 def is_tiff(path: str | Path) -> bool:
@@ -140,8 +145,9 @@ def first_page(path: str | Path) -> np.ndarray:
     return upright(x, tags.get(ORIENTATION))
 
 
-def missing_samples(x: np.ndarray, path: str | Path) -> tuple[np.ndarray, str]:
-    """(which samples x (H, W, C) of a TIFF file have the value that GDAL's tag calls no data, or are masked; why)."""
+def tiff_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
+    """(which samples x (H, W, C) of a TIFF file it says are none, how it says so): by GDAL's tag, by masks among its
+    pages, by a band of transparency."""
     import tifffile
 
     with name_image_damage(path), tifffile.TiffFile(path) as file:
@@ -149,13 +155,62 @@ def missing_samples(x: np.ndarray, path: str | Path) -> tuple[np.ndarray, str]:
         value, turn = no_data_value(page.tags.valueof(NO_DATA)), page.tags.valueof(ORIENTATION)
         masks = [_mask(one, path) for one in file.pages if one.is_mask and one.shape[:2] == page.shape[:2]]
         coded = page.photometric == PALETTE  # then no data is a number in the palette, and no colour
-    missing, why = np.zeros(x.shape, bool), "are masked out"
+        alpha = page.extrasamples[-1:] in ((1,), (2,)) and page.samplesperpixel == x.shape[2]
+    marks = [(upright(mask, turn)[..., None] == 0, "are masked out") for mask in masks]
     if value is not None and not np.isnan(value):
         codes, why = _picture_bands(path, colours=False) if coded else x, f"are {value:g}, which it says is no data"
-        missing |= codes == (np.float32(value) if x.dtype.kind == "f" else value)
-    for mask in masks:
-        missing |= upright(mask, turn)[..., None] == 0
-    return missing, why
+        marks.append((codes == (np.float32(value) if x.dtype.kind == "f" else value), why))
+    return [*marks, (clear_pixels(x), "are transparent")] if alpha else marks
+
+
+def clear_pixels(x: np.ndarray) -> np.ndarray:
+    """Which pixels (H, W, 1) of x (H, W, C) are 0 in all bands, the last of which is said to be transparency.
+
+    None where many values of that are between: then it is near infrared, which GDAL calls so unless told.
+    """
+    alpha = x[..., -1]
+    between = ((alpha > 0) & (alpha < alpha.max())).mean()
+    return ~x.any(axis=2, keepdims=True) & (between <= 0.01)
+
+
+def picture_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
+    """As `tiff_marks`, of other files: transparent pixels, by a band or by a colour."""
+    from PIL import ImageOps
+
+    if is_jpeg2000(path):
+        with import_rasterio(f"{path}: JPEG 2000").open(path) as file:
+            return [(~data_mask(file, x)[..., None], "are masked out")]
+    with open_picture(path) as file:
+        if file.mode in ("LA", "RGBA"):
+            return [(clear_pixels(x), "are transparent")]
+        if is_deep(file):
+            clear = file.info.get("transparency")
+            return [] if clear is None else [((x == clear).all(axis=2, keepdims=True), "are transparent")]
+        if not file.has_transparency_data:
+            return []
+        cover = np.asarray(ImageOps.exif_transpose(file).convert("RGBA").getchannel("A"))
+        return [(cover[..., None] == 0, "are transparent")]
+
+
+def mask_beside(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Which samples (H, W, C or 1) the file NAME.msk beside an image of this shape masks out, as GDAL writes it."""
+    beside = Path(f"{path}.msk")
+    if not beside.is_file():
+        return np.zeros((1, 1, 1), bool)
+    mask = upright(_tiff_bands(beside), size_and_turn(path)[1])
+    if mask.shape[:2] != shape[:2] or mask.shape[2] not in (1, shape[2]):
+        raise InputError(f"{beside}: {' × '.join(map(str, mask.shape))} samples mask {' × '.join(map(str, shape))}")
+    return mask == 0
+
+
+def data_mask(file: Any, x: np.ndarray, window: Any = None) -> np.ndarray:
+    """Where (H, W) an image that GDAL has opened, of which x (H, W, C) was read in a window, has data in all bands."""
+    alpha = any("alpha" in (kind.name for kind in kinds) for kinds in file.mask_flag_enums)
+    # GDAL calls the fourth of four bands of 8 bits alpha unless told: near infrared, which is 0 over water
+    there = x.any(axis=2) if alpha else file.read_masks(window=window).all(axis=0)
+    if file.nodata is not None:  # which a mask hides from GDAL
+        there &= (x != (np.float32(file.nodata) if x.dtype.kind == "f" else file.nodata)).all(axis=2)
+    return there
 
 
 def _mask(page, path: str | Path) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Places
-from .bands import fit_bands, import_rasterio, name_image_damage, narrow, size_and_turn, stored_bands
+from .bands import data_mask, fit_bands, import_rasterio, name_image_damage, narrow, size_and_turn, stored_bands
 from .geotiff import GeoReference
 from .pictures import LONGEST_SIDE, MOST_PIXELS
 
@@ -170,11 +170,8 @@ def of_window(x: np.ndarray, window: Window) -> np.ndarray:
 def read_by_gdal(file: Any, path: Path, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """(what GDAL reads in a window, where it has data)."""
     with name_image_damage(path):
-        x = file.read(window=window)
-        # GDAL calls the fourth of four bands of 8 bits alpha unless told: near infrared, which is 0 over water
-        alpha = any("alpha" in (kind.name for kind in kinds) for kinds in file.mask_flag_enums)
-        there = x.any(axis=0) if alpha else file.read_masks(window=window).all(axis=0)
-    return narrow(np.moveaxis(x, 0, 2), path), there
+        x = narrow(np.moveaxis(file.read(window=window), 0, 2), path)
+        return x, data_mask(file, x, window)
 
 
 def tile_sides(opened: Mapping[str, Raster], pair: Mapping[str, Path], tile: int) -> dict[str, int]:

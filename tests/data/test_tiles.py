@@ -259,6 +259,62 @@ def test_a_file_and_a_tile_hold_no_data_by_the_same_marks(tmp_path, how, refused
     assert len(np.unique(read_tile(path, 64, 0, 1))) == 1
 
 
+MARKS = ["RGBA.tif", "RGBA.png", "LA.png", "colour.png", "grey.png", "palette.png", "beside.tif", "beside.png"]
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_transparency_and_masks_of_any_file_are_no_data(tmp_path, name, refused):
+    """As above, of a picture whose upper left corner is black and marked in some way."""
+    path, grey = tmp_path / name, np.full((64, 128), 7, np.uint8)
+    grey[5:9, 5:9] = 0
+    kind, cover = path.stem, np.where(grey, 255, 0).astype(np.uint8)
+    if kind in ("RGBA", "LA"):
+        picture = Image.fromarray(np.stack([grey] * (3 if kind == "RGBA" else 1) + [cover], axis=2), kind)
+        picture.save(path)
+    elif kind in ("colour", "grey", "palette"):
+        picture = Image.fromarray(grey).convert({"colour": "RGB", "grey": "L", "palette": "P"}[kind])
+        picture.save(path, transparency=(0, 0, 0) if kind == "colour" else 0)
+    else:
+        Image.fromarray(np.maximum(grey, 1)).save(path)
+        write(tmp_path / "y.tif", grey[..., None], 1.0)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(tmp_path / "y.tif", "r+") as file:
+            file.write_mask(cover)
+        (tmp_path / "y.tif.msk").rename(f"{path}.msk")
+    with refused(name, "samples are"):
+        read_bands(path)
+    with refused(f"{name}: tile 0,0 has pixels without data"):
+        read_tile(path, 64, 0, 0)
+    assert len(np.unique(read_tile(path, 64, 0, 1)[..., 0])) == 1
+
+
+def test_a_tag_counts_beside_a_mask(tmp_path, refused):
+    """GDAL forgets the one where the other is there."""
+    x = np.full((64, 128), 7, np.uint8)
+    x[5, 5] = 9
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(x, photometric="minisblack", extratags=[(42113, "s", 0, "9", True)])
+        file.write(x > 0, photometric="mask", subfiletype=4)
+    with refused("x.tif", "1 samples are 9, which it says is no data"):
+        read_bands(tmp_path / "x.tif")
+    with refused("x.tif: tile 0,0 has pixels without data"):
+        read_tile(tmp_path / "x.tif", 64, 0, 0)
+
+
+def test_a_band_that_is_called_transparent_and_is_none_marks_nothing(tmp_path):
+    """Near infrared, as GDAL writes it: dark ground is data, in a file as a whole."""
+    x = np.random.default_rng(0).integers(0, 255, (64, 64, 4)).astype(np.uint8)
+    x[3, 3] = 0
+    write(tmp_path / "x.tif", x, 1.0)
+    np.testing.assert_array_equal(read_bands(tmp_path / "x.tif"), x)
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path, refused):
+    for name, side in (("x.tif", 64), ("x.tif.msk", 32)):
+        tifffile.imwrite(tmp_path / name, np.full((side, side), 255, np.uint8))
+    with refused("x.tif.msk", "32 × 32 × 1 samples mask 64 × 64 × 1"):
+        read_bands(tmp_path / "x.tif")
+
+
 def test_a_turned_scene_lies_on_no_map(tmp_path):
     """Its tags are about pixels as they are stored."""
     pan, mul = scene()

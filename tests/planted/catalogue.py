@@ -2010,8 +2010,6 @@ bugs(
 A_PART_OF_THE_FILE = "data/test_tiles.py::test_a_tile_is_a_part_of_what_is_read_of_the_whole_file"
 bugs(
     "data/tiles.py",
-    ("water-is-transparent", "x.any(axis=0) if alpha else file.read_masks(window=window)",
-     "file.read_masks(window=window)", "data/test_tiles.py::test_near_infrared_of_water_is_no_transparency"),
     ("tiles-on-their-side", "if turned or decoded_otherwise(file)", "if decoded_otherwise(file)", A_PART_OF_THE_FILE),
     ("a-palettes-numbers", 'file.colorinterp[0].name == "palette" or (jpeg and small)', "jpeg and small",
      A_PART_OF_THE_FILE),
@@ -2914,6 +2912,21 @@ bugs(
      NO_PEN + "[areas, a dark and a faint one]"),
     ("no-shape-is-filled", "or faint <= FAINT", "or faint < 0",
      "data/test_sketches.py::test_a_filled_shape_is_a_drawing"),
+)
+MARKED = "data/test_tiles.py::test_transparency_and_masks_of_any_file_are_no_data"
+bugs(
+    "data/bands.py",
+    ("water-is-transparent", "x.any(axis=2) if alpha else file.read_masks(window=window)",
+     "file.read_masks(window=window)", "data/test_tiles.py::test_near_infrared_of_water_is_no_transparency"),
+    ("infrared-marks", "& (between <= 0.01)", "& (between <= 1)",
+     "data/test_tiles.py::test_a_band_that_is_called_transparent_and_is_none_marks_nothing"),
+    ("transparent-is-data", 'marks, (clear_pixels(x), "are transparent")] if alpha else marks', "marks]",
+     MARKED + "[RGBA.tif]"),
+    ("a-clear-colour-is-data", "return [(cover[..., None] == 0,", "return [(cover[..., None] < 0,",
+     MARKED + "[grey.png]"),
+    ("no-mask-beside", "return mask == 0", "return mask < 0", MARKED + "[beside.png]"),
+    ("a-mask-hides-the-tag", "if file.nodata is not None:", "if file.nodata is None:",
+     "data/test_tiles.py::test_a_tag_counts_beside_a_mask"),
 )
 # fmt: on
 
