@@ -340,6 +340,7 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
     directions = {d: evaluate_run_direction(run, d, queries, gallery, xp) for d in directions_of(run)}
     with threadpool_limits(limits=1, user_api="blas"):  # as in a training, whose report says the same
         facts = system.facts(run, gallery if gallery == queries else None)
+    warnings = [*facts.pop("warnings", ()), *copies_in_words(run, queries)]
     recalls = [directions[d][f"r@{k}"] for d in CROSS for k in recalls_of(run, d) if d in directions]
     return {
         "scenario": run.config.scenario,
@@ -350,8 +351,29 @@ def evaluate(run: Run, gallery: str | None = None, *, queries: str = "test", dev
         "directions": directions,
         **({"mr": sum(recalls) / len(recalls)} if recalls and None not in recalls else {}),
         **facts,
+        **({"warnings": warnings} if warnings else {}),
         "seconds": run.seconds,
     }
+
+
+def copies_in_words(run: Run, part: str) -> list[str]:
+    """What is said of samples of a part that hold the same as one that was trained on, under another name.
+
+    Not of sentences: the same may well be said of two images.
+    """
+    said, train, queries = [], run.parts.train, getattr(run.parts, part)
+    for m, modality in run.dataset.modalities.items():
+        if modality.kind == "text" or modality.digests is None:
+            continue
+        learned = dict(zip(modality.digests[train[m]].tolist(), train[m].tolist(), strict=True))
+        rows = np.setdiff1d(queries[m], train[m])  # not what all parts share
+        if copies := [row for row in rows.tolist() if modality.digests[row].item() in learned]:
+            one, other = modality.ids[copies[0]], modality.ids[learned[modality.digests[copies[0]].item()]]
+            said.append(
+                f"{len(copies)} of {len(rows)} {part} samples of {modality.name} hold the same as one of the training "
+                f"part, such as {one} and {other}; keep one of them"
+            )
+    return said
 
 
 def evaluate_run_direction(run: Run, direction: str, queries: str, gallery: str, xp: Any) -> dict[str, Any]:

@@ -188,3 +188,20 @@ def test_a_file_is_known_by_whatever_way(on_disk, way, digests, tmp_path, monkey
         path = path.parent / ".." / path.parent.name / path.name
     hits = search.retrieve(on_disk, path, "a", 10_000, gallery="all")
     assert modality.ids[row] not in {hit.id for hit in hits} and len(hits) == len(modality.ids) - 1
+
+
+def test_a_copy_of_what_was_trained_on_is_said(on_disk):
+    """Under another name; sentences, and samples that all parts share, are no copies."""
+    a = on_disk.dataset.modalities["a"]
+    digests, (tested, other, *_), learned = a.digests.copy(), on_disk.parts.test["a"], on_disk.parts.train["a"][0]
+    digests[[tested, other]] = digests[learned]
+    data = on_disk.dataset._replace(modalities=on_disk.dataset.modalities | {"a": a._replace(digests=digests)})
+    run = on_disk._replace(dataset=data)
+    said = (
+        f"2 of {len(run.parts.test['a'])} test samples of {a.name} hold the same as one of the training part, "
+        f"such as {a.ids[tested]} and {a.ids[learned]}; keep one of them"
+    )
+    assert said in runs.evaluate(run)["warnings"] and said not in runs.evaluate(on_disk).get("warnings", ())
+    assert not any(a.name in line for line in runs.evaluate(run, queries="train").get("warnings", ()))
+    text = data._replace(modalities=data.modalities | {"a": data.modalities["a"]._replace(kind="text")})
+    assert said not in runs.copies_in_words(run._replace(dataset=text), "test")

@@ -48,9 +48,11 @@ def read_query(modality: Modality, path: str | Path) -> tuple[np.ndarray, str]:
     return x, f"{Path(file).name}:{row}"
 
 
-def digests_of(x: Samples) -> np.ndarray:
-    """A number (N,) uint64 of each sample: the same for those that hold the same, from whatever file they come."""
-    blocks = (x[np.arange(len(x))[start : start + 64]] for start in range(0, len(x), 64))
+def digests_of(x: Samples, rows: np.ndarray | None = None) -> np.ndarray:
+    """A number (N,) uint64 of each sample, or of those in `rows`: the same for those that hold the same, from whatever
+    file they come."""
+    rows = np.arange(len(x)) if rows is None else rows
+    blocks = (x[rows[start : start + 64]] for start in range(0, len(rows), 64))
     digests = (hashlib.blake2b(sample.tobytes(), digest_size=8).digest() for block in blocks for sample in block)
     return np.frombuffer(b"".join(digests), "<u8")
 

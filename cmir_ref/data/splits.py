@@ -5,6 +5,7 @@ import numpy as np
 from ..backend import generator
 from ..errors import InputError
 from ..records import PARTS, Dataset, Modality, Splits
+from .query import digests_of
 from .validation import as_multi_hot
 
 PROTOCOLS = ("paper", "recordings", "voices")
@@ -46,7 +47,8 @@ def split(
 
 
 def keep_parts(parts: Splits, data: Dataset, before: Splits, known: Dataset) -> Splits:
-    """The split `parts` of `data`, but each sample that `known` has, by its id, stands in the part that `before` gives.
+    """The split `parts` of `data`, but each sample that `known` has, by its id or what it holds, stands in the part
+    that `before` gives; of two that hold the same, in the training part if one is there.
 
     So a run that begins with another's weights is not tested on what that one has learned from. Partners of pairs, and
     what was traced, follow the first modality. What all parts share, as recordings under the protocol "paper", stays.
@@ -64,6 +66,12 @@ def keep_parts(parts: Splits, data: Dataset, before: Splits, known: Dataset) -> 
         else:
             ids = known.modalities[m].ids
             part_of = {ids[i]: k for k, rows in enumerate(old) for i in rows}
+            renamed = np.array([i for i, name in enumerate(modality.ids) if name not in part_of], int)
+            if renamed.size and known.modalities[m].digests is not None:  # earlier versions wrote none
+                digests = known.modalities[m].digests
+                holds = {digests[i].item(): k for k in (2, 1, 0) for i in old[k]}
+                found = zip(renamed.tolist(), digests_of(modality.x, renamed).tolist(), strict=True)
+                part_of |= {modality.ids[i]: holds[digest] for i, digest in found if digest in holds}
             number = np.empty(len(modality.ids), int)
             for k, rows in enumerate(new):
                 number[rows] = k

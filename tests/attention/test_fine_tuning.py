@@ -91,10 +91,24 @@ def test_what_the_first_run_learned_from_is_not_tested(first):
             np.testing.assert_array_equal(own[m], known[m])
 
 
+def renamed(modality):
+    return tuple(f"mine/{name}" for name in modality.ids)
+
+
+def test_what_the_first_run_learned_from_is_not_tested_under_another_name(first):
+    old = data()
+    new = old._replace(modalities={m: v._replace(ids=renamed(v)) for m, v in old.modalities.items()})
+    kept = keep_parts(runs.split_data(config("seed=7"), new), new, first.parts, first.dataset)
+    for part, known in zip(kept, first.parts, strict=True):
+        np.testing.assert_array_equal(part["a"], known["a"])
+    drawn = first.dataset.modalities["b"].digests  # some of these drawings are equal
+    assert not np.isin(drawn[kept.test["b"]], drawn[first.parts.train["b"]]).any()
+
+
 def test_new_samples_are_shared_out_among_those_that_are_known(first):
     old = data()
     b = old.modalities["b"]
-    new = old._replace(modalities=old.modalities | {"b": b._replace(ids=tuple(f"mine/{i}" for i in b.ids))})
+    new = old._replace(modalities=old.modalities | {"b": b._replace(x=b.x ^ 1, ids=renamed(b))})
     run = runs.train(with_start(first, "seed=7", "stage1.epochs=1", "stage2.epochs=1"), new)
     for own, known, drawn in zip(run.parts, first.parts, runs.split_data(config("seed=7"), new), strict=True):
         np.testing.assert_array_equal(own["a"], known["a"])

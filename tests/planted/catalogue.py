@@ -2928,6 +2928,18 @@ bugs(
     ("a-mask-hides-the-tag", "if file.nodata is not None:", "if file.nodata is None:",
      "data/test_tiles.py::test_a_tag_counts_beside_a_mask"),
 )
+bugs(
+    "data/splits.py",
+    ("renamed-is-new", "holds[digest] for i, digest in found if digest in holds",
+     "holds[digest] for i, digest in found if digest in ()",
+     "attention/test_fine_tuning.py::test_what_the_first_run_learned_from_is_not_tested_under_another_name"),
+)
+COPIES = "test_ranking.py::test_a_copy_of_what_was_trained_on_is_said"
+bugs(
+    "runs.py",
+    ("copies-unsaid", "*copies_in_words(run, queries)]", "]", COPIES),
+    ("itself-is-a-copy", "np.setdiff1d(queries[m], train[m])", "queries[m]", COPIES),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
