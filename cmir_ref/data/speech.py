@@ -98,6 +98,8 @@ def read_sound(path: str | Path) -> np.ndarray:
     try:
         with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
             rate, frames = file.samplerate, file.frames
+            if rate <= 2 * LOWEST:
+                raise InputError(f"{path}: {rate} samples a second hold no speech; save it anew, at its true rate")
             if max(frames * file.channels, frames * RATE / rate) > LONGEST:
                 raise InputError(f"{path}: {frames} samples at {rate} Hz are too long; cut out what is spoken")
             channels = file.read(frames, dtype="float32", always_2d=True)  # some codecs must be told how many

@@ -280,3 +280,10 @@ def test_a_voice_is_one_however_its_accents_are_written(tmp_path):
     one, same, other = _voices(names, None)
     assert one == same != other
     assert len(set(_voices(names[:2], "(Jos.)"))) == 1
+
+
+def test_a_rate_that_holds_no_speech_is_refused(tmp_path, refused):
+    """A header that is wrong, mostly: what such a rate can hold lies below all bands."""
+    soundfile.write(tmp_path / "x.wav", np.random.default_rng(0).normal(0, 0.1, 500), 250)
+    with refused("x.wav", "250 samples a second hold no speech"):
+        log_mel_patch(tmp_path / "x.wav")
