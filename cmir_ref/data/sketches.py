@@ -105,7 +105,7 @@ def read_sheet(path: str | Path) -> np.ndarray:
             file.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-                image = _stretched(image)
+                image = _stretched(image, path)
             alpha = "A" in image.getbands() or "transparency" in image.info
             image = image.convert("RGBA" if alpha else "RGB")
             if max(image.size) > WORKING_SIDE:
@@ -156,11 +156,13 @@ def _render_apart(text: str, look: dict, path: Path) -> bytes:
     return done.stdout
 
 
-def _stretched(image):
+def _stretched(image, path: Path):
     """Pixels of more than 8 bits, from the least to the largest value."""
     from PIL import Image
 
     values = np.asarray(image, np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     low, high = values.min(), values.max()
     return Image.fromarray(((values - low) * (255 / (high - low or 1))).astype(np.uint8))
 

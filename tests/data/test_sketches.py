@@ -288,3 +288,10 @@ def test_a_filled_shape_is_a_drawing(tmp_path):
     sheet = drawing("white", "black")
     ImageDraw.Draw(sheet).ellipse([60, 90, 140, 170], "black")
     assert is_drawing(saved(sheet, tmp_path / "x.png"))
+
+
+def test_a_drawing_of_numbers_that_are_none_is_refused(tmp_path, refused):
+    values = np.full((40, 40), 200, np.float32)
+    values[10] = np.nan
+    with refused("x.tif", "NaN or infinity among its pixels"):
+        read_sketch(saved(Image.fromarray(values), tmp_path / "x.tif"), 32)
