@@ -111,12 +111,13 @@ def open_image(path: str | Path) -> Iterator[tuple[Any, np.ndarray | None]]:
 
     Errors as in `read_bands`.
     """
+    check_file(path)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_picture(path))
             shown = pillow_shows(file)
         except InputError:
-            if not Path(path).is_file() or not is_tiff(path):
+            if not is_tiff(path):
                 raise
             shown = False  # Pillow does not know every kind of TIFF
         if shown:

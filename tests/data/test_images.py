@@ -361,3 +361,17 @@ def test_an_image_of_nothing_but_no_data_is_named(tmp_path, refused):
         tifffile.imwrite(tmp_path / f"{k}.tif", x, extratags=[(42113, 2, 0, "-9999", True)])
     with refused("1.tif", "nothing but -9999, which it says is no data; remove it"):
         read_images([tmp_path / "0.tif", tmp_path / "1.tif"], 8)
+
+
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path, make, refused, monkeypatch):
+    Image.fromarray(make.picture(8, 8)).save(tmp_path / "x.png")
+    real = open
+
+    def shut(path, *given, **named):
+        if str(path).endswith("x.png"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *given, **named)
+
+    monkeypatch.setattr("builtins.open", shut)
+    with refused("x.png", "cannot be read (Permission denied)"):
+        read_image(tmp_path / "x.png", 4)
