@@ -103,8 +103,15 @@ def files_called(root: Path, name: str) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders directly below `folder` in the order of their names, hidden ones left out."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """The folders directly below `folder` in the order of their names, hidden ones left out.
+
+    Raises `InputError` for a link that may have been to one, and leads nowhere: a class would be missing unsaid.
+    """
+    there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in there:
+        if path.is_symlink() and not path.exists() and not path.suffix:
+            raise InputError(f"{path}: a link to a folder that is not there; bring the folder, or remove the link")
+    return [path for path in there if path.is_dir()]
 
 
 def label_of(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmir_ref.data.locate import files_called, find_file, select_files
+from cmir_ref.data.locate import files_called, find_file, select_files, subfolders
 
 
 @pytest.mark.parametrize("inside", [".", "x", "x/y"])
@@ -58,3 +58,12 @@ def test_a_link_that_leads_nowhere_is_no_image_passed_over(tmp_path, refused):
 def test_names_with_brackets_are_names(tmp_path):
     (tmp_path / "pan[1]").mkdir()
     assert files_called(tmp_path, "pan[1]") == [tmp_path / "pan[1]"]
+
+
+def test_a_class_that_is_a_link_to_nowhere_is_refused(tmp_path, refused):
+    (tmp_path / "wood").mkdir()
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    assert subfolders(tmp_path) == [tmp_path / "wood"]
+    (tmp_path / "sea").symlink_to(tmp_path / "gone")
+    with refused(tmp_path / "sea", "a link to a folder that is not there"):
+        subfolders(tmp_path)

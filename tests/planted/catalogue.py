@@ -2940,6 +2940,16 @@ bugs(
     ("copies-unsaid", "*copies_in_words(run, queries)]", "]", COPIES),
     ("itself-is-a-copy", "np.setdiff1d(queries[m], train[m])", "queries[m]", COPIES),
 )
+bugs(
+    "data/locate.py",
+    ("a-class-is-missing", "path.is_symlink() and not path.exists() and not path.suffix:", "not path.name:",
+     "data/test_locate.py::test_a_class_that_is_a_link_to_nowhere_is_refused"),
+)
+bugs(
+    "data/speech.py",
+    ("any-rate-holds-speech", "if rate <= 2 * LOWEST:", "if rate <= 0:",
+     "data/test_speech.py::test_a_rate_that_holds_no_speech_is_refused"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
