@@ -180,7 +180,7 @@ def pairs_of_table(table: Path, names: Sequence[str] = ()) -> tuple[list[PairOfF
         lines = read_text(table).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{table}: not a readable text in UTF-8 ({error.__class__.__name__})") from error
-    separator = ";" if lines and ";" in lines[0] and "," not in lines[0] else ","
+    separator = next((s for s in ",;\t" if len(next(csv.reader(lines[:1], delimiter=s), ())) == 2), ",")
     pairs: list[PairOfFiles] = []
     seen: dict[Path, int] = {}
     turned = False

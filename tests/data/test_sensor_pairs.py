@@ -84,6 +84,7 @@ def test_sensors_may_have_other_names_and_places(tmp_path):
 @pytest.mark.parametrize("text", [
     "pan/p.tif,mul/s.tif\npan/q.tif,mul/q.tif\n\npan/s.tif,mul/p.tif\n",
     "\ufeffPAN;MUL\r\npan/p.tif;mul/s.tif\r\n pan/q.tif ; mul/q.tif \r\npan/s.tif;mul/p.tif",
+    "pan\tmul\npan/p.tif\tmul/s.tif\npan/q.tif\tmul/q.tif\npan/s.tif\tmul/p.tif",
     'first sensor,second sensor\n"pan/p.tif","mul/s.tif"\npan/q.tif,mul/q.tif\npan/s.tif,mul/p.tif',
 ])  # fmt: skip
 def test_a_table_names_the_pairs(tmp_path, text):
