@@ -204,7 +204,8 @@ def worker_processes(
             pool = InThisProcess()
         yield pool
     except BaseException:
-        stop_workers(context, pool)
+        with signals_held():  # a second interruption must not spare some of them
+            stop_workers(context, pool)
         raise
     finally:
         if pool is not None:
@@ -212,10 +213,10 @@ def worker_processes(
 
 
 def stop_workers(context: WorkerContext, pool: Executor | None) -> None:
-    """Ends the workers of a pool in the middle of their work."""
+    """Ends the workers of a pool in the middle of their work, or of their start, when they hear no termination yet."""
     for process in context.processes:
         if process.is_alive():
-            process.terminate()
+            process.kill()
     results = getattr(pool, "_result_queue", None)
     if results is not None:  # without this the pool waits for ever for the rest of a result that was being sent
         results._writer.close()

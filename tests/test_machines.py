@@ -153,6 +153,13 @@ def test_interrupted_workers_say_nothing(place, tmp_path):
 
 
 @POSIX
+def test_workers_that_have_hardly_begun_say_nothing_to_two_interruptions():
+    """Nobody waits for them to begin, and none of them looks for what its parent has already removed."""
+    done = python(TWICE, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
+@POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_what_is_ignored_stays_so_in_workers(place, tmp_path, number):
     """`nohup cmir-ref … &`, and the terminal is closed."""
@@ -199,6 +206,21 @@ try:
         time.sleep(3)
         raise KeyboardInterrupt
 except KeyboardInterrupt:
+    print("ended", flush=True)
+"""
+
+
+TWICE = """
+import os, signal, time
+from threading import Timer
+from cmir_ref.parallel import worker_processes
+try:
+    with worker_processes(2):
+        Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        Timer(0.10, os.kill, (os.getpid(), signal.SIGINT)).start()
+        time.sleep(600)
+except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("ended", flush=True)
 """
 
