@@ -10,6 +10,7 @@ Xb]), y) with `columns_a` columns of a, or half of them unless told.
 """
 
 import inspect
+import warnings
 from numbers import Integral
 from typing import Any
 
@@ -28,6 +29,7 @@ from .training.folder import Folder
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.exceptions import UndefinedMetricWarning
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 except ModuleNotFoundError as error:
@@ -173,7 +175,10 @@ class CMIRNet(OfEither, OfBoth):
         return distances, rows
 
     def score(self, Xa: Any, Xb: Any = None, y: Any = None) -> float:
-        """The mean average precision of a -> b and b -> a among these rows, a shared label being relevant."""
+        """The mean average precision of a -> b and b -> a among these rows, a shared label being relevant.
+
+        Queries that have no relevant item are left out; NaN, with a warning, where none has one.
+        """
         check_is_fitted(self)
         x_a, x_b, y = self._arrays(Xa, Xb, y, reset=False)
         y_a, y_b = y if is_pair(y) else (y, y)
@@ -182,7 +187,10 @@ class CMIRNet(OfEither, OfBoth):
         found = [
             evaluate_direction(v[p], labels[p], v[q], labels[q], distance=self.distance)["map"] for p, q in ("ab", "ba")
         ]
-        return float(np.mean([value or 0.0 for value in found]))
+        if None in found:  # relevance is mutual: then it is both
+            warnings.warn("no row shares a label with one of the other modality: no score", UndefinedMetricWarning, 2)
+            return float("nan")
+        return float(np.mean(found))
 
     # ---- what is common ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import worlds
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -128,6 +129,18 @@ def test_rows_of_classes_that_were_never_seen_count_in_the_score(world):
         classes = np.unique(y[rows], return_inverse=True)[1]
         expected = [evaluate_direction(v[p], classes, v[q], classes)["map"] for p, q in ("ab", "ba")]
         assert net.score(x_a[rows], x_b[rows], y[rows]) == pytest.approx(np.mean(expected)) and min(expected) > 0
+
+
+def test_where_nothing_is_relevant_there_is_no_score(fitted, world):
+    """0.0 would be that of a space that ranks all wrong."""
+    x_a, x_b, _ = world
+    with pytest.warns(UndefinedMetricWarning, match="no row shares a label"):
+        assert np.isnan(fitted.score(x_a[:4], x_b[4:8], (["forest"] * 4, ["river"] * 4)))
+    some = fitted.score(x_a[:4], x_b[:4], (["forest"] * 4, ["forest"] * 2 + ["river"] * 2))
+    v = [fitted.transform(x[:4], m) for m, x in (("a", x_a), ("b", x_b))]
+    one, other = np.zeros(4, int), np.array([0, 0, 1, 1])
+    expected = evaluate_direction(v[0], one, v[1], other)["map"], evaluate_direction(v[1], other, v[0], one)["map"]
+    assert some == pytest.approx(np.mean(expected))
 
 
 def test_multi_hot_labels_and_modalities_that_are_not_paired():

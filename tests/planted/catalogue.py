@@ -2950,6 +2950,11 @@ bugs(
     ("any-rate-holds-speech", "if rate <= 2 * LOWEST:", "if rate <= 0:",
      "data/test_speech.py::test_a_rate_that_holds_no_speech_is_refused"),
 )
+bugs(
+    "estimators.py",
+    ("no-relevant-item-scores-0", "return float(\"nan\")", "return 0.0",
+     "test_estimators.py::test_where_nothing_is_relevant_there_is_no_score", "map"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
