@@ -40,7 +40,8 @@ def beside(owner: np.ndarray, text: np.ndarray, labels: np.ndarray) -> dict[str,
     """The recalls of this very gallery under scores that no training made, by name.
 
     chance     all scores are equal
-    class      an image and a caption fit where the caption's image is of the same class; random within
+    class      an image and a caption fit where the caption's image is of the same class; random within. It tells equal
+               texts of two classes apart, which no scores of (image, text) do, and may so lie above the ceiling
     perfect    they fit where the caption is word for word one of the image's
     ceiling    the most that any scores of (image, text) can reach, each figure by itself (`ceiling`)
     """

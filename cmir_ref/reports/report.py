@@ -60,9 +60,9 @@ def render(run: Run, result: dict[str, Any], examples: Mapping[str, Sequence[Any
 
 BESIDE = {  # rows of the table of recalls, by their names in the result
     "chance": "chance: all scores equal",
-    "class": "class oracle: the class alone is known",
+    "class": "class oracle: of each caption the class alone is known",
     "perfect": "perfect: word for word an own caption",
-    "ceiling": "ceiling of this gallery",
+    "ceiling": "ceiling of this gallery, where equal texts tie",
 }
 
 

@@ -380,6 +380,12 @@ def test_bounds_worked_by_hand():
     assert recalls(1.0 - same, same)["mr"] == 1
 
 
+def test_the_class_oracle_knows_equal_texts_of_two_classes_apart():
+    """No function of (image, text) does: so it can be above the ceiling."""
+    found = beside(np.array([0, 1]), np.array([0, 0]), np.array([0, 1]))
+    assert (found["class"]["b->a r@1"], found["ceiling"]["b->a r@1"]) == (1.0, 0.5)
+
+
 def test_no_scores_go_beyond_the_ceiling():
     rng = np.random.default_rng(0)
     owner, text = np.repeat(np.arange(12), 2), rng.integers(0, 9, 24)
