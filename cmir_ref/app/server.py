@@ -238,7 +238,7 @@ async def read_question_of(request: Request, folder: Path) -> Question:
 
 async def receive(request: Request, folder: Path, most: int = MOST_BYTES, what: str = "a file") -> Path:
     """The body of a request as a file in `folder`; refused as soon as it is too large or takes too long."""
-    too_large = HTTPException(413, f"{what} of more than {most / 2**20:.3g} MB; send a smaller one")
+    too_large = HTTPException(413, f"{what} of more than {most / 2**20:.3g} MiB; send a smaller one")
     length = request.headers.get("content-length", "0")
     if not re.fullmatch(r"\d{1,20}", length) or int(length) > most:
         raise too_large

@@ -214,7 +214,7 @@ def post(site, *lines, body=b""):
 
 def test_more_than_fifty_megabytes_are_refused_before_they_are_sent(site):
     answer = raw(site, post(site, "Content-Length: 52428801", body=b"x" * 10))
-    assert b" 413 " in answer and b"50 MB" in answer and alive(site)
+    assert b" 413 " in answer and b"50 MiB" in answer and alive(site)
     assert b" 413 " in raw(site, post(site, f"Content-Length: {10**19}")) and alive(site)
 
 

@@ -190,7 +190,7 @@ function askAny(letter) {
 
 function askFile(blob) {
   if (!blob) return;
-  if (blob.size > 50 * 2 ** 20) return say("a file of more than 50 MB; send a smaller one", true);
+  if (blob.size > 50 * 2 ** 20) return say("a file of more than 50 MiB; send a smaller one", true);
   ask({ blob, from: $("as").value });
 }
 
@@ -434,7 +434,7 @@ async function openScene(file) {
   const run = state.run;
   $("scenehint").textContent = "Cutting it into slices …";
   try {
-    if (file.size > 50 * 2 ** 20) throw new Error("a file of more than 50 MB; send a smaller one");
+    if (file.size > 50 * 2 ** 20) throw new Error("a file of more than 50 MiB; send a smaller one");
     const told = await fetchJson(`${base()}/scene`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file });
     if (state.run !== run) return;
     state.scene = told.scene;
