@@ -15,6 +15,7 @@ from .worlds import WORLD_SCENARIOS
 CROSS = ("a->b", "b->a")
 DIRECTIONS = (*CROSS, "a->a", "b->b")
 TENS = "mean_precision_at_tens"  # the paper's "mAP"
+TEN_TENS = "mean_precision_at_ten_tens"  # the same with the ten cutoffs of the released scripts for speech
 METRICS = {TENS: "mean P@10…50", "map": "average precision", "chance": "chance"}
 METRIC_WORDS = {TENS: "the paper's metric", "map": "average precision"}
 SENSES = {**SCENARIOS["pan-mul"].titles, "c": "radar"}  # a radar sees the scenes of PAN and MUL

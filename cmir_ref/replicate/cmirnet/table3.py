@@ -15,7 +15,7 @@ from ...retrieval import relevance
 from .. import tables
 from ..claims import Numbers, judge_claims
 from ..lab import Lab, Missing, Work, run_groups, space
-from ..tables import CROSS, DIRECTIONS, METRIC_WORDS, METRICS, TENS, mean_score, score, train_command, words
+from ..tables import CROSS, DIRECTIONS, METRIC_WORDS, METRICS, TEN_TENS, TENS, mean_score, score, train_command, words
 
 WORLDS = ("places", "real", "released")
 WIDTHS = (32, 64, 128)
@@ -36,12 +36,13 @@ def table3(lab: Lab) -> Experiment:
     rows = run_groups(lab, space, configs, "table3")
     ceiling = run_groups(lab, perfect_ranking, {w: [lab.config(w, s) for s in lab.seeds] for w in worlds}, "table3")
     columns = METRICS | {"p@10": "P@10", "most": "most possible"}
+    columns |= {TEN_TENS: "mean P@10…100", "most_ten": "most possible to 100"}
 
     def line(w, d, m):
         about, command = (str(d), words(m, w)), train_command(configs[w, d][0])
-        return tables.table_row(
-            about, rows[w, d], m, TABLE3[d].get(m), most=score(ceiling[w], m, TENS), command=command
-        )
+        more = {"most": score(ceiling[w], m, TENS), "most_ten": score(ceiling[w], m, TEN_TENS)}
+        more[TEN_TENS] = score(rows[w, d], m, TEN_TENS)
+        return tables.table_row(about, rows[w, d], m, TABLE3[d].get(m), command=command, **more)
 
     ap = {key: mean_score(results).mean or 0.0 for key, results in rows.items()}
     tiles = results_of_tiles(lab)
@@ -78,7 +79,8 @@ def perfect_ranking(work: Work) -> dict:
         query, gallery = (labels[m] for m in direction.split("->"))
         itself = direction in ("a->a", "b->b")  # a query is not in its own gallery
         relevant = relevance(query, gallery).sum(axis=1) - itself
-        directions[direction] = {TENS: tables.most_possible(relevant, len(gallery) - itself)}
+        cutoffs, items = {TENS: range(10, 51, 10), TEN_TENS: range(10, 101, 10)}, len(gallery) - itself
+        directions[direction] = {name: tables.most_possible(relevant, items, ks) for name, ks in cutoffs.items()}
     return {"directions": directions}
 
 

@@ -83,6 +83,10 @@ def test_table_3_of_a_tiny_world(tmp_path, root):
         tens, most = row.scores["mean_precision_at_tens"], row.scores["most"]
         assert len(tens.values) == len(most.values) == 2
         assert all(x <= y + 1e-12 for x, y in zip(tens.values, most.values, strict=True)), "a perfect ranking has more"
+        ten_tens, most_ten = row.scores["mean_precision_at_ten_tens"], row.scores["most_ten"]
+        assert all(x <= y + 1e-12 for x, y in zip(ten_tens.values, most_ten.values, strict=True))
+        assert all(x < y for x, y in zip(most_ten.values, most.values, strict=True)), "few items are relevant"
+    assert {"mean_precision_at_ten_tens", "most_ten"} <= table.columns.keys(), "as the released scripts for speech"
     assert experiment.figures[0].svg.startswith("<svg") and experiment.figures[0].png.startswith(b"\x89PNG")
     assert [j.section for j in experiment.judgements] == ["4.2"] * 3
     assert experiment.judgements[2].outcome == "not measured", "there are no tiles"
