@@ -1,5 +1,6 @@
 """What is near what in a run: its samples as queries and galleries, ranked by the run's system."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,16 +139,16 @@ class Example(NamedTuple):
 
     query: Sample
     hits: tuple[Hit, ...]
-    partner: str | None = None  # where there are no labels, the id of what is to be found
+    right: tuple[bool, ...] | None = None  # whether each hit is relevant, as figures count it; None: by shared labels
 
 
-def partner_of(run: Run, m: str, row: int) -> str | None:
-    """The id of a sample's partner where nothing but that is right: in a data set of pairs without labels."""
-    if run.dataset.label_names or run.dataset.pairing is None:
-        return None
-    here, there, other = (0, 1, "b") if m == "a" else (1, 0, "a")
-    pairing = np.asarray(run.dataset.pairing)
-    return run.dataset.modalities[other].ids[pairing[pairing[:, here] == row, there][0]]
+def are_relevant(run: Run, m: str, row: int, samples: Sequence[tuple[str, int]]) -> tuple[bool, ...]:
+    """Whether each of `samples`, (letter, sample number), is relevant to sample `row` of m, as the run is evaluated."""
+    rows = {letter: np.array([r for other, r in samples if other == letter]) for letter, _ in samples}
+    query, gallery = Items({m: np.array([row])}, {m: {}}), Items(rows, {letter: {} for letter in rows})
+    relevant = system_of(run.config).relevant(run, query, gallery, np)(slice(None))[0]
+    found = dict(zip(gallery.samples(), relevant.tolist(), strict=True))
+    return tuple(found[sample] for sample in samples)
 
 
 def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: str | None = None) -> list[Example]:
@@ -167,8 +168,12 @@ def examples(run: Run, direction: str, *, count: int = 4, k: int = 10, gallery: 
     index, distances = rank(run, query, searched, k, exclude=exclude)
     samples = [sample_of(run, letter, row) for row in rows[letter]]
     return [
-        Example(sample, tuple(hits(run, searched, *found)), partner_of(run, letter, row))
-        for row, sample, *found in zip(rows[letter], samples, index, distances, strict=True)
+        Example(
+            sample,
+            tuple(hits(run, searched, places, far)),
+            are_relevant(run, letter, row, [searched.sample(int(i)) for i in places]),
+        )
+        for row, sample, places, far in zip(rows[letter], samples, index, distances, strict=True)
     ]
 
 

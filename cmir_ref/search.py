@@ -24,10 +24,10 @@ from .ranking import (
     Example,
     Hit,
     Sample,
+    are_relevant,
     check_letters,
     hits,
     items_of,
-    partner_of,
     rank,
     sample_of,
     system_of,
@@ -69,21 +69,22 @@ def search_example(
     gallery: str | None = None,
     device: str = "cpu",
 ) -> Example:
-    """What `retrieve` gives, with the query, as a page shows it: it has its labels, or its partner, where the run knows
-    the file, else none. A file is read once, apart from the guess of its modality."""
+    """What `retrieve` gives, with the query, as a page shows it: where the run knows the file the query has its labels,
+    and what is right is known. A file is read once, apart from the guess of its modality."""
     modality = modality or guess_modality(run, query)
     encoded, x, _ = read_and_encode(run, query, modality, device)
     searched = open_gallery(run, to, gallery, device=device)
     row = row_of_query(run, modality, query, x)
-    found = find_positions(searched, outsider(modality, encoded, row), k, itself=row, name=query)
-    partner = None if row is None else partner_of(run, modality, row)
+    index, distances = find_positions(searched, outsider(modality, encoded, row), k, itself=row, name=query)
+    right = None
     if run.dataset.modalities[modality].kind == "text":
         sample = Sample(modality, str(query), None, ())
     elif row is not None:
         sample = sample_of(run, modality, row)
+        right = are_relevant(run, modality, row, [searched.items.sample(int(i)) for i in index])
     else:
         sample = Sample(modality, Path(query).name, str(query), ())
-    return Example(sample, tuple(hits(run, searched.items, *found)), partner)
+    return Example(sample, tuple(hits(run, searched.items, index, distances)), right)
 
 
 class Searched(NamedTuple):

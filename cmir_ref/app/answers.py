@@ -28,7 +28,7 @@ from ..places import (
     slice_boxes,
     slice_scores,
 )
-from ..ranking import Sample, check_letters, hits, sample_of, system_of
+from ..ranking import Hit, Sample, are_relevant, check_letters, hits, sample_of, system_of
 from ..records import Items, Modality, Run
 from ..reports.gallery import data_uri, look, pictures_of
 from ..reports.located import heat_picture
@@ -241,14 +241,14 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
     positions, distances = find_positions(gallery, query.items, max(k, LOOKED_AT), itself=query.row)
     found = hits(run, gallery.items, positions, distances)
     rows = [gallery.items.sample(int(i)) for i in positions]
-    known = query.sample.labels
-    wanted, nearest = set(known or found[0].labels), insider(run, *rows[0])
-    wrong = next((h for h in found if not wanted & set(h.labels)), None)
+    known, nearest = query.row is not None, insider(run, *rows[0])
+    right = are_relevant(run, query.sample.modality, query.row, rows) if known else like_the_first(found)
+    wrong = next((h for h, fits in zip(found, right, strict=True) if not fits), None)
     told = [
         tell_sample(served, Sample(h.modality, h.id, None, h.labels, h.text), row)
-        | {"rank": h.rank, "distance": h.distance, "right": bool(wanted & set(h.labels)) if known else None}
+        | {"rank": h.rank, "distance": h.distance, "right": fits if known else None}
         | {"point": tell_point(served, insider(run, h.modality, row))}
-        for h, (_, row) in zip(found[:k], rows, strict=False)
+        for h, fits, (_, row) in zip(found[:k], right, rows, strict=False)
     ]
     gate = system_of(run.config).gate
     gate = gate and gate(run, query.items, nearest)
@@ -259,7 +259,7 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
         "searched": len(gallery.items),
         "hits": told,
         "wrong": {
-            "known": bool(known),
+            "known": known,
             "looked": len(found),
             "first": found[0].distance,
             "last": found[-1].distance,
@@ -273,6 +273,11 @@ def answer(served: ServedRun, question: Question, to: str, k: int, scene: str | 
         if scene is None or not can_locate(run, query.sample.modality)
         else locate_in(served, scene, query),
     }
+
+
+def like_the_first(found: Sequence[Hit]) -> list[bool]:
+    """Whether each result shares a label with the first; without labels nothing can be said, and none is wrong."""
+    return [not found[0].labels or bool({*h.labels} & {*found[0].labels}) for h in found]
 
 
 def other_sense(run: Run, m: str) -> str:

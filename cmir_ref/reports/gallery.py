@@ -9,6 +9,7 @@ import io
 import mimetypes
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def gallery_page(
     """The page as text: a section for each title of `examples`. `modalities` are those of the run, by letter.
 
     An example has a `query` and its `hits`: samples with `modality` (a letter), `id`, `path` and `labels`, a hit also
-    with its `distance`.
+    with its `distance`. `right` says of each hit whether it is; where that is None, a label of the query makes it so.
     """
     rows = cards(examples, modalities)
     return environment().get_template("gallery.html").render(title=title, note=note, sections=rows)
@@ -86,20 +87,24 @@ def cards(
     """The cards of each section's rows; each file is read once."""
     seen: dict[tuple, tuple] = {}
 
-    def card(sample: Any, wanted: tuple[str, ...] | None, partner: str | None = None) -> Card:
+    def card(sample: Any, wanted: tuple[str, ...] | None, right: bool | None = None) -> Card:
         modality = modalities[sample.modality]
         key = sample.modality, sample.path
         if sample.path is None or key not in seen:
             seen[key] = look(modality, sample.path)
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
-        right = any(shared for _, shared in labels) if wanted else None if partner is None else sample.id == partner
+        if right is None and wanted:
+            right = any(shared for _, shared in labels)
         name = Path(sample.id).stem if modality.kind == "sound" else sample.id  # its folder is its label
         distance, text = getattr(sample, "distance", 0.0), getattr(sample, "text", None) or ""
         return Card(modality.name, name, labels, *seen[key], right, distance, place_words(sample), text)
 
     return {
         title: [
-            (card(e.query, None), [card(hit, e.query.labels, getattr(e, "partner", None)) for hit in e.hits])
+            (
+                card(e.query, None),
+                [card(*found) for found in zip(e.hits, repeat(e.query.labels), e.right or repeat(None))],
+            )
             for e in rows
         ]
         for title, rows in examples.items()

@@ -20,8 +20,9 @@ from cmir_ref.config import load_config
 from cmir_ref.data import load_data, read_query, split_data
 from cmir_ref.data.vocabulary import make_lexicon, number_texts, words_read
 from cmir_ref.errors import InputError
-from cmir_ref.ranking import items_of
+from cmir_ref.ranking import examples, items_of
 from cmir_ref.records import Items
+from cmir_ref.reports.gallery import examples_page
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.transfer import Sent
@@ -365,6 +366,19 @@ def test_stop_words_before_or_after_stemming_give_other_margins():
 
 
 OWNER, TEXT = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 2, 3, 3])
+
+
+def test_galleries_mark_an_images_own_captions_and_no_others_of_its_class(run):
+    own = {(run.dataset.modalities["a"].ids[i], run.dataset.modalities["b"].ids[j]) for i, j in run.dataset.pairing}
+    found = {d: examples(run, d, count=9, k=99) for d in ("a->b", "b->a")}
+    for e in found["a->b"]:
+        assert list(e.right) == [(e.query.id, h.id) in own for h in e.hits] and sum(e.right) == 2
+    for e in found["b->a"]:
+        assert list(e.right) == [(h.id, e.query.id) in own for h in e.hits] and sum(e.right) == 1
+    sharing = [any(label in e.query.labels for label in h.labels) for e in found["a->b"] for h in e.hits]
+    assert sum(sharing) > sum(sum(e.right) for e in found["a->b"]), "some captions are of another image of its class"
+    page = examples_page(run, {"a->b": found["a->b"]}, "test")
+    assert page.count("card right") == sum(sum(e.right) for e in found["a->b"])
 
 
 def test_bounds_worked_by_hand():

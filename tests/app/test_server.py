@@ -175,6 +175,16 @@ def test_a_result_becomes_the_query(site):
     assert all(hit["right"] == (hit["labels"] == again["query"]["labels"]) for hit in again["hits"])
 
 
+def test_what_is_marked_as_right_is_what_figures_count(site):
+    """An image's own captions, and no others of its class."""
+    run = load_run(site.names["written"])
+    found = site.search("written", {"item": "a.0"}, to="b", k=99).json
+    own = {j for i, j in run.dataset.pairing.tolist() if i == 0}
+    assert [hit["right"] for hit in found["hits"]] == [hit["row"] in own for hit in found["hits"]]
+    first_wrong = next(hit for hit in found["hits"] if not hit["right"])
+    assert found["wrong"]["hit"]["rank"] == first_wrong["rank"] and found["wrong"]["known"]
+
+
 def row_of(run, m, row):
     """One stored sample as a query: its file read again may be rounded otherwise, alone, than it was among others."""
     return Items({m: np.array([row])}, {m: {name: x[[row]] for name, x in run.encoded[m].items()}})

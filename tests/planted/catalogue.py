@@ -2955,6 +2955,12 @@ bugs(
     ("no-relevant-item-scores-0", "return float(\"nan\")", "return 0.0",
      "test_estimators.py::test_where_nothing_is_relevant_there_is_no_score", "map"),
 )
+bugs(
+    "ranking.py",
+    ("a-gallery-of-captions-marks-classes",
+     "are_relevant(run, letter, row, [searched.sample(int(i)) for i in places]),", "None,",
+     "amfmn/test_amfmn_system.py::test_galleries_mark_an_images_own_captions_and_no_others_of_its_class"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -616,10 +616,12 @@ function showGate(gate) {
 }
 
 function showWrong(wrong) {
-  const first = wrong.known ? "the query" : "the first result";
+  const labels = wrong.hit?.labels.length ? ` (${wrong.hit.labels.join(", ")})` : "", nearest = `the nearest of all is at ${wrong.first.toFixed(3)}.`;
+  const which = wrong.known ? "the nearest that is not marked as right" : "the nearest that shares no label with the first result";
   $("wrong").textContent = wrong.hit
-    ? `The best wrong one, the nearest that shares no label with ${first}, has rank ${wrong.hit.rank} (${wrong.hit.labels.join(", ")}), at a distance of ${wrong.hit.distance.toFixed(3)}; the nearest of all is at ${wrong.first.toFixed(3)}.`
-    : `All of the first ${wrong.looked} share a label with ${first}: the best wrong one is farther than ${wrong.last.toFixed(3)}; the nearest of all is at ${wrong.first.toFixed(3)}.`;
+    ? `The best wrong one, ${which}, has rank ${wrong.hit.rank}${labels}, at a distance of ${wrong.hit.distance.toFixed(3)}; ${nearest}`
+    : !wrong.known && !state.run.labels.length ? `What is right is not known here; ${nearest}`
+    : `All of the first ${wrong.looked} ${wrong.known ? "are right" : "share a label with the first result"}: the best wrong one is farther than ${wrong.last.toFixed(3)}; ${nearest}`;
 }
 
 /* ---- links ---- */
