@@ -575,6 +575,14 @@ def test_comments_and_choices_come_from_the_source(call, monkeypatch):
     assert settings["weights"]["alignment"] == 0.02 and settings["batch_norm"] == "train"
 
 
+def test_settings_are_readable_on_a_narrow_terminal(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = call("presets", "pan-mul").out
+    of_defaults = out[out.index("# ---- at their default") :].splitlines()[1:]
+    assert all(len(line) <= 40 for line in of_defaults if " " in line.lstrip("# ")), "none is longer"
+    assert len(of_defaults) < 400, "a line has room for some words"
+
+
 def test_train_tells_what_an_override_changes(call, data, tmp_path):
     words = sets(
         "weights.alignment=0.25", "alpha=0", "speech_voice=(.*)", "stage1={epochs=1,augment=false}", "seed=0", "d_z = 8"

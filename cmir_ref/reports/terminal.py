@@ -112,8 +112,9 @@ def describe_preset(name: str, width: int | None = None) -> str:
 def describe_setting(setting: Setting, default: str, width: int) -> list[str]:
     """`# name = default`, and behind it what it may be and its comment, in as many lines as `width` asks for."""
     first = f"# {setting.name} = {default}" if default else f"# {setting.name} is not set"
-    about = f"({setting.values.replace('`', '')}) {setting.comment}"
-    lines = textwrap.wrap(f"{first:<36}  {about}", width, subsequent_indent=f"#{'':<37}", break_on_hyphens=False)
+    about, column = f"({setting.values.replace('`', '')}) {setting.comment}", min(36, width // 2 - 4)
+    indent = f"#{'':<{column + 1}}"
+    lines = textwrap.wrap(f"{first:<{column}}  {about}", width, subsequent_indent=indent, break_on_hyphens=False)
     return [line.rstrip() for line in lines]
 
 
