@@ -145,7 +145,7 @@ def svg(figure) -> str:
     # what matplotlib's own font lacks, as Chinese, is left to the reader's browser and its fonts
     look = {} if all(map(_in_own_font, drawn)) else {"svg.fonttype": "none"}
     with rc_context(look), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Glyph .* missing from ")  # "font", "current font"
         figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
