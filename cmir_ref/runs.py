@@ -361,12 +361,12 @@ def copies_in_words(run: Run, part: str) -> list[str]:
 
     Not of sentences: the same may well be said of two images.
     """
-    said, train, queries = [], run.parts.train, getattr(run.parts, part)
+    said, train = [], run.parts.train
     for m, modality in run.dataset.modalities.items():
         if modality.kind == "text" or modality.digests is None:
             continue
         learned = dict(zip(modality.digests[train[m]].tolist(), train[m].tolist(), strict=True))
-        rows = np.setdiff1d(queries[m], train[m])  # not what all parts share
+        rows = np.setdiff1d(items_of(run, m, part).rows[m], train[m])  # not what all parts share
         if copies := [row for row in rows.tolist() if modality.digests[row].item() in learned]:
             one, other = modality.ids[copies[0]], modality.ids[learned[modality.digests[copies[0]].item()]]
             said.append(

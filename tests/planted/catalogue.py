@@ -2938,7 +2938,8 @@ COPIES = "test_ranking.py::test_a_copy_of_what_was_trained_on_is_said"
 bugs(
     "runs.py",
     ("copies-unsaid", "*copies_in_words(run, queries)]", "]", COPIES),
-    ("itself-is-a-copy", "np.setdiff1d(queries[m], train[m])", "queries[m]", COPIES),
+    ("itself-is-a-copy", "np.setdiff1d(items_of(run, m, part).rows[m], train[m])", "items_of(run, m, part).rows[m]",
+     COPIES),
 )
 bugs(
     "data/locate.py",
