@@ -686,7 +686,7 @@ display(Markdown("\n".join(lines) + "\n\n" + note))
 
 # %%
 TABLE4 = {0: (0.0, 0.0), 1: (62.11, 54.21), 2: (32.09, 33.64)}
-LONG = 240
+LONG = 160
 at = {
     (epochs, alpha): np.array(
         [
@@ -704,7 +704,7 @@ at = {
 
 # %% tags=["folded"]
 lines = [
-    "| α | paper, both directions | here, 60 epochs | here, 240 epochs |",
+    "| α | paper, both directions | here, 60 epochs | here, 160 epochs |",
     "|---|---|---|---|",
 ]
 for alpha, printed in TABLE4.items():

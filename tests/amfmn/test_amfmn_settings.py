@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cmir_ref import runs
 from cmir_ref.amfmn.settings import AmfmnSettings
-from cmir_ref.config import SharedSettings, load_config
+from cmir_ref.config import SharedSettings, load_config, settings_of, to_toml
 
 TINY = (
     "match.epochs=1", "match.batch_size=8", "match.lr=0.01", "labels.epochs=1", "labels.batch_size=8", "d=6",
@@ -38,8 +38,8 @@ ELSEWHERE = {
 }
 CASES = {
     "text": Case(),
-    "vocabulary": Case(given=("min_count=30",)),  # words that reach the count with the test captions alone
-    "min_count": Case(("1", "30")),
+    "vocabulary": Case(given=("min_count=15",)),  # words that reach the count with the test captions alone
+    "min_count": Case(("1", "15")),
     "stop_words": Case(),
     "trunk": Case(("small", "conv", "wide")),
     "trunk_width": Case(("1", "2")),
@@ -108,10 +108,14 @@ def world(keywords="given"):
     return worlds.captioned(keywords=keywords)
 
 
-@cache
 def result(*changes: str) -> dict[str, np.ndarray]:
     """Everything a run ends with: tensors, vectors, and the figures of its evaluation."""
-    run = runs.train(load_config("image-text", [*TINY, *changes]), world())
+    return result_of(to_toml(load_config("image-text", [*TINY, *changes])))
+
+
+@cache
+def result_of(settings: str) -> dict[str, np.ndarray]:
+    run = runs.train(settings_of(settings, "a test"), world())
     evaluation = runs.evaluate(run)
     figures = {f"{d} {k}": np.array(x) for d, m in evaluation["directions"].items() for k, x in m.items() if "@" in k}
     return run.tensors | {f"{n}.{m}": x for m, encoded in run.encoded.items() for n, x in encoded.items()} | figures
