@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -22,9 +22,18 @@ MOST = 10**9  # a count: an array twice as wide is still one that NumPy can be a
 
 
 class SettingsTable(BaseModel):
-    """A table of settings: unknown keys are errors, values do not change after validation, no count is beyond MOST."""
+    """A table of settings: unknown keys are errors, values do not change after validation, no number is true or
+    false, no count is beyond MOST."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and {int, float} & {kind, *get_args(kind)}:  # Python takes True for 1
+            raise ValueError(f"a number, not {str(value).lower()}")
+        return value
 
     @field_validator("*")
     @classmethod
@@ -292,9 +301,9 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: list[str], table: str = "") -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; it is one of {', '.join(known)}"
+    return f"; did you mean {table}{close[0]}?" if close else f"; it is one of {', '.join(known)}"
 
 
 def with_new_names(values: dict) -> dict:
@@ -313,9 +322,12 @@ def _first_problem(error: ValidationError, settings: type[SharedSettings]) -> st
         numbers = ", ".join(f"λ{i} {name}" for i, name in enumerate(NEW_NAMES.values(), start=1))
         return f"{key}: is weights.{new} now; the weights are named after the terms of eq. 6 ({numbers})"
     if problem["type"] == "extra_forbidden":
-        *table, name = problem["loc"]
-        fields = settings.model_fields[table[0]].annotation.model_fields if table else settings.model_fields
-        return f"{key}: no such setting{_hint(str(name), list(fields))}"
+        *table, name = map(str, problem["loc"])
+        tables = {t: getattr(field.annotation, "model_fields", ()) for t, field in settings.model_fields.items()}
+        if not table and (inside := [f"{t}.{name}" for t, names in tables.items() if name in names]):
+            return f"{key}: no such setting; did you mean {' or '.join(inside)}?"
+        known, prefix = (tables[table[0]], f"{table[0]}.") if table else (tables, "")
+        return f"{key}: no such setting{_hint(name, list(known), prefix)}"
     message = problem["msg"].removeprefix("Value error, ")
     got = f", not {problem['input']!r}" if problem["type"] not in ("missing", "value_error") else ""
     return f"{key}: {message}{got}" if key else message

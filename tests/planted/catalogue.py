@@ -2962,6 +2962,11 @@ bugs(
      "are_relevant(run, letter, row, [searched.sample(int(i)) for i in places]),", "None,",
      "amfmn/test_amfmn_system.py::test_galleries_mark_an_images_own_captions_and_no_others_of_its_class"),
 )
+bugs(
+    "config.py",
+    ("true-is-a-number", "{int, float} & {kind, *get_args(kind)}:", "kind is str:",
+     "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint[scenes=false-pieces10]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
