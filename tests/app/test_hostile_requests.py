@@ -74,7 +74,7 @@ FILES = {  # run, content, as, what is said of it
     "a sound without samples": ("spoken", wav(), "b", "empty"),
     "a sound that claims hours": ("spoken", wav(bytes(2000), claimed=2**31), "b", "your file"),
     "a sound of thousand channels": ("spoken", wav(TONE, channels=2000), "b", "your file"),
-    "a sound of one sample a second": ("spoken", wav(TONE, rate=1), "b", "too long"),
+    "a sound of one sample a second": ("spoken", wav(TONE, rate=1), "b", "hold no speech"),
     "an hour of a file": ("spoken", wav(bytes(2 * 10**7 + 8)), "b", "too long"),
     "a file for vectors": ("vectors", image("PNG"), "a", "cannot be read as features"),
     "a file for sentences": ("written", image("PNG"), "b", "cannot be read as text"),

@@ -397,11 +397,11 @@ def test_a_photo_of_the_run_is_attended_by_the_sketch_that_was_drawn_for_it(how,
     """As a file it finds what `evaluate` ranks: the same items at the same distances."""
     run = seen_by(copying_run(), attended_inference=how)
     photos, sketches, file = items_of(run, "a", "test"), items_of(run, "b", "test"), tmp_path / "photo.png"
-    index, distances = rank(run, photos, sketches, 99)
+    (index, distances), read = rank(run, photos, sketches, 99), search.read_and_encode
     for k, row in enumerate(photos.rows["a"]):
         Image.fromarray(data().modalities["a"].x[row]).save(file)
         stored = {name: array[[row]] for name, array in run.encoded["a"].items()}  # the networks' last digits aside
-        monkeypatch.setattr(search, "encode_query", lambda *_, stored=stored, **__: (stored, "photo"))
+        monkeypatch.setattr(search, "read_and_encode", lambda *a, stored=stored: (stored, *read(*a)[1:]))
         hits = search.retrieve(run, file, "b", 99, modality="a")
         assert [hit.distance for hit in hits] == pytest.approx(distances[k], abs=1e-6)
         assert [hit.id for hit in hits] == [run.dataset.modalities["b"].ids[sketches.rows["b"][i]] for i in index[k]]

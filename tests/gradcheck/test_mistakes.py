@@ -15,6 +15,7 @@ from four_operations import pair_of
 from planted import verdict
 
 from cmir_ref.gradcheck import judge
+from cmir_ref.gradcheck.factors import line_forms
 
 FOUR = {f"{row[0]}: {row[1]}": row for row in four_operations.MISTAKES}
 OTHERS = {f"{row[0]}: {row[1]}": row for row in other_operations.MISTAKES}
@@ -69,6 +70,14 @@ def test_a_sum_that_is_rounding_is_no_factor(seed):
     inputs = four_operations.layer_norm_inputs(np.random.default_rng(seed))
     judgement = judge(pair_of(operation, changes)._replace(inputs=inputs), seed=seed)
     assert verdict(judgement, names, words) == "right"
+
+
+def test_the_sum_of_a_line_is_tried_where_it_is_more_than_rounding():
+    a = np.random.default_rng(0).standard_normal((3, 5))
+    a -= a.mean(axis=1, keepdims=True)
+    assert a.sum(axis=1).any()
+    sums = [form.words for form in line_forms("x", a) if form.words.startswith("the sum")]
+    assert sums == ["the sum of x along axis 0"]
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "gru", "cosine", "attention", "lstm", "mlp", "bn"])

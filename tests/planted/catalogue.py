@@ -2691,7 +2691,7 @@ bugs(
     ("what-belongs-for-what-stands", "_exchange_words(missing.form.words, instead.form.words)",
      "_exchange_words(instead.form.words, missing.form.words)", f"{NAMED}[layer_norm: dgain with x for h]"),
     ("what-rounding-leaves-is-a-factor", "if np.abs(total).max() > NOTHING * np.abs(a).max():", "if total.any():",
-     "gradcheck/test_mistakes.py::test_a_sum_that_is_rounding_is_no_factor"),
+     "gradcheck/test_mistakes.py::test_the_sum_of_a_line_is_tried_where_it_is_more_than_rounding"),
 )
 bugs(
     "gradcheck/paths.py",
@@ -2954,7 +2954,7 @@ bugs(
 bugs(
     "estimators.py",
     ("no-relevant-item-scores-0", "return float(\"nan\")", "return 0.0",
-     "test_estimators.py::test_where_nothing_is_relevant_there_is_no_score", "map"),
+     "test_estimators.py::test_where_nothing_is_relevant_there_is_no_score", "average_precision"),
 )
 bugs(
     "ranking.py",
