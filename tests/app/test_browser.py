@@ -349,4 +349,4 @@ def test_the_word_ship_of_an_unheard_voice_finds_ships(playwright, site, start_s
     assert sum("ship" in text for text in labels) >= 7, labels
 
 
-MICROPHONE = ("scenes=420", "gallery=all", "stage1.epochs=8")  # 20 places with ships are searched
+MICROPHONE = ("scenes=420", "gallery=all")  # 20 places with ships are searched
