@@ -1,7 +1,7 @@
 """A pair that was called once: what every comparison starts from."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -144,13 +144,13 @@ class Trial:
         size, gap = max(seen, default=(0.0, 0.0))
         return gap <= 1e-9 * size
 
-    def slopes_elsewhere(self, i: int, directions: Sequence[np.ndarray]) -> list[float]:
+    def slopes_elsewhere(self, i: int, directions: Sequence[np.ndarray]) -> Iterator[float]:
         """The derivatives along `directions` by complex step at the points `elsewhere`, of those at which f answers."""
-        slopes = []
         for arrays in self.elsewhere(i):
+            slope = np.nan
             with np.errstate(all="ignore"), contextlib.suppress(Exception):  # a point may leave the function's domain
-                slopes.append(directional(self.scalar, arrays, directions))
-        return slopes
+                slope = directional(self.scalar, arrays, directions)
+            yield slope
 
     @cached_property
     def nearby(self) -> "list[Trial]":
@@ -174,16 +174,16 @@ class Trial:
             self._beside(lambda x: x + NEARBY * usual_size(x) * random_direction(rng, np.shape(x))) for _ in range(16)
         ]
 
-    def elsewhere(self, i: int) -> list[list[np.ndarray]]:
+    def elsewhere(self, i: int) -> Iterator[list[np.ndarray]]:
         """Three points with input i nearer to 0, by a factor of up to 10, 100 and 1000, and three with all inputs.
 
         Signs stay, and no entry is 0.
         """
-        rng, points = np.random.default_rng([5, i]), []
+        rng = np.random.default_rng([5, i])
         for shrink in (1.0, 0.1, 0.01):
             nearer = [x if j in self.held else _shrink(x, shrink, rng) for j, x in enumerate(self.inputs)]
-            points += [nearer, [nearer[j] if j == i else x for j, x in enumerate(self.inputs)]]
-        return points
+            yield nearer
+            yield [nearer[j] if j == i else x for j, x in enumerate(self.inputs)]
 
 
 def attempt(
@@ -329,6 +329,6 @@ def usual_size(x: np.ndarray) -> float:
     return float(np.abs(x).mean() if np.size(x) else 0.0) or 1.0
 
 
-def rounding_of(slopes: Sequence[float]) -> float:
+def rounding_of(slopes: Iterable[float]) -> float:
     """How much rounding derivatives of the size of `slopes` have."""
     return 16 * EPS * max((abs(slope) for slope in slopes if np.isfinite(slope)), default=0.0)
