@@ -2,7 +2,7 @@
 
 A bug is planted by exchanging the code of the functions it changes, so every module that imported them sees it, and no
 file is touched. `Checks` starts a process that collects the checks once; for each question it forks, so a bug ends with
-its fork.
+its fork. A check that fails without any bug kills nothing: all of a file are run without one, together, in one fork.
 """
 
 import ast
@@ -163,15 +163,15 @@ def by_killer(items: list[pytest.Function]) -> dict[str, list[pytest.Function]]:
     return tests
 
 
-def in_fork(work: Callable[[], Outcome]) -> Outcome:
-    """The answer of `work` in a fork of this process."""
+def in_fork(work: Callable[[], Outcome], limit: float) -> Outcome:
+    """The answer of `work` in a fork of this process, if it comes within `limit` seconds."""
     fork = multiprocessing.get_context("fork")
     here, there = fork.Pipe(duplex=False)
     process = fork.Process(target=lambda: there.send(work()))
     process.start()
     there.close()
     try:
-        return here.recv() if here.poll(LIMIT) else Outcome(problem=f"no end after {LIMIT} s")
+        return here.recv() if here.poll(limit) else Outcome(problem=f"no end after {limit} s")
     except EOFError:
         return Outcome(problem="its process died")
     finally:
@@ -200,22 +200,23 @@ class Server:
         tests = by_killer(session.items)
         gc.freeze()  # a collection in a fork would write to, and so copy, all that was collected here
         for line in self.questions:
-            killer, bug = json.loads(line)
-            answer = in_fork(partial(self.run, tests, killer, bug and Bug(*bug)))
+            killers, bug = json.loads(line)
+            answer = in_fork(partial(self.run, tests, killers, bug and Bug(*bug)), LIMIT * len(killers))
             self.answers.write(json.dumps(answer) + "\n")
             self.answers.flush()
         return True
 
-    def run(self, tests: dict[str, list[pytest.Function]], killer: str, bug: Bug | None) -> Outcome:
-        if killer not in tests:
-            return Outcome(problem=f"{killer}: no such test")
+    def run(self, tests: dict[str, list[pytest.Function]], killers: list[str], bug: Bug | None) -> Outcome:
+        if unknown := [killer for killer in killers if killer not in tests]:
+            return Outcome(problem=f"{unknown[0]}: no such test")
         try:
             if bug:
                 plant(bug)
         except ValueError as error:
             return Outcome(problem=str(error))
-        for item in tests[killer]:
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        items = list(dict.fromkeys(item for killer in killers for item in tests[killer]))
+        for item, following in zip(items, [*items[1:], None], strict=True):  # fixtures that both need are made once
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.failed:
                 return self.failed
         return Outcome()
@@ -225,7 +226,7 @@ class Checks:
     """Runs checks, with and without bugs; a context manager."""
 
     def __init__(self, killers: set[str]):
-        self.killers, self.without = killers, {}
+        self.killers = killers
 
     def __enter__(self) -> "Checks":
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "ci"}
@@ -243,10 +244,10 @@ class Checks:
         self.process.stdout.close()
         self.log.close()
 
-    def ask(self, killer: str, bug: Bug | None) -> Outcome:
-        """What becomes of `killer` with `bug` planted, or with none."""
+    def ask(self, killers: list[str], bug: Bug | None) -> Outcome:
+        """What becomes of the tests of `killers`, one after the other, with `bug` planted, or with none."""
         with suppress(BrokenPipeError):  # it ended: the answer is empty and the log says why
-            print(json.dumps([killer, bug]), file=self.process.stdin, flush=True)
+            print(json.dumps([killers, bug]), file=self.process.stdin, flush=True)
         if answer := self.process.stdout.readline():
             return Outcome(*json.loads(answer))
         self.log.seek(0)
@@ -254,16 +255,18 @@ class Checks:
 
     def verdict(self, bug: Bug) -> tuple[str, str]:
         """(the test that killed the bug or "", why not or "")."""
-        found = self.ask(bug.killer, bug)
+        found = self.ask([bug.killer], bug)
         if found.problem or not found.test:
             return "", found.problem or "it survives its check"
         if found.exception in BROKEN:
             return "", f"it is no bug, the code does not run: {found.exception}"
-        if found.test not in self.without:
-            self.without[found.test] = self.ask(found.test.removeprefix("tests/"), None)
-        if self.without[found.test] != Outcome():
-            return "", f"{found.test} fails without it"
         return found.test, ""
+
+    def without_a_bug(self, file: str) -> str:
+        """Why the killers in a test file prove nothing: the first that fails without any bug; "" where all pass."""
+        killers = sorted(killer for killer in self.killers if file_of(killer) == file)
+        found = self.ask(killers, None)
+        return found.problem or (f"{found.test} fails without a bug: {found.exception}" if found.test else "")
 
 
 if __name__ == "__main__":

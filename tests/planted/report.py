@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 from catalogue import CATALOGUE
-from planting import Checks
+from planting import Checks, file_of
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -13,7 +13,7 @@ from rich.table import Table
 
 
 def main(wanted: list[str]) -> int:
-    """Prints the table and returns 1 where a bug survives."""
+    """Prints the table and returns 1 where a bug survives, or a check fails without one."""
     bugs = [bug for bug in CATALOGUE if not wanted or any(text in f"{bug.id} {bug.file}" for text in wanted)]
     table = Table("bug", "file", "killed by", title="Planted bugs")
     killers, survivors = Counter(), 0
@@ -24,13 +24,17 @@ def main(wanted: list[str]) -> int:
             table.add_row(bug.id, bug.file, escape(said), style="" if test else "red")
             survivors += not test
             killers[test.partition("[")[0].removeprefix("tests/")] += bool(test)
+        files = sorted({file_of(bug.killer) for bug in bugs})
+        broken = list(filter(None, map(checks.without_a_bug, progress.track(files, description="without a bug"))))
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     for test, count in killers.most_common():
         if count:
             console.print(f"{count:5}  {test}", highlight=False)
+    for why in broken:
+        console.print(why, style="red", highlight=False)
     console.print(f"{len(bugs) - survivors} of {len(bugs)} planted bugs killed by {len(+killers)} tests")
-    return int(survivors > 0)
+    return int(survivors > 0 or bool(broken))
 
 
 if __name__ == "__main__":

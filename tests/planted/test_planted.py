@@ -65,6 +65,11 @@ def test_the_bug_is_killed(checks, bug):
     assert killed_by, why_not
 
 
+@pytest.mark.parametrize("file", sorted({planting.file_of(bug.killer) for bug in CATALOGUE}))
+def test_what_kills_them_passes_without_a_bug(checks, file):
+    assert checks.without_a_bug(file) == ""
+
+
 def test_there_are_many_and_no_two_are_the_same():
     assert len(CATALOGUE) >= 120
     assert [id for id, count in Counter(bug.id for bug in CATALOGUE).items() if count > 1] == []
@@ -133,19 +138,22 @@ def test_a_bug_ends_with_its_check(checks):
     bug = relu(RELU, RELU.replace("0, x", "0, -x"))
     verdicts = [checks.verdict(bug) for _ in range(2)]
     assert verdicts == [(f"tests/{KILLER}", "")] * 2
-    assert checks.ask(KILLER, None) == Outcome()
+    assert checks.ask([KILLER], None) == Outcome()
 
 
-def test_a_check_that_fails_without_the_bug_kills_nothing(checks, monkeypatch):
-    monkeypatch.setitem(checks.without, f"tests/{KILLER}", Outcome(f"tests/{KILLER}", "AssertionError"))
-    verdict = checks.verdict(relu(RELU, RELU.replace("0, x", "0, -x")))
-    assert verdict == ("", f"tests/{KILLER} fails without it")
+def test_a_check_that_fails_without_a_bug_is_said(checks, monkeypatch):
+    monkeypatch.setattr(checks, "killers", {KILLER})
+    assert checks.without_a_bug("tests/ops/test_relu.py") == ""
+    wrong = relu(RELU, RELU.replace("0, x", "0, -x"))
+    monkeypatch.setattr(checks, "ask", lambda killers, bug, ask=checks.ask: ask(killers, wrong))
+    assert checks.without_a_bug("tests/ops/test_relu.py") == f"tests/{KILLER} fails without a bug: AssertionError"
+    monkeypatch.setattr(checks, "killers", {KILLER, "ops/test_relu.py::test_no", "ops/test_elu.py::test_no"})
+    assert checks.without_a_bug("tests/ops/test_relu.py") == "ops/test_relu.py::test_no: no such test"
 
 
-def test_a_check_that_hangs_or_dies_kills_nothing(monkeypatch):
-    assert planting.in_fork(lambda: os._exit(3)) == Outcome(problem="its process died")
-    monkeypatch.setattr(planting, "LIMIT", 0.1)
-    assert planting.in_fork(threading.Event().wait) == Outcome(problem="no end after 0.1 s")
+def test_a_check_that_hangs_or_dies_kills_nothing():
+    assert planting.in_fork(lambda: os._exit(3), 60) == Outcome(problem="its process died")
+    assert planting.in_fork(threading.Event().wait, 0.1) == Outcome(problem="no end after 0.1 s")
 
 
 def test_functions_methods_and_constants_are_exchanged(monkeypatch):
