@@ -26,13 +26,19 @@ SETTINGS = {"pan-mul": ("scenes=24", *SHORT)} | dict.fromkeys(("image-speech", "
 SETTINGS["image-text"] = ("scenes=84", "match.epochs=1")
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    """(folder, result) of a tiny demo."""
+@pytest.fixture(scope="module", autouse=True)
+def scenes(tmp_path_factory):
+    """All demos here read the same scenes, which are made once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMIR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        out = tmp_path_factory.mktemp("runs") / "demo"
-        return out, demo.demo(out, settings=SETTINGS, side_epochs=2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shown(scenes, tmp_path_factory):
+    """(folder, result) of a tiny demo."""
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    return out, demo.demo(out, settings=SETTINGS, side_epochs=2)
 
 
 def test_result_and_folders(shown):

@@ -85,6 +85,33 @@ def test_a_sample_is_shown_and_heard(site):
     assert site.ask("/api/vectors/sample/a/0").json["pictures"] == []
 
 
+WHOLE = b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", b"0123456789"),
+        ("bytes=0-1", b"01"),
+        ("bytes=-3", b"789"),
+        ("bytes=-30", b"0123456789"),
+        ("bytes=7-99", b"789"),
+    ],
+)
+def test_the_bytes_that_are_asked_for(asked, found):
+    answer = server.part_of(WHOLE, "audio/wav", asked)
+    assert (answer.body, answer.status_code) == (found, 206 if asked else 200)
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=11-12", "bytes=5-4"])
+def test_bytes_that_there_are_not(asked):
+    from starlette.exceptions import HTTPException
+
+    with pytest.raises(HTTPException) as raised:
+        server.part_of(WHOLE, "audio/wav", asked)
+    assert raised.value.status_code == 416 and raised.value.headers == {"content-range": "bytes */10"}
+
+
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
     [("bytes=0-1", 0, 1), ("bytes=10-", 10, -1), ("bytes=-7", -7, -1), ("bytes=40-999999999", 40, -1)],

@@ -2229,6 +2229,7 @@ bugs(
 
 # ---- mistakes that once survived: each is one of a kind -----------------------------------------------------------
 HELD_OUT = "test_held_out.py::test_test_samples_change_no_weight_no_normaliser_and_no_best_epoch"
+HELD_OUT += "[cmirnet {} classes paper]"
 ITSELF = "test_ranking.py::test_of_labels_that_are_a_sample_s_own_nothing_is_relevant"
 EXAMPLES = "test_ranking.py::test_examples_and_rankings_hold_everything_but_the_query"
 SHOWS_THE_SAME = "attention/test_mixed_gallery.py::test_every_direction_is_measured_without_what_shows_the_same"
@@ -2251,38 +2252,38 @@ bugs(
     ("best-epoch-of-stage-2-by-the-test-part",
      "len(pairs(0)), parts.validation, xp, partners)",
      "len(pairs(0)), parts.test, xp)",
-     HELD_OUT),
+     HELD_OUT.format("separate")),
     ("best-epoch-of-stage-1-by-the-test-part",
      "parts.train[m], parts.validation[m], xp, cl",
      "parts.train[m], parts.test[m], xp, cl",
-     HELD_OUT),
+     HELD_OUT.format("separate")),
     ("normalised-by-all-samples",
      "x.x, parts.train[m], settings.normalise_inputs)",
      "x.x, np.arange(len(x.x)), settings.normalise_inputs)",
-     HELD_OUT),
+     HELD_OUT.format("separate")),
     ("features-normalised-by-all-samples",
      'made[f"z.{m}"], parts.train[m], how)',
      'made[f"z.{m}"], np.arange(len(made[f"z.{m}"])), how)',
-     HELD_OUT),
+     HELD_OUT.format("standardised")),
     ("pairs-of-the-test-part",
      "pairs_of(data, parts.train, generator(settings.seed",
      "pairs_of(data, parts.test, generator(settings.seed",
-     HELD_OUT),
+     HELD_OUT.format("separate")),
     ("normalised-by-all-samples-end-to-end",
      "fitted |= fit_inputs(m, settings, data, parts, made)",
      "fitted |= fit_inputs(m, settings, data, parts._replace(train={m: np.arange(len(data.modalities[m].x))}), made)",
-     HELD_OUT),
+     HELD_OUT.format("joint")),
     ("stage-1-learns-the-test-part",
      "source, parts.train[m], parts",
      "source, np.concatenate([parts.train[m], parts.test[m]]), parts",
-     HELD_OUT),
+     HELD_OUT.format("separate")),
 )
 bugs(
     "cmirnet/many_training.py",
     ("best-epoch-of-many-by-all-the-rest",
      "to_device(validation, xp)",
      "to_device(np.delete(np.arange(len(y)), train), xp)",
-     "test_held_out.py::test_of_many_modalities"),
+     "test_held_out.py::test_of_many_modalities[changes0]"),
 )
 bugs(
     "replicate/cmirnet/table2.py",
@@ -2847,9 +2848,10 @@ bugs(
 SERVER = "app/test_server.py::"
 bugs(
     "app/server.py",
-    ("last-byte-left-out", "content[first : last + 1]", "content[first:last]", SERVER + "test_a_part_of_a_sound"),
-    ("last-bytes-are-the-first", "max(size - int(end), 0)", "0", SERVER + "test_a_part_of_a_sound"),
-    ("ranges-beyond-the-sound", "if first > last:", "if first > size:", SERVER + "test_a_range_that_no_sound_has"),
+    ("last-byte-left-out", "content[first : last + 1]", "content[first:last]",
+     SERVER + "test_the_bytes_that_are_asked_for"),
+    ("last-bytes-are-the-first", "max(size - int(end), 0)", "0", SERVER + "test_the_bytes_that_are_asked_for"),
+    ("ranges-beyond-the-sound", "if first > last:", "if first > size:", SERVER + "test_bytes_that_there_are_not"),
     ("threads-hold-up-an-interruption", "        end_threads()", "        pass",
      SERVER + "test_nobody_waits_for_what_is_computed_when_the_server_has_ended"),
 )
