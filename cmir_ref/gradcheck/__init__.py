@@ -5,7 +5,8 @@ for result in check_gradient(my_op, my_op_backward, [x, w, b]):
     print(result.input, result.method, result.error)
 """
 
-from .check import METHODS, Result, check_gradient, relative_error
+from .check import METHODS, check_gradient
+from .compare import Result, relative_error
 from .findings import Finding, Judgement
 from .judgement import explain, judge
 from .module import load_pair

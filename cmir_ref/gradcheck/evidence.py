@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import gaps
+from .compare import gaps
 from .slopes import EPS
 
 Array = np.ndarray

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .check import Result
+from .compare import Result
+from .slopes import Slope
 
 UNDECIDED = "not judged"  # the kind of a finding that is no mistake
 
@@ -105,3 +106,8 @@ def _times(ratio: float) -> str:
 def of_the_whole(kind: str | None, sentence: str) -> Finding:
     """A mistake that is not one input's."""
     return Finding("all", (), None, None, 0, 0, kind, sentence)
+
+
+def sides_text(slope: Slope) -> str:
+    """The slopes on both sides of a kink, in words."""
+    return f"{slope.value - slope.jump / 2:.4g} on one side and {slope.value + slope.jump / 2:.4g} on the other"

@@ -10,7 +10,7 @@ from itertools import chain, combinations, islice, permutations
 import numpy as np
 
 from .evidence import Array, Evidence, Jacobians, axes_text, subsets
-from .factors import Form, forms, pieces
+from .forms import Form, forms, pieces
 
 PROOF = 6  # so many numbers more than unknowns are a proof
 FEW_PATHS = 24  # of so many arrays, pairs are tried

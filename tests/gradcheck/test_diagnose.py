@@ -6,6 +6,7 @@ import pytest
 from cmir_ref.gradcheck import diagnose as d
 from cmir_ref.gradcheck.diagnose import diagnose
 from cmir_ref.gradcheck.evidence import Evidence, Jacobians, where
+from cmir_ref.gradcheck.whole import meanings
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 3))
@@ -183,7 +184,7 @@ def test_an_almost_of_single_outputs_is_not_a_kind(look):
 )
 def test_what_a_factor_means(c, x, y, words):
     e = Evidence("x", np.ones(x), np.ones(x), np.ones(x), y=np.ones(y))
-    found = list(d.meanings(c, e))
+    found = list(meanings(c, e))
     assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
 
 
@@ -196,13 +197,13 @@ def test_what_a_factor_means(c, x, y, words):
 )
 def test_a_factor_may_be_a_count_of_a_mask(c, words):
     e = Evidence("x", np.ones((5, 3)), np.ones((5, 3)), np.ones((5, 3)), kept={"m": np.array([1.0, 0, 0, 1, 1, 0])})
-    found = list(d.meanings(c, e))
+    found = list(meanings(c, e))
     assert len(found) == len(words) and all(a in b for a, b in zip(words, found, strict=True)), found
-    assert len(list(d.meanings(c, e._replace(kept={"one-hot m": e.kept["m"]})))) == 1
+    assert len(list(meanings(c, e._replace(kept={"one-hot m": e.kept["m"]})))) == 1
 
 
 def test_a_factor_2_may_be_the_root_of_the_axis_over_which_a_product_sums():
-    found = list(d.meanings(2, Evidence("q", np.ones((5, 4)), np.ones((5, 4)), np.ones((5, 4)))))
+    found = list(meanings(2, Evidence("q", np.ones((5, 4)), np.ones((5, 4)), np.ones((5, 4)))))
     assert "1/√n of a scaled product is missing (C = 4, axis 1 of q)" in found[1] and len(found) == 2
 
 

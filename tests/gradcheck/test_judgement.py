@@ -9,7 +9,7 @@ from strategies import small
 from cmir_ref import ops
 from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, Result, check_gradient, explain, judge
-from cmir_ref.gradcheck.check import Comparison, rounding_of_entries
+from cmir_ref.gradcheck.compare import Comparison, rounding_of_entries
 from cmir_ref.gradcheck.findings import UNDECIDED
 from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE
 from cmir_ref.reports.gradients import finding_json

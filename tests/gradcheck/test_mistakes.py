@@ -15,7 +15,7 @@ from four_operations import pair_of
 from planted import verdict
 
 from cmir_ref.gradcheck import judge
-from cmir_ref.gradcheck.factors import line_forms
+from cmir_ref.gradcheck.forms import line_forms
 
 FOUR = {f"{row[0]}: {row[1]}": row for row in four_operations.MISTAKES}
 OTHERS = {f"{row[0]}: {row[1]}": row for row in other_operations.MISTAKES}

@@ -2391,10 +2391,13 @@ bugs(
      PLACE + "places_lie_within_the_picture[shape1]"),
 )
 bugs(
-    "gradcheck/check.py",
+    "gradcheck/compare.py",
     ("excused-wherever-a-slope-is-large", "trial.rounding_elsewhere(i, index) and trial.right_elsewhere(i, index)",
      "trial.rounding_elsewhere(i, index)",
      "gradcheck/test_judgement.py::test_a_mistake_is_no_rounding_because_the_function_is_large_elsewhere"),
+)
+bugs(
+    "gradcheck/check.py",
     ("two-points-believed-over-a-step", "<= APART * trial.rounding_elsewhere(i, index)", "<= 0",
      "gradcheck/test_judgement.py::test_the_loss_of_a_confident_network_is_right"),
     ("one-direction-is-enough", "(loses_imaginary_part(trial) or _an_entry_contradicts(trial))",
@@ -2678,12 +2681,12 @@ bugs(
      "gradcheck/test_diagnose.py::test_a_mistake_in_the_small_entries_alone_is_that_of_the_small_entries"),
 )
 bugs(
-    "gradcheck/diagnose.py",
+    "gradcheck/masks.py",
     ("blocked-where-exactly-0", "blocked = np.abs(e.measured) <= e.rounding", "blocked = e.measured == 0", ZEROS),
 )
 NAMED = "gradcheck/test_mistakes.py::test_a_mistake_is_named_by_a_right_name_and_in_words_that_lead_to_it"
 bugs(
-    "gradcheck/diagnose.py",
+    "gradcheck/arrangement.py",
     ("a-coincidence-is-a-kind", "return 2 * e.off.sum() >= some.sum()", "return 2 * e.off.sum() >= 0",
      f"{NAMED}[triplet: positive forgotten]"),
 )
@@ -2691,6 +2694,9 @@ bugs(
     "gradcheck/factors.py",
     ("what-belongs-for-what-stands", "_exchange_words(missing.form.words, instead.form.words)",
      "_exchange_words(instead.form.words, missing.form.words)", f"{NAMED}[layer_norm: dgain with x for h]"),
+)
+bugs(
+    "gradcheck/forms.py",
     ("what-rounding-leaves-is-a-factor", "if np.abs(total).max() > NOTHING * np.abs(a).max():", "if total.any():",
      "gradcheck/test_mistakes.py::test_the_sum_of_a_line_is_tried_where_it_is_more_than_rounding"),
 )
@@ -2714,10 +2720,13 @@ bugs(
      "if not np.any(trial.grads[i])", "gradcheck/test_judgement.py::test_whole_numbers_with_a_slope_are_numbers"),
 )
 bugs(
-    "gradcheck/judgement.py",
+    "gradcheck/regularity.py",
     ("what-is-kept-is-forgiven", "zip(trial.names, trial.grads, first, strict=True)",
      "zip(trial.names, first, first, strict=True)",
      "gradcheck/test_judgement.py::test_what_is_kept_of_another_call_is_found"),
+)
+bugs(
+    "gradcheck/judgement.py",
     ("what-is-contradicted-stays-open", "return not np.isfinite(slope.error) or bool(slope.admits(",
      "return True or bool(slope.admits(",
      "gradcheck/test_judgement.py::test_a_gradient_straight_through_a_step_is_wrong"),
@@ -2738,16 +2747,19 @@ bugs(
      f"{DIAGNOSE}test_an_input_may_be_called_y"),
 )
 bugs(
-    "gradcheck/judgement.py",
+    "gradcheck/examine.py",
     ("what-the-jacobians-do-not-show-has-a-kind", "return None if alike else jacobians", "return jacobians",
      "gradcheck/test_module.py::test_a_small_mistake_in_one_entry_is_of_no_kind[1e-10]"),
+)
+bugs(
+    "gradcheck/regularity.py",
     ("float32-inside-is-a-mistake", "if in_float32:", "if False:",
      "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[float32 inside]"),
     ("whatever-stays-is-float32", "return not within and all(", "return not within or all(",
      "gradcheck/test_module.py::test_a_quantiser_is_no_float32[(x > 0) * 1.0]"),
 )
 bugs(
-    "gradcheck/diagnose.py",
+    "gradcheck/whole.py",
     ("a-small-formula-is-rounding", "and not _is_a_formula(e, gap, error)", "",
      "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[a small factor]"),
 )
@@ -2769,6 +2781,9 @@ bugs(
      "gradcheck/test_checker.py::test_methods_that_would_check_nothing_are_refused[methods2]"),
     ("ties-get-it-all", "right=comparison.result.right and not tied)", "right=comparison.result.right)",
      "gradcheck/test_hostile.py::test_by_the_function[max tie everyone]"),
+)
+bugs(
+    "gradcheck/compare.py",
     ("rounding-not-added-up", "CLOSE * size + min(2 * rounding, ROUNDED * size)", "CLOSE * size",
      "gradcheck/test_judgement.py::test_what_rounding_explains_of_entries_it_explains_along_a_direction[178]"),
     ("rounding-of-what-is-no-number", " & np.isfinite(ours) & np.isfinite(stepped)", "",
@@ -2777,6 +2792,9 @@ bugs(
      "gradcheck/test_judgement.py::test_only_what_is_right_a_number_and_off_the_kinks_is_rounding"),
     ("any-rounding-believed", "min(2 * rounding, ROUNDED * size)", "2 * rounding",
      "gradcheck/test_checker.py::test_broken_pairs_are_refused[mask drawn anew]"),
+)
+bugs(
+    "gradcheck/check.py",
     ("complex-step-always-believed", "or here.admits(stepped):", "or np.isfinite(stepped):",
      "gradcheck/test_hostile.py::test_a_forward_that_loses_the_imaginary_part_is_judged_by_the_central_difference"),
 )
