@@ -67,13 +67,13 @@ def missing_term(e: Evidence) -> tuple[str, str] | None:
     for basis in chain(combinations(simple, 1), combinations(simple, 2)):
         for axes in reversed(list(subsets(e.x.ndim))):  # the strictest first: the same numbers for all entries
             arrays = [np.broadcast_to(a, missing.shape) for _, a in basis]
-            if spans(arrays, missing, tuple(a + j.outputs for a in axes), tolerance):
+            inside = tuple(a + j.outputs for a in axes)
+            if spans(arrays, missing, inside, tolerance, whole=len(axes) == e.x.ndim):
                 return "missing term", _term_words(e, [name for name, _ in basis], axes)
     every = tuple(range(j.outputs, missing.ndim))
     for form in forms(e) if e.x.size > PROOF else ():
-        if form.value.shape == e.x.shape and spans(
-            [np.broadcast_to(form.value, missing.shape)], missing, every, tolerance
-        ):
+        array = np.broadcast_to(form.value, missing.shape) if form.value.shape == e.x.shape else None
+        if array is not None and spans([array], missing, every, tolerance, whole=True):
             return "missing term", f"a term is missing, or wrong: a multiple of {form.words}, the same for all entries"
     return missing_way(e, j, missing, tolerance) or _through_sum(e, j, missing, tolerance)
 
@@ -148,8 +148,12 @@ def _way_words(names: list[str]) -> str:
     return way if len(set(names)) == len(names) else f"{way}; is a transpose of {names[0]} missing?"
 
 
-def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: float) -> bool:
-    """Whether `missing` is a combination of the basis on every fibre along `axes`; few numbers are no proof."""
+def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: float, *, whole: bool = False) -> bool:
+    """Whether `missing` is a combination of the basis on every fibre along `axes`; few numbers are no proof.
+
+    A number that is 0 proves nothing, as in half of a triangular matrix, unless a fibre is the `whole` of x: then the
+    zeros are where the basis has them. Short fibres that are multiples of one another prove as much as one of them.
+    """
     ends = range(-len(axes), 0)
     fibres = [np.moveaxis(a, axes, ends) for a in (missing, *basis)]
     n = int(np.prod(fibres[0].shape[-len(axes) :]))
@@ -157,12 +161,20 @@ def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: 
         return False
     target, *columns = (a.reshape(-1, n) for a in fibres)
     some = (np.abs(target) > tolerance).any(axis=1)
-    if some.sum() * (n - len(basis)) < PROOF or (some.sum() == 1 and n < len(basis) + 2):
-        return False
     rows = np.stack([c[some] for c in columns], axis=2)
     target = target[some]
+    surplus = (whole | (np.abs(target) > tolerance)).sum(axis=1) - len(basis)
+    if surplus.clip(0).sum() < PROOF or (surplus.max() < 2 and _are_multiples(target)):
+        return False
     probe = slice(0, 4)  # most guesses fail at once
     return all(_rest(rows[part], target[part]) <= tolerance for part in (probe, slice(None)))
+
+
+def _are_multiples(rows: Array) -> bool:
+    """Whether all rows are multiples of one."""
+    largest = rows[np.abs(rows).max(axis=1).argmax()]
+    fitted = np.outer(rows @ largest / (largest @ largest), largest)
+    return bool((np.abs(rows - fitted) <= 1e-6 * np.abs(rows).max()).all())
 
 
 def _rest(rows: Array, target: Array) -> float:

@@ -2986,6 +2986,12 @@ bugs(
     ("true-is-a-number", "{int, float} & {kind, *get_args(kind)}:", "kind is str:",
      "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint[scenes=false-pieces10]"),
 )
+MODERN = "gradcheck/test_modern.py::test_a_mistake_is_found_and_not_named_wrongly"
+bugs(
+    "gradcheck/paths.py",
+    ("zeros-are-a-proof", "(whole | (np.abs(target) > tolerance)).sum(axis=1) - len(basis)",
+     "np.full(len(target), n) - len(basis)", f"{MODERN}[cholesky: one entry of p]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
