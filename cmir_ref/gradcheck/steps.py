@@ -125,9 +125,10 @@ def _by_name(loaded: Loaded, cache: Any) -> dict[str, np.ndarray]:
 def _gradients(loaded: Loaded, names: list[str]) -> Callable[[Any, Any], dict]:
     """A function that gives all gradients by name: of `name_steps` and `name_backward`, or of the latter alone."""
     steps = getattr(loaded.module, f"{loaded.name}_steps", None)
+    backward = bind_by_name(loaded.forward, loaded.backward, loaded.inputs, loaded.inputs_of)[1]
 
     def by_name(dy, cache):
-        found = loaded.backward(dy, cache)
+        found = backward(dy, cache)
         if not isinstance(found, Mapping):
             found = found if isinstance(found, tuple | list) else [found]
             if len(found) != len(names):

@@ -211,3 +211,11 @@ def gem_inputs(rng):
 """
     judgement = judge_steps(load_steps(write(text)))
     assert judgement.status == 0 and judgement.kinks == {"s": [(0,)], "x": [(0,)]}
+
+
+def test_a_parameter_that_keeps_its_default_may_have_None_for_its_gradient(write):
+    text = GRU.replace("u, nudge", "bias=None, u=None, nudge").replace("c.x.T @ parts, c", "c.x.T @ parts, None, c")
+    judgement = judge_steps(load_steps(write(text)))
+    assert judgement.status == 0 and judgement.inputs[-4:] == ["x", "h", "w", "u"]
+    with pytest.raises(InputError, match="5 gradients for 4 inputs"):
+        load_steps(write(text.replace("parts, None", "parts, dy")))

@@ -2992,6 +2992,13 @@ bugs(
     ("zeros-are-a-proof", "(whole | (np.abs(target) > tolerance)).sum(axis=1) - len(basis)",
      "np.full(len(target), n) - len(basis)", f"{MODERN}[cholesky: one entry of p]"),
 )
+bugs(
+    "gradcheck/steps.py",
+    ("steps-with-a-None-too-many",
+     "backward = bind_by_name(loaded.forward, loaded.backward, loaded.inputs, loaded.inputs_of)[1]",
+     "backward = loaded.backward",
+     "gradcheck/test_steps.py::test_a_parameter_that_keeps_its_default_may_have_None_for_its_gradient"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
