@@ -9,6 +9,9 @@ import numpy as np
 
 from .evidence import Array, Evidence, axes_text, subsets
 
+FEWEST = 3  # columns, at which the products of two arrays are a proof
+ALIKE = 1e-7  # relative to the largest number of a product
+
 
 def transpose(e: Evidence) -> str | None:
     """The right numbers with the axes in another order, square or not."""
@@ -160,6 +163,38 @@ def turned_round(e: Evidence) -> str | None:
         "the forward's step itself stands where its transpose belongs: A for Aᵀ, or a roll or a cumulative sum that "
         "runs the same way in the backward"
     )
+
+
+def product_transposed(e: Evidence) -> str | None:
+    """A product d @ a of an array of the forward and a square matrix d: it stands where dᵀ @ a belongs."""
+    for name, a in e.arrays.items():
+        if name != e.input and _are_transposed(e, a, e.ours, e.measured):
+            return (
+                f"a product d @ {name} with a square matrix d stands where d.T @ {name} belongs: a transpose is "
+                "missing, or one too many"
+            )
+    return None
+
+
+def half_of_product(e: Evidence) -> str | None:
+    """x xᵀ stands in the forward, d comes back to it, and d @ x stands where (d + dᵀ) @ x belongs, or twice."""
+    for part, words in ((e.ours, "is missing"), (e.ours / 2, "is missing, and that of rows counts twice")):
+        if _are_transposed(e, e.x, part, e.measured - part):
+            return f"{e.input} enters twice, as rows and as columns, and the part of one of them {words}: d.T beside d"
+    return None
+
+
+def _are_transposed(e: Evidence, a: Array, one: Array, other: Array) -> bool:
+    """Whether one = d a and other = dᵀ a for a square matrix d that is not known.
+
+    Then aᵀ one = aᵀ d a is the transpose of aᵀ other. Where a has fewer rows than columns, both lie in their span.
+    """
+    if a.ndim != 2 or a.shape != e.x.shape or min(a.shape) < 2 or a.shape[1] < FEWEST or not a.any():
+        return False
+    span = np.linalg.pinv(a) @ a
+    inside = all(np.abs(g - g @ span).max() <= ALIKE * np.abs(g).max() for g in (one, other))
+    left, right = a.T @ one, (a.T @ other).T
+    return bool(inside and np.abs(left - right).max() <= ALIKE * np.abs(left).max())
 
 
 def half_of_two(e: Evidence) -> str | None:

@@ -12,11 +12,13 @@ from .arrangement import (
     flip,
     flip_of_another,
     gradient_of_another,
+    half_of_product,
     half_of_two,
     missing_spread,
     missing_sum,
     other_axis,
     permutation,
+    product_transposed,
     reshape,
     shift,
     sum_too_much,
@@ -35,7 +37,7 @@ from .factors import (
     parts_left_out,
 )
 from .masks import branch, diagonal_alone, dropped_entries, missing_mask, other_mask, reversed_mask, wrong_count
-from .paths import direct_path, missing_term, summed_over_another, sums_over_another_axis
+from .paths import beside_product, direct_path, missing_term, summed_over_another, sums_over_another_axis
 from .whole import (
     constant_factor,
     doubled_upstream,
@@ -127,7 +129,9 @@ VALUES = (
         ("shift", shift),
         ("missing factor", factor_on_the_way),
         ("transpose", upstream_transposed),
+        ("transpose", product_transposed),
         ("half of a shared input", half_of_two),
+        ("half of a shared input", half_of_product),
         ("transpose", transpose_of_another),
         ("flip", flip_of_another),
         ("transpose", turned_round),
@@ -145,6 +149,7 @@ VALUES = (
         ("wrong count", wrong_count),
         ("missing term", missing_term),
         ("wrong axis", sums_over_another_axis),
+        ("other multiple", beside_product),
         ("diagonal", diagonal_alone),
     ),
 )

@@ -4,6 +4,7 @@ The factor may stand anywhere between an output and the input: it is an array of
 its axes laid on those of the Jacobian.
 """
 
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from .forms import ODDS, SLOPE, Form, forms, is_mask
 
 PROBES = 64  # entries of a Jacobian by which most guesses are ruled out
 MOST_FORMS = 5000
+MOST_PAIRS = 300  # of forms, the simplest ones
 FEWEST = 3  # so many numbers, neither of them 0, are a proof of a factor
 FEWEST_SIGNS = 8  # likewise of a mask that is made of the signs of an array
 
@@ -174,19 +176,47 @@ def other_factor(e: Evidence) -> str | None:
         low, high = sorted(np.searchsorted(first, wanted[0] * np.array([1 - 1e-6, 1 + 1e-6])))
         pairs += [(k, other) for other in order[low : high + 1] if j.same(table[other], wanted)]
     slopes = {k for k, (one, _) in enumerate(usable) if one.form.remark.startswith(SLOPE)}
-    for pair in sorted(pairs, key=lambda pair: (not slopes.issuperset(pair), sum(pair))):
-        missing, instead = (usable[k][0] for k in pair)
-        if search.holds(missing, instead):
-            return _exchange_words(missing.form.words, instead.form.words)
-    return None
+    pairs = sorted(pairs, key=lambda pair: (not slopes.issuperset(pair), sum(pair)))
+    placed = ([usable[k][0] for k in pair] for pair in pairs)
+    found = [(missing, instead) for missing, instead in islice(placed, MOST_PAIRS) if search.holds(missing, instead)]
+    return "; or ".join(dict.fromkeys(_exchange_words(e, j, *pair) for pair in _simplest(e, found))) or None
 
 
-def _exchange_words(missing: str, instead: str) -> str:
-    if missing == instead:
-        return f"a transpose of {missing} is missing, or one too many"
-    branch = ": a branch of the product is missing" if instead in missing.split(" − ") else ""
-    other_way = f"or a division by {missing} where one by {instead} belongs"
-    return f"the factor {instead} stands where {missing} belongs, {other_way}{branch}"
+def _simplest(e: Evidence, found: list[tuple[Placed, Placed]]) -> list[tuple[Placed, Placed]]:
+    """The first pair; where it is of arrays as they are, all such pairs, since none of them is simpler."""
+
+    def is_plain(pair):
+        return all(one.form.words in e.arrays for one in pair)
+
+    return [pair for pair in found if is_plain(pair)] if found and is_plain(found[0]) else found[:1]
+
+
+def _exchange_words(e: Evidence, j: Jacobians, missing: Placed, instead: Placed) -> str:
+    words, other = missing.form.words, instead.form.words
+    if words == other:
+        return _turned_words(e, j, missing, instead)
+    branch = ": a branch of the product is missing" if other in words.split(" − ") else ""
+    other_way = f"or a division by {words} where one by {other} belongs"
+    return f"the factor {other} stands where {words} belongs, {other_way}{branch}"
+
+
+def _turned_words(e: Evidence, j: Jacobians, missing: Placed, instead: Placed) -> str:
+    """The same factor on other axes: transposed, or multiplied in at the other end of the way."""
+    name, right, wrong = missing.form.words, set(missing.axes), set(instead.axes)
+    if right == wrong:
+        return f"a transpose of {name} is missing, or one too many"
+    inside = [max(axes) >= j.outputs for axes in (right - wrong, wrong - right)]
+    if inside == [True, False]:
+        return (
+            f"the factor {name} goes with the entries of {e.result} and belongs to those of {e.input}: multiply after "
+            "what sums or reorders on the way back, not before it"
+        )
+    if inside == [False, True]:
+        return (
+            f"the factor {name} goes with the entries of {e.input} and belongs to those of {e.result}: multiply before "
+            "what sums or reorders on the way back, not after it"
+        )
+    return f"the factor {name} lies along another axis than it should"
 
 
 def factor_of_each_line(e: Evidence) -> str | None:

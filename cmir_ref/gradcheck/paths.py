@@ -117,21 +117,43 @@ PATHS = {
 
 def missing_way(e: Evidence, j: Jacobians, missing: Array, tolerance: float) -> tuple[str, str] | None:
     """What is missing comes back through another array, or through two: it is a multiple of it along an axis of x."""
-    inside, known = range(j.outputs, missing.ndim), pieces(e)
-    placed = [
-        (form, axes)
-        for form in forms(e)
-        for axes in j.places(form.value)
-        if (form.words in known or " − " in form.words) and 0 < sum(axis in inside for axis in axes) < len(axes)
-    ]
+    inside, placed = range(j.outputs, missing.ndim), _placed_pieces(e, j)
     turned = [(one, two) for one, two in combinations(placed, 2) if one[0] is two[0] and one[1] == two[1][::-1]]
     pairs = combinations(placed[:FEW_PATHS], 2)
     for few in islice(chain(combinations(placed, 1), turned, _blocks_of_one(placed), pairs), MOST_WAYS):
         for axis in inside:
             if all(axis in axes for _, axes in few):
                 arrays = [np.broadcast_to(j.spread(form.value, axes), missing.shape) for form, axes in few]
-                if spans(arrays, missing, (axis,), tolerance):
+                if not spans(arrays, missing, (axis,), tolerance):
+                    continue
+                twice = len(few) == 2 and few[0][0] is few[1][0]
+                if twice and any(spans([a], j.right, (axis,), tolerance) for a in arrays):
+                    return "transpose", f"a transpose of {few[0][0].words} is missing, or one too many"
+                if not spans(arrays, j.right, (axis,), tolerance):  # else there is no other way: see `beside_product`
                     return "missing path", _way_words([form.words for form, _ in few])
+    return None
+
+
+def _placed_pieces(e: Evidence, j: Jacobians) -> list[tuple[Form, tuple[int, ...]]]:
+    """The forward's arrays and differences of them, on axes of x and of y."""
+    inside, known = range(j.outputs, j.right.ndim), pieces(e)
+    return [
+        (form, axes)
+        for form in forms(e)
+        for axes in j.places(form.value)
+        if (form.words in known or " − " in form.words) and 0 < sum(axis in inside for axis in axes) < len(axes)
+    ]
+
+
+def beside_product(e: Evidence) -> str | None:
+    """All that comes back to x is a multiple of one array, as it should be, and the other factor is wrong."""
+    j, missing, tolerance = missing_jacobian(e) or (None, None, None)
+    for form, axes in _placed_pieces(e, j) if j else ():
+        array = np.broadcast_to(j.spread(form.value, axes), missing.shape)
+        for axis in (axis for axis in axes if axis >= j.outputs):
+            if all(spans([array], part, (axis,), tolerance) for part in (missing, j.right)):
+                name = form.words
+                return f"a multiple of {name}, as it should be, of another one: look at what {name} is multiplied by"
     return None
 
 

@@ -199,7 +199,7 @@ MISTAKES = [
     ),
     ("lstm", "c's own way", [("dc_new + dh_new * o", "dh_new * o")], "w u b x h c: parts left out", ""),
     ("lstm", "f forgotten for c", [("dnew * f,", "dnew,")], "c: missing factor", ""),
-    ("lstm", "c for g", [("dnew * g, dnew * c", "dnew * c, dnew * g")], "w u: missing path; x h: missing path", ""),
+    ("lstm", "c for g", [("dnew * g, dnew * c", "dnew * c, dnew * g")], "w u: other multiple; x h: missing path", ""),
     ("lstm", "u not summed over gates", [("da @ u.T", "da[:, :4] @ u[:, :4].T")], "h: missing path", "u["),
     (
         "lstm",

@@ -13,6 +13,7 @@ X = RNG.normal(size=(4, 3))
 M = RNG.normal(size=(4, 3))  # the measured gradient
 W = RNG.normal(size=(3, 3))
 MASKED = M * (X > 0)
+D = RNG.normal(size=(4, 4))
 ONES = np.ones((4, 3))
 U, V = RNG.uniform(1, 2, (2, 4, 3))
 COUNTS = np.array([[0, 1, 2], [2, 1, 0], [-3, 1, 1], [0, 0, 0]])
@@ -55,6 +56,8 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.factor_on_the_way: seen(M / W[0], others={"gamma": W[0]}),
     d.upstream_transposed: seen(X, y=W, answer=lambda change: M if change is np.transpose else change(X)),
     d.factor_of_each_line: seen(M * np.array([[0.5], [2], [3], [-4]])),
+    d.product_transposed: seen(D @ M, D.T @ M, others={"m": M}),
+    d.half_of_product: seen(D @ X, (D + D.T) @ X),
     d.half_of_two: seen(X, y=W, answer=lambda change: M - X if change is np.transpose else change(X)),
     d.missing_mask: seen(M, MASKED),
     d.reversed_mask: seen(M * (X <= 0), MASKED),
@@ -70,6 +73,9 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.turned_round: by_output(BLOCK.transpose(2, 3, 0, 1), BLOCK),
     d.parts_left_out: by_output(BLOCK * (np.arange(3)[:, None, None] != 1), BLOCK),
     d.direct_path: by_output(BLOCK - np.diag(V.ravel()).reshape(BLOCK.shape), BLOCK, others={"v": V}),
+    d.beside_product: by_output(
+        V[:, None, None] * BLOCK[:, :, :, :1], V[:, None, None] * BLOCK[:, :, :, 1:2], others={"v": V}
+    ),
     d.sums_over_another_axis: by_output(
         BLOCK - BLOCK.mean(axis=2, keepdims=True), BLOCK - BLOCK.mean(axis=3, keepdims=True)
     ),
@@ -132,6 +138,7 @@ NOT_BY_SIZE = {
     d.other_mask,
 }
 BY_OUTPUT = {
+    d.beside_product,
     d.ignored_output,
     d.turned_round,
     d.parts_left_out,
@@ -332,7 +339,9 @@ def test_a_constant_is_no_penalty_where_all_x_have_one_sign():
 
 def test_a_short_axis_proves_no_term():
     x, m = X[:2], M[:2]
-    assert d.missing_term(Evidence("x", x, m - np.array([[1.0, 2.0, 4.0]]), m)) is None
+    lines = np.array([[1.0, 2.0, 4.0]])
+    assert d.missing_term(Evidence("x", x, m - lines, m)) is None
+    assert d.missing_term(Evidence("x", x, m - lines * V[:2], m, others={"v": V[:2]})) is None
 
 
 @pytest.mark.parametrize(

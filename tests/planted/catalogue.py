@@ -2692,8 +2692,8 @@ bugs(
 )
 bugs(
     "gradcheck/factors.py",
-    ("what-belongs-for-what-stands", "_exchange_words(missing.form.words, instead.form.words)",
-     "_exchange_words(instead.form.words, missing.form.words)", f"{NAMED}[layer_norm: dgain with x for h]"),
+    ("what-belongs-for-what-stands", "_exchange_words(e, j, *pair)", "_exchange_words(e, j, *pair[::-1])",
+     f"{NAMED}[layer_norm: dgain with x for h]"),
 )
 bugs(
     "gradcheck/forms.py",
@@ -2998,6 +2998,23 @@ bugs(
      "backward = bind_by_name(loaded.forward, loaded.backward, loaded.inputs, loaded.inputs_of)[1]",
      "backward = loaded.backward",
      "gradcheck/test_steps.py::test_a_parameter_that_keeps_its_default_may_have_None_for_its_gradient"),
+)
+bugs(
+    "gradcheck/arrangement.py",
+    ("any-square-matrix-is-transposed",
+     "left, right = a.T @ one, (a.T @ other).T", "left, right = a.T @ one, a.T @ one",
+     "gradcheck/test_diagnose.py::test_random_numbers_are_of_no_kind[product_transposed]"),
+)
+bugs(
+    "gradcheck/factors.py",
+    ("one-of-several-exchanges", "if found and is_plain(found[0]) else found[:1]", "if not found else found[:1]",
+     f"{MODERN}[unit: v for w]"),
+    ("before-for-after", "inside == [True, False]", "inside == [False, True]", f"{MODERN}[ranked: w at the other end]"),
+)
+bugs(
+    "gradcheck/paths.py",
+    ("all-of-it-is-a-path", "if not spans(arrays, j.right, (axis,), tolerance):", "if True:",
+     "gradcheck/test_mistakes.py::test_a_mistake_of_the_control_is_not_named_wrongly[lstm: c for g]"),
 )
 # fmt: on
 
