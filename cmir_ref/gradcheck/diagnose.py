@@ -48,6 +48,8 @@ from .whole import (
     not_finite,
     not_linear,
     sign,
+    straight_through,
+    straight_through_a_part,
     zero,
 )
 
@@ -67,7 +69,16 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
             return " or ".join(answers), "either " * (len(answers) > 1) + "; or ".join(answers.values())
     if e.ours.shape != e.measured.shape:
         return None, f"no known kind: a gradient of shape {e.ours.shape} for an input of shape {e.x.shape}"
-    return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}{_entry_by_entry(e)}"
+    return (
+        None,
+        f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}{_entry_by_entry(e)}{_jumping(e)}",
+    )
+
+
+def _jumping(e: Evidence) -> str:
+    """What may be passed straight through a step, beside what is smooth."""
+    words = f"; {e.result} jumps as {e.input} moves, as of rounding: what is passed through a step has the derivative 0"
+    return words if e.jumps() else ""
 
 
 def _entry_by_entry(e: Evidence) -> str:
@@ -106,6 +117,7 @@ SHAPES = (
 VALUES = (
     (
         ("not finite", not_finite),
+        ("straight through", straight_through),
         ("no dependence", no_dependence),
         ("zero", zero),
         ("parts left out", ignored_output),
@@ -124,6 +136,7 @@ VALUES = (
         ("mask turned round", reversed_mask),
         ("entries dropped", dropped_entries),
         ("branch", branch),
+        ("straight through", straight_through_a_part),
         ("swapped", gradient_of_another),
         ("flip", flip),
         ("shift", shift),

@@ -75,6 +75,7 @@ class Evidence(NamedTuple):
     kept: Mapping[str, Array] = MappingProxyType({})  # what the forward's cache keeps besides, by name
     sizes: tuple[int, ...] = ()  # of the outputs, where there are several
     each_output: Callable[[], Jacobians | None] = lambda: None  # measured when it is asked for
+    jumps: Callable[..., bool] = lambda some=None: False  # whether the outputs, or `some`, jump as x moves
 
     @property
     def arrays(self) -> dict[str, Array]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .diagnose import diagnose
 from .evidence import Evidence, Jacobians, region
 from .findings import Finding, sides_text
 from .jacobians import ingredients, measured_jacobian, output_shape
+from .jumps import jumps
 from .measured import Measured
 from .numeric import random_direction
 from .trial import NotAPair, Trial, flat_arrays, gradient_of, map_parts, one_hot, parts
@@ -72,6 +73,7 @@ def examine_input(
         kept={n: a for n, a in ingredients(trial).items() if n != name and n not in differentiable},
         sizes=tuple(np.size(part) for part in parts(trial.y)) if isinstance(trial.y, tuple) else (),
         each_output=cache(lambda: _jacobians(trial, i, by_output(), truth, safe)),
+        jumps=partial(jumps, trial, i),
     )
     kind, sentence = diagnose(evidence)
     if comparison is None:

@@ -18,6 +18,7 @@ from .compare import (
 from .examine import examine_input
 from .findings import UNDECIDED, Finding, Judgement, describe, of_the_whole, sides_text
 from .jacobians import MOST_ENTRIES, MOST_OUTPUTS, backward_jacobians
+from .jumps import jumps
 from .measured import Measured, contradicts, measure_entries, somewhere_unknown
 from .module import Raised, bind_by_name, call_or_refuse
 from .regularity import find_irregularity
@@ -40,6 +41,10 @@ HELD = "{}: labels, indices or a mask: passed on as they are; their gradient of 
 STILL = (
     "{}: the gradient is 0 at every entry, and so is the measured one: at these inputs nothing is said about it; "
     "choose others, at which it changes the outputs"
+)
+FLAT = (
+    "{}: the gradient is 0 at every entry, and right: the outputs jump as it moves, as of rounding, a sign or an "
+    "argmax, and are flat between"
 )
 TOO_LARGE = (
     f"single outputs are compared where y has at most {MOST_OUTPUTS} numbers, and {MOST_ENTRIES} with those of the "
@@ -136,11 +141,12 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
             i: rounding_of_entries(gradient_of(trial, i), m.stepped, comparisons[i]) for i, m in measured.items()
         }
         results += compare_directions(trial, rough, excused, seed=seed)
-    undecided = []
-    for i, entries in _open_entries(trial, measured, comparisons, safe).items():
+    undecided, flat = [], [i for i in comparisons if _is_flat(trial, i, measured[i], safe)]
+    for i, entries in _open_entries(trial, measured, comparisons, safe, flat).items():
         undecided.append(_undecided_finding(trial, i, measured[i], entries, safe))
         comparisons[i].off[tuple(np.transpose(entries))] = False
-    if safe and not undecided and not _some_are_seen(measured) and not somewhere_unknown(measured):
+    moving = {i: m for i, m in measured.items() if i not in flat}
+    if safe and not undecided and not _some_are_seen(moving) and not somewhere_unknown(measured):
         notes.append(BLIND)
     findings = []
     by_output = cache(lambda: backward_jacobians(trial))
@@ -154,8 +160,10 @@ def _judge_entries(trial: Trial, measured: dict[int, Measured], safe: bool, note
     zeros = [i for i in fits if not gradient_of(trial, i).any() and trial.names[i] not in wrong]
     notes += [HELD.format(trial.names[i]) for i in zeros if i in trial.held]
     still = [trial.names[i] for i in zeros if i not in trial.held]
-    if still:
-        notes.append(STILL.format(", ".join(still)))
+    notes += [FLAT.format(trial.names[i]) for i in zeros if i in flat]
+    unseen = [name for name in still if trial.names.index(name) not in flat]
+    if unseen:
+        notes.append(STILL.format(", ".join(unseen)))
     if not findings and not undecided and not all(result.right for result in results):
         findings.append(of_the_whole(None, "no known kind: entries agree one by one, and directions do not"))
     unnamed = [trial.inputs[trial.names.index(f.input)].size for f in findings if f.kind is None and f.input != "all"]
@@ -175,22 +183,28 @@ def _some_are_seen(measured: dict[int, Measured]) -> bool:
     return seen or all(slope.still or slope.reach == 0 for _, slope in slopes)
 
 
+def _is_flat(trial: Trial, i: int, m: Measured, safe: bool) -> bool:
+    """Whether the outputs jump as input i moves, and no method sees them move near it: the derivative is 0."""
+    nothing = not m.array("value").any() and not m.array("kink").any() and not (safe and m.stepped.any())
+    return nothing and not m.array("still").all() and jumps(trial, i)
+
+
 def _may_be(slope: Slope, trial: Trial, i: int, k: tuple) -> bool:
     """Whether entry k of the gradient may be right, by what was measured of it."""
     return not np.isfinite(slope.error) or bool(slope.admits(gradient_of(trial, i)[k]))
 
 
 def _open_entries(
-    trial: Trial, measured: dict[int, Measured], comparisons: dict[int, Comparison], safe: bool
+    trial: Trial, measured: dict[int, Measured], comparisons: dict[int, Comparison], safe: bool, flat: list[int]
 ) -> dict[int, list[tuple[int, ...]]]:
     """The entries of each input that cannot be judged.
 
     If the complex step is safe, it judges. But where finite differences see no derivative at all, nothing confirms that
     it is safe: then only its agreement with a gradient that is not 0 counts.
     If it is not safe, an entry is open where the function has no values on both sides, or where the gradient is smaller
-    than what finite differences see, and is not rounding.
+    than what finite differences see, and is not rounding. Where the outputs are flat between jumps, nothing is open.
     """
-    everything = {i: list(measured[i].slopes) for i in comparisons}
+    everything = {i: list(measured[i].slopes) for i in comparisons if i not in flat}
     if safe:
         agree = any((gradient_of(trial, i) != 0).any() for i in comparisons)
         right = agree and not any(comparison.off.any() for comparison in comparisons.values())
@@ -204,7 +218,7 @@ def _open_entries(
         }
         return {i: [tuple(map(int, k)) for k in np.argwhere(edge)] for i, edge in at_an_edge.items() if edge.any()}
     open_entries, some_seen, some_hidden = {}, False, False
-    for i in comparisons:
+    for i in everything:
         ours = gradient_of(trial, i)
         for index, slope in measured[i].slopes.items():
             seen = slope.kink or not slope.admits(ours[index]) or abs(ours[index]) >= SEEN * slope.reach > 0

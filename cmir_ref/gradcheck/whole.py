@@ -11,6 +11,11 @@ from .compare import gaps, relative_error
 from .evidence import Array, Evidence, axes_text, subsets, twice
 from .forms import is_mask
 
+NOTHING = 1e-12  # relative to the largest entry: below it, a derivative is 0
+JUMPS = (
+    "{} jumps as {} moves, as of rounding, a sign or an argmax, and is flat between: its derivative is 0, and what is "
+    "passed straight through is an estimate that nothing measured can confirm; to check all else, leave the step out"
+)
 FLOAT32 = float(np.finfo(np.float32).eps) / 2  # the rounding of one number
 
 
@@ -22,9 +27,27 @@ def not_finite(e: Evidence) -> str | None:
     return None
 
 
+def straight_through(e: Evidence) -> str | None:
+    """A gradient where the outputs jump, as of rounding, and are flat between."""
+    flat = np.abs(e.measured).max() <= max(e.error, NOTHING * np.abs(e.ours).max())
+    return JUMPS.format(e.result, e.input) if flat and e.jumps() else None
+
+
+def straight_through_a_part(e: Evidence) -> str | None:
+    """The same of some outputs, and what comes back from the others is right."""
+    j = e.jacobians()
+    if not j.outputs or j.ours.shape != j.right.shape:
+        return None
+    ours, right = (a.reshape(-1, e.x.size) for a in (j.ours, j.right))
+    some, rest = (np.abs(a).max(axis=1) > j.rounding for a in (ours, right))
+    if not (some & ~rest).any() or not j.same(ours[rest], right[rest]) or not e.jumps(some & ~rest):
+        return None
+    return f"{JUMPS.format('part of ' + e.result, e.input)}; the rest is right"
+
+
 def no_dependence(e: Evidence) -> str | None:
     """A gradient for something that the output does not depend on."""
-    if np.abs(e.measured).max() <= max(e.error, 1e-12 * np.abs(e.ours).max()):
+    if np.abs(e.measured).max() <= max(e.error, NOTHING * np.abs(e.ours).max()):
         return f"the output does not depend on {e.input}: its gradient is 0"
     return None
 

@@ -176,6 +176,27 @@ def eigenvalues_inputs(rng):
     return {"a": a + a.T}
 
 
+# ---- the nearest of some codes, and the distance to it --------------------------------------------------------------
+
+
+def codes(z, e):
+    k = ((z.real[:, None] - e.real) ** 2).sum(axis=2).argmin(axis=1)
+    r = z - e[k]
+    return (e[k], (r * r).mean()), (r, k, len(e))
+
+
+def codes_backward(dys, cache):
+    r, k, n = cache
+    g = 2 * r * dys[1] / r.size
+    de = np.zeros((n, r.shape[1]))
+    np.add.at(de, k, dys[0] - g)
+    return g, de
+
+
+def codes_inputs(rng):
+    return {"z": rng.normal(size=(5, 3)), "e": rng.normal(size=(4, 3))}
+
+
 MISTAKES = [
     ("cholesky", "one entry of p", [("    inverse", "    p[1, 0] *= 2\n    inverse")], "", "in column 0"),
     ("cholesky", "one entry of dy",
@@ -200,4 +221,8 @@ MISTAKES = [
      [("e * np.cumsum((dy / c)[:, ::-1], axis=1)[:, ::-1]", "np.cumsum((dy * e / c)[:, ::-1], axis=1)[:, ::-1]")],
      "x: other factor", "multiply after what sums or reorders"),
     ("eigenvalues", "vectors transposed", [("(v * dy) @ v.T", "(v.T * dy) @ v")], "a: transpose", "a transpose of"),
+    ("codes", "straight through",
+     [("return g, de", "return g + dys[0], de")], "z: straight through", "part of y jumps"),
+    ("codes", "the distance of a code", [("dys[0] - g", "dys[0]")], "e: parts left out", "dy[1] has no part"),
+    ("codes", "sign", [("dys[0] - g", "dys[0] + g")], "", "y jumps as e moves"),
 ]  # fmt: skip

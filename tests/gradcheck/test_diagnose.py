@@ -43,6 +43,12 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.missing_spread: seen(M[0], np.broadcast_to(M[0], M.shape)),
     d.reshape: seen(M.reshape(2, 6)),
     d.not_finite: seen(np.where(X > 0, M, np.nan)),
+    d.straight_through: seen(M, 0 * M, jumps=lambda some=None: True),
+    d.straight_through_a_part: by_output(
+        BLOCK,
+        BLOCK * (np.arange(4) > 1)[:, None, None, None],
+        jumps=lambda some=None: some is not None and some[:6].all() and not some[6:].any(),
+    ),
     d.no_dependence: seen(M, 0 * M),
     d.zero: seen(0 * M),
     d.missing_upstream: seen(X, answer=lambda change: X),
@@ -127,6 +133,8 @@ def test_where_most_entries_are_right_an_equal_gradient_is_a_coincidence():
 
 
 NOT_BY_SIZE = {
+    d.straight_through,
+    d.straight_through_a_part,
     d.not_finite,
     d.no_dependence,
     d.zero,

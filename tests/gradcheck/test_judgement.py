@@ -615,6 +615,40 @@ def test_whole_numbers_with_a_slope_are_numbers():
     assert judgement.status == WRONG and [f.input for f in judgement.findings] == ["k"]
 
 
+QUANTISERS = {
+    "round": np.round,
+    "of the real part": lambda x: np.round(4 * x.real) / 4,
+    "floor": np.floor,
+    "sign": np.sign,
+    "the largest": lambda x: np.eye(3)[x.real.argmax(axis=1)],
+}
+
+
+@pytest.mark.parametrize("name", QUANTISERS)
+def test_a_quantiser_has_the_derivative_0(name):
+    """Its rounding hides nothing: the outputs jump, and are flat between. What is hidden by rounding stays open."""
+    judgement = judged(lambda x: (QUANTISERS[name](x), x), lambda dy, x: 0 * x, {"x": X})
+    assert judgement.status == RIGHT and any("flat between" in note for note in judgement.notes)
+    assert BLIND not in judgement.notes and not any("choose others" in note for note in judgement.notes)
+    judgement = judged(lambda x: (QUANTISERS[name](x), x), lambda dy, x: dy * (np.abs(x) < 2), {"x": X})
+    assert judgement.status == WRONG and kinds(judgement) == {"x": "straight through"}
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e-16])
+def test_what_rounding_hides_is_no_quantiser(unit):
+    """A gradient of 0 may be right, and another one is too large for what finite differences do not see."""
+    for gradient, status in ((0, OPEN), (unit, RIGHT), (0.7, WRONG)):
+        assert judged(lambda x: (1 + unit * x, x), lambda dy, x, g=gradient: g * dy, {"x": X}).status == status
+    assert judged(lambda x: (1 + unit * np.abs(x), x), lambda dy, x: 0 * x, {"x": X}).status == OPEN
+
+
+def test_a_step_beside_something_smooth_is_mentioned():
+    judgement = judged(lambda x: (x * x + np.round(x.real), x), lambda dy, x: dy * (2 * x + 1), {"x": X})
+    assert "y jumps as x moves" in judgement.findings[0].sentence
+    judgement = judged(lambda x: (1 / x, x), lambda dy, x: -dy / (x * x + 0.1), {"x": X})  # a pole is no jump
+    assert judgement.status == WRONG and "jumps" not in judgement.findings[0].sentence
+
+
 @pytest.mark.parametrize("step", [np.sign, np.round, np.floor])
 def test_a_gradient_straight_through_a_step_is_wrong(step):
     judgement = judged(lambda x: (step(x.real), x), lambda dy, x: dy * 0.7, {"x": X + 0.05})
