@@ -197,6 +197,33 @@ def _are_transposed(e: Evidence, a: Array, one: Array, other: Array) -> bool:
     return bool(inside and np.abs(left - right).max() <= ALIKE * np.abs(left).max())
 
 
+def rotated(e: Evidence) -> str | None:
+    """Pairs of entries along an axis are turned, each by an angle of its own, as by a rotary embedding."""
+    j = e.jacobians()
+    if j.ours.shape != j.right.shape:
+        return None
+    outputs, inside = tuple(range(j.outputs)), range(j.outputs, j.right.ndim)
+    for axis in (axis for axis in inside if j.right.shape[axis] % 2 == 0):
+        both = [np.moveaxis(a, axis, -1) for a in (j.ours, j.right)]
+        half = j.right.shape[axis] // 2
+        for words, one, other in (
+            ("k and k + n/2", np.s_[:half], np.s_[half:]),
+            ("2k and 2k + 1", np.s_[::2], np.s_[1::2]),
+        ):
+            ours, right = (a[..., one] + 1j * a[..., other] for a in both)
+            size, turn = (np.abs(right) ** 2).sum(outputs), (np.conj(right) * ours).sum(outputs)
+            turn = np.divide(turn, size, out=np.ones(turn.shape, complex), where=size > 0)
+            unit = np.abs(np.abs(turn) - 1).max() <= ALIKE
+            fits = unit and np.abs(ours - turn * right).max() <= ALIKE * np.abs(right).max()
+            if fits and (np.abs(turn.imag) > ALIKE).sum() >= FEWEST:
+                along = axes_text((axis - j.outputs,))
+                return (
+                    f"the right numbers, but each pair of entries {words} along {along} is turned by an angle: a "
+                    "rotation is missing or one too many, or runs the wrong way (on the way back, sin changes its sign)"
+                )
+    return None
+
+
 def half_of_two(e: Evidence) -> str | None:
     """x enters y twice in the same way, as in xᵀx, and one of the two parts of its gradient is missing.
 

@@ -20,6 +20,7 @@ from .arrangement import (
     permutation,
     product_transposed,
     reshape,
+    rotated,
     shift,
     sum_too_much,
     transpose,
@@ -38,6 +39,7 @@ from .factors import (
 )
 from .masks import branch, diagonal_alone, dropped_entries, missing_mask, other_mask, reversed_mask, wrong_count
 from .paths import beside_product, direct_path, missing_term, summed_over_another, sums_over_another_axis
+from .recurrence import over_steps
 from .whole import (
     constant_factor,
     doubled_upstream,
@@ -77,7 +79,9 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
 
 def _jumping(e: Evidence) -> str:
     """What may be passed straight through a step, beside what is smooth."""
-    words = f"; {e.result} jumps as {e.input} moves, as of rounding: what is passed through a step has the derivative 0"
+    words = (
+        f"; {e.result} jumps as {e.input} moves: what is passed straight through a step, as rounding, counts as wrong"
+    )
     return words if e.jumps() else ""
 
 
@@ -151,9 +155,11 @@ VALUES = (
     ),
     (
         ("not linear", not_linear),
+        ("rotation", rotated),
         ("permutation", permutation),
         ("another mask", other_mask),
         ("other factor", other_factor),
+        ("recurrence", over_steps),
         ("factor of each line", factor_of_each_line),
         ("missing term", missing_penalty),
         ("parts left out", parts_left_out),

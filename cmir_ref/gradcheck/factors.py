@@ -72,7 +72,7 @@ class Search(NamedTuple):
         return np.broadcast_to(self.j.spread(placed.form.value, placed.axes), self.off.shape)[at]
 
 
-def _off(j: Jacobians) -> Array:
+def entries_off(j: Jacobians) -> Array:
     """Where the two Jacobians differ."""
     return np.abs(j.ours - j.right) > j.close * np.maximum(np.abs(j.ours), np.abs(j.right)) + j.rounding
 
@@ -82,7 +82,7 @@ def search_of(e: Evidence) -> Search | None:
     j = e.jacobians()
     if j.ours.shape != j.right.shape or j.right.size < 2 or not j.ours.any():
         return None
-    off = _off(j)
+    off = entries_off(j)
     if j.outputs == 0 and off.shape == e.off.shape:
         off = e.off
     return Search(j, off, placed_forms(e, j)) if off.sum() > 1 else None
@@ -195,7 +195,8 @@ def _exchange_words(e: Evidence, j: Jacobians, missing: Placed, instead: Placed)
     words, other = missing.form.words, instead.form.words
     if words == other:
         return _turned_words(e, j, missing, instead)
-    branch = ": a branch of the product is missing" if other in words.split(" − ") else ""
+    difference = other in words.split(" − ") and not words.startswith("1 − ")
+    branch = ": a branch of the product is missing" if difference else ""
     other_way = f"or a division by {words} where one by {other} belongs"
     return f"the factor {other} stands where {words} belongs, {other_way}{branch}"
 
@@ -284,7 +285,9 @@ def ignored_output(e: Evidence) -> str | None:
     if j is None or not j.outputs or j.ours.shape != j.right.shape:
         return None
     ends = np.cumsum(e.sizes)[:-1]
-    rows = (a.reshape(sum(e.sizes), -1) for a in (_off(j), np.abs(j.right) > j.rounding, np.abs(j.ours) > j.rounding))
+    rows = (
+        a.reshape(sum(e.sizes), -1) for a in (entries_off(j), np.abs(j.right) > j.rounding, np.abs(j.ours) > j.rounding)
+    )
     off, right, ours = (np.split(a, ends) for a in rows)
     some = [k for k, block in enumerate(off) if block.any()]
     if len(some) != 1 or ours[some[0]].any() or not np.array_equal(off[some[0]], right[some[0]]):

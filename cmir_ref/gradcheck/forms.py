@@ -30,6 +30,9 @@ def pieces(e: Evidence) -> dict[str, Array]:
         if a.ndim and 1 < width < a.shape[-1] <= MOST_BLOCKS * width and a.shape[-1] % width == 0:
             for k in range(0, a.shape[-1], width):
                 varied[f"{name}[{':, ' * (a.ndim - 1)}{k}:{k + width}]"] = a[..., k : k + width]
+    for name, a in list(varied.items()):
+        if a.ndim > 1 and e.x.ndim and a.shape[0] == e.x.shape[0] + 1:  # what is before the first step, and after each
+            varied |= {f"{name}[:-1]": a[:-1], f"{name}[1:]": a[1:]}
     return varied
 
 
@@ -45,6 +48,9 @@ def forms(e: Evidence) -> Iterator[Form]:
         yield Form(name, a, SLOPE + "exp" if exponential else gate)
     for name, a in bounded.items():
         yield from bounded_forms(name, a)
+    for name, a in varied.items():
+        if name not in bounded and a.min() > 0 and a.max() < 1:
+            yield Form(f"1 − {name}", 1 - a)
     for (name, a), (other, b) in combinations(varied.items(), 2):
         if a.shape == b.shape and np.abs(a - b).max() > NOTHING * np.abs(a).max():
             yield Form(f"{name} − {other}", a - b)

@@ -125,6 +125,17 @@ def named_arrays(cache: Any, name: str = "cache", names: Sequence[str] = ()) -> 
         fields = getattr(cache, "_fields", names or [f"{name}[{k}]" for k in range(len(cache))])
         for field, part in zip(fields, cache, strict=True):
             yield from named_arrays(part, field)
+        if isinstance(cache, list) and len(cache) > 2:
+            yield from _of_each_step(cache, name)
+
+
+def _of_each_step(steps: list, name: str) -> Iterator[tuple[str, Array]]:
+    """A list of what each step keeps, in arrays whose first axis is that of the steps."""
+    if all(isinstance(part, np.ndarray) for part in steps) and len({part.shape for part in steps}) == 1:
+        yield from named_arrays(np.stack(steps), name)
+    elif all(isinstance(part, tuple) for part in steps) and len({len(part) for part in steps}) == 1:
+        for k, parts in enumerate(zip(*steps, strict=True)):
+            yield from _of_each_step(list(parts), f"{name}[:][{k}]")
 
 
 def ingredients(trial: Trial) -> dict[str, Array]:

@@ -4,7 +4,7 @@ What is missing is the difference of two Jacobians. Where it is a simple thing a
 sentence says through what the path goes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, combinations, islice, permutations
 
 import numpy as np
@@ -118,7 +118,11 @@ PATHS = {
 def missing_way(e: Evidence, j: Jacobians, missing: Array, tolerance: float) -> tuple[str, str] | None:
     """What is missing comes back through another array, or through two: it is a multiple of it along an axis of x."""
     inside, placed = range(j.outputs, missing.ndim), _placed_pieces(e, j)
-    turned = [(one, two) for one, two in combinations(placed, 2) if one[0] is two[0] and one[1] == two[1][::-1]]
+    of_form: dict[int, list] = {}
+    for one in placed:
+        of_form.setdefault(id(one[0]), []).append(one)
+    twice = chain.from_iterable(combinations(same, 2) for same in of_form.values())
+    turned = filter(_are_turned, twice)
     pairs = combinations(placed[:FEW_PATHS], 2)
     for few in islice(chain(combinations(placed, 1), turned, _blocks_of_one(placed), pairs), MOST_WAYS):
         for axis in inside:
@@ -126,11 +130,10 @@ def missing_way(e: Evidence, j: Jacobians, missing: Array, tolerance: float) -> 
                 arrays = [np.broadcast_to(j.spread(form.value, axes), missing.shape) for form, axes in few]
                 if not spans(arrays, missing, (axis,), tolerance):
                     continue
-                twice = len(few) == 2 and few[0][0] is few[1][0]
-                if twice and any(spans([a], j.right, (axis,), tolerance) for a in arrays):
+                if _are_turned(few) and any(spans([a], j.right, (axis,), tolerance) for a in arrays):
                     return "transpose", f"a transpose of {few[0][0].words} is missing, or one too many"
                 if not spans(arrays, j.right, (axis,), tolerance):  # else there is no other way: see `beside_product`
-                    return "missing path", _way_words([form.words for form, _ in few])
+                    return "missing path", _way_words(few)
     return None
 
 
@@ -148,7 +151,8 @@ def _placed_pieces(e: Evidence, j: Jacobians) -> list[tuple[Form, tuple[int, ...
 def beside_product(e: Evidence) -> str | None:
     """All that comes back to x is a multiple of one array, as it should be, and the other factor is wrong."""
     j, missing, tolerance = missing_jacobian(e) or (None, None, None)
-    for form, axes in _placed_pieces(e, j) if j else ():
+    known = pieces(e) if j else {}
+    for form, axes in (one for one in _placed_pieces(e, j) if one[0].words in known) if j else ():
         array = np.broadcast_to(j.spread(form.value, axes), missing.shape)
         for axis in (axis for axis in axes if axis >= j.outputs):
             if all(spans([array], part, (axis,), tolerance) for part in (missing, j.right)):
@@ -165,9 +169,15 @@ def _blocks_of_one(placed: list[tuple[Form, tuple[int, ...]]]) -> Iterator[tuple
         yield from (few for few in groups if len({form.words.split("[")[0] for form, _ in few}) == 1)
 
 
-def _way_words(names: list[str]) -> str:
-    way = f"the path through {' and '.join(dict.fromkeys(names))} is missing, or what comes back along it is wrong"
-    return way if len(set(names)) == len(names) else f"{way}; is a transpose of {names[0]} missing?"
+def _are_turned(few: Sequence[tuple[Form, tuple[int, ...]]]) -> bool:
+    """Whether this is one array and its transpose."""
+    return len(few) == 2 and few[0][0] is few[1][0] and few[0][1] == few[1][1][::-1]
+
+
+def _way_words(few: Sequence[tuple[Form, tuple[int, ...]]]) -> str:
+    names = list(dict.fromkeys(form.words for form, _ in few))
+    way = f"the path through {' and '.join(names)} is missing, or what comes back along it is wrong"
+    return f"{way}; is a transpose of {names[0]} missing?" if _are_turned(few) else way
 
 
 def spans(basis: list[Array], missing: Array, axes: tuple[int, ...], tolerance: float, *, whole: bool = False) -> bool:

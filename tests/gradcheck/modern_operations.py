@@ -197,6 +197,96 @@ def codes_inputs(rng):
     return {"z": rng.normal(size=(5, 3)), "e": rng.normal(size=(4, 3))}
 
 
+# ---- a rotary embedding of neighbours, and scores -------------------------------------------------------------------
+
+
+def rotary(q, k):
+    t, n = np.arange(len(q))[:, None], q.shape[1] // 2
+    c, s = np.cos(t * 10.0 ** -np.arange(n)), np.sin(t * 10.0 ** -np.arange(n))
+
+    def turn(x):
+        a, b = x[:, 0::2], x[:, 1::2]
+        return np.stack([a * c - b * s, a * s + b * c], axis=2).reshape(x.shape)
+
+    return turn(q) @ turn(k).T, (turn(q), turn(k), c, s)
+
+
+def rotary_backward(dy, cache):
+    q, k, c, s = cache
+
+    def back(x):
+        a, b = x[:, 0::2], x[:, 1::2]
+        return np.stack([a * c + b * s, b * c - a * s], axis=2).reshape(x.shape)
+
+    return back(dy @ k), back(dy.T @ q)
+
+
+def rotary_inputs(rng):
+    return {name: rng.normal(size=(4, 6)) for name in "qk"}
+
+
+# ---- a gate over steps, and a recurrent network of one layer --------------------------------------------------------
+
+
+def gated(x, g):
+    h = [np.zeros(x.shape[1])]
+    for t in range(len(x)):
+        h.append(g[t] * h[-1] + (1 - g[t]) * x[t])
+    return np.stack(h[1:]), (x, g, np.stack(h))
+
+
+def gated_backward(dy, cache):
+    x, g, h = cache
+    dx, dg, dh = np.zeros(x.shape), np.zeros(g.shape), np.zeros(x.shape[1])
+    for t in reversed(range(len(x))):
+        dh = dh + dy[t]
+        dx[t], dg[t] = dh * (1 - g[t]), dh * (h[t] - x[t])
+        dh = dh * g[t]
+    return dx, dg
+
+
+def gated_inputs(rng):
+    return {"x": rng.normal(size=(5, 3)), "g": rng.uniform(0.2, 0.9, (5, 3))}
+
+
+def recurrent(x, w, u):
+    h = [np.zeros((x.shape[1], len(u)))]
+    for t in range(len(x)):
+        h.append(np.tanh(x[t] @ w + h[-1] @ u))
+    return np.stack(h[1:]), (x, h, w, u)
+
+
+def recurrent_backward(dy, cache):
+    x, h, w, u = cache
+    dx, dw, du, dh = np.zeros(x.shape), np.zeros(w.shape), np.zeros(u.shape), 0
+    for t in reversed(range(len(x))):
+        da = (dy[t] + dh) * (1 - h[t + 1] ** 2)
+        dx[t], dh = da @ w.T, da @ u.T
+        dw += x[t].T @ da
+        du += h[t].T @ da
+    return dx, dw, du
+
+
+def recurrent_inputs(rng):
+    return {"x": rng.normal(size=(4, 2, 3)), "w": 0.7 * rng.normal(size=(3, 3)), "u": 0.7 * rng.normal(size=(3, 3))}
+
+
+# ---- a running product ----------------------------------------------------------------------------------------------
+
+
+def product(x):
+    return np.cumprod(x, axis=1), (x, np.cumprod(x, axis=1))
+
+
+def product_backward(dy, cache):
+    x, y = cache
+    return np.cumsum((dy * y)[:, ::-1], axis=1)[:, ::-1] / x
+
+
+def product_inputs(rng):
+    return {"x": rng.uniform(0.5, 2, (3, 4))}
+
+
 MISTAKES = [
     ("cholesky", "one entry of p", [("    inverse", "    p[1, 0] *= 2\n    inverse")], "", "in column 0"),
     ("cholesky", "one entry of dy",
@@ -225,4 +315,19 @@ MISTAKES = [
      [("return g, de", "return g + dys[0], de")], "z: straight through", "part of y jumps"),
     ("codes", "the distance of a code", [("dys[0] - g", "dys[0]")], "e: parts left out", "dy[1] has no part"),
     ("codes", "sign", [("dys[0] - g", "dys[0] + g")], "", "y jumps as e moves"),
+    ("rotary", "the wrong way",
+     [("[a * c + b * s, b * c - a * s]", "[a * c - b * s, b * c + a * s]")], "q k: rotation", "is turned by an angle"),
+    ("rotary", "not turned back", [("back(dy @ k)", "dy @ k")], "q: rotation", "2k and 2k + 1 along axis 1"),
+    ("rotary", "one sign", [("b * c - a * s", "b * c + a * s")], "", "9 of 24"),
+    ("gated", "g left out", [("dh * g[t]", "dh * 1")], "x g: recurrence", "the factor g of each step is missing"),
+    ("gated", "the other side", [("dh = dh * g[t]", "dh = dh * (1 - g[t])")], "x g: recurrence",
+     "the factor 1 − g of each step stands where g belongs"),
+    ("gated", "nothing carried", [("dh = dh * g[t]", "dh = 0 * dh")], "x g: recurrence", "is left out"),
+    ("gated", "the side of x", [("dh * (1 - g[t])", "dh * g[t]")], "x: other factor", "g stands where 1 − g belongs"),
+    ("recurrent", "u not transposed", [("da @ u.T", "da @ u")], "x: recurrence; u: missing path", "to itself is right"),
+    ("recurrent", "slope left out", [(" * (1 - h[t + 1] ** 2)", "")], "x: missing slope", "along axis 0 of x gives to"),
+    ("recurrent", "slope of the step before", [("h[t + 1] ** 2", "h[t] ** 2")], "x: other factor",
+     "1 − cache[1][:-1]² stands where 1 − y² belongs"),
+    ("product", "not run backwards", [("np.cumsum((dy * y)[:, ::-1], axis=1)[:, ::-1]", "np.cumsum(dy * y, axis=1)")],
+     "x: recurrence", "it runs the wrong way"),
 ]  # fmt: skip

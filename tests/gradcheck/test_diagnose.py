@@ -18,6 +18,9 @@ ONES = np.ones((4, 3))
 U, V = RNG.uniform(1, 2, (2, 4, 3))
 COUNTS = np.array([[0, 1, 2], [2, 1, 0], [-3, 1, 1], [0, 0, 0]])
 BLOCK = RNG.normal(size=(4, 3, 4, 3))  # ∂y/∂x
+ANGLES = np.arange(1, 5)
+TURN = np.array([[np.cos(ANGLES), np.sin(ANGLES)], [-np.sin(ANGLES), np.cos(ANGLES)]]).transpose(2, 0, 1)
+STEPS = BLOCK * np.tri(4)[:, None, :, None]  # at each index of y's first axis, of those before it in x
 
 
 def seen(ours, measured=M, x=X, **more):
@@ -64,6 +67,8 @@ CASES = {  # evidence for each kind, by the function that has to recognise it
     d.factor_of_each_line: seen(M * np.array([[0.5], [2], [3], [-4]])),
     d.product_transposed: seen(D @ M, D.T @ M, others={"m": M}),
     d.half_of_product: seen(D @ X, (D + D.T) @ X),
+    d.rotated: by_output((BLOCK[..., None, :2] @ TURN)[..., 0, :], BLOCK[..., :2]),
+    d.over_steps: by_output(STEPS * (1 + np.tri(4, k=-1)[:, None, :, None]), STEPS),
     d.half_of_two: seen(X, y=W, answer=lambda change: M - X if change is np.transpose else change(X)),
     d.missing_mask: seen(M, MASKED),
     d.reversed_mask: seen(M * (X <= 0), MASKED),
@@ -133,6 +138,7 @@ def test_where_most_entries_are_right_an_equal_gradient_is_a_coincidence():
 
 
 NOT_BY_SIZE = {
+    d.over_steps,
     d.straight_through,
     d.straight_through_a_part,
     d.not_finite,
@@ -146,6 +152,7 @@ NOT_BY_SIZE = {
     d.other_mask,
 }
 BY_OUTPUT = {
+    d.rotated,
     d.beside_product,
     d.ignored_output,
     d.turned_round,
@@ -343,6 +350,11 @@ def test_the_form_of_a_missing_term(term, words):
 def test_a_constant_is_no_penalty_where_all_x_have_one_sign():
     kind, sentence = diagnose(seen(M - 0.3, x=U))
     assert kind == "missing term" and sentence.endswith("a constant, the same for all entries")
+
+
+def test_a_pair_that_grows_is_not_turned():
+    """Turned and twice as long is no rotation."""
+    assert d.rotated(by_output((BLOCK[..., None, :2] @ TURN)[..., 0, :] * 2, BLOCK[..., :2])) is None
 
 
 def test_a_short_axis_proves_no_term():

@@ -3028,6 +3028,24 @@ bugs(
     ("whatever-moves-jumps", "JUMP = 1e-6", "JUMP = 0",
      "gradcheck/test_judgement.py::test_what_rounding_hides_is_no_quantiser[1e-16]"),
 )
+bugs(
+    "gradcheck/recurrence.py",
+    ("one-wrong-step-is-the-recurrence", "if not off[next_ones].all() and (", "if False and (",
+     f"{MODERN}[cholesky: one entry of p]"),
+    ("a-factor-of-the-next-step", "value[s + first : t + first]", "value[s : t]", f"{MODERN}[gated: g left out]"),
+    ("a-step-has-no-factor", "return _in_a_step(e, j, of_y, of_x, axis) if everywhere else None", "return None",
+     f"{MODERN}[recurrent: slope left out]"),
+)
+bugs(
+    "gradcheck/arrangement.py",
+    ("a-reflection-is-a-rotation", "unit = np.abs(np.abs(turn) - 1).max() <= ALIKE", "unit = True",
+     "gradcheck/test_diagnose.py::test_a_pair_that_grows_is_not_turned"),
+)
+bugs(
+    "gradcheck/jacobians.py",
+    ("no-array-over-the-steps", "if isinstance(cache, list) and len(cache) > 2:", "if False:",
+     f"{MODERN}[recurrent: slope of the step before]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
