@@ -44,7 +44,7 @@ def missing_sum(e: Evidence) -> str | None:
     """The forward broadcasts the input along some axes, and the backward does not sum over them."""
     for axes in subsets(e.ours.ndim):
         total = e.ours.sum(axes)
-        if total.size == e.x.size and e.same(total.reshape(e.x.shape), e.measured):
+        if total.size == e.x.size < e.ours.size and e.same(total.reshape(e.x.shape), e.measured):
             return f"the sum over {axes_text(axes)} is missing: the forward broadcasts {e.input} along it"
     return None
 

@@ -132,20 +132,31 @@ def compare_directions(
             random_direction(rng, x.shape) * ~kinks[i] if i in kinks else np.zeros(x.shape)
             for i, x in enumerate(trial.inputs)
         ]
-        terms, measured = _along(trial, kinks, d)
-        ours = float(terms.sum())
-        gap, size = abs(ours - measured), max(float(np.abs(terms).sum()), abs(measured))  # not |ours|: terms may cancel
-        rounding = sum(float((entries * np.abs(d[i])).sum()) for i, entries in excused.items())
-        right = gap <= CLOSE * size + min(2 * rounding, ROUNDED * size)
-        if not right:
-            others = [terms.sum() - measured for terms, measured in (_along(t, kinks, d) for t in trial.nearby)]
-            stays = _stays(ours - measured, others)
-            right = not stays and gap <= trial.rounding
-            if stays or set(kinks) <= set(excused):  # each entry is right: their sum is off by rounding, if at all
-                elsewhere = (slope for i in kinks for slope in trial.slopes_elsewhere(i, d))
-                right = right or any(gap <= rounding_of([slope]) for slope in elsewhere)
-        error = 0.0 if gap == 0 or (right and gap > CLOSE * size) else gap / size
-        yield Result("all", "directional", error, (), ours, measured, right=right)
+        with np.errstate(invalid="ignore"):  # a gradient may have infinite entries
+            result = _compare_direction(trial, kinks, excused, d)
+        yield result
+
+
+def _compare_direction(
+    trial: Trial, kinks: Mapping[int, np.ndarray], excused: Mapping[int, np.ndarray], d: Sequence[np.ndarray]
+) -> Result:
+    """The result of one direction."""
+    terms, measured = _along(trial, kinks, d)
+    ours = float(terms.sum())
+    gap, size = abs(ours - measured), max(float(np.abs(terms).sum()), abs(measured))  # not |ours|: terms may cancel
+    if not np.isfinite(gap):
+        return Result("all", "directional", np.inf, (), ours, measured, right=False)
+    rounding = sum(float((entries * np.abs(d[i])).sum()) for i, entries in excused.items())
+    right = gap <= CLOSE * size + min(2 * rounding, ROUNDED * size)
+    if not right:
+        others = [terms.sum() - measured for terms, measured in (_along(t, kinks, d) for t in trial.nearby)]
+        stays = _stays(ours - measured, others)
+        right = not stays and gap <= trial.rounding
+        if stays or set(kinks) <= set(excused):  # each entry is right: their sum is off by rounding, if at all
+            elsewhere = (slope for i in kinks for slope in trial.slopes_elsewhere(i, d))
+            right = right or any(gap <= rounding_of([slope]) for slope in elsewhere)
+    error = 0.0 if gap == 0 or (right and gap > CLOSE * size) else gap / size
+    return Result("all", "directional", error, (), ours, measured, right=right)
 
 
 def _along(trial: Trial, wanted: Iterable[int], d: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
@@ -178,7 +189,7 @@ def rounding_explains(trial: Trial, i: int, index: tuple[int, ...], stepped: flo
 
 def _stays(gap: float, others: Sequence[float]) -> bool:
     """Whether a difference is the same to a tenth at other points."""
-    return all(abs(other - gap) <= 0.1 * abs(gap) for other in others)
+    return bool(np.isfinite(gap)) and all(abs(other - gap) <= 0.1 * abs(gap) for other in others)
 
 
 def tied_too_often(

@@ -169,6 +169,8 @@ def other_factor(e: Evidence) -> str | None:
     if not usable:
         return None
     ratio, table = s.ours / s.right, np.array([value for _, value in usable])
+    if not _varies(ratio):
+        return None  # a number is a factor, and not one array in the place of another
     order = np.argsort(table[:, 0])
     first, pairs = table[order, 0], []
     for k, row in enumerate(table):
@@ -183,10 +185,11 @@ def other_factor(e: Evidence) -> str | None:
 
 
 def _simplest(e: Evidence, found: list[tuple[Placed, Placed]]) -> list[tuple[Placed, Placed]]:
-    """The first pair; where it is of arrays as they are, all such pairs, since none of them is simpler."""
+    """The first pair; where it is of two arrays as they are, all such pairs, since none of them is simpler."""
 
     def is_plain(pair):
-        return all(one.form.words in e.arrays for one in pair)
+        missing, instead = (one.form.words for one in pair)
+        return missing != instead and missing in e.arrays and instead in e.arrays
 
     return [pair for pair in found if is_plain(pair)] if found and is_plain(found[0]) else found[:1]
 

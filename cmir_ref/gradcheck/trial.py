@@ -228,7 +228,7 @@ def gradient_of(trial: Trial, i: int) -> np.ndarray:
     if ours.dtype.kind not in "fiub":
         kind = "complex numbers" if ours.dtype.kind == "c" else type(trial.grads[i]).__name__
         raise ValueError(f"{trial.names[i]}: the gradient is an array of real numbers, not {kind}")
-    return ours
+    return ours if ours.dtype.kind == "f" else ours.astype(float)  # booleans have no difference
 
 
 def _call(f: Callable, f_backward: Callable, inputs: list, names: list[str], held: set[int], seed: int) -> Trial:

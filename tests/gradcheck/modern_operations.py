@@ -287,6 +287,23 @@ def product_inputs(rng):
     return {"x": rng.uniform(0.5, 2, (3, 4))}
 
 
+# ---- a batch less its mean, and the running mean --------------------------------------------------------------------
+
+
+def centred(x, running):
+    m = x.mean(axis=0)
+    return (x - m, 0.9 * running + 0.1 * m), len(x)
+
+
+def centred_backward(dys, n):
+    dy, dm = dys
+    return dy - dy.mean(axis=0) + 0.1 * dm / n, 0.9 * dm
+
+
+def centred_inputs(rng):
+    return {"x": rng.normal(size=(4, 3)), "running": rng.normal(size=3)}
+
+
 MISTAKES = [
     ("cholesky", "one entry of p", [("    inverse", "    p[1, 0] *= 2\n    inverse")], "", "in column 0"),
     ("cholesky", "one entry of dy",
@@ -330,4 +347,5 @@ MISTAKES = [
      "1 − cache[1][:-1]² stands where 1 − y² belongs"),
     ("product", "not run backwards", [("np.cumsum((dy * y)[:, ::-1], axis=1)[:, ::-1]", "np.cumsum(dy * y, axis=1)")],
      "x: recurrence", "it runs the wrong way"),
+    ("centred", "1/n of the running mean", [("0.1 * dm / n", "0.1 * dm")], "x: factor of each line", "of output 1"),
 ]  # fmt: skip

@@ -5,7 +5,15 @@ import pytest
 
 from cmir_ref import ops
 from cmir_ref.cmirnet import feature_norm, feature_norm_backward
-from cmir_ref.gradcheck import central_difference, check_gradient, complex_step, directional, relative_error
+from cmir_ref.gradcheck import (
+    Pair,
+    central_difference,
+    check_gradient,
+    complex_step,
+    directional,
+    judge,
+    relative_error,
+)
 from cmir_ref.gradcheck.numeric import random_direction, winners
 
 RNG = np.random.default_rng(0)
@@ -279,3 +287,30 @@ def test_a_complex_step_is_taken_once_for_each_entry():
 
     results = check_gradient(square, lambda dy, x: 2 * x * dy, [np.array([1.0, 2.0, 3.0])])
     assert all(r.right for r in results) and stepped == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("entries", [[np.inf, 1, 1], [np.inf, -np.inf, 1], [np.nan, 1, 1]])
+def test_a_gradient_that_is_not_finite_is_wrong_along_every_direction_and_warns_of_nothing(entries):
+    """infinity ≤ infinity is no agreement."""
+
+    def backward(dy, x):
+        return 2 * dy * x * np.array(entries)
+
+    x = np.array([0.3, -0.7, 1.1])
+    results = check_gradient(lambda x: ((x * x).sum(), x), backward, [x])
+    assert not any(result.right for result in results)
+    directions = check_gradient(lambda x: ((x * x).sum(), x), backward, [x], methods=["directional"])
+    assert not any(result.right for result in directions)
+    assert "not finite" in [f.kind for f in judge(Pair(lambda x: ((x * x).sum(), x), backward, {"x": x})).findings]
+
+
+def test_a_gradient_of_booleans_is_judged():
+    judgement = judge(Pair(lambda x: (x * x, x), lambda dy, x: dy * x > 0, {"x": np.array([0.3, -0.7, 1.1])}))
+    assert judgement.wrong == ["x"]
+
+
+def test_axes_of_length_1_are_no_missing_sum():
+    forward, x = lambda x: (np.ones((2, 4, 3)) * x, x), np.array([0.3, -0.7, 1.1])
+    judgement = judge(Pair(forward, lambda dy, x: dy.sum(axis=(0, 1), keepdims=True), {"x": x}))
+    assert [finding.kind for finding in judgement.findings] == ["reshape"]

@@ -3046,6 +3046,26 @@ bugs(
     ("no-array-over-the-steps", "if isinstance(cache, list) and len(cache) > 2:", "if False:",
      f"{MODERN}[recurrent: slope of the step before]"),
 )
+bugs(
+    "gradcheck/compare.py",
+    ("infinity-agrees-with-infinity", "    if not np.isfinite(gap):\n", "    if False:\n",
+     "gradcheck/test_checker.py::test_a_gradient_that_is_not_finite_is_wrong_along_every_direction_and_warns_of_nothing"
+     "[entries0]"),
+)
+bugs(
+    "gradcheck/factors.py",
+    ("a-number-is-an-array", "if not _varies(ratio):", "if False:", f"{MODERN}[centred: 1/n of the running mean]"),
+)
+bugs(
+    "gradcheck/trial.py",
+    ("booleans-have-no-difference", 'return ours if ours.dtype.kind == "f" else ours.astype(float)', "return ours",
+     "gradcheck/test_checker.py::test_a_gradient_of_booleans_is_judged"),
+)
+bugs(
+    "gradcheck/arrangement.py",
+    ("a-sum-over-one", "if total.size == e.x.size < e.ours.size and", "if total.size == e.x.size and",
+     "gradcheck/test_checker.py::test_axes_of_length_1_are_no_missing_sum"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
