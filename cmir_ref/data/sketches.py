@@ -18,9 +18,10 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
+from .bands import is_tiff, open_image
 from .images import image_suffixes
 from .locate import data_folder, refuse_deeper, say_loose, say_passed_over, select_files, subfolders
-from .pictures import check_size
+from .pictures import check_size, deep_values, is_deep
 from .svg import read_svg
 
 FRAMED = 0.5  # the share of a drawing's edge that is bare, at the least: of 209 drawings none has more ink than 0.34
@@ -98,19 +99,19 @@ def read_sheet(path: str | Path) -> np.ndarray:
 
     path = Path(path)
     check_file(path)
-    source = io.BytesIO(render_svg(path)) if path.suffix.lower() in SUFFIXES else path
+    svg = path.suffix.lower() in SUFFIXES
+    if not svg and is_tiff(path) and (values := _deep_tiff(path)) is not None:
+        return np.asarray(_small(_stretched(values, path).convert("RGB")), np.float32)
+    source = io.BytesIO(render_svg(path)) if svg else path
     try:
         with Image.open(source) as file:
             check_size(file.size, path)
             file.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-                image = _stretched(image, path)
+                image = _stretched(np.asarray(image), path)
             alpha = "A" in image.getbands() or "transparency" in image.info
-            image = image.convert("RGBA" if alpha else "RGB")
-            if max(image.size) > WORKING_SIDE:
-                image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
-            pixels = np.asarray(image, np.float32)
+            pixels = np.asarray(_small(image.convert("RGBA" if alpha else "RGB")), np.float32)
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image that Pillow can read; a drawing is an image or an SVG file") from None
     except (Image.DecompressionBombError, MemoryError):  # Pillow's own limit, about twice ours
@@ -156,11 +157,30 @@ def _render_apart(text: str, look: dict, path: Path) -> bytes:
     return done.stdout
 
 
-def _stretched(image, path: Path):
-    """Pixels of more than 8 bits, from the least to the largest value."""
+def _deep_tiff(path: Path) -> np.ndarray | None:
+    """Colours of more than 8 bits of a TIFF file, and what of such depth Pillow does not read; None of all others."""
+    with open_image(path) as (file, odd):
+        if odd is None:  # of colours Pillow keeps the upper byte, which may be empty
+            return deep_values(file, path) if file.mode == "RGB" and is_deep(file) else None
+        if odd.dtype == np.uint8:
+            return None
+        return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
+
+
+def _small(image):
+    """A Pillow image of at most `WORKING_SIDE` pixels a side."""
     from PIL import Image
 
-    values = np.asarray(image, np.float64)
+    if max(image.size) > WORKING_SIDE:
+        image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
+    return image
+
+
+def _stretched(values: np.ndarray, path: Path):
+    """Values of more than 8 bits as an image of bytes, from the least to the largest value."""
+    from PIL import Image
+
+    values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     low, high = values.min(), values.max()

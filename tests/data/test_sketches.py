@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageDraw, ImageFilter
 
 from cmir_ref.data import is_drawing, load_sketches, read_sketch, sketches, world
@@ -295,3 +296,23 @@ def test_a_drawing_of_numbers_that_are_none_is_refused(tmp_path, refused):
     values[10] = np.nan
     with refused("x.tif", "NaN or infinity among its pixels"):
         read_sketch(saved(Image.fromarray(values), tmp_path / "x.tif"), 32)
+
+
+DEEP = {  # the numbers of a sheet whose paper is 1, as colours where they have three axes
+    "half floats": lambda x: x.astype("f2"),
+    "double floats": lambda x: x.astype("f8"),
+    "whole numbers of 64 bits": lambda x: (1000 * x).astype("i8"),
+    "floats in colour": lambda x: np.stack([x] * 3, axis=2).astype("f4"),
+    "16 bits in planes": lambda x: np.stack([65535 * x] * 3).astype("u2"),
+    "10 of 16 bits": lambda x: np.stack([1023 * x] * 3, axis=2).astype("u2"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_tiff_of_any_depth_shows_the_same_lines(name, tmp_path):
+    """Pillow takes planes of 16 bits for those of 8, half of each in their place."""
+    values = DEEP[name](np.asarray(REFERENCE.convert("L"), float) / 255)
+    planes = {"planarconfig": "separate"} if len(values) == 3 else {}
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="rgb" if values.ndim == 3 else "minisblack", **planes)
+    expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64)
+    np.testing.assert_array_equal(read_sketch(tmp_path / "x.tif", 64), expected)

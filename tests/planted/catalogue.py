@@ -3066,6 +3066,13 @@ bugs(
     ("a-sum-over-one", "if total.size == e.x.size < e.ours.size and", "if total.size == e.x.size and",
      "gradcheck/test_checker.py::test_axes_of_length_1_are_no_missing_sum"),
 )
+ANY_DEPTH = "data/test_sketches.py::test_a_tiff_of_any_depth_shows_the_same_lines"
+bugs(
+    "data/sketches.py",
+    ("planes-of-half-bytes", "if not svg and is_tiff(path) and", "if False and", ANY_DEPTH + "[16 bits in planes]"),
+    ("upper-bytes-alone", 'if file.mode == "RGB" and is_deep(file) else None', "if False else None",
+     ANY_DEPTH + "[10 of 16 bits]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
