@@ -29,8 +29,8 @@ FAINTEST = 16  # of 255 grey values: less contrast than that is paper
 PAPER = 0.5  # the share of a sheet that has about one colour, where that is the paper's everywhere
 BARE, ONE_SIDE, THICK, LINES, FAINT = 0.6, 0.95, 0.02, 100, 0.02  # see `like_a_drawing`
 WORKING_SIDE = 1024  # pixels: larger files are read smaller
-LARGE_SVG = 100_000  # letters; a larger file may take seconds, and so may a small one that uses its parts again
-USE = re.compile(r"<(?:[\w.-]+:)?use\b")
+LARGE_SVG = 100_000  # letters; a larger file may take seconds, and so may a small one with what is `SLOW`:
+SLOW = re.compile(r"<(?:[\w.-]+:)?use\b|stroke-dasharray")  # parts that are used again, dashes of any shortness
 PATIENCE = 30  # seconds for a large file
 RENDER = """import json, sys, resvg_py
 text, look = sys.stdin.buffer.read().decode(), json.loads(sys.argv[1])
@@ -136,12 +136,12 @@ def render_svg(path: Path) -> bytes:
     text, side = read_svg(path), WORKING_SIDE // 2
     look = {"width": side, "height": side, "dpi": 96, "skip_system_fonts": True}  # a sheet of any shape fits into them
     try:
-        if len(text) > LARGE_SVG or USE.search(text):
+        if len(text) > LARGE_SVG or SLOW.search(text):
             return _render_apart(text, look, path)
         return bytes(resvg_py.svg_to_bytes(svg_string=text, **look))
-    except InputError:
+    except (InputError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # whatever a reader says of a damaged file
+    except BaseException as error:  # of a damaged file, or its own panic, which is no `Exception`
         raise InputError(f"{path}: not a readable SVG file ({' '.join(str(error).split())[:100]})") from error
 
 
@@ -198,7 +198,9 @@ def ink_of(sheet: np.ndarray, path: str | Path) -> np.ndarray:
     strongest = np.sort(difference, axis=None)[-max(4, difference.size // 1000) :]
     full = float(strongest.mean())
     if full < FAINTEST:
-        raise InputError(f"{path}: an empty drawing: nothing stands out from the paper")
+        svg = Path(path).suffix.lower() in SUFFIXES
+        unseen = "; text of an SVG file is not drawn, save it as a picture" if svg else ""
+        raise InputError(f"{path}: an empty drawing: nothing stands out from the paper{unseen}")
     ink = np.clip((difference / full - 0.2) / 0.6, 0, 1).astype(np.float32)
     return np.where((sheet - paper).sum(axis=2) > 0, -ink, ink)
 

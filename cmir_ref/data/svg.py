@@ -16,6 +16,7 @@ NOT_DRAWN = (  # takes minutes, ends the process (a large tile of a pattern), or
 )  # fmt: skip
 MOST_LAYERS = 200  # elements that are drawn on a sheet of their own first: each takes as long as the whole drawing
 LAYER = re.compile(r"(?:^|;)\s*(?:clip-path|isolation|mix-blend-mode|opacity)\s*:")
+VARIABLE = re.compile(rb"""(?:color|fill|stroke)(?:-[a-z]+)?[:=]["']?var\(""")  # the renderer draws nothing of it
 LONGEST = 100  # times as long as wide: a longer sheet is none
 PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96, "em": 12, "ex": 6}
 GZIP = b"\x1f\x8b"
@@ -25,9 +26,9 @@ def read_svg(path: str | Path) -> str:
     """The text of an SVG file, packed by gzip or not.
 
     Raises `InputError` for one that is damaged, larger than `MOST_BYTES` or `MOST_ELEMENTS`, nested deeper than
-    `DEEPEST`, declares entities, holds what is no line and no shape (`NOT_DRAWN`), clips within clips or more than
-    `MOST_LAYERS` layers, does not say how large its sheet is, or has one that is more than `LONGEST` times as long as
-    wide.
+    `DEEPEST`, declares entities, holds what is no line and no shape (`NOT_DRAWN`) or colours by variables, clips within
+    clips or more than `MOST_LAYERS` layers, does not say how large its sheet is, or has one that is more than `LONGEST`
+    times as long as wide.
     """
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
@@ -46,8 +47,13 @@ def read_svg(path: str | Path) -> str:
 
 
 def _check(content: bytes, path: str | Path) -> None:
-    if b"filter:" in b"".join(content.split()):  # in a sheet of styles, or an attribute
+    dense = b"".join(content.split())
+    if b"filter:" in dense:  # in a sheet of styles, or an attribute
         raise InputError(f"{path}: holds <filter>; a drawing is of lines and shapes")
+    if VARIABLE.search(dense):
+        raise InputError(
+            f"{path}: holds lines or areas whose colour is var(…), which would be missing; save it as a picture"
+        )
     depth = count = layers = clips = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:

@@ -122,11 +122,14 @@ def test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever(tmp_path, monkey
     path.write_text(laughing(1))
     apart = sketches.render_svg(path)
     with monkeypatch.context() as patch:
-        patch.setattr(sketches, "USE", re.compile("nothing"))
+        patch.setattr(sketches, "SLOW", re.compile("nothing"))
         assert apart == sketches.render_svg(path)
     path.write_text(laughing(4))
     with monkeypatch.context() as patch:
         patch.setattr(sketches, "PATIENCE", 1)
+        with refused(path, "too many strokes, not drawn in 1 s; save it as a picture"):
+            read_sketch(path, 64)
+        path.write_text(SVG.format('<path d="M1 1H99" stroke="black" stroke-dasharray=".001"/>' * 99))
         with refused(path, "too many strokes, not drawn in 1 s; save it as a picture"):
             read_sketch(path, 64)
     path.write_text(laughing(7))
@@ -193,6 +196,18 @@ def test_lines_of_an_svg(colour, suffix, tmp_path):
     found = read_sketch(path, 64) > 127
     expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64) > 127
     assert (found & expected).sum() / (found | expected).sum() > 0.6 and is_drawing(path)
+
+
+@needs_svg
+def test_what_is_not_drawn_of_an_svg_is_said(tmp_path, refused):
+    """Letters, of which there may be nothing else, and a line that ends the renderer by no `Exception`."""
+    path = tmp_path / "x.svg"
+    path.write_text(SVG.format('<text x="9" y="50">plane</text>'))
+    with refused(path, "an empty drawing", "text of an SVG file is not drawn, save it as a picture"):
+        read_sketch(path, 64)
+    path.write_text(SVG.format('<path d="M10 10 L90 90" stroke="black" stroke-width="1e9"/>'))
+    with refused(path, "not a readable SVG file (range start index"):
+        read_sketch(path, 64)
 
 
 def test_without_the_reader_it_says_what_to_install(tmp_path, monkeypatch, refused):

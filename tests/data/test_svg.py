@@ -58,6 +58,17 @@ def test_what_is_no_drawing_is_one_line(text, reason, packed, tmp_path):
     assert str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "inside", ['<path d="M0 0L9 9" stroke="var(--ink)"/>', "<style>.a { fill : var(--ink, red) }</style>"]
+)
+def test_what_is_coloured_by_variables_would_be_missing(inside, tmp_path):
+    (tmp_path / "x.svg").write_text(drawing(inside + LINE))
+    with pytest.raises(InputError, match=r"x\.svg: holds lines or areas whose colour is var\(…\)"):
+        read_sketch(tmp_path / "x.svg", 32)
+    (tmp_path / "x.svg").write_text(drawing("<style>text { font-size: var(--size) }</style>" + LINE))
+    assert read_sketch(tmp_path / "x.svg", 32).max() == 255
+
+
 def test_a_bomb_is_not_unpacked(tmp_path):
     (tmp_path / "bomb.svgz").write_bytes(gzip.compress(b" " * 2**28))
     with pytest.raises(InputError, match="more than 16 MiB"):

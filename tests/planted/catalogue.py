@@ -3073,6 +3073,18 @@ bugs(
     ("upper-bytes-alone", 'if file.mode == "RGB" and is_deep(file) else None', "if False else None",
      ANY_DEPTH + "[10 of 16 bits]"),
 )
+bugs(
+    "data/sketches.py",
+    ("dashes-for-ever", '|stroke-dasharray")', '")',
+     "data/test_sketches.py::test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever"),
+    ("a-panic-ends-all", "except BaseException as error:  # of", "except Exception as error:  # of",
+     "data/test_sketches.py::test_what_is_not_drawn_of_an_svg_is_said"),
+)
+bugs(
+    "data/svg.py",
+    ("variables-are-nothing", "if VARIABLE.search(dense):", "if False:",
+     "data/test_svg.py::test_what_is_coloured_by_variables_would_be_missing"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
