@@ -7,6 +7,7 @@ Only `raw` is read: `tokens` differ from it where spelling was corrected. An ima
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,7 +125,7 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
     ]
     of_name: dict[str, list[Path]] = {}
     for path in files:
-        of_name.setdefault(path.name, []).append(path)
+        of_name.setdefault(_composed(path.name), []).append(path)
     by_name = {name: found for name in captions.names if (found := _ends_with(name, of_name))}
     missing = [name for name in captions.names if name not in by_name]
     if not missing:
@@ -137,8 +138,12 @@ def find_images(root: str | Path, captions: CaptionFile) -> list[Path]:
         columns.setdefault(_column_of(path), []).append(path)
     if set(captions.numbers) <= columns.keys():
         return [_one_of(columns[n], name) for n, name in zip(captions.numbers, captions.names, strict=True)]
-    count, missing = len(set(files)), [n for n in missing if captions.numbers[captions.names.index(n)] not in columns]
+    count, number_of = len(set(files)), dict(zip(captions.names, captions.numbers, strict=True))
+    missing = [name for name in missing if number_of[name] not in columns] or missing  # some by name, some by number
     hint = " (that is Sydney's archive)" if count == SYDNEY and len(captions.names) != SYDNEY else ""
+    stem = _composed(Path(missing[0].replace("\\", "/")).stem).lower()
+    if alike := next((path for path in files if _composed(path.stem).lower() == stem), None):
+        hint += f", one of them {alike.relative_to(root)}: let the caption file name them as they are"
     raise InputError(
         f"{captions.path}: {len(captions.names)} images are named, {len(missing)} of them are not below {root}, the "
         f"first is {missing[0]}; {count} images are there{hint}"
@@ -152,8 +157,14 @@ def _are_numbered(captions: CaptionFile) -> bool:
 
 def _ends_with(name: str, of_name: Mapping[str, list[Path]]) -> list[Path]:
     """The files of a record's name, which may have folders before it: "images/x.png"."""
-    parts = Path(name.replace("\\", "/")).parts
-    return [path for path in of_name.get(parts[-1] if parts else "", ()) if path.parts[-len(parts) :] == parts]
+    parts = Path(_composed(name.replace("\\", "/"))).parts
+    found = of_name.get(parts[-1] if parts else "", ())
+    return [path for path in found if Path(_composed(str(path))).parts[-len(parts) :] == parts]
+
+
+def _composed(name: str) -> str:
+    """A file's name with its accents composed: file systems keep them in either form (NFC, NFD)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _one_of(paths: list[Path], name: str) -> Path:

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,41 @@ def test_images_that_are_not_there_are_counted_and_sydneys_archive_is_named(tmp_
         (other / f"scene{k}.tif").touch()
     with refused("613 images are there (that is Sydney's archive)"):
         load_captions(tmp_path)
+
+
+def test_an_accent_of_a_files_name_may_be_composed_or_not(tmp_path):
+    path = worlds.write_captions(tmp_path) / "dataset_tiny.json"
+    content = json.loads(path.read_text())
+    for k, record in enumerate(content["images"]):
+        record["filename"] = unicodedata.normalize("NFC", f"Flüsse/hütte {k}.png")
+        place = tmp_path / unicodedata.normalize("NFD", record["filename"])
+        place.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 9 + k).save(place)
+    path.write_text(json.dumps(content))
+    assert load_captions(tmp_path).modalities["a"].x[:, 0, 0, 0].tolist() == [9 + k for k in range(20)]
+
+
+def test_an_image_of_another_suffix_or_folder_is_named(tmp_path, refused):
+    path = worlds.write_captions(tmp_path) / "dataset_tiny.json"
+    content = json.loads(path.read_text())
+    names = [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path, read_caption_file(path))]
+    for change in (lambda n: n.replace(".tif", ".JPG"), lambda n: "C:\\images\\" + n.split("/")[-1].upper()):
+        for record, name in zip(content["images"], names, strict=True):
+            record["filename"] = change(name)
+        path.write_text(json.dumps(content))
+        with refused("20 of them are not below", f"20 images are there, one of them {names[0]}: let the caption file"):
+            find_images(tmp_path, read_caption_file(path))
+
+
+def test_an_image_of_ones_own_beside_those_that_have_numbers_is_refused(tmp_path, refused):
+    """Some are found by name and the others by number: what each name means is then a guess."""
+    path = worlds.write_captions(tmp_path) / "dataset_tiny.json"
+    content = json.loads(path.read_text())
+    content["images"].append(content["images"][0] | {"filename": "2101.tif", "imgid": 2100})
+    Image.new("L", (8, 8), 9).save(tmp_path / "2101.tif")
+    path.write_text(json.dumps(content))
+    with refused("21 images are named, 20 of them are not below", "21 images are there"):
+        find_images(tmp_path, read_caption_file(path))
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------

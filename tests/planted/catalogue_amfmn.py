@@ -525,3 +525,10 @@ bugs(
     ("a-sentence-gives-no-keywords", "*(phrases or filter_keywords(sentence))]", "*phrases]",
      "amfmn/test_amfmn_system.py::test_keywords_alone_are_the_sentence_and_a_sentence_gives_its_keywords"),
 )
+bugs(
+    "data/captions.py",
+    ("names-apart-by-accents", 'return unicodedata.normalize("NFC", name)', "return name",
+     CAPTIONS + "an_accent_of_a_files_name_may_be_composed_or_not"),
+    ("one-named-one-numbered", "not in columns] or missing", "not in columns]",
+     CAPTIONS + "an_image_of_ones_own_beside_those_that_have_numbers_is_refused"),
+)
