@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -148,7 +149,7 @@ def first_page(path: str | Path) -> np.ndarray:
 
 def tiff_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
     """(which samples x (H, W, C) of a TIFF file it says are none, how it says so): by GDAL's tag, by masks among its
-    pages, by a band of transparency."""
+    pages, by NAME.aux.xml, by a band of transparency."""
     import tifffile
 
     with name_image_damage(path), tifffile.TiffFile(path) as file:
@@ -158,10 +159,33 @@ def tiff_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
         coded = page.photometric == PALETTE  # then no data is a number in the palette, and no colour
         alpha = page.extrasamples[-1:] in ((1,), (2,)) and page.samplesperpixel == x.shape[2]
     marks = [(upright(mask, turn)[..., None] == 0, "are masked out") for mask in masks]
+    codes = _picture_bands(path, colours=False) if coded else x
     if value is not None and not np.isnan(value):
-        codes, why = _picture_bands(path, colours=False) if coded else x, f"are {value:g}, which it says is no data"
-        marks.append((codes == (np.float32(value) if x.dtype.kind == "f" else value), why))
+        marks.append((is_value(codes, value), f"are {value:g}, which it says is no data"))
+    marks += aux_marks(codes, path)
     return [*marks, (clear_pixels(x), "are transparent")] if alpha else marks
+
+
+def is_value(x: np.ndarray, value: float) -> np.ndarray:
+    """Which samples are a number that a text names in full, in the precision of samples."""
+    return x == (np.float32(value) if x.dtype.kind == "f" else value)
+
+
+def aux_marks(codes: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
+    """As `tiff_marks`, by the file NAME.aux.xml beside an image, in which GDAL keeps what the image's format cannot
+    hold; `codes` (H, W, C) are its samples, or the numbers of its palette."""
+    marks, beside = [], Path(f"{path}.aux.xml")
+    try:
+        bands = list(ElementTree.parse(beside).iter("PAMRasterBand"))
+    except (OSError, ElementTree.ParseError):  # GDAL passes over what it cannot read
+        return []
+    for band in bands:
+        number, value = band.get("band", ""), no_data_value(band.findtext("NoDataValue"))
+        if value is not None and number.isdecimal() and 0 < int(number) <= codes.shape[2]:
+            mark = np.zeros(codes.shape, bool)
+            mark[..., int(number) - 1] = is_value(codes[..., int(number) - 1], value)
+            marks.append((mark, f"are {value:g}, which {beside.name} says is no data"))
+    return marks
 
 
 def clear_pixels(x: np.ndarray) -> np.ndarray:
@@ -175,22 +199,23 @@ def clear_pixels(x: np.ndarray) -> np.ndarray:
 
 
 def picture_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
-    """As `tiff_marks`, of other files: transparent pixels, by a band or by a colour."""
+    """As `tiff_marks`, of other files: transparent pixels, by a band or by a colour, and NAME.aux.xml."""
     from PIL import ImageOps
 
     if is_jpeg2000(path):
         with import_rasterio(f"{path}: JPEG 2000").open(path) as file:
             return [(~data_mask(file, x)[..., None], "are masked out")]
     with open_picture(path) as file:
+        marks = aux_marks(_picture_bands(path, colours=False) if file.mode == "P" else x, path)
         if file.mode in ("LA", "RGBA"):
-            return [(clear_pixels(x), "are transparent")]
+            return [*marks, (clear_pixels(x), "are transparent")]
         if is_deep(file):
             clear = file.info.get("transparency")
-            return [] if clear is None else [((x == clear).all(axis=2, keepdims=True), "are transparent")]
+            return marks if clear is None else [*marks, ((x == clear).all(axis=2, keepdims=True), "are transparent")]
         if not file.has_transparency_data:
-            return []
+            return marks
         cover = np.asarray(ImageOps.exif_transpose(file).convert("RGBA").getchannel("A"))
-        return [(cover[..., None] == 0, "are transparent")]
+        return [*marks, (cover[..., None] == 0, "are transparent")]
 
 
 def mask_beside(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:

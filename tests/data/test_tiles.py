@@ -260,6 +260,9 @@ def test_a_file_and_a_tile_hold_no_data_by_the_same_marks(tmp_path, how, refused
 
 
 MARKS = ["RGBA.tif", "RGBA.png", "LA.png", "colour.png", "grey.png", "palette.png", "beside.tif", "beside.png"]
+MARKS += ["aux.tif", "aux.png", "aux.jpg", "auxpalette.png", "auxpalette.tif"]
+AUX = """<PAMDataset><PAMRasterBand band="{}"><NoDataValue le_hex_equiv="0">0.00E+00</NoDataValue></PAMRasterBand>
+</PAMDataset>"""
 
 
 @pytest.mark.parametrize("name", MARKS)
@@ -274,6 +277,12 @@ def test_transparency_and_masks_of_any_file_are_no_data(tmp_path, name, refused)
     elif kind in ("colour", "grey", "palette"):
         picture = Image.fromarray(grey).convert({"colour": "RGB", "grey": "L", "palette": "P"}[kind])
         picture.save(path, transparency=(0, 0, 0) if kind == "colour" else 0)
+    elif kind.startswith("aux"):
+        coded = kind == "auxpalette"
+        picture = Image.fromarray(grey) if coded else Image.fromarray(np.stack([grey + 9, grey, grey + 9], axis=2))
+        picture = picture.convert("P") if coded else picture
+        picture.save(path, **({"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}))
+        path.with_name(f"{name}.aux.xml").write_text(AUX.format(1 if coded else 2))
     else:
         Image.fromarray(np.maximum(grey, 1)).save(path)
         write(tmp_path / "y.tif", grey[..., None], 1.0)

@@ -3085,6 +3085,12 @@ bugs(
     ("variables-are-nothing", "if VARIABLE.search(dense):", "if False:",
      "data/test_svg.py::test_what_is_coloured_by_variables_would_be_missing"),
 )
+bugs(
+    "data/bands.py",
+    ("no-data-beside-a-file-is-data", "    marks += aux_marks(codes, path)\n", "", MARKED + "[aux.tif]"),
+    ("another-bands-no-data", "is_value(codes[..., int(number) - 1], value)", "is_value(codes[..., 0], value)",
+     MARKED + "[aux.png]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
