@@ -195,8 +195,8 @@ def check_same_ground(opened: Mapping[str, Raster], pair: Mapping[str, Path]) ->
     if large[0] % small[0] or large[1] % small[1] or large[0] // small[0] != large[1] // small[1]:
         sizes = " and ".join(f"{f.width} × {f.height}" for f in (a, b))
         raise InputError(f"{names}: {sizes} pixels, in no whole ratio; cut both to the same ground")
-    if a.crs is None or b.crs is None:
-        return
+    if a.transform is None or b.transform is None or (a.crs is None) != (b.crs is None):
+        return  # numbers without a system are those of another file without one, as two world files have them
     if a.crs != b.crs:
         raise InputError(f"{names}: on maps in {system_name(a)} and {system_name(b)}; project one to the other's")
     corners = [[georeference(f).at(y * f.height, x * f.width) for x in (0, 1) for y in (0, 1)] for f in (a, b)]

@@ -124,13 +124,14 @@ def test_files_without_a_place_have_tiles_without_one(tmp_path):
 def test_what_does_not_cover_the_same_ground_is_refused(tmp_path, refused):
     pan, mul = scene()
 
-    def wrong(name, *said, tile=64, pan=pan, mul=mul, pixel=4 * PIXEL, **form):
-        write(tmp_path / name / "pan.tif", pan, PIXEL)
+    def wrong(name, *said, tile=64, pan=pan, mul=mul, pixel=4 * PIXEL, system="EPSG:32633", **form):
+        write(tmp_path / name / "pan.tif", pan, PIXEL, crs=system)
         write(tmp_path / name / "mul.tif", mul, pixel, **form)
         with refused(*said):
             load("pan-mul", tmp_path / name, **(TWO_FILES | {"tile": tile}))
 
     wrong("moved", "pan.tif", "corners are 2 map units apart", corner=(CORNER[0] + 2, CORNER[1]))
+    wrong("mute", "corners are 9 map units apart", corner=(CORNER[0], CORNER[1] + 9), system=None, crs=None)
     wrong("larger", "mul.tif", "map units apart", pixel=5 * PIXEL)
     wrong("system", "EPSG:32633 and EPSG:32634", "project", crs="EPSG:32634")
     wrong("ratio", "276 × 200 and 60 × 50", "whole ratio", mul=mul[:, :60])

@@ -3091,6 +3091,11 @@ bugs(
     ("another-bands-no-data", "is_value(codes[..., int(number) - 1], value)", "is_value(codes[..., 0], value)",
      MARKED + "[aux.png]"),
 )
+bugs(
+    "data/tiles.py",
+    ("no-system-no-ground", "or (a.crs is None) != (b.crs is None):", "or None in (a.crs, b.crs):",
+     "data/test_tiles.py::test_what_does_not_cover_the_same_ground_is_refused"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
