@@ -29,9 +29,13 @@ SINGLE, NOISE = 1e-7, 1e-10  # of a number: what float32 rounds off, and what no
 
 def in_floats(x: np.ndarray) -> np.ndarray:
     """Features (N, D) as float32; as they are, in float64, where a column's offset would swallow its differences."""
+    x = x.astype(np.uint8) if x.dtype.kind == "b" else x  # truth values have no differences
     size, spread = np.abs(x).max(axis=0, initial=0), np.ptp(x, axis=0) if len(x) else 0
     swallowed = (spread < 1000 * SINGLE * size) & (spread > NOISE * size)
-    return x if x.dtype == np.float64 and swallowed.any() else x.astype(np.float32)
+    if x.dtype == np.float64 and swallowed.any():
+        return x
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which `validation.check` refuses
+        return x.astype(np.float32)
 
 
 def load_features(root: str | Path) -> Dataset:

@@ -6,16 +6,17 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Modality
+from .features import in_floats
 from .locate import find_file
 from .mat import read_field
 from .ucmerced import LABEL_NAMES
 
 
 def load_speech_features(root: str | Path, *, name: str = "speech") -> Modality:
-    """speech.mat (N, D) as float32 features, with the labels of splab.mat (N, 17) as integers; released: 255 × 128.
+    """speech.mat (N, D) as features (`in_floats`), with the labels of splab.mat (N, 17) as integers.
 
-    Who speaks is not recorded, so `groups` is empty text. Raises `InputError` for shapes that do not fit and for a row
-    of splab.mat that is not one-hot.
+    255 × 128 are released. Who speaks is not recorded, so `groups` is empty text. Raises `InputError` for shapes that
+    do not fit and for a row of splab.mat that is not one-hot.
     """
     path, label_path = find_file(root, "speech.mat"), find_file(root, "splab.mat")
     x, hot = read_field(path, "features"), read_field(label_path, "splab")
@@ -30,7 +31,7 @@ def load_speech_features(root: str | Path, *, name: str = "speech") -> Modality:
     labels = hot.argmax(axis=1)
     ids = tuple(f"{LABEL_NAMES[c]}{(labels[:k] == c).sum():02d}" for k, c in enumerate(labels))
     paths = tuple(f"{path}:{k}" for k in range(len(x)))
-    return Modality(name, "features", x.astype(np.float32), labels, ids, paths, np.full(len(x), ""))
+    return Modality(name, "features", in_floats(x), labels, ids, paths, np.full(len(x), ""))
 
 
 def _size(array: np.ndarray) -> str:

@@ -69,7 +69,8 @@ def _check_modality(m: Modality, label_names: tuple[str, ...]) -> np.ndarray:
         if bad.any():
             first = int(np.argmax(bad))
             where = m.paths[first] if m.paths else f"{m.name}, sample {first}"
-            raise InputError(f"{where}: NaN or infinity in row {first} ({bad.sum()} such rows); numbers must be finite")
+            row = f"row {first} ({bad.sum()} such rows)"
+            raise InputError(f"{where}: NaN or infinity in {row}; numbers must be finite, and below 3e38")
     try:
         return as_multi_hot(m.labels, len(label_names))
     except InputError as error:

@@ -37,6 +37,9 @@ def test_features_in_matlab_73(tmp_path):
                 file["features"].attrs["MATLAB_class"] = np.bytes_("double")
     for m in load_features(tmp_path).modalities.values():
         np.testing.assert_array_equal(m.x, pan.astype(np.float32))
+    with h5py.File(tmp_path / "mul_features.mat", "w") as file:
+        file["features"] = pan > 0.5
+    np.testing.assert_array_equal(load_features(tmp_path).modalities["b"].x, pan > 0.5)
 
 
 def test_features_that_are_refused(tmp_path, refused):
@@ -47,6 +50,10 @@ def test_features_that_are_refused(tmp_path, refused):
     x[3, 1] = np.nan
     write_features(tmp_path, mul=x)
     with refused("_features.mat:3", "NaN"):
+        check(load_features(tmp_path))
+    x[3, 1] = 1e300
+    write_features(tmp_path, pan=x, mul=x)
+    with refused("pan_features.mat:3", "NaN or infinity in row 3", "finite, and below 3e38"):
         check(load_features(tmp_path))
     write_features(tmp_path, labels=labels + 3)
     with refused("labels.mat", "LAND_COVER_TYPES[5] is 9"):

@@ -257,6 +257,12 @@ def test_speech_features(tmp_path, refused):
         load_speech_features(tmp_path)
 
 
+def test_speech_features_keep_their_differences_beside_an_offset(tmp_path):
+    x, hot = np.random.default_rng(0).random((34, 8)), np.repeat(np.eye(17, dtype=np.uint8), 2, axis=0)
+    write_features(tmp_path, x + 1e9, hot)
+    np.testing.assert_allclose(load_speech_features(tmp_path).x - 1e9, x, atol=1e-6)
+
+
 @pytest.mark.parametrize("mark", [-1, np.nan, 0.3, 2, np.inf])
 @pytest.mark.parametrize("rows", [slice(None), slice(4, 5)])
 def test_other_marks_than_one_are_not_one_hot(tmp_path, refused, mark, rows):

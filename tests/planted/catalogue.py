@@ -3096,6 +3096,16 @@ bugs(
     ("no-system-no-ground", "or (a.crs is None) != (b.crs is None):", "or None in (a.crs, b.crs):",
      "data/test_tiles.py::test_what_does_not_cover_the_same_ground_is_refused"),
 )
+bugs(
+    "data/speech_features.py",
+    ("an-offset-swallows-speech", "in_floats(x), labels", 'x.astype("f4"), labels',
+     "data/test_speech.py::test_speech_features_keep_their_differences_beside_an_offset"),
+)
+bugs(
+    "data/features.py",
+    ("truth-has-differences", 'x.dtype.kind == "b" else x', "False else x",
+     "data/test_features.py::test_features_in_matlab_73"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
