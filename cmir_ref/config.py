@@ -197,18 +197,19 @@ NO_FOLDERS = ("speech-features", "bundled", "drawings", "scenes", "canny", "stro
 def first_difference(one: SharedSettings, other: SharedSettings) -> str | None:
     """The name of the first setting, or table of settings, in which two differ; None where they are the same.
 
-    Where samples, or the run of `start_from`, lie is no difference: a run's checkpoint knows them by digests.
+    Where samples, a trunk's weights, or the run of `start_from`, lie is no difference: a run's checkpoint knows them by
+    digests.
     """
     return next((k for k, v in one if _without_place(k, v) != _without_place(k, getattr(other, k, None))), None)
 
 
 def _without_place(name: str, value: Any) -> Any:
-    """What is left of a setting's value without the folder in which something lies."""
+    """What is left of a setting's value without the file or folder in which something lies."""
     if name in ("speech", "sketches"):
         return value if value in NO_FOLDERS else ""
     if name == "sensors":
         return [Path(path).name for path in value]
-    return bool(value) if name == "start_from" else value
+    return bool(value) if name in ("start_from", "trunk_weights") else value
 
 
 def to_toml(config: SharedSettings) -> str:

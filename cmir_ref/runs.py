@@ -18,6 +18,7 @@ from .config import SharedSettings, first_difference, load_run_settings, setting
 from .contract import CROSS, Stage
 from .data import SCENARIOS, data_in_words, digests_of, pairs_of, protocol_of, split_data
 from .data.splits import keep_parts
+from .data.trunk import check_trunk
 from .errors import InputError
 from .files import check_readable, whole_file
 from .params import below
@@ -61,6 +62,7 @@ def train(
     about = "" if out is None else fingerprint(data, parts) + start_digest(start)
     made = {} if made is None else made
     with Folder.open(out, config, resume, about) as folder:
+        take_up(config, data, folder)
         for stage in stages_of(config, data):
             last = train_stage(stage, config, data, parts, made, folder, xp, watch, start)
             made |= last
@@ -102,11 +104,20 @@ def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Ru
     """
     path, (data, parts, start) = Path(path), share_out(config, data)
     with Folder.open(path, config, resume=True, data=fingerprint(data, parts) + start_digest(start)) as folder:
+        take_up(config, data, folder)
         trained = all(f"{stage.name}/done" in folder.tensors for stage in stages_of(config, data))
     if trained and (path / "report.html").is_file():
         with suppress(InputError):  # a lost or damaged file of results is written again
             return load_run(path)
     return None
+
+
+def take_up(config: SharedSettings, data: Dataset, folder: Folder) -> None:
+    """Refuses a trunk's weights that are not those with which a run that goes on began; then its settings say where all
+    that they name lies today."""
+    for m in data.modalities:
+        check_trunk(config, folder.tensors, m, folder.path)
+    folder.renew_settings()
 
 
 def stages_of(config: SharedSettings, data: Dataset) -> list[Stage]:

@@ -227,7 +227,7 @@ def encode_sample(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     """
     arch, (params, buffers) = architecture(run.config), trained_networks(run, xp)
     if m == "a":
-        check_trunk(run, m)
+        check_trunk(run.config, run.tensors, m, run.path)
         source = image_source(run.config, run.dataset.modalities[m]._replace(x=x), run.tensors)
         views = run.config.average_views
         return {"v": to_host(image_vectors(arch, params, buffers, source, np.arange(len(x)), xp, average_views=views))}

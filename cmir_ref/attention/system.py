@@ -212,7 +212,7 @@ def encode_attended(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     """
     settings, modality = run.config, run.dataset.modalities[m]
     data = run.dataset._replace(modalities=run.dataset.modalities | {m: modality._replace(x=x)})
-    cmirnet.check_trunk(run, m)
+    cmirnet.check_trunk(run.config, run.tensors, m, run.path)
     params, buffers = cmirnet.trained(run, f"stage1.{m}", xp)
     made = dict(run.tensors)
     made |= make_features_and_maps(m, settings, params, buffers, data, made, xp)

@@ -273,7 +273,7 @@ def encode(run: Run, m: str, x: Any, xp: Any = np) -> Encoded:
     settings, modality = run.config, run.dataset.modalities[m]
     data = run.dataset._replace(modalities={m: modality._replace(x=x)})
     made, rows = dict(run.tensors), np.arange(len(x))
-    check_trunk(run, m)
+    check_trunk(run.config, run.tensors, m, run.path)
     if trains_stage1(settings, modality.kind):
         params, buffers = trained(run, f"stage1.{m}", xp)
         source = input_source(settings, m, data, made)

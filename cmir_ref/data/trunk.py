@@ -3,8 +3,9 @@
 n images, H × W pixels, C bands; S is the setting `trunk_size`, D = 1280 features.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..backend import Array, get_xp, to_device, to_host
 from ..errors import InputError
 from ..nets.efficientnet_lite import LITE0, LiteOutput, last_stage, lite_blocks, lite_features, output_before
 from ..progress import track
-from ..records import Modality, Run
+from ..records import Modality
 from ..training.augment import symmetries
 from ..training.transfer import Turned
 from .feature_cache import FeatureStore, content_digest
@@ -223,14 +224,17 @@ def trunk_digest(settings: Any) -> np.ndarray:
     return np.frombuffer(bytes.fromhex(load_trunk_weights(settings.trunk_weights).digest), np.uint8)
 
 
-def check_trunk(run: Run, m: str) -> None:
-    """Raises `InputError` where modality m went through other weights than those that are here now."""
-    digest = run.tensors.get(f"input.{m}/trunk")
+def check_trunk(settings: Any, tensors: Mapping[str, np.ndarray], m: str, path: Path | None) -> None:
+    """Raises `InputError` where a run's modality m went through other weights than those that are here now; `path` is
+    its folder."""
+    digest, file = tensors.get(f"input.{m}/trunk"), settings.trunk_weights
     if digest is None:
         return
-    weights = load_trunk_weights(run.config.trunk_weights)
+    if path and file and not Path(file).is_file():
+        raise InputError(f"{file}: no such file; where it was moved, name it as trunk_weights in {path}/config.toml")
+    weights = load_trunk_weights(file)
     if digest.tobytes().hex() != weights.digest:
-        raise InputError(f"{weights.source}: not the weights that {run.path or 'this run'} was trained with")
+        raise InputError(f"{weights.source}: not the weights that {path or 'this run'} was trained with")
 
 
 def trunk_in_words(settings: Any) -> str:

@@ -97,6 +97,15 @@ class Folder:
         settings = _versions() + to_toml(self.config)
         write_whole(self.path / "config.toml", settings.encode("utf-8", "surrogateescape"))  # names as they are
 
+    def renew_settings(self) -> None:
+        """Writes the settings of a run that goes on anew where what they name lies elsewhere today, and with today's
+        versions where nothing is trained yet."""
+        if self.path is None or not (self.path / "config.toml").exists():
+            return
+        begun = (self.path / "checkpoint.safetensors").exists()
+        if not begun or load_run_settings(self.path / "config.toml") != self.config:
+            self._write_settings()
+
     def _hold(self) -> None:
         self._lock.enter_context(locked(self.path))
         self._held = True
@@ -132,8 +141,7 @@ class Folder:
             )
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
             write_whole(path / "metrics.jsonl", "")
-            self._write_settings()  # samples have no digests yet: those of today count, from where they lie today
-            return
+            return  # samples have no digests yet: those of today count
         tensors, metadata = read_checkpoint(path)
         began, now = metadata["data"].split("-"), self.data.split("-")
         if began != now[: len(began)]:  # earlier versions wrote fewer digests

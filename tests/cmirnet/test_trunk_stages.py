@@ -109,6 +109,31 @@ def test_weights_of_a_file_are_used_and_others_are_refused_later(data, trained, 
     load_trunk_weights.cache_clear()
 
 
+def test_a_run_goes_on_where_its_weights_were_moved(data, trained, tmp_path):
+    """They are known by what they are; a finished run says where to name their new place."""
+    here, there = tmp_path / "here.safetensors", tmp_path / "there.safetensors"
+    asked = lambda path: worlds.config(*SHORT, "trunk_training=frozen", f"trunk_weights={path}")  # noqa: E731
+    file_of_weights(here, 1)
+    with pytest.raises(worlds.Stop):
+        runs.train(asked(here), data, tmp_path / "run", watch=worlds.Interrupt("stage2", 1))
+    here.rename(there)
+    other = file_of_weights(tmp_path / "other.safetensors", 3)
+    before = (tmp_path / "run" / "config.toml").read_text()
+    with pytest.raises(InputError, match=r"other.safetensors: not the weights that .*run was trained with"):
+        runs.train(asked(other), data, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.toml").read_text() == before
+    runs.train(asked(there), data, tmp_path / "run", resume=True)
+    run = runs.load_run(tmp_path / "run")
+    np.testing.assert_array_equal(run.encoded["b"]["v"], trained["frozen"].encoded["b"]["v"])
+    assert run.config.trunk_weights == str(there)
+    there.rename(here)
+    with pytest.raises(InputError, match=r"there.safetensors: no such file; .*trunk_weights in .*run/config.toml"):
+        system.encode(run, "a", data.modalities["a"].x[:1])
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text().replace("there.safetensors", "here.safetensors"))
+    system.encode(runs.load_run(tmp_path / "run"), "a", data.modalities["a"].x[:1])
+
+
 def test_what_cannot_be_had_is_said_by_the_settings(refused_settings):
     refused_settings("trunk=vgg16", says="trunk")
     refused_settings("trunk_size=100", says="trunk_size")

@@ -2494,12 +2494,12 @@ bugs(
 MOVED = "test_runs.py::test_a_run_goes_on_where_its_samples_were_moved"
 bugs(
     "training/folder.py",
-    ("settings-of-the-old-place", """, "")
-            self._write_settings()""", ', "")', MOVED + "[sketches=mine-sketches=/there/mine-sketches=canny]"),
+    ("settings-of-the-old-place", "self._write_settings()\n\n    def _hold", "pass\n\n    def _hold",
+     MOVED + "[sketches=mine-sketches=/there/mine-sketches=canny]"),
 )
 bugs(
     "config.py",
-    ("where-the-start-lies", 'return bool(value) if name == "start_from" else value', "return value",
+    ("where-the-start-lies", 'name in ("start_from", "trunk_weights")', 'name == "trunk_weights"',
      "attention/test_fine_tuning.py::test_a_fine_tuning_goes_on_where_the_run_it_began_with_was_moved"),
     ("where-recordings-lie", 'name in ("speech", "sketches")', 'name == "sketches"',
      MOVED + "[speech=/here/words-speech=/there/my words-speech=bundled]"),
@@ -3105,6 +3105,16 @@ bugs(
     "data/features.py",
     ("truth-has-differences", 'x.dtype.kind == "b" else x', "False else x",
      "data/test_features.py::test_features_in_matlab_73"),
+)
+WEIGHTS_MOVED = TRUNKS + "test_a_run_goes_on_where_its_weights_were_moved"
+bugs(
+    "config.py",
+    ("where-weights-lie", 'name in ("start_from", "trunk_weights")', 'name == "start_from"', WEIGHTS_MOVED),
+)
+bugs(
+    "runs.py",
+    ("goes-on-with-other-weights", "check_trunk(config, folder.tensors, m, folder.path)", "pass",
+     WEIGHTS_MOVED),
 )
 # fmt: on
 
