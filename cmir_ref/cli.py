@@ -810,7 +810,8 @@ def command_doctor(
 ) -> None:
     """Tell what this machine has.
 
-    Versions, threads, BLAS, GPU, which data sets are found, and what their captions are like.
+    Versions, threads, BLAS, GPU, which data sets are found, what their captions are like, and which images stand there
+    twice.
     """
     from .data.locate import data_root
     from .doctor import examine

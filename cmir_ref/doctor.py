@@ -5,7 +5,9 @@ from pathlib import Path
 
 from .backend import GPUUnavailable, describe_gpu, library
 from .data.caption_report import report_captions
+from .data.images import image_copies
 from .data.locate import data_folder, find_file
+from .data.ucmerced import list_images
 from .errors import InputError
 from .packages import installed
 from .parallel import cores
@@ -35,7 +37,7 @@ DATA_SETS = {
 def examine(root: str | Path | None, *, progress: bool = False) -> dict[str, dict[str, str]]:
     """Versions, processor and BLAS, GPU, and which data sets lie below `root`, each as name -> text.
 
-    Of a caption file there, also what its captions are like.
+    Of a caption file there, also what its captions are like; without one, which images of UC Merced are there twice.
     """
     from threadpoolctl import threadpool_info
 
@@ -60,4 +62,17 @@ def examine(root: str | Path | None, *, progress: bool = False) -> dict[str, dic
         captions = report_captions(data_folder(root), progress=progress)
     except InputError as error:
         captions = {"captions": f"not found: {error}"}
+        if not data_sets["ucmerced"].startswith("not found"):
+            data_sets["ucmerced twice"] = describe_copies(find_file(root, "Images"), progress)
     return {"packages": packages, "machine": machine, "gpu": gpu, "data": data_sets, "captions": captions}
+
+
+def describe_copies(folder: Path, progress: bool = False) -> str:
+    """Which images of UC Merced hold the same pixels: a part may test what another has trained on."""
+    try:
+        paths, *_ = list_images(folder)
+        twice = image_copies(paths, progress=progress)
+    except InputError as error:
+        return f"not looked at: {error}"
+    first = f", the first {' and '.join(paths[i].stem for i in twice[0])}" if twice else ""
+    return f"{len(twice)} images stand there twice{first}"

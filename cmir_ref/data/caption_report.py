@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..progress import track
 from .captions import PARTS, CaptionFile, find_caption_file, find_images, read_caption_file
-from .images import read_image
+from .images import image_copies
 from .vocabulary import words_of
 
 
@@ -69,13 +68,9 @@ def _pixels(root: str | Path, captions: CaptionFile, progress: bool) -> str:
     """Which images stand twice, pixel for pixel; what is wrong where they cannot be read."""
     try:
         paths = find_images(root, captions)
-        rows: dict[bytes, list[int]] = {}
-        for i, path in enumerate(track(paths, len(paths), "pixels", progress)):
-            pixels = read_image(path)
-            rows.setdefault(hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest(), []).append(i)
+        twice = image_copies(paths, progress=progress)
     except InputError as error:
         return f"not looked at: {error}"
-    twice = [found for found in rows.values() if len(found) > 1]
     across = [found for found in twice if len({captions.parts[i] for i in found}) > 1]
     first = next(iter(across or twice), None)
     example = "" if first is None else f", the first {' and '.join(paths[i].name for i in first)}"

@@ -4,6 +4,7 @@ An image is *deep* where it holds more than 8 bits a value: 16-bit or 32-bit int
 bytes by one `Span` for a whole data set, so that two images stay as bright to each other as their files say.
 """
 
+import hashlib
 import math
 import warnings
 from collections.abc import Sequence
@@ -129,6 +130,15 @@ def read_images(paths: Sequence[str | Path], size: int, *, progress: bool = Fals
         for _ in track(pool.map(fill, range(len(paths))), len(paths), "reading images", progress):
             pass
     return Pictures(x, span, remarks)
+
+
+def image_copies(paths: Sequence[str | Path], *, progress: bool = False) -> list[list[int]]:
+    """The numbers of image files that hold the same pixels, two or more together; errors as in `read_image`."""
+    rows: dict[bytes, list[int]] = {}
+    for i, path in enumerate(track(paths, len(paths), "pixels", progress)):
+        pixels = read_image(path)
+        rows.setdefault(hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest(), []).append(i)
+    return [found for found in rows.values() if len(found) > 1]
 
 
 def look_at_images(paths: Sequence[str | Path], *, progress: bool = False) -> tuple[Span | None, tuple[str, ...]]:

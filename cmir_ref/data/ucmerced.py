@@ -37,7 +37,7 @@ def load_images(
     """
     if labels not in ("multi", "class"):
         raise InputError(f"labels: {labels!r} is unknown; use multi (17 labels) or class (21 folders)")
-    paths, columns, others = _list_images(find_file(root, "Images"))
+    paths, columns, others = list_images(find_file(root, "Images"))
     classes = columns // 100
     label = load_multilabels(root)[columns] if labels == "multi" else classes
     pictures = read_images(paths, size, progress=progress)
@@ -57,7 +57,7 @@ def load_multilabels(root: str | Path) -> np.ndarray:
     return table.T.astype(np.uint8)
 
 
-def _list_images(folder: Path) -> tuple[list[Path], np.ndarray, int]:
+def list_images(folder: Path) -> tuple[list[Path], np.ndarray, int]:
     """Paths and label columns (N,) of the images below `folder`, by their names; how many other files there are."""
     paths, columns, others = [], {}, 0
     for sub in subfolders(folder):

@@ -84,3 +84,15 @@ def test_doctor_tells_it(tmp_path):
     assert examine(worlds.write_captions(tmp_path))["captions"]["images"].startswith("20 ")
     assert examine(tmp_path / "nowhere")["captions"]["captions"].startswith("not found: ")
     assert "give --data" in examine(None)["captions"]["captions"]
+
+
+def test_images_of_uc_merced_that_stand_twice_are_said_without_captions_too(tmp_path):
+    """A training says so of its parts once it is over, an hour later."""
+    folder = worlds.write_ucmerced(tmp_path) / "Images"
+    assert examine(tmp_path)["data"]["ucmerced twice"] == "0 images stand there twice"
+    shutil.copy(folder / "beach" / "beach07.tif", folder / "forest" / "forest14.tif")
+    said = "1 images stand there twice, the first beach07 and forest14"
+    assert examine(tmp_path)["data"]["ucmerced twice"] == said
+    (folder / "beach" / "beach00.tif").write_bytes(b"no image")
+    assert "not looked at: " in examine(tmp_path)["data"]["ucmerced twice"]
+    assert "ucmerced twice" not in examine(worlds.write_captions(tmp_path / "captions"))["data"]
