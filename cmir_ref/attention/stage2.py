@@ -124,6 +124,7 @@ def attended_task(
         validate,
         turns and (("gate.", *turns[0]), turns[1]),  # the gate belongs to the photo's branch
         lr_setting="stage2.lr",
+        graph=schedule.graph,
     )
 
 

@@ -1762,6 +1762,8 @@ bugs(
     "attention/stage2.py",
     ("epoch-chosen-by-photos-own-sketches", "items[q], apart), xp)", "items[q]), xp)",
      "attention/test_attention_system.py::test_the_epoch_is_chosen_without_a_photos_own_sketch"),
+    ("never-a-graph-with-an-attention", "graph=schedule.graph", "graph=False",
+     GRAPH + "test_stage_2_of_photos_and_sketches_is_replayed_or_one_line_says_why_not[none]", "stage2.graph"),
 )
 bugs(
     "replicate/attention/attended.py",

@@ -12,6 +12,7 @@ from strict.graphs import Forbidden, Graph
 from strict.moves import bits
 from strict.standin import counted_launches
 from strict.standin import xp as strict
+from strict.test_launches import attended
 from strict.test_training import STAGE_2, STEPS, N, source
 
 from cmir_ref.backend import capture, to_device, to_host
@@ -57,6 +58,21 @@ def test_training_by_graphs_is_training_to_the_bit(by_kernels, replayed, capsys,
     assert trained(strict, *STAGE_2[name], rest=rest) == plain
     assert replayed() == EPOCHS * STEPS - (1 if rest == N else 2)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["none", "channel"])
+def test_stage_2_of_photos_and_sketches_is_replayed_or_one_line_says_why_not(by_kernels, replayed, capsys, kind):
+    """The product of a gate is one of cuBLAS, which cannot be captured."""
+    ends = []
+    for graph in ("false", "true"):
+        task, (params, _) = attended(strict, kind, f"stage2.graph={graph}", f"stage2.epochs={EPOCHS}")
+        task = task._replace(validate=lambda params, buffers: {"score": 0.0})
+        state = train_epochs(task, new_state({k: to_device(w, strict) for k, w in params.items()}, {}))
+        ends.append(bits([to_host(part) for part in (state.params.flat, state.m, state.v)]))
+    assert ends[0] == ends[1]
+    lines = capsys.readouterr().err.splitlines()
+    assert replayed() == (EPOCHS * 3 - 1 if kind == "none" else 0)
+    assert [line.startswith("stage2: no CUDA graph, ") for line in lines] == [True] * (kind != "none")
 
 
 @pytest.mark.gpu

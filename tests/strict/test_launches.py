@@ -111,10 +111,10 @@ def test_nothing_is_sent_in_a_step_of_many_modalities(by_kernels):
     assert_silent(many(strict))
 
 
-def attended(xp, kind):
+def attended(xp, kind, *changes):
     """Stage 2 of photos and sketches, with an attention that reads features, or maps of 4 places and 5 channels."""
     settings = drawn_worlds.config(
-        f"attention={kind}", "stage2.feature_dropout=0.2", "gate_pairs=half-any", "stage2.batch_size=6"
+        f"attention={kind}", "stage2.feature_dropout=0.2", "gate_pairs=half-any", "stage2.batch_size=6", *changes
     )
     settings = settings.model_copy(update={"d_z": 8})
     rng, rows, labels = np.random.default_rng(0), np.arange(18), {m: np.arange(18) % 3 for m in "ab"}
