@@ -13,11 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from .errors import InputError
 from .text import read_text
 
+OF_LITE0 = ("trunk_training", "trunk_weights", "trunk_views", "trunk_size")  # settings that no other trunk has
 MOST = 10**9  # a count: an array twice as wide is still one that NumPy can be asked for, and say no
 
 
@@ -90,6 +91,13 @@ def check_looks(looks: Looks, trunk: str, trunk_training: str, table: str) -> No
             raise ValueError(f"{table}.{name} changes images, and {gone}: set {off}")
 
 
+def check_views(settings: "SharedSettings", averaged: bool, name: str) -> None:
+    """Raises `ValueError` where features are `averaged` over views, by the setting of that name, of which a frozen part
+    of lite0 makes but one."""
+    if averaged and settings.trunk == "lite0" and settings.trunk_training != "all" and settings.trunk_views == 1:
+        raise ValueError(f"{name} is a mean over views, and trunk_views are 1: set trunk_views=8, or {name}=false")
+
+
 class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 
@@ -121,6 +129,17 @@ class SharedSettings(SettingsTable):
     trunk_weights: str | None = None  # a file of lite0's weights; without one, those of the extra `imagenet`
     trunk_views: int = Field(1, ge=1, le=8)  # in how many flips and turns lite0's frozen part sees an image
     trunk_size: int = Field(224, ge=32, le=1024, multiple_of=32)  # side that images are brought to for lite0
+
+    @model_validator(mode="after")
+    def _trunk_fits(self):
+        for name in OF_LITE0 if self.trunk != "lite0" else ():
+            off = SharedSettings.model_fields[name].default
+            if getattr(self, name) != off:
+                leave = "leave it out" if off is None else f"{name}={off}"
+                raise ValueError(f"{name} is of lite0, and trunk is {self.trunk}: set trunk=lite0, or {leave}")
+        if self.trunk_training == "all" and self.trunk_views > 1:
+            raise ValueError("trunk_views are of lite0's frozen part, and all of it is trained on: set trunk_views=1")
+        return self
 
     @property
     def reads_maps(self) -> bool:

@@ -44,9 +44,9 @@ CASES = {
     "d_v": Case(("6", "5")),
     "distance": Case(),
     "trunk": Case(world="images"),
-    "trunk_training": Case(world="images", given=("trunk=lite0", "stage1.epochs=2")),
+    "trunk_training": Case(world="images", given=("trunk=lite0", "trunk_size=32", "stage1.epochs=2")),
     "trunk_size": Case(("32", "64"), world="images", given=("trunk=lite0",)),
-    "trunk_views": Case(("1", "2"), world="images", given=("trunk=lite0", "stage1.augment=true")),
+    "trunk_views": Case(("1", "2"), world="images", given=("trunk=lite0", "trunk_size=32", "stage1.augment=true")),
     "normalise_inputs": Case(),
     "normalise_sounds": Case(world="sounds"),
     "normalise_features": Case(),
@@ -374,3 +374,37 @@ def test_scenes(tmp_path, monkeypatch):
     assert first.shape == (8, 64, 64, 4) and tiles("scenes=9").shape == (9, 64, 64, 4)
     assert np.array_equal(first, tiles("scenes=8", "seed=5"))
     assert not np.array_equal(first, tiles("scenes=8", "scenes_seed=1"))
+
+
+ONE_VIEW = (
+    "average_views is a mean over views, and trunk_views are 1: set trunk_views=8, or (stage1.)?average_views=false"
+)
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "says"),
+    [
+        ("image-speech", ["trunk=lite0"], ONE_VIEW),
+        ("pan-mul_lite0", ["stage1.average_views=true"], ONE_VIEW),
+        ("photo-sketch_lite0", ["stage1.average_views=true"], ONE_VIEW),
+        ("image-text_lite0", ["trunk_views=1"], ONE_VIEW),
+        ("pan-mul", ["trunk_views=8"], "trunk_views is of lite0, and trunk is conv: set trunk=lite0, or trunk_views=1"),
+        ("pan-mul_lite0", ["trunk=conv"], "trunk_training is of lite0.* or trunk_training=frozen"),
+        (
+            "image-text",
+            ["trunk_weights=mine.safetensors"],
+            "trunk is small: set trunk=lite0, or leave it out",
+        ),
+        ("photo-sketch", ["trunk_size=128"], "trunk_size is of lite0.* or trunk_size=224"),
+        ("pan-mul_lite0", ["trunk_training=all", "trunk_views=2"], "all of it is trained on: set trunk_views=1"),
+        (
+            "photo-sketch_mask",
+            ["stage1.average_views=true"],
+            "attention mask reads maps: set stage1.average_views=f",
+        ),
+        ("photo-sketch_spatial", ["stage1.average_views=true"], "attention spatial reads maps: set stage1.average_v"),
+    ],
+)
+def test_what_no_trunk_or_no_view_would_act_on_is_refused(preset, changes, says):
+    with pytest.raises(InputError, match=says):
+        load_config(preset, changes)

@@ -37,7 +37,7 @@ TINY = {
     "distance": "euclidean",
     "trunk": "conv",
     "trunk_training": "frozen",
-    "trunk_size": "32",
+    "trunk_size": "224",
     "trunk_views": "1",
     "normalise_inputs": "standardise",
     "normalise_sounds": "set",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_views
 from .eq29_margin import LARGEST_BETA
 
 
@@ -80,6 +80,7 @@ class AmfmnSettings(SharedSettings):
     @model_validator(mode="after")
     def _fit_together(self):
         check_looks(self.match, self.trunk, self.trunk_training, "match")
+        check_views(self, self.average_views, "average_views")
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):

@@ -33,4 +33,7 @@ class AttentionSettings(CmirnetSettings):
             raise ValueError(f"normalise_features is scale or none where attention is {self.attention}")
         if self.attention in ("spatial", "mask") and self.trunk != "conv":
             raise ValueError(f"trunk is conv where attention is {self.attention}: it reads the maps of that network")
+        if self.attention in ("spatial", "mask") and self.stage1.average_views:
+            of = f"stage1.average_views is a mean of features, and attention {self.attention} reads maps"
+            raise ValueError(f"{of}: set stage1.average_views=false")
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_views
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -118,6 +118,7 @@ class CmirnetSettings(SharedSettings):
         if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
             raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
         check_looks(self.stage1, self.trunk, self.trunk_training, "stage1")
+        check_views(self, self.stage1.average_views, "stage1.average_views")
         if self.stages == "end-to-end" and (self.stage1.mix_up or self.stage1.label_smoothing):
             both = "stage1.mix_up and stage1.label_smoothing"
             raise ValueError(f"{both} are of eq. 1, which end-to-end leaves out: set both to 0")

@@ -13,7 +13,7 @@ from cmir_ref.errors import InputError
 from cmir_ref.nets.efficientnet_lite import LITE0, lite_blocks
 from cmir_ref.reports.report import render
 
-SHORT = ("trunk=lite0", "stage1.epochs=2", "stage2.epochs=2", "stage1.batch_size=8")
+SHORT = ("trunk=lite0", "trunk_size=32", "stage1.epochs=2", "stage2.epochs=2", "stage1.batch_size=8")
 
 
 @pytest.fixture(scope="module", autouse=True)

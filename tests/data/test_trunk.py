@@ -21,6 +21,8 @@ from cmir_ref.data.trunk import (
 )
 from cmir_ref.training.augment import symmetries
 
+LITE0 = ("trunk=lite0", "trunk_size=32")
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
@@ -173,26 +175,26 @@ def test_features_are_the_trunks_and_few_images_are_not_kept(cache, monkeypatch)
     assert frozen_features(images[:0]).shape == (0, 1280)
 
 
-@pytest.mark.parametrize("change", ["trunk=conv", "trunk_training=all"])
-def test_images_stay_images_where_no_frozen_trunk_is_asked_for(change):
+@pytest.mark.parametrize("changes", [("trunk=conv", "trunk_size=224"), ("trunk_training=all",)])
+def test_images_stay_images_where_no_frozen_trunk_is_asked_for(changes):
     modality = pictures(3).modalities["a"]
-    assert frozen_images(config("trunk=lite0", change), modality) is modality
-    found = frozen_images(config("trunk=lite0"), modality)
+    assert frozen_images(config(*LITE0, *changes), modality) is modality
+    found = frozen_images(config(*LITE0), modality)
     assert (found.kind, found.x.shape) == ("features", (3, 1280)) and found.ids == modality.ids
-    found = frozen_images(config("trunk=lite0", "trunk_training=last"), modality)
+    found = frozen_images(config(*LITE0, "trunk_training=last"), modality)
     assert (found.kind, found.x.shape, found.x.dtype) == ("maps", (3, 1, 1, 192), np.float16)
     sound = modality._replace(kind="sound")
-    assert frozen_images(config("trunk=lite0"), sound) is sound
+    assert frozen_images(config(*LITE0), sound) is sound
 
 
 @pytest.mark.parametrize(("training", "kind"), [("frozen", "features"), ("last", "maps")])
 def test_the_frozen_part_sees_images_turned(cache, training, kind):
     modality = pictures(5).modalities["a"]
-    found = frozen_images(config("trunk=lite0", "trunk_views=3", f"trunk_training={training}"), modality)
+    found = frozen_images(config(*LITE0, "trunk_views=3", f"trunk_training={training}"), modality)
     assert found.kind == kind and len(found.x) == 5 and found.x.views == 3
     for k, view in enumerate(symmetries(modality.x.shape)[:3]):
         turned = modality._replace(x=np.ascontiguousarray(view(modality.x)))
-        alone = frozen_images(config("trunk=lite0", f"trunk_training={training}"), turned).x
+        alone = frozen_images(config(*LITE0, f"trunk_training={training}"), turned).x
         np.testing.assert_allclose(found.x.rows[5 * k : 5 * k + 5], alone, rtol=2e-3, atol=2e-4)
 
 
