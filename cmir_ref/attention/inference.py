@@ -15,6 +15,7 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device, to_host
 from ..cmirnet.latent import Latent, encoder
+from ..data.pairs import draw_others
 from ..errors import InputError
 from ..ops.sigmoid import sigmoid
 from ..records import PARTS, Dataset, Items, Run, Splits
@@ -98,12 +99,14 @@ def in_tiles(of: Callable[..., Array], rows: int) -> np.ndarray:
 def draw_contexts(how: str, dataset: Dataset, parts: Splits, seed: int) -> np.ndarray:
     """The number of the sketch that attends each photo (N + 1,): the last is that of a photo from outside.
 
-    "random": any of the training part. "matched": one of the photo's own class and part, not its own one, or −1 where
-    there is none, as for a photo from outside.
+    "random": any of the training part. "matched": one of the photo's own class and part, or −1 where there is none, as
+    for a photo from outside. Neither is the one that was traced from the photo.
     """
     a, b, rng = dataset.modalities["a"], dataset.modalities["b"], generator(seed, f"attention/{how}")
     if how == "random":
-        return rng.choice(parts.train["b"], len(a.ids) + 1)
+        drawn = np.column_stack([np.arange(len(a.ids) + 1), rng.choice(parts.train["b"], len(a.ids) + 1)])
+        draw_others(drawn, np.arange(len(a.ids)), parts.train["b"], rng, dataset.apart)
+        return drawn[:, 1]
     drawn = np.full(len(a.ids) + 1, -1)
     own = {} if dataset.apart is None else {int(i): int(j) for i, j in dataset.apart}
     for part in PARTS:

@@ -8,6 +8,7 @@ import numpy as np
 from ..backend import Array, generator, to_device
 from ..cmirnet.latent import init_latent
 from ..cmirnet.stage2 import LatentSettings, alternating_groups
+from ..data.pairs import draw_others
 from ..params import constant, dense, he
 from ..records import Items, Splits
 from ..retrieval import evaluate_direction
@@ -62,8 +63,8 @@ def attended_task(
 ) -> Task:
     """The task of latent network and attention; `pairs(epoch)` (P, 2) are sample numbers of photos and sketches.
 
-    `apart` (P, 2) are photos and what was traced from them, as `Dataset` has them: they don't find each other when the
-    validation part chooses the epoch.
+    `apart` (P, 2) are photos and what was traced from them, as `Dataset` has them: in training none attends its own
+    photo, and they don't find each other when the validation part chooses the epoch.
     """
     schedule, seed, form = settings.stage2, settings.seed, form_of(settings)
     a, b, context = (source.on(xp) for source in inputs[:3])
@@ -79,6 +80,9 @@ def attended_task(
             if settings.gate_pairs == "half-any":
                 anyone = others.choice(parts.train["b"], len(index))
                 attending = np.where(others.random(len(index)) < 0.5, anyone, attending)
+                attended = np.column_stack([index[:, 0], attending])
+                draw_others(attended, np.arange(len(index)), parts.train["b"], others, apart)
+                attending = attended[:, 1]
             triples.append(np.column_stack([index, attending]))
         sizes = [len(triple) for triple in triples]
         rates = [(settings.d_v, network.arch.dropout)] * 2

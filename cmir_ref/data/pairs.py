@@ -38,14 +38,15 @@ def draw_pairs(
             remedy = "add some, leave it out, or choose another split"
             raise InputError(f"label {name} of a: no sample of b has it to be paired with; {remedy}")
         pairs[wanting, 1] = rng.choice(candidates, wanting.sum())
-        if apart is not None:
-            _draw_others(pairs, np.flatnonzero(wanting), candidates, rng, apart)
+        draw_others(pairs, np.flatnonzero(wanting), candidates, rng, apart)
     return pairs
 
 
-def _draw_others(pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng, apart: np.ndarray) -> None:
+def draw_others(
+    pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng: np.random.Generator, apart: np.ndarray | None
+) -> None:
     """Draws again, in place, where a row of `pairs` stands in `apart`, until none does."""
-    own = {(int(i), int(j)) for i, j in apart}
+    own = {(int(i), int(j)) for i, j in apart} if apart is not None else set()
     for row in rows:
         while (int(pairs[row, 0]), int(pairs[row, 1])) in own:
             if len(candidates) < 2:

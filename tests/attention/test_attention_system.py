@@ -17,14 +17,16 @@ from cmir_ref.attention import system
 from cmir_ref.attention.inference import TILE, draw_contexts, embed_photos, in_tiles, pair_distances, variance_shares
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.attention.settings import AttentionSettings
+from cmir_ref.attention.stage2 import Inputs
 from cmir_ref.config import load_config
-from cmir_ref.data import digests_of, read_query
+from cmir_ref.data import digests_of, pairs_of, read_query
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import items_of, rank
 from cmir_ref.records import Items
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.retrieval import average_precision, distance_of, prepare
 from cmir_ref.search import insider
+from cmir_ref.training.inputs import Source
 
 
 @cache
@@ -273,6 +275,22 @@ def test_random_takes_sketches_of_the_training_part():
     drawn = draw_contexts("random", data(), parts, 0)
     assert np.isin(drawn, parts.train["b"]).all() and len(np.unique(drawn)) > 5
     assert (drawn != draw_contexts("random", data(), parts, 1)).any()
+
+
+def test_no_photo_is_attended_by_what_was_traced_from_it():
+    """In training with sketches of any class, and by a sketch that is drawn at random."""
+    settings, world = config("gate_pairs=half-any"), data(apart=True)
+    parts, own = runs.split_data(settings, world), np.arange(30)
+    numbers = Source(np.arange(30, dtype="f4")[:, None], world.modalities["a"].labels, "features", system.as_it_is)
+    pairs = pairs_of(world, parts.train, np.random.default_rng(0))
+    network = system.cmirnet.network_of(settings, world)
+    inputs = Inputs(numbers, numbers, numbers, None)
+    task = system.attended_task(settings, network, inputs, lambda _: pairs, len(pairs), parts, np, world.apart)
+    attended = [x for epoch in range(30) for x, *_ in task.batches(epoch)]
+    assert all((photo != context).all() for photo, _, context in attended)
+    labels = world.modalities["a"].labels
+    assert any((labels[p.astype(int)] != labels[c.astype(int)]).any() for p, _, c in attended)
+    assert all((draw_contexts("random", world, parts, seed)[:-1] != own).all() for seed in range(20))
 
 
 def test_a_traced_sketch_never_finds_its_own_photo():

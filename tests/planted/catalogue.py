@@ -1762,6 +1762,8 @@ bugs(
     "attention/stage2.py",
     ("epoch-chosen-by-photos-own-sketches", "items[q], apart), xp)", "items[q]), xp)",
      "attention/test_attention_system.py::test_the_epoch_is_chosen_without_a_photos_own_sketch"),
+    ("a-photo-attended-by-its-own-sketch", "parts.train[\"b\"], others, apart)", "parts.train[\"b\"], others, None)",
+     "attention/test_attention_system.py::test_no_photo_is_attended_by_what_was_traced_from_it"),
     ("never-a-graph-with-an-attention", "graph=schedule.graph", "graph=False",
      GRAPH + "test_stage_2_of_photos_and_sketches_is_replayed_or_one_line_says_why_not[none]", "stage2.graph"),
 )
@@ -3137,6 +3139,11 @@ bugs(
     "attention/settings.py",
     ("a-mean-of-maps", 'if self.attention in ("spatial", "mask") and self.stage1.average_views:', "if False:", UNSEEN,
      "stage1.average_views"),
+)
+bugs(
+    "attention/inference.py",
+    ("a-photo-that-draws-its-own-sketch", "parts.train[\"b\"], rng, dataset.apart)", "parts.train[\"b\"], rng, None)",
+     "attention/test_attention_system.py::test_no_photo_is_attended_by_what_was_traced_from_it"),
 )
 # fmt: on
 
