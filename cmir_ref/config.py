@@ -98,6 +98,12 @@ def check_views(settings: "SharedSettings", averaged: bool, name: str) -> None:
         raise ValueError(f"{name} is a mean over views, and trunk_views are 1: set trunk_views=8, or {name}=false")
 
 
+def check_protocol(settings: "SharedSettings", recordings: bool = False) -> None:
+    """Raises `ValueError` for a protocol of recordings where there are none: a report would name it all the same."""
+    if settings.protocol in ("voices", "recordings") and not recordings:
+        raise ValueError(f"protocol {settings.protocol}: {settings.scenario} has no recordings to hold out; use auto")
+
+
 class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 

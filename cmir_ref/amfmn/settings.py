@@ -7,7 +7,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_views
+from ..config import (
+    Looks,
+    Schedule,
+    SettingsTable,
+    SharedSettings,
+    SoftLabels,
+    check_looks,
+    check_protocol,
+    check_views,
+)
 from .eq29_margin import LARGEST_BETA
 
 
@@ -22,7 +31,7 @@ class MarginSettings(SettingsTable):
 
 
 class LabelsSchedule(SoftLabels, Schedule):
-    """The trunk's own first stage, on the labels."""
+    """The trunk's own first stage, on the labels, where `pretrain` asks for it."""
 
     epochs: int = Field(30, ge=1)  # passes over the training part
     target: Literal["labels", "classes"] = "labels"  # what it learns: all of an image's labels, or which class it is of
@@ -73,16 +82,19 @@ class AmfmnSettings(SharedSettings):
     negatives: Literal["all", "hardest"] = "all"  # all: code
     own_captions: Literal["kept", "masked"] = "masked"  # as negatives of an image; kept: code
     loss: Literal["sum", "mean"] = "sum"  # over the pairs of a batch; sum: code
-    ties: Literal["expected", "released"] = "expected"  # how tied scores are ranked; released: the last index first
+    ties: Literal["expected", "released"] = "expected"  # in a search, not in validation; released: last index first
     labels: LabelsSchedule = LabelsSchedule()
     match: MatchSchedule = MatchSchedule()
 
     @model_validator(mode="after")
     def _fit_together(self):
+        check_protocol(self)
         check_looks(self.match, self.trunk, self.trunk_training, "match")
         check_views(self, self.average_views, "average_views")
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
+        if self.trunk == "lite0" and self.trunk_width != 1:
+            raise ValueError(f"trunk_width {self.trunk_width} is of a trunk that learns; leave it at 1 for trunk lite0")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):
             raise ValueError("trunk lite0 is frozen in AMFMN: leave pretrain false and trunk_training frozen")
         return self

@@ -9,6 +9,12 @@ from pydantic import Field, model_validator
 
 from ..cmirnet.settings import CmirnetSettings
 
+ACTS_IN = {  # settings of a part that not every attention has, and those that have it
+    "attended_inference": ("channel", "spatial", "mask"),
+    "gate_pairs": ("channel", "spatial", "mask"),
+    "gate_residual": ("channel", "self", "mask"),
+}
+
 
 class AttentionSettings(CmirnetSettings):
     """CMIR-NET's settings; a is the photo and b the sketch. Those that follow are added or narrowed."""
@@ -36,4 +42,9 @@ class AttentionSettings(CmirnetSettings):
         if self.attention in ("spatial", "mask") and self.stage1.average_views:
             of = f"stage1.average_views is a mean of features, and attention {self.attention} reads maps"
             raise ValueError(f"{of}: set stage1.average_views=false")
+        for name, kinds in ACTS_IN.items():
+            off = AttentionSettings.model_fields[name].default
+            if self.attention not in kinds and getattr(self, name) != off:
+                which = f"{', '.join(kinds)}, and attention is {self.attention}"
+                raise ValueError(f"{name} is of attention {which}: set {name}={str(off).lower()}")
         return self

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_views
+from ..config import (
+    Looks,
+    Schedule,
+    SettingsTable,
+    SharedSettings,
+    SoftLabels,
+    check_looks,
+    check_protocol,
+    check_views,
+)
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -115,10 +124,15 @@ class CmirnetSettings(SharedSettings):
     def _fit_together(self):
         if self.scenario == "pan-mul" and self.dataset != "pairs" and self.image_size != 256:
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
-        if self.scenario == "pan-mul" and self.protocol in ("voices", "recordings"):
-            raise ValueError(f"protocol {self.protocol} holds out recordings; pan-mul splits its pairs: use auto")
+        check_protocol(self, self.scenario == "image-speech")
         check_looks(self.stage1, self.trunk, self.trunk_training, "stage1")
         check_views(self, self.stage1.average_views, "stage1.average_views")
+        for name, on, off in (("voices", True, "false"), ("redraw", "yes", "auto")):
+            if getattr(self.stage1, name) == on and not self.stage1.augment:
+                of = f"stage1.{name} is a part of augment"
+                raise ValueError(f"{of}: set stage1.augment=true, or stage1.{name}={off}")
+        if self.stage1.redraw == "yes" and self.trunk == "lite0" and self.trunk_training != "all":
+            raise ValueError("stage1.redraw: sketches have gone through a frozen part of lite0: set stage1.redraw=auto")
         if self.stages == "end-to-end" and (self.stage1.mix_up or self.stage1.label_smoothing):
             both = "stage1.mix_up and stage1.label_smoothing"
             raise ValueError(f"{both} are of eq. 1, which end-to-end leaves out: set both to 0")

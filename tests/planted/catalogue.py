@@ -3145,6 +3145,27 @@ bugs(
     ("a-photo-that-draws-its-own-sketch", "parts.train[\"b\"], rng, dataset.apart)", "parts.train[\"b\"], rng, None)",
      "attention/test_attention_system.py::test_no_photo_is_attended_by_what_was_traced_from_it"),
 )
+LACKED = "test_settings.py::test_what_these_data_or_networks_do_not_have_is_refused"
+bugs(
+    "config.py",
+    ("voices-that-nobody-has", "and not recordings:", "and recordings:", LACKED),
+)
+bugs(
+    "cmirnet/settings.py",
+    ("other-voices-without-augment", "== on and not self.stage1.augment:", "== on and not self.stage1:", LACKED,
+     "stage1.voices", "stage1.redraw=yes"),
+    ("sketches-of-a-frozen-part-redrawn", 'if self.stage1.redraw == "yes" and', 'if self.stage1.redraw == "no" and',
+     LACKED, "stage1.redraw=yes"),
+)
+bugs(
+    "attention/settings.py",
+    ("a-gate-that-is-not-there", "if self.attention not in kinds and", "if self.attention == kinds and", LACKED),
+)
+bugs(
+    "amfmn/settings.py",
+    ("a-width-that-lite0-does-not-have", 'self.trunk == "lite0" and self.trunk_width != 1', "False", LACKED,
+     "trunk_width"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -16,6 +16,7 @@ from strict.standin import counted_launches, no_traffic, traffic
 from strict.standin import xp as strict
 from strict.test_training import NETWORKS, stage1, stage2, trained
 
+from cmir_ref.attention.inference import BY_CONTEXT
 from cmir_ref.attention.objective import KINDS_OF_ATTENTION
 from cmir_ref.attention.stage2 import Inputs, attended_task, init_attended
 from cmir_ref.attention.system import as_it_is
@@ -113,8 +114,9 @@ def test_nothing_is_sent_in_a_step_of_many_modalities(by_kernels):
 
 def attended(xp, kind, *changes):
     """Stage 2 of photos and sketches, with an attention that reads features, or maps of 4 places and 5 channels."""
+    anyone = ("gate_pairs=half-any",) if kind in BY_CONTEXT else ()
     settings = drawn_worlds.config(
-        f"attention={kind}", "stage2.feature_dropout=0.2", "gate_pairs=half-any", "stage2.batch_size=6", *changes
+        f"attention={kind}", "stage2.feature_dropout=0.2", *anyone, "stage2.batch_size=6", *changes
     )
     settings = settings.model_copy(update={"d_z": 8})
     rng, rows, labels = np.random.default_rng(0), np.arange(18), {m: np.arange(18) % 3 for m in "ab"}

@@ -293,7 +293,7 @@ def test_passes_over_the_recordings(passes):
     assert stage1.stage1_task(config, "stage1.b", vectors, rows, rows).steps_per_epoch == 1
 
 
-@pytest.mark.parametrize("changes", [(), ("stage1.voices=true", "normalise_sounds=bands")])
+@pytest.mark.parametrize("changes", [(), ("stage1.augment=true", "stage1.voices=true", "normalise_sounds=bands")])
 def test_tempos_are_averaged(changes):
     """Features of a recording are the mean over its three tempos; those of an image stay as they are."""
     settings, data = worlds.config(*changes), worlds.sounds()
