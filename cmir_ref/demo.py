@@ -151,7 +151,8 @@ def is_unfinished_demo(folder: str | Path) -> bool:
 def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
     """The folder `out` of a demo, new or left by one, marked as unfinished until the body has ended well.
 
-    Bad input, which raises `InputError`, leaves no folder; an interruption leaves it marked.
+    What raises `InputError`, bad input or a full disk, leaves no folder but one with an epoch of some run in it; that
+    one, and what an interruption leaves, stays marked.
     """
     with ExitStack() as lock:
         try:
@@ -168,7 +169,8 @@ def demo_folder(out: Path, tell: Callable[[str], object]) -> Iterator[None]:
         try:
             yield
         except InputError:
-            shutil.rmtree(out)
+            if not any(out.glob("*/checkpoint.safetensors")):
+                shutil.rmtree(out)
             raise
         (out / MARKER).unlink()
 

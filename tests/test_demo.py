@@ -227,11 +227,21 @@ def test_a_part_of_other_settings_begins_anew(tmp_path, one_process):
     assert then == ["stage1.a", "stage1.b", "stage2", "stage1.b"], "the image's network of the second run was done"
 
 
-def test_bad_input_of_the_other_process_is_one_line_and_leaves_nothing(tmp_path):
+def test_bad_input_of_the_other_process_is_one_line_and_what_is_trained_stays(tmp_path, monkeypatch):
     wrong = SETTINGS | {"image-speech": (*SETTINGS["image-speech"], f"speech={tmp_path / 'none'}")}
     with pytest.raises(InputError, match="none") as raised:
         demo.demo(tmp_path / "demo", settings=wrong, side_epochs=2)
-    assert "\n" not in str(raised.value) and not (tmp_path / "demo").exists()
+    assert "\n" not in str(raised.value) and demo.is_unfinished_demo(tmp_path / "demo")
+    before = (tmp_path / "demo" / "pan-mul" / "metrics.jsonl").read_text()
+
+    def full(path, text):
+        raise InputError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(demo, "write_whole", full)
+    with pytest.raises(InputError, match="No space left"):
+        demo.demo(tmp_path / "demo", settings=SETTINGS, side_epochs=2)
+    assert all((tmp_path / "demo" / scenario / "report.html").is_file() for scenario in demo.DEMO_SCENARIOS)
+    assert (tmp_path / "demo" / "pan-mul" / "metrics.jsonl").read_text() == before
 
 
 def test_a_finished_demo_is_read_from_its_folder(shown, tmp_path):
