@@ -223,12 +223,15 @@ def share_digest(data: Dataset, parts: Splits, letters: str) -> str:
 
 def start_digest(start: Mapping[str, np.ndarray] | None) -> str:
     """ "-…", a digest of the tensors of the run that a training begins with; "" where it begins with none."""
-    if start is None:
-        return ""
+    return "" if start is None else f"-{tensor_digest(start)}"
+
+
+def tensor_digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """A digest of a run's tensors, by which its embeddings know whose they are."""
     digest = hashlib.sha256()
-    for name, array in sorted(start.items()):
+    for name, array in sorted(tensors.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return f"-{digest.hexdigest()}"
+    return digest.hexdigest()
 
 
 def sample_digest(data: Dataset, letters: str) -> str:
@@ -256,9 +259,10 @@ def load_run(path: str | Path) -> Run:
             f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote{runs_inside(path)}"
         )
     config = load_run_settings(path / "config.toml")
-    encoded, dataset, parts = read_embeddings(path / "embeddings.npz")
+    encoded, dataset, parts, weights = read_embeddings(path / "embeddings.npz")
     tensors, metadata = read_checkpoint(path)
-    if metadata["data"].partition("-")[0] not in ("", share_digest(dataset, parts, "".join(dataset.modalities))):
+    share = share_digest(dataset, parts, "".join(dataset.modalities))
+    if metadata["data"].partition("-")[0] not in ("", share) or weights not in ("", tensor_digest(tensors)):
         raise InputError(
             f"{path}: embeddings.npz and checkpoint.safetensors are of different runs; put back the files of this one"
         )
@@ -276,6 +280,7 @@ def write_embeddings(path: Path, run: Run) -> None:
     labels, ids, groups, paths, texts, digests, name, kind, the parts of the split, and an empty array of their shape.
     """
     arrays: dict[str, Any] = {"label_names": np.array(run.dataset.label_names), "note": np.array(run.dataset.note)}
+    arrays["weights"] = np.array(tensor_digest(run.tensors))
     if run.dataset.pairing is not None:
         arrays["pairing"] = np.asarray(run.dataset.pairing)
     if run.dataset.apart is not None:
@@ -297,8 +302,8 @@ def write_embeddings(path: Path, run: Run) -> None:
         np.savez(file, **arrays)
 
 
-def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Dataset, Splits]:
-    """(encoded, data set without samples, parts) as `write_embeddings` wrote them.
+def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Dataset, Splits, str]:
+    """(encoded, data set without samples, parts, the digest of the run's tensors) as `write_embeddings` wrote them.
 
     Raises `InputError` for a file that is missing or damaged.
     """
@@ -330,7 +335,7 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
         parts = Splits(*({m: known[part] for m, known in by_letter.items()} for part in PARTS))
         names = tuple(arrays["label_names"].tolist())
         dataset = Dataset(modalities, names, arrays.get("pairing"), str(arrays["note"]), arrays.get("apart"))
-        return encoded, dataset, parts
+        return encoded, dataset, parts, str(arrays.get("weights", ""))  # earlier versions wrote none
     except FileNotFoundError as error:
         raise InputError(f"{path}: not there; the run is not finished, resume it with train --resume") from error
     except Exception as error:

@@ -154,7 +154,7 @@ def test_a_query_is_read_once(on_disk, m, monkeypatch):
 
 def test_a_run_that_is_read_again_knows_its_files(on_disk, tmp_path):
     runs.write_embeddings(tmp_path / "embeddings.npz", on_disk)
-    _, dataset, _ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    _, dataset, *_ = runs.read_embeddings(tmp_path / "embeddings.npz")
     for m, modality in dataset.modalities.items():
         np.testing.assert_array_equal(modality.digests, on_disk.dataset.modalities[m].digests)
 

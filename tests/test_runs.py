@@ -501,7 +501,7 @@ def test_a_run_keeps_how_deep_images_were_shown(whole, tmp_path):
     modalities = run.dataset.modalities | {"a": run.dataset.modalities["a"]._replace(span=(0.0, 4095.0))}
     run = run._replace(dataset=run.dataset._replace(modalities=modalities))
     runs.write_embeddings(tmp_path / "embeddings.npz", run)
-    encoded, dataset, _ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    encoded, dataset, *_ = runs.read_embeddings(tmp_path / "embeddings.npz")
     assert dataset.modalities["a"].span == (0, 4095) and dataset.modalities["b"].span is None
     assert "span" not in encoded["a"]
 
@@ -642,7 +642,7 @@ def test_lines_that_are_lost_of_a_log_are_said(whole, copy, capsys):
     assert again.history == [json.loads(line) for line in lines[:-3]]
 
 
-@pytest.mark.parametrize(("name", "value"), [("seconds", "x"), ("lines", "1.5"), ("state", "{")])
+@pytest.mark.parametrize(("name", "value"), [("seconds", "x"), ("lines", "1.5"), ("state", "{"), ("settings", "d_v")])
 def test_a_checkpoint_with_other_words_about_it_is_refused(whole, copy, name, value):
     tensors, metadata = params.load_tensors(copy / "checkpoint.safetensors")
     params.save_tensors(copy / "checkpoint.safetensors", tensors, metadata | {name: value})
@@ -658,6 +658,20 @@ def test_files_of_two_runs_are_not_read_as_one(copy, tmp_path, no_report, name):
     (copy / name).write_bytes((other / name).read_bytes())
     with pytest.raises(InputError, match=r"embeddings\.npz and checkpoint\.safetensors are of different runs"):
         runs.load_run(copy)
+
+
+def test_files_of_two_runs_of_the_same_data_are_not_read_as_one(whole, copy, tmp_path, no_report):
+    """Other settings, the same samples and split: the figures would be those of the other run."""
+    _, data, config = whole()
+    other = runs.train(worlds.config("stage2.lr=0.02"), data, tmp_path / "other").path
+    before = (copy / "embeddings.npz").read_bytes()
+    (copy / "embeddings.npz").write_bytes((other / "embeddings.npz").read_bytes())
+    with pytest.raises(InputError, match=r"embeddings\.npz and checkpoint\.safetensors are of different runs"):
+        runs.load_run(copy)
+    (copy / "embeddings.npz").write_bytes(before)
+    (copy / "checkpoint.safetensors").write_bytes((other / "checkpoint.safetensors").read_bytes())
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: began with another stage2 than config\.toml has"):
+        runs.train(config, data, copy, resume=True)
 
 
 @pytest.mark.parametrize(("setting", "other"), [("d_v = ", "12"), ("normalise_inputs = ", '"none"'), ("lr = ", "0.5")])

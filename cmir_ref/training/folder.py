@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import params as storage
 from ..backend import to_device
-from ..config import SharedSettings, first_difference, load_run_settings, to_toml
+from ..config import SharedSettings, first_difference, load_run_settings, settings_of, to_toml
 from ..errors import InputError
 from ..files import append_line, cannot_be_written, remove_leftovers, write_whole
 from ..locks import LOCK, locked
@@ -143,6 +143,13 @@ class Folder:
             write_whole(path / "metrics.jsonl", "")
             return  # samples have no digests yet: those of today count
         tensors, metadata = read_checkpoint(path)
+        if "settings" in metadata:  # earlier versions did not write them there
+            trained_with = settings_of(json.loads(metadata["settings"]), f"{path}/checkpoint.safetensors")
+            if differs := first_difference(self.config, trained_with):
+                raise InputError(
+                    f"{path}/checkpoint.safetensors: began with another {differs} than config.toml has; put back the "
+                    "file of this run"
+                )
         began, now = metadata["data"].split("-"), self.data.split("-")
         if began != now[: len(began)]:  # earlier versions wrote fewer digests
             other = next(w for w, then, today in zip(BEGAN_WITH, began, [*now, ""], strict=False) if then != today)
@@ -247,6 +254,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote")
     try:
         float(metadata["seconds"]), int(metadata["lines"]), json.loads(metadata["state"])
+        json.loads(metadata.get("settings", '""'))
     except ValueError as error:
         raise InputError(f"{path}/checkpoint.safetensors: not a checkpoint that `cmir-ref train` wrote") from error
     if not any("/front_" in name for name in tensors):  # earlier versions wrote "latent." without any pretrainer beside

@@ -2045,11 +2045,15 @@ bugs(
      "attention/test_fine_tuning.py::test_a_fine_tuning_does_not_go_on_with_another_start"),
     ("settings-of-another-day", "if differs := first_difference(trained_with, config):", "if differs := None:",
      "test_runs.py::test_settings_that_were_changed_after_the_training_are_refused"),
-    ("files-of-two-runs", 'not in ("", share_digest(dataset, parts, "".join(dataset.modalities)))', 'in ("none",)',
+    ("files-of-two-runs", 'not in ("", share)', 'in ("none",)',
      "test_runs.py::test_files_of_two_runs_are_not_read_as_one"),
+    ("embeddings-of-other-weights", 'weights not in ("", tensor_digest(tensors))', "False",
+     "test_runs.py::test_files_of_two_runs_of_the_same_data_are_not_read_as_one"),
 )
 bugs(
     "training/folder.py",
+    ("checkpoint-of-other-settings", "first_difference(self.config, trained_with)", "None",
+     "test_runs.py::test_files_of_two_runs_of_the_same_data_are_not_read_as_one"),
     ("any-line-is-an-epoch", 'isinstance(found, dict) and found.keys() >= {"stage", "epoch"}', "found is not None",
      "test_runs.py::test_lines_that_are_lost_of_a_log_are_said"),
 )
