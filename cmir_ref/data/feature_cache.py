@@ -11,8 +11,10 @@ import numpy as np
 
 from .. import params
 from ..errors import InputError
+from ..files import cannot_be_written
 from .cache import cache_dir
 
+ADVICE = "; set CMIR_CACHE to a folder that can be"
 VERSION = 1  # of what is computed: raise it whenever features would come out differently
 
 
@@ -34,14 +36,20 @@ class FeatureStore:
         self.known |= {digest.tobytes(): row for digest, row in zip(digests, features, strict=True)}
 
     def keep(self, digests: list[bytes], features: np.ndarray) -> None:
-        """Keeps the features (n, D) of samples with these digests; raises `InputError` where the cache is read-only."""
+        """Keeps the features (n, D) of samples with these digests.
+
+        Raises `InputError` where the cache cannot be written: a training would compute them again and again.
+        """
+        name = hashlib.sha256(b"".join(digests)).hexdigest()[:20]
+        rows = np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); set CMIR_CACHE") from error
-        name = hashlib.sha256(b"".join(digests)).hexdigest()[:20]
-        rows = np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)
-        params.save_tensors(self.folder / f"{name}.safetensors", {"digests": rows, "features": features})
+            raise cannot_be_written(self.folder, error, ADVICE) from error
+        try:
+            params.save_tensors(self.folder / f"{name}.safetensors", {"digests": rows, "features": features})
+        except InputError as error:  # a full disk, a store that another user has made
+            raise InputError(f"{error}{ADVICE}") from error
         self.known |= dict(zip(digests, features, strict=True))
 
 

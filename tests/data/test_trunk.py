@@ -164,6 +164,16 @@ def test_without_a_cache_to_write_into(tmp_path, monkeypatch, refused):
         compute_features(Counting().network, some(2), 2)
 
 
+def test_a_store_that_takes_no_further_file_says_where_else_to_keep_them(cache, refused):
+    """As a full disk, or one that another user has made."""
+    compute_features(Counting().network, some(2), 2)
+    (path,) = cache.glob("*/*.safetensors")
+    path.unlink()
+    path.mkdir()
+    with refused(path.name, "cannot be written", "set CMIR_CACHE to a folder that can be"):
+        compute_features(Counting().network, some(2), 2)
+
+
 def test_features_are_the_trunks_and_few_images_are_not_kept(cache, monkeypatch):
     images = pictures(18).modalities["a"].x
     whole = frozen_features(images, size=32)
