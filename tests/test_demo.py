@@ -175,6 +175,20 @@ def test_the_command_ends_with_the_line_that_serves_what_it_trained(tmp_path, mo
     assert status == 2 and lines[-1].endswith("pip install 'cmir-ref[app]'"), "before anything is trained"
 
 
+def test_what_is_trained_stays_whatever_ends_a_demo(stop, tmp_path, monkeypatch):
+    stop(None)
+
+    def train(config, data, out, **settings):
+        out.mkdir(parents=True)
+        (out / "checkpoint.safetensors").write_bytes(b"an epoch")
+        raise InputError(f"{out}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(runs, "train", train)
+    start(tmp_path / "demo", InputError())
+    assert demo.is_unfinished_demo(tmp_path / "demo")
+    assert (tmp_path / "demo" / "pan-mul" / "checkpoint.safetensors").read_bytes() == b"an epoch"
+
+
 @pytest.mark.parametrize("name", ["report.html", "mine.txt", ".hidden", "pan-mul.old"])
 def test_a_folder_that_holds_anything_else_is_never_replaced(stop, tmp_path, name):
     stop(KeyboardInterrupt())

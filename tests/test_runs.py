@@ -652,7 +652,9 @@ def test_a_checkpoint_with_other_words_about_it_is_refused(whole, copy, name, va
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "embeddings.npz"])
-def test_files_of_two_runs_are_not_read_as_one(copy, tmp_path, no_report, name):
+def test_files_of_two_runs_are_not_read_as_one(copy, tmp_path, no_report, monkeypatch, name):
+    read = runs.read_embeddings
+    monkeypatch.setattr(runs, "read_embeddings", lambda path: (*read(path)[:3], ""))  # as earlier versions wrote them
     other = runs.train(worlds.config(), worlds.features(n=28), tmp_path / "other").path
     assert runs.load_run(other).path == other
     (copy / name).write_bytes((other / name).read_bytes())

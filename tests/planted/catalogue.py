@@ -3173,7 +3173,7 @@ bugs(
 bugs(
     "demo.py",
     ("trained-parts-removed", 'if not any(out.glob("*/checkpoint.safetensors")):', "if True:",
-     "test_demo.py::test_bad_input_of_the_other_process_is_one_line_and_what_is_trained_stays"),
+     "test_demo.py::test_what_is_trained_stays_whatever_ends_a_demo"),
 )
 # fmt: on
 
