@@ -15,7 +15,7 @@ import scipy.io
 import worlds
 from PIL import Image
 
-from cmir_ref import cli
+from cmir_ref import cli, files
 from cmir_ref.backend import GPUUnavailable, library
 from cmir_ref.config import load_config, preset_names, read_preset, to_toml
 from cmir_ref.data import write_features
@@ -219,6 +219,30 @@ def test_what_cannot_be_written_is_said_before_the_work(finished, refused, tmp_p
     for words in (("evaluate", out), ("retrieve", out, image), ("locate", out, image, image)):
         refused(*words, "--html", page, says=(page, "cannot be written"))
     refused("features", image.parent, page, says=(page, "cannot be written"))
+
+
+def test_a_table_that_cannot_be_written_is_said_before_the_training(refused, data, tmp_path, monkeypatch):
+    from cmir_ref import demo, runs
+
+    for module, work in ((runs, "train"), (demo, "demo")):
+        monkeypatch.setattr(module, work, None)
+    page, words = tmp_path / "page.md", ("--out", tmp_path / "out", "--seeds", 2, "--write")
+    train = ("train", "image-speech", "--data", data, *TINY, *words)
+    for command, name in ((train, "image-speech"), (("demo", *words), "demo-pan-mul")):
+        refused(*command, page, says=(page, "cannot be read (No such file"))
+        refused(*command, tmp_path, says=(tmp_path, "cannot be read (Is a directory"))
+        for text in ("no marks", f"<!-- /{name} -->\n<!-- {name} -->\n", 2 * f"<!-- {name} -->\n<!-- /{name} -->\n"):
+            page.write_text(text)
+            refused(*command, page, says=(page, f"not one part between <!-- {name} --> and <!-- /{name} -->"))
+            assert page.read_text() == text
+        page.unlink()
+    page.write_text("<!-- image-speech -->\n<!-- /image-speech -->\n")
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files, "open", denied, raising=False)
+    refused(*train, page, says=(page, "cannot be written (Permission denied)"))
 
 
 def test_gradcheck_answers_in_json(call):
