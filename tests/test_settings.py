@@ -326,6 +326,15 @@ def test_features_are_dropped_where_there_are_any(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_labels_are_softened_where_a_stage_learns_from_them(tmp_path):
+    """Ready-made vectors are trained along where stages are joint: of these two, none has a stage 1."""
+    for change in ("stage1.mix_up=0.4", "stage1.label_smoothing=0.1"):
+        with pytest.raises(InputError, match=r"stages joint: vectors have no stage 1 there; set stage1\.mix_up"):
+            runs.train(worlds.config("stages=joint", change), world("vectors"), tmp_path / "run")
+        assert not same(result("images", "stages=joint", change), result("images", "stages=joint"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_voices_speak_where_pretrainers_are_trained_along():
     voices, given = ("stage1.voices=true", "stage1.voices=false"), ("stages=end-to-end", "stage2.epochs=1")
     assert not same(*(result("sounds", *given, "stage1.augment=true", v) for v in voices))
@@ -438,6 +447,7 @@ def test_what_no_trunk_or_no_view_would_act_on_is_refused(preset, changes, says)
             ["trunk_width=2"],
             "trunk_width 2 is of a trunk that learns; leave it at 1",
         ),
+        ("image-text_lite0", ["upsampling=bilinear"], "upsampling is of maps of several sizes.* leave it at nearest"),
     ],
 )
 def test_what_these_data_or_networks_do_not_have_is_refused(preset, changes, says):

@@ -95,6 +95,8 @@ class AmfmnSettings(SharedSettings):
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and self.trunk_width != 1:
             raise ValueError(f"trunk_width {self.trunk_width} is of a trunk that learns; leave it at 1 for trunk lite0")
+        if self.trunk == "lite0" and self.upsampling != "nearest":
+            raise ValueError("upsampling is of maps of several sizes, and lite0's are of one; leave it at nearest")
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):
             raise ValueError("trunk lite0 is frozen in AMFMN: leave pretrain false and trunk_training frozen")
         return self

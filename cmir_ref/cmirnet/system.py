@@ -46,11 +46,18 @@ STAGE1 = frozenset(  # settings of a pretrainer
 OF_NO_STAGE = frozenset(("gallery",))  # says what is searched, once all is trained
 
 
-def check_dropout(settings: CmirnetSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
-    """Raises `InputError` where features are to be dropped, and stage 2 is given none: only samples, end to end."""
+def check_stages(settings: CmirnetSettings, data: Dataset, parts: Splits, known: Run | None) -> None:
+    """Raises `InputError` where features are to be dropped, and stage 2 is given none: only samples, end to end; where
+    labels of eq. 1 are to be softened, and no stage 1 learns it: all samples are vectors, joint."""
     dropped = settings.stage2.feature_dropout and settings.stages == "end-to-end"
     if dropped and all(as_read(settings, modality).kind != "features" for modality in data.modalities.values()):
         raise InputError("stage2.feature_dropout is of features, and end-to-end is given none here: set it to 0")
+    softened = settings.stage1.mix_up or settings.stage1.label_smoothing
+    if softened and not any(trains_stage1(settings, modality.kind) for modality in data.modalities.values()):
+        raise InputError(
+            f"stages {settings.stages}: vectors have no stage 1 there; set stage1.mix_up and stage1.label_smoothing to "
+            "0, or stages=separate"
+        )
 
 
 def stages(settings: CmirnetSettings, kinds: Mapping[str, str]) -> list[Stage]:
@@ -341,5 +348,5 @@ SYSTEM = System(
     relevant=shared_label,
     facts=facts,
     vectors=vectors,
-    check=check_dropout,
+    check=check_stages,
 )

@@ -3167,6 +3167,8 @@ bugs(
 )
 bugs(
     "amfmn/settings.py",
+    ("maps-of-one-size-upsampled", 'self.trunk == "lite0" and self.upsampling != "nearest"', "False", LACKED,
+     "upsampling=bilinear"),
     ("a-width-that-lite0-does-not-have", 'self.trunk == "lite0" and self.trunk_width != 1', "False", LACKED,
      "trunk_width"),
 )
@@ -3180,6 +3182,12 @@ bugs(
     "cli.py",
     ("marks-unread-before-a-training", "check_marks(write, [name])", "pass", TABLE),
     ("marks-unread-before-a-demo", "check_marks(write, presets.values())", "pass", TABLE),
+)
+bugs(
+    "cmirnet/system.py",
+    ("softened-without-a-stage-1", "if softened and not any(", "if softened and not all(",
+     "test_settings.py::test_labels_are_softened_where_a_stage_learns_from_them", "stage1.mix_up",
+     "stage1.label_smoothing"),
 )
 # fmt: on
 
