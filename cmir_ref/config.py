@@ -91,13 +91,6 @@ def check_looks(looks: Looks, trunk: str, trunk_training: str, table: str) -> No
             raise ValueError(f"{table}.{name} changes images, and {gone}: set {off}")
 
 
-def check_views(settings: "SharedSettings", averaged: bool, name: str) -> None:
-    """Raises `ValueError` where features are `averaged` over views, by the setting of that name, of which a frozen part
-    of lite0 makes but one."""
-    if averaged and settings.trunk == "lite0" and settings.trunk_training != "all" and settings.trunk_views == 1:
-        raise ValueError(f"{name} is a mean over views, and trunk_views are 1: set trunk_views=8, or {name}=false")
-
-
 def check_protocol(settings: "SharedSettings", recordings: bool = False) -> None:
     """Raises `ValueError` for a protocol of recordings where there are none: a report would name it all the same."""
     if settings.protocol in ("voices", "recordings") and not recordings:

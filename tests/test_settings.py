@@ -384,18 +384,9 @@ def test_scenes(tmp_path, monkeypatch):
     assert not np.array_equal(first, tiles("scenes=8", "scenes_seed=1"))
 
 
-ONE_VIEW = (
-    "average_views is a mean over views, and trunk_views are 1: set trunk_views=8, or (stage1.)?average_views=false"
-)
-
-
 @pytest.mark.parametrize(
     ("preset", "changes", "says"),
     [
-        ("image-speech", ["trunk=lite0"], ONE_VIEW),
-        ("pan-mul_lite0", ["stage1.average_views=true"], ONE_VIEW),
-        ("photo-sketch_lite0", ["stage1.average_views=true"], ONE_VIEW),
-        ("image-text_lite0", ["trunk_views=1"], ONE_VIEW),
         ("pan-mul", ["trunk_views=8"], "trunk_views is of lite0, and trunk is conv: set trunk=lite0, or trunk_views=1"),
         ("pan-mul_lite0", ["trunk=conv"], "trunk_training is of lite0.* or trunk_training=frozen"),
         (
@@ -413,7 +404,7 @@ ONE_VIEW = (
         ("photo-sketch_spatial", ["stage1.average_views=true"], "attention spatial reads maps: set stage1.average_v"),
     ],
 )
-def test_what_no_trunk_or_no_view_would_act_on_is_refused(preset, changes, says):
+def test_what_no_trunk_would_act_on_is_refused(preset, changes, says):
     with pytest.raises(InputError, match=says):
         load_config(preset, changes)
 

@@ -7,16 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..config import (
-    Looks,
-    Schedule,
-    SettingsTable,
-    SharedSettings,
-    SoftLabels,
-    check_looks,
-    check_protocol,
-    check_views,
-)
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol
 from .eq29_margin import LARGEST_BETA
 
 
@@ -65,7 +56,7 @@ class AmfmnSettings(SharedSettings):
     word_width: int = Field(48, ge=1)  # of word vectors; paper 300, code 620
     map_channels: int = Field(3, ge=1)  # of either convolved map; code 3
 
-    average_views: bool = False  # an image's vector is the mean over its flips and turns
+    average_views: bool = False  # an image's vector is the mean over its flips and turns; of lite0: over trunk_views
     mvsa: bool = True  # an image's maps mask its vector
     map_activation: Literal["prelu", "none"] = "prelu"  # prelu: paper; none: code
     unit_maps: bool = True  # L2 before the 1 × 1 convolutions; False: code
@@ -90,7 +81,6 @@ class AmfmnSettings(SharedSettings):
     def _fit_together(self):
         check_protocol(self)
         check_looks(self.match, self.trunk, self.trunk_training, "match")
-        check_views(self, self.average_views, "average_views")
         if self.trunk not in ("small", "lite0") and self.maps != 4:
             raise ValueError(f"maps {self.maps} are those of small and lite0; leave it at 4 for trunk {self.trunk}")
         if self.trunk == "lite0" and self.trunk_width != 1:

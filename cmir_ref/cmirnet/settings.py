@@ -7,16 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import (
-    Looks,
-    Schedule,
-    SettingsTable,
-    SharedSettings,
-    SoftLabels,
-    check_looks,
-    check_protocol,
-    check_views,
-)
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -46,7 +37,7 @@ class Stage1Schedule(SoftLabels, Looks, Schedule):
     voices: bool = False  # recordings are augmented as other voices in other rooms would have said them
     redraw: Literal["auto", "yes", "no"] = "auto"  # sketches, as by other hands; no: as images are; auto: no if traced
     sound_passes: int = Field(1, ge=1)  # over the recordings in an epoch, each time augmented anew: they are few
-    average_views: bool = False  # features of an image are the mean over those flips and turns
+    average_views: bool = False  # features of an image are the mean over those flips and turns; lite0: over trunk_views
     average_tempos: bool = False  # features of a recording are the mean over it as it is, slower and faster
     dropout: float = Field(0.5, ge=0, lt=1)  # between Z and the classifier of eq. 1
     label_loss: Literal["softmax", "sigmoid", "by-modality"] = "by-modality"  # as label_loss, in eq. 1
@@ -126,7 +117,6 @@ class CmirnetSettings(SharedSettings):
             raise ValueError("image_size is the side of PAN, 256, in scenario pan-mul")
         check_protocol(self, self.scenario == "image-speech")
         check_looks(self.stage1, self.trunk, self.trunk_training, "stage1")
-        check_views(self, self.stage1.average_views, "stage1.average_views")
         for name, on, off in (("voices", True, "false"), ("redraw", "yes", "auto")):
             if getattr(self.stage1, name) == on and not self.stage1.augment:
                 of = f"stage1.{name} is a part of augment"

@@ -15,7 +15,7 @@ from cmir_ref.nets.efficientnet_lite import LITE0 as LITE
 from cmir_ref.nets.efficientnet_lite import lite_features
 from cmir_ref.nets.given_maps import GivenMaps, given_maps
 
-LITE0 = (*TINY, "trunk=lite0", "trunk_size=64", "match.light=0", "average_views=false")
+LITE0 = (*TINY, "trunk=lite0", "trunk_size=64", "match.light=0")
 
 
 @pytest.fixture

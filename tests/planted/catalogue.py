@@ -3129,11 +3129,9 @@ bugs(
     ("copies-unsaid", "twice = image_copies(paths, progress=progress)", "twice = []",
      "data/test_caption_report.py::test_images_of_uc_merced_that_stand_twice_are_said_without_captions_too"),
 )
-UNSEEN = "test_settings.py::test_what_no_trunk_or_no_view_would_act_on_is_refused"
+UNSEEN = "test_settings.py::test_what_no_trunk_would_act_on_is_refused"
 bugs(
     "config.py",
-    ("a-mean-over-one-view", "settings.trunk_views == 1:", "settings.trunk_views == 0:", UNSEEN,
-     "stage1.average_views", "average_views", "trunk_views"),
     ("views-of-no-frozen-part", 'self.trunk_training == "all" and self.trunk_views > 1', "False", UNSEEN,
      "trunk_views"),
     ("settings-of-another-trunk", 'for name in OF_LITE0 if self.trunk != "lite0" else ():', "for name in ():", UNSEEN,
