@@ -152,7 +152,7 @@ def _compare_direction(
         others = [terms.sum() - measured for terms, measured in (_along(t, kinks, d) for t in trial.nearby)]
         stays = _stays(ours - measured, others)
         right = not stays and gap <= trial.rounding
-        if stays or set(kinks) <= set(excused):  # each entry is right: their sum is off by rounding, if at all
+        if set(kinks) <= set(excused) or (stays and not excused):  # beside a wrong entry nothing excuses their sum
             elsewhere = (slope for i in kinks for slope in trial.slopes_elsewhere(i, d))
             right = right or any(gap <= rounding_of([slope]) for slope in elsewhere)
     error = 0.0 if gap == 0 or (right and gap > CLOSE * size) else gap / size
