@@ -901,7 +901,7 @@ bugs(
     ("contrast-unweighted", "contrast.weight * value,", "value,", ADDED, "weights.contrastive"),
     ("contrast-not-differentiated", "v_b=d.output.v_b + dv_b", "v_b=d.output.v_b", ADDED, "weights.contrastive"),
     ("contrast-gradient-unweighted", "contrastive_backward(cache.contrast.weight * dl,", "contrastive_backward(dl,",
-     "gradcheck:objective/contrastive", "weights.contrastive"),
+     ADDED, "weights.contrastive"),
     ("contrast-at-its-usual-temperature", "temperature=contrast.temperature", "temperature=0.1", ADDED, "temperature"),
     ("targets-get-nothing", "(dz[0] + d.z[0], dz[1] + d.z[1])", "(dz[0], dz[1])", "gradcheck:objective/flow",
      "target_gradient=flow"),
@@ -924,7 +924,7 @@ bugs(
     ("gradient-of-the-last-pair", "grads[names[name]] + g if names[name] in grads else g", "g",
      "gradcheck:many/default"),
     ("features-of-the-first-pair", "dz[m] + g if input_gradient", "dz[m] if input_gradient",
-     "gradcheck:many/last-layer"),
+     MANY + "test_every_gradient_is_the_sum_of_the_pairs"),
     ("parts-of-the-last-pair", "parts.get(name, 0.0) + part", "part",
      MANY + "test_every_gradient_is_the_sum_of_the_pairs"),
 )
@@ -951,7 +951,7 @@ bugs(
      "stages=end-to-end"),
     ("gradients-swapped", "zip(FRONTS, cache.fronts, dz, strict=True)",
      "zip(FRONTS, cache.fronts, dz[::-1], strict=True)",
-     "gradcheck:end_to_end"),
+     "cmirnet/test_end_to_end.py::test_the_objective_of_the_fronts_features_and_back[fronts1-train]"),
 )
 
 HASHING = "hashing/test_hashing_"
