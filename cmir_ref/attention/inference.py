@@ -100,23 +100,35 @@ def draw_contexts(how: str, dataset: Dataset, parts: Splits, seed: int) -> np.nd
     """The number of the sketch that attends each photo (N + 1,): the last is that of a photo from outside.
 
     "random": any of the training part. "matched": one of the photo's own class and part, or −1 where there is none, as
-    for a photo from outside. Neither is the one that was traced from the photo.
+    for a photo from outside. Neither is one that was traced from the photo, as long as there is another.
     """
     a, b, rng = dataset.modalities["a"], dataset.modalities["b"], generator(seed, f"attention/{how}")
     if how == "random":
         drawn = np.column_stack([np.arange(len(a.ids) + 1), rng.choice(parts.train["b"], len(a.ids) + 1)])
-        draw_others(drawn, np.arange(len(a.ids)), parts.train["b"], rng, dataset.apart)
+        draw_others(drawn, photos_with_others(dataset, parts.train["b"]), parts.train["b"], rng, dataset.apart)
         return drawn[:, 1]
-    drawn = np.full(len(a.ids) + 1, -1)
-    own = {} if dataset.apart is None else {int(i): int(j) for i, j in dataset.apart}
+    drawn, apart = np.full(len(a.ids) + 1, -1), pairs_apart(dataset)
     for part in PARTS:
         photos, sketches = getattr(parts, part)["a"], getattr(parts, part)["b"]
         for c in np.unique(a.labels[photos]):
             there = sketches[b.labels[sketches] == c]
             for row in photos[a.labels[photos] == c]:
-                others = there[there != own.get(int(row), -1)]
+                others = np.setdiff1d(there, apart[apart[:, 0] == row, 1])
                 drawn[row] = rng.choice(others) if len(others) else -1
     return drawn
+
+
+def pairs_apart(dataset: Dataset) -> np.ndarray:
+    """Photos and what was traced from them (P, 2), each pair once."""
+    return np.unique(np.zeros((0, 2), int) if dataset.apart is None else dataset.apart, axis=0)
+
+
+def photos_with_others(dataset: Dataset, sketches: np.ndarray) -> np.ndarray:
+    """The numbers of the photos of which not all `sketches` were traced."""
+    count = len(dataset.modalities["a"].ids)
+    apart = pairs_apart(dataset)
+    traced = np.bincount(apart[np.isin(apart[:, 1], sketches), 0], minlength=count)
+    return np.flatnonzero(traced < len(sketches))
 
 
 def drawn_sketches(settings: AttentionSettings, dataset: Dataset, parts: Splits, photos: np.ndarray) -> np.ndarray:

@@ -45,12 +45,16 @@ def draw_pairs(
 def draw_others(
     pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng: np.random.Generator, apart: np.ndarray | None
 ) -> None:
-    """Draws again, in place, where a row of `pairs` stands in `apart`, until none does."""
+    """Draws again, in place, where a row of `pairs` stands in `apart`, until none does.
+
+    Raises `InputError` where all candidates stand there with it.
+    """
     own = {(int(i), int(j)) for i, j in apart} if apart is not None else set()
     for row in rows:
-        while (int(pairs[row, 0]), int(pairs[row, 1])) in own:
-            if len(candidates) < 2:
-                raise InputError("a sample has no partner of its class but the one that was made of it: add some")
+        i = int(pairs[row, 0])
+        if (i, int(pairs[row, 1])) in own and all((i, int(j)) in own for j in candidates):
+            raise InputError("a sample has no partner of its class but the one that was made of it: add some")
+        while (i, int(pairs[row, 1])) in own:
             pairs[row, 1] = rng.choice(candidates)
 
 

@@ -9,6 +9,8 @@ from drawn_worlds import config, data
 
 from cmir_ref import runs, search
 from cmir_ref.attention import system
+from cmir_ref.attention.inference import draw_contexts
+from cmir_ref.data.pairs import draw_others
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.records import Items
@@ -57,6 +59,30 @@ def what_is_left(run, query, gallery):
 
 
 TRACED = pytest.mark.parametrize("traced", ["one each", "up to five", "a few", "all of one", "none"])
+
+
+@TRACED
+@pytest.mark.parametrize("seed", range(5))
+def test_no_photo_is_attended_by_any_sketch_that_was_traced_from_it(traced, seed):
+    """Where all were, "random" takes one of them, and "matched" none."""
+    run = traced_otherwise(traced)
+    a, b = (run.dataset.modalities[m].labels for m in "ab")
+    apart = set() if run.dataset.apart is None else set(map(tuple, run.dataset.apart.tolist()))
+    drawn = {how: draw_contexts(how, run.dataset, run.parts, seed).tolist() for how in ("random", "matched")}
+    for part in run.parts:
+        for photo in part["a"].tolist():
+            others = [j for j in run.parts.train["b"] if (photo, j) not in apart]
+            assert drawn["random"][photo] in (others or run.parts.train["b"])
+            matched = [j for j in part["b"] if (photo, j) not in apart and b[j] == a[photo]]
+            assert drawn["matched"][photo] in (matched or [-1])
+
+
+def test_a_photo_from_which_all_were_traced_has_no_partner():
+    pairs, both = np.array([[0, 1], [1, 2]]), np.array([[0, 1], [0, 2]])
+    with pytest.raises(InputError, match="no partner of its class but the one that was made of it"):
+        draw_others(pairs, np.arange(2), np.array([1, 2]), np.random.default_rng(0), both)
+    draw_others(pairs, np.arange(2), np.array([1, 2, 3]), np.random.default_rng(0), both)
+    assert pairs.tolist() == [[0, 3], [1, 2]]
 
 
 @TRACED

@@ -3187,6 +3187,17 @@ bugs(
      "test_settings.py::test_labels_are_softened_where_a_stage_learns_from_them", "stage1.mix_up",
      "stage1.label_smoothing"),
 )
+TRACED = "attention/test_mixed_gallery.py::test_no_photo_is_attended_by_any_sketch_that_was_traced_from_it"
+bugs(
+    "attention/inference.py",
+    ("the-last-of-several-traced", "apart[apart[:, 0] == row, 1])", "apart[apart[:, 0] == row, 1][-1:])", TRACED),
+    ("photos-of-all-sketches-redrawn", "np.flatnonzero(traced < len(sketches))", "np.arange(count)", TRACED),
+)
+bugs(
+    "data/pairs.py",
+    ("no-partner-of-any-unsaid", "in own for j in candidates):", "in own for j in candidates[:0]):",
+     "attention/test_mixed_gallery.py::test_a_photo_from_which_all_were_traced_has_no_partner"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
