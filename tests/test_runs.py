@@ -620,6 +620,22 @@ def test_a_checkpoint_of_something_else_is_refused(copy, whole):
             use()
 
 
+def test_a_run_without_its_checkpoint_is_not_trained_anew_in_silence(copy, whole, tmp_path, no_report):
+    out, data, config = whole()
+    (copy / "checkpoint.safetensors").unlink()
+    for lost in ((), ("embeddings.npz",)):
+        for name in lost:
+            (copy / name).unlink()
+        before = {path.name: path.read_bytes() for path in copy.iterdir() if path.name != "config.toml"}
+        with pytest.raises(InputError, match=r"checkpoint\.safetensors: missing, though more than one epoch"):
+            runs.train(config, data, copy, resume=True)
+        assert all((copy / name).read_bytes() == content for name, content in before.items())
+    first = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)[0]
+    (copy / "metrics.jsonl").write_text(first)  # killed between this line and the checkpoint of the first epoch
+    runs.train(config, data, copy, resume=True)
+    assert_same_run(copy, out)
+
+
 def test_an_unfinished_run_is_not_evaluated(whole, tmp_path):
     _, data, config = whole()
     with pytest.raises(worlds.Stop):

@@ -140,6 +140,9 @@ class Folder:
                 f"{path}/config.toml: {differs} differs from the settings given; resume with the settings of the run"
             )
         if not (path / "checkpoint.safetensors").exists():  # killed before the first epoch ended
+            if len(read_history(path)) > 1:
+                missing = "missing, though more than one epoch was trained"
+                raise InputError(f"{path}/checkpoint.safetensors: {missing}; put it back, or give another --out")
             write_whole(path / "metrics.jsonl", "")
             return  # samples have no digests yet: those of today count
         tensors, metadata = read_checkpoint(path)

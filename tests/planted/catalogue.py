@@ -3198,6 +3198,11 @@ bugs(
     ("no-partner-of-any-unsaid", "in own for j in candidates):", "in own for j in candidates[:0]):",
      "attention/test_mixed_gallery.py::test_a_photo_from_which_all_were_traced_has_no_partner"),
 )
+bugs(
+    "training/folder.py",
+    ("a-lost-checkpoint-unsaid", "if len(read_history(path)) > 1:", "if False:",
+     "test_runs.py::test_a_run_without_its_checkpoint_is_not_trained_anew_in_silence"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
