@@ -3,10 +3,12 @@
 import ast
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 from test_battery import each
 
 from cmir_ref.checks import CHECKS
@@ -308,6 +310,16 @@ def loaded(path, monkeypatch):
     return module
 
 
+@pytest.fixture
+def nothing_shrunk():
+    """A module that is loaded here looks for a mistake, and not for its smallest example, which nobody reads."""
+    quick = settings(settings.default, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
+    settings.register_profile("nothing shrunk", quick)
+    settings.load_profile("nothing shrunk")
+    yield
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
 def plant(monkeypatch, function, wrong, *modules):
     """`wrong` in place of `function` wherever the package and `modules` know it."""
     package = [module for name, module in list(sys.modules.items()) if name.startswith("cmir_ref")]
@@ -332,7 +344,7 @@ def test_no_oracle_is_skipped(covers):
 
 
 @pytest.mark.parametrize("covers", ORACLES)
-def test_an_oracle_passes_and_notices_a_value_wrong_by_a_thousandth(covers, monkeypatch):
+def test_an_oracle_passes_and_notices_a_value_wrong_by_a_thousandth(covers, monkeypatch, nothing_shrunk):
     file, test, arguments = ORACLES[covers]
     module_name, _, name = covers.rpartition(".")
     function = getattr(importlib.import_module(f"cmir_ref.{module_name}"), name)
@@ -341,8 +353,8 @@ def test_an_oracle_passes_and_notices_a_value_wrong_by_a_thousandth(covers, monk
     arguments |= {"monkeypatch": monkeypatch} if "monkeypatch" in arguments else {}  # undone, or later tests see it
     getattr(module, test)(**arguments)
 
-    def wrong(*args, **settings):
-        y, cache = function(*args, **settings)
+    def wrong(*args, **given):
+        y, cache = function(*args, **given)
         return each(lambda part: part * 1.001, y), cache
 
     plant(monkeypatch, function, wrong, module)
