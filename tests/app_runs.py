@@ -14,7 +14,7 @@ from cmir_ref.data import load_data
 CLASSES = ("beach", "forest", "harbor")
 TEXTS = (
     "match.epochs=1", "match.batch_size=8", "match.lr=0.01", "labels.epochs=1", "labels.batch_size=8", "d=6",
-    "word_width=5", "min_count=1", "match.keep=last", "scenario=image-text",
+    "word_width=5", "min_count=1", "match.keep=last", "scenario=image-text", "average_views=false",
 )  # fmt: skip
 SHORT = ("stage1.epochs=1", "stage2.epochs=2")
 

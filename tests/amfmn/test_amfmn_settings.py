@@ -15,7 +15,7 @@ from cmir_ref.config import SharedSettings, load_config, settings_of, to_toml
 
 TINY = (
     "match.epochs=1", "match.batch_size=8", "match.lr=0.01", "labels.epochs=1", "labels.batch_size=8", "d=6",
-    "word_width=5", "min_count=1", "match.keep=last", "scenario=image-text",
+    "word_width=5", "min_count=1", "match.keep=last", "scenario=image-text", "average_views=false",
 )  # fmt: skip
 
 

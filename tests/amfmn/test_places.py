@@ -34,7 +34,7 @@ TILE = 64
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    config = load_config("image-text", (*TINY, "average_views=false"))  # a tile of a scene is looked at once
+    config = load_config("image-text", TINY)  # a tile of a scene is looked at once
     return runs.train(config, worlds.captioned(), tmp_path_factory.mktemp("places") / "run")
 
 

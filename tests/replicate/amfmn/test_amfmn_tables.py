@@ -21,7 +21,7 @@ from cmir_ref.reports.replication import write_pages
 
 DATA = (
     *("dataset=scenes", "split=random", "test_share=0.34", "validation_share=0.3"),
-    *("d=6", "word_width=5", "min_count=1"),
+    *("d=6", "word_width=5", "min_count=1", "average_views=false"),
 )
 TINY = {"scenes": ("few scenes", DATA, {"match.epochs": 2, "match.batch_size": 8})}
 TINY["ucm"] = TINY["scenes"]
