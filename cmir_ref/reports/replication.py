@@ -336,15 +336,21 @@ def split_at_marks(path: str | Path, name: str = "results") -> tuple[str, str]:
     return before + first, last + after
 
 
+def write_between_marks(path: str | Path, part: str, name: str = "results") -> None:
+    """Puts `part` between a Markdown file's marks; its lines end as they did (Windows has CR LF)."""
+    before, after = split_at_marks(path, name)
+    ends = "\r\n" if b"\r\n" in Path(path).read_bytes() else "\n"
+    write_whole(path, "\n\n".join([before.rstrip("\n"), part, after]).replace("\n", ends))
+
+
 def insert_experiment(path: str | Path, experiment: Experiment) -> None:
     """Replaces the marked part of a Markdown file by an experiment without its title, commands and settings."""
-    before, after = split_at_marks(path)
     parts = [
         _table(experiment.tables[block.content]) if block.kind == "table" else _markdown(block, experiment)
         for block in markdown_blocks(experiment.text)
         if block.kind != "title"
     ]
-    write_whole(Path(path), "\n\n".join([before.rstrip("\n"), *parts, after]))
+    write_between_marks(path, "\n\n".join(parts))
 
 
 def _table(table: Table) -> str:

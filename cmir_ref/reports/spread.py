@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import check_place, write_whole
+from ..files import check_place
 from ..packages import origin
-from .replication import Score, number, split_at_marks
+from .replication import Score, number, split_at_marks, write_between_marks
 
 WORSE_WHERE_LARGER = ("median_rank", "chance_median_rank", "without_relevant")
 COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
@@ -70,7 +70,6 @@ def check_marks(path: str | Path, names: Iterable[str]) -> None:
 
 def insert_spread(path: str | Path, name: str, found: Mapping[str, Any], command: str) -> None:
     """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a Markdown file by the table."""
-    before, after = split_at_marks(path, name)
     head, rows = spread_table(found)
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-    write_whole(Path(path), f"{before}\n" + "\n".join(lines) + f"\n\n{sources(found, command)}\n\n{after}")
+    write_between_marks(path, "\n".join(lines) + f"\n\n{sources(found, command)}", name)

@@ -3203,6 +3203,11 @@ bugs(
     ("a-lost-checkpoint-unsaid", "if len(read_history(path)) > 1:", "if False:",
      "test_runs.py::test_a_run_without_its_checkpoint_is_not_trained_anew_in_silence"),
 )
+bugs(
+    "reports/replication.py",
+    ("line-ends-lost", 'after]).replace("\\n", ends))', "after]))",
+     "reports/test_spread.py::test_lines_end_as_they_did"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

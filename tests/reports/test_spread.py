@@ -68,6 +68,15 @@ def test_the_table_goes_between_its_own_marks_and_nothing_else_changes(tmp_path)
         check_marks(file, ["one", "three"])
 
 
+def test_lines_end_as_they_did(tmp_path):
+    file, found = tmp_path / "a.md", spread({0: result(0.5, 0.3)})
+    for ends in ("\r\n", "\n"):
+        file.write_bytes(ends.join(["A", "<!-- one -->", "old", "<!-- /one -->", ""]).encode())
+        insert_spread(file, "one", found, "cmir-ref train one")
+        content = file.read_bytes()
+        assert content.count(b"\r") == (content.count(b"\n") if ends == "\r\n" else 0)
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 TINY = [w for change in worlds.overrides("stage1.epochs=1", "stage2.epochs=1", "d_z=16") for w in ("--set", change)]
