@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import Array, generator, get_xp, to_device, to_host
 from ..cmirnet.latent import Latent, encoder
-from ..data.pairs import draw_others
+from ..data.pairs import draw_others, rows_as_set
 from ..errors import InputError
 from ..ops.sigmoid import sigmoid
 from ..records import PARTS, Dataset, Items, Run, Splits
@@ -105,7 +105,8 @@ def draw_contexts(how: str, dataset: Dataset, parts: Splits, seed: int) -> np.nd
     a, b, rng = dataset.modalities["a"], dataset.modalities["b"], generator(seed, f"attention/{how}")
     if how == "random":
         drawn = np.column_stack([np.arange(len(a.ids) + 1), rng.choice(parts.train["b"], len(a.ids) + 1)])
-        draw_others(drawn, photos_with_others(dataset, parts.train["b"]), parts.train["b"], rng, dataset.apart)
+        rows, own = photos_with_others(dataset, parts.train["b"]), rows_as_set(dataset.apart)
+        draw_others(drawn, rows, parts.train["b"], rng, own)
         return drawn[:, 1]
     drawn, apart = np.full(len(a.ids) + 1, -1), pairs_apart(dataset)
     for part in PARTS:

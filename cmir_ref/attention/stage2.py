@@ -8,7 +8,7 @@ import numpy as np
 from ..backend import Array, generator, to_device
 from ..cmirnet.latent import init_latent
 from ..cmirnet.stage2 import LatentSettings, alternating_groups
-from ..data.pairs import draw_others
+from ..data.pairs import draw_others, rows_as_set
 from ..params import constant, dense, he
 from ..records import Items, Splits
 from ..retrieval import evaluate_direction
@@ -73,6 +73,8 @@ def attended_task(
     terms = {name: value for name, value in network._asdict().items() if name != "fronts"}
     terms |= {"attention": form, "heads": heads, "feature_dropout": schedule.feature_dropout}
 
+    own = rows_as_set(apart)
+
     def batches(epoch):
         others, triples = generator(seed, "stage2/contexts", epoch), []
         for index in epoch_batches(pairs(epoch), schedule.batch_size, seed, "stage2", epoch):
@@ -81,7 +83,7 @@ def attended_task(
                 anyone = others.choice(parts.train["b"], len(index))
                 attending = np.where(others.random(len(index)) < 0.5, anyone, attending)
                 attended = np.column_stack([index[:, 0], attending])
-                draw_others(attended, np.arange(len(index)), parts.train["b"], others, apart)
+                draw_others(attended, np.arange(len(index)), parts.train["b"], others, own)
                 attending = attended[:, 1]
             triples.append(np.column_stack([index, attending]))
         sizes = [len(triple) for triple in triples]

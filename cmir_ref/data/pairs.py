@@ -30,7 +30,7 @@ def draw_pairs(
     classes = max(np.shape(ls)[1] if np.ndim(ls) == 2 else int(np.max(ls)) + 1 for ls in (labels_a, labels_b))
     rows, labels = np.nonzero(as_multi_hot(labels_a, classes)[index_a])
     hot_b = as_multi_hot(labels_b, classes)[index_b]
-    pairs = np.stack([index_a[rows], np.empty(len(rows), int)], axis=1)
+    pairs, own = np.stack([index_a[rows], np.empty(len(rows), int)], axis=1), rows_as_set(apart)
     for label in np.unique(labels):
         wanting, candidates = labels == label, index_b[hot_b[:, label] > 0]
         if not candidates.size:
@@ -38,18 +38,22 @@ def draw_pairs(
             remedy = "add some, leave it out, or choose another split"
             raise InputError(f"label {name} of a: no sample of b has it to be paired with; {remedy}")
         pairs[wanting, 1] = rng.choice(candidates, wanting.sum())
-        draw_others(pairs, np.flatnonzero(wanting), candidates, rng, apart)
+        draw_others(pairs, np.flatnonzero(wanting), candidates, rng, own)
     return pairs
 
 
+def rows_as_set(apart: np.ndarray | None) -> set[tuple[int, int]]:
+    """The rows of `apart` (P, 2), to be looked up; none without it."""
+    return set() if apart is None else {(int(i), int(j)) for i, j in apart}
+
+
 def draw_others(
-    pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng: np.random.Generator, apart: np.ndarray | None
+    pairs: np.ndarray, rows: np.ndarray, candidates: np.ndarray, rng: np.random.Generator, own: set[tuple[int, int]]
 ) -> None:
-    """Draws again, in place, where a row of `pairs` stands in `apart`, until none does.
+    """Draws again, in place, where one of these `rows` of `pairs` is among `own`, until none is.
 
     Raises `InputError` where all candidates stand there with it.
     """
-    own = {(int(i), int(j)) for i, j in apart} if apart is not None else set()
     for row in rows:
         i = int(pairs[row, 0])
         if (i, int(pairs[row, 1])) in own and all((i, int(j)) in own for j in candidates):

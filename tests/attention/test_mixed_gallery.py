@@ -10,7 +10,7 @@ from drawn_worlds import config, data
 from cmir_ref import runs, search
 from cmir_ref.attention import system
 from cmir_ref.attention.inference import draw_contexts
-from cmir_ref.data.pairs import draw_others
+from cmir_ref.data.pairs import draw_others, rows_as_set
 from cmir_ref.errors import InputError
 from cmir_ref.ranking import examples, items_of, rank
 from cmir_ref.records import Items
@@ -78,7 +78,7 @@ def test_no_photo_is_attended_by_any_sketch_that_was_traced_from_it(traced, seed
 
 
 def test_a_photo_from_which_all_were_traced_has_no_partner():
-    pairs, both = np.array([[0, 1], [1, 2]]), np.array([[0, 1], [0, 2]])
+    pairs, both = np.array([[0, 1], [1, 2]]), rows_as_set(np.array([[0, 1], [0, 2]]))
     with pytest.raises(InputError, match="no partner of its class but the one that was made of it"):
         draw_others(pairs, np.arange(2), np.array([1, 2]), np.random.default_rng(0), both)
     draw_others(pairs, np.arange(2), np.array([1, 2, 3]), np.random.default_rng(0), both)

@@ -1762,7 +1762,7 @@ bugs(
     "attention/stage2.py",
     ("epoch-chosen-by-photos-own-sketches", "items[q], apart), xp)", "items[q]), xp)",
      "attention/test_attention_system.py::test_the_epoch_is_chosen_without_a_photos_own_sketch"),
-    ("a-photo-attended-by-its-own-sketch", "parts.train[\"b\"], others, apart)", "parts.train[\"b\"], others, None)",
+    ("a-photo-attended-by-its-own-sketch", "parts.train[\"b\"], others, own)", "parts.train[\"b\"], others, set())",
      "attention/test_attention_system.py::test_no_photo_is_attended_by_what_was_traced_from_it"),
     ("never-a-graph-with-an-attention", "graph=schedule.graph", "graph=False",
      GRAPH + "test_stage_2_of_photos_and_sketches_is_replayed_or_one_line_says_why_not[none]", "stage2.graph"),
@@ -3144,7 +3144,7 @@ bugs(
 )
 bugs(
     "attention/inference.py",
-    ("a-photo-that-draws-its-own-sketch", "parts.train[\"b\"], rng, dataset.apart)", "parts.train[\"b\"], rng, None)",
+    ("a-photo-that-draws-its-own-sketch", "parts.train[\"b\"], rng, own)", "parts.train[\"b\"], rng, set())",
      "attention/test_attention_system.py::test_no_photo_is_attended_by_what_was_traced_from_it"),
 )
 LACKED = "test_settings.py::test_what_these_data_or_networks_do_not_have_is_refused"
