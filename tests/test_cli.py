@@ -492,7 +492,7 @@ def test_lessons_become_pages(call, tmp_path):
 def test_lessons_without_jupyter_or_a_checkout_are_refused(refused, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused("lessons", says=["pip install 'cmir-ref[lessons]'"])
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "cmir_ref" / "cli.py"))
+    monkeypatch.setattr(cli.writing, "__file__", str(tmp_path / "site-packages" / "cmir_ref" / "cli" / "writing.py"))
     monkeypatch.chdir(tmp_path)
     refused("lessons", says=["checkout"])
 

@@ -139,7 +139,7 @@ def test_json_that_is_none_is_one_line(site, body):
 
 
 @pytest.mark.parametrize("path", [
-    "/../../etc/passwd", "/page.js/../../cli.py", "/api/drawn/sample/a/../../../../etc/passwd",
+    "/../../etc/passwd", "/page.js/../../runs.py", "/api/drawn/sample/a/../../../../etc/passwd",
     "/api/%2e%2e/sample/a/0", "/page/index.html",
     "/api/nobody/sample/a/0", "/%00", "/api/drawn/sample/a/0/0", "//etc/passwd", "/.git/config",
 ])  # fmt: skip

@@ -2868,7 +2868,7 @@ bugs(
      "for number in (value,):", "test_config.py::test_a_wrong_override_is_refused_in_one_line_with_a_hint"),
 )
 bugs(
-    "cli.py",
+    "cli/__init__.py",
     ("overflows-told-before-the-loss", "    hush_numpy()\n", "", "test_cli.py::test_a_diverging_run_is_status_1"),
 )
 SERVER = "app/test_server.py::"
@@ -3177,7 +3177,7 @@ bugs(
 )
 TABLE = "test_cli.py::test_a_table_that_cannot_be_written_is_said_before_the_training"
 bugs(
-    "cli.py",
+    "cli/training.py",
     ("marks-unread-before-a-training", "check_marks(write, [name])", "pass", TABLE),
     ("marks-unread-before-a-demo", "check_marks(write, presets.values())", "pass", TABLE),
 )
