@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import amfmn, attention, cmirnet
-from ..reports.replication import ClaimJudgement, Score, number
+from ..reports.experiment import ClaimJudgement
+from ..reports.scores import Score, number
 
 FEW = 12  # numbers, up to which all are shown
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from ..config import SharedSettings, to_toml
 from ..errors import InputError
 from ..files import check_place
-from ..reports.replication import Experiment, insert_experiment, render_text, split_at_marks, write_pages
+from ..reports.experiment import Experiment, render_text
+from ..reports.markdown import split_at_marks
+from ..reports.replication import insert_experiment, write_pages
 from ..reports.report import dotted_settings
 from . import EXPERIMENTS, FOLDERS
 from .lab import Lab, Missing

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..config import SharedSettings, load_config
 from ..data import SCENARIOS
-from ..reports.replication import Line, Score
+from ..reports.experiment import Line
+from ..reports.scores import Score
 from ..retrieval import most_precision
 from .worlds import WORLD_SCENARIOS
 

@@ -1,174 +1,30 @@
-"""The pages of a replication: what an experiment holds, and how it becomes HTML, Markdown and CSV.
-
-An experiment is tables (rows under named columns), figures, and judgements of the paper's claims. Its running text is a
-template, `templates/replication/<name>.md`, that says where they stand: a line `[table NAME]` is a table, and
-`![caption](NAME.png)` a figure.
-"""
+"""The pages of a replication: experiments as HTML, Markdown, CSV and JSON, and in the terminal."""
 
 import csv
 import io
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..errors import InputError
 from ..files import write_whole
+from .experiment import (
+    Block,
+    ClaimJudgement,
+    Experiment,
+    Line,
+    Table,
+    cells_of_row,
+    commands,
+    has_printed,
+    header,
+    markdown_blocks,
+    points,
+)
 from .gallery import Card, Picture
+from .markdown import bullets, folded, grid, one_line, write_between_marks
 from .pages import environment
-
-
-class Score(NamedTuple):
-    """One figure over seeds; the value of a run that failed is None."""
-
-    values: tuple[float | None, ...]
-
-    @property
-    def there(self) -> list[float]:
-        """The values of the runs that did not fail."""
-        return [v for v in self.values if v is not None]
-
-    @property
-    def mean(self) -> float | None:
-        """Their mean."""
-        return sum(self.there) / len(self.there) if self.there else None
-
-    @property
-    def sd(self) -> float | None:
-        """Their standard deviation (n − 1), None below two of them."""
-        if len(self.there) < 2:
-            return None
-        return math.sqrt(sum((v - self.mean) ** 2 for v in self.there) / (len(self.there) - 1))
-
-    @property
-    def share(self) -> str:
-        """ " (2 of 3 seeds)", where the mean is not of all of them."""
-        count = len(self.there)
-        return "" if count in (0, len(self.values)) else f" ({count} of {len(self.values)} seeds)"
-
-    def __str__(self) -> str:
-        if self.mean is None:
-            return "–"
-        spread = "" if self.sd is None else f" ± {self.sd:.3f}"
-        return number(self.mean, ".3f") + spread + self.share
-
-
-class Line(NamedTuple):
-    """A row of a table: one text for each of its `head`; a figure or a text under the key of each of its columns."""
-
-    about: tuple[str, ...]
-    scores: dict[str, Score]
-    printed: str = "–"  # as the paper has it, in per cent
-    texts: dict[str, str] = {}  # noqa: RUF012 - never changed
-    command: str = ""  # that gives the first seed's figures
-
-
-class Table(NamedTuple):
-    """Rows under the columns `head` …, and `columns` …, {key: what stands above it}.
-
-    What the paper printed stands before the first of `columns`, and the difference of the two after it.
-    """
-
-    head: tuple[str, ...]
-    columns: dict[str, str]
-    lines: tuple[Line, ...]
-
-
-class Figure(NamedTuple):
-    """A plot under a file name without suffix: as text for HTML, as bytes of a PNG for Markdown."""
-
-    name: str
-    svg: str
-    png: bytes
-
-
-class ClaimJudgement(NamedTuple):
-    """What became of a claim of the paper."""
-
-    section: str  # of the paper: "4.1"
-    claim: str
-    outcome: str  # "reproduced", "not reproduced", "depends on …", or "not measured"
-    rule: str  # which number has to be how
-    numbers: str  # in every case
-    extremes: str  # the smallest and the largest of them
-
-
-class Experiment(NamedTuple):
-    """One table or figure of the paper, replicated."""
-
-    name: str  # as on the command line: "table1"
-    tables: dict[str, Table]
-    figures: tuple[Figure, ...] = ()
-    judgements: tuple[ClaimJudgement, ...] = ()
-    facts: dict[str, Any] = {}  # noqa: RUF012 - what its template is given
-    galleries: dict[str, Sequence[Any]] = {}  # noqa: RUF012 - title: rows of `gallery.cards`, as JSON holds them
-    settings: dict[str, str] = {}  # noqa: RUF012 - what was run under which settings: {world: TOML}
-    text: str = ""  # its template, filled in
-    command: str = ""
-    seconds: float = 0.0
-
-    @property
-    def title(self) -> str:
-        """The first line of its text."""
-        return markdown_blocks(self.text)[0].content
-
-
-class Block(NamedTuple):
-    """A part of an experiment's text."""
-
-    kind: str  # "title", "heading", "paragraph", "list", "table" or "figure"
-    content: Any  # a text; of a list its items; of a table its name; of a figure (caption, name)
-
-
-# ---- numbers and texts ----------------------------------------------------------------------------------------------
-
-
-def number(value: float | Score | None, form: str) -> str:
-    """`value` (of a score the mean, and of how many seeds) in the format `form`, ".3f" or "+.1f"; a dash for none."""
-    mean, share = (value.mean, value.share) if isinstance(value, Score) else (value, "")
-    return "–" if mean is None else format(mean, form).replace("-", "−") + share
-
-
-def points(table: Table, line: Line) -> float | None:
-    """The first column less the (first) printed figure, in points of per cent; None where either is no number."""
-    score = line.scores.get(next(iter(table.columns)))
-    if not line.printed[0].isdigit() or score is None or score.mean is None:
-        return None
-    return 100 * score.mean - float(line.printed.split(" / ")[0])
-
-
-@cache
-def _texts():
-    """The templates of running text, of which nothing is escaped."""
-    texts = environment().overlay(autoescape=False)
-    texts.filters = texts.filters | {"number": number}
-    return texts
-
-
-def render_text(name: str, facts: Mapping[str, Any]) -> str:
-    """The running text of the experiment `name`; a missing fact is an error."""
-    return _texts().get_template(f"replication/{name}.md").render(facts)
-
-
-def markdown_blocks(text: str) -> list[Block]:
-    """The parts of a text, which empty lines separate."""
-    return [_block(part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip()]
-
-
-def _block(part: str) -> Block:
-    """One part: its first characters say what it is."""
-    if figure := re.fullmatch(r"!\[(.*)\]\((.*)\.png\)", part, re.DOTALL):
-        return Block("figure", (" ".join(figure[1].split()), figure[2]))
-    if table := re.fullmatch(r"\[table (.*)\]", part):
-        return Block("table", table[1])
-    if part.startswith("- "):
-        return Block("list", [" ".join(item.split()) for item in re.split(r"^- ", part, flags=re.MULTILINE)[1:]])
-    mark, kind = next(m for m in (("## ", "heading"), ("# ", "title"), ("", "paragraph")) if part.startswith(m[0]))
-    return Block(kind, " ".join(part.removeprefix(mark).split()))
-
+from .scores import number
 
 # ---- what the pages say ---------------------------------------------------------------------------------------------
 
@@ -203,33 +59,6 @@ SIGNS = {"reproduced": "✓", "not reproduced": "✗", "not measured": "–"}
 def mark(judgement: ClaimJudgement) -> str:
     """✓, ✗, – or, where it depends on something, ≈."""
     return SIGNS.get(judgement.outcome, "≈")
-
-
-def commands(table: Table) -> list[tuple[str, str]]:
-    """(rows, command) of each command of a table, rows of the same command together."""
-    rows: dict[str, list[str]] = {}
-    for line in table.lines:
-        if line.command:
-            rows.setdefault(line.command, []).append(", ".join(line.about))
-    return [("; ".join(abouts), command) for command, abouts in rows.items()]
-
-
-def has_printed(table: Table) -> bool:
-    """Whether the paper has figures for any row."""
-    return any(line.printed != "–" for line in table.lines)
-
-
-def header(table: Table) -> tuple[str, ...]:
-    """The names of a table's columns."""
-    first, *others = table.columns.values()
-    return (*table.head, *(("printed, %", first, "difference") if has_printed(table) else (first,)), *others)
-
-
-def cells_of_row(table: Table, line: Line) -> tuple[str, ...]:
-    """What stands in a row, under `header`."""
-    first, *others = (str(line.scores[key]) if key in line.scores else line.texts[key] for key in table.columns)
-    compared = (line.printed, first, number(points(table, line), "+.2f")) if has_printed(table) else (first,)
-    return (*line.about, *compared, *others)
 
 
 def time_spent(experiment: Experiment) -> str:
@@ -295,13 +124,13 @@ def markdown_index(experiments: Sequence[Experiment], about: Mapping[str, str], 
     parts = (
         f"# {TITLE}",
         LEAD,
-        _list(f"**{name}**: {_escape(text)}" for name, text in GUIDE),
-        _list(f"[{_escape(e.title)}]({e.name}.md)" for e in experiments),
-        _list(f"{name}: {_escape(why)}" for name, why in absent.items()),
+        bullets(f"**{name}**: {one_line(text)}" for name, text in GUIDE),
+        bullets(f"[{one_line(e.title)}]({e.name}.md)" for e in experiments),
+        bullets(f"{name}: {one_line(why)}" for name, why in absent.items()),
         "## What became of the paper's claims",
-        _grid(head, claims, len(head)) if claims else "None was judged.",
+        grid(head, claims, len(head)) if claims else "None was judged.",
         "## Settings and versions",
-        _list(f"{name}: {_escape(text)}" for name, text in about.items()),
+        bullets(f"{name}: {one_line(text)}" for name, text in about.items()),
     )
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -312,35 +141,13 @@ def markdown_page(experiment: Experiment) -> str:
     head = ("section", "claim", "outcome", "rule", "numbers")
     parts = (
         *(_markdown(block, experiment) for block in markdown_blocks(experiment.text)),
-        f"## Claims\n\n{_grid(head, claims, len(head))}" if claims else "",
+        f"## Claims\n\n{grid(head, claims, len(head))}" if claims else "",
         "Galleries of pictures and sounds are in replication.html." if experiment.galleries else "",
-        *(_folded(f"Settings: {w}", f"```toml\n{text.strip()}\n```") for w, text in experiment.settings.items()),
+        *(folded(f"Settings: {w}", f"```toml\n{text.strip()}\n```") for w, text in experiment.settings.items()),
         f"`{experiment.command}`{time_spent(experiment)}" if experiment.command else "",
         "[All experiments](replication.md)",
     )
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def split_at_marks(path: str | Path, name: str = "results") -> tuple[str, str]:
-    """What stands before and after the part of a Markdown file that a command writes, between `<!-- name -->` and
-    `<!-- /name -->`; raises `InputError` where it has none."""
-    first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        before, rest = text.split(first)
-        _, after = rest.split(last)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not one part between {first.strip()} and {last}") from error
-    return before + first, last + after
-
-
-def write_between_marks(path: str | Path, part: str, name: str = "results") -> None:
-    """Puts `part` between a Markdown file's marks; its lines end as they did (Windows has CR LF)."""
-    before, after = split_at_marks(path, name)
-    ends = "\r\n" if b"\r\n" in Path(path).read_bytes() else "\n"
-    write_whole(path, "\n\n".join([before.rstrip("\n"), part, after]).replace("\n", ends))
 
 
 def insert_experiment(path: str | Path, experiment: Experiment) -> None:
@@ -354,7 +161,7 @@ def insert_experiment(path: str | Path, experiment: Experiment) -> None:
 
 
 def _table(table: Table) -> str:
-    return _grid(header(table), [cells_of_row(table, line) for line in table.lines], len(table.head))
+    return grid(header(table), [cells_of_row(table, line) for line in table.lines], len(table.head))
 
 
 def _markdown(block: Block, experiment: Experiment) -> str:
@@ -363,33 +170,14 @@ def _markdown(block: Block, experiment: Experiment) -> str:
         case "table":
             table = experiment.tables[block.content]
             given = "\n".join(f"# {rows}\n{command}" for rows, command in commands(table))
-            folded = [_folded("Commands", f"```sh\n{given}\n```")] if given else []
-            return "\n\n".join([_table(table), *folded])
+            below = [folded("Commands", f"```sh\n{given}\n```")] if given else []
+            return "\n\n".join([_table(table), *below])
         case "figure":
-            caption, name = _escape(block.content[0]), block.content[1]
+            caption, name = one_line(block.content[0]), block.content[1]
             return f"![{caption}]({name}.png)\n\n*{caption}*"
         case "list":
-            return _list(map(_escape, block.content))
-    return {"title": "# ", "heading": "## ", "paragraph": ""}[block.kind] + _escape(block.content)
-
-
-def _list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
-    """A table of which the first `texts` columns are words, the others figures."""
-    lines = [head, ["---" if i < texts else "--:" for i in range(len(head))], *rows]
-    return "\n".join("| " + " | ".join(_escape(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _folded(summary: str, text: str) -> str:
-    return f"<details><summary>{_escape(summary)}</summary>\n\n{text}\n\n</details>"
-
-
-def _escape(text: str) -> str:
-    """One line that is no markup."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+            return bullets(map(one_line, block.content))
+    return {"title": "# ", "heading": "## ", "paragraph": ""}[block.kind] + one_line(block.content)
 
 
 def long_form(experiments: Sequence[Experiment]) -> str:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .experiment import Figure
 from .plots import COLOURS, STYLES, new_axes, plain_style, show_dollars, svg
-from .replication import Figure, Score
+from .scores import Score
 
 SHAPES = "os^Dv"
 HATCHES = ("", "//", "..", "xx")

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..files import check_place
 from ..packages import origin
-from .replication import Score, number, split_at_marks, write_between_marks
+from .markdown import grid, split_at_marks, write_between_marks
+from .scores import Score, number
 
 WORSE_WHERE_LARGER = ("median_rank", "chance_median_rank", "without_relevant")
 COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
@@ -71,5 +72,4 @@ def check_marks(path: str | Path, names: Iterable[str]) -> None:
 def insert_spread(path: str | Path, name: str, found: Mapping[str, Any], command: str) -> None:
     """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a Markdown file by the table."""
     head, rows = spread_table(found)
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-    write_between_marks(path, "\n".join(lines) + f"\n\n{sources(found, command)}", name)
+    write_between_marks(path, f"{grid(head, rows, len(head))}\n\n{sources(found, command)}", name)

@@ -2889,7 +2889,7 @@ bugs(
      "ops/test_conv_max_pool.py::test_after_the_end_only_the_main_thread_goes_on"),
 )
 bugs(
-    "reports/replication.py",
+    "reports/scores.py",
     ("seeds-left-out-in-silence", '.replace("-", "−") + share', '.replace("-", "−")',
      "replicate/test_claims.py::test_a_number_says_of_how_many_seeds_it_is"),
 )
@@ -3204,7 +3204,7 @@ bugs(
      "test_runs.py::test_a_run_without_its_checkpoint_is_not_trained_anew_in_silence"),
 )
 bugs(
-    "reports/replication.py",
+    "reports/markdown.py",
     ("line-ends-lost", 'after]).replace("\\n", ends))', "after]))",
      "reports/test_spread.py::test_lines_end_as_they_did"),
 )

@@ -94,7 +94,7 @@ def names(statement: ast.stmt) -> Iterator[str]:
 
 
 def module_name(file: str) -> str:
-    return "cmir_ref." + file.removesuffix(".py").replace("/", ".")
+    return "cmir_ref." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def touched(bug: Bug) -> set[str]:

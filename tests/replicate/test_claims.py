@@ -5,7 +5,7 @@ import pytest
 from cmir_ref.cmirnet import published
 from cmir_ref.replicate import EXPERIMENTS, claims
 from cmir_ref.replicate.claims import Claim, claims_of, holds, judge_claims, outcome
-from cmir_ref.reports.replication import Score
+from cmir_ref.reports.scores import Score
 
 CLAIM = Claim("4.1", "it is more", "number", "above 1", ["the world", "λ5"], "+.1f")
 

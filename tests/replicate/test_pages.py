@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 import pytest
 
 from cmir_ref.errors import InputError
-from cmir_ref.reports import replication
+from cmir_ref.reports import replication, scores
+from cmir_ref.reports.experiment import ClaimJudgement, Experiment, Figure, Line, Table
 from cmir_ref.reports.gallery import Card, Picture
-from cmir_ref.reports.replication import ClaimJudgement, Experiment, Figure, Line, Score, Table, write_pages
+from cmir_ref.reports.replication import write_pages
+from cmir_ref.reports.scores import Score
 
 ONE, TWO, LOST = Score((0.5,)), Score((0.5, 0.7)), Score((0.25, None))
 NONE = Score(())
@@ -235,7 +237,7 @@ def test_points(printed, tens, points):
     [(0.5, ".3f", "0.500"), (-0.5, "+.1f", "−0.5"), (TWO, ".2f", "0.60"), (NONE, ".2f", "–"), (None, ".2f", "–")],
 )
 def test_a_number_as_text(value, form, text):
-    assert replication.number(value, form) == text
+    assert scores.number(value, form) == text
 
 
 def test_a_score_as_text():

@@ -16,7 +16,8 @@ from cmir_ref.replicate import EXPERIMENTS, FOLDERS, SCALES, run, tables
 from cmir_ref.replicate import lab as labs
 from cmir_ref.replicate.lab import Cell
 from cmir_ref.replicate.worlds import SCALE_BY_NAME, Scale, World
-from cmir_ref.reports.replication import ClaimJudgement, Experiment, Line, Score, Table
+from cmir_ref.reports.experiment import ClaimJudgement, Experiment, Line, Table
+from cmir_ref.reports.scores import Score
 
 TINY = Scale("tiny", {"places": World("Made up.", tuple(worlds.overrides("stages=end-to-end")))}, "For tests.")
 computed = []

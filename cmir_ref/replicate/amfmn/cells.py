@@ -7,7 +7,8 @@ from ... import runs
 from ...config import SharedSettings, load_config
 from ...data.captions import find_caption_file
 from ...errors import InputError
-from ...reports.replication import Line, Score
+from ...reports.experiment import Line
+from ...reports.scores import Score
 from ..lab import Lab, Work, shared_space
 from ..tables import lead
 

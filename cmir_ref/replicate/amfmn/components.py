@@ -1,7 +1,7 @@
 """Table VI: the model put together part by part, on simulated scenes whose keywords are true."""
 
 from ...amfmn.published import TABLE6
-from ...reports.replication import Experiment, Table
+from ...reports.experiment import Experiment, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
 from .cells import COLUMNS, configs_of, matched, mr_lead, recall_line, worlds_here

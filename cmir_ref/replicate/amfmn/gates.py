@@ -5,7 +5,8 @@ of the others stands in a table of its own.
 """
 
 from ...amfmn.published import METHODS, TABLE2
-from ...reports.replication import Experiment, Line, Score, Table
+from ...reports.experiment import Experiment, Line, Table
+from ...reports.scores import Score
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
 from ..tables import lead

@@ -1,7 +1,7 @@
 """Table V: margins of the triplet loss, fixed and dynamic, of several heights."""
 
 from ...amfmn.published import TABLE5
-from ...reports.replication import Experiment, Table
+from ...reports.experiment import Experiment, Table
 from ..claims import judge_claims
 from ..lab import Lab, run_groups
 from ..tables import best

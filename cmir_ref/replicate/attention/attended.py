@@ -15,7 +15,8 @@ from ...backend import library
 from ...config import SharedSettings, load_config
 from ...ops.softmax_cross_entropy import softmax_cross_entropy
 from ...records import Items
-from ...reports.replication import Experiment, Line, Score, Table
+from ...reports.experiment import Experiment, Line, Table
+from ...reports.scores import Score
 from ...retrieval import evaluate_direction
 from ...retrieval.relevant_items import positions
 from ...runs import evaluate_run_direction

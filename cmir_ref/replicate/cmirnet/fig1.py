@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import ranking, runs
+from ...reports.experiment import Experiment, Line, Table
 from ...reports.gallery import cards
-from ...reports.replication import Experiment, Line, Score, Table
+from ...reports.scores import Score
 from ..lab import Cell, Lab, Work, shared_space
 from ..tables import DIRECTIONS, METRICS, train_command, words
 

@@ -6,8 +6,9 @@ The spaces are Table 1's at d_v = 64, with the λ5 that Table 1 chooses: nothing
 from collections.abc import Mapping, Sequence
 
 from ...cmirnet.published import FIG3
-from ...reports.replication import Experiment, Line, Score, Table
+from ...reports.experiment import Experiment, Line, Table
 from ...reports.replication_plots import bars
+from ...reports.scores import Score
 from ..claims import Numbers, judge_claims
 from ..lab import Lab
 from ..tables import CROSS, best, most_possible, train_command, words

@@ -11,8 +11,9 @@ from ...backend import generator
 from ...cmirnet.published import FIG4, TABLE3
 from ...config import SharedSettings, to_toml
 from ...data import pairs_of
-from ...reports.replication import Experiment, Figure, Score, Table
+from ...reports.experiment import Experiment, Figure, Table
 from ...reports.replication_plots import bars
+from ...reports.scores import Score
 from ...retrieval import evaluate_direction
 from ...retrieval.translation import through_pairs
 from ...training.inputs import fit_normaliser

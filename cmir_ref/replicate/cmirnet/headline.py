@@ -4,7 +4,8 @@ Where Tables 1 and 3 choose the default's weights, their cells are these: after 
 """
 
 from ...cmirnet.published import TABLE1, TABLE3
-from ...reports.replication import Experiment, Score, Table
+from ...reports.experiment import Experiment, Table
+from ...reports.scores import Score
 from ..lab import Lab, run_groups, space
 from ..tables import CROSS, METRICS, score, table_row, train_command, words
 

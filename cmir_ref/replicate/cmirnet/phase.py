@@ -19,7 +19,7 @@ from ...cmirnet.system import network_of, trained
 from ...config import SharedSettings, to_toml
 from ...data import SCENARIOS, pairs_of
 from ...records import Run
-from ...reports.replication import Experiment, Figure, Line, Table
+from ...reports.experiment import Experiment, Figure, Line, Table
 from ...reports.replication_plots import Map, maps
 from ...retrieval import collapse
 from ...runs import evaluate

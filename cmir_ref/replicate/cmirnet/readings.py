@@ -13,8 +13,9 @@ from ...cmirnet.published import TABLE1, TABLE3
 from ...cmirnet.stage1 import classification_scores
 from ...config import SharedSettings
 from ...data import protocol_of
-from ...reports.replication import Experiment, Figure, Line, Score, Table
+from ...reports.experiment import Experiment, Figure, Line, Table
 from ...reports.replication_plots import bars
+from ...reports.scores import Score
 from ..claims import Numbers, judge_claims
 from ..lab import Lab, Work, kept_epochs, kept_stages, run_groups, shared_space
 from ..tables import CROSS, DIRECTIONS, METRICS, TENS, mean_score, score, table_row, train_command, words

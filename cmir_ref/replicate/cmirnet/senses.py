@@ -16,8 +16,9 @@ from ...backend import library
 from ...cmirnet.many_training import embed_many, init_many_network, many_network, many_task
 from ...config import SharedSettings
 from ...data.cache import load_radar
-from ...reports.replication import Experiment, Figure, Line, Score, Table
+from ...reports.experiment import Experiment, Figure, Line, Table
 from ...reports.replication_plots import Map, maps
+from ...reports.scores import Score
 from ...retrieval import evaluate_direction
 from ...training.folder import Folder
 from ...training.inputs import fit_normaliser

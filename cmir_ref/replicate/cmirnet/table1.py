@@ -6,8 +6,9 @@ PAN, and MUL finds MUL.
 
 from ...cmirnet.published import TABLE1
 from ...config import SharedSettings
-from ...reports.replication import Experiment, Score, Table
+from ...reports.experiment import Experiment, Table
 from ...reports.replication_plots import curves
+from ...reports.scores import Score
 from ..claims import judge_claims
 from ..lab import Lab, run_groups, space
 from ..tables import DIRECTIONS, METRICS, best, lead, mean_score, table_row, train_command, validation_score, words

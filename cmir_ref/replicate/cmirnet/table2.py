@@ -17,7 +17,7 @@ from ...config import SharedSettings
 from ...data import pairs_of
 from ...hashing.codes import centred_signs, storage_bits
 from ...hashing.comparators import COMPARATORS, RECONSTRUCTION, Readers, both_ways
-from ...reports.replication import Experiment, Figure, Line, Table
+from ...reports.experiment import Experiment, Figure, Line, Table
 from ...reports.replication_plots import curves
 from ...retrieval import evaluate_direction
 from ...training.inputs import fit_normaliser

@@ -9,8 +9,9 @@ from itertools import product
 
 from ...cmirnet.published import TABLE3
 from ...config import load_config
-from ...reports.replication import Experiment, Figure, Score, Table
+from ...reports.experiment import Experiment, Figure, Table
 from ...reports.replication_plots import Map, maps
+from ...reports.scores import Score
 from ...retrieval import relevance
 from .. import tables
 from ..claims import Numbers, judge_claims

@@ -14,8 +14,9 @@ import numpy as np
 from ... import runs
 from ...cmirnet.published import TABLE4
 from ...config import SharedSettings
-from ...reports.replication import Experiment, Line, Score, Table
+from ...reports.experiment import Experiment, Line, Table
 from ...reports.replication_plots import bars
+from ...reports.scores import Score
 from ...retrieval import average_precision, mean_precision_at_tens, relevance
 from ..claims import Numbers, judge_claims
 from ..lab import Lab, Work, run_groups, shared_space

@@ -11,7 +11,7 @@ from cmir_ref.replicate.attention import attended as module
 from cmir_ref.replicate.claims import judge_claims
 from cmir_ref.replicate.lab import Lab, Work
 from cmir_ref.replicate.run import run_experiment
-from cmir_ref.reports.replication import Score
+from cmir_ref.reports.scores import Score
 
 
 @pytest.fixture(scope="module")

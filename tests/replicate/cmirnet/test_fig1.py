@@ -12,8 +12,9 @@ from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import DIRECTIONS
 from cmir_ref.replicate.worlds import SMALL
+from cmir_ref.reports.experiment import render_text
 from cmir_ref.reports.gallery import Card, Picture
-from cmir_ref.reports.replication import cards_from_json, render_text
+from cmir_ref.reports.replication import cards_from_json
 
 QUIET = {d: dict.fromkeys(fig1.COLUMNS, 0.25) | {"queries": 12} for d in DIRECTIONS}
 CARD = Card("pan", "7", (("river", True),), (Picture("data:,", "grey"),), None, "", True, 0.5)

@@ -9,7 +9,7 @@ from cmir_ref.replicate.cmirnet import fig3, table1
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import train_command
 from cmir_ref.replicate.worlds import SMALL
-from cmir_ref.reports.replication import render_text
+from cmir_ref.reports.experiment import render_text
 
 CLASSES = tuple(published.FIG3)
 

@@ -28,7 +28,7 @@ from cmir_ref.replicate.cmirnet.phase import (
 from cmir_ref.replicate.lab import Work
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.worlds import SMALL
-from cmir_ref.reports.replication import render_text
+from cmir_ref.reports.experiment import render_text
 
 # ---- cells ----------------------------------------------------------------------------------------------------------
 

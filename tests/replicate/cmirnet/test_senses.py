@@ -16,7 +16,7 @@ from cmir_ref.replicate.lab import Cell, Work, space
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import train_command
 from cmir_ref.replicate.worlds import FULL, SMALL
-from cmir_ref.reports.replication import render_text
+from cmir_ref.reports.experiment import render_text
 
 CLASSES = ("cloud", "forest", "river", "water")
 

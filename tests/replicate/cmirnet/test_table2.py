@@ -20,7 +20,7 @@ from cmir_ref.replicate.cmirnet.table1 import LAMBDA5
 from cmir_ref.replicate.lab import Work, space
 from cmir_ref.replicate.run import text_facts
 from cmir_ref.replicate.tables import METRIC_WORDS
-from cmir_ref.reports.replication import render_text
+from cmir_ref.reports.experiment import render_text
 from cmir_ref.retrieval import average_precision, relevance
 
 METHODS = {  # size, and the bits of an item
