@@ -97,6 +97,11 @@ def check_protocol(settings: "SharedSettings", recordings: bool = False) -> None
         raise ValueError(f"protocol {settings.protocol}: {settings.scenario} has no recordings to hold out; use auto")
 
 
+def idle_of(what: str, idle: bool, *names: str) -> dict[str, str]:
+    """{name: `what` the settings are of} where they are `idle`, else nothing: see `SharedSettings.idle`."""
+    return dict.fromkeys(names, what) if idle else {}
+
+
 class SharedSettings(SettingsTable):
     """What every system is told: which data, how they are split, which gallery is searched, and the seed."""
 
@@ -139,6 +144,24 @@ class SharedSettings(SettingsTable):
         if self.trunk_training == "all" and self.trunk_views > 1:
             raise ValueError("trunk_views are of lite0's frozen part, and all of it is trained on: set trunk_views=1")
         return self
+
+    def idle(self, data: Any) -> dict[str, str]:
+        """The settings (and tables of them) that change nothing for this data set and beside the others: by name, what
+        each is of."""
+        named = self.split == "file" and data.parts is not None
+        sketched = self.scenario == "photo-sketch" and self.sketches in ("drawings", "scenes")
+        by_file = "parts that are drawn, and the file names them"
+        return (
+            idle_of("recordings", self.scenario != "image-speech", "speech", "speech_voice")
+            | idle_of("photos and sketches", self.scenario != "photo-sketch", "sketches", "classes")
+            | idle_of("captions", self.scenario != "image-text", "split", "keywords")
+            | idle_of("dataset pairs", self.dataset != "pairs", "sensors", "tile")
+            | idle_of("dataset dsrsid", self.dataset != "dsrsid", "sample_axis", "band_axis")
+            | idle_of("dataset scenes", self.dataset != "scenes", "scenes")
+            | idle_of("the simulated world", not sketched and self.dataset != "scenes", "scenes_seed")
+            | idle_of(by_file, named, "test_share")
+            | idle_of(by_file, named and len(data.parts.validation["a"]) > 0, "validation_share")
+        )
 
     @property
     def reads_maps(self) -> bool:

@@ -629,10 +629,23 @@ def test_changes_of_a_file_that_is_no_preset_by_itself(tmp_path):
     (tmp_path / "part.toml").write_text("alpha = 0.5")
     overrides = ["scenario=image-speech", "alpha=2", "alpha=1"]
     config = load_config(tmp_path / "part.toml", overrides)
-    assert changed_settings(tmp_path / "part.toml", overrides, config) == [
+    assert changed_settings(tmp_path / "part.toml", overrides, config, worlds.features()) == [
         'scenario = "image-speech" (preset: not set)',
         "alpha = 1.0 (preset: not set)",
     ]
+
+
+def test_what_changes_nothing_is_said():
+    """The command says it where it says what was changed: it is no error, for presets say such things themselves."""
+    overrides = ["stage1.sound_passes=4", 'sensors=["x", "y"]', "d_z=9", "orthogonality.scaled=true"]
+    lines = changed_settings("pan-mul", overrides, load_config("pan-mul", overrides), worlds.pictures(4))
+    assert [line.partition("; changes nothing here: it is of ")[2] for line in lines] == [
+        "recordings",
+        "dataset pairs",
+        "",
+        "",
+    ]
+    assert lines[0] == "stage1.sound_passes = 4 (preset: 1); changes nothing here: it is of recordings"
 
 
 # ---- help -----------------------------------------------------------------------------------------------------------

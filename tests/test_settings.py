@@ -26,6 +26,9 @@ WORLDS = {
 }
 
 
+END_TO_END = ("stages=end-to-end", "stage2.epochs=1")
+
+
 class Case(NamedTuple):
     """Values of one setting that must all differ in their result; None: all that its type allows."""
 
@@ -220,6 +223,41 @@ def test_changes_the_result(setting):
     found = {value: result(case.world, *case.given, f"{setting}={value}") for value in values}
     for one, other in combinations(values, 2):
         assert not same(found[one], found[other]), f"{setting}: {one} and {other} give the same"
+
+
+def names(idle: dict[str, str], setting: str) -> bool:
+    """Whether a setting, or its table, is among the idle ones."""
+    return setting in idle or setting.partition(".")[0] in idle
+
+
+@pytest.mark.parametrize("setting", CASES)
+def test_no_setting_is_called_idle_where_it_acts(setting):
+    case = CASES[setting]
+    for value in values_of(setting):
+        config = worlds.config(*case.given, f"{setting}={value}")
+        assert not names(config.idle(world(case.world)), setting)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("weights.regulariser=0",), ("orthogonality.weight=0",), ("orthogonality.target=off",), END_TO_END],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("where", ["vectors", "images", "sounds"])
+def test_what_is_called_idle_changes_nothing(where, given):
+    """Those of `data` alone, which say what is read, do not count: their tests are elsewhere."""
+    idle = worlds.config(*given).idle(world(where))
+    tried = 0
+    for setting in CASES:
+        kept = setting not in dict(change.split("=") for change in given)
+        for value in values_of(setting) if kept and names(idle, setting) else ():
+            try:
+                worlds.config(*given, f"{setting}={value}")
+            except InputError:  # refused, so it does not act in silence
+                continue
+            assert same(result(where, *given, f"{setting}={value}"), result(where, *given)), (setting, value)
+            tried += 1
+    assert tried > 5
 
 
 PAIRED = {  # a second value of each setting that training all at once reads; TINY and EVERYTHING have the first

@@ -3,11 +3,11 @@
 A comment that names "paper" or "code" says what the paper or its released code does.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol, idle_of
 from .eq29_margin import LARGEST_BETA
 
 
@@ -90,6 +90,20 @@ class AmfmnSettings(SharedSettings):
         if self.trunk == "lite0" and (self.pretrain or self.trunk_training != "frozen"):
             raise ValueError("trunk lite0 is frozen in AMFMN: leave pretrain false and trunk_training frozen")
         return self
+
+    def idle(self, data: Any) -> dict[str, str]:
+        """As for every system, and the settings of parts of the network and of the margin that are not there."""
+        fixed = self.margin.kind == "fixed"
+        return (
+            super().idle(data)
+            | idle_of("the trunk's own stage, without pretrain", not self.pretrain, "labels")
+            | idle_of("mvsa, which is off", not self.mvsa, "maps", "map_channels", "map_activation", "unit_maps")
+            | idle_of("mvsa, which is off", not self.mvsa, "residual", "upsampling")
+            | idle_of("sentences, of which a query has none", self.text == "keywords", "sentence")
+            | idle_of("sentences beside keywords", self.text != "both", "fusion", "unit_texts")
+            | idle_of("a margin that looks at captions", fixed, "margin.beta", "margin.prior", "margin.stop_words")
+            | idle_of("schedule steps", self.match.schedule != "steps", "match.fall_every")
+        )
 
     @property
     def reads_maps(self) -> bool:

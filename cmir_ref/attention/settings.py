@@ -3,11 +3,12 @@
 No formula of the attention is public: every value but "none" is a reconstruction (see the files of this folder).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from ..cmirnet.settings import CmirnetSettings
+from ..config import idle_of
 
 ACTS_IN = {  # settings of a part that not every attention has, and those that have it
     "attended_inference": ("channel", "spatial", "mask"),
@@ -32,6 +33,10 @@ class AttentionSettings(CmirnetSettings):
     gate_pairs: Literal["same-class", "half-any"] = "same-class"  # the sketch that attends in training; of any class
     gate_residual: bool = True  # 1 + a as in the public code of a sibling; false: a, as in FusAtNet
     gate_width: int = Field(64, ge=1)  # columns of queries and keys, where attention is spatial
+
+    def idle(self, data: Any) -> dict[str, str]:
+        """As for CMIR-NET, and the width of what only spatial attention has."""
+        return super().idle(data) | idle_of("attention spatial", self.attention != "spatial", "gate_width")
 
     @model_validator(mode="after")
     def _maps_fit(self):

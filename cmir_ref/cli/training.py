@@ -132,7 +132,7 @@ def command_train(
         seeded = config.model_copy(update={"seed": number})
         with (
             on_interruption(f"go on with the same command and --resume ({out})"),
-            Watch(changed_settings(preset, settings or [], seeded)) as watch,
+            Watch(changed_settings(preset, settings or [], seeded, dataset)) as watch,
         ):
             again = resume and (seeds == 1 or folder.exists())
             run = runs.load_finished(seeded, dataset, folder) if again and seeds > 1 else None

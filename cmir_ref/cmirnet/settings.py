@@ -3,11 +3,16 @@
 A comment that names "paper" or "code" says what the paper or its released code does.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol
+from ..config import Looks, Schedule, SettingsTable, SharedSettings, SoftLabels, check_looks, check_protocol, idle_of
+
+OF_SOUNDS = ("stage1.voices", "stage1.sound_passes", "stage1.average_tempos")
+OF_PENALTY = ("orthogonality.scaled", "orthogonality.before_relu")  # beside its target and its weight
+OF_EQ_1 = ("normalise_features", "stage1.dropout", "stage1.label_loss", "stage1.sound_passes", "orthogonality")
+OF_EQ_7 = ("alpha", "alpha_reading", "regularized_layers")
 
 
 class OrthogonalitySettings(SettingsTable):
@@ -95,6 +100,24 @@ class CmirnetSettings(SharedSettings):
     update: Literal["together", "alternating"] = "together"  # alternating: Algorithm 1
     stage1: Stage1Schedule = Stage1Schedule()
     stage2: Stage2Schedule = Stage2Schedule()
+
+    def idle(self, data: Any) -> dict[str, str]:
+        """As for every system, and the settings of kinds of samples, networks and losses that are not there."""
+        kinds = {modality.kind for modality in data.modalities.values()}
+        by_conv = "sound" in kinds or (self.trunk == "conv" and kinds != {"features"})
+        penalty = self.orthogonality.target != "off" and self.orthogonality.weight > 0
+        eq_1, schedule = self.stages != "end-to-end", [f"stage1.{name}" for name in Schedule.model_fields]
+        return (
+            super().idle(data)
+            | idle_of("recordings", "sound" not in kinds, "normalise_sounds", *OF_SOUNDS)
+            | idle_of("sketches", "sketch" not in kinds, "stage1.redraw")
+            | idle_of("ready-made vectors", "features" not in kinds, "stage1.hidden")
+            | idle_of("the convolution network", not by_conv, "block_order", "batch_norm", "fused")
+            | idle_of("the contrastive term, whose weight is 0", not self.weights.contrastive, "temperature")
+            | idle_of("the orthogonality term, which is off", not penalty, *OF_PENALTY)
+            | idle_of("eq. 7, whose weight is 0", not self.weights.regulariser, *OF_EQ_7)
+            | idle_of("eq. 1, which end-to-end leaves out", not eq_1, *schedule, *OF_EQ_1)
+        )
 
     @property
     def needs_labels(self) -> str:

@@ -130,22 +130,25 @@ def toml_values(config: Any) -> dict[str, str]:
     return values
 
 
-def changed_settings(preset: str | Path, overrides: Sequence[str], config: Any) -> list[str]:
-    """A line for each `key=value` of `overrides`: what it is in `config`, and what the preset has.
+def changed_settings(preset: str | Path, overrides: Sequence[str], config: Any, data: Any) -> list[str]:
+    """A line for each `key=value` of `overrides`: what it is in `config`, what the preset has, and whether it is idle.
 
     "weights.reconstruction = 0.1 (preset: 0.001)". A key that names a table gives a line for each setting that changed.
+    "stage1.sound_passes = 4 (preset: 1); changes nothing here: it is of recordings".
     """
     try:
         before = toml_values(load_config(preset))
     except InputError:  # a file that is complete with the overrides only
         before = {}
-    after, lines = toml_values(config), {}
+    after, idle, lines = toml_values(config), config.idle(data), {}
     for override in overrides:
         key = override.partition("=")[0].strip()
         for name, value in after.items():
             in_table = name.startswith(f"{key}.") and value != before.get(name)
             if name == key or in_table:
-                lines[name] = f"{name} = {value} (preset: {before.get(name, 'not set')})"
+                what = idle.get(name) or idle.get(name.partition(".")[0])
+                silent = f"; changes nothing here: it is of {what}" if what else ""
+                lines[name] = f"{name} = {value} (preset: {before.get(name, 'not set')}){silent}"
     return list(lines.values())
 
 

@@ -141,6 +141,26 @@ def test_changes_the_result(setting):
     assert [pair for pair in combinations(found, 2) if same(found[pair[0]], found[pair[1]])] == []
 
 
+@pytest.mark.parametrize("setting", CASES)
+def test_no_setting_is_called_idle_where_it_acts(setting):
+    case = CASES[setting]
+    for value in case.values or get_args(fields()[setting]):
+        idle = load_config("image-text", [*TINY, *case.given, f"{setting}={value}"]).idle(world())
+        assert setting not in idle and setting.partition(".")[0] not in idle
+
+
+@pytest.mark.parametrize("given", ["mvsa=false", "text=keywords", "margin.kind=fixed", "match.schedule=cosine"])
+def test_what_is_called_idle_changes_nothing(given):
+    idle = load_config("image-text", [*TINY, given]).idle(world())
+    tried = 0
+    for setting in CASES:
+        named = setting in idle or setting.partition(".")[0] in idle
+        for value in (CASES[setting].values or get_args(fields()[setting])) if named else ():
+            assert same(result(given, f"{setting}={value}"), result(given)), (setting, value)
+            tried += 1
+    assert tried > 1
+
+
 def test_where_keywords_come_from_changes_the_result():
     texts = {how: world(how).modalities["b"].texts for how in ("given", "labels", "filtered")}
     assert texts["given"][0] == "This was a very red house . | red house | many trees"

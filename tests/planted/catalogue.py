@@ -3208,6 +3208,19 @@ bugs(
     ("line-ends-lost", 'after]).replace("\\n", ends))', "after]))",
      "reports/test_spread.py::test_lines_end_as_they_did"),
 )
+bugs(
+    "cmirnet/settings.py",
+    ("idle-where-there-are-sounds", '"recordings", "sound" not in kinds', '"recordings", "sound" in kinds',
+     "test_settings.py::test_no_setting_is_called_idle_where_it_acts[stage1.voices]", "stage1.voices"),
+    ("idle-by-another-weight", '"eq. 7, whose weight is 0", not self.weights.regulariser',
+     '"eq. 7, whose weight is 0", not self.weights.contrastive',
+     "test_settings.py::test_no_setting_is_called_idle_where_it_acts[alpha]", "alpha"),
+)
+bugs(
+    "reports/terminal.py",
+    ("idle-in-silence", 'if what else ""', 'if not what else ""',
+     "test_cli.py::test_what_changes_nothing_is_said"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
