@@ -263,6 +263,15 @@ def test_every_command_and_option_that_a_page_shows_exists(page):
     assert wrong == []
 
 
+def test_readme_asks_runs_that_its_own_commands_write():
+    """Below `--out`, or in runs/PRESET; the demo has a run for each scenario."""
+    text = text_of("README.md")
+    trained = re.findall(r"cmir-ref train ([\w-]+)(.*)", text)
+    written = {out[1] if (out := re.search(r"--out (\S+)", rest)) else f"runs/{name}" for name, rest in trained}
+    asked = set(re.findall(r"(?<!--out )\b(runs/[\w-]+(?:/[\w-]+)?)(?= )", text))
+    assert len(asked) > 3 and asked <= written | {f"runs/demo/{scenario}" for scenario in SCENARIOS}
+
+
 @pytest.mark.parametrize("page", OWN_PAGES)
 def test_what_a_page_imports_exists(page):
     for block in re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL):
