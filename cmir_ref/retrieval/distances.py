@@ -12,9 +12,10 @@ is an equality of integers. Everything is computed in float64, whatever the embe
 The first is the paper's; the last is the one that the released MATLAB ranks by (`dist_codes/KNNcode.m:24,31`: it sums
 √d·d, which is complex for d < 0, takes the root, and sorts by modulus). ν² is the median of ‖v − c‖² over queries and
 gallery, but at least a millionth of the largest; c is the gallery's mean, without what lies 16 times as far from it as
-the median does. So one far item does not make all others tie, unless it is some 100 000 times as far, and neither does
-a common offset. What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties, too, by
-`euclidean` and `cosine`; in every kind a gallery that is one point up to its rounding is one point.
+the median does. So one far item does not make all others tie, and neither does a common offset: those that are nearly
+as far from a query begin to tie where that item is some 100 000 times as far as they are, all of them at ten million.
+What differs by no more than the last bits of its own numbers (`ROUNDING` of them) ties, too, by `euclidean` and
+`cosine`; in every kind a gallery that is one point up to its rounding is one point.
 
 Cosine takes the angle at the origin, with no centring before: an angle at the gallery's mean would change with what
 else the gallery holds, and one item alone would have none. From there on it is Euclidean, on unit vectors, and keeps
@@ -311,8 +312,8 @@ def squared_distances(query: Array, gallery: Array) -> Array:
     """Squared Euclidean distances (Q, G) of `query` (Q, D) and `gallery` (G, D), float64.
 
     ‖q − g‖², rounded to multiples of the unit, max(1e-7 · median, 1e-13 · largest) of ‖v − c‖² over queries and
-    gallery, c the gallery's mean: equal multiples are ties. Raises `InputError` as `prepare` does. For
-    large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
+    gallery, c the gallery's mean without what lies far away: equal multiples are ties. Raises `InputError` as `prepare`
+    does. For large sets take `prepare` once and `levels` by blocks: the result is the same, bit for bit.
     """
     space = prepare(query, gallery)
     return levels(space) * space.unit * space.scale * space.scale

@@ -168,6 +168,16 @@ def test_one_far_item_of_few_shifts_no_unit():
     np.testing.assert_array_equal(nearest(q, g, 5)[0], nearest_by_definition(q, g, 5))
 
 
+@pytest.mark.parametrize(("times", "least", "most"), [(1e4, 100, 100), (1e5, 90, 99), (1e7, 1, 1)])
+def test_how_far_one_item_must_be_until_the_others_tie(times, least, most):
+    """The figures of the module's text and of docs/design.md: of 100 items so many differ in distance."""
+    rng = np.random.default_rng(0)
+    g, q = rng.normal(size=(101, 16)), rng.normal(size=(5, 16))
+    g[100] = times * 4 * np.eye(16)[0]  # the others are about 4 from their mean
+    apart = [len(np.unique(row)) for row in levels(prepare(q, g))[:, :100]]
+    assert least <= min(apart) and min(apart) <= most
+
+
 @pytest.mark.parametrize("what", SPACES)
 def test_levels_of_far_items_are_the_direct_ones(what):
     """The product is wrong by levels there, and says so itself."""
