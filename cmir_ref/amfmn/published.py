@@ -1,8 +1,8 @@
 """What the paper of 2022 printed, in per cent: R@1, R@5, R@10 of image → sentence and of sentence → image, and mR.
 
 Source: Yuan et al., TGRS 2022, tables II to VI. All are single runs: every recall of UCM is, to 0.01, a whole number of
-its 210 images, or of their 1050 captions. mR is the mean of the six others, but for AMFMN-soft on RSICD, whose figures
-give 16.16.
+its 210 images, or of their 1050 captions. mR is, to 0.01, the mean of the six others, but for AMFMN-soft on RSICD,
+whose figures give 16.16.
 """
 
 METHODS = (
