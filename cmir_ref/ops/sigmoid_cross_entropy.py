@@ -18,7 +18,7 @@ class SigmoidCache(NamedTuple):
 
 
 def sigmoid_cross_entropy(u: Array, targets: Array, *, reduction: str = "mean") -> tuple[Array, SigmoidCache]:
-    """L = −Σ_nk y log σ(u) + (1 − y) log(1 − σ(u)), divided by N·K where `reduction` is "mean".
+    """L = −Σ_nk [y log σ(u) + (1 − y) log(1 − σ(u))], divided by N·K where `reduction` is "mean".
 
     It is computed as max(u, 0) − u y + log(1 + e^{−|u|}), which never overflows; the first two are u (1 − y) for u > 0,
     and a certain answer that is right, u = ±∞, adds 0. Raises `ValueError` for labels that are none (`multi_hot`), rows
