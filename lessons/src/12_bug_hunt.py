@@ -96,7 +96,7 @@ show(
 # %% [markdown]
 # ## Ten planted bugs
 #
-# Each entry has a name, a forward that is right, and a backward that is almost right. All ten are texts that somebody could have written; the project's own tests plant several hundred of this kind and ask whether a test fails. `start` are values that parameters have
+# Each entry has a name, a forward that is right, and a backward that is almost right. All ten are texts that somebody could have written; the project's own tests plant more than a thousand of this kind, one at a time, and ask whether a test fails. `start` are values that parameters have
 # before training.
 
 # %%
