@@ -12,8 +12,8 @@
 #
 # **What does a gate do to a number on the way there, and to a gradient on the way back?**
 #
-# So far every network of this course added and multiplied by *weights*. The networks that read sentences, and those that let one picture look at another, do one thing more: they multiply two numbers
-# that have *both been computed*. One of them lies between 0 and 1 and is called a gate. It says how much of the other goes through. This lesson is about that product, about the two curves that are always
+# So far the networks of this course added, and multiplied by *weights*; two numbers that have *both been computed* met only inside a softmax and a norm. The networks that read sentences, and those that let one picture look at another,
+# are built on such products. One of the two numbers lies between 0 and 1 and is called a gate. It says how much of the other goes through. This lesson is about that product, about the two curves that are always
 # around it, and about a mixture of an old value and a new one that can carry a gradient through fifty steps, as the picture shows.
 
 # %% tags=["folded"]
