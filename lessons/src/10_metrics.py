@@ -413,7 +413,7 @@ last_of_half = mean_precision_at_tens(line, half)[-1], average_precision(line, h
 assert last_of_half[0] == 1 and last_of_half[1] < 0.6
 
 # %% [markdown]
-# **About the paper.** DSRSID has thousands of relevant items for each query, so its "MAP" tells about the first 50 places only. Multi-label galleries have rare labels, so a perfect method could not reach 1.
+# **About the paper.** DSRSID has hundreds of relevant items for each query, and thousands where all its tiles are searched, so its "MAP" tells about the first 50 places only. Multi-label galleries have rare labels, so a perfect method could not reach 1.
 # The two scenarios' numbers in Tables 1 and 3 are therefore not on one scale, and neither is an average precision. Such a score means something beside the most that its gallery allows, the row "most there is".
 #
 # ## Fourth trap: chance is not the prevalence
