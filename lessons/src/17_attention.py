@@ -147,12 +147,13 @@ figure, panels = plt.subplots(1, 2, figsize=(8.8, 2.4))
 for column, title in enumerate(("largest weight of ten keys", "gradient at a logit")):
     for (name, rows), mark in zip(sizes.items(), "os", strict=True):
         panels[column].semilogx(widths, rows[:, column], marker=mark, label=name)
-    panels[column].set(xlabel="width D", ylabel="mean", title=title)
+    kind = ("mean", "root mean square")[column]
+    panels[column].set(xlabel="width D", ylabel=kind, title=title)
 panels[0].legend(fontsize=7)
 show(
     figure,
     "Random queries and keys. Not divided, a query of 1024 numbers listens to one key "
-    "alone from the start, and nearly nothing comes back.",
+    "alone from the start, and less than half as much comes back.",
 )
 
 # %%
@@ -202,7 +203,7 @@ assert moved == 0
 #
 # $$O = X + \text{softmax}\!\Big(\frac{(XW_q)(SW_k)^\top}{\sqrt D}\Big)\,SW_v .$$
 #
-# Who uses what? $X$ is used twice: added, and as the queries. $S$ twice: as keys and as values. So $\dot X = \dot O + \dot QW_q^\top$ and $\dot S = \dot KW_k^\top + \dot VW_v^\top$, and the weights get what lesson 02 says. (No formula of the talk is public; this is a *reconstruction*, the attention of Vaswani et al., 2017, with one head. The package says so too.)
+# Who uses what? $X$ is used twice: added, and as the queries. $S$ twice: as keys and as values. So $\dot X = \dot O + \dot QW_q^\top$ and $\dot S = \dot KW_k^\top + \dot VW_v^\top$, and the weights get what lesson 02 says. (No formula of the talk is public; this is a *reconstruction*, the attention of Vaswani et al., 2017, with one head. The package says so too, and calls it R2.)
 
 # %%
 from cmir_ref.attention.cross_attention import cross_attention, cross_attention_backward
