@@ -302,7 +302,7 @@ for reverse in (False, True):
     assert np.abs(unmasked - one).max() > 0.1, "without lengths the padding is read"
 
 # %% [markdown]
-# What does a sentence become, then? Either the last state, or the **mean over its own words**, $\frac{1}{T_n}\sum_{t<T_n}h_t$ and not $\frac1T\sum_{t<T}$: else a short sentence has a shorter vector, for no reason but its neighbours.
+# What does a sentence become, then? Either the last state, or the **mean over its own words**, $\frac{1}{T_n}\sum_{t<T_n}h_t$ and not $\frac1T\sum_{t<T}$: else a short sentence has a shorter vector, for no reason but its neighbours. AMFMN (equations 10 – 12) reads a sentence in both directions, and $h_t$ is then the mean $(\overrightarrow h_t+\overleftarrow h_t)/2$ of both states: on the way back each direction gets half.
 
 # %%
 from cmir_ref.ops.time_mean import time_mean

@@ -164,9 +164,10 @@ assert np.isnan(literal).all() and not out[1].any() and not back[1].any()
 
 # %%
 target = unit(rng.normal(size=(1, 6)))
+start = rng.normal(size=(3, 1, 6))[0] * 0.5  # the same for all three rates
 lengths, cosines = {}, {}
 for rate in (0.1, 1.0, 3.0):
-    x = rng.normal(size=(1, 6)) * 0.5
+    x = start
     lengths[rate], cosines[rate] = [], []
     for _ in range(60):
         y, cache = unit_rows(x)
@@ -184,7 +185,8 @@ panels[1].set(xlabel="step", ylabel="cosine with the goal")
 panels[1].legend(fontsize=7)
 show(
     figure,
-    "Ascent on one cosine. The length only grows, most at the first, long steps.",
+    "Ascent on one cosine, from one start. The length only grows, most at the first, "
+    "long steps.",
 )
 
 # %%
@@ -221,7 +223,7 @@ assert np.allclose(longer, s, atol=1e-14)
 # %% [markdown]
 # ## A sentence, seen by a picture
 #
-# A sentence names a river, a road and a field; this picture shows a road only. AMFMN (Yuan et al., 2022) lets the picture *look at* the sentence first: a gate $g_i=\sigma(v_iW+b)$, made from the picture, weighs the entries of each sentence's vector, and then comes the cosine,
+# A sentence names a river, a road and a field; this picture shows a road only. AMFMN (Yuan et al., 2022; its equations 1 – 4, and the soft form of its 20 – 25) lets the picture *look at* the sentence first: a gate $g_i=\sigma(v_iW+b)$, made from the picture, weighs the entries of each sentence's vector, and then comes the cosine,
 #
 # $$s_{ij} = \cos\big(v_i,\; g_i\odot t_j\big).$$
 #
@@ -291,11 +293,11 @@ assert all(np.allclose(a, b) for a, b in zip(by_hand.values(), theirs, strict=Tr
 # %% [markdown]
 # ## Why the scalar gate vanishes
 #
-# AMFMN's paper draws another gate: *one number* for each pair, $\lambda_{ij}=\sigma(\cos(v_i,t_j))$, and the sentence becomes $\lambda_{ij}t_j$. Look at what comes next. It is a cosine, and a cosine does not see a length:
+# AMFMN's paper draws another gate: *one number* for each pair. With a linear layer $f$ of the picture and another one, $h$, of the sentence it is $\lambda_{ij}=\sigma(\cos(f_i,h_j))$, and the sentence becomes $\lambda_{ij}h_j$. Look at what comes next. It is a cosine, and a cosine does not see a length:
 #
-# $$\cos(v_i,\lambda_{ij}t_j) = \cos(v_i,t_j)\qquad\text{for every }\lambda_{ij}>0 .$$
+# $$\cos(v_i,\lambda_{ij}h_j) = \cos(v_i,h_j)\qquad\text{for every }\lambda_{ij}>0 .$$
 #
-# The gate is computed, trained, and drawn in the figure; it changes no score, and **its gradient is exactly 0**. No check of gradients complains: zero *is* right. Only the question "what changes if I take it away?" finds it.
+# The gate is computed, trained, and drawn in the figure; it changes no score, and **its gradient is exactly 0**. No check of gradients complains: zero *is* right. Only the question "what changes if I take it away?" finds it. (Below both layers are left out, $f=v$ and $h=t$.)
 
 
 # %%

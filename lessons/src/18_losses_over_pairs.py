@@ -68,9 +68,9 @@ for own, other in ((0.9, 0.1), (0.5, 0.4), (0.2, 0.6)):
     assert np.allclose([-float(k), float(k)], slopes)
 
 # %% [markdown]
-# ## From one to n × n
+# ## From one to n × n (eq. 30)
 #
-# Both directions, all others, all pairs at once:
+# Both directions, all others, all pairs at once, as AMFMN has it in its equation 30:
 #
 # $$L = \sum_{i\ne j}\big[\alpha_{ij} - s_{ii} + s_{ij}\big]_+ \;+\; \sum_{i\ne j}\big[\alpha_{ij} - s_{jj} + s_{ij}\big]_+ .$$
 #
@@ -227,7 +227,7 @@ assert min(recall[-1] for _, recall, _ in ways.values()) > 3 * 5 / N
 #
 # ## A margin that looks at the captions
 #
-# "A plane on the runway" and "an airplane stands on a runway" are two captions of two pictures. To ask that the first picture's score with the second caption be lower *by 0.2* is to ask for a mistake. AMFMN's margin looks at how alike two captions are, ς between 0 and 1, and asks for less where they are:
+# "A plane on the runway" and "an airplane stands on a runway" are two captions of two pictures. To ask that the first picture's score with the second caption be lower *by 0.2* is to ask for a mistake. AMFMN's margin (equation 29) looks at how alike two captions are, ς between 0 and 1, and asks for less where they are:
 #
 # $$\alpha_{ij} = \gamma\;\frac{e^{\beta}-e^{\beta\varsigma_{ij}}}{e^{\beta}-1} .$$
 #
