@@ -3,12 +3,16 @@
 import ast
 import importlib
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from cmir_ref import checks
+from cmir_ref.amfmn.settings import AmfmnSettings
+from cmir_ref.config import load_config
 from cmir_ref.equations import EQUATIONS, PAGES, equation_table
+from cmir_ref.settings_text import list_settings
 
 ROOT = Path(__file__).parents[1]
 DERIVED = [e for e in EQUATIONS if e.lesson]
@@ -44,6 +48,18 @@ def test_every_form_of_attention_and_every_equation_of_amfmn_has_a_row():
     assert {"R1", "R2", "R3"} <= {e.number for e in EQUATIONS if e.paper == "attention"}
     numbers = [re.findall(r"\d+", e.number) for e in EQUATIONS if e.paper == "amfmn"]
     assert {n for ends in numbers if ends for n in range(int(ends[0]), int(ends[-1]) + 1)} == {*range(1, 28), 29, 30}
+
+
+def test_differences_of_amfmns_sources_name_settings_that_the_presets_set_apart():
+    text = (ROOT / "docs/equations.md").read_text(encoding="utf-8")
+    table = re.search(r"<!-- differences amfmn -->\n(.*)\n<!-- /differences amfmn -->", text, re.DOTALL)[1]
+    shown = [re.findall(r"`([\w.]+)`", line.rsplit(" | ", 1)[1]) for line in table.splitlines()[2:]]
+    values = [
+        {s.name: attrgetter(s.name)(load_config(f"image-text{v}")) for s in list_settings(AmfmnSettings)}
+        for v in ("_paper", "_released", "")
+    ]
+    same = [names for names in shown if all(len({str(v[name]) for v in values}) == 1 for name in names)]
+    assert len(shown) == 20 and same == [["reset"], ["margin.stop_words"], ["negatives"], ["split"]]
 
 
 @pytest.mark.parametrize("equation", EQUATIONS, ids=name)
