@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import library
-from ..data import data_in_words, is_drawing, protocol_of, read_image, read_query
+from ..data import data_in_words, is_drawing, read_image, read_query
 from ..data.bands import image_size_of
 from ..data.geotiff import GeoReference, read_georeference
 from ..errors import InputError
@@ -134,7 +134,7 @@ def describe_run(served: ServedRun) -> dict[str, Any]:
     return {
         "name": served.name,
         "title": " ↔ ".join(names.values()),
-        "note": f"{name_only(data_in_words(run.config, run.dataset.note))} · protocol {protocol_of(run.config)}",
+        "note": name_only(data_in_words(run.config, run.dataset.note)),
         "gallery": run.config.gallery,
         "modalities": [
             {

@@ -62,11 +62,11 @@ class Scenario(NamedTuple):
     datasets: tuple[str, ...]
     count: int  # scenes of the simulated world unless told
     kinds: Callable[[Any], dict[str, str]]  # settings -> the kind of each modality, by letter
-    protocol: Callable[[Any], str]  # settings -> what protocol "auto" stands for
     sources: Callable[[Any], str]  # settings -> the data sets in words
     made_here: Callable[[Any], bool]  # settings -> whether all data are simulated or bundled, so that no file is needed
     titles: dict[str, str]  # of the modalities, in tables
     recall_at: Callable[[Any], tuple[int, ...]] = lambda settings: ()  # k of recalls, where a partner is looked for
+    protocol: Callable[[Any], str] | None = None  # settings -> what "auto" stands for, where there are recordings
     ten_tens: bool = False  # whether the released scripts' "MAP" goes on to the precision at 100
 
 
@@ -202,7 +202,6 @@ SCENARIOS = {
         datasets=("scenes", "dsrsid", "ucmerced", "folder", "pairs", "features"),
         count=4000,
         kinds=lambda settings: dict.fromkeys("ab", "features" if settings.dataset == "features" else "image"),
-        protocol=lambda settings: "paper",
         sources=lambda settings: settings.dataset,
         made_here=lambda settings: settings.dataset == "scenes",
         titles={"a": "PAN", "b": "MUL"},
@@ -228,7 +227,6 @@ SCENARIOS = {
         datasets=("captions", "scenes"),
         count=2100,
         kinds=lambda settings: {"a": "image", "b": "text"},
-        protocol=lambda settings: "paper",
         sources=lambda settings: settings.dataset,
         made_here=lambda settings: settings.dataset == "scenes",
         titles={"a": "image", "b": "caption"},
@@ -238,7 +236,6 @@ SCENARIOS = {
         datasets=("scenes", "ucmerced", "folder"),
         count=1400,
         kinds=lambda settings: {"a": "image", "b": "sketch"},
-        protocol=lambda settings: "paper",
         sources=lambda settings: f"{settings.dataset} and {settings.sketches} sketches",
         made_here=lambda settings: settings.dataset == "scenes" and settings.sketches in (*WORLDS_SKETCHES, *TRACERS),
         titles={"a": "photo", "b": "sketch"},
@@ -318,15 +315,19 @@ def split_data(settings: Any, data: Dataset) -> Splits:
 
 
 def protocol_of(settings: Any) -> str:
-    """The setting `protocol`, with "auto" resolved."""
-    return SCENARIOS[settings.scenario].protocol(settings) if settings.protocol == "auto" else settings.protocol
+    """The setting `protocol`, with "auto" resolved; "paper" where there are no recordings to hold out."""
+    auto = SCENARIOS[settings.scenario].protocol or (lambda _: "paper")
+    return auto(settings) if settings.protocol == "auto" else settings.protocol
 
 
 def data_in_words(settings: Any, note: str) -> str:
-    """What a run saw: its data sets, whether a sensor was simulated, and through which trunk images went."""
+    """What a run saw: its data sets, whether a sensor was simulated, through which trunk images went, and how
+    recordings were held out."""
     parts = [SCENARIOS[settings.scenario].sources(settings), note]
     if settings.trunk == "lite0":
         parts.append(f"images through {trunk_in_words(settings)}")
+    if SCENARIOS[settings.scenario].protocol is not None:
+        parts.append(f"protocol {protocol_of(settings)}")
     return ", ".join(part for part in parts if part)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import data_in_words, protocol_of, read_image, read_query
+from ..data import data_in_words, read_image, read_query
 from ..data.mat import split_row
 from ..data.sketches import NotADrawing
 from ..data.tiles import split_tile
@@ -66,8 +66,7 @@ def gallery_page(
 def examples_page(run: Run, examples: Mapping[str, Sequence[Any]], gallery: str) -> str:
     """The page of what some queries of a run find in its part `gallery`; `examples` are by direction."""
     names = direction_names(run, examples)
-    data = data_in_words(run.config, run.dataset.note)
-    note = f"{data} · protocol {protocol_of(run.config)} · gallery: {gallery} part"
+    note = f"{data_in_words(run.config, run.dataset.note)} · gallery: {gallery} part"
     title = f"Run {run.path.name if run.path else run.config.scenario}: what some queries find"
     return gallery_page(title, note, {names[d]: rows for d, rows in examples.items()}, run.dataset.modalities)
 

@@ -44,7 +44,7 @@ def show_evaluation(result: dict[str, Any], as_json: bool = False) -> None:
         (name, *("–" if m[c] is None else f"{m[c]:.3f}" for c in columns), str(m["queries"]))
         for name, m in result["directions"].items()
     ]
-    print(f"{result['scenario']} · {result['data']} · protocol {result['protocol']} · gallery {result['gallery']}")
+    print(f"{result['scenario']} · {result['data']} · gallery {result['gallery']}")
     print_table(("direction", *columns.values(), "queries"), rows)
     if recalls := recall_rows(result):
         print("\nrecall in percent, tied scores in their expectation")
@@ -66,7 +66,7 @@ def show_spread(
     if as_json:
         print(json.dumps(found if len(found) > 1 else next(iter(found.values())), indent=2))
     for figures in () if as_json else found.values():
-        print(f"{figures['scenario']} · {figures['data']} · protocol {figures['protocol']}")
+        print(f"{figures['scenario']} · {figures['data']}")
         print_table(*spread_table(figures))
         print(f"{sources(figures, command)}\n")
     for name, figures in found.items() if write is not None else ():  # last: what cannot be written costs no figure

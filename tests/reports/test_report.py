@@ -60,7 +60,7 @@ def test_settings_metrics_and_split_are_on_the_page():
         assert f" {text}" in page.text
     for m in result["directions"].values():
         assert all(f"{m[name]:.3f}" in page.text for name in ("map", "chance", "p@10", "p@50", "chance_precision"))
-    assert "protocol: paper" in page.text and "gallery: test" in page.text and "made up" in page.text
+    assert "protocol paper" in page.text and "gallery: test" in page.text and "made up" in page.text
     assert f"{len(run.parts.train['a'])} + 24 training" in page.text
     assert state_sentence(result, {"a": "a", "b": "b"}) in page.text and "Alive" in page.text
     assert all(f"{norm:.4g}" in page.text for norm in result["weight_norms"].values())
