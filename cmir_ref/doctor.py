@@ -11,6 +11,7 @@ from .data.ucmerced import list_images
 from .errors import InputError
 from .packages import installed
 from .parallel import cores
+from .text import count_of
 
 PACKAGES = (
     "cmir-ref",
@@ -75,4 +76,4 @@ def describe_copies(folder: Path, progress: bool = False) -> str:
     except InputError as error:
         return f"not looked at: {error}"
     first = f", the first {' and '.join(paths[i].stem for i in twice[0])}" if twice else ""
-    return f"{len(twice)} images stand there twice{first}"
+    return f"{count_of(len(twice), 'image')} more than once{first}"

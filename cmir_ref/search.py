@@ -37,6 +37,7 @@ from .retrieval import keep_gallery, measure_direction
 from .retrieval.metrics import check_labels, relevance_of_checked
 from .retrieval.neighbours import KeptGallery
 from .retrieval.relevant_items import labels_of, positions
+from .text import count_of
 
 
 def retrieve(
@@ -210,10 +211,11 @@ def evaluate_folder(
                 label_names=run.dataset.label_names,
                 ten_tens=SCENARIOS[run.config.scenario].ten_tens,
             )
-    facts, passed = system.facts(run, None), say_passed_over(others, "queries")
+    facts = system.facts(run, None)
+    asked = (f"{count_of(len(files), 'query', 'queries')} of {folder}", *say_passed_over(others, "queries"))
     return {
         "scenario": run.config.scenario,
-        "data": "; ".join([data_in_words(run.config, run.dataset.note), f"{len(files)} queries of {folder}", *passed]),
+        "data": "; ".join([data_in_words(run.config, run.dataset.note), *asked]),
         "protocol": protocol_of(run.config),
         "gallery": gallery or run.config.gallery,
         "directions": directions,

@@ -1,4 +1,4 @@
-"""Text files that people saved with whatever editor they have."""
+"""Text files that people saved with whatever editor they have, and words for what people are told."""
 
 import codecs
 from pathlib import Path
@@ -14,3 +14,8 @@ def read_text(path: str | Path) -> str:
     content = Path(path).read_bytes()
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
     return content.decode(encoding).replace("\r\n", "\n")
+
+
+def count_of(count: int, one: str, many: str = "") -> str:
+    """ "1 image", "2 images"; `many` where it is not made by an s."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

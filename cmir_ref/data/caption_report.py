@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..text import count_of
 from .captions import PARTS, CaptionFile, find_caption_file, find_images, read_caption_file
 from .images import image_copies
 from .vocabulary import words_of
@@ -25,7 +26,7 @@ def report_captions(root: str | Path, *, progress: bool = False) -> dict[str, st
         "file": f"{captions.path} (SHA-256 {digest}…)",
         "images": _counts(captions),
         **describe_texts(texts, captions),
-        "tokens": f"{captions.tokens_differ} sentences differ from their tokens; `raw` is read",
+        "tokens": f"{count_of(captions.tokens_differ, 'sentence')} unlike the tokens; `raw` is read",
         "pixels": _pixels(root, captions, progress),
     }
 
@@ -41,7 +42,7 @@ def describe_texts(texts: Sequence[Sequence[str]], captions: CaptionFile) -> dic
     found = {
         "captions": f"{len(all_texts)}, {each} an image, {len(set(all_texts))} distinct; {np.mean(words):.1f} words",
         "blank": f"{len(all_texts) - sum(map(bool, all_texts))}" + (f", the first of {blank[0]}" if blank else ""),
-        "shared": f"{len(several)} texts are written for several images"
+        "shared": f"{count_of(len(several), 'text')} written for several images"
         + (f", the most frequent for {max(several.values())}" if several else ""),
     }
     known = {text for of_image, part in zip(texts, captions.parts, strict=True) if part == "train" for text in of_image}
@@ -65,7 +66,7 @@ def _counts(captions: CaptionFile) -> str:
 
 
 def _pixels(root: str | Path, captions: CaptionFile, progress: bool) -> str:
-    """Which images stand twice, pixel for pixel; what is wrong where they cannot be read."""
+    """Which images are there more than once, pixel for pixel; what is wrong where they cannot be read."""
     try:
         paths = find_images(root, captions)
         twice = image_copies(paths, progress=progress)
@@ -74,4 +75,4 @@ def _pixels(root: str | Path, captions: CaptionFile, progress: bool) -> str:
     across = [found for found in twice if len({captions.parts[i] for i in found}) > 1]
     first = next(iter(across or twice), None)
     example = "" if first is None else f", the first {' and '.join(paths[i].name for i in first)}"
-    return f"{len(twice)} images stand there twice, {len(across)} of them in two parts{example}"
+    return f"{count_of(len(twice), 'image')} more than once, {len(across)} of them in more than one part{example}"

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import track
+from ..text import count_of
 from .bands import open_image
 from .pictures import GREY, NO_DATA, brighten, deep_values, fit_picture, is_deep, no_data_value
 
@@ -173,10 +174,11 @@ def _remarks(looks: Sequence[tuple], deep: int, span: Span | None) -> tuple[str,
     """What a report says of how images were read."""
     many = f"{deep} of {len(looks)} images hold" if deep < len(looks) else "images hold"
     paged, banded = sum(look.pages > 1 for look in looks), sum(look.bands > 3 for look in looks)
+    pages, bands = count_of(paged, "image"), count_of(banded, "image")
     said = {
         f"{many} more than 8 bits: {span.low:g} to {span.high:g} shown as 0 to 255" if span else "": deep,
-        f"only the first page is read of {paged} images with several": paged,
-        f"only the first three bands are shown of {banded} images with more, as red, green and blue": banded,
+        f"only the first page is read of {pages} with several": paged,
+        f"only the first three bands are shown of {bands} with more, as red, green and blue": banded,
     }
     return tuple(text for text, count in said.items() if count)
 

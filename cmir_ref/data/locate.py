@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
+from ..text import count_of
 
 LEFT = ("Thumbs.db", "desktop.ini")  # files that systems leave behind, beside hidden ones
 
@@ -83,14 +84,13 @@ def refuse_deeper(folder: Path, suffixes: Iterable[str], kind: str) -> None:
 
 def say_passed_over(count: int, kind: str) -> tuple[str, ...]:
     """What a report says of `count` files that are no `kind`: nothing where there are none."""
-    of = "1 file" if count == 1 else f"{count} files"
-    return (f"{of} passed over as no {kind}",) if count else ()
+    return (f"{count_of(count, 'file')} passed over as no {kind}",) if count else ()
 
 
 def say_loose(folder: Path, suffixes: Iterable[str], kind: str) -> tuple[str, ...]:
     """What a report says of files with these suffixes that lie beside the class folders of `folder`."""
     count = len(select_files(folder, suffixes)[0])
-    return (f"{count} {kind}{'s' if count > 1 else ''} in no class folder passed over",) if count else ()
+    return (f"{count_of(count, kind)} in no class folder passed over",) if count else ()
 
 
 def files_called(root: Path, name: str) -> list[Path]:

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Dataset, Modality, Places
-from ..text import read_text
+from ..text import count_of, read_text
 from .bands import fit_bands, read_bands
 from .images import image_suffixes
 from .locate import data_folder, files_called, find_file, label_of, say_passed_over, select_files, subfolders
@@ -134,7 +134,7 @@ def pairs_of_folders(first: Path, second: Path) -> tuple[list[PairOfFiles], tupl
     (a, others_a), (b, others_b) = named_files(first), named_files(second)
     for files, other, folder in ((a, b, second), (b, a, first)):
         if alone := [path for key, path in files.items() if key not in other]:
-            more = f", nor have {len(alone) - 1} more files" if len(alone) > 1 else ""
+            more = f", nor {count_of(len(alone) - 1, 'more file')}" if len(alone) > 1 else ""
             raise InputError(
                 f"{alone[0]}: has no counterpart of its name in {folder}{more}; add it, or remove the file"
             )
@@ -251,7 +251,7 @@ def read_as_tiles(found: list[PairOfFiles], tile: int, largest: int, progress: b
 def check_count(count: int, path: Path, what: str) -> None:
     """Raises `InputError`, which names a file, where there are too few pairs."""
     if count < FEWEST:
-        said = f"1 {what}" if count == 1 else f"{count} {what}s"
+        said = count_of(count, what)
         raise InputError(f"{path}: only {said} in all; at least {FEWEST} are needed to learn and to test")
 
 

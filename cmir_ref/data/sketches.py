@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
+from ..text import count_of
 from .bands import is_tiff, open_image
 from .images import image_suffixes
 from .locate import data_folder, refuse_deeper, say_loose, say_passed_over, select_files, subfolders
@@ -278,7 +279,7 @@ def load_sketches(
     for label, name in enumerate(names):
         files, passed_over = sketch_files(root / name)
         if len(files) < 2:
-            raise InputError(f"{root / name}: {len(files)} drawings; a class needs at least two")
+            raise InputError(f"{root / name}: {count_of(len(files), 'drawing')}; a class needs at least two")
         paths, others = paths + files, others + passed_over
         labels += [label] * len(files)
     x = np.stack([read_sketch(path, size) for path in track(paths, len(paths), "reading sketches", progress)])

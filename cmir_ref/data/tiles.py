@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..records import Places
+from ..text import count_of
 from .bands import data_mask, fit_bands, import_rasterio, name_image_damage, narrow, size_and_turn, stored_bands
 from .geotiff import GeoReference
 from .pictures import LONGEST_SIDE, MOST_PIXELS
@@ -112,7 +113,7 @@ def cut_pairs(
         },
         np.array(pairs),
         tuple(ids),
-        (f"{left_out} tiles without data are left out",) if left_out else (),
+        (f"{count_of(left_out, 'tile')} without data left out",) if left_out else (),
     )
 
 

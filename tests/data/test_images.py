@@ -171,7 +171,7 @@ def test_tiff_files_show_their_first_three_bands(tmp_path, capfd, case, compress
     shown = (first.astype(float) - low) / (high - low) * 255
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.rint(shown.astype(np.float32)))
     pictures = read_images([tmp_path / "a.tif"], 4)
-    said = "only the first three bands are shown of 1 images with more, as red, green and blue" in pictures.remarks
+    said = "only the first three bands are shown of 1 image with more, as red, green and blue" in pictures.remarks
     assert said is (x.shape[2] > 3)
     assert is_grey(tmp_path / "a.tif") is (x.shape[2] < 3)
     assert capfd.readouterr().err == ""  # Pillow has a log of its own

@@ -190,7 +190,7 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path, refused):
         return lambda root: write(root / where, *arguments, **named)
 
     wrong("alone", lambda r: (r / "mul/q.tif").unlink(), "pan/q.tif", "no counterpart", "mul; add it")
-    wrong("alone2", lambda r: [(r / f"pan/{n}.tif").unlink() for n in "qs"], "mul/q.tif", "nor have 1 more files")
+    wrong("alone2", lambda r: [(r / f"pan/{n}.tif").unlink() for n in "qs"], "mul/q.tif", "nor 1 more file;")
     wrong("empty", lambda r: [p.unlink() for p in (r / "mul").iterdir()], "mul: no images", "<class>")
     wrong("absent", lambda r: (r / "mul").rename(r / "ms"), "no mul at most three levels below")
     wrong(

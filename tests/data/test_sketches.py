@@ -251,7 +251,7 @@ def test_what_is_passed_over_is_said_and_what_lies_deeper_is_refused(tmp_path, r
 
 
 def test_a_class_of_one_drawing_is_refused(tmp_path, refused):
-    with refused("Runway", "1 drawings; a class needs at least two"):
+    with refused("Runway", "1 drawing; a class needs at least two"):
         load_sketches(folder_of(tmp_path / "s", ["Runway"], 1), size=64)
     (tmp_path / "e").mkdir()
     with refused("no class folders"):

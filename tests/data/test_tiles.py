@@ -87,9 +87,7 @@ def test_tiles_without_data_are_left_out_of_both(tmp_path):
     write(tmp_path / "mul.tif", mul, 4 * PIXEL, nodata=0)
     data = load("pan-mul", tmp_path, **TWO_FILES)
     assert len(data.modalities["a"].ids) == len(data.modalities["b"].ids) == 10
-    assert (
-        not {"pan:0,0", "pan:1,1"} & set(data.modalities["a"].ids) and "2 tiles without data are left out" in data.note
-    )
+    assert not {"pan:0,0", "pan:1,1"} & set(data.modalities["a"].ids) and "2 tiles without data left out" in data.note
 
 
 def test_near_infrared_of_water_is_no_transparency(tmp_path):
