@@ -5,8 +5,9 @@ import io
 import os
 import sys
 import unicodedata
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import NoReturn
 
 from .errors import InputError
@@ -15,6 +16,9 @@ IN_ASCII = {  # what this package prints beside letters
     "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "×": "x", "≤": "<=", "≥": ">=", "≈": "~",
     "±": "+-", "‖": "||", "²": "^2", "³": "^3", "ᵀ": "^T", "√": "sqrt", "∂": "d", "∇": "grad ", "°": " deg",
 }  # fmt: skip
+
+
+HUSHED = Lock()  # a second thread would take the null device for the stream to go back to
 
 
 class LastingStream(io.TextIOWrapper):
@@ -70,6 +74,30 @@ def prepare_streams() -> None:
             look = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
             encoding = stream.encoding
             setattr(sys, name, LastingStream(stream.detach(), encoding, "cmir_ref.spell_out", **look))
+
+
+@contextmanager
+def hush_libraries() -> Iterator[None]:
+    """While the body runs, what libraries write to this process's standard error by themselves goes nowhere.
+
+    A panic in Rust writes lines there before Python learns of it. For short calls: one thread at a time is let in.
+    """
+    with HUSHED:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        try:
+            kept = os.dup(2)
+        except OSError:  # closed, as that of a service may be
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def finish_streams() -> OSError | None:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import library
-from ..data import data_in_words, is_drawing, read_image, read_query
+from ..data import data_in_words, read_image, read_query
 from ..data.bands import image_size_of
 from ..data.geotiff import GeoReference, read_georeference
+from ..data.sketches import doubt_about, ink_of, read_sheet
 from ..errors import InputError
 from ..files import name_bytes_spelled
 from ..places import (
@@ -340,9 +341,8 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     x, _ = read_query(modality, path)
     row = row_of_query(run, m, path, x)
     sample = Sample(m, "your query", None, ()) if row is None else sample_of(run, m, row)
-    remarks = ()
-    if modality.kind == "sketch" and not is_drawing(path):
-        remarks = ("this looks like a photo, not a drawing; it is read as ink all the same",)
+    doubt = doubt_about(ink_of(read_sheet(path), path), path) if modality.kind == "sketch" else ""
+    remarks = (f"your query: {doubt}",) if doubt else ()
     return Query(encode_one(served, m, x, row), row, sample, pictures_of(modality, x[0], SIDE), remarks)
 
 

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..files import check_file
 from ..progress import track
 from ..records import Modality
+from ..streams import hush_libraries
 from ..text import count_of
 from .bands import is_tiff, open_image
 from .images import image_suffixes
@@ -33,6 +34,7 @@ WORKING_SIDE = 1024  # pixels: larger files are read smaller
 LARGE_SVG = 100_000  # letters; a larger file may take seconds, and so may a small one with what is `SLOW`:
 SLOW = re.compile(r"<(?:[\w.-]+:)?use\b|stroke-dasharray")  # parts that are used again, dashes of any shortness
 PATIENCE = 30  # seconds for a large file
+LETTERS = re.compile(r"<(?:[\w.-]+:)?(?:text|tspan|textPath)\b[^>]*>\s*[^<\s]")  # a text that is not empty
 RENDER = """import json, sys, resvg_py
 text, look = sys.stdin.buffer.read().decode(), json.loads(sys.argv[1])
 sys.stdout.buffer.write(bytes(resvg_py.svg_to_bytes(svg_string=text, **look)))"""
@@ -40,7 +42,7 @@ SUFFIXES = (".svg", ".svgz")
 
 
 class NotADrawing(UserWarning):
-    """What was read as a sketch looks like a photo."""
+    """What was read as a sketch looks like a photo, or is not what the file shows."""
 
 
 def read_sketch(path: str | Path, size: int) -> np.ndarray:
@@ -48,19 +50,26 @@ def read_sketch(path: str | Path, size: int) -> np.ndarray:
 
     Ink is what differs from the paper around it, in any colour; the darkest strokes become 255. A sheet that is not
     square is centred on a square one. Shrinking takes the maximum over each area, so that thin lines stay. Warns
-    `NotADrawing` where so little is bare paper that this must be a photo. Raises `InputError` for a file that is
-    missing or damaged and for an empty drawing.
+    `NotADrawing` of what `doubt_about` says. Raises `InputError` for a file that is missing or damaged and for an empty
+    drawing.
     """
-    signed, doubt = ink_of(read_sheet(path), path), ""
+    signed = ink_of(read_sheet(path), path)
+    if doubt := doubt_about(signed, path):
+        warnings.warn(f"{path}: {doubt}", NotADrawing, 2)
+    return shrink(to_square(np.abs(signed)), size)
+
+
+def doubt_about(signed: np.ndarray, path: str | Path) -> str:
+    """What is said of a file that is read as a sketch and has this ink (H, W): "" where it is a drawing."""
     ink = np.abs(signed)
     edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
     if not like_a_drawing(signed):
-        doubt = "looks like a photo, not a drawing; it is read as ink all the same"
-    elif (edge > 0.2).mean() > 1 - FRAMED:
-        doubt = "what lies around the paper is read as ink; cut the picture to the paper"
-    if doubt:
-        warnings.warn(f"{path}: {doubt}", NotADrawing, 2)
-    return shrink(to_square(ink), size)
+        return "looks like a photo, not a drawing; it is read as ink all the same"
+    if (edge > 0.2).mean() > 1 - FRAMED:
+        return "what lies around the paper is read as ink; cut the picture to the paper"
+    if Path(path).suffix.lower() in SUFFIXES and LETTERS.search(read_svg(path)):
+        return "its text is not drawn; make lines of it, or save it as a picture"
+    return ""
 
 
 def is_drawing(path: str | Path) -> bool:
@@ -139,7 +148,8 @@ def render_svg(path: Path) -> bytes:
     try:
         if len(text) > LARGE_SVG or SLOW.search(text):
             return _render_apart(text, look, path)
-        return bytes(resvg_py.svg_to_bytes(svg_string=text, **look))
+        with hush_libraries():
+            return bytes(resvg_py.svg_to_bytes(svg_string=text, **look))
     except (InputError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # of a damaged file, or its own panic, which is no `Exception`

@@ -16,6 +16,7 @@ NOT_DRAWN = (  # takes minutes, ends the process (a large tile of a pattern), or
 )  # fmt: skip
 MOST_LAYERS = 200  # elements that are drawn on a sheet of their own first: each takes as long as the whole drawing
 LAYER = re.compile(r"(?:^|;)\s*(?:clip-path|isolation|mix-blend-mode|opacity)\s*:")
+FILTER = re.compile(rb"filter:(?!none\b)")
 VARIABLE = re.compile(rb"""(?:color|fill|stroke)(?:-[a-z]+)?[:=]["']?var\(""")  # the renderer draws nothing of it
 LONGEST = 100  # times as long as wide: a longer sheet is none
 PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96, "em": 12, "ex": 6}
@@ -48,7 +49,7 @@ def read_svg(path: str | Path) -> str:
 
 def _check(content: bytes, path: str | Path) -> None:
     dense = b"".join(content.split())
-    if b"filter:" in dense:  # in a sheet of styles, or an attribute
+    if FILTER.search(dense):  # in a sheet of styles, or an attribute
         raise InputError(f"{path}: holds <filter>; a drawing is of lines and shapes")
     if VARIABLE.search(dense):
         raise InputError(
@@ -61,7 +62,7 @@ def _check(content: bytes, path: str | Path) -> None:
         depth, count, name = depth + 1, count + 1, name.rpartition(":")[2]
         if count == 1:
             _check_sheet(attributes, path)
-        if name in NOT_DRAWN or attributes.get("filter", "none") != "none":
+        if name in NOT_DRAWN or attributes.get("filter", "none").strip() != "none":
             what = name if name in NOT_DRAWN else "filter"
             raise InputError(f"{path}: holds <{what}>; a drawing is of lines and shapes")
         clips += name == "clipPath"

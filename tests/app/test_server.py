@@ -175,6 +175,8 @@ def test_a_file_from_outside_is_read_by_its_content_alone(site, tmp_path):
     assert names(found) == retrieved(site, "drawn", tmp_path / "other.jpg", "b", modality="a")
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1L8 8" stroke="black"/></svg>'
     assert site.search("drawn", drawing, to="a").json["query"]["letter"] == "b"
+    titled = drawing.replace(b"</svg>", b'<text y="5">plane</text></svg>')
+    assert "its text is not drawn" in site.search("drawn", titled, to="a").json["remarks"][0]
     sketch = first(site.root / "sketches")[0].read_bytes()
     assert site.search("drawn", sketch, to="a").json["query"] | {"pictures": 0} == site.search(
         "drawn", sketch, to="a", as_="b"

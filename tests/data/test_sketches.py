@@ -1,6 +1,7 @@
 """Drawings are read as ink, whatever they are drawn on and with."""
 
 import gzip
+import os
 import re
 import sys
 import warnings
@@ -199,7 +200,7 @@ def test_lines_of_an_svg(colour, suffix, tmp_path):
 
 
 @needs_svg
-def test_what_is_not_drawn_of_an_svg_is_said(tmp_path, refused):
+def test_what_is_not_drawn_of_an_svg_is_said(tmp_path, refused, capfd):
     """Letters, of which there may be nothing else, and a line that ends the renderer by no `Exception`."""
     path = tmp_path / "x.svg"
     path.write_text(SVG.format('<text x="9" y="50">plane</text>'))
@@ -208,6 +209,26 @@ def test_what_is_not_drawn_of_an_svg_is_said(tmp_path, refused):
     path.write_text(SVG.format('<path d="M10 10 L90 90" stroke="black" stroke-width="1e9"/>'))
     with refused(path, "not a readable SVG file (range start index"):
         read_sketch(path, 64)
+    os.write(2, b"as before")
+    assert capfd.readouterr().err == "as before"  # the renderer has lines of its own about it
+
+
+@needs_svg
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('<text x="9" y="50">plane</text>', True), ('<svg:text x="9"><tspan>\n a</tspan></svg:text>', True),
+     ("<text><tspan/></text>", False), ('<text x="9" />', False), ("<title>plane</title>", False)],
+)  # fmt: skip
+def test_text_beside_lines_is_read_with_a_warning(tmp_path, text, said):
+    path = tmp_path / "x.svg"
+    sheet = SVG.replace("<svg", '<svg xmlns:svg="http://www.w3.org/2000/svg"')
+    path.write_text(sheet.format(LINES.format("black") + text))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_sketch(path, 64).any()
+    assert [str(w.message) for w in caught] == [
+        f"{path}: its text is not drawn; make lines of it, or save it as a picture"
+    ] * said
 
 
 def test_without_the_reader_it_says_what_to_install(tmp_path, monkeypatch, refused):

@@ -36,6 +36,8 @@ def drawing(inside=LINE, sheet='viewBox="0 0 9 9"', before=""):
         (drawing('<rect width="9" height="9" style="filter: blur(900px)"/>'), "holds <filter>"),
         (drawing("<script>1</script>" + LINE), "holds <script>"),
         (drawing(f'<style type="text/css">path {{ filter: blur(9px) }}</style>{LINE}'), "holds <filter>"),
+        (drawing(f'<style>path {{ filter: none; fill: none }}</style><g filter="none ">{LINE}</g>'), None),
+        (drawing('<rect width="9" height="9" style="filter:nonesuch(1)"/>'), "holds <filter>"),
         (drawing() + " ", None),
         (drawing("<g>" * 50 + LINE + "</g>" * 50), None),
         (drawing(sheet='width="90mm" height="60mm"'), None),

@@ -3087,9 +3087,15 @@ bugs(
      "data/test_sketches.py::test_an_svg_of_many_strokes_is_drawn_apart_and_not_for_ever"),
     ("a-panic-ends-all", "except BaseException as error:  # of", "except Exception as error:  # of",
      "data/test_sketches.py::test_what_is_not_drawn_of_an_svg_is_said"),
+    ("a-panic-is-heard", "        with hush_libraries():\n            return", "        if True:\n            return",
+     "data/test_sketches.py::test_what_is_not_drawn_of_an_svg_is_said"),
+    ("text-left-out-unsaid", "and LETTERS.search(read_svg(path))", "and False",
+     "data/test_sketches.py::test_text_beside_lines_is_read_with_a_warning"),
 )
 bugs(
     "data/svg.py",
+    ("no-filter-is-a-filter", "filter:(?!none\\b)", "filter:",
+     "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
     ("variables-are-nothing", "if VARIABLE.search(dense):", "if False:",
      "data/test_svg.py::test_what_is_coloured_by_variables_would_be_missing"),
 )
