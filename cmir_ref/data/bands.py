@@ -116,7 +116,7 @@ def open_image(path: str | Path) -> Iterator[tuple[Any, np.ndarray | None]]:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_picture(path))
-            shown = pillow_shows(file)
+            shown = pillow_shows(file, path)
         except InputError:
             if not is_tiff(path):
                 raise

@@ -18,6 +18,7 @@ from ..files import check_file
 MOST_PIXELS, LONGEST_SIDE = 10**8, 10**5
 GREY = ("1", "L")
 ORIENTATION, BITS, PHOTOMETRIC, SAMPLES, PLANES, EXTRA = 274, 258, 262, 277, 284, 338  # TIFF's tags; EXIF has the first
+WHITE = 65535  # of 16 bits
 NO_DATA = 42113  # GDAL's tag: the value of pixels that hold no data
 ON_A_MAP = {33550, 34264}  # a GeoTIFF has one of these tags
 HALVES = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # byte order: the one with bytes swapped
@@ -90,8 +91,8 @@ def deep_values(file, path: str | Path, *, on_white: bool = True) -> np.ndarray:
         file.load()
         values, exif = np.array(file), file.getexif()
         values = values.astype(np.uint16) if file.mode.startswith("I;16") else values
-        if on_white and isinstance(clear := file.info.get("transparency"), int):
-            brighten(values, clear, path)
+    if on_white and (clear := file.info.get("transparency")) is not None:
+        lay_on_white(values, clear, path)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     return upright(values, exif.get(ORIENTATION))
@@ -160,8 +161,17 @@ def brighten(values: np.ndarray, clear: float | None, path: str | Path) -> None:
         values[missing] = values[~missing].max()
 
 
-def pillow_shows(file) -> bool:
-    """Whether Pillow reads all that an open image holds: no for a TIFF file of other bands than grey or RGB.
+def lay_on_white(values: np.ndarray, clear: int | tuple[int, ...], path: str | Path) -> None:
+    """As `brighten`, of a colour that counts as clear; white where the others are one ink, which would be gone."""
+    missing = (values.reshape(*values.shape[:2], -1) == clear).all(axis=2)
+    others = values[~missing]
+    if not others.size:
+        raise InputError(f"{path}: nothing but {clear}, which it says is transparent; remove it")
+    values[missing] = others.max() if np.ptp(others, axis=0).any() else WHITE
+
+
+def pillow_shows(file, path: str | Path) -> bool:
+    """Whether Pillow reads all that an image which is open holds: no for a TIFF file of other bands than grey or RGB.
 
     Nor for a GeoTIFF whose fourth band says that it is transparency, but is near infrared: many pixels are between.
     """
@@ -175,7 +185,8 @@ def pillow_shows(file) -> bool:
     if tags[PHOTOMETRIC] < 2:
         return samples == 1 or (samples == 2 and alpha and not deep)
     if samples == 4 and alpha and ON_A_MAP & set(tags):
-        return sum(file.getchannel("A").histogram()[1:255]) <= 0.01 * math.prod(file.size)
+        with open_picture(path) as again:  # once decoded it would no longer say how its 16 bits are stored
+            return sum(again.getchannel("A").histogram()[1:255]) <= 0.01 * math.prod(file.size)
     return samples == 3 or (samples == 4 and alpha)
 
 
@@ -199,8 +210,10 @@ def _sixteen_bits(image, path: str | Path, modes: list[str], on_white: bool = Tr
             exif = file.getexif()  # without what Pillow has turned already, as it does with TIFF
     values = halves[0] << 8 | halves[1]
     if values.shape[2] == 4 and on_white:
-        share = values[..., 3:] / 65535
-        values = np.rint(values[..., :3] * share + values[..., :3].max() * (1 - share)).astype(np.uint16)
+        colours, share = values[..., :3], values[..., 3:] / WHITE
+        on_a_map = ON_A_MAP & set(getattr(image, "tag_v2", ()))  # what is clear there is no data
+        white = colours[values[..., 3] > 0].max(initial=0) if on_a_map else WHITE
+        values = np.rint(colours * share + white * (1 - share)).astype(np.uint16)
     return values, exif
 
 

@@ -125,7 +125,7 @@ def test_sixteen_bits_of_colour_on_white(tmp_path):
     pixels[2:, :, 3] = 0
     png_of_16_bits(tmp_path / "a.png", pixels)
     read = read_image(tmp_path / "a.png", span=Span(0, 65535))
-    assert (read[:2] == 4).all() and (read[2:] == 4).all()  # white is the brightest of the image itself
+    assert (read[:2] == 4).all() and (read[2:] == 255).all()  # as of 8 bits, where the ink is dark, too
     pixels[0, 0, :3] = 65535
     png_of_16_bits(tmp_path / "a.png", pixels)
     assert (read_image(tmp_path / "a.png")[2:] == 255).all()
@@ -269,6 +269,42 @@ def test_transparent_drawings_are_on_white(tmp_path):
         for bands in (1, 3):
             read = read_image(tmp_path / f"{name}.png", bands=bands)
             assert (read[3] == 0).all() and (read[~lines] == 255).all(), (name, bands)
+
+
+def png_with_a_clear_colour(path, pixels, clear):
+    """As `png_of_16_bits`, where a colour counts as clear."""
+    png_of_16_bits(path, pixels)
+    content, said = path.read_bytes(), b"tRNS" + struct.pack(f">{len(clear)}H", *clear)
+    chunk = struct.pack(">I", len(said) - 4) + said + struct.pack(">I", zlib.crc32(said))
+    path.write_bytes(content[:33] + chunk + content[33:])
+
+
+@pytest.mark.parametrize("ink", [0, 4000, (0, 0, 9000)])
+def test_transparent_drawings_of_16_bits_are_on_white(tmp_path, ink):
+    """One ink is all that is there: on white, not on the brightest of the others."""
+    lines = np.zeros((8, 8), bool)
+    lines[3] = True
+    drawn = np.zeros((8, 8, 4), np.uint16)
+    drawn[lines, :3], drawn[lines, 3] = ink, 65535
+    png_of_16_bits(tmp_path / "alpha.png", drawn)
+    cleared = np.where(lines[..., None], drawn[..., :3], np.uint16(200)).astype(np.uint16)
+    png_with_a_clear_colour(tmp_path / "colour.png", cleared, (200, 200, 200))
+    png_with_a_clear_colour(tmp_path / "grey.png", cleared[..., :1], (200,))
+    for name in ("alpha", "colour", "grey"):
+        read = read_image(tmp_path / f"{name}.png", span=Span(0, 65535))
+        shown = np.rint(np.array(ink) * 255 / 65535)
+        assert (read[~lines] == 255).all() and (read[3] == (shown if name != "grey" else shown.flat[0])).all(), name
+
+
+def test_what_is_transparent_on_a_map_is_no_brighter_than_the_rest(tmp_path):
+    """It is no data, which counts for no span."""
+    x = np.full((8, 8, 4), 3000, np.uint16)
+    x[..., 0], x[..., 3], x[:2, :, 3], x[0, :, :3] = 4000, 65535, 0, 60000
+    place = [(33550, 12, 3, (10.0, 10.0, 0.0)), (33922, 12, 6, (0.0, 0, 0, 5e5, 5e6, 0))]
+    tifffile.imwrite(tmp_path / "a.tif", x, photometric="rgb", extrasamples=["unassalpha"], extratags=place)
+    read = read_image(tmp_path / "a.tif", span=Span(0, 4000))
+    assert (read[:2] == 255).all() and (read[2:] == (255, 191, 191)).all()
+    assert look_at_images([tmp_path / "a.tif"])[0] == span_of([x[2:, :, :3]])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -2005,6 +2005,14 @@ bugs(
     "data/pictures.py",
     ("nothing-but-no-data-counts", "if missing.all():", "if missing.all() and not missing.size:",
      "data/test_images.py::test_an_image_of_nothing_but_no_data_is_named"),
+    ("dark-ink-on-its-own-colour", "others.max() if np.ptp(others, axis=0).any() else WHITE", "others.max()",
+     "data/test_images.py::test_transparent_drawings_of_16_bits_are_on_white[4000]"),
+    ("ink-on-the-brightest-ink", "max(initial=0) if on_a_map else WHITE", "max(initial=0)",
+     "data/test_images.py::test_transparent_drawings_of_16_bits_are_on_white[4000]"),
+    ("upper-bytes-of-a-map", 'sum(again.getchannel("A")', 'sum(file.getchannel("A")',
+     "data/test_images.py::test_what_is_transparent_on_a_map_is_no_brighter_than_the_rest"),
+    ("no-data-of-a-map-is-white", "max(initial=0) if on_a_map else WHITE", "max(initial=0) if False else WHITE",
+     "data/test_images.py::test_what_is_transparent_on_a_map_is_no_brighter_than_the_rest"),
 )
 bugs(
     "data/speech.py",
