@@ -171,20 +171,23 @@ def is_value(x: np.ndarray, value: float) -> np.ndarray:
     return x == (np.float32(value) if x.dtype.kind == "f" else value)
 
 
-def aux_marks(codes: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
-    """As `tiff_marks`, by the file NAME.aux.xml beside an image, in which GDAL keeps what the image's format cannot
-    hold; `codes` (H, W, C) are its samples, or the numbers of its palette."""
-    marks, beside = [], Path(f"{path}.aux.xml")
+def aux_of(path: str | Path) -> ElementTree.ElementTree | None:
+    """The file NAME.aux.xml beside an image, in which GDAL keeps what the image's format cannot hold; None without."""
     try:
-        bands = list(ElementTree.parse(beside).iter("PAMRasterBand"))
+        return ElementTree.parse(f"{path}.aux.xml")
     except (OSError, ElementTree.ParseError):  # GDAL passes over what it cannot read
-        return []
-    for band in bands:
+        return None
+
+
+def aux_marks(codes: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
+    """As `tiff_marks`, by NAME.aux.xml; `codes` (H, W, C) are an image's samples, or the numbers of its palette."""
+    marks, tree = [], aux_of(path)
+    for band in () if tree is None else tree.iter("PAMRasterBand"):
         number, value = band.get("band", ""), no_data_value(band.findtext("NoDataValue"))
         if value is not None and number.isdecimal() and 0 < int(number) <= codes.shape[2]:
             mark = np.zeros(codes.shape, bool)
             mark[..., int(number) - 1] = is_value(codes[..., int(number) - 1], value)
-            marks.append((mark, f"are {value:g}, which {beside.name} says is no data"))
+            marks.append((mark, f"are {value:g}, which {Path(path).name}.aux.xml says is no data"))
     return marks
 
 

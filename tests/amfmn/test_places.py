@@ -248,6 +248,46 @@ def test_no_place_of_other_files(tmp_path):
     assert read_georeference(tmp_path / "a.png") is None and read_georeference(tmp_path / "b.tif") is None
 
 
+@pytest.mark.parametrize(
+    "name, world",
+    [
+        ("a.png", "a.pgw"),
+        ("a.jpg", "a.JGW"),
+        ("a.tif", "a.tfw"),
+        ("a.tiff", "a.tiffw"),
+        ("a.png", "a.wld"),
+        ("a.b.png", "a.b.pngw"),
+    ],
+)
+def test_world_files_say_where_the_first_pixels_centre_lies(tmp_path, name, world):
+    """As GDAL reads them, which cuts tiles by them."""
+    rasterio = pytest.importorskip("rasterio")
+    Image.fromarray(worlds.picture(64, 0, 0)).save(tmp_path / name)
+    (tmp_path / world).write_text("2.0\n0.25\n0.5\n-3.0\n500000.5\n5000000,25\n")
+    geo = read_georeference(tmp_path / name)
+    assert geo.at(0.5, 0.5) == (500000.5, 5000000.25) and geo.system == ""
+    assert geo.at(1.5, 0.5) == (500001.0, 4999997.25) and geo.at(0.5, 1.5) == (500002.5, 5000000.5)
+    with rasterio.open(tmp_path / name) as file:
+        assert geo[:6] == pytest.approx(tuple(file.transform)[:6])
+    (tmp_path / world).write_text("2.0\n0.0\n")
+    assert read_georeference(tmp_path / name) is None
+
+
+def test_an_image_that_gdal_made_of_a_geotiff_lies_where_that_lies(tmp_path):
+    """It writes the place of a PNG beside it; beside a TIFF file that counts first, and turned pixels lie nowhere."""
+    shutil, files = pytest.importorskip("rasterio.shutil"), (tmp_path / "b.png", tmp_path / "g.tif")
+    first = geotiff(tmp_path / "a.tif", **METRES, keys=KEYS_OF_UTM)
+    shutil.copy(first, tmp_path / "b.png", driver="PNG")
+    assert (tmp_path / "b.png.aux.xml").is_file()
+    assert read_georeference(tmp_path / "b.png") == read_georeference(first)
+    geotiff(tmp_path / "g.tif", scale=(1.0, 1.0, 0.0), tiepoint=(0, 0, 0, 1.0, 1.0, 0))
+    beside = [path.with_name(f"{path.name}.aux.xml") for path in files]
+    beside[1].write_text(beside[0].read_text())
+    assert read_georeference(files[1]) == read_georeference(first)
+    geotiff(tmp_path / "g.tif", orientation=6)
+    assert read_georeference(files[1]) is None
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 

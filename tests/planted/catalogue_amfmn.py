@@ -491,7 +491,7 @@ bugs(
      PLACES + "pixels_lie_on_the_map"),
     ("tiepoint-at-the-corner", "x - across * column, 0.0, -down, y + down * row", "x, 0.0, -down, y",
      PLACES + "pixels_lie_on_the_map"),
-    ("turned-files-too", "if tags.get(ORIENTATION, 1) != 1 or not all(", "if not all(",
+    ("turned-files-too", "return found if size_and_turn(path)[1] == 1 else None", "return found",
      PLACES + "files_that_do_not_say_where_they_lie"),
 )
 bugs(
