@@ -56,15 +56,10 @@ def read_bands(path: str | Path) -> np.ndarray:
 def stored_bands(path: str | Path) -> tuple[np.ndarray, np.ndarray, str]:
     """(samples as `read_bands` gives them, which of them the file itself says hold no data, how it says so)."""
     check_file(path)
-    tiff = is_tiff(path)
-    x = _tiff_bands(path) if tiff else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
+    x = _tiff_bands(path) if is_tiff(path) else _jpeg2000_bands(path) if is_jpeg2000(path) else _picture_bands(path)
     x = narrow(x, path)
-    marks = [*(tiff_marks(x, path) if tiff else picture_marks(x, path)), (mask_beside(path, x.shape), "are masked out")]
-    missing, why = np.zeros(x.shape, bool), ""
-    for mark, said in marks:
-        missing |= mark
-        why = said if np.any(mark) else why
-    return x, missing, why
+    missing, why = union_of([no_data(x, path), (transparent(x, path), "are transparent")])
+    return x, np.broadcast_to(missing, x.shape), why
 
 
 def is_tiff(path: str | Path) -> bool:
@@ -131,7 +126,7 @@ def open_image(path: str | Path) -> Iterator[tuple[Any, np.ndarray | None]]:
 def first_page(path: str | Path) -> np.ndarray:
     """The first page of a TIFF file as (H, W, C), upright, as stored but for no data.
 
-    What GDAL says is no data is as bright as the brightest of the rest. Errors as in `read_bands`.
+    What the file says is no data is as bright as the brightest of the rest. Errors as in `read_bands`.
     """
     import tifffile
 
@@ -140,30 +135,56 @@ def first_page(path: str | Path) -> np.ndarray:
         check_size((page.imagewidth, page.imagelength), path)
         x = _decoded(page, path)
         x = narrow(_gdal_bands(path, page.compression.name) if x is None else x, path)
-        tags = {tag.code: tag.value for tag in page.tags}
+        turn = page.tags.valueof(ORIENTATION)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
-    brighten(x, no_data_value(tags.get(NO_DATA)) or None, path)  # 0 is often dark ground
-    return upright(x, tags.get(ORIENTATION))
+    x = upright(x, turn)
+    brighten(x, *no_data(x, path, zero=False), path)
+    return x
 
 
-def tiff_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
-    """(which samples x (H, W, C) of a TIFF file it says are none, how it says so): by GDAL's tag, by masks among its
-    pages, by NAME.aux.xml, by a band of transparency."""
-    import tifffile
+def no_data(x: np.ndarray, path: str | Path, *, zero: bool = True) -> tuple[np.ndarray, str]:
+    """(which samples x (H, W, C) of an image file, upright, are none, as what broadcasts to them; how it says so).
 
-    with name_image_damage(path), tifffile.TiffFile(path) as file:
-        page = file.pages[0]
-        value, turn = no_data_value(page.tags.valueof(NO_DATA)), page.tags.valueof(ORIENTATION)
-        masks = [_mask(one, path) for one in file.pages if one.is_mask and one.shape[:2] == page.shape[:2]]
-        coded = page.photometric == PALETTE  # then no data is a number in the palette, and no colour
-        alpha = page.extrasamples[-1:] in ((1,), (2,)) and page.samplesperpixel == x.shape[2]
-    marks = [(upright(mask, turn)[..., None] == 0, "are masked out") for mask in masks]
-    codes = _picture_bands(path, colours=False) if coded else x
-    if value is not None and not np.isnan(value):
-        marks.append((is_value(codes, value), f"are {value:g}, which it says is no data"))
-    marks += aux_marks(codes, path)
-    return [*marks, (clear_pixels(x), "are transparent")] if alpha else marks
+    By GDAL's tag, by masks among its pages, by NAME.aux.xml and NAME.msk beside it; not by transparency. Without `zero`
+    the number 0 says nothing: to look at it is often dark ground.
+    """
+    values, marks = aux_values(path), []
+    if is_tiff(path):
+        import tifffile
+
+        with name_image_damage(path), tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            values.insert(0, (0, no_data_value(page.tags.valueof(NO_DATA)), "it"))
+            turn = page.tags.valueof(ORIENTATION)
+            masks = [_mask(one, path) for one in file.pages if one.is_mask and one.shape[:2] == page.shape[:2]]
+        marks = [(upright(mask, turn)[..., None] == 0, "are masked out") for mask in masks]
+    values = [(band, value, by) for band, value, by in values if value is not None and (zero or value)]
+    codes = _palette_numbers(path) if values else None
+    codes = x if codes is None else codes
+    for band, value, by in values:
+        mark = is_value(codes, value) & ((np.arange(codes.shape[2]) == band - 1) | (band == 0))
+        marks.append((mark, f"are {value:g}, which {by} says is no data"))
+    return union_of([*marks, (mask_beside(path, x.shape), "are masked out")])
+
+
+def union_of(marks: Sequence[tuple[np.ndarray, str]]) -> tuple[np.ndarray, str]:
+    """(what any of these marks marks, how the last of them says so)."""
+    missing, why = np.zeros((1, 1, 1), bool), ""
+    for mark, said in marks:
+        if np.any(mark):
+            missing, why = missing | mark, said
+    return missing, why
+
+
+def _palette_numbers(path: str | Path) -> np.ndarray | None:
+    """The numbers (H, W, 1) of a palette's colours, in which no data is one; None for an image without a palette."""
+    try:
+        with open_picture(path) as file:
+            coded = file.mode == "P"
+    except InputError:  # a kind of TIFF that Pillow does not know
+        return None
+    return _picture_bands(path, colours=False) if coded else None
 
 
 def is_value(x: np.ndarray, value: float) -> np.ndarray:
@@ -179,16 +200,12 @@ def aux_of(path: str | Path) -> ElementTree.ElementTree | None:
         return None
 
 
-def aux_marks(codes: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
-    """As `tiff_marks`, by NAME.aux.xml; `codes` (H, W, C) are an image's samples, or the numbers of its palette."""
-    marks, tree = [], aux_of(path)
-    for band in () if tree is None else tree.iter("PAMRasterBand"):
-        number, value = band.get("band", ""), no_data_value(band.findtext("NoDataValue"))
-        if value is not None and number.isdecimal() and 0 < int(number) <= codes.shape[2]:
-            mark = np.zeros(codes.shape, bool)
-            mark[..., int(number) - 1] = is_value(codes[..., int(number) - 1], value)
-            marks.append((mark, f"are {value:g}, which {Path(path).name}.aux.xml says is no data"))
-    return marks
+def aux_values(path: str | Path) -> list[tuple[int, float | None, str]]:
+    """(number of a band from 1, the value that is no data in it, who says so), by NAME.aux.xml."""
+    tree, by = aux_of(path), f"{Path(path).name}.aux.xml"
+    bands = [] if tree is None else tree.iter("PAMRasterBand")
+    said = [(band.get("band", ""), no_data_value(band.findtext("NoDataValue"))) for band in bands]
+    return [(int(number), value, by) for number, value in said if number.isdecimal() and int(number) > 0]
 
 
 def clear_pixels(x: np.ndarray) -> np.ndarray:
@@ -201,24 +218,31 @@ def clear_pixels(x: np.ndarray) -> np.ndarray:
     return ~x.any(axis=2, keepdims=True) & (between <= 0.01)
 
 
-def picture_marks(x: np.ndarray, path: str | Path) -> list[tuple[np.ndarray, str]]:
-    """As `tiff_marks`, of other files: transparent pixels, by a band or by a colour, and NAME.aux.xml."""
+def transparent(x: np.ndarray, path: str | Path) -> np.ndarray:
+    """Which pixels (H, W, 1) of an image file, of which x (H, W, C) is stored, are transparent, by a band or a colour;
+    of JPEG 2000 all that GDAL says is no data."""
     from PIL import ImageOps
 
+    nothing = np.zeros((1, 1, 1), bool)
     if is_jpeg2000(path):
         with import_rasterio(f"{path}: JPEG 2000").open(path) as file:
-            return [(~data_mask(file, x)[..., None], "are masked out")]
+            return ~data_mask(file, x)[..., None]
+    if is_tiff(path):
+        import tifffile
+
+        with name_image_damage(path), tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            alpha = page.extrasamples[-1:] in ((1,), (2,)) and page.samplesperpixel == x.shape[2]
+        return clear_pixels(x) if alpha else nothing
     with open_picture(path) as file:
-        marks = aux_marks(_picture_bands(path, colours=False) if file.mode == "P" else x, path)
         if file.mode in ("LA", "RGBA"):
-            return [*marks, (clear_pixels(x), "are transparent")]
+            return clear_pixels(x)
         if is_deep(file):
             clear = file.info.get("transparency")
-            return marks if clear is None else [*marks, ((x == clear).all(axis=2, keepdims=True), "are transparent")]
+            return nothing if clear is None else (x == clear).all(axis=2, keepdims=True)
         if not file.has_transparency_data:
-            return marks
-        cover = np.asarray(ImageOps.exif_transpose(file).convert("RGBA").getchannel("A"))
-        return [*marks, (cover[..., None] == 0, "are transparent")]
+            return nothing
+        return np.asarray(ImageOps.exif_transpose(file).convert("RGBA").getchannel("A"))[..., None] == 0
 
 
 def mask_beside(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -18,8 +18,8 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..text import count_of
-from .bands import open_image
-from .pictures import GREY, NO_DATA, brighten, deep_values, fit_picture, is_deep, no_data_value
+from .bands import no_data, open_image
+from .pictures import GREY, brighten, deep_values, fit_picture, is_deep
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
@@ -55,7 +55,7 @@ def read_image(path: str | Path, size: int | None = None, *, bands: int = 3, spa
     """One image file as (H, W, bands) uint8, or (H, W, 1) uint16 for a 16-bit grey file read with bands=1 and no span.
 
     It stands upright (EXIF orientation), on white where it is transparent; of several pages the first is read, of a
-    TIFF file's many bands the first three as red, green and blue. What a GeoTIFF says is no data is bright. With
+    TIFF file's many bands the first three as red, green and blue. What it says is no data is bright (`no_data`). With
     `size` it is brought to size × size pixels where it differs: every pixel that shrinks is a mean over its area, so
     nothing aliases. Three bands are RGB, one is luminance, four are an RGBA or CMYK file's channels as they are. The
     values of a deep image are shown as bytes by `span`, by default that of its own values (`span_of`). Raises
@@ -90,7 +90,7 @@ def _read(path: str | Path, size: int | None, bands: int = 3, span: Span | None 
 def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int = 3) -> np.ndarray | None:
     """What `open_image` gave of a deep image, or of one that Pillow does not show whole: (H, W) or (H, W, 3).
 
-    None for all others. For four `bands` (H, W, 4) uint8, or None. What a GeoTIFF says is no data is bright.
+    None for all others. For four `bands` (H, W, 4) uint8, or None. What a file says is no data is bright.
     """
     if bands not in (1, 3, 4):
         return None
@@ -102,10 +102,15 @@ def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int =
         return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
     if bands == 4 or not is_deep(file):
         return None
-    clear = no_data_value((getattr(file, "tag_v2", None) or {}).get(NO_DATA)) or None  # 0 is often dark ground
     values = deep_values(file, path)
-    brighten(values, clear, path)
+    show_no_data(values, path)
     return values
+
+
+def show_no_data(values: np.ndarray, path: str | Path) -> None:
+    """Makes what an image file, of which values (H, W) or (H, W, C) are upright, says is no data bright, in place."""
+    samples = values[..., None] if values.ndim == 2 else values  # the same memory
+    brighten(samples, *no_data(samples, path, zero=False), path)
 
 
 def is_grey(path: str | Path) -> bool:
@@ -225,7 +230,14 @@ def _with_bands(file, bands: int, path: str | Path):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     elif image.mode not in (*GREY, *COLOUR):
         raise InputError(f"{path}: pixels of mode {image.mode}, which is not read; convert it to RGB or grey")
-    return image if image.mode == wanted else image.convert(wanted)
+    image = image if image.mode == wanted else image.convert(wanted)
+    missing, why = no_data(np.asarray(file).reshape(file.height, file.width, -1), path, zero=False)
+    if not missing.any():
+        return image
+    pixels = np.array(image).reshape(file.height, file.width, -1)
+    missing = missing if missing.shape[2] == pixels.shape[2] else missing.any(axis=2, keepdims=True)
+    brighten(pixels, missing, why, path)
+    return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
 
 
 def _as_bytes(values: np.ndarray, span: Span) -> np.ndarray:

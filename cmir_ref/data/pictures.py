@@ -149,15 +149,15 @@ def no_data_value(text: str | None) -> float | None:
         return None
 
 
-def brighten(values: np.ndarray, clear: float | None, path: str | Path) -> None:
-    """Makes the values that are `clear` as bright as the brightest of the others, in place.
+def brighten(values: np.ndarray, missing: np.ndarray, why: str, path: str | Path) -> None:
+    """Makes the values that are `missing`, `why` says in which way, as bright as the brightest of the others, in place.
 
     Raises `InputError` where there are no others: they would count for the span of all images.
     """
-    missing = values == clear
     if missing.all():
-        raise InputError(f"{path}: nothing but {clear:g}, which it says is no data; remove it")
+        raise InputError(f"{path}: nothing but samples that {why}; remove it")
     if missing.any():
+        missing = np.broadcast_to(missing, values.shape)
         values[missing] = values[~missing].max()
 
 

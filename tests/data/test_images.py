@@ -9,8 +9,10 @@ import tifffile
 from PIL import Image
 
 from cmir_ref.data import read_image
+from cmir_ref.data.bands import read_bands
 from cmir_ref.data.geotiff import read_georeference
 from cmir_ref.data.images import Span, is_grey, look_at_images, read_images, span_of
+from cmir_ref.errors import InputError
 
 
 def test_orientation_and_bands(tmp_path, make):
@@ -220,6 +222,39 @@ def test_no_data_is_bright_and_counts_for_no_span(tmp_path, bands):
     assert (read_image(tmp_path / "dark.tif")[0, :2] == 0).all()
 
 
+AUX = "<PAMDataset>{}</PAMDataset>"
+AUX_BAND = '<PAMRasterBand band="{}"><NoDataValue>9</NoDataValue></PAMRasterBand>'
+
+
+@pytest.mark.parametrize("how", ["tag", "aux", "mask"])
+@pytest.mark.parametrize("kind", ["grey of 8 bits", "colours of 8 bits", "palette", "grey of 16 bits", "five bands"])
+def test_no_data_is_bright_however_a_file_says_so(tmp_path, kind, how):
+    """By a tag, or beside it, as `read_bands` knows it: turned pixels, too."""
+    bands = {"colours of 8 bits": 3, "five bands": 5}.get(kind, 1)
+    dtype = np.uint16 if kind in ("grey of 16 bits", "five bands") else np.uint8
+    x = np.random.default_rng(0).integers(10, 200, (32, 48, bands)).astype(dtype)
+    missing = np.zeros((32, 48), bool)
+    missing[:4, :9] = True
+    x[missing] = 9
+    colours = {"photometric": "palette", "colormap": np.repeat(np.arange(256, dtype="u2")[None] * 257, 3, axis=0)}
+    told = colours if kind == "palette" else {"photometric": "rgb" if bands == 3 else "minisblack"}
+    told |= PIXELS if bands > 1 else {}
+    tags = [(274, "H", 1, 3, True), *([(42113, "s", 0, "9", True)] if how == "tag" else [])]
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, x if bands > 1 else x[..., 0], extratags=tags, metadata=None, **told)
+    if how == "aux":
+        (tmp_path / "a.tif.aux.xml").write_text(AUX.format("".join(AUX_BAND.format(k + 1) for k in range(bands))))
+    if how == "mask":
+        tifffile.imwrite(tmp_path / "a.tif.msk", np.where(missing, 0, 255).astype("u1"))
+    shown = read_image(path, span=Span(0, 255))
+    expected = np.where(missing[..., None], x[~missing].max(), x)[::-1, ::-1, : 3 if bands > 1 else 1]
+    np.testing.assert_array_equal(shown, np.broadcast_to(expected, shown.shape))
+    if dtype is np.uint16 and bands == 1:
+        assert look_at_images([path])[0] == span_of([x[~missing]])
+    with pytest.raises(InputError, match="samples are"):
+        read_bands(path)
+
+
 def test_a_tiff_file_of_many_bands_that_is_cut(tmp_path, refused):
     write_bands(tmp_path / "a.tif", (4000 * SCENE).astype("u2"), "contig")
     whole = (tmp_path / "a.tif").read_bytes()
@@ -395,7 +430,7 @@ def test_an_image_of_nothing_but_no_data_is_named(tmp_path, refused):
     for k in range(2):
         x = np.full((8, 8), -9999, np.int16) if k else np.arange(64, dtype=np.int16).reshape(8, 8)
         tifffile.imwrite(tmp_path / f"{k}.tif", x, extratags=[(42113, 2, 0, "-9999", True)])
-    with refused("1.tif", "nothing but -9999, which it says is no data; remove it"):
+    with refused("1.tif", "nothing but samples that are -9999, which it says is no data; remove it"):
         read_images([tmp_path / "0.tif", tmp_path / "1.tif"], 8)
 
 

@@ -2367,15 +2367,15 @@ FOURTH_BAND = PICTURE + "test_a_fourth_band_that_is_no_transparency"
 NO_DATA_IS_BRIGHT = PICTURE + "test_no_data_is_bright_and_counts_for_no_span"
 bugs(
     "data/bands.py",
-    ("no-data-is-data", "if value is not None and not np.isnan(value)", "if value and value > 0",
+    ("no-data-is-data", "if value is not None and (zero or value)]", "if value and value > 0]",
      "data/test_bands.py::test_samples_that_a_file_says_are_no_data_are_refused"),
-    ("a-colour-is-no-data", "colours=False) if coded else x", "colours=False) if not coded else x",
+    ("a-colour-is-no-data", "colours=False) if coded else None", "colours=False) if not coded else None",
      "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
     ("masked-is-data", "upright(mask, turn)[..., None] == 0", "upright(mask, turn)[..., None] < 0",
      "data/test_bands.py::test_samples_outside_the_mask_of_a_file_are_refused"),
     ("as-stored-on-its-side", "return upright(x, page.tags.valueof(ORIENTATION))", "return x",
      "data/test_bands.py::test_tiff_stands_upright"),
-    ("no-data-is-a-value", "no_data_value(tags.get(NO_DATA)) or None, path)", "None, path)", NO_DATA_IS_BRIGHT),
+    ("no-data-is-a-value", "brighten(x, *no_data(x, path, zero=False), path)", "pass", NO_DATA_IS_BRIGHT),
 )
 bugs(
     "data/pictures.py",
@@ -2955,9 +2955,9 @@ bugs(
      "file.read_masks(window=window)", "data/test_tiles.py::test_near_infrared_of_water_is_no_transparency"),
     ("infrared-marks", "& (between <= 0.01)", "& (between <= 1)",
      "data/test_tiles.py::test_a_band_that_is_called_transparent_and_is_none_marks_nothing"),
-    ("transparent-is-data", 'marks, (clear_pixels(x), "are transparent")] if alpha else marks', "marks]",
+    ("transparent-is-data", "return clear_pixels(x) if alpha else nothing", "return nothing",
      MARKED + "[RGBA.tif]"),
-    ("a-clear-colour-is-data", "[*marks, (cover[..., None] == 0,", "[*marks, (cover[..., None] < 0,",
+    ("a-clear-colour-is-data", 'getchannel("A"))[..., None] == 0', 'getchannel("A"))[..., None] < 0',
      MARKED + "[grey.png]"),
     ("no-mask-beside", "return mask == 0", "return mask < 0", MARKED + "[beside.png]"),
     ("a-mask-hides-the-tag", "if file.nodata is not None:", "if file.nodata is None:",
@@ -3118,9 +3118,12 @@ bugs(
 )
 bugs(
     "data/bands.py",
-    ("no-data-beside-a-file-is-data", "    marks += aux_marks(codes, path)\n", "", MARKED + "[aux.tif]"),
-    ("another-bands-no-data", "is_value(codes[..., int(number) - 1], value)", "is_value(codes[..., 0], value)",
+    ("no-data-beside-a-file-is-data", "values, marks = aux_values(path), []", "values, marks = [], []",
+     MARKED + "[aux.tif]"),
+    ("another-bands-no-data", "(np.arange(codes.shape[2]) == band - 1)", "(np.arange(codes.shape[2]) == 0)",
      MARKED + "[aux.png]"),
+    ("dark-ground-is-no-data", "is not None and (zero or value)]", "is not None]",
+     "data/test_images.py::test_no_data_is_bright_and_counts_for_no_span[1]"),
 )
 bugs(
     "data/tiles.py",
