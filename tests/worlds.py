@@ -213,7 +213,7 @@ def captioned(n: int = 36, keywords: str = "given") -> Dataset:
         sentences.append((f"This was a very {colour} {thing} .", f"one {thing} near many trees"))
         given.append((f"{colour} {thing}", "many trees"))
     names = pictures(n).label_names
-    return with_captions(images, names, tuple(sentences), tuple(given), keywords, "captioned")
+    return with_captions(images, names, tuple(sentences), tuple(given), keywords, images.ids)
 
 
 def write_captions(root: Path, count: int = 5, name: str = "dataset_tiny.json", **changes) -> Path:

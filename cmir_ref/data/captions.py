@@ -8,7 +8,7 @@ Only `raw` is read: `tokens` differ from it where spelling was corrected. An ima
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Dataset, Modality, Splits
-from ..text import read_text
+from ..text import count_of, read_text
 from .images import image_suffixes, read_images
 from .locate import data_folder, files_called, find_file
 from .ucmerced import CLASS_NAMES, LABEL_NAMES, load_multilabels
@@ -71,8 +71,8 @@ def read_caption_file(path: str | Path) -> CaptionFile:
     numbers = tuple(range(len(names))) if set(numbers) == {None} else numbers
     for what, values, missing in (("split", parts, ""), ("imgid", numbers, None)):
         if missing in values and set(values) != {missing}:
-            first, count = names[values.index(missing)], values.count(missing)
-            raise InputError(f"{path}: {count} images have no {what}, where others have one; the first is {first}")
+            first, count = names[values.index(missing)], count_of(values.count(missing), "image")
+            raise InputError(f"{path}: {count} without {what}, where others have one; the first is {first}")
     for what, values in (("filename", names), ("imgid", numbers)):
         if len(set(values)) < len(values):
             twice = next(v for v in values if values.count(v) > 1)
@@ -208,7 +208,8 @@ def load_captions(
     images = Modality(
         "image", "image", pictures.x, labels, ids, tuple(map(str, paths)), groups, None, pictures.span, pictures.remarks
     )
-    data = with_captions(images, names, captions.sentences, captions.keywords, keywords, str(captions.path))
+    records = [f"{captions.path}: image {k} ({name})" for k, name in enumerate(captions.names)]
+    data = with_captions(images, names, captions.sentences, captions.keywords, keywords, records)
     parts = split_of(captions, data) if own else None
     drawn = own and any(captions.parts) and parts is None
     return data._replace(parts=parts, note="parts drawn by seed, as the file names not all" if drawn else "")
@@ -220,9 +221,10 @@ def with_captions(
     sentences: tuple[tuple[str, ...], ...],
     given: tuple[tuple[str, ...], ...],
     keywords: str,
-    source: str,
+    records: Sequence[str],
 ) -> Dataset:
-    """A data set of images and their sentences, with keywords of this kind."""
+    """A data set of images and their sentences, with keywords of this kind; errors begin with one of `records`, an
+    image each."""
     owner = np.repeat(np.arange(len(sentences)), [len(s) for s in sentences])
     own = [
         _keywords_of(images, label_names, i, given[i]) if keywords == "labels" else given[i] for i in range(len(given))
@@ -232,7 +234,8 @@ def with_captions(
         for sentence in of_image:
             phrases = filter_keywords(sentence) if keywords == "filtered" else own[i]
             texts.append(" | ".join(text.replace("|", " ") for text in (sentence, *phrases)))
-    numbers = number_texts(texts, make_lexicon(texts), source)
+    called = [f"{record}: caption {k + 1}" for record, s in zip(records, sentences, strict=True) for k in range(len(s))]
+    numbers = number_texts(texts, make_lexicon(texts), called)
     ids = tuple(f"{images.ids[i]}#{k}" for i, s in enumerate(sentences) for k in range(len(s)))
     captions = Modality("caption", "text", numbers, images.labels[owner], ids, None, images.groups[owner], tuple(texts))
     return Dataset({"a": images, "b": captions}, label_names, np.stack([owner, np.arange(len(texts))], axis=1))

@@ -65,13 +65,13 @@ def _text(modality: Modality, text: str) -> np.ndarray:
     lexicon = make_lexicon(modality.texts)
     if not set(words_of(text)) - {"|"}:
         raise InputError(f"{text!r}: no words; give a sentence, such as 'two white airplanes beside a building'")
-    x = number_texts([text], lexicon, "query")
+    x = number_texts([text], lexicon, ["query"])
     if not ((x > BAR) & (x < len(lexicon) + 2)).any():
         raise InputError(f"{text!r}: none of its words stands in a caption of this run; use other words")
     sentence, *phrases = (part.strip() for part in text.split("|"))
     phrases = list(filter(words_of, phrases))
     parts = [sentence if words_of(sentence) else " ".join(phrases), *(phrases or filter_keywords(sentence))]
-    rows = [np.insert(number_texts([part], lexicon, "query"), 0, BAR, axis=1) for part in parts]
+    rows = [np.insert(number_texts([part], lexicon, ["query"]), 0, BAR, axis=1) for part in parts]
     return np.concatenate(rows, axis=1)[:, 1:]
 
 

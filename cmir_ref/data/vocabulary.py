@@ -52,10 +52,10 @@ def make_lexicon(texts: Iterable[str]) -> dict[str, int]:
     return {word: number for number, word in enumerate(sorted(words), start=2)}
 
 
-def number_texts(texts: Sequence[str], lexicon: dict[str, int], source: str = "texts") -> np.ndarray:
+def number_texts(texts: Sequence[str], lexicon: dict[str, int], names: Sequence[str] = ()) -> np.ndarray:
     """The texts as word numbers (N, T) int32, T the length of the longest; a word beyond the lexicon is its size + 2.
 
-    Raises `InputError` for a sentence, or keywords, of more than `LONGEST` words, which `source` helps to find.
+    Raises `InputError` for a sentence, or keywords, of more than `LONGEST` words, which begins with the text's name.
     """
     unknown = len(lexicon) + 2
     rows = [[BAR if w == "|" else lexicon.get(w, unknown) for w in words_of(text)] for text in texts]
@@ -63,7 +63,8 @@ def number_texts(texts: Sequence[str], lexicon: dict[str, int], source: str = "t
         sentence = row.index(BAR) if BAR in row else len(row)
         for count, what in ((sentence, "words"), (len(row) - sentence - row.count(BAR), "words of keywords")):
             if count > LONGEST:
-                raise InputError(f"{source}: text {i} has {count} {what}; a caption has at most {LONGEST}")
+                name = names[i] if names else f"text {i}"
+                raise InputError(f"{name}: {count} {what}; a caption has at most {LONGEST}")
     x = np.zeros((len(rows), max([1, *map(len, rows)])), np.int32)
     for row, numbers in zip(x, rows, strict=True):
         row[: len(numbers)] = numbers

@@ -79,13 +79,13 @@ def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
         ({"split": "dev"}, "split 'dev'; it is one of train, val, test"),
         ({"filename": None}, 'no "filename"'),
         ({"imgid": 1}, None),
-        ({"split": ""}, "1 images have no split, where others have one; the first is 1.tif"),
+        ({"split": ""}, "1 image without split, where others have one; the first is 1.tif"),
         ({"imgid": 1.0}, None),  # as tables that have lost their whole numbers write it
         ({"imgid": [1]}, "imgid [1]; it is a number"),
-        ({"imgid": None}, "1 images have no imgid, where others have one; the first is 1.tif"),
+        ({"imgid": None}, "1 image without imgid, where others have one; the first is 1.tif"),
         ({"sentences": [{"raw": "a cut \ud83d"}]}, "half of a character"),
         ({"filename": "8.tif"}, "stands there twice"),
-        ({"sentences": [{"raw": "word " * 10_000}]}, "10000 words; a caption has at most 200"),
+        ({"sentences": [{"raw": "word " * 10_000}]}, "0 (1.tif): caption 1: 10000 words; a caption has at most"),
         ({"keywords": "red"}, "keywords must be a list"),
     ],
 )
@@ -286,7 +286,7 @@ def test_words_and_bars():
 def test_a_bar_within_keywords_is_none():
     data = worlds.captioned(n=6)
     texts = with_captions(
-        data.modalities["a"], ("a", "b", "c"), (("a | road",),) * 6, (("red|roof", "x"),) * 6, "given", ""
+        data.modalities["a"], ("a", "b", "c"), (("a | road",),) * 6, (("red|roof", "x"),) * 6, "given", "abcdef"
     )
     assert set(texts.modalities["b"].texts) == {"a   road | red roof | x"}
 
@@ -308,9 +308,9 @@ def test_a_sentence_and_its_keywords_have_a_limit_each():
     full = " ".join(["a"] * LONGEST)
     lexicon = make_lexicon([full])
     assert number_texts([f"{full} | {full}"], lexicon).shape == (1, 2 * LONGEST + 1)
-    with pytest.raises(InputError, match=f"own: text 1 has {LONGEST + 1} words; a caption has at most {LONGEST}"):
-        number_texts(["a", f"{full} a | a"], lexicon, "own")
-    with pytest.raises(InputError, match=f"text 0 has {LONGEST + 1} words of keywords"):
+    with pytest.raises(InputError, match=f"^two: {LONGEST + 1} words; a caption has at most {LONGEST}"):
+        number_texts(["a", f"{full} a | a"], lexicon, ["one", "two"])
+    with pytest.raises(InputError, match=f"text 0: {LONGEST + 1} words of keywords"):
         number_texts([f"a | {full} | a"], lexicon)
 
 
