@@ -103,6 +103,8 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     check_readable(path)
+    if Path(path).is_dir():  # of which it would say that there is no such device
+        raise InputError(f"{path}: a folder; a checkpoint is a file")
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -27,7 +27,7 @@ from .records import PARTS, Dataset, Modality, Places, Run, Splits
 from .reports.report import write_report
 from .retrieval import measure_direction
 from .retrieval.relevant_items import labels_of, paired, positions
-from .training.folder import Folder, read_checkpoint, read_history, runs_inside
+from .training.folder import Folder, history_of, read_checkpoint, runs_inside
 
 FITTED = ("/mean", "/std")  # of normalisers: a run that begins with another's weights reads samples as that one did
 RESERVED = (
@@ -270,7 +270,7 @@ def load_run(path: str | Path) -> Run:
         trained_with = settings_of(json.loads(metadata["settings"]), f"{path}/checkpoint.safetensors")
         if differs := first_difference(trained_with, config):
             raise InputError(f"{path}/config.toml: {differs} is not what the run was trained with; put that back")
-    return Run(path, config, tensors, encoded, dataset, parts, read_history(path), float(metadata["seconds"]))
+    return Run(path, config, tensors, encoded, dataset, parts, history_of(path, metadata), float(metadata["seconds"]))
 
 
 def write_embeddings(path: Path, run: Run) -> None:

@@ -658,6 +658,27 @@ def test_lines_that_are_lost_of_a_log_are_said(whole, copy, capsys):
     assert again.history == [json.loads(line) for line in lines[:-3]]
 
 
+def test_the_log_of_another_run_is_not_taken(whole, copy, tmp_path, no_report):
+    """As many epochs, of another seed: its curves would be shown as those of this run."""
+    _, data, config = whole()
+    other = runs.train(config.model_copy(update={"seed": 9}), data, tmp_path / "other").path
+    (copy / "metrics.jsonl").write_bytes((other / "metrics.jsonl").read_bytes())
+    for use in (lambda: runs.load_run(copy), lambda: runs.train(config, data, copy, resume=True)):
+        with pytest.raises(InputError, match=r"metrics\.jsonl: not the epochs of this run; put back its own file"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("metrics.jsonl", "a folder; give a file"), ("checkpoint.safetensors", "a folder; a checkpoint is a file")],
+)
+def test_a_folder_in_place_of_a_file_is_named(copy, name, said):
+    (copy / name).unlink()
+    (copy / name).mkdir()
+    with pytest.raises(InputError, match=rf"{name}: {said}"):
+        runs.load_run(copy)
+
+
 @pytest.mark.parametrize(("name", "value"), [("seconds", "x"), ("lines", "1.5"), ("state", "{"), ("settings", "d_v")])
 def test_a_checkpoint_with_other_words_about_it_is_refused(whole, copy, name, value):
     tensors, metadata = params.load_tensors(copy / "checkpoint.safetensors")

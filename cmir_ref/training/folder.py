@@ -5,6 +5,7 @@ metrics.jsonl         one line an epoch, written before the checkpoint and cut t
 checkpoint.safetensors  finished stages, what was fitted to data, and the whole state of the current stage
 """
 
+import hashlib
 import json
 import platform
 import time
@@ -19,7 +20,7 @@ from .. import params as storage
 from ..backend import to_device
 from ..config import SharedSettings, first_difference, load_run_settings, settings_of, to_toml
 from ..errors import InputError
-from ..files import append_line, cannot_be_written, remove_leftovers, write_whole
+from ..files import append_line, cannot_be_written, check_file, remove_leftovers, write_whole
 from ..locks import LOCK, locked
 from ..packages import installed
 from ..params import Params, below
@@ -161,7 +162,7 @@ class Folder:
         self.tensors = {k: v for k, v in tensors.items() if not k.startswith("current/")}
         if metadata["stage"]:
             self.current = metadata["stage"], _unpack(below("current", tensors, "/"), json.loads(metadata["state"]))
-        self.history = read_history(path)[: int(metadata["lines"])]
+        self.history = history_of(path, metadata)[: int(metadata["lines"])]
         if len(self.history) < int(metadata["lines"]):
             lost = int(metadata["lines"]) - len(self.history)
             tell(f"warning: {path}/metrics.jsonl: {lost} epochs of this run are lost; its curves do without them")
@@ -216,6 +217,7 @@ class Folder:
             "stage": stage,
             "state": json.dumps(state),
             "lines": str(len(self.history)),
+            "history": history_digest(self.history),
             "data": self.data,
             "seconds": repr(self.seconds),
             "settings": json.dumps(to_toml(self.config)),  # names that are no UTF-8 are escaped
@@ -271,12 +273,32 @@ def _versions() -> str:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out."""
-    lines = []
-    with suppress(FileNotFoundError), open(path / "metrics.jsonl", encoding="utf-8-sig", errors="replace") as file:
-        for line in file:
-            with suppress(json.JSONDecodeError):
-                found = json.loads(line)
-                if isinstance(found, dict) and found.keys() >= {"stage", "epoch"}:
-                    lines.append(found)
+    """The whole lines of a run's metrics.jsonl; a last line cut off by a kill is left out.
+
+    Raises `InputError` where it is there and cannot be read.
+    """
+    path, lines = path / "metrics.jsonl", []
+    if not path.exists():
+        return lines
+    check_file(path)
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        with suppress(json.JSONDecodeError):
+            found = json.loads(line)
+            if isinstance(found, dict) and found.keys() >= {"stage", "epoch"}:
+                lines.append(found)
     return lines
+
+
+def history_of(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What `read_history` gives of the run whose checkpoint has these metadata; raises `InputError` where it is of
+    another run. Lines may be lost."""
+    lines, count = read_history(path), int(metadata["lines"])
+    known = metadata.get("history")  # earlier versions did not write it
+    if known and len(lines) >= count and history_digest(lines[:count]) != known:
+        raise InputError(f"{path}/metrics.jsonl: not the epochs of this run; put back its own file, or remove this one")
+    return lines
+
+
+def history_digest(lines: list[dict[str, Any]]) -> str:
+    """A digest of lines of metrics.jsonl."""
+    return hashlib.sha256("\n".join(map(json.dumps, lines)).encode()).hexdigest()
