@@ -20,6 +20,7 @@ from .pictures import (
     NO_DATA,
     ORIENTATION,
     brighten,
+    check_finite,
     check_size,
     deep_values,
     fit_picture,
@@ -46,8 +47,7 @@ def read_bands(path: str | Path) -> np.ndarray:
     x, missing, why = stored_bands(path)
     if missing.any():
         raise InputError(f"{path}: {missing.sum()} samples {why}; fill them, or set tile, or take off that mark")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
+    check_finite(x, path)
     if not x.any():
         raise InputError(f"{path}: the image is entirely black; replace or remove it")
     return x
@@ -136,10 +136,9 @@ def first_page(path: str | Path) -> np.ndarray:
         x = _decoded(page, path)
         x = narrow(_gdal_bands(path, page.compression.name) if x is None else x, path)
         turn = page.tags.valueof(ORIENTATION)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     x = upright(x, turn)
     brighten(x, *no_data(x, path, zero=False), path)
+    check_finite(x, path)
     return x
 
 
@@ -188,8 +187,8 @@ def _palette_numbers(path: str | Path) -> np.ndarray | None:
 
 
 def is_value(x: np.ndarray, value: float) -> np.ndarray:
-    """Which samples are a number that a text names in full, in the precision of samples."""
-    return x == (np.float32(value) if x.dtype.kind == "f" else value)
+    """Which samples are a number that a text names in full, in the precision of samples; NaN is itself."""
+    return np.isnan(x) if np.isnan(value) else x == (np.float32(value) if x.dtype.kind == "f" else value)
 
 
 def aux_of(path: str | Path) -> ElementTree.ElementTree | None:

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..progress import track
 from ..text import count_of
 from .bands import no_data, open_image
-from .pictures import GREY, brighten, deep_values, fit_picture, is_deep
+from .pictures import GREY, brighten, check_finite, deep_values, fit_picture, is_deep
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself
 COLOUR = ("RGB", "CMYK", "YCbCr", "HSV", "P", "PA", "RGBX")
@@ -104,6 +104,7 @@ def measured_values(path: str | Path, file, odd: np.ndarray | None, bands: int =
         return None
     values = deep_values(file, path)
     show_no_data(values, path)
+    check_finite(values, path)
     return values
 
 

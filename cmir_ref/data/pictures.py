@@ -64,6 +64,12 @@ def check_size(size: tuple[int, int], path: str | Path) -> None:
         raise InputError(f"{path}: {size[0]} × {size[1]} pixels are too large, the limit is {limit}; cut it into tiles")
 
 
+def check_finite(values: np.ndarray, path: str | Path) -> None:
+    """Raises `InputError` for an image whose values are not all finite."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -81,7 +87,7 @@ def _sixteen(image) -> list[str]:
 
 
 def deep_values(file, path: str | Path, *, on_white: bool = True) -> np.ndarray:
-    """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3), finite; on white.
+    """The values of a deep image as the file holds them, upright: (H, W) or (H, W, 3); on white.
 
     Not `on_white` what is transparent stays as it is, and colours may have a fourth band.
     """
@@ -93,8 +99,6 @@ def deep_values(file, path: str | Path, *, on_white: bool = True) -> np.ndarray:
         values = values.astype(np.uint16) if file.mode.startswith("I;16") else values
     if on_white and (clear := file.info.get("transparency")) is not None:
         lay_on_white(values, clear, path)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError(f"{path}: NaN or infinity among its pixels; numbers must be finite")
     return upright(values, exif.get(ORIENTATION))
 
 

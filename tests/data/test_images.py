@@ -287,6 +287,23 @@ def test_nan_among_pixels(tmp_path, refused):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("bands", [1, 5])
+def test_nan_that_is_no_data_is_bright(tmp_path, refused, bands):
+    """As GDAL writes floats that are missing."""
+    x = (3000 * SCENE[..., :bands]).astype(np.float32)
+    x[0, :2] = np.nan
+    write_bands(tmp_path / "a.tif", x, "contig", tags=[(42113, "s", 0, "nan")])
+    shown = read_image(tmp_path / "a.tif")
+    assert (shown[0, :2] == shown.max()).all() and (shown < shown.max()).any()
+    assert look_at_images([tmp_path / "a.tif"])[0] == span_of([x[np.isfinite(x).all(axis=2)][:, :3]])
+    with refused("a.tif", f"{2 * bands} samples are nan, which it says is no data"):
+        read_bands(tmp_path / "a.tif")
+    x[1, 1] = np.inf
+    write_bands(tmp_path / "a.tif", x, "contig", tags=[(42113, "s", 0, "nan")])
+    with refused("a.tif", "NaN or infinity"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_transparent_drawings_are_on_white(tmp_path):
     """Black lines on nothing: of RGBA, of grey with alpha, of a palette and of a colour that counts as clear."""
     lines = np.zeros((8, 8), bool)

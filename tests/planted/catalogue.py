@@ -3122,6 +3122,8 @@ bugs(
      MARKED + "[aux.tif]"),
     ("another-bands-no-data", "(np.arange(codes.shape[2]) == band - 1)", "(np.arange(codes.shape[2]) == 0)",
      MARKED + "[aux.png]"),
+    ("nan-is-no-number", "np.isnan(x) if np.isnan(value) else x == (", "x == (",
+     "data/test_images.py::test_nan_that_is_no_data_is_bright[1]"),
     ("dark-ground-is-no-data", "is not None and (zero or value)]", "is not None]",
      "data/test_images.py::test_no_data_is_bright_and_counts_for_no_span[1]"),
 )
