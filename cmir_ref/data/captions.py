@@ -90,10 +90,10 @@ def _read_image_record(path: Path, k: int, record: Any) -> tuple:
     raws = [s.get("raw") if isinstance(s, dict) else None for s in sentences]
     if not all(isinstance(raw, str) for raw in raws):
         raise InputError(f'{where} ({name}): a sentence without "raw"; expected {{"raw": "There is a river ."}}')
-    part = record.get("split", "")
+    part = record.get("split") or ""
     if part not in (*PARTS, ""):
         raise InputError(f"{where} ({name}): split {part!r}; it is one of {', '.join(PARTS)}")
-    keywords = record.get("keywords", [])
+    keywords = record.get("keywords") or []
     if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
         raise InputError(f"{where} ({name}): keywords must be a list of texts")
     tokens = [s.get("tokens") for s in sentences]

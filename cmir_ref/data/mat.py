@@ -48,7 +48,8 @@ def read_field(path: str | Path, name: str) -> np.ndarray:
     """Array `name` of a .mat file; raises `InputError` that lists the fields there are where it is not among them."""
     fields = read_mat(path)
     if name not in fields:
-        raise InputError(f"{path}: no numeric field {name!r}; it has {', '.join(sorted(fields)) or 'none'}")
+        there = ", ".join(sorted(fields)) or "none"
+        raise InputError(f"{path}: no field {name!r} of real numbers that is not sparse; it has {there}")
     return fields[name]
 
 

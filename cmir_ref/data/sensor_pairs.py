@@ -185,14 +185,16 @@ def pairs_of_table(table: Path, names: Sequence[str] = ()) -> tuple[list[PairOfF
     seen: dict[Path, int] = {}
     turned = False
     for number, cells in enumerate(csv.reader(lines, delimiter=separator), start=1):
-        cells = [cell.strip() for cell in cells]
+        cells = [cell.strip().replace("\\", "/") for cell in cells]  # as Windows writes paths
+        while cells and not cells[-1]:  # as spreadsheets end a line
+            cells.pop()
         other_way = bool(names) and [Path(cell).parts[:1] for cell in cells] == [(name,) for name in reversed(names)]
-        if not any(cells) or (number == 1 and not any(Path(cell).suffix for cell in cells)):
+        if not cells or (number == 1 and not any(Path(cell).suffix for cell in cells)):
             turned = other_way
             continue
         if len(cells) != 2 or not all(cells):
-            filled = sum(map(bool, cells))
-            raise InputError(f"{table}, line {number}: {filled} files; expected two, one of each sensor")
+            said = count_of(len(cells), "column") if len(cells) != 2 else "its first column is empty"
+            raise InputError(f"{table}, line {number}: {said}; expected two, a file of each sensor")
         cells = cells[::-1] if turned or other_way else cells
         files = [table.parent / cell for cell in cells]
         for path in files:

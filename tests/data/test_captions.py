@@ -79,6 +79,7 @@ def test_scenes_have_captions_and_true_keywords(tmp_path, monkeypatch):
         ({"split": "dev"}, "split 'dev'; it is one of train, val, test"),
         ({"filename": None}, 'no "filename"'),
         ({"imgid": 1}, None),
+        ({"split": None}, "1 image without split, where others have one; the first is 1.tif"),
         ({"split": ""}, "1 image without split, where others have one; the first is 1.tif"),
         ({"imgid": 1.0}, None),  # as tables that have lost their whole numbers write it
         ({"imgid": [1]}, "imgid [1]; it is a number"),

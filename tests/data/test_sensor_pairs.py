@@ -113,10 +113,20 @@ def test_folders_above_the_sensors_are_no_classes(tmp_path):
     assert data.label_names == () and data.modalities["a"].ids == ("data/pan/p", "data/pan/q", "data/pan/s")
 
 
+@pytest.mark.parametrize(
+    "line", ["pan\\{0}.tif,mul\\{0}.tif\r\n", "pan/{0}.tif,mul/{0}.tif,,\n"], ids=["Windows", "spreadsheet"]
+)
+def test_a_table_as_windows_and_spreadsheets_write_it(tmp_path, line):
+    write_pairs(tmp_path)
+    (tmp_path / "pairs.csv").write_bytes("".join(line.format(name) for name in "pqs").encode())
+    assert load("pan-mul", tmp_path, dataset="pairs").modalities["b"].ids == ("pan/p", "pan/q", "pan/s")
+
+
 @pytest.mark.parametrize(("text", "said"), [
-    ("pan/p.tif,mul/p.tif\npan/q.tif\n", ("line 2", "1 files; expected two")),
-    ("pan/p.tif,mul/p.tif,wood\n", ("line 1", "3 files")),
-    ("pan/p.tif,\n", ("line 1", "1 files")),
+    ("pan/p.tif,mul/p.tif\npan/q.tif\n", ("line 2", "1 column; expected two")),
+    ("pan/p.tif,mul/p.tif,wood\n", ("line 1", "3 columns; expected two")),
+    ("pan/p.tif,\n", ("line 1", "1 column;")),
+    (",mul/p.tif\n", ("line 1", "its first column is empty; expected two")),
     ("a,b\npan/p.tif,mul/none.tif\n", ("line 2", "mul/none.tif", "no such file")),
     ("pan/p.tif,mul/p.tif\npan/q.tif,mul/p.tif\n", ("line 2", "mul/p.tif stands on line 1")),
     ("pan,mul\n\n", ("no pairs",)),
