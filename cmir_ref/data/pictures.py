@@ -17,6 +17,7 @@ from ..files import check_file
 
 MOST_PIXELS, LONGEST_SIDE = 10**8, 10**5
 GREY = ("1", "L")
+COMPRESSION, WEBP = 259, 50001  # which Pillow knows by name and its libtiff seldom decodes
 ORIENTATION, BITS, PHOTOMETRIC, SAMPLES, PLANES, EXTRA = 274, 258, 262, 277, 284, 338  # TIFF's tags; EXIF has the first
 WHITE = 65535  # of 16 bits
 NO_DATA = 42113  # GDAL's tag: the value of pixels that hold no data
@@ -180,6 +181,8 @@ def pillow_shows(file, path: str | Path) -> bool:
     Nor for a GeoTIFF whose fourth band says that it is transparency, but is near infrared: many pixels are between.
     """
     tags = getattr(file, "tag_v2", None)
+    if tags and tags.get(COMPRESSION) == WEBP:
+        return False
     if not tags or tags.get(PHOTOMETRIC) not in (0, 1, 2):
         return True
     samples, extra, deep = tags.get(SAMPLES, 1), tags.get(EXTRA, ()), max(tags.get(BITS, (1,))) > 8

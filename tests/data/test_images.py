@@ -1,6 +1,7 @@
 """Image files: bands, resizing, and files that are none."""
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -253,6 +254,20 @@ def test_no_data_is_bright_however_a_file_says_so(tmp_path, kind, how):
         assert look_at_images([path])[0] == span_of([x[~missing]])
     with pytest.raises(InputError, match="samples are"):
         read_bands(path)
+
+
+def test_tiff_files_of_webp_are_read_by_gdal(tmp_path, refused, monkeypatch, capfd):
+    """As much imagery on the web is packed: Pillow's libtiff called it damaged, and wrote lines of its own."""
+    rasterio = pytest.importorskip("rasterio")
+    x = np.random.default_rng(0).integers(1, 255, (3, 16, 16)).astype(np.uint8)
+    look = {"driver": "GTiff", "height": 16, "width": 16, "count": 3, "dtype": "uint8", "compress": "webp"}
+    with rasterio.open(tmp_path / "a.tif", "w", **look, WEBP_LOSSLESS=True) as file:
+        file.write(x)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.moveaxis(x, 0, 2))
+    assert capfd.readouterr().err == ""
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with refused("a.tif: its compression (WEBP) needs rasterio; pip install"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_a_tiff_file_of_many_bands_that_is_cut(tmp_path, refused):
