@@ -302,8 +302,9 @@ def draw_hands(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Gene
 def redraw(sketches: Array, view: Sent) -> Array:
     """Each sketch (N, H, W, C) as another hand would have put it on the paper.
 
-    Mirrored or not, turned by any angle, drawn at 0.5 to 1.2 of its size, moved by up to a fifth of the sheet, with a
-    thinner or thicker pen, and in every second one up to three spots wiped off. Bare paper is its least value.
+    Mirrored or not, turned by any angle, drawn at 0.5 to 1.2 of its size, moved by up to a fifth of the sheet (where it
+    is smaller by up to 0.3), with a thinner or thicker pen, and in every second one up to three spots wiped off. Bare
+    paper is its least value.
     """
     xp, (_, height, width, _) = get_xp(sketches), sketches.shape
     columns = [view.there[:, k, None, None] for k in range(17)]  # (N, 1, 1) each

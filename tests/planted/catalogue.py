@@ -3260,6 +3260,43 @@ bugs(
     ("idle-in-silence", 'if what else ""', 'if not what else ""',
      "test_cli.py::test_what_changes_nothing_is_said"),
 )
+HANDS = "training/test_redraw.py::test_"
+bugs(
+    "training/augment.py",
+    ("echoes-of-halls", "np.exp(-13.8 * 0.01", "np.exp(-6.9 * 0.01",
+     AGAIN + "echoes_fall_by_60_db_in_a_tenth_to_six_tenths_of_a_second", "stage1.voices"),
+    ("gaps-as-wide-as-all", "rng.uniform(0, (size, widest), (n, 2)).T", "rng.uniform(0, (widest, size), (n, 2)).T",
+     AGAIN + "gaps_lie_anywhere_and_are_up_to_12_frames_and_8_bands_wide", "stage1.voices"),
+    ("gaps-of-the-other-axis", '(("frame", frames, 12), ("band", bands, 8))',
+     '(("frame", bands, 12), ("band", frames, 8))',
+     AGAIN + "gaps_lie_anywhere_and_are_up_to_12_frames_and_8_bands_wide", "stage1.voices"),
+    ("never-early", "rng.uniform(-8, 8, n), rng.uniform(-2, 2, n)", "rng.uniform(0, 8, n), rng.uniform(-2, 2, n)",
+     AGAIN + "a_voice_is_as_often_early_as_late_low_as_high_quick_as_slow", "stage1.voices"),
+    ("small-by-a-fine-pen", "np.where(size < 0.8, 1,", "np.where(size > 0.8, 1,",
+     HANDS + "pens_are_any_but_for_small_drawings_and_up_to_three_spots_are_wiped_off_every_second_one",
+     "stage1.redraw=yes"),
+    ("two-spots-at-most", "rng.integers(0, 4, n) * (rng", "rng.integers(0, 3, n) * (rng",
+     HANDS + "pens_are_any_but_for_small_drawings_and_up_to_three_spots_are_wiped_off_every_second_one"),
+    ("wiped-off-every-one", "rng.integers(0, 4, n) * (rng.random(n) < 0.5)", "rng.integers(0, 4, n)",
+     HANDS + "pens_are_any_but_for_small_drawings_and_up_to_three_spots_are_wiped_off_every_second_one"),
+    ("spots-on-the-diagonal", "*middle[0].T, *middle[1].T,", "*middle[0].T, *middle[0].T,",
+     HANDS + "pens_are_any_but_for_small_drawings_and_up_to_three_spots_are_wiped_off_every_second_one"),
+    ("all-moved-alike-far", " * (1 - 0.5 * size) * 2", "", HANDS + "hands_move_small_drawings_farther"),
+    ("never-mirrored", "mirror = rng.choice([-1.0, 1.0], n)", "mirror = np.ones(n)",
+     HANDS + "hands_turn_mirror_and_shrink_evenly"),
+    ("half-turns", "rng.uniform(0, 2 * math.pi, n)", "rng.uniform(0, math.pi, n)",
+     HANDS + "hands_turn_mirror_and_shrink_evenly"),
+    ("no-turn-but-a-shear", "-np.sin(angle) * mirror, np.sin(angle)", "np.sin(angle) * mirror, np.sin(angle)",
+     HANDS + "hands_turn_mirror_and_shrink_evenly"),
+    ("a-spot-wiped-off-everywhere", "& (spots > k)", "& (spots >= k)",
+     HANDS + "each_is_redrawn_by_its_own_numbers", "stage1.redraw=yes"),
+    ("paper-of-another-sheet", "paper = sketches.min(axis=(1, 2), keepdims=True)", "paper = sketches.min()",
+     HANDS + "each_is_redrawn_by_its_own_numbers"),
+    ("half-a-pixel-lower", "rows = (yy * dy + yx * dx + 0.5) * height - 0.5",
+     "rows = (yy * dy + yx * dx + 0.5) * height", HANDS + "each_is_redrawn_by_its_own_numbers"),
+    ("moved-across-for-down", "y - 0.5 - down, x - 0.5 - right", "y - 0.5 - right, x - 0.5 - down",
+     HANDS + "each_is_redrawn_by_its_own_numbers"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -1,6 +1,7 @@
 """A recording as another voice in another room says it: every number by itself does what its line says."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -155,6 +156,32 @@ def test_every_number_is_drawn_anew_for_every_recording(shape):
     assert (number["noise"] == 0).mean() > 0.2 and (number["noise"] < 0).any() and number["noise"].max() <= 0.1
     assert 0.15 < (number["bands"] < shape[1]).mean() < 0.35
     assert (number["fade"] < 1).all() and (number["echo"] == 0).mean() > 0.4
+
+
+def test_echoes_fall_by_60_db_in_a_tenth_to_six_tenths_of_a_second():
+    """… as rooms have it; a frame is 10 ms."""
+    (view,) = draw_voices((0, 96, 64, 1), [20_000], np.random.default_rng(0), np)
+    fade = view.host[:, list(SAME_VOICE).index("fade")].astype(float)
+    seconds = 0.01 * np.log(1e-6) / np.log(fade)  # energies
+    np.testing.assert_allclose(np.quantile(seconds, [0, 0.5, 1]), [0.1, 0.35, 0.6], atol=0.01)
+
+
+def test_a_voice_is_as_often_early_as_late_low_as_high_quick_as_slow():
+    (view,) = draw_voices((0, 96, 64, 1), [20_000], np.random.default_rng(0), np)
+    number = dict(zip(SAME_VOICE, view.host.T.astype(float), strict=True))
+    number |= {name: np.log(number[name]) for name in ("tempo", "throat")}
+    for name in ("tempo", "throat", "later", "higher", "tilt", "slope", *(f"colour {k}" for k in range(6))):
+        assert abs(number[name].mean()) < 0.03 * number[name].std(), name
+    assert abs(np.corrcoef([number[f"colour {k}"] for k in range(6)]) - np.eye(6)).max() < 0.04, "each by itself"
+
+
+def test_gaps_lie_anywhere_and_are_up_to_12_frames_and_8_bands_wide():
+    (view,) = draw_voices((0, 96, 64, 1), [20_000], np.random.default_rng(0), np)
+    number = dict(zip(SAME_VOICE, view.host.T, strict=True))
+    for what, size, widest in (("frame", 96, 12), ("band", 64, 8)):
+        for k, (where, most) in product(range(2), (("middle", size), ("width", widest))):
+            found = np.quantile(number[f"{what} {where} {k}"], [0, 0.5, 1])
+            np.testing.assert_allclose(found, [0, most / 2, most], atol=0.02 * most)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
