@@ -35,7 +35,7 @@ class SoftCache(NamedTuple):
     t: Array
     w: Array
     gate: LogisticCache
-    q: Array
+    zero: Array  # (N, M) whether Q is 0
     length: Array
     scores: Array
 
@@ -44,15 +44,16 @@ def soft_similarity(v: Array, t: Array, w: Array, b: Array) -> tuple[Array, Soft
     """S_ij = cos(v_i, g_i ⊙ t_j), g = σ(v W + b), in closed form:
 
     ⟨v_i, g_i ⊙ t_j⟩ = ⟨v_i ⊙ g_i, t_j⟩        ‖g_i ⊙ t_j‖² = ⟨g_i ⊙ g_i, t_j ⊙ t_j⟩ = Q_ij
-    S = (v̂ ⊙ g) tᵀ / √Q,  v̂ = v/‖v‖;  0 where Q is 0
+    S = (v̂ ⊙ g) tᵀ / √Q,  v̂ = v/‖v‖;  0 where Q is 0, and NaN where it is
     """
     xp = get_xp(v, t)
     unit, unit_cache = unit_rows(v)
     gate, gate_cache = sigmoid(v @ w + b)
     q = (gate * gate) @ (t * t).T
-    length = xp.sqrt(xp.where(q.real > 0, q, 1))
-    scores = xp.where(q.real > 0, ((unit * gate) @ t.T) / length, 0)
-    return scores, SoftCache(unit_cache, v, t, w, gate_cache, q.real > 0, length, scores)
+    zero = q.real <= 0
+    length = xp.sqrt(xp.where(zero, 1, q))
+    scores = xp.where(zero, 0, ((unit * gate) @ t.T) / length)
+    return scores, SoftCache(unit_cache, v, t, w, gate_cache, zero, length, scores)
 
 
 def soft_similarity_backward(ds: Array, cache: SoftCache) -> tuple[Array, Array, Array, Array]:
@@ -61,9 +62,9 @@ def soft_similarity_backward(ds: Array, cache: SoftCache) -> tuple[Array, Array,
     dt = dPᵀ (v̂ ⊙ g) + 2 t ⊙ (dQᵀ g²)    dv̂ = g ⊙ (dP t)    dg = v̂ ⊙ (dP t) + 2 g ⊙ (dQ t²)
     """
     xp = get_xp(ds)
-    unit_cache, v, t, w, gate_cache, positive, length, scores = cache
+    unit_cache, v, t, w, gate_cache, zero, length, scores = cache
     unit, gate = unit_cache.y, gate_cache.y
-    dp = xp.where(positive, ds, 0) / length
+    dp = xp.where(zero, 0, ds) / length
     dq = -0.5 * dp * scores / length
     through = dp @ t
     dt = dp.T @ (unit * gate) + 2 * t * (dq.T @ (gate * gate))

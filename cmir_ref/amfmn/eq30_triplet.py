@@ -23,12 +23,12 @@ def triplet(
 
     The same α_ij in both sums: the negative pair is image i with text j in either. `negative` is false on the diagonal,
     and where text j is another caption of image i, if those are not to count. With `hardest` only the largest term of
-    each image and of each text counts (VSE++). At its kink a term is 0.
+    each image and of each text counts (VSE++). At its kink a term is 0; a NaN stays one.
     """
     xp = get_xp(scores, margin)
     own = xp.diagonal(scores)
     by_image, by_text = margin - own[:, None] + scores, margin - own[None, :] + scores
-    texts, images = (negative & (term.real > 0) for term in (by_image, by_text))
+    texts, images = (negative & ~(term.real <= 0) for term in (by_image, by_text))
     if hardest and len(own):
         texts = texts & _first_largest(xp.where(texts, by_image.real, -1), 1)
         images = images & _first_largest(xp.where(images, by_text.real, -1), 0)

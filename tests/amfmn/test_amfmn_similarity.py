@@ -121,6 +121,19 @@ def test_the_soft_gate_in_closed_form():
     assert (none == 0).all()
 
 
+@pytest.mark.parametrize("texts", ["s", "sk"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_what_is_no_number_has_no_score(attention, texts):
+    """… and the scores of all others stay as they are."""
+    params, v, t = draw(texts, attention)
+    before = similarity(params, v, t["s"], t.get("k"), comparison=TextComparison(attention))[0]
+    v[1, 2] = t["s"][3, 0] = np.nan
+    scores = similarity(params, v, t["s"], t.get("k"), comparison=TextComparison(attention))[0]
+    lost = (np.arange(N) == 1)[:, None] | (np.arange(M) == 3)
+    assert np.isnan(scores[lost]).all()
+    np.testing.assert_allclose(scores[~lost], before[~lost], rtol=1e-12)
+
+
 def test_a_scalar_gate_turns_no_text_and_so_a_cosine_never_sees_it():
     params, v, t = draw("s", "scalar")
     before, _ = similarity(params, v, t["s"], comparison=TextComparison("scalar"))

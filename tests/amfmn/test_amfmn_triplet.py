@@ -45,6 +45,16 @@ def test_at_its_kink_a_hinge_has_the_gradient_zero():
     assert loss == 0 and (triplet_backward(1.0, cache) == 0).all()
 
 
+@pytest.mark.parametrize("hardest", [False, True])
+def test_a_score_that_is_no_number_makes_no_loss_that_is_one(hardest):
+    """Or training would go on, and learn nothing."""
+    scores, margin, _ = draw(0, 4)
+    for place in ((1, 2), (1, 1)):
+        broken = scores.copy()
+        broken[place] = np.nan
+        assert np.isnan(triplet(broken, margin, ~np.eye(4, dtype=bool), hardest=hardest)[0])
+
+
 def test_a_pair_that_is_no_negative_pulls_at_nothing():
     scores, margin, negative = draw(0, 4)
     negative[1, 2] = False

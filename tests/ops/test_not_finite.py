@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmir_ref.ops.batch_norm import batch_norm
+from cmir_ref.ops.cosine import cosine
 from cmir_ref.ops.fused import conv_act_norm_pool, conv_max_pool
 from cmir_ref.ops.max_pool import max_pool, max_pool_backward
 from cmir_ref.ops.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
 from cmir_ref.ops.sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_backward
 from cmir_ref.ops.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from cmir_ref.ops.unit_rows import unit_rows
 
 INF, NAN = np.inf, np.nan
 
@@ -67,6 +69,17 @@ def test_sigmoid(u, y, loss):
     np.testing.assert_allclose(got, loss + np.log(2))
     expected = [[NAN if np.isnan(u) else float(u > 0) - y, 0.5]]
     np.testing.assert_array_equal(sigmoid_cross_entropy_backward(1.0, cache), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_vector_with_a_nan_has_no_direction(dtype):
+    """… and no cosine with any other; nor has one without an end."""
+    x = np.array([[3, 4], [NAN, 1], [0, 0], [INF, 1]], dtype)
+    with np.errstate(invalid="ignore"):
+        y, scores = unit_rows(x)[0], cosine(x, x[:1])[0]
+    np.testing.assert_allclose(y[[0, 2]], [[0.6, 0.8], [0, 0]], rtol=1e-6)
+    assert np.isnan(y[1]).all() and np.isnan(y[3]).any() and y.dtype == dtype
+    np.testing.assert_allclose(scores[:, 0], [1, NAN, 0, NAN], rtol=1e-6)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4), st.sampled_from(["float32", "float64"]))

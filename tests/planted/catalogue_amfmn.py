@@ -46,12 +46,14 @@ bugs(
 
 bugs(
     "ops/unit_rows.py",
-    ("squared-length", "xp.sqrt(xp.where(positive, square, 1))", "xp.where(positive, square, 1)",
+    ("squared-length", "xp.sqrt(xp.where(zero, 1, square))", "xp.where(zero, 1, square)",
      "ops/test_unit_rows.py::test_length_one_and_the_same_direction"),
     ("length-a-constant", "dy - y * (y * dy).sum(axis=-1, keepdims=True)", "dy", "gradcheck:unit_rows"),
-    ("gradient-at-zero", "xp.where(positive, dy - y * (y * dy).sum(axis=-1, keepdims=True), 0)",
+    ("gradient-at-zero", "xp.where(zero, 0, dy - y * (y * dy).sum(axis=-1, keepdims=True))",
      "(dy - y * (y * dy).sum(axis=-1, keepdims=True))",
      "ops/test_unit_rows.py::test_zeros_stay_zeros_and_have_no_gradient"),
+    ("nan-is-zero", "zero = square.real <= 0", "zero = ~(square.real > 0)",
+     "ops/test_not_finite.py::test_a_vector_with_a_nan_has_no_direction"),
 )
 
 bugs(
@@ -239,6 +241,8 @@ bugs(
      PAIRS + "test_the_soft_gate_in_closed_form"),
     ("soft-image-not-normalised", "((unit * gate) @ t.T) / length", "((v * gate) @ t.T) / length",
      PAIRS + "test_the_soft_gate_in_closed_form"),
+    ("soft-nan-is-a-score", "zero = q.real <= 0", "zero = ~(q.real > 0)",
+     PAIRS + "test_what_is_no_number_has_no_score"),
     ("soft-length-a-constant", "dq = -0.5 * dp * scores / length", "dq = 0 * dp * scores / length",
      "gradcheck:amfmn/soft_similarity"),
     ("soft-gate-learns-half", "sigmoid_backward(unit * through + 2 * gate", "sigmoid_backward(unit * through + gate",
@@ -260,15 +264,17 @@ bugs(
      LOSS + "test_every_negative_against_its_own_margin[False]", "negatives=all"),
     ("margin-subtracted", "margin - own[:, None] + scores, margin", "scores - own[:, None] - margin, margin",
      LOSS + "test_every_negative_against_its_own_margin[False]"),
-    ("on-at-the-kink", "negative & (term.real > 0)", "negative & (term.real >= 0)",
+    ("on-at-the-kink", "negative & ~(term.real <= 0)", "negative & ~(term.real < 0)",
      LOSS + "test_at_its_kink_a_hinge_has_the_gradient_zero"),
     ("hardest-along-the-other-side", "xp.where(texts, by_image.real, -1), 1)", "xp.where(texts, by_image.real, -1), 0)",
      LOSS + "test_every_negative_against_its_own_margin[True]", "negatives=hardest"),
-    ("all-are-negatives", "texts, images = (negative & (term.real > 0)",
-     "texts, images = ((negative | True) & (term.real > 0)",
+    ("all-are-negatives", "texts, images = (negative & ~(term.real <= 0)",
+     "texts, images = ((negative | True) & ~(term.real <= 0)",
      LOSS + "test_a_pair_that_is_no_negative_pulls_at_nothing", "own_captions=masked"),
     ("one-direction-pulls", "texts.sum(axis=1) + images.sum(axis=0)", "texts.sum(axis=1) + images.sum(axis=1)",
      "gradcheck:amfmn/triplet/sum"),
+    ("nan-costs-nothing", "negative & ~(term.real <= 0)", "negative & (term.real > 0)",
+     LOSS + "test_a_score_that_is_no_number_makes_no_loss_that_is_one"),
     ("mean-forgotten-backwards", "(texts + images - own) * (dloss * cache.scale)", "(texts + images - own) * dloss",
      "gradcheck:amfmn/triplet/mean", "loss=mean", "loss=sum"),
 )
