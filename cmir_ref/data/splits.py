@@ -155,8 +155,6 @@ def _by_voice(
             lacking[:, c] = _sizes(says[:, c].sum(), shares, what)
         except InputError as error:
             raise InputError(f"{error}; {instead}") from None
-    if not shares[1]:
-        lacking[1] = -len(voices) - 1  # never the part that lacks most
     rng = generator(seed, "split", number)
     for _ in range(ORDERS):
         part = _share_voices(says, lacking.copy(), rng.permutation(len(voices)))
@@ -171,7 +169,8 @@ def _by_voice(
 def _share_voices(says: np.ndarray, lacking: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The part (V,) of each voice, for what each voice says (V, K), in one order of the voices.
 
-    `lacking` (3, K), how many voices of each label each part still lacks, is used up.
+    `lacking` (3, K), how many voices of each label each part still lacks, is used up. Its columns add up to the voices
+    that are left, so that a part that lacks none of a label from the beginning is never given a voice for it.
     """
     part = np.full(len(says), -1)
     while (left := order[part[order] < 0]).size:

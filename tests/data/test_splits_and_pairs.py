@@ -91,6 +91,22 @@ def test_voices_without_a_validation_part(make):
     assert_shared_out([train, test], 80)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_where_nothing_validates_no_voice_is_kept_for_it(make, seed):
+    """Also where both other parts have more of a label than their shares."""
+    random = np.random.default_rng(seed)
+    labels, voices = random.integers(0, 5, 60), random.integers(0, 9, 60).astype(str)
+    b = make.modality(labels, kind="sound", groups=voices)
+    data = make.dataset(make.modality(np.repeat(np.arange(5), 3)), b, 5)
+    try:
+        train, validation, test = parts_of(split(data, protocol="voices", validation=0, seed=seed), "b")
+    except InputError:
+        return
+    assert len(validation) == 0
+    assert_shared_out([train, test], 60)
+
+
 def test_voices_that_say_one_label_each(make):
     labels = np.repeat(np.arange(17), 15)
     b = make.modality(labels, kind="sound", groups=[f"v{k}" for k in range(255)])
