@@ -50,7 +50,7 @@ def mul(image: np.ndarray, *, gain: float = GAIN, factor: int = FACTOR) -> np.nd
     return _as(across @ rows.reshape(*lead, height // factor, width, bands), image.dtype)
 
 
-def pair(images: Modality, label_names: Sequence[str], *, gain: float = GAIN, progress: bool = False) -> Dataset:
+def pair(images: Modality, label_names: Sequence[str], *, progress: bool = False) -> Dataset:
     """Images (N, H, W, C) as a paired set: `pan` (N, H, W, 1) and `mul` (N, H/4, W/4, C), both in the images' dtype.
 
     A few images at a time are held as floating point. Raises `InputError` where H or W is no multiple of 4.
@@ -63,7 +63,7 @@ def pair(images: Modality, label_names: Sequence[str], *, gain: float = GAIN, pr
 
     def observe(k: int) -> None:
         image = images.x[np.array([k])]
-        x_pan[k], x_mul[k] = pan(image)[0], mul(image, gain=gain)[0]
+        x_pan[k], x_mul[k] = pan(image)[0], mul(image)[0]
 
     # threads share out the images, so that the small products within one need none
     with threadpool_limits(1), ThreadPoolExecutor(4) as pool:
