@@ -65,7 +65,7 @@ def ceiling(owner: np.ndarray, text: np.ndarray, images: int) -> dict[str, float
     for k in RECALLS:
         missed = np.ones(counts.shape)
         for i in range(k):
-            missed *= np.where(copies > i, np.maximum(copies - counts - i, 0) / np.maximum(copies - i, 1), 0)
+            missed *= np.maximum(copies - counts - i, 0) / np.maximum(copies - i, 1)
         best = np.where(counts > 0, 1 - missed, 0).max(axis=1)
         found[f"a->b r@{k}"] = float(best[counts.any(axis=1)].mean())
         found[f"b->a r@{k}"] = float(np.sort(counts, axis=0)[::-1][:k].sum() / len(owner))

@@ -66,6 +66,16 @@ def test_stop_words_after_stemming_are_those_that_a_list_of_words_knows():
     assert before == 0 and after == pytest.approx(3 / 4 / 2)  # thi, wa and veri are left: 3 of 4 words
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["bleu-entity", "bleu-meteor"])
+def test_bars_say_nothing(kind, when):
+    """They stand between a sentence and its keywords: two texts do not agree in having some."""
+    texts = ["two cars are there | cars | road", "a green forest | trees | forest", "one car on a road | car | road"]
+    owners = [[0, 1], [2]]
+    bare = caption_prior([text.replace("|", " ") for text in texts], owners, kind=kind, stop_words=when)
+    np.testing.assert_array_equal(caption_prior(texts, owners, kind=kind, stop_words=when), bare)
+
+
 def test_another_kind_is_refused():
     with pytest.raises(ValueError, match="'rouge'; it is one of bleu-meteor, bleu-entity"):
         caption_prior(TEXTS, [[0]], kind="rouge")

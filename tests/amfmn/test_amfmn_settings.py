@@ -7,10 +7,13 @@ from typing import Literal, NamedTuple, get_args, get_origin
 import numpy as np
 import pytest
 import worlds
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cmir_ref import runs
-from cmir_ref.amfmn.settings import AmfmnSettings
+from cmir_ref.amfmn.match import architecture, rate_of
+from cmir_ref.amfmn.settings import AmfmnSettings, MatchSchedule
 from cmir_ref.config import SharedSettings, load_config, settings_of, to_toml
 
 TINY = (
@@ -164,6 +167,36 @@ def test_where_keywords_come_from_changes_the_result():
     assert texts["given"][0] == "This was a very red house . | red house | many trees"
     assert texts["filtered"][1] == "one house near many trees | one house | near | many trees"
     assert texts["labels"][0].startswith("This was a very red house . | ") and len(set(texts.values())) == 3
+
+
+@pytest.mark.parametrize(("maps", "low"), [(4, 2), (5, 3)])
+@pytest.mark.parametrize("trunk", ["small", "lite0"])
+def test_how_many_maps_are_low(trunk, maps, low):
+    """Paper: five, of which three are low; code: four and two."""
+    arch = architecture(load_config("image-text", [f"trunk={trunk}", f"maps={maps}", "match.light=0"]))
+    assert (len(arch.trunk.shapes((64, 64, 3))), arch.low) == (maps, low)
+
+
+@pytest.mark.parametrize("trunk", ["small", "conv", "wide"])
+def test_larger_images_are_pooled_more_at_once_to_maps_of_the_same_size(trunk):
+    sizes = []
+    for side in (64, 128, 256):
+        trunk_of_side = architecture(load_config("image-text", [f"trunk={trunk}", f"image_size={side}"])).trunk
+        sizes.append(trunk_of_side.shapes((side, side, 3)))
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+@given(steps=st.integers(1, 9), epochs=st.integers(1, 9), fall_every=st.integers(1, 9), warmup=st.floats(0, 0.9))
+def test_in_steps_the_rate_falls_every_so_many_epochs(steps, epochs, fall_every, warmup):
+    """By a loop over epochs; a warmup rises before, as for every schedule."""
+    settings = MatchSchedule(lr=0.5, schedule="steps", epochs=epochs, fall_every=fall_every, warmup=warmup)
+    rate, step, lr = rate_of(settings, steps), 0, 0.5
+    for epoch in range(epochs):
+        lr *= 0.7 if epoch and epoch % fall_every == 0 else 1
+        for _ in range(steps):
+            rising = min(1, (step + 1) / (warmup * steps * epochs)) if step < warmup * steps * epochs else 1
+            assert rate(step) == pytest.approx(lr * rising)
+            step += 1
 
 
 @pytest.mark.parametrize("stage", ["labels", "match"])

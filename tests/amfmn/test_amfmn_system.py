@@ -2,10 +2,14 @@
 
 import json
 import re
+from itertools import permutations
 
 import numpy as np
 import pytest
 import worlds
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from test_amfmn_settings import TINY
 
@@ -13,7 +17,10 @@ from cmir_ref import runs, search
 from cmir_ref.amfmn import match, system
 from cmir_ref.amfmn.bounds import beside, ceiling, own_pairs, recalls, same_texts
 from cmir_ref.amfmn.caption_margins import caption_margins
-from cmir_ref.amfmn.match import architecture, draw_captions, vocabulary
+from cmir_ref.amfmn.caption_prior import caption_prior
+from cmir_ref.amfmn.eq29_margin import dynamic_margin
+from cmir_ref.amfmn.label_objective import label_objective
+from cmir_ref.amfmn.match import architecture, draw_captions, rounded_distances, vocabulary
 from cmir_ref.amfmn.networks import image_network
 from cmir_ref.amfmn.system import gaze_maps, trained_networks
 from cmir_ref.config import load_config
@@ -24,6 +31,7 @@ from cmir_ref.ranking import examples, items_of
 from cmir_ref.records import Items
 from cmir_ref.reports.gallery import examples_page
 from cmir_ref.reports.terminal import show_evaluation
+from cmir_ref.retrieval import recall_at_k
 from cmir_ref.systems import SYSTEMS
 from cmir_ref.training.transfer import Sent
 
@@ -209,6 +217,32 @@ def test_a_gallery_in_which_no_query_has_its_partner_has_a_report(tmp_path):
     assert "mr" not in result and "Recalls of this very gallery" not in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.parametrize("block", [1, 4, 64])
+def test_the_score_of_the_labels_is_a_mean_over_images_whatever_the_blocks(block, monkeypatch):
+    """… in inference mode: the loss of the whole validation part."""
+    data, config = worlds.captioned(), load_config("image-text", [*TINY, "pretrain=true", "validation_share=0.3"])
+    parts = split_data(config, data)
+    made, (params, buffers) = system.fit_images(config, data, parts, {}), system.init_labels(config, data)
+    task, rows = system.labels_task(config, data, parts, made, np), parts.validation["a"]
+    x = system.image_source(config, data.modalities["a"], made).read(rows)
+    y, arch = data.modalities["a"].labels[rows], match.trunk_of(config)
+    loss = label_objective(params, x, y, arch=arch, kind="softmax", mode="inference", buffers=buffers)[0]
+    monkeypatch.setattr(system, "BLOCK", block)
+    assert len(rows) % 4 and task.validate(params, buffers)["score"] == pytest.approx(-float(loss), rel=1e-5)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_images_are_turned_for_the_labels_where_they_are_to_be(augment):
+    data = worlds.captioned(n=18)
+    changes = ("pretrain=true", f"match.augment={str(augment).lower()}", "match.light=0")
+    config = load_config("image-text", [*TINY, *changes])
+    parts = split_data(config, data)
+    made = system.fit_images(config, data, parts, {})
+    given = {x.tobytes() for x in system.image_source(config, data.modalities["a"], made).read(parts.train["a"])}
+    (seen, _), *_ = system.labels_task(config, data, parts, made, np).batches(0)
+    assert all(x.tobytes() in given for x in seen) != augment
+
+
 def test_average_precision_over_classes_is_over_the_groups_of_images(run, monkeypatch):
     """Who knows an image's class alone is right there, whatever labels images of two classes share."""
     rows = run.parts.test
@@ -310,6 +344,21 @@ def test_a_query_that_says_nothing_is_one_line(run, query, says):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [("sentence", "xylophone | red house"), ("keywords", "one house | xylophone"), ("both", "rare")],
+)
+def test_a_query_without_a_learned_word_in_what_is_read_is_one_line(text, query):
+    """Neither what stands on the other side of the bar nor a word that was too rare to learn says anything."""
+    data = worlds.captioned(n=18)
+    texts = (data.modalities["b"].texts[0].replace("red", "rare red"), *data.modalities["b"].texts[1:])
+    b = data.modalities["b"]._replace(texts=texts, x=number_texts(texts, make_lexicon(texts)))
+    data = data._replace(modalities=data.modalities | {"b": b})
+    run = runs.train(load_config("image-text", [*TINY, f"text={text}", "min_count=2"]), data)
+    with pytest.raises(InputError, match=r"^the query has no word that this run has learned; use words of its capt"):
+        search.retrieve(run, query, "a", modality="b")
+
+
 def test_a_file_is_no_sentence(run, tmp_path, monkeypatch):
     """Its name would be read as one: that of its folder is a label."""
     (tmp_path / "class0").mkdir()
@@ -327,8 +376,9 @@ def test_a_file_is_no_sentence(run, tmp_path, monkeypatch):
     assert search.retrieve(run, "one house. red house" + 40 * " and trees", "a", modality="b")
 
 
-def test_every_image_is_drawn_with_one_of_its_captions():
-    pairing = np.array([[0, 0], [0, 3], [2, 1], [2, 2], [2, 4], [5, 5]])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 2, 1, 3]])
+def test_every_image_is_drawn_with_one_of_its_captions(order):
+    pairing = np.array([[0, 0], [0, 3], [2, 1], [2, 2], [2, 4], [5, 5]])[order]
     drawn = [draw_captions(pairing, np.array([0, 2, 5]), np.random.default_rng(seed)) for seed in range(40)]
     assert {tuple(row) for pairs in drawn for row in pairs.tolist()} == {tuple(row) for row in pairing.tolist()}
 
@@ -352,6 +402,21 @@ def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs():
     assert negative.tolist() == expected and set(margin.ravel().tolist()) == {np.float32(0.3)}
     kept = config.model_copy(update={"own_captions": "kept"})
     assert (margins_of(kept, data, parts, pairs)[1] == ~np.eye(6, dtype=bool)).all()
+
+
+def test_the_margin_of_every_image_with_every_text_is_by_its_own_captions_alone():
+    """One image at a time: eq. 29 of the prior of each text of the training part, with the captions of that image."""
+    data = worlds.captioned(n=18)
+    config = load_config("image-text", TINY)
+    parts, texts = split_data(config, data), [words_read(t, "sentence") for t in data.modalities["b"].texts]
+    margins, said = caption_margins(config, data, parts), sorted({texts[j] for j in parts.train["b"]})
+    assert margins.alpha.shape == (len(parts.train["a"]), len(said))
+    for i in parts.train["a"]:
+        own = [said.index(texts[j]) for k, j in data.pairing if k == i]
+        expected = dynamic_margin(caption_prior(said, [own])[0], config.margin.gamma, config.margin.beta)
+        for j in parts.train["b"]:
+            margin = margins.alpha[margins.of_image[i], margins.of_caption[j]]
+            assert margin == pytest.approx(expected[said.index(texts[j])], abs=1e-6)
 
 
 def test_stop_words_before_or_after_stemming_give_other_margins():
@@ -408,6 +473,46 @@ def test_no_scores_go_beyond_the_ceiling():
         by_text = np.random.default_rng(seed).random((12, 9)) + 2 * same_texts(owner, text, 12)[:, [0]] * (seed % 2)
         found = recalls(-by_text[:, text], own_pairs(owner, 12))
         assert all(found[name] <= most[name] + 1e-12 for name in most)
+
+
+@given(
+    counts=arrays(int, st.tuples(st.integers(1, 3), st.integers(1, 4)), elements=st.integers(0, 3)).filter(np.any),
+    k=st.sampled_from([1, 5, 10]),
+)
+def test_the_ceiling_is_the_most_of_all_orders(counts, k):
+    """Every order of the texts for an image, and of the images for a text, is tried; a text's copies are tied."""
+    images, texts = counts.shape
+    owner, text = (np.repeat(place, counts.ravel()) for place in np.indices(counts.shape).reshape(2, -1))
+    own = own_pairs(owner, images)
+    ranks = np.array(list(permutations(range(texts))), float)
+    of_images = [recall_at_k(ranks[:, text], own[[i] * len(ranks)], k).max() for i in range(images) if own[i].any()]
+    assert ceiling(owner, text, images)[f"a->b r@{k}"] == pytest.approx(np.mean(of_images))
+    ranks, found = np.array(list(permutations(range(images))), float), 0
+    for t in np.unique(text):
+        copies = own.T[text == t]
+        found += max(sum(recall_at_k(rank[None], one[None], k)[0] for one in copies) for rank in ranks)
+    assert ceiling(owner, text, images)[f"b->a r@{k}"] == pytest.approx(found / len(text))
+
+
+def test_an_image_without_captions_is_not_averaged():
+    found = recalls(np.zeros((3, 4)), own_pairs(np.array([0, 0, 1, 1]), 3))
+    assert found["a->b r@1"] == pytest.approx(0.5) and found["b->a r@1"] == pytest.approx(1 / 3)
+
+
+def test_what_differs_by_the_rounding_of_a_product_is_tied():
+    scores = np.array([[0.3, 0.3 + 4e-10, 0.3 + 3e-9]])
+    assert np.diff(rounded_distances(scores))[0, 0] == 0 > np.diff(rounded_distances(scores))[0, 1]
+
+
+def test_networks_that_are_no_longer_finite_are_the_worst():
+    """An epoch that cannot be scored is never the best."""
+    data, config = worlds.captioned(n=18), load_config("image-text", TINY)
+    made = AMFMN.stages(config, {})[0].fit(config, data, split_data(config, data), {})
+    task = system.task_of_match(config, data, split_data(config, data), made, np)
+    params, buffers = system.start_match(config, data)
+    assert 0 < task.validate(params, buffers)["score"] <= 1
+    with np.errstate(invalid="ignore"):
+        assert task.validate(params | {"image.w": params["image.w"] * np.nan}, buffers)["score"] == 0
 
 
 def test_scores_that_are_not_finite_are_refused():

@@ -21,6 +21,7 @@ from cmir_ref.places import (
     choose_sides,
     encode_slices,
     heat_map,
+    image_letter,
     locate,
     read_sides,
     slice_boxes,
@@ -192,6 +193,14 @@ def test_slices_are_looked_at_once_where_images_are_seen_in_all_directions(run, 
     x = worlds.captioned().modalities["a"].x[:1]
     v = [system_of(r.config).encode(r, "a", x)["v"] for r in (run, turned)]
     assert not np.allclose(*v), "a single image is still seen in all directions"
+
+
+def test_images_of_more_bits_are_not_compared_with_a_scene_s_bytes(run):
+    assert image_letter(run, "b") == "a"
+    a = run.dataset.modalities["a"]
+    deep = run.dataset.modalities | {"a": a._replace(x=a.x.astype(np.uint16))}
+    with pytest.raises(InputError, match=r"read as text \(b\); no images of 8 bits are compared with it"):
+        image_letter(run._replace(dataset=run.dataset._replace(modalities=deep)), "b")
 
 
 def test_the_same_for_a_file(run, mosaic, scene):

@@ -12,7 +12,7 @@ from cmir_ref.data.captions import filter_keywords, find_images, load_captions, 
 from cmir_ref.data.samples import write_objects
 from cmir_ref.data.scenarios import load
 from cmir_ref.data.stemming import stem
-from cmir_ref.data.ucmerced import CLASS_NAMES
+from cmir_ref.data.ucmerced import CLASS_NAMES, LABEL_NAMES, load_multilabels
 from cmir_ref.data.vocabulary import (
     LONGEST,
     learned_words,
@@ -32,6 +32,10 @@ def test_images_captions_pairing_and_the_files_own_parts(tmp_path):
     assert b.ids[:3] == ("agricultural00#0", "agricultural00#1", "agricultural07#0")
     assert b.texts[0] == "There is a agricultural ." and data.pairing[:3].tolist() == [[0, 0], [0, 1], [1, 2]]
     assert [len(part["a"]) for part in data.parts] == [12, 4, 4] and a.labels.shape == (20, len(data.label_names))
+    table = load_multilabels(tmp_path)
+    for name, row in zip(a.ids, a.labels, strict=True):
+        known = table[100 * CLASS_NAMES.index(name[:-2]) + int(name[-2:])]
+        assert {data.label_names[c] for c in np.flatnonzero(row)} == {LABEL_NAMES[c] for c in np.flatnonzero(known)}
     for part in data.parts:
         assert set(data.pairing[np.isin(data.pairing[:, 0], part["a"]), 1]) == set(part["b"])
     assert load_captions(tmp_path, own=False).parts is None
@@ -132,6 +136,7 @@ def test_images_of_one_name_in_two_folders_have_ids_of_their_own(tmp_path):
     (tmp_path / "dataset_own.json").write_text(json.dumps({"images": records}))
     data = load_captions(tmp_path)
     assert len(set(data.modalities["a"].ids)) == 8 and data.modalities["a"].ids[1] == "river/0.png"
+    assert data.label_names == ("house", "river") and data.modalities["a"].labels.tolist() == [0, 1] * 4
     assert len(set(data.modalities["b"].ids)) == 8
 
 
@@ -148,6 +153,8 @@ def test_sydneys_captions_are_not_read_beside_uc_merceds_images(tmp_path, refuse
         find_images(tmp_path, read_caption_file(path))
     path.write_text(json.dumps({"images": records[:600]}))
     assert find_images(tmp_path, read_caption_file(path))[101].name == "airplane01.tif"
+    path.write_text(json.dumps({"images": [record | {"imgid": None} for record in records[:600]]}))
+    assert find_images(tmp_path, read_caption_file(path))[101].name == "airplane01.tif", "numbered as they stand"
     named = [record | {"filename": f"scene{k}.tif"} for k, record in enumerate(records[:600])]
     path.write_text(json.dumps({"images": named}))
     with refused("600 images are named, 600 of them are not below"):
@@ -284,6 +291,19 @@ def test_words_and_bars():
     assert words == ["two", "white-roofed", "houses", "3", "cars", "|", "red", "car"]
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_keywords_may_be_the_names_of_an_image_s_own_labels(several):
+    images, names = worlds.captioned(n=6).modalities["a"], ("tennis-court", "sea", "dock")
+    hot = np.eye(3, dtype=np.uint8)[images.labels]
+    hot[1:, 1] = 1
+    images = images._replace(labels=hot if several else images.labels)
+    texts = with_captions(images, names, (("a", "b"),) * 6, ((),) * 6, "labels", "").modalities["b"].texts
+    words = [name.replace("-", " ") for name in names]
+    for k, label in enumerate(images.labels):
+        own = " | ".join(words[c] for c in (np.flatnonzero(label) if several else [label]))
+        assert texts[2 * k : 2 * k + 2] == (f"a | {own}", f"b | {own}")
+
+
 def test_a_bar_within_keywords_is_none():
     data = worlds.captioned(n=6)
     texts = with_captions(
@@ -339,6 +359,7 @@ def test_keywords_from_a_sentence():
     sentence = "Two white airplanes are parked beside a green field ."
     assert filter_keywords(sentence) == ["white airplanes", "parked", "beside", "green field"]
     assert filter_keywords("Two white-roofed houses , 3 cars") == ["two white-roofed", "houses", "cars"]
+    assert filter_keywords("All is green and the trees are tall trees") == ["trees", "tall"], "a colour of nothing"
 
 
 def test_stems_are_nltks():

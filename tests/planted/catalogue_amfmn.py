@@ -538,3 +538,75 @@ bugs(
     ("one-named-one-numbered", "not in columns] or missing", "not in columns]",
      CAPTIONS + "an_image_of_ones_own_beside_those_that_have_numbers_is_refused"),
 )
+bugs(
+    "data/captions.py",
+    ("names-of-the-first-labels", "tuple(LABEL_NAMES[c] for c in occur)", "tuple(LABEL_NAMES[: len(occur)])",
+     CAPTIONS + "images_captions_pairing_and_the_files_own_parts"),
+    ("numbered-from-1", "tuple(range(len(names))) if set(numbers)", "tuple(range(1, len(names) + 1)) if set(numbers)",
+     CAPTIONS + "sydneys_captions_are_not_read_beside_uc_merceds_images"),
+    ("a-number-is-no-class", ' or path.parent.name\n', "\n",
+     CAPTIONS + "images_of_one_name_in_two_folders_have_ids_of_their_own"),
+    ("keywords-of-the-first-image", "label_names, i, given[i]) if", "label_names, 0, given[i]) if",
+     CAPTIONS + "keywords_may_be_the_names_of_an_image_s_own_labels"),
+    ("labels-as-they-are-spelled", 'names[c].replace("-", " ") for c', "names[c] for c",
+     CAPTIONS + "keywords_may_be_the_names_of_an_image_s_own_labels"),
+    ("a-colour-of-what-comes-later", '        else:\n            before = ""\n    return', "    return",
+     CAPTIONS + "keywords_from_a_sentence"),
+    ("a-keyword-twice", "return list(dict.fromkeys(found))", "return found", CAPTIONS + "keywords_from_a_sentence"),
+)
+bugs(
+    "amfmn/caption_prior.py",
+    ("bars-are-entities", 'if word not in STOP_WORDS | {"|"}] for text', "if word not in STOP_WORDS] for text",
+     PRIOR + "bars_say_nothing"),
+    ("bars-are-words-of-n-grams", 'for word in words_of(text) if word != "|"]', "for word in words_of(text)]",
+     PRIOR + "bars_say_nothing"),
+)
+bugs(
+    "places.py",
+    ("deep-images-too", 'modality.kind == "image" and modality.x.dtype == np.uint8:', 'modality.kind == "image":',
+     PLACES + "images_of_more_bits_are_not_compared_with_a_scene_s_bytes"),
+)
+bugs(
+    "amfmn/bounds.py",
+    ("the-same-text-drawn-again", "np.maximum(copies - counts - i, 0) / np.maximum(copies - i, 1)",
+     "np.maximum(copies - counts, 0) / np.maximum(copies, 1)", RUNS + "the_ceiling_is_the_most_of_all_orders"),
+    ("images-without-captions-averaged", "best[counts.any(axis=1)].mean()", "best.mean()",
+     RUNS + "the_ceiling_is_the_most_of_all_orders"),
+    ("one-copy-of-a-text-alone", "np.sort(counts, axis=0)[::-1]", "np.sort(counts > 0, axis=0)[::-1]",
+     RUNS + "the_ceiling_is_the_most_of_all_orders"),
+    ("no-mean-where-one-has-none", "np.nanmean(recall_at_k", "np.mean(recall_at_k",
+     RUNS + "an_image_without_captions_is_not_averaged"),
+)
+bugs(
+    "amfmn/caption_margins.py",
+    ("captions-of-the-test-part-are-the-first-image-s", "inside = np.isin(b, used)", "inside = np.ones(len(b), bool)",
+     RUNS + "the_margin_of_every_image_with_every_text_is_by_its_own_captions_alone"),
+)
+bugs(
+    "amfmn/match.py",
+    ("falls-by-steps-and-epochs", "step // (steps * schedule.fall_every)", "step // (steps + schedule.fall_every)",
+     "amfmn/test_amfmn_settings.py::test_in_steps_the_rate_falls_every_so_many_epochs", "match.fall_every"),
+    ("pairing-in-any-order", 'pairing = pairing[np.argsort(pairing[:, 0], kind="stable")]', "pairing = pairing + 0",
+     RUNS + "every_image_is_drawn_with_one_of_its_captions"),
+    ("low-maps-of-five", "count // 2 + (count == 5)", "count // 2",
+     "amfmn/test_amfmn_settings.py::test_how_many_maps_are_low", "maps=5"),
+    ("pooled-as-64-pixels", "first, width = 2 * settings.image_size // 64,", "first, width = 2,",
+     "amfmn/test_amfmn_settings.py::test_larger_images_are_pooled_more_at_once_to_maps_of_the_same_size"),
+    ("nan-is-the-best", 'return {"score": 0.0}', 'return {"score": 1.0}',
+     RUNS + "networks_that_are_no_longer_finite_are_the_worst"),
+    ("rounding-parts-ties", "np.round(1 - scores.astype(np.float64), 9)", "1 - scores.astype(np.float64)",
+     RUNS + "what_differs_by_the_rounding_of_a_product_is_tied"),
+)
+bugs(
+    "amfmn/system.py",
+    ("blocks-averaged-alike", "[0]) * len(index))\n", "[0]))\n",
+     RUNS + "the_score_of_the_labels_is_a_mean_over_images_whatever_the_blocks"),
+    ("labels-scored-in-training-mode", '"mode": "inference", "buffers": buffers}', '"buffers": buffers}',
+     RUNS + "the_score_of_the_labels_is_a_mean_over_images_whatever_the_blocks"),
+    ("turned-for-the-labels-all-the-same", 'epoch) if settings.match.augment else None\n        sizes',
+     "epoch)\n        sizes", RUNS + "images_are_turned_for_the_labels_where_they_are_to_be", "match.augment"),
+    ("words-that-nobody-reads", "known = read[run.config.text]", 'known = read["both"]',
+     RUNS + "a_query_without_a_learned_word_in_what_is_read_is_one_line"),
+    ("words-too-rare-to-learn", "((known > 0) & (known < table.max())).any()", "(known > 0).any()",
+     RUNS + "a_query_without_a_learned_word_in_what_is_read_is_one_line"),
+)
