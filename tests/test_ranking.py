@@ -15,7 +15,7 @@ from toy_system.system import ToySettings
 from cmir_ref import runs, search
 from cmir_ref.data import load_data
 from cmir_ref.data.mat import read_mat, split_row
-from cmir_ref.ranking import examples, items_of, rank
+from cmir_ref.ranking import are_relevant, examples, galleries, items_of, one_of_each_class, rank
 from cmir_ref.records import PARTS
 from cmir_ref.retrieval.relevant_items import positions
 from cmir_ref.systems import SYSTEMS
@@ -83,12 +83,44 @@ def test_examples_and_rankings_hold_everything_but_the_query(run, gallery):
             everything = [(m, run.dataset.modalities[m].ids[row]) for m, row in searched.samples()]
             itself = (example.query.modality, example.query.id)
             assert itself[0] == letter and sorted(found) == sorted(set(everything) - {itself})
+            alone = search.insider(run, letter, run.dataset.modalities[letter].ids.index(example.query.id))
+            (places,), (far,) = rank(run, alone, searched, 1000, exclude=positions(alone, searched))
+            far = {everything[p]: distance for p, distance in zip(places, far.tolist(), strict=True)}
+            shown = [hit.distance for hit in example.hits]
+            assert shown == sorted(shown) == pytest.approx([far[sample] for sample in found], rel=1e-3, abs=1e-5)
+            assert [hit.rank for hit in example.hits] == [*range(1, len(found) + 1)]
         query = items_of(run, letter, "all")
         where = positions(query, searched)
         index, _ = rank(run, query, searched, 1000, exclude=where)
         for k, (sample, places) in enumerate(zip(query.samples(), where.tolist(), strict=True)):
             assert [searched.samples()[p] for p in places if p >= 0] == [s for s in searched.samples() if s == sample]
             assert not set(places) & set(index[k].tolist())
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_queries_that_are_shown_go_round_the_classes_and_each_comes_once(run, several):
+    m = "a"
+    labels, names = np.arange(len(run.dataset.modalities[m].ids)) % 3, ("one", "two", "three", "none")
+    if several:
+        labels = np.eye(4, dtype=np.uint8)[labels] | (np.arange(len(labels)) % 2)[:, None] * np.uint8([0, 1, 1, 0])
+    run = run._replace(dataset=run.dataset._replace(label_names=names))
+    order = one_of_each_class(run, m, labels)
+    assert sorted(order) == [*range(len(labels))]
+    hot = labels[order] if several else np.eye(4, dtype=int)[labels[order]]
+    assert hot[:3].any(axis=0).tolist() == [True, True, True, False]
+
+
+def test_what_is_relevant_is_so_in_any_order_of_both_modalities(run):
+    samples = [("ab"[k % 2], int(i)) for k, i in enumerate(np.random.default_rng(0).permutation(30)[:16])]
+    for m, row in (("a", 4), ("b", 29)):
+        alone = tuple(are_relevant(run, m, row, [sample])[0] for sample in samples)
+        assert are_relevant(run, m, row, samples) == alone and len(set(alone)) == 2
+
+
+@pytest.mark.parametrize("gallery", ["train", None])
+def test_galleries_are_examples_of_every_direction(run, gallery):
+    found = galleries(run, count=2, gallery=gallery)
+    assert found == {d: examples(run, d, count=2, gallery=gallery) for d in found} and len(found) > 1
 
 
 @pytest.fixture(scope="module", params=["rows of a file", "recordings"])
@@ -101,6 +133,25 @@ def on_disk(request, tmp_path_factory):
         speech = worlds.write_speech(root / "words", voices=("ann", "bob", "cem"))
     config = worlds.config(*SHORT, f"speech={speech}", "d_z=16")
     return runs.train(config, load_data(config, root))
+
+
+@pytest.mark.parametrize("gallery", [*EVERY_PART, None])
+def test_a_folder_of_all_recordings_finds_what_they_find_and_is_found_by_what_finds_them(on_disk, gallery):
+    """The same figures as of these samples of the run, class by class."""
+    b = on_disk.dataset.modalities["b"]
+    if "wav" not in b.paths[0]:
+        pytest.skip("rows of a file are in no folder")
+    found = search.evaluate_folder(on_disk, Path(b.paths[0]).parents[1], modality="b", gallery=gallery)
+    part = gallery or on_disk.config.gallery
+    assert found["gallery"] == part and found["directions"].keys() == {"b->a", "a->b"}
+    for direction, (queries, searched) in {"b->a": ("all", part), "a->b": (part, "all")}.items():
+        expected = runs.evaluate_run_direction(on_disk, direction, queries, searched, np)
+        figures = found["directions"][direction]
+        assert figures.keys() == expected.keys()
+        classes, per_class = figures.pop("per_class"), expected.pop("per_class")
+        assert figures == pytest.approx(expected, rel=1e-6) and classes.keys() == per_class.keys()
+        for name, figures_of_class in classes.items():
+            assert figures_of_class == pytest.approx(per_class[name], rel=1e-6)
 
 
 @pytest.mark.parametrize("to", ["a", "b", "all"])

@@ -3297,6 +3297,32 @@ bugs(
     ("moved-across-for-down", "y - 0.5 - down, x - 0.5 - right", "y - 0.5 - right, x - 0.5 - down",
      HANDS + "each_is_redrawn_by_its_own_numbers"),
 )
+RANKED = "test_ranking.py::test_"
+EVERYTHING_BUT = RANKED + "examples_and_rankings_hold_everything_but_the_query"
+ROUND = RANKED + "queries_that_are_shown_go_round_the_classes_and_each_comes_once"
+bugs(
+    "ranking.py",
+    ("another-query-s-neighbours", "{name: a[order] for name, a in test", "{name: a[: len(order)] for name, a in test",
+     EVERYTHING_BUT),
+    ("ranks-from-0", "zip(samples, distances, strict=True), start=1)", "zip(samples, distances, strict=True))",
+     EVERYTHING_BUT),
+    ("a-query-of-two-labels-shown-twice", "and r not in order][:1]", "][:1]", ROUND),
+    ("no-more-queries-than-classes", "return order + [r for r in rows if r not in order]", "return order", ROUND),
+    ("right-by-the-order-of-the-hits", "dict(zip(gallery.samples(), relevant", "dict(zip(samples, relevant",
+     RANKED + "what_is_relevant_is_so_in_any_order_of_both_modalities"),
+    ("pages-of-the-run-s-gallery-alone", "count=count, gallery=gallery) for d", "count=count) for d",
+     RANKED + "galleries_are_examples_of_every_direction"),
+)
+OF_A_FOLDER = RANKED + "a_folder_of_all_recordings_finds_what_they_find_and_is_found_by_what_finds_them"
+bugs(
+    "search.py",
+    ("a-folder-in-the-run-s-gallery-alone", "items_of(run, other, gallery or run.config.gallery)",
+     "items_of(run, other, run.config.gallery)", OF_A_FOLDER),
+    ("a-folder-one-way", "for p, q in ((m, other), (other, m)):", "for p, q in ((m, other),) * 2:", OF_A_FOLDER),
+    ("classes-of-what-is-searched", "query_labels=query_labels,\n                label_names",
+     "query_labels=searched_labels,\n                label_names", OF_A_FOLDER),
+    ("no-ten-tens-of-a-folder", "ten_tens=SCENARIOS[run.config.scenario].ten_tens,", "ten_tens=False,", OF_A_FOLDER),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
