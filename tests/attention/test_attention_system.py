@@ -3,6 +3,7 @@
 import json
 import warnings
 from functools import cache
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -291,6 +292,56 @@ def test_no_photo_is_attended_by_what_was_traced_from_it():
     labels = world.modalities["a"].labels
     assert any((labels[p.astype(int)] != labels[c.astype(int)]).any() for p, _, c in attended)
     assert all((draw_contexts("random", world, parts, seed)[:-1] != own).all() for seed in range(20))
+
+
+def numbered_task(settings, world):
+    """(task, pairs, parts) of stage 2 on samples that are their own numbers."""
+    parts = runs.split_data(settings, world)
+    a, b = (
+        Source(np.arange(len(m.x), dtype="f4")[:, None], m.labels, "features", system.as_it_is)
+        for m in world.modalities.values()
+    )
+    pairs = pairs_of(world, parts.train, np.random.default_rng(0))
+    network = system.cmirnet.network_of(settings, world)
+    task = system.attended_task(settings, network, Inputs(a, b, b, None), lambda _: pairs, len(pairs), parts)
+    return task, pairs, parts
+
+
+def test_half_of_the_photos_are_attended_by_any_sketch_of_the_training_part():
+    """… drawn evenly, and anew in each epoch; the others by the sketch of their pair."""
+    task, pairs, parts = numbered_task(config("gate_pairs=half-any"), data())
+    epochs = [np.concatenate([np.hstack(x) for x, *_ in task.batches(epoch)]).astype(int) for epoch in range(40)]
+    every, known = np.concatenate(epochs), parts.train["b"]
+    assert {tuple(row) for row in every[:, :2].tolist()} == {tuple(row) for row in pairs.tolist()}
+    other = every[every[:, 1] != every[:, 2]]
+    assert len(other) / len(every) == pytest.approx((1 - 1 / len(known)) / 2, abs=0.05)
+    counts = np.bincount(other[:, 2], minlength=len(data().modalities["b"].x))
+    assert counts[known].min() > 0.6 * len(other) / len(known) and counts.sum() == counts[known].sum()
+    attending = [dict(map(tuple, epoch[:, [0, 2]].tolist())) for epoch in epochs]
+    assert all(one != two for one, two in pairwise(attending))
+    plain, *_ = numbered_task(config("gate_pairs=same-class"), data())
+    assert all((sketch == context).all() for (_, sketch, context), *_ in plain.batches(0))
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ATTENTION)
+def test_in_turn_the_attention_moves_with_the_photo_s_branch(kind):
+    settings = config(f"attention={kind}", "update=alternating")
+    names = system.start_attended(settings, data())[0].keys()
+    of_a, of_b = numbered_task(settings, data())[0].alternating
+    assert all(name.startswith(of_a) or name.startswith(of_b) for name in names), "each moves in a turn"
+    assert not any(name.startswith("gate.") and (name.startswith(of_b) or not name.startswith(of_a)) for name in names)
+
+
+def test_embeddings_that_are_no_longer_finite_are_the_worst():
+    run = trained()
+    made, params = dict(run.tensors), system.cmirnet.trained(run, "stage2")[0]
+    for m in "ab":
+        made |= system.cmirnet.make_features(
+            m, run.config, *system.cmirnet.trained(run, f"stage1.{m}"), data(), made, np
+        )
+    task = system.task_of_attended(run.config, data(), run.parts, made, np)
+    assert task.validate(params, {})["score"] > 0
+    assert set(task.validate(params | {"gate.b": params["gate.b"] * np.nan}, {}).values()) == {0.0}
 
 
 def test_a_traced_sketch_never_finds_its_own_photo():

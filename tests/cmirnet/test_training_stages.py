@@ -234,6 +234,29 @@ def test_validation_survives_queries_without_relevant_items():
     assert scores["score"] == 0.0
 
 
+@pytest.mark.parametrize("stages", ["separate", "end-to-end"])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine", "released"])
+def test_the_epoch_is_chosen_by_what_the_run_is_evaluated_with(distance, stages):
+    """What validation says of the kept epoch is what `evaluate` says of the validation part afterwards."""
+    changes = (f"distance={distance}", f"stages={stages}", "stage2.epochs=4", "stage2.lr=0.05", "validation_share=0.4")
+    run = runs.train(worlds.config(*changes, "protocol=recordings"), worlds.features())
+    best = max(line["validation"]["score"] for line in run.history if line["stage"] == "stage2")
+    there = runs.evaluate(run, "validation", queries="validation")["directions"]
+    assert best == pytest.approx(np.mean([there[d]["map"] for d in ("a->b", "b->a")]), abs=1e-6)
+    others = {"euclidean", "cosine", "released"} - {distance}
+    for run in (run._replace(config=run.config.model_copy(update={"distance": other})) for other in others):
+        there = runs.evaluate(run, "validation", queries="validation")["directions"]
+        assert best != pytest.approx(np.mean([there[d]["map"] for d in ("a->b", "b->a")]), abs=1e-4)
+
+
+def test_embeddings_that_are_no_longer_finite_are_the_worst():
+    rows = np.arange(12)
+    task, state = stage2(worlds.config(), worlds.features(n=12), lambda epoch: np.stack([rows, rows], axis=1), rows)
+    assert task.validate(state.params, state.buffers)["score"] > 0
+    broken = {n: w * np.nan if n == "encoder_a.1.w" else w for n, w in state.params.items()}
+    assert set(task.validate(broken, state.buffers).values()) == {0.0}
+
+
 def test_a_run_that_diverges_says_where(tmp_path):
     huge = worlds.config("stage2.lr=1e30", "weights.feature_norm=1")
     with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):

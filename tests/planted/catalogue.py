@@ -3323,6 +3323,45 @@ bugs(
      "query_labels=searched_labels,\n                label_names", OF_A_FOLDER),
     ("no-ten-tens-of-a-folder", "ten_tens=SCENARIOS[run.config.scenario].ten_tens,", "ten_tens=False,", OF_A_FOLDER),
 )
+PHOTO_SKETCH = "attention/test_attention_system.py::test_"
+bugs(
+    "attention/stage2.py",
+    ("any-sketch-for-all", "others.random(len(index)) < 0.5", "others.random(len(index)) < 1.5",
+     PHOTO_SKETCH + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part"),
+    ("any-sketch-of-the-batch", 'anyone = others.choice(parts.train["b"], len(index))',
+     "anyone = others.choice(index[:, 1], len(index))",
+     PHOTO_SKETCH + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part"),
+    ("the-same-sketches-each-epoch", 'generator(seed, "stage2/contexts", epoch)', 'generator(seed, "stage2/contexts")',
+     PHOTO_SKETCH + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part"),
+    ("gate-stands-still-in-turn", 'turns and (("gate.", *turns[0]), turns[1]),', "turns,",
+     PHOTO_SKETCH + "in_turn_the_attention_moves_with_the_photo_s_branch", "update=alternating"),
+    ("attended-nan-is-the-best", '"score": 0.0}', '"score": 1.0}',
+     PHOTO_SKETCH + "embeddings_that_are_no_longer_finite_are_the_worst"),
+)
+bugs(
+    "cmirnet/stage2.py",
+    ("epoch-chosen-by-another-distance", 'v[q], y[q], distance=settings.distance)["map"]', 'v[q], y[q])["map"]',
+     STAGES + "test_the_epoch_is_chosen_by_what_the_run_is_evaluated_with[cosine-separate]", "distance=cosine"),
+    ("embedded-nan-is-the-best", '"score": 0.0}', '"score": 1.0}',
+     STAGES + "test_embeddings_that_are_no_longer_finite_are_the_worst"),
+)
+BASELINES = "hashing/test_hashing_baselines.py::test_"
+bugs(
+    "hashing/comparators.py",
+    ("a-bit-too-few", "math.ceil(math.log2(u_a.shape[1]))", "int(math.log2(u_a.shape[1]))",
+     BASELINES + "the_most_probable_class_takes_the_bits_that_tell_classes_apart"),
+    ("bits-of-no-label-counted", "[: fit.supervised].sum()", ".sum()",
+     BASELINES + "bits_beyond_the_labels_are_not_counted_as_theirs"),
+    ("one-seed-for-all-cells", "settings._replace(bits=bits, seed=seed)", "settings._replace(bits=bits)",
+     BASELINES + "a_network_follows_the_seed_of_its_cell"),
+)
+bugs(
+    "reports/spread.py",
+    ("recall-in-each-row", "(recall if i == 0 else", "(recall if i >= 0 else",
+     "reports/test_spread.py::test_mean_recall_is_of_all_directions_and_stands_in_the_first_row"),
+    ("worst-recall-is-the-mean", 'number(found["mr"]["worst"], ".3f")', 'number(found["mr"]["mean"], ".3f")',
+     "reports/test_spread.py::test_mean_recall_is_of_all_directions_and_stands_in_the_first_row"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

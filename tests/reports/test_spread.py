@@ -55,6 +55,15 @@ def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():
     assert "seed 0, without spread;" in sources(found, "cmir-ref train x")
 
 
+def test_mean_recall_is_of_all_directions_and_stands_in_the_first_row():
+    results = {n: result(v, recall=v) for n, v in enumerate((0.5, 0.75))}
+    for one in results.values():
+        one["directions"]["b->a"] = one["directions"]["a->b"]
+    head, (first, second) = spread_table(spread(results))
+    assert head[-2:] == ("mean recall", "worst mean recall") and len(first) == len(second) == len(head)
+    assert first[-2:] == ("0.625 ± 0.177", "0.500") and second[-2:] == ("", "") and first[1:-2] == second[1:-2]
+
+
 def test_the_table_goes_between_its_own_marks_and_nothing_else_changes(tmp_path):
     file = tmp_path / "a.md"
     file.write_text("A\n\n<!-- one -->\nold\n<!-- /one -->\n\n<!-- two -->\nkept\n<!-- /two -->\n", encoding="utf-8")
