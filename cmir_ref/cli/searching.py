@@ -197,7 +197,12 @@ def serve_page(
 
 def command_locate(
     run: RunArgument,
-    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="An image; its places on the map too, where it or a file beside it tells.")],
+    scene: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCENE", help="An image; its places on the map too, where it or a file beside it tells."
+        ),
+    ],
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="A sentence, or a file as for retrieve.")] = None,
     keywords: Annotated[
         str | None, typer.Option("--keywords", metavar="A, B", help="Keywords, with the sentence or without one.")
