@@ -297,7 +297,7 @@ def test_keywords_may_be_the_names_of_an_image_s_own_labels(several):
     hot = np.eye(3, dtype=np.uint8)[images.labels]
     hot[1:, 1] = 1
     images = images._replace(labels=hot if several else images.labels)
-    texts = with_captions(images, names, (("a", "b"),) * 6, ((),) * 6, "labels", "").modalities["b"].texts
+    texts = with_captions(images, names, (("a", "b"),) * 6, ((),) * 6, "labels", "abcdef").modalities["b"].texts
     words = [name.replace("-", " ") for name in names]
     for k, label in enumerate(images.labels):
         own = " | ".join(words[c] for c in (np.flatnonzero(label) if several else [label]))
