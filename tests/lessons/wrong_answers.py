@@ -539,6 +539,20 @@ WRONG = {
         ("gain not summed", [("(dy * t).sum(axis=0)", "dy * t")], "sum over axis 0 is missing"),
         ("tanh's slope", [(" * (1 - t * t)", "")], "x: all of it goes through a"),
     ],
+    "22": [
+        ("the path through the gate", [(" + dmean[:, None] / x.shape[1]", "")], "who uses x"),
+        ("the mean taken for a sum", [("dmean[:, None] / x.shape[1]", "dmean[:, None]")], "the mean, which has 1/M"),
+        (
+            "the residual forgotten",
+            [("dy * (1 + a[:, None])", "dy * a[:, None]")],
+            ["x: ", "the product at its own place"],
+        ),
+        ("σ's slope", [("da * a * (1 - a)", "da")], ["w: ", "then σ"]),
+        ("half of σ's slope", [("da * a * (1 - a)", "da * a")], ["b: ", "then σ"]),
+        ("a mean over the places", [("(dy * x).sum(axis=1)", "(dy * x).mean(axis=1)")], "summed over the places"),
+        ("the gate hears dy alone", [("(dy * x).sum(axis=1)", "dy.sum(axis=1)")], "dy times x"),
+        ("b not summed", [("du.sum(axis=0)", "du")], "sum over axis 0 is missing"),
+    ],
 }
 ROWS = [(key, *row) for key, rows in WRONG.items() for row in rows]
 
@@ -680,5 +694,14 @@ ALSO_RIGHT = [  # (exercise, what is different, the answer): right, though not t
         "    dc = (dh - h * (dh * h).mean(axis=0)) / np.sqrt(v)\n"
         "    da = dc - dc.sum(axis=1, keepdims=True) / c.shape[1]\n"
         "    return da @ w.T, x.T @ da, (dy * np.tanh(h)).sum(axis=0)",
+    ),
+    (
+        "22",
+        "with einsum",
+        "def squeezed_gate_backward(dy, cache):\n"
+        "    x, w, mean, a = cache\n"
+        "    du = np.einsum('npc,npc,nc,nc->nc', dy, x, a, 1 - a)\n"
+        "    path = np.repeat((du @ w.T)[:, None] / x.shape[1], x.shape[1], axis=1)\n"
+        "    return path + dy + dy * a[:, None], mean.T @ du, du.sum(axis=0)",
     ),
 ]
