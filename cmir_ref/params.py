@@ -104,7 +104,7 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
     check_readable(path)
     if Path(path).is_dir():  # of which it would say that there is no such device
-        raise InputError(f"{path}: a folder; a checkpoint is a file")
+        raise InputError(f"{path}: not a readable safetensors file (it is a folder)")
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

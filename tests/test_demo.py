@@ -158,7 +158,7 @@ def test_the_command_ends_with_the_line_that_serves_what_it_trained(tmp_path, mo
     folders = [tmp_path / "my demo" / scenario for scenario in demo.DEMO_SCENARIOS]
     served = []
     monkeypatch.setattr(demo, "demo", lambda *args, **given: {"seconds": 1.0})
-    monkeypatch.setattr(cli, "serve_page", lambda paths, **given: served.append((paths, given)))
+    monkeypatch.setattr(cli.training, "serve_page", lambda paths, **given: served.append((paths, given)))
 
     def command(*words):
         status = cli.run_command(["demo", "--out", str(tmp_path / "my demo"), "--json", *words])

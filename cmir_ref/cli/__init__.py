@@ -18,7 +18,8 @@ from .shared import complain
 
 app = typer.Typer(
     name="cmir-ref",
-    help="CMIR-NET in plain NumPy: cross-modal remote-sensing retrieval with every gradient derived by hand.",
+    help="Cross-modal remote-sensing retrieval in plain NumPy, every gradient derived by hand: CMIR-NET, its successor "
+    "for drawings, AMFMN for sentences.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -40,7 +40,8 @@ def command_evaluate(
 ) -> None:
     """Evaluate a run in all directions.
 
-    These are a->b, b->a, a->a, b->b, a->ab and b->ab, where a->b is: queries of modality a search a gallery of b.
+    a->b is: queries of modality a search a gallery of b. Beside a->b and b->a a system has those of a->a, b->b, a->ab
+    and b->ab that mean something for it.
 
     With --queries: labelled files of your own, to the run's gallery and back.
     """
