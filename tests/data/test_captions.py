@@ -8,7 +8,14 @@ import worlds
 from PIL import Image
 
 from cmir_ref.data import split_data
-from cmir_ref.data.captions import filter_keywords, find_images, load_captions, read_caption_file, with_captions
+from cmir_ref.data.captions import (
+    _column_of,
+    filter_keywords,
+    find_images,
+    load_captions,
+    read_caption_file,
+    with_captions,
+)
 from cmir_ref.data.samples import write_objects
 from cmir_ref.data.scenarios import load
 from cmir_ref.data.stemming import stem
@@ -159,6 +166,13 @@ def test_sydneys_captions_are_not_read_beside_uc_merceds_images(tmp_path, refuse
     path.write_text(json.dumps({"images": named}))
     with refused("600 images are named, 600 of them are not below"):
         find_images(tmp_path, read_caption_file(path))
+
+
+def test_what_is_numbered_as_an_image_of_uc_merced():
+    """By its folder and its name together: the table of labels has a line for each of them."""
+    assert _column_of(Path("Images/beach/beach07.tif")) == 100 * CLASS_NAMES.index("beach") + 7
+    others = "shore/beach07.tif", "forest/beach07.tif", "beach/beach7.tif", "beach/beach007.tif", "lake/lake07.tif"
+    assert [_column_of(Path("Images") / path) for path in others] == [None] * 5
 
 
 def test_files_in_a_folder_that_is_called_as_a_class_of_uc_merced(tmp_path):
