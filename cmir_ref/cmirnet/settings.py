@@ -106,7 +106,7 @@ class CmirnetSettings(SharedSettings):
         kinds = {modality.kind for modality in data.modalities.values()}
         by_conv = "sound" in kinds or (self.trunk == "conv" and kinds != {"features"})
         penalty = self.orthogonality.target != "off" and self.orthogonality.weight > 0
-        eq_1, schedule = self.stages != "end-to-end", [f"stage1.{name}" for name in Schedule.model_fields]
+        at_once, schedule = self.stages == "end-to-end", [f"stage1.{name}" for name in Schedule.model_fields]
         return (
             super().idle(data)
             | idle_of("recordings", "sound" not in kinds, "normalise_sounds", *OF_SOUNDS)
@@ -116,7 +116,7 @@ class CmirnetSettings(SharedSettings):
             | idle_of("the contrastive term, whose weight is 0", not self.weights.contrastive, "temperature")
             | idle_of("the orthogonality term, which is off", not penalty, *OF_PENALTY)
             | idle_of("eq. 7, whose weight is 0", not self.weights.regulariser, *OF_EQ_7)
-            | idle_of("eq. 1, which end-to-end leaves out", not eq_1, *schedule, *OF_EQ_1)
+            | idle_of("eq. 1, which end-to-end leaves out", at_once, *schedule, *OF_EQ_1)
         )
 
     @property
