@@ -99,7 +99,7 @@ def write_true_files(folder: Path) -> None:
 
 def read(kind: str, path: Path) -> None:
     """Reads a file as the package does."""
-    from cmir_ref import load_config, runs
+    from cmir_ref import load_config, run_files
     from cmir_ref.data import load_dsrsid, log_mel_patch, read_image
     from cmir_ref.data.images import read_images
     from cmir_ref.data.mat import read_mat
@@ -118,7 +118,7 @@ def read(kind: str, path: Path) -> None:
     elif kind == "checkpoint":
         read_checkpoint(path.parent)
     elif kind == "embeddings":
-        runs.read_embeddings(path)
+        run_files.read_embeddings(path)
     elif kind == "settings":
         load_config(path)
     else:

@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 import cmir_ref
-from cmir_ref import runs
+from cmir_ref import run_files
 from cmir_ref.cli import app
 from cmir_ref.cmirnet.settings import CmirnetSettings
 from cmir_ref.config import SharedSettings, load_config, preset_names
@@ -300,7 +300,7 @@ def test_what_no_preset_takes_is_so():
 
 
 def test_everything_that_is_written_of_embeddings_is_described():
-    written = inspect.getsource(runs.write_embeddings)
+    written = inspect.getsource(run_files.write_embeddings)
     names = {*re.findall(r'"(\w+)": ', written), *re.findall(r'arrays\["(\w+)"\]', written)}
     row = re.search(r"^\| `embeddings.npz` \|.*$", text_of("docs/design.md"), re.MULTILINE)[0]
     shown = {re.sub(r"_[ab]$", "", name) for name in re.findall(r"`(\w+)`", row)}

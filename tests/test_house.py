@@ -16,6 +16,7 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"places"},
     {"search"},
     {"runs"},
+    {"run_files"},
     {"reports", "checks", "ranking"},
     {"systems"},
     {"attention"},

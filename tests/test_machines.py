@@ -19,7 +19,7 @@ import worlds
 from PIL import Image
 
 import cmir_ref
-from cmir_ref import cli, load_config, load_data, load_run, runs, train
+from cmir_ref import cli, load_config, load_data, load_run, run_files, runs, train
 from cmir_ref.data import load_folder, load_speech, sound_library
 from cmir_ref.data.locate import data_root
 from cmir_ref.data.mat import split_row
@@ -431,7 +431,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch, kind):
 
     monkeypatch.setattr(files, "open", denied, raising=False)
     with pytest.raises(InputError, match=r"x: cannot be read \(Permission denied\)"):
-        read.get(kind, runs.read_embeddings)(tmp_path / "x")
+        read.get(kind, run_files.read_embeddings)(tmp_path / "x")
 
 
 # ---- names ----------------------------------------------------------------------------------------------------------

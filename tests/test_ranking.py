@@ -12,7 +12,7 @@ from PIL import Image
 from toy_system.system import SYSTEM as TOY
 from toy_system.system import ToySettings
 
-from cmir_ref import runs, search
+from cmir_ref import run_files, runs, search
 from cmir_ref.data import load_data
 from cmir_ref.data.mat import read_mat, split_row
 from cmir_ref.ranking import are_relevant, examples, galleries, items_of, one_of_each_class, rank
@@ -205,8 +205,8 @@ def test_a_query_is_read_once(on_disk, m, monkeypatch):
 
 
 def test_a_run_that_is_read_again_knows_its_files(on_disk, tmp_path):
-    runs.write_embeddings(tmp_path / "embeddings.npz", on_disk)
-    _, dataset, *_ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    run_files.write_embeddings(tmp_path / "embeddings.npz", on_disk)
+    _, dataset, *_ = run_files.read_embeddings(tmp_path / "embeddings.npz")
     for m, modality in dataset.modalities.items():
         np.testing.assert_array_equal(modality.digests, on_disk.dataset.modalities[m].digests)
 

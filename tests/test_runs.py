@@ -16,7 +16,7 @@ import worlds
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from cmir_ref import params, runs, search
+from cmir_ref import params, run_files, runs, search
 from cmir_ref.config import load_config
 from cmir_ref.contract import DIRECTIONS
 from cmir_ref.data import load_data
@@ -500,8 +500,8 @@ def test_a_run_keeps_how_deep_images_were_shown(whole, tmp_path):
     assert all(modality.span is None for modality in run.dataset.modalities.values())
     modalities = run.dataset.modalities | {"a": run.dataset.modalities["a"]._replace(span=(0.0, 4095.0))}
     run = run._replace(dataset=run.dataset._replace(modalities=modalities))
-    runs.write_embeddings(tmp_path / "embeddings.npz", run)
-    encoded, dataset, *_ = runs.read_embeddings(tmp_path / "embeddings.npz")
+    run_files.write_embeddings(tmp_path / "embeddings.npz", run)
+    encoded, dataset, *_ = run_files.read_embeddings(tmp_path / "embeddings.npz")
     assert dataset.modalities["a"].span == (0, 4095) and dataset.modalities["b"].span is None
     assert "span" not in encoded["a"]
 

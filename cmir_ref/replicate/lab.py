@@ -27,7 +27,7 @@ from zipfile import BadZipFile
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .. import runs
+from .. import run_files, runs
 from ..backend import library
 from ..config import SharedSettings, load_config, to_toml
 from ..contract import Stage
@@ -309,7 +309,7 @@ def learn(config: SharedSettings, name: str, checkpoint: Path | None, root: str 
     data = _data(_where_from(config), root)
     parts, stage = split_data(config, data), next(s for s in runs.stages_of(config, data) if s.name == name)
     resume, letters = checkpoint is not None and checkpoint.exists(), name.partition(".")[2]  # none: all of them
-    prints = runs.fingerprint(data, parts, letters)
+    prints = run_files.fingerprint(data, parts, letters)
     with Folder.open(checkpoint, settings_seen(config, stage), resume, prints) as folder:
         made = runs.train_stage(stage, config, data, parts, {}, folder, library(device))
     file = io.BytesIO()
@@ -327,7 +327,7 @@ def compute(cell: Cell, made: dict[str, np.ndarray], began: dict[str, tuple], ro
     data = _data(_where_from(cell.config), root)
     parts = split_data(cell.config, data)
     for path, (name, prints) in began.items():
-        if prints is not None and str(prints) != runs.fingerprint(data, parts, name.partition(".")[2]):
+        if prints is not None and str(prints) != run_files.fingerprint(data, parts, name.partition(".")[2]):
             raise InputError(f"{path}: made of other samples than the data has today; name another --out")
     work = Work(cell.config, data, parts, made, device)
     started = time.process_time()
