@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backend import library
 from ..data import data_in_words, read_image, read_query
-from ..data.bands import image_size_of
+from ..data.decode import image_size_of
 from ..data.geotiff import GeoReference, read_georeference
 from ..data.sketches import doubt_about, ink_of, read_sheet
 from ..errors import InputError

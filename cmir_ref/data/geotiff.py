@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
-from .bands import aux_of, size_and_turn
+from .decode import size_and_turn
+from .no_data import aux_of
 
 SCALE, TIEPOINT, MATRIX, KEYS = 33550, 33922, 34264, 34735  # ModelPixelScale, ModelTiepoint, ModelTransformation
 RASTER_TYPE, GEOGRAPHIC, PROJECTED = 1025, 2048, 3072  # keys: what a pixel is, and EPSG's number of the system

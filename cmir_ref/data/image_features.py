@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import library
 from ..errors import InputError
 from ..files import whole_file, whole_folder
-from .bands import image_size_of
+from .decode import image_size_of
 from .features import write_features
 from .images import image_suffixes, look_at_images, read_image
 from .locate import say_passed_over

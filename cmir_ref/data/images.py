@@ -18,7 +18,8 @@ import numpy as np
 from ..errors import InputError
 from ..progress import track
 from ..text import count_of
-from .bands import no_data, open_image
+from .bands import open_image
+from .no_data import no_data
 from .pictures import GREY, brighten, check_finite, deep_values, fit_picture, is_deep
 
 NO_PIXELS = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow knows these formats but does not decode them itself

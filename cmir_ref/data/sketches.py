@@ -20,7 +20,8 @@ from ..progress import track
 from ..records import Modality
 from ..streams import hush_libraries
 from ..text import count_of
-from .bands import is_tiff, open_image
+from .bands import open_image
+from .decode import is_tiff
 from .images import image_suffixes
 from .locate import data_folder, refuse_deeper, say_loose, say_passed_over, select_files, subfolders
 from .pictures import check_size, deep_values, is_deep

@@ -17,8 +17,10 @@ from ..errors import InputError
 from ..progress import track
 from ..records import Places
 from ..text import count_of
-from .bands import data_mask, fit_bands, import_rasterio, name_image_damage, narrow, size_and_turn, stored_bands
+from .bands import fit_bands, stored_bands
+from .decode import import_rasterio, name_image_damage, narrow, size_and_turn
 from .geotiff import GeoReference
+from .no_data import data_mask
 from .pictures import LONGEST_SIDE, MOST_PIXELS
 
 NEEDED = "cutting images in tiles"

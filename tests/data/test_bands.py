@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image
 
 from cmir_ref.data import read_image
-from cmir_ref.data.bands import bands_last, fit_bands, image_size_of, read_bands
+from cmir_ref.data.bands import fit_bands, read_bands
+from cmir_ref.data.decode import bands_last, image_size_of
 
 ROOT = Path(__file__).parents[2]
 DRAWN = np.random.default_rng(0)

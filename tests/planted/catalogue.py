@@ -2368,15 +2368,21 @@ FIRST_BANDS = PICTURE + "test_tiff_files_show_their_first_three_bands"
 FOURTH_BAND = PICTURE + "test_a_fourth_band_that_is_no_transparency"
 NO_DATA_IS_BRIGHT = PICTURE + "test_no_data_is_bright_and_counts_for_no_span"
 bugs(
-    "data/bands.py",
+    "data/no_data.py",
     ("no-data-is-data", "if value is not None and (zero or value)]", "if value and value > 0]",
      "data/test_bands.py::test_samples_that_a_file_says_are_no_data_are_refused"),
     ("a-colour-is-no-data", "colours=False) if coded else None", "colours=False) if not coded else None",
      "data/test_bands.py::test_no_data_of_a_palette_is_a_number_in_it_and_no_colour"),
     ("masked-is-data", "upright(mask, turn)[..., None] == 0", "upright(mask, turn)[..., None] < 0",
      "data/test_bands.py::test_samples_outside_the_mask_of_a_file_are_refused"),
+)
+bugs(
+    "data/decode.py",
     ("as-stored-on-its-side", "return upright(x, page.tags.valueof(ORIENTATION))", "return x",
      "data/test_bands.py::test_tiff_stands_upright"),
+)
+bugs(
+    "data/bands.py",
     ("no-data-is-a-value", "brighten(x, *no_data(x, path, zero=False), path)", "pass", NO_DATA_IS_BRIGHT),
 )
 bugs(
@@ -2952,7 +2958,7 @@ bugs(
 )
 MARKED = "data/test_tiles.py::test_transparency_and_masks_of_any_file_are_no_data"
 bugs(
-    "data/bands.py",
+    "data/no_data.py",
     ("water-is-transparent", "x.any(axis=2) if alpha else file.read_masks(window=window)",
      "file.read_masks(window=window)", "data/test_tiles.py::test_near_infrared_of_water_is_no_transparency"),
     ("infrared-marks", "& (between <= 0.01)", "& (between <= 1)",
@@ -3126,7 +3132,7 @@ bugs(
      "amfmn/test_places.py::test_an_image_that_gdal_made_of_a_geotiff_lies_where_that_lies"),
 )
 bugs(
-    "data/bands.py",
+    "data/no_data.py",
     ("no-data-beside-a-file-is-data", "values, marks = aux_values(path), []", "values, marks = [], []",
      MARKED + "[aux.tif]"),
     ("another-bands-no-data", "(np.arange(codes.shape[2]) == band - 1)", "(np.arange(codes.shape[2]) == 0)",
