@@ -33,17 +33,10 @@ from ..errors import InputError
 from ..files import cannot_be_written, name_bytes_spelled, write_whole
 from ..parallel import end_threads
 from ..progress import tell
-from .answers import (
-    Question,
-    ServedRun,
-    answer,
-    describe_run,
-    describe_sample,
-    open_scene,
-    sound_of,
-    warm_up,
-    when_written,
-)
+from .answers import Question, answer
+from .describe import describe_run, describe_sample, sound_of, warm_up, when_written
+from .scenes import open_scene
+from .served import ServedRun
 from .uploads import name_only
 
 MOST_BYTES = 50 * 2**20  # of a file that is sent

@@ -180,7 +180,7 @@ def serve_page(
 
     check_page()
     from ..app import server
-    from ..app.answers import name_runs, serve_run
+    from ..app.served import name_runs, serve_run
     from ..data.sketches import NotADrawing
 
     warnings.simplefilter("ignore", NotADrawing)  # the page says so itself

@@ -61,7 +61,7 @@ def served_runs(tmp_path_factory):
 def start_site():
     """A function that serves runs: (folders, host, keep) -> port. All end with the session."""
     uvicorn = pytest.importorskip("uvicorn")
-    from cmir_ref.app.answers import name_runs, serve_run
+    from cmir_ref.app.served import name_runs, serve_run
     from cmir_ref.app.server import listen, make_app
 
     servers = []

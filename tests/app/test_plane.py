@@ -6,8 +6,10 @@ import numpy as np
 from drawn_worlds import config, data
 
 from cmir_ref import runs
-from cmir_ref.app.answers import Question, answer, describe_run, serve_run
+from cmir_ref.app.answers import Question, answer
+from cmir_ref.app.describe import describe_run
 from cmir_ref.app.plane import plane_of
+from cmir_ref.app.served import serve_run
 
 
 def test_a_space_of_one_dimension_lies_on_a_line(tmp_path):

@@ -342,7 +342,7 @@ def test_no_folder_of_the_machine_is_told(site):
 
 
 def test_two_runs_of_one_name_get_two_tabs(tmp_path):
-    from cmir_ref.app.answers import name_runs
+    from cmir_ref.app.served import name_runs
 
     paths = [tmp_path / "x" / "demo", tmp_path / "y" / "demo", tmp_path / "y" / "demo", tmp_path / "z"]
     assert [name for _, name in name_runs(paths)] == ["x-demo", "y-demo-1", "y-demo-2", "z"]
@@ -350,7 +350,7 @@ def test_two_runs_of_one_name_get_two_tabs(tmp_path):
 
 def test_names_that_are_no_text_are_spelled(site):
     from cmir_ref.app import server
-    from cmir_ref.app.answers import name_runs
+    from cmir_ref.app.served import name_runs
 
     told = server.Told({"labels": ["R\udcfcn", ("e\u0301t\udce9",)], "rank": 3, "note": None, "right": True}).body
     assert json.loads(told) == {"labels": ["R\\xfcn", ["e\u0301t\\xe9"]], "rank": 3, "note": None, "right": True}
@@ -365,7 +365,8 @@ def test_samples_are_asked_for_anew(site):
 
 
 def test_a_gone_file_leaves_a_note(site, tmp_path, served_runs):
-    from cmir_ref.app.answers import describe_sample, serve_run
+    from cmir_ref.app.describe import describe_sample
+    from cmir_ref.app.served import serve_run
 
     served = serve_run(site.names["drawn"], "drawn")
     images = served.run.dataset.modalities["a"]

@@ -9,7 +9,9 @@ import worlds
 from typer.testing import CliRunner
 
 from cmir_ref import runs, search
-from cmir_ref.app import answers
+from cmir_ref.app.answers import Question, answer
+from cmir_ref.app.describe import describe_run
+from cmir_ref.app.served import serve_run
 from cmir_ref.cli import app
 from cmir_ref.cmirnet.stage2 import numbers_of_pairs
 from cmir_ref.config import load_config
@@ -124,11 +126,11 @@ def test_a_folder_of_labelled_queries_is_refused(site):
 
 def test_a_page_serves_such_a_run(site):
     root, run = site
-    served = answers.serve_run(root / "run", "mine")
-    told = answers.describe_run(served)
+    served = serve_run(root / "run", "mine")
+    told = describe_run(served)
     assert told["labels"] == [] and [m["name"] for m in told["modalities"]] == ["pan", "mul"]
     row = int(run.parts.test["a"][0])
-    found = answers.answer(served, answers.Question(item=("a", row)), "b", 5)
+    found = answer(served, Question(item=("a", row)), "b", 5)
     assert len(found["hits"]) == 5 and not json.dumps(found).count("cannot be shown")
 
 

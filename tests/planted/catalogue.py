@@ -2439,6 +2439,9 @@ bugs(
     "app/answers.py",
     ("same-sense", "(t for t in can if t != m)", "(t for t in can if t == m)",
      "app/test_server.py::test_where_nobody_says_what_is_searched_it_is_the_other_sense[drawn-sketches-a]"),
+)
+bugs(
+    "app/describe.py",
     ("thumbnails-for-ever", ".stat().st_mtime_ns", ".stat() and None",
      "app/test_server.py::test_a_file_that_comes_back_or_is_another_is_shown_anew"),
 )
