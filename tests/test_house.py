@@ -25,6 +25,7 @@ LAYERS = [  # imports go down only; within a line anything goes
     {"nets"},
     {"ops"},
     {"backend", "kernels"},
+    {"kernel_texts"},
 ]
 ASIDE = {
     "params": {"backend", "kernels", "files"},

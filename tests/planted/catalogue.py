@@ -1151,7 +1151,7 @@ NORMS = ON_CPU + "test_norms_all_at_once"
 ENTROPY = ON_CPU + "test_a_cross_entropy_is_the_plain_one"
 MASKS = ON_CPU + "test_masks_of_a_device_are_the_generator_s_of_the_host"
 bugs(
-    "kernels.py",  # killed where there is no GPU: the text runs as C++
+    "kernel_texts.py",  # killed where there is no GPU: the text runs as C++
     ("kernel-index-of-the-row-above", "row = pixel / w % h + tap / k - k / 2", "row = pixel / w % h + tap / k - k",
      COLUMNS),
     ("kernel-border-read", "bool inside = row >= 0 && row < h &&", "bool inside = row < h &&", COLUMNS),

@@ -342,7 +342,7 @@ bugs(
     ("unit-forgets-u", "through = dc[t] @ u.T", "through = da[t] @ u.T", UNIT + "[float64-False-4-5-3-2]"),
 )
 bugs(
-    "kernels.py",
+    "kernel_texts.py",
     ("padding-is-a-word-on-a-gpu", "next = t < lengths[sample] ? n + z * (h - n) : h;", "next = n + z * (h - n);",
      UNIT + "[float64-False-4-5-3-2]"),
     ("padding-keeps-its-share", "kept = valid ? g * z : g;", "kept = g * z;", UNIT + "[float64-False-7-12-5-6]"),

@@ -170,7 +170,7 @@ def block(parameters: str, body: str, name: str, dtype: str):
 
 def use_for_numpy(monkeypatch) -> None:
     """Lets the kernels take NumPy's own arrays; skips the test where nothing compiles them."""
-    from cmir_ref import kernels
+    from cmir_ref import kernel_texts, kernels
 
     def supported(*arrays):
         return arrays[0].dtype.char in "fd" and len({array.dtype for array in arrays}) == 1
@@ -178,9 +178,9 @@ def use_for_numpy(monkeypatch) -> None:
     if COMPILER is None:
         pytest.skip("no C++ compiler to compile the kernels' text with")
     monkeypatch.setattr(kernels, "supported", supported)
-    monkeypatch.setattr(kernels, "compile_kernel", lambda n, t=None: elementwise(*(t or kernels.KERNELS[n]), n))
+    monkeypatch.setattr(kernels, "compile_kernel", lambda n, t=None: elementwise(*(t or kernel_texts.KERNELS[n]), n))
     monkeypatch.setattr(
-        kernels, "compile_block_kernel", lambda n, dtype, t=None: block(*(t or kernels.block_text(n)), n, dtype)
+        kernels, "compile_block_kernel", lambda n, dtype, t=None: block(*(t or kernel_texts.block_text(n)), n, dtype)
     )
 
 
@@ -189,13 +189,13 @@ def use_for(xp, monkeypatch) -> None:
     from strict.graphs import capture
     from strict.standin import DeviceArray, traffic
 
-    from cmir_ref import kernels
+    from cmir_ref import kernel_texts, kernels
 
     def inside(value):
         return value._array if isinstance(value, DeviceArray) else value
 
     def single(name, text=None):
-        text = text or kernels.KERNELS[name]
+        text = text or kernel_texts.KERNELS[name]
         run, inputs = elementwise(*text, name), len(text[0].split(","))
 
         def kernel(*values):
@@ -209,7 +209,7 @@ def use_for(xp, monkeypatch) -> None:
         return kernel
 
     def grouped(name, dtype, text=None):
-        text = text or kernels.block_text(name)
+        text = text or kernel_texts.block_text(name)
         run, kinds = block(*text, name, dtype), [part.split()[0] for part in text[0].split(",")]
 
         def kernel(grid, threads, values):

@@ -5,19 +5,21 @@ pip install 'cupy-cuda13x>=14,<15' nvidia-cuda-nvrtc
 
 import pytest
 
-from cmir_ref import kernels
+from cmir_ref import kernel_texts
 
 TYPES = {
     "uint8": "unsigned char", "int64": "long long", "uint64": "unsigned long long", "bool": "bool", "float64": "double",
     "I": "long long", "W": "unsigned char",
 }  # fmt: skip
 INDEXED = ("im2col", "col2im", "max_pool", "max_pool_backward")
-ELEMENTS = {name: text for name, text in kernels.KERNELS.items() if name not in INDEXED}
-ELEMENTS |= {f"{name}_{n}": kernels.indexed_text(name, n) for name in INDEXED for n in (1, 2**31)}
-ELEMENTS |= {"concatenate": kernels.concatenate_text(30)}
-ELEMENTS |= {"norm_terms": kernels.norm_terms_text(tuple(kernels.SHAPES_OF_TERMS), (0, 1, 1, 0), kernels.PARTS)}
-BLOCKS = {name: kernels.block_text(name) for name in kernels.BLOCKS}
-BLOCKS |= {"energies": kernels.energies_text((True, False, True))}
+ELEMENTS = {name: text for name, text in kernel_texts.KERNELS.items() if name not in INDEXED}
+ELEMENTS |= {f"{name}_{n}": kernel_texts.indexed_text(name, n) for name in INDEXED for n in (1, 2**31)}
+ELEMENTS |= {"concatenate": kernel_texts.concatenate_text(30)}
+ELEMENTS |= {
+    "norm_terms": kernel_texts.norm_terms_text(tuple(kernel_texts.SHAPES_OF_TERMS), (0, 1, 1, 0), kernel_texts.PARTS)
+}
+BLOCKS = {name: kernel_texts.block_text(name) for name in kernel_texts.BLOCKS}
+BLOCKS |= {"energies": kernel_texts.energies_text((True, False, True))}
 
 
 def compile_sm_90(text: str):
@@ -30,7 +32,7 @@ def compile_sm_90(text: str):
     return program.compile(("-arch=sm_90", "-std=c++17"))[0]
 
 
-def source(text: kernels.KernelText, dtype: str) -> str:
+def source(text: kernel_texts.KernelText, dtype: str) -> str:
     """An element-wise kernel as CuPy completes it: arrays are pointers here, and numbers values."""
     parts = [part.strip().split(" ") for part in f"{text.inputs}, {text.outputs}".split(",")]
     arguments, views = [], []
@@ -56,9 +58,9 @@ def test_a_kernel_of_elements_compiles_for_sm_90(name, dtype):
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_kernel_of_blocks_compiles_for_sm_90(name, dtype):
-    assert compile_sm_90(kernels.block_source(name, BLOCKS[name], dtype))
+    assert compile_sm_90(kernel_texts.block_source(name, BLOCKS[name], dtype))
 
 
 def test_wrong_text_does_not_compile():
     with pytest.raises(Exception, match="undefined"):
-        compile_sm_90(source(kernels.KernelText("T x", "T y", "y = sqrt(z);"), "float"))
+        compile_sm_90(source(kernel_texts.KernelText("T x", "T y", "y = sqrt(z);"), "float"))
