@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from .errors import InputError
 
+LFS = b"version https://git-lfs.github.com/spec/"  # what a pointer of Git LFS begins with
 LENGTH = 40  # of a name, in the name of what is unfinished: file systems allow 255 bytes in all
 
 
@@ -137,14 +138,17 @@ def cannot_be_written(path: str | Path, error: Exception, advice: str = "") -> I
 
 
 def check_readable(path: str | Path) -> None:
-    """Raises `InputError`, which names the file and the cause, for one that is there but cannot be opened."""
+    """Raises `InputError`, which names the file and the cause, for one that is there but cannot be opened, or stands
+    for a file that was not fetched."""
     try:
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            pointer = file.read(len(LFS)) == LFS
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return  # the reader says what it expects
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if pointer:
+        raise InputError(f"{path}: a pointer of Git LFS in place of the file; fetch it by `git lfs pull`")
 
 
 def check_file(path: str | Path) -> None:

@@ -434,6 +434,34 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch, kind):
         read.get(kind, run_files.read_embeddings)(tmp_path / "x")
 
 
+@pytest.mark.parametrize(
+    "kind", ["image", "tile", "drawing", "recording", "captions", "checkpoint", "embeddings", "table"]
+)
+def test_a_pointer_in_place_of_a_file(tmp_path, kind):
+    """As a clone has of each large file, where Git LFS is not installed."""
+    from cmir_ref.data import log_mel_patch, read_image
+    from cmir_ref.data.captions import read_caption_file
+    from cmir_ref.data.mat import read_mat
+    from cmir_ref.data.sketches import read_sketch
+    from cmir_ref.params import load_tensors
+
+    def read_tile(path):
+        pytest.importorskip("rasterio")
+        from cmir_ref.data.tiles import open_raster
+
+        with open_raster(path):
+            pass
+
+    read = {"image": read_image, "tile": read_tile, "drawing": lambda path: read_sketch(path, 64), "table": read_mat}
+    read |= {"recording": log_mel_patch, "captions": read_caption_file, "checkpoint": load_tensors}
+    path, digest = tmp_path / "x.svg", "0123456789abcdef" * 4
+    path.write_bytes(f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 12345\n".encode())
+    with pytest.raises(
+        InputError, match=r"x\.svg: a pointer of Git LFS in place of the file; fetch it by `git lfs pull`"
+    ):
+        read.get(kind, run_files.read_embeddings)(path)
+
+
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 

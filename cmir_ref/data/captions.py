@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..records import Dataset, Modality, Splits
 from ..text import count_of, read_text
 from .images import image_suffixes, read_images
@@ -55,6 +56,7 @@ def find_caption_file(root: str | Path | None) -> Path:
 def read_caption_file(path: str | Path) -> CaptionFile:
     """The images and sentences of a caption file; raises `InputError` for one that is no JSON or of another layout."""
     path = Path(path)
+    check_readable(path)
     try:
         content = json.loads(read_text(path))
     except UnicodeDecodeError as error:

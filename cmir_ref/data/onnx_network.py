@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from .trunk import FeatureNetwork, resize_image
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of bytes, as PyTorch's networks
@@ -71,6 +72,7 @@ def _open(path: str | Path, output: str | None) -> tuple[Any, str]:
         raise InputError(f"{error.name} is not installed, which runs ONNX files: {INSTALL}") from error
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; --onnx names a network as an ONNX file")
+    check_readable(path)
     content = Path(path).read_bytes()
     try:
         model = onnx.load(str(path))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_readable
 from ..progress import track
 from ..records import Places
 from ..text import count_of
@@ -123,6 +124,7 @@ def cut_pairs(
 def open_raster(path: Path) -> Iterator[Raster]:
     """An image file, open for reading window by window what `read_bands` reads of it at once."""
     rasterio = import_rasterio(NEEDED)
+    check_readable(path)
     try:
         file = rasterio.open(path)
     except rasterio.errors.RasterioError as error:

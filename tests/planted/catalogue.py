@@ -2377,6 +2377,11 @@ bugs(
      "data/test_bands.py::test_samples_outside_the_mask_of_a_file_are_refused"),
 )
 bugs(
+    "files.py",
+    ("a-pointer-is-the-file", "file.read(len(LFS)) == LFS", "file.read(len(LFS)) is LFS",
+     "test_machines.py::test_a_pointer_in_place_of_a_file[image]"),
+)
+bugs(
     "data/decode.py",
     ("as-stored-on-its-side", "return upright(x, page.tags.valueof(ORIENTATION))", "return x",
      "data/test_bands.py::test_tiff_stands_upright"),
