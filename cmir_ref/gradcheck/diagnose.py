@@ -71,10 +71,20 @@ def diagnose(e: Evidence) -> tuple[str | None, str]:
             return " or ".join(answers), "either " * (len(answers) > 1) + "; or ".join(answers.values())
     if e.ours.shape != e.measured.shape:
         return None, f"no known kind: a gradient of shape {e.ours.shape} for an input of shape {e.x.shape}"
-    return (
-        None,
-        f"no known kind: {e.off.sum()} of {e.off.size} entries are off{where(e)}{_entry_by_entry(e)}{_jumping(e)}",
-    )
+    hints = "".join(hint(e) for hint in (where, _handed_back, _entry_by_entry, _jumping))
+    return None, f"no known kind: {e.off.sum()} of {e.off.size} entries are off{hints}"
+
+
+def _handed_back(e: Evidence) -> str:
+    """Where one end of an axis of steps alone is right: what all others get reaches them by way of it."""
+    for axis in range(e.off.ndim * (e.off.ndim > 1)):
+        others = tuple(a for a in range(e.off.ndim) if a != axis)
+        some, whole = e.off.any(others), e.off.all(others)
+        for end, one, side in ((-1, "last", "before"), (0, "first", "after")):
+            if len(some) > 2 and whole.sum() == len(some) - 1 and not some[end]:
+                hand = f"look at what each step hands to the one {side} it"
+                return f"; the {one} of axis {axis} alone is right: if these are steps, {hand}"
+    return ""
 
 
 def _jumping(e: Evidence) -> str:

@@ -124,6 +124,23 @@ def test_random_numbers_are_of_no_kind(look):
     assert kind is None and sentence.startswith("no known kind")
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("end, one, side", [(-1, "last", "before"), (0, "first", "after")])
+def test_one_end_of_the_steps_that_is_right(axis, end, one, side):
+    """As of a recurrence of which the last state alone is seen: no Jacobian of steps tells what is handed back."""
+    rng = np.random.default_rng(axis)
+    measured, ours = rng.normal(size=(2, 5, 4))
+    right = np.moveaxis(ours, axis, 0)
+    right[end] = np.moveaxis(measured, axis, 0)[end]
+    hint = (
+        f"; the {one} of axis {axis} alone is right: if these are steps, look at what each step hands to the one {side}"
+    )
+    kind, sentence = diagnose(seen(ours, measured, rng.normal(size=(5, 4))))
+    assert kind is None and hint in sentence
+    right[1] = np.moveaxis(measured, axis, 0)[1]
+    assert "alone is right" not in diagnose(seen(ours, measured, rng.normal(size=(5, 4))))[1]
+
+
 def test_two_kinds_that_explain_the_same_numbers_are_both_said():
     """The gradient of b is that of w without v: it may be given to the wrong input, or v may be forgotten."""
     kind, sentence = diagnose(seen(M / V, measured_of={"b": M / V}, others={"v": V}))

@@ -2377,6 +2377,11 @@ bugs(
      "data/test_bands.py::test_samples_outside_the_mask_of_a_file_are_refused"),
 )
 bugs(
+    "gradcheck/diagnose.py",
+    ("the-last-may-be-off", "len(some) - 1 and not some[end]:", "len(some) - 1:",
+     "gradcheck/test_diagnose.py::test_one_end_of_the_steps_that_is_right[0-first-after-0]"),
+)
+bugs(
     "files.py",
     ("a-pointer-is-the-file", "file.read(len(LFS)) == LFS", "file.read(len(LFS)) is LFS",
      "test_machines.py::test_a_pointer_in_place_of_a_file[image]"),
