@@ -111,8 +111,9 @@ def read_sheet(path: str | Path) -> np.ndarray:
     path = Path(path)
     check_file(path)
     svg = path.suffix.lower() in SUFFIXES
-    if not svg and is_tiff(path) and (values := _deep_tiff(path)) is not None:
-        return np.asarray(_small(_stretched(values, path).convert("RGB")), np.float32)
+    if not svg and is_tiff(path) and (values := _odd_tiff(path)) is not None:
+        image = Image.fromarray(values) if values.dtype == np.uint8 else _stretched(values, path)
+        return np.asarray(_small(image.convert("RGB")), np.float32)
     source = io.BytesIO(render_svg(path)) if svg else path
     try:
         with Image.open(source) as file:
@@ -169,13 +170,11 @@ def _render_apart(text: str, look: dict, path: Path) -> bytes:
     return done.stdout
 
 
-def _deep_tiff(path: Path) -> np.ndarray | None:
-    """Colours of more than 8 bits of a TIFF file, and what of such depth Pillow does not read; None of all others."""
+def _odd_tiff(path: Path) -> np.ndarray | None:
+    """Colours of more than 8 bits of a TIFF file, and whatever of it Pillow does not show whole; None of all others."""
     with open_image(path) as (file, odd):
         if odd is None:  # of colours Pillow keeps the upper byte, which may be empty
             return deep_values(file, path) if file.mode == "RGB" and is_deep(file) else None
-        if odd.dtype == np.uint8:
-            return None
         return odd[..., :3] if odd.shape[2] > 2 else odd[..., 0]
 
 

@@ -352,3 +352,15 @@ def test_a_tiff_of_any_depth_shows_the_same_lines(name, tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", values, photometric="rgb" if values.ndim == 3 else "minisblack", **planes)
     expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64)
     np.testing.assert_array_equal(read_sketch(tmp_path / "x.tif", 64), expected)
+
+
+@pytest.mark.parametrize("compression", ["webp", "lerc"])
+def test_a_tiff_that_pillow_does_not_show_shows_the_same_lines(compression, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    x = np.asarray(REFERENCE.convert("RGB"))
+    shape = {"height": len(x), "width": x.shape[1], "count": 3, "dtype": "uint8", "interleave": "pixel"}
+    lossless = {"webp": {"webp_lossless": True}, "lerc": {"max_z_error": 0}}[compression]
+    with rasterio.open(tmp_path / "x.tif", "w", driver="GTiff", compress=compression, **shape, **lossless) as file:
+        file.write(np.moveaxis(x, 2, 0))
+    expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64)
+    np.testing.assert_array_equal(read_sketch(tmp_path / "x.tif", 64), expected)
