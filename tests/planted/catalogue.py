@@ -3391,6 +3391,25 @@ bugs(
     ("an-image-of-uc-merced-in-any-folder", "known = name and name[1] == path.parent.name and", "known = name and",
      "data/test_captions.py::test_what_is_numbered_as_an_image_of_uc_merced"),
 )
+KEPT = "retrieval/test_neighbours.py::test_a_kept_gallery_gives_what_its_embeddings_give"
+IN_UNITS = "retrieval/test_neighbours.py::test_distances_are_in_the_units_of_the_embeddings"
+bugs(
+    "retrieval/distances.py",
+    ("angles-in-units-of-the-scale", "level * (0.5 * space.unit * space.scale**2)", "level * (0.5 * space.unit)",
+     IN_UNITS, "distance=cosine", "distance_of"),
+    ("released-as-euclidean-in-units", "space.unit * space.scale**0.75", "space.unit * space.scale", IN_UNITS,
+     "distance=released", "distance_of"),
+    ("squares-scaled-once", "square=side.square * f * f)", "square=side.square * f)", KEPT, "distance=released",
+     "nearest"),
+    ("last-bit-of-the-gallery-alone", "last_bit = max(last_bit, side.last_bit)", "last_bit = side.last_bit",
+     DISTANCES + "test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not", "prepare"),
+)
+bugs(
+    "retrieval/metrics.py",
+    ("recalls-of-what-is-excluded", "tie_groups(distance, recalled(rows), excluded)",
+     "tie_groups(distance, recalled(rows))", ANY + "test_recalls_of_partners_beside_the_precision_of_labels",
+     "measure_direction"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -54,11 +54,12 @@ def test_chance_stands_beside_each_recall(exclude):
     assert got["chance_median_rank"] == pytest.approx(np.median([(n + 1) / (r + 1) for r in found]))
 
 
-def test_recalls_of_partners_beside_the_precision_of_labels():
+@pytest.mark.parametrize("exclude", [None, np.arange(1, 31)], ids=["nothing", "the item behind the partner"])
+def test_recalls_of_partners_beside_the_precision_of_labels(exclude):
     distances, relevant, labels = table(5)
     own = np.eye(30, 40, dtype=bool)
     own[3:6] = False  # no partner in this gallery
-    given = {"xp": np, "query_labels": labels, "recall_at": (1, 5)}
+    given, n = {"xp": np, "query_labels": labels, "recall_at": (1, 5), "exclude": exclude}, 40 - (exclude is not None)
     got = measure_direction(
         lambda rows: distances[rows], lambda rows: relevant[rows], 30, 40, recalled=lambda rows: own[rows], **given
     )
@@ -70,12 +71,12 @@ def test_recalls_of_partners_beside_the_precision_of_labels():
             figure for name, figure in plain["per_class"][c].items() if name not in recalls
         ]
         for name, k in zip(recalls, (1, 5), strict=True):
-            assert figures[name] == pytest.approx(np.nanmean(recall_at_k(distances, own, k)[mine]))
+            assert figures[name] == pytest.approx(np.nanmean(recall_at_k(distances, own, k, exclude)[mine]))
     for k in (1, 5):
-        assert got[f"r@{k}"] == pytest.approx(np.nanmean(recall_at_k(distances, own, k)))
-        assert got[f"chance_r@{k}"] == pytest.approx(k / 40)
-    assert got["median_rank"] == pytest.approx(np.nanmedian(first_rank(distances, own)))
-    assert got["chance_median_rank"] == 20.5
+        assert got[f"r@{k}"] == pytest.approx(np.nanmean(recall_at_k(distances, own, k, exclude)))
+        assert got[f"chance_r@{k}"] == pytest.approx(k / n)
+    assert got["median_rank"] == pytest.approx(np.nanmedian(first_rank(distances, own, exclude)))
+    assert got["chance_median_rank"] == (n + 1) / 2
     nowhere = measure_direction(
         lambda rows: distances[rows],
         lambda rows: relevant[rows],

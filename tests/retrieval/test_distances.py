@@ -37,15 +37,20 @@ def test_squared_distances_are_the_direct_ones_rounded(offset, dtype):
 
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not(dtype, far):
-    """A network that maps everything to one point does so up to its rounding; one far item changes nothing."""
+@pytest.mark.parametrize("wider", [None, "queries", "gallery"])
+def test_embeddings_that_differ_in_their_last_bits_tie_and_others_do_not(dtype, far, wider):
+    """A network that maps everything to one point does so up to its rounding; one far item changes nothing, and
+    neither do more digits of one side, which hold none of the other's."""
     rng = np.random.default_rng(3)
     point = rng.uniform(0.5, 1, 8).astype(dtype)
     v = np.where(rng.random((60, 8)) < 0.5, np.nextafter(point, point.dtype.type(2)), point)
     gallery = np.concatenate([v, v[:1] + point.dtype.type(10)]) if far else v
-    assert len(np.unique(v, axis=0)) > 40 and not squared_distances(v[:20], gallery)[:, :60].any()
     apart = (gallery + np.arange(len(gallery))[:, None] * 1e-3).astype(dtype)
-    assert len(np.unique(squared_distances(apart[:1], apart))) == len(gallery)
+    as_queries, as_gallery = (np.float64 if wider == side else dtype for side in ("queries", "gallery"))
+    v, one = v[:20].astype(as_queries), apart[:1].astype(as_queries)
+    assert len(np.unique(gallery, axis=0)) > 40
+    assert not squared_distances(v, gallery.astype(as_gallery))[:, :60].any()
+    assert len(np.unique(squared_distances(one, apart.astype(as_gallery)))) == len(gallery)
 
 
 def boundary_set():

@@ -35,11 +35,24 @@ def test_nearest_is_brute_force_with_ties_in_gallery_order(k, kind):
     assert (np.diff(distance, axis=1) >= 0).all()
 
 
-def test_distances_are_in_the_units_of_the_embeddings():
+def by_definition(kind, q, g):
+    """The distance of two vectors, as the table of `retrieval.distances` has it."""
+    d = q - g
+    if kind == "released":
+        return sum(np.sum(abs(d[side]) ** 1.5) ** 2 for side in (d > 0, d < 0)) ** 0.25
+    if kind == "cosine":
+        return 1 - q @ g / np.sqrt((q @ q) * (g @ g))
+    return np.sqrt(d @ d)
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "cosine", "released"])
+@pytest.mark.parametrize("size", [0.01, 50])
+def test_distances_are_in_the_units_of_the_embeddings(kind, size):
     rng = np.random.default_rng(0)
-    q, g = 50 * rng.normal(size=(20, 6)), 50 * rng.normal(size=(90, 6))
-    index, distance = nearest(q, g, 5)
-    np.testing.assert_allclose(distance, np.linalg.norm(q[:, None] - g[index], axis=2), rtol=1e-4)
+    q, g = size * rng.normal(size=(20, 6)), size * rng.normal(size=(90, 6))
+    index, distance = nearest(q, g, 5, distance=kind)
+    expected = [[by_definition(kind, q[i], g[j]) for j in row] for i, row in enumerate(index)]
+    np.testing.assert_allclose(distance, expected, rtol=1e-4)
     assert np.issubdtype(index.dtype, np.integer)
 
 
@@ -253,14 +266,15 @@ def test_bad_arguments_are_refused(kwargs, word):
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine", "released"])
 @pytest.mark.parametrize("items", [40, 5000], ids=["looked at whole", "sieved"])
-@pytest.mark.parametrize("size", [1e-3, 1.0, 7.0, 1e30], ids="queries {} times as large".format)
-def test_a_kept_gallery_gives_what_its_embeddings_give(distance, items, size):
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1.1, 7.0, 1e30], ids="queries {} times as large".format)
+@pytest.mark.parametrize("offset", [0, 1000])  # beside which a level is what the last bits of float32 tell apart
+def test_a_kept_gallery_gives_what_its_embeddings_give(distance, items, size, offset):
     rng = np.random.default_rng(4)
-    g = rng.normal(size=(items, 9)).astype("float32")
+    g = (rng.normal(size=(items, 9)) + offset).astype("float32")
     g[items // 2 :] = g[: items // 2]  # ties
     kept = keep_gallery(g, distance)
     for seed in range(3):
-        q = (size * np.random.default_rng(seed).normal(size=(2, 9))).astype("float32")
+        q = (size * (np.random.default_rng(seed).normal(size=(2, 9)) + offset)).astype("float32")
         out = np.array([seed, -1])
         for k in (1, 12):
             for mine, theirs in zip(
