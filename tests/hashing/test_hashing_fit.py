@@ -59,17 +59,30 @@ def slope(f, g, s):
     return 1 / (1 + np.exp(-f @ g.T / 2)) - s
 
 
+def loss(f, g, s):
+    """Minus the logarithm of the likelihood of the similarity s."""
+    product = f @ g.T / 2
+    return np.sum(np.log1p(np.exp(product)) - s * product)
+
+
+def far(out, codes, s):
+    """What the outputs of one network cost for not being codes, and for leaning to one side."""
+    return s.gamma * np.sum((codes - out) ** 2) + s.eta * np.sum(out.sum(axis=0) ** 2)
+
+
 def by_hand(z_a, z_b, labels, s, within):
-    """(outputs of a, outputs of b, B) after training, from the formulas for all pairs."""
+    """(outputs of a, outputs of b, B, the loss of each epoch) after training, from the formulas for all pairs."""
     rows, similar = np.arange(len(z_a)), labels[:, None] == labels
     steps = s.epochs * -(-len(rows) // s.batch_size)
     a, b = (ByHand(name, z, s, steps) for name, z in (("a", z_a), ("b", z_b)))
-    codes = np.where(a() + b() >= 0, 1, -1)
+    codes, losses = np.where(a() + b() >= 0, 1, -1), []
     for epoch in range(s.epochs):
-        batches = list(epoch_batches(rows, s.batch_size, s.seed, "hashing", epoch))
+        j, batches = [], list(epoch_batches(rows, s.batch_size, s.seed, "hashing", epoch))
         if within:
             for i in batches:
                 f, g, same = a()[i], b()[i], similar[i][:, i]
+                one = loss(f, g, same) + s.mu * (loss(f, f, same) + loss(g, g, same))
+                j.append((one + far(f, codes[i], s) + far(g, codes[i], s)) / len(i) ** 2)
                 for net, own, other in ((a, f, g), (b, g, f)):
                     d = 0.5 * slope(own, other, same) @ other + s.mu * slope(own, own, same) @ own
                     d += 2 * s.gamma * (own - codes[i]) + 2 * s.eta * own.sum(axis=0)
@@ -79,20 +92,24 @@ def by_hand(z_a, z_b, labels, s, within):
                 for i in batches:
                     out, g = net(), other()
                     d = 0.5 * slope(out, g, similar) @ g + 2 * s.gamma * (out - codes) + 2 * s.eta * out.sum(axis=0)
+                    one = loss(out[i], g, similar[i]) + far(g, codes, s) + s.eta * np.sum(out.sum(axis=0) ** 2)
+                    j.append((one + s.gamma * np.sum((codes[i] - out[i]) ** 2)) / (len(i) * len(rows)))
                     net.step(i, d[i] / (len(i) * len(rows)))
         codes = np.where(a() + b() >= 0, 1, -1)
-    return a, b, codes
+        losses.append(np.mean(j))
+    return a, b, codes, losses
 
 
 @FITS
 def test_two_epochs_are_the_textbooks(fit):
     z_a, z_b, labels = vectors(12)
     found = fit(z_a, z_b, labels, SMALL)
-    a, b, codes = by_hand(z_a, z_b, labels, SMALL, within=fit is fit_sidhcnn)
+    a, b, codes, losses = by_hand(z_a, z_b, labels, SMALL, within=fit is fit_sidhcnn)
     for ours, theirs in ((found.a, a), (found.b, b)):
         for name, w in ours.items():
             np.testing.assert_allclose(w, theirs.p[name], rtol=1e-3, atol=2e-5, err_msg=name)
     np.testing.assert_array_equal(found.codes, codes)
+    assert found.losses == pytest.approx(losses, rel=1e-4)
 
 
 @FITS

@@ -3410,6 +3410,11 @@ bugs(
      "tie_groups(distance, recalled(rows))", ANY + "test_recalls_of_partners_beside_the_precision_of_labels",
      "measure_direction"),
 )
+bugs(
+    "hashing/fit.py",
+    ("losses-added-up", "float(to_host(sum(batch_losses))) / len(batch_losses)", "float(to_host(sum(batch_losses)))",
+     EPOCHS),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
