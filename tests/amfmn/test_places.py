@@ -26,9 +26,11 @@ from cmir_ref.places import (
     read_sides,
     slice_boxes,
     slice_scores,
+    with_one_view,
 )
 from cmir_ref.ranking import items_of, system_of
 from cmir_ref.reports.located import heat_picture
+from cmir_ref.systems import SYSTEMS
 
 TILE = 64
 
@@ -182,6 +184,21 @@ def test_slices_of_another_size_are_brought_to_the_run_s(run, mosaic):
     one, two = encode_slices(run, "a", mosaic[0], [TILE]), encode_slices(run, "a", large, [2 * TILE])
     np.testing.assert_array_equal(one.boxes[:, :2] * 2, two.boxes[:, :2])
     np.testing.assert_allclose(one.encoded["v"], two.encoded["v"], atol=1e-6)
+
+
+def test_a_pixel_of_a_larger_slice_is_the_nearest_whole_number_to_its_mean(run, mosaic, monkeypatch):
+    monkeypatch.setitem(SYSTEMS, "amfmn", SYSTEMS["amfmn"]._replace(encode=lambda run, m, x, xp: {"x": x}))
+    x = encode_slices(run, "a", mosaic[0], [2 * TILE]).encoded["x"]
+    means = mosaic[0][: 2 * TILE, : 2 * TILE].reshape(TILE, 2, TILE, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_array_equal(x[0], np.rint(means))
+    assert x.dtype == np.uint8
+
+
+def test_slices_are_looked_at_once_by_the_networks_of_stage_1_too():
+    config = load_config("photo-sketch", ["stage1.average_views=true", "trunk=lite0", "trunk_views=4"])
+    once = with_one_view(config)
+    assert (once.stage1.average_views, once.trunk_views) == (False, 1)
+    assert once.stage1.model_dump() == config.stage1.model_dump() | {"average_views": False}
 
 
 def test_slices_are_looked_at_once_where_images_are_seen_in_all_directions(run, mosaic):

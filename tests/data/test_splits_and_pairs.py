@@ -62,6 +62,17 @@ def test_seeds(make):
         assert not np.array_equal(one.test[k], other.test[k])
 
 
+def test_what_was_traced_follows_its_photo_whatever_their_order(make):
+    """Of 12 photos some were traced twice and some never, in another order than theirs."""
+    photo = np.array([11, 3, 3, 7, 0, 1, 9, 4, 10, 5, 2, 11, 6])
+    a, b = make.modality(np.arange(12) % 2), make.modality(photo % 2, kind="sketch", name="b")
+    dataset = make.dataset(a, b, 2)._replace(apart=np.stack([photo, np.arange(13)], axis=1))
+    splits = split(dataset, test=0.4, validation=0.3, seed=0)
+    assert_shared_out(parts_of(splits, "a"), 12)
+    assert_shared_out(parts_of(splits, "b"), 13)
+    assert all(np.isin(photo[part["b"]], part["a"]).all() for part in splits)
+
+
 def test_no_validation_part(make):
     a = make.modality([0, 0, 1, 1])
     splits = split(make.dataset(a, a, 2), validation=0, seed=0)

@@ -95,3 +95,13 @@ def test_pairs_without_a_common_label(refused, make):
     with refused("a1", "b0", "share no label"):
         b = make.modality([0, 1], name="b")
         check(make.dataset(make.modality([0, 1]), b, 2, np.array([[0, 0], [1, 0], [1, 1]])))
+
+
+def test_a_pair_of_which_one_alone_has_labels(refused, make):
+    """Where none has one there is none to share."""
+    none = np.eye(3, 2, dtype=np.uint8)
+    a, b = make.modality(none), make.modality(none, name="b")
+    assert check(make.dataset(a, b, 2, np.stack([np.arange(3)] * 2, axis=1)))
+    for pairing in ([[0, 0], [1, 1], [1, 2], [2, 2]], [[0, 0], [1, 1], [2, 1], [2, 2]]):
+        with refused("are paired but share no label"):
+            check(make.dataset(a, b, 2, np.array(pairing)))

@@ -3415,6 +3415,23 @@ bugs(
     ("losses-added-up", "float(to_host(sum(batch_losses))) / len(batch_losses)", "float(to_host(sum(batch_losses)))",
      EPOCHS),
 )
+bugs(
+    "data/splits.py",
+    ("traced-by-its-own-number", "own[np.isin(photo, part)]) for", "own[np.isin(own, part)]) for",
+     "data/test_splits_and_pairs.py::test_what_was_traced_follows_its_photo_whatever_their_order"),
+)
+bugs(
+    "data/validation.py",
+    ("one-alone-has-labels", "& (hot_a.any(axis=1) | hot_b.any(axis=1))", "& hot_a.any(axis=1) & hot_b.any(axis=1)",
+     "data/test_validation.py::test_a_pair_of_which_one_alone_has_labels"),
+)
+bugs(
+    "places.py",
+    ("pixels-cut-off", "np.rint(resize_image(part, size)[0])", "resize_image(part, size)[0]",
+     PLACE + "a_pixel_of_a_larger_slice_is_the_nearest_whole_number_to_its_mean"),
+    ("stages-look-in-all-directions", "for name, part in settings if isinstance(part, BaseModel)",
+     "for name, part in ()", PLACE + "slices_are_looked_at_once_by_the_networks_of_stage_1_too"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
