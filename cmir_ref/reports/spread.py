@@ -32,7 +32,7 @@ def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _is_figure(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return value is None or isinstance(value, int | float)
 
 
 def _over(values: list[float | None], worst: Callable = min) -> dict[str, Any]:
