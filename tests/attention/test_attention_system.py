@@ -440,6 +440,8 @@ def test_a_file_finds_photos_and_a_folder_is_evaluated(how, tmp_path):
     assert list(result["directions"]) == ["b->a", "a->b"] and result["directions"]["b->a"]["queries"] == 3
     as_photos = search.evaluate_folder(run, tmp_path, modality="a")["directions"]
     assert list(as_photos) == ["a->b", "b->a"] and as_photos["a->b"]["queries"] == 3
+    with pytest.raises(InputError, match="matched: a photo from outside has no class"):
+        search.evaluate_folder(seen_by(run, attended_inference="matched"), tmp_path, modality="a")
     query, _ = search.encode_query(run, file, "b")
     gallery = items_of(run, "a", "test")
     index, _ = rank(run, Items({"b": np.array([-1])}, {"b": query}), gallery, 4)

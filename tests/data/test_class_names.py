@@ -56,11 +56,13 @@ def test_two_folders_of_one_class_are_refused(refused):
 
 
 def test_what_one_side_lacks_is_said_with_three_names_at_the_most():
-    said = say_left_out([("river", "Rivers")], ["a", "b", "river", "c", "d", "e"], ["Rivers", "Castle"])
+    names = ["a", "b", "river", "c", "d", "e"]
     photos, sketches = (
         f"{kind} of their class left out" for kind in ("photos without sketches", "sketches without photos")
     )
-    assert said == (f"{photos}: a, b, c and 2 more", f"{sketches}: Castle")
+    for count, rest in ((6, " and 2 more"), (5, " and 1 more"), (4, "")):
+        said = say_left_out([("river", "Rivers")], names[:count], ["Rivers", "Castle"])
+        assert said == (f"{photos}: a, b, c{rest}", f"{sketches}: Castle")
     assert say_left_out([("river", "Rivers")], ["river"], ["Rivers"]) == ()
 
 

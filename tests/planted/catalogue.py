@@ -3432,6 +3432,31 @@ bugs(
     ("stages-look-in-all-directions", "for name, part in settings if isinstance(part, BaseModel)",
      "for name, part in ()", PLACE + "slices_are_looked_at_once_by_the_networks_of_stage_1_too"),
 )
+bugs(
+    "retrieval/sieve.py",
+    ("ties-left-behind", "2 * error + space.unit)", "2 * error)",
+     SIEVE + "changes_nothing[ties by last bits-10-False]", "nearest"),
+)
+bugs(
+    "retrieval/neighbours.py",
+    ("sieved-with-too-few-groups", "128 * (k + _most(exclude)) <= items", "128 * k <= items",
+     SEVERAL + "more_may_be_excluded_than_the_sieve_has_groups", "nearest"),
+)
+bugs(
+    "retrieval/ties.py",
+    ("chance-in-another-query-s-gallery", "groups.items[row], groups.total[row]\n", "groups.items, groups.total[row]\n",
+     ANY + "test_recalls_of_partners_beside_the_precision_of_labels", "measure_direction"),
+)
+bugs(
+    "search.py",
+    ("files-of-a-folder-are-samples", "{m: np.full(len(files), -1)}", "{m: np.arange(len(files))}",
+     PHOTO_SKETCH + "a_file_finds_photos_and_a_folder_is_evaluated[mean]"),
+)
+bugs(
+    "data/class_names.py",
+    ("and-0-more", "if len(left) > 3 else", "if len(left) >= 3 else",
+     "data/test_class_names.py::test_what_one_side_lacks_is_said_with_three_names_at_the_most"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

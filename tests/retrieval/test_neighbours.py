@@ -94,6 +94,7 @@ LARGE = {  # galleries that go through the sieve, and how: (queries, items)
     "one dimension": lambda rng, n: rng.normal(size=(n, 1)),
     "levels apart": lambda rng, n: rng.integers(-2000, 2000, (n, 2)) * 3e-4,
     "many ties": lambda rng, n: rng.integers(0, 3, (n, 3)).astype("float32"),
+    "ties by last bits": lambda rng, n: (30_000 + rng.normal(size=(n, 3))).astype("float32"),
     "one point": lambda rng, n: np.full((n, 3), 0.1),
 }
 

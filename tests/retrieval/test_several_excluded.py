@@ -141,6 +141,12 @@ def test_the_sieve_is_right_about_several_by_any_distance(distance, monkeypatch)
     np.testing.assert_array_equal(found[0], nearest(q, g, 11, distance=distance)[0][:, 6:])
 
 
+def test_more_may_be_excluded_than_the_sieve_has_groups():
+    g = np.random.default_rng(4).normal(size=(5000, 3))
+    exclude = nearest(g[:2], g, 400)[0]
+    np.testing.assert_array_equal(nearest(g[:2], g, 3, exclude=exclude)[0], nearest(g[:2], g, 403)[0][:, 400:])
+
+
 @pytest.mark.parametrize("memory_mb", [1e-6, 0.02, 512])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_direction_is_measured_without_them_and_queries_left_with_nothing_are_counted(seed, memory_mb):
