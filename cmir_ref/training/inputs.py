@@ -225,7 +225,7 @@ def epoch_batches(rows: np.ndarray, size: int, seed: int, purpose: str, epoch: i
 def steps_per_epoch(rows: int, size: int) -> int:
     """How many batches `epoch_batches` gives."""
     full, rest = divmod(rows, size)
-    return full + (rest > 1 or rows == 1)
+    return full + (rest > 1 or rows == rest == 1)
 
 
 def ahead(batches: Iterable[Any], waiting: int = 2) -> Iterator[Any]:

@@ -3457,6 +3457,13 @@ bugs(
     ("and-0-more", "if len(left) > 3 else", "if len(left) >= 3 else",
      "data/test_class_names.py::test_what_one_side_lacks_is_said_with_three_names_at_the_most"),
 )
+bugs(
+    "training/inputs.py",
+    ("one-row-counted-twice", "rows == rest == 1", "rows == 1",
+     "training/test_inputs.py::test_the_batches_of_any_number_of_rows_are_counted"),
+    ("left-over-row-counted", "(rest > 1 or rows == rest == 1)", "(rest > 0)",
+     "training/test_inputs.py::test_the_batches_of_any_number_of_rows_are_counted"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -1,5 +1,6 @@
 """Normalisation, augmentation, batches."""
 
+import itertools
 import threading
 import time
 
@@ -154,9 +155,14 @@ def test_an_epoch_covers_each_row_once(size):
     rows = np.arange(100, 130)
     batches = list(epoch_batches(rows, size, 0, "stage", 3))
     seen = np.concatenate(batches)
-    assert len(batches) == steps_per_epoch(30, size)
     assert all(len(batch) <= size for batch in batches)
     assert sorted(seen.tolist()) == rows.tolist()
+
+
+def test_the_batches_of_any_number_of_rows_are_counted():
+    for rows, size in itertools.product(range(10), range(1, 12)):
+        found = list(epoch_batches(np.arange(rows), size, 0, "stage", 0))
+        assert len(found) == steps_per_epoch(rows, size), (rows, size)
 
 
 def test_a_single_left_over_row_is_left_out():
