@@ -196,7 +196,7 @@ def one_epoch(task: Task, state: State, optimiser: Optimiser, on_step=None) -> t
         done += 1
         if on_step:  # a loss on a device is read once an epoch: the host must not wait for each step
             on_step(done, task.steps_per_epoch, {name: value / done for name, value in sums.items() if on_host})
-    means = {name: float(to_host(value)) / max(done, 1) for name, value in sums.items()}
+    means = {name: float(to_host(value)) / done for name, value in sums.items()}
     if not (np.isfinite(means["loss"]) and bool(get_xp(params.flat).isfinite(params.flat).all())):
         raise FloatingPointError(
             f"{task.name}, epoch {state.epoch + 1}: the loss is {means['loss']} and weights may no longer be finite; "

@@ -97,6 +97,13 @@ def test_warmup_rises_linearly_to_the_rate(schedule):
     assert rates[20] == pytest.approx(0.4 if schedule == "constant" else 0)
 
 
+def test_a_warmup_ends_between_two_steps():
+    np.testing.assert_allclose([learning_rate(s, 50, 0.5, warmup=0.05) for s in range(4)], [0.2, 0.4, 0.5, 0.5])
+    np.testing.assert_allclose(
+        [learning_rate(s, 4, 0.5, "cosine", 0.125) for s in (0, 2)], [0.5, 0.25 + 0.25 * math.cos(np.pi * 3 / 7)]
+    )
+
+
 @pytest.mark.parametrize("steps", [1, 3, 50, 61])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_no_step_is_faster_than_the_rate_that_was_set(steps, schedule):

@@ -253,10 +253,10 @@ def test_a_schedule_runs_over_all_steps():
 
 
 def test_steps_are_told_with_the_mean_so_far():
-    told = []
-    train_epochs(World([], [0.5], steps=3).task(epochs=1), start(), on_step=lambda *step: told.append(step))
-    assert [(done, steps) for done, steps, _ in told] == [(1, 3), (2, 3), (3, 3)]
-    assert told[0][2]["loss"] > told[2][2]["loss"] > 0
+    told, losses, task = [], iter([4.0, 1.0, 7.0]), World([], [0.5], steps=3).task(epochs=1)
+    given = task._replace(gradients=lambda *what: ({"loss": next(losses)}, *task.gradients(*what)[1:]))
+    train_epochs(given, start(), on_step=lambda *step: told.append(step))
+    assert told == [(1, 3, {"loss": 4.0}), (2, 3, {"loss": 2.5}), (3, 3, {"loss": 4.0})]
 
 
 def test_a_loss_that_is_not_finite_is_an_error_that_says_where():
@@ -265,6 +265,19 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_where():
     with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 3.*inf.*stage1\.lr"):
         train_epochs(task, start(), on_epoch=lambda state, _: done.append(state.epoch))
     assert done == [1, 2]
+
+
+def test_weights_that_are_not_finite_are_an_error_while_the_loss_still_is():
+    """As after the last step of an epoch: its loss is of the weights before."""
+    task, done = World([], [0.5], steps=3).task(name="stage1.b"), []
+
+    def gradients(params, buffers, batch, epoch, step):
+        parts, grads, statistics = task.gradients(params, buffers, batch, epoch, step)
+        return parts, {name: g * (np.nan if (epoch, step) == (1, 2) else 1) for name, g in grads.items()}, statistics
+
+    with pytest.raises(FloatingPointError, match=r"stage1\.b, epoch 2: the loss is [\d.]+ and weights .*stage1\.lr"):
+        train_epochs(task._replace(gradients=gradients), start(), on_epoch=lambda state, _: done.append(state.epoch))
+    assert done == [1]
 
 
 def test_a_validation_that_is_not_finite_is_one_too():
