@@ -37,6 +37,17 @@ SMOOTH = {  # a function of each entry, its derivative, and entries
     "a small kink beside a large slope": (
         lambda x: 10 * x * x + 1e-5 * np.abs(x), lambda x: 20 * x + 1e-5 * np.sign(x), [1e-3, -1e-6, 1.0],
     ),
+    "a wave that wide steps go past": (
+        lambda x: 1000 + x * x + 1e-6 * np.sin(100 * (x - 2)), lambda x: 2 * x + 1e-4 * np.cos(100 * (x - 2)), [2.0],
+    ),
+    "a bend like a kink": (
+        lambda x: 1000 + x * x + 1e-8 * np.tanh(1e5 * (x - 2) + 1),
+        lambda x: 2 * x + 1e-3 / np.cosh(1e5 * (x - 2) + 1) ** 2, [2.0],
+    ),
+    "a bump about a small number": (
+        lambda x: x + 1e-4 * (x - 1e-3) * np.exp(-((1e4 * (x - 1e-3)) ** 2)),
+        lambda x: 1 + 1e-4 * (1 - 2e8 * (x - 1e-3) ** 2) * np.exp(-((1e4 * (x - 1e-3)) ** 2)), [1e-3],
+    ),
     "flat at 0": (lambda x: x**4, lambda x: 4 * x**3, [0.0, 1.0]),
     "constant": (lambda x: 0 * x + 3, lambda x: 0 * x, [0.0, 1.0]),
 }  # fmt: skip
@@ -79,6 +90,8 @@ def test_both_slopes_of_a_kink_are_measured(name):
     assert (slope.value - slope.jump / 2, slope.value + slope.jump / 2) == pytest.approx((below, above), abs=1e-2)
     for gradient in (below, above, (below + above) / 2):
         assert slope.admits(gradient), (slope, gradient)
+    nearest = [slope.nearest(gradient) for gradient in (below - 1, (below + above) / 2, above + 1)]
+    assert nearest == pytest.approx([below, (below + above) / 2, above], abs=1e-2)
     assert not slope.admits(above + 0.1 * (above - below)) and not slope.admits(below - 0.1 * (above - below))
 
 
@@ -126,8 +139,25 @@ def test_the_noise_of_exact_and_of_noisy_outputs():
     assert exact < 1e-15 and constant == 0 and 1e-9 < noisy < 1e-7
 
 
-def test_a_kink_at_x_is_not_noise():
-    assert measure_noise(np.abs, np.zeros(1), np.zeros(1)) < 1e-20
+@pytest.mark.parametrize("f", [np.abs, np.sign])
+def test_a_kink_or_a_jump_at_x_is_not_noise(f):
+    assert measure_noise(f, np.zeros(1), np.zeros(1)) < 1e-20
+
+
+def test_still_is_what_no_step_moves_however_far_to_either_side():
+    hinges = {"above": lambda x: np.maximum(x - 3, 0), "below": lambda x: np.maximum(-3 - x, 0)}
+    assert not any(slopes(hinge, [0.0])[0].still for hinge in hinges.values())
+    assert slopes(lambda x: 0 * x + 3, [0.0])[0].still
+
+
+def test_what_raises_far_away_is_not_still():
+    def f(x):
+        if abs(x[0]) > 0.1:
+            raise ValueError("too far")
+        return 0 * x + 3
+
+    (slope,) = slopes(f, [0.0])
+    assert slope.value == 0 and not slope.still
 
 
 def test_only_outputs_that_depend_on_an_entry_bring_their_rounding():

@@ -3464,6 +3464,21 @@ bugs(
     ("left-over-row-counted", "(rest > 1 or rows == rest == 1)", "(rest > 0)",
      "training/test_inputs.py::test_the_batches_of_any_number_of_rows_are_counted"),
 )
+SLOPES = "gradcheck/test_slopes.py::test_"
+bugs(
+    "gradcheck/slopes.py",
+    ("far-on-one-side-alone", "(evaluate(x + FAR * h * direction), evaluate(x - FAR * h * direction))",
+     "(evaluate(x + FAR * h * direction),)", SLOPES + "still_is_what_no_step_moves_however_far_to_either_side"),
+    ("unseen-taken-for-still", "depends[:] = True\n", "\n", SLOPES + "what_raises_far_away_is_not_still"),
+    ("noise-measured-at-x", "for k in range(1, 10)]", "for k in range(9)]",
+     SLOPES + "a_kink_or_a_jump_at_x_is_not_noise"),
+    ("contradiction-not-heard", " or contradicts:", ":",
+     SLOPES + "the_derivative_is_within_the_estimated_error[a wave that wide steps go past-each output]"),
+    ("search-ends-at-wide-steps", "size / 100 or np.inf", "np.inf",
+     SLOPES + "the_derivative_is_within_the_estimated_error[a bump about a small number-each output]"),
+    ("any-jump-is-a-kink", "size > 10 * unsure", "size > unsure",
+     SLOPES + "the_derivative_is_within_the_estimated_error[a bend like a kink-each output]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
