@@ -198,6 +198,17 @@ def test_measures_of_a_known_derivative():
     np.testing.assert_array_equal(x, [[1.5, -2.0]])
 
 
+def test_a_central_difference_of_large_numbers_takes_large_steps():
+    found = central_difference(lambda a: (2 * (a[0] - 1e8).sum(), b""), [np.array([1e8 + 0.5])], 0)
+    assert found == pytest.approx(2, rel=1e-9)
+
+
+def test_where_a_large_value_hides_two_points_four_are_taken_farther_apart():
+    x = np.array([0.3, 1.7])
+    found = central_difference(lambda a: (3e3 + np.sin(a[0]).sum(), b""), [x], 0)
+    np.testing.assert_allclose(found, np.cos(x), rtol=0, atol=3e-9)
+
+
 def test_winners_see_masks_and_indices_at_any_depth_but_no_values():
     mask, index = np.array([True, False]), np.array([3], np.uint8)
     assert winners((1.5, [mask, {"a": (index, None)}], np.ones(2))) == mask.tobytes() + index.tobytes()

@@ -3479,6 +3479,21 @@ bugs(
     ("any-jump-is-a-kink", "size > 10 * unsure", "size > unsure",
      SLOPES + "the_derivative_is_within_the_estimated_error[a bend like a kink-each output]"),
 )
+bugs(
+    "gradcheck/numeric.py",
+    ("one-step-for-all-sizes", "h = step * shrink * max(1.0, abs(arrays[which][index]))", "h = step * shrink",
+     "gradcheck/test_checker.py::test_a_central_difference_of_large_numbers_takes_large_steps"),
+    ("two-points-far-apart", "(8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h)",
+     "(values[0] - values[1]) / (2 * h)",
+     "gradcheck/test_checker.py::test_where_a_large_value_hides_two_points_four_are_taken_farther_apart"),
+)
+bugs(
+    "training/inputs.py",
+    ("loudest-of-the-batch", "loud.max(axis=1, keepdims=True) -", "loud.max() -",
+     AGAIN + "each_band_has_mean_0_where_something_is_said"),
+    ("one-batch-ahead", "for _ in range(waiting)", "for _ in range(1)",
+     "training/test_inputs.py::test_batches_are_made_ahead_and_in_order"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
