@@ -186,6 +186,23 @@ def test_on_a_kink_the_gradient_lies_between_two_slopes(method):
         assert result.kinks == (share != 0 or method == "central-difference")  # 0 is what the complex step says, too
 
 
+@pytest.mark.parametrize("method", ["complex-step", "central-difference"])
+def test_a_mistake_is_found_beside_a_larger_difference_that_is_right(method):
+    """At a kink the backward may differ from what is measured: the search for mistakes goes on."""
+    for factor in (1, 1.001):
+        backward = lambda dy, cache, c=factor: 1.0 * dy * [1, 1, c]  # noqa: E731
+        (result,) = check_gradient(ops.relu, backward, [np.array([0.0, 1.0, 2.0])], methods=[method])
+        assert result.right == (factor == 1) and result.kinks == 1
+
+
+def test_a_mistake_that_stays_is_no_rounding_of_a_large_value_along_a_direction():
+    for offset in (0, 1e6):
+        f = lambda x, c=offset: (c + (x * x).sum(), x)  # noqa: E731
+        for factor in (2, 2 + 1e-11):
+            backward = lambda dy, x, c=factor: c * dy * x  # noqa: E731
+            assert all(r.right for r in check_gradient(f, backward, [X], methods=["directional"])) == (factor == 2)
+
+
 def test_measures_of_a_known_derivative():
     x, y = np.array([[1.5, -2.0]]), np.array([3.0])
     f = lambda arrays: (arrays[0] ** 3 * arrays[1]).sum()  # noqa: E731

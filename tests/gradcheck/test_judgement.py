@@ -258,6 +258,9 @@ AT_KINKS = {
     "hinge": (lambda x: (np.maximum(0, 2 - x).sum(), x), lambda dy, x: -dy * (x < 2), TIED),
     "maximum, the first wins": (row_maximum, to_the_first, TIED),
     "maximum, winners share": (row_maximum, shared, TIED),
+    "maximum, to none of several winners": (
+        row_maximum, lambda dy, x: to_all(dy, x) * (to_all(1 + 0 * dy, x).sum(axis=1, keepdims=True) == 1), TIED,
+    ),
     "maximum, no ties": (row_maximum, to_all, RNG.normal(size=(3, 4))),
     "sum of maxima": (
         lambda x: (x.max(axis=1).sum(), x), lambda dy, x: to_the_first(np.full(3, dy), x), TIED,

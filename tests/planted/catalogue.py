@@ -3494,6 +3494,16 @@ bugs(
     ("one-batch-ahead", "for _ in range(waiting)", "for _ in range(1)",
      "training/test_inputs.py::test_batches_are_made_ahead_and_in_order"),
 )
+bugs(
+    "gradcheck/compare.py",
+    ("stops-at-the-first-doubt", "if stop and not right:", "if stop:",
+     "gradcheck/test_checker.py::test_a_mistake_is_found_beside_a_larger_difference_that_is_right[complex-step]"),
+    ("what-stays-is-rounding", "right = not stays and gap <= trial.rounding", "right = gap <= trial.rounding",
+     "gradcheck/test_checker.py::test_a_mistake_that_stays_is_no_rounding_of_a_large_value_along_a_direction"),
+    ("too-little-at-ties-is-wrong", " and abs(total) > abs(slope.value)", "",
+     "gradcheck/test_judgement.py::test_at_a_kink_any_gradient_between_the_slopes_is_right"
+     "[maximum, to none of several winners]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
