@@ -45,6 +45,13 @@ def test_blanks_and_uneven_numbers_of_captions(tmp_path):
     assert found["shared"].startswith("4 texts")  # blanks are none
 
 
+def test_a_text_that_one_image_has_twice_is_of_one_image(tmp_path):
+    def change(images):
+        images[3]["sentences"] = sentences("A lone pier .", "a lone pier")
+
+    assert write(tmp_path, change)["shared"].startswith("4 texts written for several images, the most frequent for 5")
+
+
 def test_texts_are_equal_where_their_words_are(tmp_path):
     def change(images):
         images[0]["sentences"] = sentences("A  green Field.", "Two trees")

@@ -361,6 +361,8 @@ def test_only_words_of_the_given_captions_are_learned():
     x = number_texts(["the river", "the river", "a"], lexicon)
     assert learned_words(x, lexicon, 2).tolist() == [0, 0, 3, 1, 3, 2, 3]
     assert learned_words(x, lexicon, 2, "unknown").tolist() == [0, 0, 2, 1, 2, 2, 2]
+    beyond = number_texts(["a zebra | a", "a zebra | a"], lexicon)
+    assert learned_words(beyond, lexicon, 2).tolist() == [0, 0, 1, 2, 2, 2, 2]
 
 
 def test_a_text_is_taken_apart_at_its_bars():

@@ -12,7 +12,7 @@ from PIL import Image
 from cmir_ref.data import read_image
 from cmir_ref.data.bands import read_bands
 from cmir_ref.data.geotiff import read_georeference
-from cmir_ref.data.images import Span, is_grey, look_at_images, read_images, span_of
+from cmir_ref.data.images import Span, image_copies, is_grey, look_at_images, read_images, span_of
 from cmir_ref.errors import InputError
 
 
@@ -80,6 +80,25 @@ def test_deep_grey_images_keep_their_grey_values(tmp_path, values, span):
     exact = (values - span[0]) * (255.0 / (span[1] - span[0]))
     np.testing.assert_allclose(read, np.repeat(exact[..., None], 3, axis=2), atol=0.51)
     assert len(np.unique(read)) >= 60
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_span_is_in_eighths_of_the_power_of_two_that_holds_the_values(whole):
+    """By doubling; a whole number v takes the room from v to v + 1."""
+    random, unit = np.random.default_rng(0), int(whole)
+    bounds = np.sort(random.integers(-5000, 70_000, (300, 2)) >> random.integers(0, 14, (300, 1)), axis=1)
+    bounds = np.concatenate([bounds, [[0, 4095], [1, 4096], [-4096, -1], [0, 1], [0, 4096]]]) / (1 if whole else 64)
+    for low, high in bounds[bounds[:, 0] < bounds[:, 1]]:
+        holds = 2.0**-20
+        while holds < high + unit - low:
+            holds *= 2
+        first, last = (k * holds / 8 for k in (low // (holds / 8), -(-(high + unit) // (holds / 8))))
+        assert span_of([np.array([low, high]).astype(int if whole else float)]) == (first, last - unit)
+
+
+@pytest.mark.parametrize(("value", "span"), [(7, (0, 7)), (-3, (-3, 0)), (0, (0, 0)), (0.25, (0, 0.25))])
+def test_the_span_of_one_value_is_from_0_to_it(value, span):
+    assert span_of([np.full((2, 2), value)]) == span
 
 
 def png_of_16_bits(path, pixels):
@@ -276,6 +295,14 @@ def test_a_tiff_file_of_many_bands_that_is_cut(tmp_path, refused):
     (tmp_path / "a.tif").write_bytes(whole[: len(whole) // 2])
     with refused("a.tif", "damaged or truncated"):
         read_image(tmp_path / "a.tif")
+
+
+def test_copies_have_the_same_pixels_and_the_same_shape(tmp_path):
+    for k, (height, width, value) in enumerate(
+        [(4, 6, 70), (4, 6, 71), (6, 4, 70), (4, 6, 70), (6, 4, 70), (4, 6, 70)]
+    ):
+        Image.fromarray(np.full((height, width), value, np.uint8)).save(tmp_path / f"{k}.png")
+    assert image_copies([tmp_path / f"{k}.png" for k in range(6)]) == [[0, 3, 5], [2, 4]]
 
 
 def test_one_span_for_a_whole_set(tmp_path):

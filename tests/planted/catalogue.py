@@ -3504,6 +3504,30 @@ bugs(
      "gradcheck/test_judgement.py::test_at_a_kink_any_gradient_between_the_slopes_is_right"
      "[maximum, to none of several winners]"),
 )
+EIGHTHS = "data/test_images.py::test_a_span_is_in_eighths_of_the_power_of_two_that_holds_the_values"
+bugs(
+    "data/images.py",
+    ("quarters-at-a-power-of-two", "(exponent - 3 - (mantissa == 0.5))", "(exponent - 3)", EIGHTHS),
+    ("the-largest-value-cut", "math.ceil((high + unit) / step)", "math.ceil(high / step)", EIGHTHS),
+    ("one-value-has-no-span", "return Span(min(low, 0.0), max(low, 0.0))", "return Span(low, high)",
+     "data/test_images.py::test_the_span_of_one_value_is_from_0_to_it"),
+    ("copies-of-another-shape", 'f"{pixels.shape}".encode() + pixels.tobytes()', "pixels.tobytes()",
+     "data/test_images.py::test_copies_have_the_same_pixels_and_the_same_shape"),
+)
+bugs(
+    "data/stemming.py",
+    ("y-as-another-consonant", '"wxy"', '"wx"', "data/test_captions.py::test_stems_are_nltks"),
+)
+bugs(
+    "data/caption_report.py",
+    ("one-image-counted-twice", "for text in set(of_image) if text)", "for text in of_image if text)",
+     "data/test_caption_report.py::test_a_text_that_one_image_has_twice_is_of_one_image"),
+)
+bugs(
+    "data/vocabulary.py",
+    ("what-the-lexicon-lacks-is-learned", "keep[[0, BAR, len(lexicon) + 2]] = False", "keep[[0, BAR]] = False",
+     "data/test_captions.py::test_only_words_of_the_given_captions_are_learned"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
