@@ -313,6 +313,16 @@ def test_a_sentence_keywords_or_both_find_images(run):
         search.retrieve(run, "my words/river 1.wav", "a", 3)
 
 
+def test_a_sentence_and_keywords_are_one_text(run):
+    both = search.text_query(run, "a red house", "many  trees,, green river ")
+    assert both == "a red house | many trees | green river"
+    assert search.text_query(run, "a red house", None) == "a red house"
+    assert search.text_query(run, None, "many trees") == "| many trees"
+    for nothing in ((None, None), ("", " , ")):
+        with pytest.raises(InputError, match=r"^no query: give a file or a sentence, or --keywords"):
+            search.text_query(run, *nothing)
+
+
 @pytest.mark.parametrize(
     ("short", "whole"),
     [

@@ -3527,6 +3527,10 @@ bugs(
     "data/vocabulary.py",
     ("what-the-lexicon-lacks-is-learned", "keep[[0, BAR, len(lexicon) + 2]] = False", "keep[[0, BAR]] = False",
      "data/test_captions.py::test_only_words_of_the_given_captions_are_learned"),
+    "search.py",
+    ("keywords-in-place-of-the-sentence", '" | ".join([sentence or "", *phrases]).strip()',
+     '" | ".join(["", *phrases]).strip()',
+     "amfmn/test_amfmn_system.py::test_a_sentence_and_keywords_are_one_text"),
 )
 # fmt: on
 
