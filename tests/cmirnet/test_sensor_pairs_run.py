@@ -1,6 +1,7 @@
 """A run on a user's own pairs of two sensors: trained without labels, evaluated by partners, searched both ways."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from cmir_ref.app.served import serve_run
 from cmir_ref.cli import app
 from cmir_ref.cmirnet.stage2 import numbers_of_pairs
 from cmir_ref.config import load_config
-from cmir_ref.data import load_data
+from cmir_ref.data import digests_of, load_data
 from cmir_ref.errors import InputError
 from cmir_ref.retrieval import first_rank, recall_at_k
 
@@ -73,6 +74,25 @@ def test_recalls_are_those_of_the_partner(site):
         assert recall_at_k(distances, own, k).mean() == pytest.approx(by_hand)
         assert found[f"r@{k}"] == pytest.approx(by_hand)
     assert found["median_rank"] == np.median(first_rank(distances, own))
+
+
+def test_of_two_sensors_with_the_same_bands_an_image_is_of_the_one_that_has_it(tmp_path):
+    """The image itself, or a copy of it; of an image that none has nothing is known, and it is read as the first's."""
+    rng = np.random.default_rng(0)
+    for sensor in ("pan", "mul"):
+        (tmp_path / "data" / sensor).mkdir(parents=True)
+        for k in range(6):
+            x = rng.integers(1, 9999, (64, 64), np.uint16)
+            tifffile.imwrite(tmp_path / "data" / sensor / f"{k}.tif", x, photometric="minisblack")
+    data = load_data(load_config("pan-mul_pairs", SHORT), tmp_path / "data")
+    known = {m: one._replace(digests=digests_of(one.x)) for m, one in data.modalities.items()}
+    run = runs.Run(None, None, {}, {}, data._replace(modalities=known), None, [], 0.0)
+    for letter, sensor in (("a", "pan"), ("b", "mul")):
+        file, copy = tmp_path / "data" / sensor / "3.tif", tmp_path / f"copy of {sensor}.tif"
+        shutil.copy(file, copy)
+        assert [search.guess_modality(run, query) for query in (file, copy)] == [letter] * 2
+    tifffile.imwrite(tmp_path / "new.tif", x + 1, photometric="minisblack")
+    assert search.guess_modality(run, tmp_path / "new.tif") == "a"
 
 
 def test_a_run_that_is_read_again_is_the_same(site):

@@ -3532,6 +3532,12 @@ bugs(
      '" | ".join(["", *phrases]).strip()',
      "amfmn/test_amfmn_system.py::test_a_sentence_and_keywords_are_one_text"),
 )
+bugs(
+    "search.py",
+    ("read-as-the-first-of-two-sensors", "fits = [m for m in fits if is_known(run, m, query)] or same_bands",
+     "fits = same_bands",
+     "cmirnet/test_sensor_pairs_run.py::test_of_two_sensors_with_the_same_bands_an_image_is_of_the_one_that_has_it"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
