@@ -15,8 +15,8 @@ from toy_system.system import ToySettings
 from cmir_ref import run_files, runs, search
 from cmir_ref.data import load_data
 from cmir_ref.data.mat import read_mat, split_row
-from cmir_ref.ranking import are_relevant, examples, galleries, items_of, one_of_each_class, rank
-from cmir_ref.records import PARTS
+from cmir_ref.ranking import are_relevant, examples, galleries, items_of, one_of_each_class, rank, sample_of
+from cmir_ref.records import PARTS, Places
 from cmir_ref.retrieval.relevant_items import positions
 from cmir_ref.systems import SYSTEMS
 
@@ -116,6 +116,16 @@ def test_what_is_relevant_is_so_in_any_order_of_both_modalities(run):
     for m, row in (("a", 4), ("b", count - 1)):
         alone = tuple(are_relevant(run, m, row, [sample])[0] for sample in samples)
         assert are_relevant(run, m, row, samples) == alone and len(set(alone)) == 2
+
+
+def test_a_sample_whose_place_is_not_known_is_shown_without_one(run):
+    m = run.dataset.modalities["a"]
+    xy = np.full((len(m.ids), 2), np.nan)
+    xy[1] = 7, 9
+    placed = m._replace(places=Places(xy, ("", "EPSG:32633") + ("",) * (len(m.ids) - 2)))
+    placed = run._replace(dataset=run.dataset._replace(modalities=run.dataset.modalities | {"a": placed}))
+    shown = [sample_of(placed, "a", row)[-3:] for row in range(3)]
+    assert shown == [(None, None, None), (7, 9, "EPSG:32633"), (None, None, None)]
 
 
 @pytest.mark.parametrize("gallery", ["train", None])

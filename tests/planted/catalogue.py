@@ -3538,6 +3538,11 @@ bugs(
      "fits = same_bands",
      "cmirnet/test_sensor_pairs_run.py::test_of_two_sensors_with_the_same_bands_an_image_is_of_the_one_that_has_it"),
 )
+bugs(
+    "ranking.py",
+    ("a-place-that-is-no-number", "if place and not np.isfinite(place[0]):", "if False:",
+     RANKED + "a_sample_whose_place_is_not_known_is_shown_without_one"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
