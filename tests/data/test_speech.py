@@ -57,7 +57,9 @@ def word(seconds=0.5, rate=16000):
     return 0.4 * np.sin(2 * np.pi * 440 * np.arange(n) / rate) * np.hanning(n)
 
 
-@pytest.mark.parametrize("shares", [(1, -1), (1, -0.9), (0.5, -0.5, 0.01), (1, -1, 1, -1), (0, 1), (1, 1), (1, 0.3)])
+@pytest.mark.parametrize(
+    "shares", [(1, -1), (1, -0.9), (0.5, -0.5, 0.01), (1, -1, 1, -1), (0.9, -1), (1, -0.57), (0, 1), (1, 1), (1, 0.3)]
+)
 def test_any_channels_sound_like_one(tmp_path, shares):
     """Opposite channels, as of a wrongly wired cable, are not silence; all others are mixed."""
     sound = word()

@@ -1,5 +1,6 @@
 """What `judge` says of pairs that a fixed tolerance judges wrongly: right, wrong, or open."""
 
+import itertools
 import json
 
 import numpy as np
@@ -61,6 +62,12 @@ def test_a_forgotten_penalty_is_named():
     forward = lambda w: ((w * w).sum() + 1e-6 * np.abs(w).sum(), w)  # noqa: E731
     (finding,) = judged(forward, lambda dy, w: 2 * dy * w, {"w": X}).findings
     assert finding.kind == "missing term" and "sign of w, as of a penalty λΣ|w| with λ = 1e-06" in finding.sentence
+
+
+def test_what_leads_to_the_mistake_is_told_before_a_term_that_is_missing():
+    forward = lambda w, b: ((w * w).sum() + 1e-2 * np.abs(w).sum() + (b * b).sum(), (w, b))  # noqa: E731
+    findings = judged(forward, lambda dy, c: (2 * dy * c[0], -2 * dy * c[1]), {"w": X, "b": V}).findings
+    assert [(finding.input, finding.kind) for finding in findings] == [("b", "sign"), ("w", "missing term")]
 
 
 # ---- small numbers, and large beside small --------------------------------------------------------------------------
@@ -320,6 +327,10 @@ NOT_AT_KINKS = {
         lambda x: (x.max(axis=1).sum(), x), lambda dy, x: to_all(np.full(3, dy), x), TIED, "ties",
     ),
     "abs, never written": (lambda x: (np.abs(x), x), lambda dy, x: 0 * x, TIED, "zero"),
+    "leaky, both slopes at 0": (  # the forward's masks overlap as well, so that the complex step says the same
+        lambda x: (x * (x.real >= 0) + 0.5 * x * (x.real <= 0), x), lambda dy, x: dy * ((x >= 0) + 0.5 * (x <= 0)),
+        ZEROS, "kink",
+    ),
 }  # fmt: skip
 
 
@@ -394,6 +405,13 @@ def test_a_random_forward_is_found_however_small_its_noise(spread):
     assert kinds(judged(f, lambda dy, _: dy, {"x": X})) == {"all": "random forward"}
     rare = lambda x: (x * (RNG.random(x.shape) > 0.05), None)  # noqa: E731
     assert kinds(judged(rare, lambda dy, _: dy, {"x": RNG.normal(size=(9, 8))})) == {"all": "random forward"}
+
+
+@pytest.mark.parametrize("phase", range(4))
+def test_a_forward_that_is_random_now_and_then_is_found(phase):
+    calls = itertools.count(phase)
+    f = lambda x: (x * (1 if next(calls) % 4 else 1.1), None)  # noqa: E731
+    assert kinds(judged(f, lambda dy, _: dy, {"x": X})) == {"all": "random forward"}
 
 
 # ---- broadcasting ---------------------------------------------------------------------------------------------------
@@ -595,12 +613,14 @@ def test_a_mask_with_a_gradient_of_zeros_is_held():
     assert judged(chosen, chosen_backward, {"x": X, "keep": keep}).status == RIGHT
 
 
-@pytest.mark.parametrize("read", ["as an index", "by equality"])
+@pytest.mark.parametrize("read", ["as an index", "cast to whole numbers", "by equality"])
 def test_labels_with_a_gradient_of_zeros_are_held(read):
     labels = np.array([2, 0, 0, 1])
 
     def hot_of(labels):
-        return labels[:, None] == np.arange(3) if read == "by equality" else np.eye(3)[labels]
+        if read == "by equality":
+            return labels[:, None] == np.arange(3)
+        return np.eye(3)[labels if read == "as an index" else labels.astype(int)]
 
     forward = lambda x, labels: ((x * hot_of(labels)).sum(axis=1), hot_of(labels))  # noqa: E731
     right = lambda dy, hot: (dy[:, None] * hot, np.zeros(4))  # noqa: E731

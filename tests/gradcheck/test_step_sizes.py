@@ -47,3 +47,9 @@ def test_a_function_that_takes_no_complex_numbers_has_no_flat_line():
 def test_a_gradient_of_another_shape_has_no_curve():
     with pytest.raises(ValueError, match="another shape"):
         step_errors(ops.relu, lambda dy, cache: dy[:1], [X])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gradient_of_zeros_has_no_error_at_any_step():
+    for _, error in step_errors(lambda x: (0 * x + 3, x), lambda dy, x: 0 * x, [X]):
+        assert (error == 0).all()

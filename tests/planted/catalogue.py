@@ -3543,6 +3543,36 @@ bugs(
     ("a-place-that-is-no-number", "if place and not np.isfinite(place[0]):", "if False:",
      RANKED + "a_sample_whose_place_is_not_known_is_shown_without_one"),
 )
+JUDGED = "gradcheck/test_judgement.py::test_"
+bugs(
+    "gradcheck/judgement.py",
+    ("complex-step-alone-at-kinks", "by_slopes.off & by_slopes.kinks", "by_slopes.off & False",
+     JUDGED + "beside_kinks_mistakes_are_found_and_named[leaky, both slopes at 0]"),
+    ("missing-term-told-first", "finding.kind is None, finding.kind in LEADS_LESS_FAR)", "finding.kind is None,)",
+     JUDGED + "what_leads_to_the_mistake_is_told_before_a_term_that_is_missing"),
+)
+bugs(
+    "gradcheck/regularity.py",
+    ("one-call-for-chance", "trial.call(trial.inputs)[0])) for _ in range(4))",
+     "trial.call(trial.inputs)[0])) for _ in range(1))", JUDGED + "a_forward_that_is_random_now_and_then_is_found"),
+)
+bugs(
+    "gradcheck/trial.py",
+    ("jumps-above-alone", "for step in (-1e-9, 1e-9):", "for step in (1e-9,):",
+     JUDGED + "labels_with_a_gradient_of_zeros_are_held[cast to whole numbers]"),
+)
+bugs(
+    "gradcheck/step_sizes.py",
+    ("zeros-divided-by", " or 1.0\n\n        def", "\n\n        def",
+     "gradcheck/test_step_sizes.py::test_a_gradient_of_zeros_has_no_error_at_any_step"),
+)
+bugs(
+    "data/speech.py",
+    ("first-channel-for-the-loudest", "centred[:, energy.argmax()]", "centred[:, 0]",
+     "data/test_speech.py::test_any_channels_sound_like_one"),
+    ("quiet-mixes-taken-for-cancelled", "channels.shape[1] ** 2", "channels.shape[1]",
+     "data/test_speech.py::test_any_channels_sound_like_one"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
