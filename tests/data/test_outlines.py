@@ -33,6 +33,38 @@ def test_weak_edges_count_where_they_are_joined_to_strong_ones():
     assert (edges | ~strong).all() and edges.sum() > strong.sum()
 
 
+def two_squares():
+    """A square of much contrast on the left, one of little on the right."""
+    grey = np.full((128, 128), 60.0)
+    grey[20:76, 10:50] = 180
+    grey[40:92, 75:115] = 90
+    return grey
+
+
+def test_a_weak_edge_that_touches_no_strong_one_is_none():
+    edges, weak = canny(two_squares(), low=0.05, high=0.6), canny(two_squares(), low=0.05, high=0.05)
+    assert edges[:, :62].any() and not edges[:, 62:].any() and weak[:, 62:].any()
+
+
+def test_strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough():
+    """A step from top to bottom, and one that fades from a quarter of the height on."""
+    grey = np.full((128, 128), 60.0)
+    grey[:, 30:] += 120
+    grey[:, 90:] -= 120 * (0.75 - np.arange(128)[:, None] / 128).clip(0, 0.5) / 0.5
+    drawn = [strokes(grey, np.random.default_rng(seed), budget=0.1) for seed in range(50)]
+    long, short = np.array([(x[:, :60].any(), x[:, 60:].any()) for x in drawn]).T
+    assert not (long & short).any(), "each alone is more ink than a tenth as many pixels as there are rows"
+    assert 2 <= (~long).sum() <= 15 and short.any(), "15 % are left out"
+
+
+def test_each_photo_is_drawn_by_another_hand(tmp_path):
+    Image.fromarray(square(5).clip(0, 255).astype(np.uint8)).save(tmp_path / "a.png")
+    x, two = np.zeros((2, 64, 64, 3), np.uint8), np.zeros(2, int)
+    photos = Modality("photo", "image", x, two, ("p", "q"), (str(tmp_path / "a.png"),) * 2, np.array(["s", "s"]))
+    hands = [trace_photos(photos, "strokes", 64, seed).x for seed in (0, 1)]
+    assert len({sketch.tobytes() for sketch in (*hands[0], *hands[1])}) == 4
+
+
 def test_strokes_are_few_and_waver():
     a, b = (strokes(square(12), np.random.default_rng(seed)) for seed in (1, 2))
     assert a.dtype == bool and 0 < a.sum() < 8 * 128 * 3 and (a != b).any()

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image, ImageDraw, ImageFilter
 
 from cmir_ref.data import is_drawing, load_sketches, read_sketch, sketches, world
-from cmir_ref.data.sketches import NotADrawing, shrink, to_square
+from cmir_ref.data.sketches import NotADrawing, ink_of, shrink, to_square
 
 SIDE = 200
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{}</svg>'
@@ -102,6 +102,33 @@ def test_shrinking_takes_the_maximum_and_squares_are_padded():
     ink[6, 3] = 1
     assert np.argwhere(shrink(ink, 3)[..., 0]).tolist() == [[2, 1]]
     assert to_square(np.ones((2, 6), np.float32)).sum(axis=1).tolist() == [0, 0, 6, 6, 0, 0]
+
+
+@pytest.mark.parametrize(("side", "size"), [(7, 3), (100, 64), (127, 64), (64, 64), (1000, 48)])
+def test_each_pixel_of_a_smaller_sheet_is_the_maximum_over_its_area(side, size):
+    ink = np.random.default_rng(side).integers(0, 256, (side, side)) / 255
+    ends = [side * k // size for k in range(size + 1)]
+    areas = [[ink[a:b, c:d] for c, d in pairwise(ends)] for a, b in pairwise(ends)]
+    np.testing.assert_array_equal(
+        shrink(ink, size)[..., 0], [[round(255 * area.max()) for area in row] for row in areas]
+    )
+
+
+def test_a_photo_of_a_drawing_stands_upright(tmp_path):
+    upright, exif = REFERENCE.convert("RGB"), Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter to the right
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(
+        read_sketch(tmp_path / "x.png", 64), read_sketch(saved(upright, tmp_path / "y.png"), 64)
+    )
+
+
+def test_ink_is_measured_by_the_strongest_strokes_and_not_by_a_speck():
+    sheet = np.full((200, 200, 3), 190.0)
+    sheet[50:52, 20:180], sheet[120:122, 20:180], sheet[160, 160] = 130, 250, 0
+    ink = ink_of(sheet, "x.png")
+    assert (ink[50:52, 20:180] == 1).all() and (ink[120:122, 20:180] == -1).all()
+    assert not ink[60:110].any()
 
 
 LAUGHTER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><defs><g id="a">{}</g>{}</defs>

@@ -3573,6 +3573,33 @@ bugs(
     ("quiet-mixes-taken-for-cancelled", "channels.shape[1] ** 2", "channels.shape[1]",
      "data/test_speech.py::test_any_channels_sound_like_one"),
 )
+OUTLINES = "data/test_outlines.py::test_"
+bugs(
+    "data/outlines.py",
+    ("weak-edges-kept-alone", "labels[ridge & (strength >= sure)]", "labels[ridge & (strength >= weak)]",
+     OUTLINES + "a_weak_edge_that_touches_no_strong_one_is_none"),
+    ("shortest-first", "np.argsort(-weight[1:])", "np.argsort(weight[1:])",
+     OUTLINES + "strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough"),
+    ("none-left-out", "if rng.random() < 0.15:", "if rng.random() < 0.0:",
+     OUTLINES + "strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough"),
+    ("ink-counted-in-strokes", "ink += sizes[stroke]", "ink += 1",
+     OUTLINES + "strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough"),
+    ("budget-of-the-area", "budget * len(edges)", "budget * edges.size",
+     OUTLINES + "strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough"),
+    ("one-hand-for-all-photos", 'generator(seed, "outlines", number)', 'generator(seed, "outlines")',
+     OUTLINES + "each_photo_is_drawn_by_another_hand"),
+)
+bugs(
+    "data/sketches.py",
+    ("areas-of-whole-pixels", "np.arange(size) * side // size", "np.arange(size) * (side // size)",
+     "data/test_sketches.py::test_each_pixel_of_a_smaller_sheet_is_the_maximum_over_its_area"),
+    ("measured-by-a-speck", "[-max(4, difference.size // 1000) :]", "[-1:]",
+     "data/test_sketches.py::test_ink_is_measured_by_the_strongest_strokes_and_not_by_a_speck"),
+    ("light-ink-for-dark", "(sheet - paper).sum(axis=2) > 0", "(sheet - paper).sum(axis=2) < 0",
+     "data/test_sketches.py::test_ink_is_measured_by_the_strongest_strokes_and_not_by_a_speck"),
+    ("drawings-lie-on-their-side", "image = ImageOps.exif_transpose(file)", "image = file",
+     "data/test_sketches.py::test_a_photo_of_a_drawing_stands_upright"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
