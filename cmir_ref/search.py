@@ -337,8 +337,21 @@ def is_file_name(query: str) -> bool:
     return bool(named) or (len(query) < 200 and Path(query).is_file())
 
 
+class NotRead(UserWarning):
+    """Of a sentence and keywords the run reads one."""
+
+
+def unread_part(run: Run, sentence: str | None, keywords: str | None) -> str:
+    """What is said of a sentence with keywords beside it, of which the run's networks read one; else empty."""
+    text = getattr(run.config, "text", "both")
+    if text == "both" or not sentence or not (keywords or "").replace(",", "").strip():
+        return ""
+    words = {"sentence": "the keywords count for nothing: this run reads sentences alone"}
+    return words.get(text, "the sentence counts for nothing: this run reads keywords alone") + f" (text = {text})"
+
+
 def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:
-    """A sentence, keywords that are separated by commas, or both, as one text.
+    """A sentence, keywords that are separated by commas, or both, as one text; warns by `NotRead` of what is not read.
 
     Raises `InputError` for neither, and for keywords in a run that holds no texts.
     """
@@ -347,4 +360,6 @@ def text_query(run: Run, sentence: str | None, keywords: str | None) -> str:
     phrases = [" ".join(phrase.split()) for phrase in (keywords or "").split(",") if phrase.strip()]
     if not sentence and not phrases:
         raise InputError("no query: give a file or a sentence, or --keywords 'white airplane, grey runway'")
+    if words := unread_part(run, sentence, keywords):
+        warnings.warn(words, NotRead, 2)
     return " | ".join([sentence or "", *phrases]).strip() if phrases else str(sentence)

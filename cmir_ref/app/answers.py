@@ -25,6 +25,7 @@ from ..search import (
     outsider,
     row_of_query,
     text_query,
+    unread_part,
 )
 from .describe import SIDE, can_locate, tell_pictures, tell_point, tell_sample
 from .scenes import locate_in
@@ -142,10 +143,10 @@ def read_words(served: ServedRun, question: Question) -> Query:
         raise InputError(f"a sentence of more than {MOST_LETTERS} letters; say it in fewer")
     if not question.sentence.strip() and not question.keywords.replace(",", "").strip():
         raise InputError("nothing is written; give a sentence, or keywords")
-    text = text_query(run, " ".join(question.sentence.split()) or None, question.keywords)
-    return Query(
-        encode_one(served, m, read_query(run.dataset.modalities[m], text)[0]), None, Sample(m, text, None, ()), (), ()
-    )
+    asked = " ".join(question.sentence.split()) or None, question.keywords
+    text, unread = text_query(run, *asked), unread_part(run, *asked)
+    items = encode_one(served, m, read_query(run.dataset.modalities[m], text)[0])
+    return Query(items, None, Sample(m, text, None, ()), (), (unread,) if unread else ())
 
 
 def read_upload(served: ServedRun, question: Question) -> Query:

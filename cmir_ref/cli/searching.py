@@ -182,8 +182,10 @@ def serve_page(
     from ..app import server
     from ..app.served import name_runs, serve_run
     from ..data.sketches import NotADrawing
+    from ..search import NotRead
 
-    warnings.simplefilter("ignore", NotADrawing)  # the page says so itself
+    for said_there in (NotADrawing, NotRead):
+        warnings.simplefilter("ignore", said_there)  # the page says so itself
     folder = None if keep is None else server.open_keep(keep)
     served = [serve_run(path, name, device=device, index=index) for path, name in name_runs(paths)]
     with server.listen(host, port) as listener:

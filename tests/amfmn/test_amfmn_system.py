@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from itertools import permutations
 
 import numpy as np
@@ -321,6 +322,18 @@ def test_a_sentence_and_keywords_are_one_text(run):
     for nothing in ((None, None), ("", " , ")):
         with pytest.raises(InputError, match=r"^no query: give a file or a sentence, or --keywords"):
             search.text_query(run, *nothing)
+
+
+@pytest.mark.parametrize("text, unread", [("sentence", "keywords"), ("keywords", "sentence"), ("both", "")])
+def test_what_a_run_does_not_read_of_a_query_is_said(run, text, unread):
+    run = run._replace(config=run.config.model_copy(update={"text": text}))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for one in (("a red house", None), ("a red house", " , "), (None, "many trees"), ("a red house", "many trees")):
+            assert not caught
+            search.text_query(run, *one)
+    said = [(w.category, str(w.message).startswith(f"the {unread} count")) for w in caught]
+    assert said == [(search.NotRead, True)] * bool(unread)
 
 
 @pytest.mark.parametrize(

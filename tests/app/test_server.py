@@ -162,6 +162,7 @@ def test_page_and_command_find_the_same_for_the_same_words(site, given):
     found = site.search("written", given, to="a", k=7)
     query = text_query(load_run(site.names["written"]), given.get("sentence"), given.get("keywords"))
     assert names(found) == retrieved(site, "written", query, "a", k=7, modality="b")
+    assert bool(found.json["remarks"]) == (len(given) > 1), "what the run does not read is said"
 
 
 def test_a_file_from_outside_is_read_by_its_content_alone(site, tmp_path):

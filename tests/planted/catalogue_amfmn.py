@@ -348,6 +348,11 @@ bugs(
     ("padding-keeps-its-share", "kept = valid ? g * z : g;", "kept = g * z;", UNIT + "[float64-False-7-12-5-6]"),
 )
 
+bugs(
+    "search.py",
+    ("unread-is-unsaid", 'if text == "both" or not sentence', "if text or not sentence",
+     "amfmn/test_amfmn_system.py::test_what_a_run_does_not_read_of_a_query_is_said[sentence-keywords]"),
+)
 SETS = "amfmn/test_amfmn_settings.py::test_changes_the_result"
 RUNS = "amfmn/test_amfmn_system.py::test_"
 SILENT = "strict/test_launches.py::test_nothing_is_sent_in_a_step_of_images_and_captions_and_it_is_numpy_s"
