@@ -3527,6 +3527,8 @@ bugs(
     "data/vocabulary.py",
     ("what-the-lexicon-lacks-is-learned", "keep[[0, BAR, len(lexicon) + 2]] = False", "keep[[0, BAR]] = False",
      "data/test_captions.py::test_only_words_of_the_given_captions_are_learned"),
+)
+bugs(
     "search.py",
     ("keywords-in-place-of-the-sentence", '" | ".join([sentence or "", *phrases]).strip()',
      '" | ".join(["", *phrases]).strip()',
