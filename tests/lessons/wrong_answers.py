@@ -553,6 +553,69 @@ WRONG = {
         ("the gate hears dy alone", [("(dy * x).sum(axis=1)", "dy.sum(axis=1)")], "dy times x"),
         ("b not summed", [("du.sum(axis=0)", "du")], "sum over axis 0 is missing"),
     ],
+    "23": [
+        ("the road through the gate", [(" + unit_rows_backward(dz @ w[:d].T, of_s)", "")], "(s: s is blended"),
+        (
+            "the gate's road not through ŝ",
+            [("unit_rows_backward(dz @ w[:d].T, of_s)", "dz @ w[:d].T")],
+            "goes through ŝ",
+        ),
+        (
+            "both roads through ŝ",
+            [("dy * g + unit_rows_backward(dz @ w[:d].T, of_s)", "unit_rows_backward(dy * g + dz @ w[:d].T, of_s)")],
+            "blended as it is",
+        ),
+        ("k blended with g", [("dy * (1 - g)", "dy * g")], "with 1 − g"),
+        ("the halves of W exchanged", [("w[d:].T, of_k", "w[:d].T, of_k")], "goes through k̂"),
+        ("the gate hears ŝ − k̂", [("dy * (s - k)", "dy * (of_s.y - of_k.y)")], ["w: ", "s − k, as they are"]),
+        ("the gate hears k − s", [("(s - k)", "(k - s)")], ["w: ", "b: "]),
+        ("the gate hears dy alone", [("dy * (s - k)", "dy")], "dy times s − k"),
+        ("σ's slope", [(" * g * (1 - g)\n    ds", "\n    ds")], "then σ"),
+        (
+            "dW from s and k as they are",
+            [("[of_s.y.T @ dz, of_k.y.T @ dz]", "[s.T @ dz, k.T @ dz]")],
+            "g reads ŝ and k̂",
+        ),
+        ("dW in the other order", [("[of_s.y.T @ dz, of_k.y.T @ dz]", "[of_k.y.T @ dz, of_s.y.T @ dz]")], "(w: "),
+        ("b not summed", [("dz.sum(axis=0)", "dz")], "sum over axis 0 is missing"),
+        ("what goes to ŝ and k̂ is right, and to W and b nothing", [("of_s.y.T @ dz", "0 * of_s.y.T @ dz")], "(w: "),
+    ],
+    "23b": [
+        (
+            "not clipped",
+            [("sum(1.0 * (a >= k) @ (b >= k).T for k in range(1, top + 1))", "a @ b.T")],
+            "is right",
+        ),
+        (
+            "a product over the right union",
+            "def in_common(a, b):\n"
+            "    both = sum(1.0 * (a >= k) @ (b >= k).T for k in range(1, 10))\n"
+            "    return a @ b.T / np.maximum(a.sum(axis=1)[:, None] + b.sum(axis=1) - both, 1)",
+            "not 6",
+        ),
+        ("what both have counted twice", [(" - both", "")], "counts twice"),
+        ("blanks", [("np.where(either == 0, 1, either)", "either")], "two blank captions"),
+        ("blanks alike by 1", [("return both /", "return (either == 0) + both /")], "captions [0, 0]: 0.0000 is right"),
+        (
+            "words that occur, over all counts",
+            "def in_common(a, b):\n"
+            "    both = sum(1.0 * (a >= k) @ (b >= k).T for k in range(1, 10))\n"
+            "    either = a.sum(axis=1)[:, None] + b.sum(axis=1) - both\n"
+            "    return 1.0 * (a > 0) @ (b > 0).T / np.maximum(either, 1)",
+            "as large as the largest count",
+        ),
+        ("k ends too early", [("top + 1", "top")], "is right"),
+        ("k begins at 0", [("range(1,", "range(0,")], "is right"),
+        ("> for >=", [("(b >= k)", "(b > k)")], "is right"),
+        ("transposed", [("return both / np.where(either == 0, 1, either)", "return both.T")], "(60, 50), not (50, 60)"),
+        (
+            "an array of all three",
+            "def in_common(a, b):\n"
+            "    low, high = (f(a[:, None], b).sum(axis=2) for f in (np.minimum, np.maximum))\n"
+            "    return low / np.maximum(high, 1)",
+            "(I, J, G) was held",
+        ),
+    ],
 }
 ROWS = [(key, *row) for key, rows in WRONG.items() for row in rows]
 
@@ -703,5 +766,26 @@ ALSO_RIGHT = [  # (exercise, what is different, the answer): right, though not t
         "    du = np.einsum('npc,npc,nc,nc->nc', dy, x, a, 1 - a)\n"
         "    path = np.repeat((du @ w.T)[:, None] / x.shape[1], x.shape[1], axis=1)\n"
         "    return path + dy + dy * a[:, None], mean.T @ du, du.sum(axis=0)",
+    ),
+    (
+        "23",
+        "the halves apart",
+        "def literal_backward(dy, cache):\n"
+        "    s, k, w, of_s, of_k, g = cache\n"
+        "    w_s, w_k = np.split(w, 2)\n"
+        "    dz = g * (1 - g) * (s - k) * dy\n"
+        "    ds = unit_rows_backward(dz @ w_s.T, of_s) + g * dy\n"
+        "    dk = unit_rows_backward(dz @ w_k.T, of_k) + dy - g * dy\n"
+        "    return ds, dk, np.hstack([of_s.y, of_k.y]).T @ dz, dz.sum(axis=0)",
+    ),
+    (
+        "23b",
+        "word by word",
+        "def in_common(a, b):\n"
+        "    both = np.zeros((len(a), len(b)))\n"
+        "    for of_a, of_b in zip(a.T, b.T, strict=True):\n"
+        "        both += np.minimum(of_a[:, None], of_b)\n"
+        "    either = a.sum(axis=1, keepdims=True) + b.sum(axis=1) - both\n"
+        "    return np.divide(both, either, out=np.zeros_like(both), where=either > 0)",
     ),
 ]
