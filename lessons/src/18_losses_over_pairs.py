@@ -349,5 +349,5 @@ numbers(
 #
 # ## Next
 #
-# [19 · Why 46 is not 46](19_why_46_is_not_46.ipynb): what a recall measures when captions repeat. In the package: [`amfmn/eq30_triplet.py`](../cmir_ref/amfmn/eq30_triplet.py), [`amfmn/eq29_margin.py`](../cmir_ref/amfmn/eq29_margin.py),
+# [23 · Words and keywords](23_words_and_keywords.ipynb): who tells the margin how alike two captions are. [19 · Why 46 is not 46](19_why_46_is_not_46.ipynb): what a recall measures when captions repeat. In the package: [`amfmn/eq30_triplet.py`](../cmir_ref/amfmn/eq30_triplet.py), [`amfmn/eq29_margin.py`](../cmir_ref/amfmn/eq29_margin.py),
 # [`amfmn/caption_prior.py`](../cmir_ref/amfmn/caption_prior.py).
