@@ -82,6 +82,9 @@ def test_label_files_that_are_none(tmp_path, refused):
     with refused(path):
         load_multilabels(tmp_path)
     path.write_text("version https://git-lfs.github.com/spec/v1")
+    with refused(path, "a pointer of Git LFS in place of the file"):
+        load_multilabels(tmp_path)
+    path.write_text("<!doctype html>")
     with refused(path, "not a readable .mat file"):
         load_multilabels(tmp_path)
 

@@ -3489,7 +3489,7 @@ bugs(
 )
 bugs(
     "training/inputs.py",
-    ("loudest-of-the-batch", "loud.max(axis=1, keepdims=True) -", "loud.max() -",
+    ("loudest-band-of-the-batch", "loud.max(axis=1, keepdims=True) -", "loud.max() -",
      AGAIN + "each_band_has_mean_0_where_something_is_said"),
     ("one-batch-ahead", "for _ in range(waiting)", "for _ in range(1)",
      "training/test_inputs.py::test_batches_are_made_ahead_and_in_order"),
