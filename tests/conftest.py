@@ -1,6 +1,7 @@
 """Hypothesis profiles, HYPOTHESIS_PROFILE chooses one; tests may lack the packages that CMIR_MAY_LACK names."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,10 @@ for name, examples in {"ci": 25, "dev": 10, "nightly": 500}.items():
         name, max_examples=examples, deadline=None, derandomize=name == "ci", print_blob=True, database=None
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# where a shell runs the tests in the background interruptions are ignored, and would be by each command that they start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # on a machine lent for its GPU some packages cannot be had; everywhere else one that is missing is a failure
 ABSENT = {name for name in os.environ.get("CMIR_MAY_LACK", "").split() if find_spec(name) is None}
