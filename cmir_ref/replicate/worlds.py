@@ -49,6 +49,7 @@ class Scale(NamedTuple):
 
 
 _TILES = ("distance=euclidean",)  # the paper's, in which all its experiments are compared
+_PLACES = ("normalise_features=scale",)  # no direction of Z is lost, as in the paper; the preset divides each z by its norm
 _PIXELS = ("stage1.batch_size=16", "stage1.dropout=0.0", "stage1.weight_decay=0.05")  # few epochs, but many steps
 _SIMULATED_PLACES = ("dataset=scenes", "scenes=630", "speech=bundled", "test_share=0.2", "validation_share=0.1")
 
@@ -69,15 +70,18 @@ SMALL = Scale(
         "places": World(
             "630 simulated aerial images, 15 voices",
             _SIMULATED_PLACES,
-            ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100", "stage2.lr=0.003"),
+            ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100", "stage2.lr=0.003", *_PLACES),
             ("stage1.epochs=20", "stage1.batch_size=32", "stage2.epochs=100"),
         ),
         "real": World(
-            "UC Merced's 2100 images, 15 voices, some of them held out", ("dataset=ucmerced", "speech=bundled")
+            "UC Merced's 2100 images, 15 voices, some of them held out",
+            ("dataset=ucmerced", "speech=bundled"),
+            _PLACES,
         ),
         "released": World(
             "UC Merced's 2100 images, the released speech features, all heard in training",
             ("dataset=ucmerced", "speech=speech-features"),
+            _PLACES,
         ),
         "imagenet": World(
             "UC Merced and held-out voices, images through EfficientNet-Lite0 (ImageNet) in place of VGG-16",
@@ -91,8 +95,8 @@ FULL = Scale(
     "full",
     {
         **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"), _TILES)),
-        **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",))),
-        "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",)),
+        **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",), _PLACES)),
+        "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",), _PLACES),
         "imagenet": SMALL.worlds["imagenet"],
     },
     "DSRSID (simulated where it is absent) and UC Merced from the user's copy, the presets' own lengths of training.",
