@@ -49,7 +49,7 @@ class Scale(NamedTuple):
 
 
 _TILES = ("distance=euclidean",)  # the paper's, in which all its experiments are compared
-_PLACES = ("normalise_features=scale",)  # no direction of Z is lost, as in the paper; the preset divides each z by its norm
+_PLACES = ("normalise_features=scale",)  # Z keeps its norms, as in the paper; the preset's are all 1
 _PIXELS = ("stage1.batch_size=16", "stage1.dropout=0.0", "stage1.weight_decay=0.05")  # few epochs, but many steps
 _SIMULATED_PLACES = ("dataset=scenes", "scenes=630", "speech=bundled", "test_share=0.2", "validation_share=0.1")
 
@@ -96,7 +96,9 @@ FULL = Scale(
     {
         **dict.fromkeys(TILES, World("DSRSID, 80 000 PAN–MUL pairs", ("dataset=dsrsid", "test_share=0.0625"), _TILES)),
         **dict.fromkeys(("places", "real"), World(SMALL.worlds["real"].words, ("speech=bundled",), _PLACES)),
-        "released": World("UC Merced's 2100 images, the released speech features", ("speech=speech-features",), _PLACES),
+        "released": World(
+            "UC Merced's 2100 images, the released speech features", ("speech=speech-features",), _PLACES
+        ),
         "imagenet": SMALL.worlds["imagenet"],
     },
     "DSRSID (simulated where it is absent) and UC Merced from the user's copy, the presets' own lengths of training.",
