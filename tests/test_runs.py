@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter, defaultdict
 from pathlib import Path
 
+import drawn_worlds
 import numpy as np
 import pytest
 import worlds
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from cmir_ref import params, run_files, runs, search
+from cmir_ref import backend, params, run_files, runs, search
 from cmir_ref.config import load_config
 from cmir_ref.contract import DIRECTIONS
 from cmir_ref.data import load_data
@@ -782,3 +784,44 @@ def test_images_that_one_network_does_not_take_are_refused_before_another_learns
             watch=worlds.Interrupt("stage1.a", 1),
         )
     assert not (tmp_path / "run").exists()
+
+
+# ---- what is random -------------------------------------------------------------------------------------------------
+
+DRAWING = ("seed=3", "stage1.epochs=2", "stage2.epochs=2", "stage1.augment=true", "stage2.feature_dropout=0.2")
+OF_WORDS = ("seed=3", "d=6", "word_width=5", "labels.epochs=2", "match.epochs=2", "pretrain=true", "match.augment=true")
+ALL_DRAWN = {  # settings and data of which much is drawn
+    "separate": (worlds.config(*DRAWING), worlds.pictures),
+    "two of a kind": (worlds.config(*DRAWING), lambda: of_a_kind(worlds.pictures())),
+    "end to end": (worlds.config(*DRAWING[:-1], "stages=end-to-end"), lambda: of_a_kind(worlds.pictures())),
+    "photo and sketch": (drawn_worlds.config(*DRAWING), drawn_worlds.data),
+    "image and text": (load_config("image-text", OF_WORDS), worlds.captioned),
+}
+
+
+def of_a_kind(data):
+    """The data with a's images for both modalities."""
+    return data._replace(modalities=dict.fromkeys("ab", data.modalities["a"]), pairing=None)
+
+
+@pytest.mark.parametrize("case", ALL_DRAWN)
+def test_nothing_is_drawn_from_the_random_numbers_of_something_else(case, monkeypatch):
+    """Each epoch has its own of everything, each network its own to begin with, all of the run's seed."""
+    (config, data), asked, right = ALL_DRAWN[case], [], backend.generator
+
+    def generator(seed, *purpose):
+        asked.append((seed, *purpose))
+        return right(seed, *purpose)
+
+    data = data()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("cmir_ref.") and vars(module).get("generator") is right:
+            monkeypatch.setattr(module, "generator", generator)
+    runs.train(config, data)
+    epochs, twice = defaultdict(list), ("split", "pairs")  # these two are asked for wherever they are needed
+    for (seed, purpose, *epoch), times in Counter(asked).items():
+        assert seed == 3 and (times == (1 if epoch else 2) or purpose in twice), (seed, purpose, *epoch)
+        epochs[purpose] += epoch
+    begun = {purpose for purpose in epochs if purpose.endswith("/init")}  # once before, to see whether data fit
+    assert {*map(len, map(epochs.get, begun))} == {0} and len(epochs) > 8
+    assert all(sorted(epochs[purpose]) == [0, 1] for purpose in epochs.keys() - begun - {"split"})

@@ -84,3 +84,5 @@ def test_embeddings_of_other_shapes_are_refused():
 
 def test_it_is_off_unless_asked_for():
     assert Contrast() == (0.0, 0.1)
+    v_a, v_b = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert contrastive(v_a, v_b)[0] == contrastive(v_a, v_b, temperature=Contrast().temperature)[0]

@@ -36,11 +36,16 @@ def trained(config, z, y, **rows):
     return network, train_epochs(task, state, on_epoch=lambda _, epoch: lines.append(epoch)), lines
 
 
-def test_for_two_it_takes_the_steps_of_stage_2():
-    config, (z, y) = (
-        worlds.config("latent_dropout=none", "stage2.weight_decay=0.01", "stage2.feature_dropout=0.3"),
-        senses(2),
-    )
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("stage2.weight_decay=0.01", "stage2.feature_dropout=0.3"),
+        ("seed=3", "bias_init=xavier", "distance=cosine", "weights.contrastive=0.5", "temperature=0.3"),
+    ],
+    ids=" ".join,
+)
+def test_for_two_it_takes_the_steps_of_stage_2(changes):
+    config, (z, y) = worlds.config("latent_dropout=none", *changes), senses(2)
     network, ours, lines = trained(config, z, y)
     sources = {m: Source(z_m, y, "features", lambda x: x) for m, z_m in zip("ab", z, strict=True)}
     shapes = {m: source.x.shape[1:] for m, source in sources.items()}
@@ -117,6 +122,8 @@ def test_weights_that_are_not_finite_score_nothing():
     broken = dict(state.params) | {"encoder_c.1.b": np.full_like(state.params["encoder_c.1.b"], np.inf)}
     with np.errstate(all="ignore"):
         assert set(task.validate(broken, {}).values()) == {0.0}
+        with pytest.raises(FloatingPointError, match=r"stage2, epoch 1.*smaller stage2\.lr"):
+            train_epochs(task, new_state(broken, {}))
 
 
 @pytest.mark.parametrize("setting", ["classifier=separate", "stages=end-to-end", "update=alternating"])

@@ -38,6 +38,24 @@ def losses_of(task, state):
     return lines
 
 
+@pytest.mark.parametrize("world", [worlds.features, worlds.pictures])
+@pytest.mark.parametrize("stages", ["separate", "joint", "end-to-end"])
+def test_what_a_network_begins_with_is_as_the_settings_ask(world, stages):
+    """Every bias of every stage is 0 or drawn; the weights are those of the seed."""
+    data, found = world(), []
+    for change in ("bias_init=zero", "bias_init=xavier", "seed=1"):
+        config = worlds.config(f"stages={stages}", change)
+        every = system.stages(config, {m: modality.kind for m, modality in data.modalities.items()})
+        found.append({f"{stage.name}/{k}": v for stage in every for k, v in stage.init(config, data)[0].items()})
+    zeros, drawn, other = found
+    assert any(name.startswith("stage2/") for name in zeros) and zeros.keys() == drawn.keys()
+    for name, array in zeros.items():
+        if name.endswith(".b"):
+            assert not array.any() and drawn[name].all(), name
+        elif name.endswith(".w"):
+            assert not np.array_equal(array, other[name]), name
+
+
 def test_stage_2_overfits_one_batch():
     data = worlds.features(paired=True, n=12)
     rows = np.arange(12)
