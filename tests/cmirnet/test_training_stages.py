@@ -10,6 +10,9 @@ from cmir_ref import runs
 from cmir_ref.cmirnet import stage1, system
 from cmir_ref.cmirnet import stage2 as stage2_module
 from cmir_ref.data import pairs_of
+from cmir_ref.nets.conv_pretrainer import ConvPretrainer
+from cmir_ref.nets.feature_pretrainer import FeaturePretrainer
+from cmir_ref.nets.trunk_pretrainer import TrunkPretrainer
 from cmir_ref.training.augment import symmetries
 from cmir_ref.training.inputs import Source
 from cmir_ref.training.loop import MOMENTUM, new_state, train_epochs
@@ -54,6 +57,18 @@ def test_what_a_network_begins_with_is_as_the_settings_ask(world, stages):
             assert not array.any() and drawn[name].all(), name
         elif name.endswith(".w"):
             assert not np.array_equal(array, other[name]), name
+
+
+def test_a_pretrainer_is_built_as_the_settings_ask():
+    changes = ("block_order=conv-act-norm-pool", "batch_norm=frozen", "fused=false")
+    config = worlds.config(*changes, "stage1.dropout=0.3", "stage1.hidden=[7]")
+    order, pools = "conv-act-norm-pool", (4, 4, 4)
+    expected = ConvPretrainer(pools, block_order=order, batch_norm="frozen", dropout=0.3, fused=False)
+    assert stage1.pretrainer(config, (256, 256, 1)).arch == expected
+    assert stage1.pretrainer(config, (9,)).arch == FeaturePretrainer((7,), 0.3)
+    for training, first in (("all", 0), ("last", 15)):  # the last of Lite0's sixteen blocks
+        trunk = stage1.trained_trunk(config.model_copy(update={"trunk_training": training}))
+        assert trunk.arch == TrunkPretrainer(first=first, dropout=0.3)
 
 
 def test_stage_2_overfits_one_batch():

@@ -83,6 +83,10 @@ def test_the_shapes_of_the_paper(shape, rest):
     assert all(np.isfinite(part).all() for part in out)
 
 
+def test_the_largest_pool_comes_last():
+    assert [pools_for(side, side) for side in (64, 128, 256)] == [(2, 2, 4), (2, 4, 4), (4, 4, 4)]
+
+
 def test_an_image_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"100 × 120.*64 or 128 or 256"):
         pools_for(100, 120)

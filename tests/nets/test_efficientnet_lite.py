@@ -11,6 +11,7 @@ from cmir_ref.nets.efficientnet_lite import (
     efficientnet_lite,
     efficientnet_lite_backward,
     fold_lite,
+    has_shortcut,
     init_efficientnet_lite,
     is_statistic,
     lite_blocks,
@@ -65,6 +66,10 @@ def test_layer_by_layer(mode):
         else:
             np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11)
     assert cache.statistics.keys() == (buffers.keys() if mode == "train" else set())
+    if mode == "train":
+        u, _ = strided_conv(x, params["stem.w"], stride=2, padding=same_padding(*x.shape[1:3], 3, 2))
+        np.testing.assert_allclose(cache.statistics["stem.mean"], u.mean(axis=(0, 1, 2)), rtol=1e-10)
+        np.testing.assert_allclose(cache.statistics["stem.var"], u.var(axis=(0, 1, 2)), rtol=1e-10)
 
 
 def test_lite0_as_it_was_published():
@@ -84,6 +89,14 @@ def test_widths_and_depths_of_the_family():
     assert [s.repeats for s in scale_lite(1.0, 1.1).stages] == [1, 3, 3, 4, 4, 5, 1]
     assert [s.channels for s in scale_lite(1.1, 1.2).stages] == [16, 24, 48, 88, 120, 208, 352]
     assert [s.channels for s in scale_lite(0.05, 1.0, divisor=1).stages] == [1, 2, 2, 4, 6, 10, 16]
+    narrow = lite_blocks(scale_lite(0.3))  # eight channels go in and come out, but from twice the side
+    assert narrow[1].channels == narrow[1].out and not has_shortcut(narrow[1]) and has_shortcut(narrow[2])
+
+
+def test_a_kernel_begins_by_how_many_numbers_it_adds_up():
+    params, _ = init_efficientnet_lite(EfficientNetLite(), np.random.default_rng(0))
+    for name, added in (("stem", 27), ("block.15.expand", 192), ("block.15.depthwise", 9), ("head", 320)):
+        assert params[f"{name}.w"].std() == pytest.approx(math.sqrt(2 / added), rel=0.1), name
 
 
 @pytest.mark.parametrize("side", [(11, 14), (8, 8), (1, 3)])

@@ -70,7 +70,8 @@ def test_where_a_stack_is_rectified(activation, rectified):
 def test_which_pretrainer_a_modality_gets():
     dense = choose_pretrainer((128,), hidden=(512,), dropout=0.1)
     assert dense.forward is feature_pretrainer and dense.arch == FeaturePretrainer((512,), 0.1)
-    image = choose_pretrainer((96, 64, 1), block_order="conv-act-norm-pool", batch_norm="frozen", fused=False)
+    settings = {"block_order": "conv-act-norm-pool", "batch_norm": "frozen", "dropout": 0.3, "fused": False}
+    image = choose_pretrainer((96, 64, 1), **settings)
     assert image.forward is conv_pretrainer
     assert (image.arch.pools, image.arch.block_order) == ((2, 2, 4), "conv-act-norm-pool")
-    assert (image.arch.batch_norm, image.arch.fused, image.arch.dropout) == ("frozen", False, 0.5)
+    assert (image.arch.batch_norm, image.arch.fused, image.arch.dropout) == ("frozen", False, 0.3)

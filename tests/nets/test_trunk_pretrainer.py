@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -86,5 +88,8 @@ def test_inference_is_training_without_dropout(first, dtype, tolerance):
 
 
 def test_without_weights_it_begins_at_random():
-    params, buffers = init_trunk_pretrainer(TrunkPretrainer(TINY), (9, 8, 3), 5, 4, np.random.default_rng(0))
+    start = partial(init_trunk_pretrainer, TrunkPretrainer(TINY), (9, 8, 3), 5, 4)
+    params, buffers = start(np.random.default_rng(0))
     assert params["trunk.stem.w"].std() > 0 and (buffers["trunk.stem.var"] == 1).all()
+    drawn, _ = start(np.random.default_rng(0), "xavier")
+    assert all(not params[f"{name}.b"].any() and drawn[f"{name}.b"].all() for name in ("fc", "classifier"))

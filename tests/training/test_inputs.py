@@ -11,7 +11,7 @@ import worlds
 from cmir_ref import runs
 from cmir_ref.data import split
 from cmir_ref.data.features import in_floats
-from cmir_ref.training.augment import random_shift, random_symmetry, symmetries
+from cmir_ref.training.augment import random_shift, random_symmetry, shift_sounds, symmetries
 from cmir_ref.training.inputs import Source, ahead, epoch_batches, fit_normaliser, steps_per_epoch
 from cmir_ref.training.transfer import Sent, Turned
 
@@ -148,6 +148,8 @@ def test_a_shifted_sound_keeps_its_edges_and_its_place():
         seen.add((int(later), int(higher)))
     assert {later for later, _ in seen} == set(range(-6, 7)) and {higher for _, higher in seen} == set(range(-2, 3))
     np.testing.assert_array_equal(sounds[:, 0, 0, 0], 10_000 * np.arange(300))  # not written into
+    numbers = np.array([[3, 1]])
+    assert shift_sounds(sounds[:1], Sent(numbers, numbers))[0, 10, 4, 0] == 703  # three frames later, a band higher
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 30, 64])
@@ -265,5 +267,6 @@ def test_every_view_of_turned_features_of_images_and_of_vectors():
     assert len(seen) == 8
     for x, view in zip(seen, symmetries(images.shape), strict=True):
         np.testing.assert_array_equal(x, view(images[rows]))
+    np.testing.assert_array_equal(list(Source(images, np.arange(4), "sketch", as_is).each_view(rows)), seen)
     (alone,) = Source(images, np.arange(4), "features", as_is).each_view(rows)
     np.testing.assert_array_equal(alone, images[rows])

@@ -252,6 +252,15 @@ def test_a_schedule_runs_over_all_steps():
     np.testing.assert_allclose(rates, [0.05 * (1 + np.cos(np.pi * s / 6)) for s in (2, 5)])
 
 
+def test_a_task_can_have_a_learning_rate_of_its_own():
+    """It is asked for each step, counted over all epochs; by a rate of 0 nothing moves."""
+    asked, rates = [], []
+    task = World([], [0.5], steps=3).task(epochs=2)._replace(rate=lambda step: asked.append(step) or 0.0)
+    state = train_epochs(task, start(), on_epoch=lambda _, epoch: rates.append(epoch.lr))
+    assert asked == [*range(6)] and rates == [0.0, 0.0]
+    np.testing.assert_array_equal(state.params["w"], 1)
+
+
 def test_steps_are_told_with_the_mean_so_far():
     told, losses, task = [], iter([4.0, 1.0, 7.0]), World([], [0.5], steps=3).task(epochs=1)
     given = task._replace(gradients=lambda *what: ({"loss": next(losses)}, *task.gradients(*what)[1:]))

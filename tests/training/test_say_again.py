@@ -172,6 +172,7 @@ def test_a_voice_is_as_often_early_as_late_low_as_high_quick_as_slow():
     number |= {name: np.log(number[name]) for name in ("tempo", "throat")}
     for name in ("tempo", "throat", "later", "higher", "tilt", "slope", *(f"colour {k}" for k in range(6))):
         assert abs(number[name].mean()) < 0.03 * number[name].std(), name
+    assert all(abs(number[f"colour {k}"].std() - 4) < 0.1 for k in range(6)), "dB"
     assert abs(np.corrcoef([number[f"colour {k}"] for k in range(6)]) - np.eye(6)).max() < 0.04, "each by itself"
 
 
