@@ -747,9 +747,9 @@ def test_a_folder_of_several_seeds_is_no_run_and_says_what_is(whole, tmp_path):
 
 
 def test_settings_that_an_editor_marked_as_utf_8_are_read(copy):
-    text = (copy / "config.toml").read_bytes()
+    config, text = runs.load_run(copy).config, (copy / "config.toml").read_bytes()
     (copy / "config.toml").write_bytes(b"\xef\xbb\xbf" + text)
-    assert runs.load_run(copy).config == runs.load_run(copy).config
+    assert runs.load_run(copy).config == config
 
 
 def test_resuming_with_other_data_is_refused(tmp_path):
