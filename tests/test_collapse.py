@@ -102,6 +102,16 @@ def test_one_dead_modality_is_half_a_collapse():
     assert sentence.startswith("Half collapsed: every embedding of b is the same although the weights live")
 
 
+def test_a_unit_that_never_varies_is_dead_whatever_its_value_and_each_encoder_matrix_has_a_norm():
+    run = runs.train(worlds.config("encoder_depth=3", "stage1.epochs=1", "stage2.epochs=1"), worlds.features(n=20))
+    v = run.encoded["b"]["v"].copy()
+    v[:, :2] = 5
+    space = facts(run._replace(encoded=run.encoded | {"b": {"v": v}}))
+    assert space["dead_units"] == {"a": 0, "b": pytest.approx(2 / 6)}
+    matrices = {f"encoder_{m}.{i}.w": run.tensors[f"stage2/params/encoder_{m}.{i}.w"] for m in "ab" for i in (1, 2, 3)}
+    assert space["weight_norms"] == pytest.approx({name: (w**2).sum() ** 0.5 for name, w in matrices.items()})
+
+
 @pytest.mark.parametrize("alpha", ["0", "1"])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_the_full_objective_stays_alive(alpha, activation):

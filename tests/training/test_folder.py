@@ -1,4 +1,4 @@
-"""The folder of a training in progress, by tasks of four numbers: what a stage leaves, and what a later sitting finds.
+"""The folder of a training in progress, by tasks of a few numbers: what a stage leaves, and what a later sitting finds.
 
 Whole runs that are interrupted and resumed are in test_runs.py.
 """
@@ -13,19 +13,19 @@ from cmir_ref.training.loop import MOMENTUM, Task
 
 
 def task(name, scores, average=0.0):
-    """In epoch e (from 0) the gradient is all ones and the batch's statistic e + 1; it validates by `scores`."""
+    """In epoch e (from 0) the gradients are 1 and −3, and the batch's statistic e + 1; it validates by `scores`."""
     epochs = []
 
     def gradients(params, buffers, batch, epoch, step):
         epochs.append(epoch)
-        return {"loss": 1.0}, {"w": np.ones((2, 2))}, {"mean": np.full(2, 1.0 + epoch)}
+        return {"loss": 1.0}, {"w": np.ones((2, 2)), "b": np.full(3, -3.0)}, {"mean": np.full(2, 1.0 + epoch)}
 
     schedule = Schedule(epochs=len(scores), lr=0.1, schedule="constant", average=average)
     return Task(name, schedule, 1, lambda epoch: [0], gradients, lambda *_: {"score": scores[epochs[-1]]})
 
 
 def init():
-    return {"w": np.zeros((2, 2))}, {"mean": np.zeros(2)}
+    return {"w": np.zeros((2, 2)), "b": np.zeros(3)}, {"mean": np.zeros(2)}
 
 
 def statistic(epochs):
@@ -59,6 +59,7 @@ def test_a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch(tmp_pat
     folder, found = sit(tmp_path / "run")
     for (params, buffers), (stage, best) in zip(found, (("stage1.a", 2), ("stage2", 4)), strict=True):
         np.testing.assert_allclose(params["w"], -0.1 * best, rtol=1e-6)
+        np.testing.assert_allclose(params["b"], 0.1 * best, rtol=1e-6)
         np.testing.assert_allclose(buffers["mean"], statistic(best), rtol=1e-12)
         assert folder.tensors[f"{stage}/done"] == [best]
 
