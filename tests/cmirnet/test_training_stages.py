@@ -1,5 +1,6 @@
 """Both stages on tiny data: what moves, what is drawn anew, and that they learn."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +70,42 @@ def test_a_pretrainer_is_built_as_the_settings_ask():
     for training, first in (("all", 0), ("last", 15)):  # the last of Lite0's sixteen blocks
         trunk = stage1.trained_trunk(config.model_copy(update={"trunk_training": training}))
         assert trunk.arch == TrunkPretrainer(first=first, dropout=0.3)
+
+
+@pytest.mark.parametrize("classifier", ["shared", "separate", "concatenated"])
+def test_the_loss_knows_which_classifier_the_network_has(classifier):
+    data = worlds.features()
+    network = system.network_of(worlds.config(f"classifier={classifier}"), data)
+    assert network.readings.classifier == network.arch.classifier == classifier
+
+
+def test_each_sample_of_a_pair_comes_with_its_own_labels():
+    """Features that are all the number of their sample tell which it is; the pairs here are any."""
+    data, random = worlds.features(multi=True), np.random.default_rng(0)
+    marked = {
+        m: modality._replace(x=np.repeat(np.arange(len(modality.x), dtype=np.float32)[:, None], 5, axis=1))
+        for m, modality in data.modalities.items()
+    }
+    pairs = np.stack([random.permutation(60), random.integers(0, 24, 60)], axis=1)
+    task, _ = stage2(worlds.config(), data._replace(modalities=marked), lambda epoch: pairs, np.arange(12))
+    met = []
+    for x, y, _ in task.batches(0):
+        rows = [x_m[:, 0].astype(int) for x_m in x]
+        for modality, rows_m, y_m in zip(marked.values(), rows, y, strict=True):
+            np.testing.assert_array_equal(y_m, modality.labels[rows_m])
+        met += zip(*map(np.ndarray.tolist, rows), strict=True)
+    assert sorted(met) == sorted(map(tuple, pairs.tolist()))
+
+
+@pytest.mark.parametrize("stages", ["separate", "end-to-end"])
+def test_an_image_is_stored_and_sought_as_the_mean_of_its_views(stages):
+    """Then a turned one has the same embedding. The statistics of its batches have run along."""
+    data, short = worlds.pictures(12), ("stage1.epochs=1", "stage2.epochs=1", "stage1.average_views=true")
+    run = runs.train(worlds.config(f"stages={stages}", *short), data)
+    turned = np.rot90(data.modalities["a"].x, axes=(1, 2))
+    np.testing.assert_allclose(system.encode(run, "a", turned)["v"], run.encoded["a"]["v"], atol=1e-5)
+    statistics = [array for name, array in run.tensors.items() if name.endswith(("norm.1.mean", "norm.1.var"))]
+    assert len(statistics) == 2 and (statistics[0] != 0).all() and (statistics[1] != 1).all()
 
 
 def test_stage_2_overfits_one_batch():
@@ -290,10 +327,22 @@ def test_embeddings_that_are_no_longer_finite_are_the_worst():
     assert set(task.validate(broken, state.buffers).values()) == {0.0}
 
 
-def test_a_run_that_diverges_says_where(tmp_path):
-    huge = worlds.config("stage2.lr=1e30", "weights.feature_norm=1")
-    with pytest.raises(FloatingPointError, match=r"stage2, epoch \d.*smaller stage2\.lr"), np.errstate(all="ignore"):
+@pytest.mark.parametrize(("stage", "setting"), [("stage1.a", "stage1.lr"), ("stage2", "stage2.lr")])
+def test_a_run_that_diverges_says_where(stage, setting):
+    huge = worlds.config(f"{setting}=1e30", "weights.feature_norm=1")
+    says = rf"{re.escape(stage)}, epoch \d.*smaller {re.escape(setting)}"
+    with pytest.raises(FloatingPointError, match=says), np.errstate(all="ignore"):
         runs.train(huge, worlds.features())
+
+
+def test_embeddings_that_the_last_step_made_infinite_are_not_stored():
+    made = {}
+    run = runs.train(worlds.config("stage1.epochs=1", "stage2.epochs=1"), worlds.features(n=20), made=made)
+    params, buffers = system.trained(run, "stage2")
+    params["encoder_b.1.b"] = params["encoder_b.1.b"] + np.inf
+    says = r"stage2: the embeddings are no longer finite; try a smaller stage2\.lr"
+    with pytest.raises(FloatingPointError, match=says), np.errstate(all="ignore"):
+        system.make_embeddings(run.config, params, buffers, run.dataset, made | run.tensors, np)
 
 
 def test_dropped_features_are_input_and_target_and_are_drawn_anew():
