@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cmir_ref.cmirnet import Readings, Weights
+from cmir_ref.cmirnet.contrastive import Contrast
 from cmir_ref.cmirnet.end_to_end import end_to_end, end_to_end_backward
 from cmir_ref.cmirnet.latent import Latent, init_latent
 from cmir_ref.cmirnet.objective import objective, objective_backward
@@ -12,7 +13,13 @@ from cmir_ref.params import add_prefix, below
 CONV = choose_pretrainer((64, 64, 1))._replace(arch=ConvPretrainer(pools=(2, 2, 1), channels=(2, 3, 4)))
 DENSE = choose_pretrainer((3,))
 Y = np.array([0, 1, 2, 1, 0, 2]), np.array([2, 1, 0, 1, 0, 0])
-SETTINGS = {"arch": Latent(d_v=3), "weights": Weights(), "readings": Readings(alpha=0.5)}
+SETTINGS = {
+    "arch": Latent(d_v=3, latent_dropout="both"),
+    "weights": Weights(),
+    "readings": Readings(alpha=0.5),
+    "regularized_layers": "last",
+    "contrast": Contrast(0.3, 0.5),
+}
 
 
 def drawn(fronts, dtype=np.float64):
@@ -28,7 +35,7 @@ def drawn(fronts, dtype=np.float64):
     )
     shapes = [shape if front else (5,) for front, shape in zip(fronts, ((4, 4, 1), (3,)), strict=True)]
     x = tuple(rng.normal(size=(6, *shape)).astype(dtype) for shape in shapes)
-    masks = {name: rng.random((6, 5)) > 0.3 for name in ("front_a", "front_b")}
+    masks = {name: rng.random((6, 5 if "_" in name else 3)) > 0.3 for name in ("front_a", "front_b", "a", "b")}
     return params, buffers, x, masks
 
 
@@ -45,7 +52,7 @@ def test_the_objective_of_the_fronts_features_and_back(fronts, mode):
             out, front_cache = front.forward(below(name, params), x_m, **own)
             x_m, back[name] = out.z, (front, out, front_cache)
         z.append(x_m)
-    expected, objective_cache = objective(below("latent", params), tuple(z), Y, mode=mode, **SETTINGS)
+    expected, objective_cache = objective(below("latent", params), tuple(z), Y, mode=mode, masks=masks, **SETTINGS)
     assert loss == expected
     latent, dz = objective_backward(1.0, objective_cache)
     by_hand = add_prefix("latent", latent)

@@ -157,6 +157,14 @@ def test_a_frozen_trunk_goes_with_every_way_to_train(data, stages):
     np.testing.assert_allclose(alone, run.encoded["a"]["v"][:1], rtol=2e-3, atol=2e-4)
 
 
+def test_what_a_frozen_trunk_makes_are_features_of_which_some_can_be_dropped(data):
+    images, config = data.modalities["a"], worlds.config("stages=end-to-end", "stage2.feature_dropout=0.2")
+    both = data._replace(modalities={"a": images, "b": images})
+    system.check_stages(config.model_copy(update={"trunk": "lite0", "trunk_size": 32}), both, None, None)
+    with pytest.raises(InputError, match="feature_dropout is of features, and end-to-end is given none here"):
+        system.check_stages(config, both, None, None)
+
+
 def test_pan_and_mul_go_through_it_grey_and_coloured(tmp_path):
     """PAN (N, 64, 64, 1) is repeated, of MUL (N, 16, 16, 4) red, green and blue are seen."""
     base = worlds.pictures(18)

@@ -3602,6 +3602,194 @@ bugs(
     ("drawings-lie-on-their-side", "image = ImageOps.exif_transpose(file)", "image = file",
      "data/test_sketches.py::test_a_photo_of_a_drawing_stands_upright"),
 )
+
+DRAWN = "test_runs.py::test_nothing_is_drawn_from_the_random_numbers_of_something_else"
+BEGUN = STAGES + "test_what_a_network_begins_with_is_as_the_settings_ask[{}-{}]"
+BUILT = STAGES + "test_a_pretrainer_is_built_as_the_settings_ask"
+bugs(
+    "cmirnet/stage1.py",
+    ("all-seeds-begin-alike", 'generator(settings.seed, f"{name}/init")', 'generator(0, f"{name}/init")',
+     DRAWN + "[separate]"),
+    ("both-modalities-drop-the-same", 'generator(settings.seed, f"{name}/dropout", epoch)',
+     'generator(settings.seed, "stage1/dropout", epoch)', DRAWN + "[two of a kind]"),
+    ("both-modalities-are-turned-alike", 'generator(settings.seed, f"{name}/augment", epoch)',
+     'generator(settings.seed, "stage1/augment", epoch)', DRAWN + "[two of a kind]"),
+    ("biases-not-as-asked", "settings.d_z, classes, rng, settings.bias_init)", "settings.d_z, classes, rng)",
+     BEGUN.format("separate", "pictures")),
+    ("usual-dropout-in-the-network", "dropout=settings.stage1.dropout,\n        hidden", "hidden", BUILT),
+    ("usual-dropout-behind-a-trunk", "TrunkPretrainer(LITE0, first, dropout=settings.stage1.dropout)",
+     "TrunkPretrainer(LITE0, first)", BUILT),
+    ("always-fused", "fused=settings.fused,\n", "", BUILT),
+)
+bugs(
+    "cmirnet/stage2.py",
+    ("all-seeds-begin-alike", 'generator(settings.seed, "latent/init")', 'generator(0, "latent/init")',
+     DRAWN + "[separate]"),
+    ("both-modalities-are-turned-alike", 'generator(seed, f"stage2/augment/{m}", epoch)',
+     'generator(seed, "stage2/augment", epoch)', DRAWN + "[end to end]"),
+    ("features-dropped-by-the-masks-of-dropout", 'generator(seed, "stage2/features", epoch)',
+     'generator(seed, "stage2/dropout", epoch)', DRAWN + "[separate]"),
+    ("fronts-begin-alike", 'init_pretrainer(settings, f"front_{m}", shape, classes)',
+     'init_pretrainer(settings, "front", shape, classes)', DRAWN + "[end to end]"),
+    ("biases-along-with-fronts-not-as-asked", "(settings.d_z,) * len(shapes), classes, rng, settings.bias_init)",
+     "(settings.d_z,) * len(shapes), classes, rng)", BEGUN.format("end-to-end", "features")),
+)
+bugs(
+    "cmirnet/latent.py",
+    ("biases-not-as-asked", "return dense(shapes, rng, bias_init), {}", "return dense(shapes, rng), {}",
+     BEGUN.format("separate", "features")),
+)
+bugs(
+    "nets/conv_pretrainer.py",
+    ("biases-of-kernels-not-as-asked", "bias(rng, d, bias_init)", 'bias(rng, d, "zero")',
+     BEGUN.format("separate", "pictures")),
+    ("largest-pool-first", "128: (2, 4, 4)", "128: (4, 4, 2)",
+     "nets/test_conv_pretrainer.py::test_the_largest_pool_comes_last"),
+)
+bugs(
+    "nets/feature_pretrainer.py",
+    ("biases-not-as-asked", "return dense(shapes, rng, bias_init), {}", "return dense(shapes, rng), {}",
+     BEGUN.format("separate", "features")),
+)
+bugs(
+    "nets/trunk_pretrainer.py",
+    ("biases-not-as-asked", '"classifier": (features, classes)}, rng, bias_init)',
+     '"classifier": (features, classes)}, rng)',
+     "nets/test_trunk_pretrainer.py::test_without_weights_it_begins_at_random"),
+)
+bugs(
+    "nets/pretraining.py",
+    ("usual-dropout-behind-convolutions", "batch_norm=batch_norm, dropout=dropout, fused",
+     "batch_norm=batch_norm, fused",
+     "nets/test_pretrainers.py::test_which_pretrainer_a_modality_gets"),
+)
+bugs(
+    "nets/efficientnet_lite.py",
+    ("statistics-change-places", 'f"{name}.mean": norm.mean, f"{name}.var": norm.var',
+     'f"{name}.mean": norm.var, f"{name}.var": norm.mean',
+     LITE + "test_layer_by_layer"),
+    ("narrow-strided-block-has-a-shortcut", "block.stride == 1 and block.channels == block.out",
+     "block.channels == block.out",
+     LITE + "test_widths_and_depths_of_the_family"),
+    ("kernels-begin-too-small", "fan_in=math.prod(shape[:-1])", "fan_in=math.prod(shape)",
+     LITE + "test_a_kernel_begins_by_how_many_numbers_it_adds_up"),
+)
+OTHER_SETTINGS = "cmirnet/test_many_training.py::test_for_two_it_takes_the_steps_of_stage_2"
+bugs(
+    "cmirnet/many_training.py",
+    ("biases-not-as-asked", 'generator(config.seed, "latent/init"), config.bias_init)',
+     'generator(config.seed, "latent/init"))', OTHER_SETTINGS),
+    ("validated-by-euclid", "own, distance=config.distance)", "own)", OTHER_SETTINGS),
+    ("order-of-seed-0", "schedule.batch_size, config.seed,", "schedule.batch_size, 0,", OTHER_SETTINGS),
+    ("diverging-names-no-stage", 'lr_setting="stage2.lr"', 'lr_setting="lr"',
+     "cmirnet/test_many_training.py::test_weights_that_are_not_finite_score_nothing"),
+)
+bugs(
+    "cmirnet/many.py",
+    ("contrast-left-out", "contrast=contrast,\n", "", OTHER_SETTINGS),
+)
+bugs(
+    "cmirnet/contrastive.py",
+    ("another-usual-temperature", "temperature: float = 0.1, reduction", "temperature: float = 1.0, reduction",
+     "cmirnet/test_contrastive.py::test_it_is_off_unless_asked_for"),
+)
+bugs(
+    "cmirnet/published.py",
+    ("directions-change-places", '"a->b": (99.05, 99.40), "b->a": (98.93, 98.60)',
+     '"a->b": (98.93, 98.60), "b->a": (99.05, 99.40)', "cmirnet/test_published.py::test_table_1"),
+    ("directions-of-scm-change-places", '"a->b": 34.72, "b->a": 36.71', '"a->b": 36.71, "b->a": 34.72',
+     "cmirnet/test_published.py::test_table_2"),
+    ("digits-change-places", "(32.09, 52.77)", "(32.90, 52.77)", "cmirnet/test_published.py::test_tables_3_and_4"),
+    ("bars-change-places", '"L5": {"tiles": 12.40, "places": 7.88}', '"L5": {"tiles": 7.88, "places": 12.40}',
+     "cmirnet/test_published.py::test_figures_3_and_4"),
+)
+bugs(
+    "cmirnet/system.py",
+    ("pairs-of-seed-0", 'generator(settings.seed, "pairs", epoch)', 'generator(0, "pairs", epoch)',
+     DRAWN + "[separate]"),
+    ("only-zeros-are-dead", "v_m.max(axis=0) == v_m.min(axis=0)", "v_m.max(axis=0) == 0",
+     "test_collapse.py::test_a_unit_that_never_varies_is_dead_whatever_its_value_and_each_encoder_matrix_has_a_norm"),
+    ("last-matrix-has-no-norm", "range(1, run.config.encoder_depth + 1)", "range(1, run.config.encoder_depth)",
+     "test_collapse.py::test_a_unit_that_never_varies_is_dead_whatever_its_value_and_each_encoder_matrix_has_a_norm"),
+)
+bugs(
+    "training/loop.py",
+    ("rate-of-the-schedule-alone", "    if task.rate:\n        return task.rate(step)\n", "",
+     LOOP + "test_a_task_can_have_a_learning_rate_of_its_own"),
+    ("entries-in-the-order-of-a-file", "dict(sorted(arrays.items()))", "dict(arrays)",
+     "training/test_folder.py::test_a_later_sitting_ends_where_one_alone_would_have[stage1.a-1-0.0]"),
+)
+FOLDER = "training/test_folder.py::test_"
+bugs(
+    "training/folder.py",
+    ("statistics-of-the-last-epoch", "in best.best_buffers.items()", "in best.buffers.items()",
+     FOLDER + "a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch"),
+    ("done-in-the-last-epoch", "np.array([best.best_epoch])", "np.array([best.epoch])",
+     FOLDER + "a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch"),
+    ("means-begin-anew", "fields[mean] = fields[mean] or by_name(fields[now])", "fields[mean] = by_name(fields[now])",
+     FOLDER + "a_later_sitting_ends_where_one_alone_would_have[stage1.a-3-0.9]"),
+    ("bar-begins-anew", "task.schedule.epochs, state.epoch) if watch", "task.schedule.epochs, 0) if watch",
+     FOLDER + "a_later_sitting_ends_where_one_alone_would_have[stage1.a-3-0.0]"),
+    ("time-of-the-last-sitting", 'self.seconds = float(metadata["seconds"])', "pass",
+     FOLDER + "the_time_of_all_sittings_is_added_up"),
+    ("time-of-the-last-epoch", "self.seconds + now - self.started, now", "now - self.started, now",
+     FOLDER + "the_time_of_all_sittings_is_added_up"),
+    ("marked-log-loses-a-line", 'encoding="utf-8-sig"', 'encoding="utf-8"',
+     FOLDER + "a_log_that_an_editor_marked_as_utf_8_is_read"),
+)
+bugs(
+    "training/inputs.py",
+    ("one-view-of-a-sketch", 'elif self.kind in ("image", "sketch"):', 'elif self.kind == "image":',
+     INPUTS + "test_every_view_of_turned_features_of_images_and_of_vectors"),
+)
+bugs(
+    "training/augment.py",
+    ("earlier-for-later", "xp.arange(frames)[:, None] - later", "xp.arange(frames)[:, None] + later",
+     INPUTS + "test_a_shifted_sound_keeps_its_edges_and_its_place"),
+    ("lower-for-higher", "xp.arange(bands) - higher", "xp.arange(bands) + higher",
+     INPUTS + "test_a_shifted_sound_keeps_its_edges_and_its_place"),
+    ("pale-colours", "rng.normal(0, 4, n) for k", "rng.normal(0, 1, n) for k",
+     "training/test_say_again.py::test_a_voice_is_as_often_early_as_late_low_as_high_quick_as_slow"),
+)
+SUMMED_UP = "cmirnet/test_end_to_end.py::test_the_objective_of_the_fronts_features_and_back[fronts3-{}]"
+bugs(
+    "cmirnet/end_to_end.py",
+    ("contrast-left-out", "contrast=contrast,\n", "", SUMMED_UP.format("train")),
+    ("all-layers-regularised", "regularized_layers=regularized_layers,\n", "", SUMMED_UP.format("train")),
+    ("always-in-training", "mode=mode,\n        masks=masks,", "masks=masks,", SUMMED_UP.format("inference")),
+)
+VIEWED = STAGES + "test_an_image_is_stored_and_sought_as_the_mean_of_its_views"
+bugs(
+    "cmirnet/stage2.py",
+    ("labels-of-the-partner", "labels[m][rows[m].there] for m in sources",
+     'labels["a"][rows["a"].there] for m in sources', STAGES + "test_each_sample_of_a_pair_comes_with_its_own_labels"),
+    ("loss-of-a-shared-classifier", "classifier=settings.classifier,\n        label_losses", "label_losses",
+     STAGES + "test_the_loss_knows_which_classifier_the_network_has[separate]"),
+    ("one-view-of-an-image", "source, index, xp, average_views=average_views\n    )", "source, index, xp\n    )",
+     VIEWED + "[end-to-end]"),
+    ("statistics-stand-still", "end_to_end_backward(1.0, cache), cache.statistics",
+     "end_to_end_backward(1.0, cache), {}",
+     VIEWED + "[end-to-end]"),
+)
+bugs(
+    "cmirnet/system.py",
+    ("embeddings-of-one-view", "rows, views = np.arange(len(source.x)), looks_often(settings, source.kind)",
+     "rows, views = np.arange(len(source.x)), False", VIEWED + "[end-to-end]"),
+    ("query-of-one-view", "xp, average_views=views)\n        made[f\"z.{m}\"]", "xp)\n        made[f\"z.{m}\"]",
+     VIEWED + "[separate]"),
+    ("infinite-embeddings-are-stored", "if not all(np.isfinite(array).all() for array in v.values()):", "if not v:",
+     STAGES + "test_embeddings_that_the_last_step_made_infinite_are_not_stored"),
+)
+bugs(
+    "cmirnet/stage1.py",
+    ("diverging-names-no-stage", 'lr_setting="stage1.lr"', 'lr_setting="lr"',
+     STAGES + "test_a_run_that_diverges_says_where[stage1.a-stage1.lr]"),
+)
+bugs(
+    "cmirnet/system.py",
+    ("trunk-makes-no-features", 'as_read(settings, modality).kind != "features"', 'modality.kind != "features"',
+     "cmirnet/test_trunk_stages.py::test_what_a_frozen_trunk_makes_are_features_of_which_some_can_be_dropped"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
