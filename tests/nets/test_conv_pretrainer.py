@@ -37,7 +37,7 @@ def infer(params, buffers, x, arch=SMALL, **settings):
 @pytest.mark.parametrize("norm", ["train", "frozen"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_three_blocks_step_by_step(order, norm, fused):
-    arch = SMALL._replace(block_order=order, batch_norm=norm, fused=fused)
+    arch = SMALL._replace(block_order=order, batch_norm=norm, slope=0.2, fused=fused)
     params, buffers, x, _ = drawn()
     h = x
     for i, pool in enumerate(arch.pools, start=1):
@@ -47,7 +47,7 @@ def test_three_blocks_step_by_step(order, norm, fused):
             elif step == "pool":
                 h = max_pool(h, pool)[0]
             elif step == "act":
-                h = np.where(h > 0, h, 0.01 * h)
+                h = np.where(h > 0, h, 0.2 * h)
             elif norm == "frozen":
                 h = params[f"norm.{i}.gamma"] * h / math.sqrt(1.001) + params[f"norm.{i}.beta"]
             else:
@@ -150,6 +150,7 @@ def test_fused_and_plain_train_alike():
     for fused in (True, False):
         arch = SMALL._replace(fused=fused)
         out, cache = conv_pretrainer(params, x, arch=arch, mode="train", buffers=buffers, masks=masks)
+        assert [block.fused for block in cache.blocks] == [fused] * 3
         results.append((out, conv_pretrainer_backward(out, cache)[0]))
     (out, grads), (plain_out, plain_grads) = results
     np.testing.assert_allclose(out.logits, plain_out.logits, rtol=1e-11)

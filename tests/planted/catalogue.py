@@ -3790,6 +3790,18 @@ bugs(
     ("trunk-makes-no-features", 'as_read(settings, modality).kind != "features"', 'modality.kind != "features"',
      "cmirnet/test_trunk_stages.py::test_what_a_frozen_trunk_makes_are_features_of_which_some_can_be_dropped"),
 )
+bugs(
+    "nets/conv_pretrainer.py",
+    ("fused-whatever-is-asked", "fused=arch.fused,\n", "",
+     "nets/test_conv_pretrainer.py::test_fused_and_plain_train_alike"),
+    ("usual-slope", "slope=arch.slope,\n", "",
+     "nets/test_conv_pretrainer.py::test_three_blocks_step_by_step[conv-act-norm-pool-train-False]"),
+)
+bugs(
+    "nets/conv_maps.py",
+    ("fused-whatever-is-asked", "slope=arch.slope, fused=arch.fused", "slope=arch.slope",
+     "amfmn/test_amfmn_features.py::test_every_block_behind_the_first_ones_gives_a_map[0]"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
