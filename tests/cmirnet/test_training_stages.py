@@ -319,6 +319,14 @@ def test_the_epoch_is_chosen_by_what_the_run_is_evaluated_with(distance, stages)
         assert best != pytest.approx(np.mean([there[d]["map"] for d in ("a->b", "b->a")]), abs=1e-4)
 
 
+def test_pairs_that_have_labels_are_validated_by_these():
+    changes = ("stage2.epochs=4", "stage2.lr=0.05", "validation_share=0.4")
+    run = runs.train(worlds.config(*changes), worlds.features(paired=True))
+    best = max(line["validation"]["score"] for line in run.history if line["stage"] == "stage2")
+    there = runs.evaluate(run, "validation", queries="validation")["directions"]
+    assert best == pytest.approx(np.mean([there[d]["map"] for d in ("a->b", "b->a")]), abs=1e-6)
+
+
 def test_embeddings_that_are_no_longer_finite_are_the_worst():
     rows = np.arange(12)
     task, state = stage2(worlds.config(), worlds.features(n=12), lambda epoch: np.stack([rows, rows], axis=1), rows)

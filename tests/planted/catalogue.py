@@ -3802,6 +3802,11 @@ bugs(
     ("fused-whatever-is-asked", "slope=arch.slope, fused=arch.fused", "slope=arch.slope",
      "amfmn/test_amfmn_features.py::test_every_block_behind_the_first_ones_gives_a_map[0]"),
 )
+bugs(
+    "cmirnet/system.py",
+    ("validated-by-pairs-whatever-the-labels", "None if data.label_names else data.pairing", "data.pairing",
+     STAGES + "test_pairs_that_have_labels_are_validated_by_these"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
