@@ -3807,6 +3807,11 @@ bugs(
     ("validated-by-pairs-whatever-the-labels", "None if data.label_names else data.pairing", "data.pairing",
      STAGES + "test_pairs_that_have_labels_are_validated_by_these"),
 )
+bugs(
+    "cmirnet/stage1.py",
+    ("validated-by-soft-labels", "to_device(source.labels[validation], xp)", "labels[validation]",
+     "training/test_soft_labels.py::test_stage_1_is_validated_by_the_labels_as_they_are"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -218,6 +218,15 @@ def test_samples_and_labels_of_a_batch_are_mixed_alike():
     assert 0.05 < np.median(np.minimum(shares, 1 - np.array(shares))) < 0.45
 
 
+def test_stage_1_is_validated_by_the_labels_as_they_are():
+    scores, rows = [], np.arange(13)
+    for change in ("stage1.label_smoothing=0", "stage1.label_smoothing=0.2", "stage1.mix_up=1"):
+        source, config = batches_of_stage1()[0], worlds.config(change)
+        task = stage1_task(config, "stage1.a", source, rows, rows, classes=4)
+        scores.append(task.validate(*stage1.init_pretrainer(config, "stage1.a", (5,), 4)))
+    assert scores[0] == scores[1] == scores[2] and 0 < scores[0]["score"] < 1
+
+
 def test_each_epoch_is_mixed_anew(monkeypatch):
     """Where the order of an epoch is that of the last."""
     monkeypatch.setattr(stage1, "epoch_batches", lambda rows, *_: iter([rows[:6], rows[6:]]))
