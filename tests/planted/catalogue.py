@@ -3727,7 +3727,7 @@ bugs(
     ("done-in-the-last-epoch", "np.array([best.best_epoch])", "np.array([best.epoch])",
      FOLDER + "a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch"),
     ("means-begin-anew", "fields[mean] = fields[mean] or by_name(fields[now])", "fields[mean] = by_name(fields[now])",
-     FOLDER + "a_later_sitting_ends_where_one_alone_would_have[stage1.a-3-0.9]"),
+     FOLDER + "a_later_sitting_ends_where_one_alone_would_have[stage2-3-0.9]"),
     ("bar-begins-anew", "task.schedule.epochs, state.epoch) if watch", "task.schedule.epochs, 0) if watch",
      FOLDER + "a_later_sitting_ends_where_one_alone_would_have[stage1.a-3-0.0]"),
     ("time-of-the-last-sitting", 'self.seconds = float(metadata["seconds"])', "pass",
