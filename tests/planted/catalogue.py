@@ -3812,6 +3812,11 @@ bugs(
     ("validated-by-soft-labels", "to_device(source.labels[validation], xp)", "labels[validation]",
      "training/test_soft_labels.py::test_stage_1_is_validated_by_the_labels_as_they_are"),
 )
+bugs(
+    "training/folder.py",
+    ("end-of-a-stage-is-not-stored", "self.current = None\n            self._save()", "self.current = None",
+     FOLDER + "a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -8,6 +8,7 @@ import pytest
 import worlds
 
 from cmir_ref.config import Schedule
+from cmir_ref.params import load_tensors
 from cmir_ref.training.folder import Folder
 from cmir_ref.training.loop import MOMENTUM, Task
 
@@ -62,6 +63,8 @@ def test_a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch(tmp_pat
         np.testing.assert_allclose(params["b"], 0.1 * best, rtol=1e-6)
         np.testing.assert_allclose(buffers["mean"], statistic(best), rtol=1e-12)
         assert folder.tensors[f"{stage}/done"] == [best]
+    stored, _ = load_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    assert stored.keys() == folder.tensors.keys(), "and nothing of a stage that goes on"
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
