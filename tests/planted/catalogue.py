@@ -3817,6 +3817,11 @@ bugs(
     ("end-of-a-stage-is-not-stored", "self.current = None\n            self._save()", "self.current = None",
      FOLDER + "a_stage_leaves_the_weights_and_the_statistics_of_its_best_epoch"),
 )
+bugs(
+    "training/folder.py",
+    ("versions-that-never-trained", "if not begun or load_run_settings", "if load_run_settings",
+     FOLDER + "the_versions_are_those_of_the_sitting_that_first_trained"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -97,6 +97,22 @@ def test_the_settings_say_which_versions_trained(tmp_path):
     assert head == ["cmir-ref", "numpy", "scipy", "pillow", "Python"]
 
 
+def test_the_versions_are_those_of_the_sitting_that_first_trained(tmp_path):
+    def begin_elsewhere(*, resume):
+        """The folder as another version of NumPy might have left it, taken up again."""
+        with Folder.open(tmp_path / "run", worlds.config(), resume, "data") as folder:
+            folder.create()
+        path = tmp_path / "run" / "config.toml"
+        path.write_text(path.read_text().replace("# numpy ", "# numpy 0."))
+        with Folder.open(tmp_path / "run", worlds.config(), True, "data") as folder:
+            folder.renew_settings()
+        return "# numpy 0." in path.read_text()
+
+    assert not begin_elsewhere(resume=False)
+    sit(tmp_path / "run", resume=True)
+    assert begin_elsewhere(resume=True)
+
+
 def test_a_log_that_an_editor_marked_as_utf_8_is_read(tmp_path):
     folder, _ = sit(tmp_path / "run")
     path = tmp_path / "run" / "metrics.jsonl"
