@@ -190,6 +190,24 @@ def test_what_the_rounding_of_the_forward_hides_is_open(factor):
     assert explain(forward, lambda dy, x: factor * 1e-10 * dy * np.sign(x), {"x": V}) != ""
 
 
+@pytest.mark.parametrize("factor", [1, -1, 0])
+def test_what_rounding_hides_where_no_complex_step_is_possible_is_open(factor):
+    """A gradient of zeros is no more certain than another one."""
+    forward = lambda x: (3e7 + 1e-10 * np.logaddexp(x, 0).sum(), x)  # noqa: E731
+    judgement = judged(forward, lambda dy, x: factor * 1e-10 * dy / (1 + np.exp(-x)), {"x": V})
+    assert judgement.status == OPEN and judgement.findings == []
+    (finding,) = judgement.undecided
+    assert (finding.kind, finding.off, finding.entries) == (UNDECIDED, 6, 6)
+
+
+def test_of_entries_that_are_open_the_one_of_which_least_is_seen_is_named():
+    """Each output is of one entry, and the rounding of the largest output hides most."""
+    size = 3e7 / 7 * np.array([1.0, 1e3, 3, 2, 5, 1])
+    judgement = judged(lambda x: (size + 1e-10 * np.logaddexp(x, 0), x), lambda dy, x: 1e-10 * dy, {"x": V})
+    assert judgement.status == OPEN and judgement.undecided[0].off == 6
+    assert judgement.undecided[0].entry == (1,)
+
+
 def test_hidden_from_finite_differences_alone_the_complex_step_has_to_agree():
     forward = lambda x: (3e7 + 1e-10 * (x * x).sum(), x)  # noqa: E731
     right = judged(forward, lambda dy, x: 2e-10 * dy * x, {"x": V})
@@ -219,7 +237,8 @@ def test_at_the_edge_of_a_domain_an_entry_is_open():
 
 
 def test_a_constant_has_the_gradient_0():
-    for f in (lambda x: (0 * x, x), lambda x: (0 * np.abs(x), x), lambda x: (np.full(3, 7.0), x)):
+    no_complex = lambda x: (7 + 0 * np.logaddexp(x, 0), x)  # noqa: E731
+    for f in (lambda x: (0 * x, x), lambda x: (0 * np.abs(x), x), lambda x: (np.full(3, 7.0), x), no_complex):
         assert judged(f, lambda dy, x: 0 * x, {"x": V}).status == RIGHT
         assert judged(f, lambda dy, x: 0 * x + 1e-9, {"x": V}).status == WRONG
     hinges = lambda x: (np.maximum(0, np.abs(x) - 9).sum(), x)  # noqa: E731

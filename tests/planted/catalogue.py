@@ -3822,6 +3822,16 @@ bugs(
     ("versions-that-never-trained", "if not begun or load_run_settings", "if load_run_settings",
      FOLDER + "the_versions_are_those_of_the_sitting_that_first_trained"),
 )
+bugs(
+    "gradcheck/judgement.py",
+    ("zeros-pass-where-nothing-is-seen", "return open_entries if some_seen or not some_hidden else everything",
+     "return open_entries", JUDGED + "what_rounding_hides_where_no_complex_step_is_possible_is_open[0]"),
+    ("a-constant-stays-open", "if some_seen or not some_hidden else everything", "if some_seen else everything",
+     JUDGED + "a_constant_has_the_gradient_0"),
+    ("zeros-stay-open", " and not _is_rounding(trial, i, index))", ")", JUDGED + "a_constant_has_the_gradient_0"),
+    ("the-first-open-entry-is-named", "max(entries, key=lambda index: m.slopes[index].reach)", "entries[0]",
+     JUDGED + "of_entries_that_are_open_the_one_of_which_least_is_seen_is_named"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
