@@ -46,6 +46,15 @@ def test_a_weak_edge_that_touches_no_strong_one_is_none():
     assert edges[:, :62].any() and not edges[:, 62:].any() and weak[:, 62:].any()
 
 
+@pytest.mark.parametrize("slope", [1, -1, 3])
+def test_a_slanted_edge_that_fades_is_one_edge(slope):
+    """Its pixels touch at their corners only."""
+    y, x = np.mgrid[:128, :128] - 64
+    across = (slope * x - y + 0.3) / np.hypot(slope, 1)
+    edges = canny(120 + (60 - 0.4 * y) * np.tanh(across / 6), low=0.2, high=0.9)
+    assert edges[4:-4].any(axis=1).all()
+
+
 def test_strokes_take_the_longest_edge_that_is_not_left_out_until_there_is_ink_enough():
     """A step from top to bottom, and one that fades from a quarter of the height on."""
     grey = np.full((128, 128), 60.0)
@@ -69,6 +78,17 @@ def test_strokes_are_few_and_waver():
     a, b = (strokes(square(12), np.random.default_rng(seed)) for seed in (1, 2))
     assert a.dtype == bool and 0 < a.sum() < 8 * 128 * 3 and (a != b).any()
     np.testing.assert_array_equal(a, strokes(square(12), np.random.default_rng(1)))
+
+
+def test_a_straight_edge_becomes_a_line_three_pixels_wide_that_wavers():
+    """White noise, smoothed by a Gaussian of 12 pixels, has the deviation 1/(2√π 12): 25 times that is 0.59 pixels."""
+    grey = np.full((512, 512), 60.0)
+    grey[:, 256:] = 180
+    drawn = [strokes(grey, np.random.default_rng(seed))[20:-20] for seed in range(6)]
+    drawn = [lines for lines in drawn if lines.any()]  # 15 % are left out
+    places = np.concatenate([lines @ np.arange(512) / lines.sum(axis=1) for lines in drawn])
+    assert 2.7 < np.mean([lines.sum(axis=1) for lines in drawn]) < 3.3
+    assert 0.4 < places.std() < 0.8 and abs(places.mean() - 255.5) < 1
 
 
 @pytest.mark.parametrize("how", ["canny", "strokes"])

@@ -75,6 +75,23 @@ def test_the_same_lines_on_any_paper(name, tmp_path):
     assert 0.04 < other.mean() < 0.25
 
 
+@pytest.mark.parametrize("name", SHEETS)
+def test_lines_on_any_paper_are_a_drawing(name, tmp_path):
+    assert is_drawing(saved(SHEETS[name], tmp_path / "x.png"))
+
+
+def test_a_colour_of_a_palette_may_be_transparent(tmp_path):
+    """As a GIF or a small PNG has it; what that colour is, nobody sees."""
+    sheet = REFERENCE.convert("1").convert("P")
+    values = np.asarray(sheet) > 0
+    sheet = Image.fromarray(values.astype(np.uint8), "P")
+    sheet.putpalette([0, 0, 0, 0, 0, 0])
+    sheet.save(tmp_path / "x.png", transparency=1)
+    sheet.save(tmp_path / "x.gif", transparency=1)
+    for path in (tmp_path / "x.png", tmp_path / "x.gif"):
+        np.testing.assert_array_equal(read_sketch(path, 64), read_sketch(saved(REFERENCE, tmp_path / "y.png"), 64))
+
+
 @pytest.mark.parametrize("quality", [30, 80])
 def test_jpegs_keep_their_paper_clean(quality, tmp_path):
     REFERENCE.filter(ImageFilter.GaussianBlur(1)).save(tmp_path / "x.jpg", quality=quality)
@@ -183,9 +200,11 @@ def test_a_photo_is_read_with_a_warning(tmp_path):
         assert read_sketch(saved(REFERENCE, tmp_path / "y.png"), 64).any() and is_drawing(tmp_path / "y.png")
 
 
-def test_a_sheet_on_a_dark_table_is_read_with_a_warning(tmp_path):
+@pytest.mark.parametrize(("size", "at"), [((340, 340), (30, 30)), ((340, 400), (30, 0)), ((400, 340), (0, 30))])
+def test_a_sheet_on_a_dark_table_is_read_with_a_warning(size, at, tmp_path):
+    """The table may show on two sides alone."""
     on_a_table = Image.new("L", (400, 400), 40)
-    on_a_table.paste(REFERENCE.convert("L").resize((340, 340)), (30, 30))
+    on_a_table.paste(REFERENCE.convert("L").resize(size), at)
     with pytest.warns(NotADrawing, match=r"x\.png: what lies around the paper is read as ink"):
         read_sketch(saved(on_a_table, tmp_path / "x.png"), 64)
 
@@ -341,8 +360,17 @@ def on_even_ground(*others):
     [
         on_even_ground(((240, 240, 240), (20, 90, 180, 94)), ((30, 30, 30), (20, 100, 180, 103))),
         on_even_ground(((40, 40, 40), (20, 60, 180, 90)), ((100, 110, 90), (20, 92, 180, 110))),
+        on_even_ground(((80, 90, 70), (0, 110, 200, 200)), ((0, 0, 0), (20, 60, 180, 62))),
+        on_even_ground(
+            ((240, 250, 230), (20, 20, 180, 22)), *(((0, 0, 0), (20, y, 180, y + 2)) for y in (40, 60, 80, 100))
+        ),
     ],
-    ids=["lighter and darker than the ground", "areas, a dark and a faint one"],
+    ids=[
+        "lighter and darker than the ground",
+        "areas, a dark and a faint one",
+        "on ground of which much is dim",
+        "one of five lighter",
+    ],
 )
 def test_what_no_pen_leaves_is_no_drawing(picture, tmp_path):
     assert not is_drawing(saved(picture, tmp_path / "x.png"))

@@ -3832,6 +3832,29 @@ bugs(
     ("the-first-open-entry-is-named", "max(entries, key=lambda index: m.slopes[index].reach)", "entries[0]",
      JUDGED + "of_entries_that_are_open_the_one_of_which_least_is_seen_is_named"),
 )
+bugs(
+    "data/outlines.py",
+    ("corners-do-not-join", "ridge & (strength >= weak), EIGHT)", "ridge & (strength >= weak))",
+     OUTLINES + "a_slanted_edge_that_fades_is_one_edge[1]"),
+    ("a-steady-hand", "rng.standard_normal(edges.shape), 12) * 25", "rng.standard_normal(edges.shape), 12) * 5",
+     OUTLINES + "a_straight_edge_becomes_a_line_three_pixels_wide_that_wavers"),
+    ("lines-of-one-pixel", "ndimage.binary_dilation(np.isin(labels, kept))", "np.isin(labels, kept)",
+     OUTLINES + "a_straight_edge_becomes_a_line_three_pixels_wide_that_wavers"),
+)
+bugs(
+    "data/sketches.py",
+    ("a-table-above-and-below-alone", "[ink[0], ink[-1], ink[:, 0], ink[:, -1]]", "[ink[0], ink[-1]]",
+     "data/test_sketches.py::test_a_sheet_on_a_dark_table_is_read_with_a_warning"),
+    ("a-table-all-around-alone", "(edge > 0.2).mean() > 1 - FRAMED", "(edge > 0.2).mean() > 0.95",
+     "data/test_sketches.py::test_a_sheet_on_a_dark_table_is_read_with_a_warning"),
+    ("chalk-is-no-drawing", "abs(np.sign(signed[on]).mean())", "np.sign(signed[on]).mean()",
+     "data/test_sketches.py::test_lines_on_any_paper_are_a_drawing[chalk]"),
+    ("half-the-ink-is-bare", "bare = (ink == 0).mean()", "bare = (ink < 0.5).mean()",
+     NO_PEN + "[on ground of which much is dim]"),
+    ("some-ink-is-lighter", "FAINT = 0.6, 0.95", "FAINT = 0.6, 0.5", NO_PEN + "[one of five lighter]"),
+    ("no-colour-of-a-palette-is-transparent", ' or "transparency" in image.info', "",
+     "data/test_sketches.py::test_a_colour_of_a_palette_may_be_transparent"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
