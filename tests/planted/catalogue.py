@@ -3855,6 +3855,13 @@ bugs(
     ("no-colour-of-a-palette-is-transparent", ' or "transparency" in image.info', "",
      "data/test_sketches.py::test_a_colour_of_a_palette_may_be_transparent"),
 )
+bugs(
+    "data/svg.py",
+    ("filters-in-attributes", ' or attributes.get("filter", "none").strip() != "none"', "",
+     "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
+    ("prefixes-hide-pictures", 'name.rpartition(":")[2]\n        if count', "name\n        if count",
+     "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
