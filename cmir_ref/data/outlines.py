@@ -41,8 +41,7 @@ def canny(grey: np.ndarray, sigma: float = 1.5, low: float = 0.4, high: float = 
         return ridge
     weak, sure = np.quantile(strength[ridge], (low, high)) * (1 - 1e-6)  # equal edges are equal, rounding aside
     labels, _ = ndimage.label(ridge & (strength >= weak), EIGHT)
-    kept = np.unique(labels[ridge & (strength >= sure)])
-    return np.isin(labels, kept[kept > 0])
+    return np.isin(labels, labels[ridge & (strength >= sure)])
 
 
 def strokes(grey: np.ndarray, rng: np.random.Generator, budget: float = 5.0) -> np.ndarray:
