@@ -99,7 +99,7 @@ def _check_sheet(attributes: dict[str, str], path: str | Path) -> None:
     for i, side in enumerate(("width", "height")):
         said = attributes.get(side, "").strip() or "100%"
         number, unit = re.fullmatch(r"(.*?)\s*(%|[a-zA-Z]*)", said, re.DOTALL).groups()
-        if box and unit not in (*PIXELS, "%"):  # "auto", "10rem": the renderer takes the viewBox
+        if unit not in (*PIXELS, "%"):  # "auto", "10rem": the renderer takes the viewBox
             number, unit = "100", "%"
         length = _number(number)
         factor = PIXELS.get(unit) if unit != "%" else box[i] / 100 if box else None

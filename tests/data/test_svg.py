@@ -45,6 +45,7 @@ def drawing(inside=LINE, sheet='viewBox="0 0 9 9"', before=""):
         (drawing(sheet='width="" height="400Q" viewBox="0 0 9 9"'), None),
         (drawing(sheet='width="10rem" height="1px" viewBox="0 0 1 900"'), "100 times as long as wide"),
         (drawing(sheet='width="10rem" height="5rem"'), "how large its sheet is"),
+        (drawing(sheet='width="900" height="2%" viewBox="0 0 900 10"'), "100 times as long as wide"),
         (drawing('<rect width="9" height="9" filter="blur(900px)"/>'), "holds <filter>"),
         (drawing('<s:image xmlns:s="http://www.w3.org/2000/svg" xlink:href="/etc/logo.png"/>'), "holds <image>"),
     ],

@@ -3862,6 +3862,11 @@ bugs(
     ("prefixes-hide-pictures", 'name.rpartition(":")[2]\n        if count', "name\n        if count",
      "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
 )
+bugs(
+    "data/svg.py",
+    ("percent-of-the-width", "box[i] / 100 if box else None", "box[0] / 100 if box else None",
+     "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
