@@ -186,7 +186,7 @@ def _some_are_seen(measured: dict[int, Measured]) -> bool:
 def _is_flat(trial: Trial, i: int, m: Measured, safe: bool) -> bool:
     """Whether the outputs jump as input i moves, and no method sees them move near it: the derivative is 0."""
     nothing = not m.array("value").any() and not m.array("kink").any() and not (safe and m.stepped.any())
-    return nothing and not m.array("still").all() and jumps(trial, i)
+    return nothing and jumps(trial, i)
 
 
 def _may_be(slope: Slope, trial: Trial, i: int, k: tuple) -> bool:

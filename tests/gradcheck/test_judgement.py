@@ -12,7 +12,7 @@ from cmir_ref.checks import CHECKS, draw
 from cmir_ref.gradcheck import Pair, Result, check_gradient, explain, judge
 from cmir_ref.gradcheck.compare import Comparison, rounding_of_entries
 from cmir_ref.gradcheck.findings import UNDECIDED
-from cmir_ref.gradcheck.judgement import BLIND, NOT_SAFE
+from cmir_ref.gradcheck.judgement import BLIND, FLAT, NOT_SAFE
 from cmir_ref.reports.gradients import finding_json
 
 RNG = np.random.default_rng(1)
@@ -674,6 +674,11 @@ def test_a_quantiser_has_the_derivative_0(name):
     assert BLIND not in judgement.notes and not any("choose others" in note for note in judgement.notes)
     judgement = judged(lambda x: (QUANTISERS[name](x), x), lambda dy, x: dy * (np.abs(x) < 2), {"x": X})
     assert judgement.status == WRONG and kinds(judgement) == {"x": "straight through"}
+
+
+def test_outputs_that_jump_only_where_several_entries_move_are_flat():
+    judgement = judged(lambda x: (1.0 * (x > 0).all(), x), lambda dy, x: 0 * x, {"x": np.array([-1.0, -2])})
+    assert judgement.status == RIGHT and judgement.notes == [FLAT.format("x")]
 
 
 @pytest.mark.parametrize("unit", [1e-20, 1e-16])
