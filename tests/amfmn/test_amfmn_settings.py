@@ -177,6 +177,12 @@ def test_how_many_maps_are_low(trunk, maps, low):
     assert (len(arch.trunk.shapes((64, 64, 3))), arch.low) == (maps, low)
 
 
+@pytest.mark.parametrize(("trunk", "maps"), [("conv", 3), ("wide", 4)])
+def test_of_the_pretrainers_blocks_two_maps_are_low(trunk, maps):
+    arch = architecture(load_config("image-text", [f"trunk={trunk}"]))
+    assert (len(arch.trunk.shapes((64, 64, 3))), arch.low) == (maps, 2)
+
+
 @pytest.mark.parametrize("trunk", ["small", "conv", "wide"])
 def test_larger_images_are_pooled_more_at_once_to_maps_of_the_same_size(trunk):
     sizes = []
