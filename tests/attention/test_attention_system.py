@@ -269,6 +269,7 @@ def test_matched_never_takes_a_photos_own_sketch():
         assert drawn[-1] == -1 and (drawn[parts.validation["a"]] == -1).all()
         for part in (parts.train, parts.test):
             assert np.isin(drawn[part["a"]], part["b"]).all()
+        assert len(np.unique(drawn[parts.train["a"]])) > 6, "each photo has a draw of its own"
 
 
 def test_random_takes_sketches_of_the_training_part():
@@ -319,8 +320,19 @@ def test_half_of_the_photos_are_attended_by_any_sketch_of_the_training_part():
     assert counts[known].min() > 0.6 * len(other) / len(known) and counts.sum() == counts[known].sum()
     attending = [dict(map(tuple, epoch[:, [0, 2]].tolist())) for epoch in epochs]
     assert all(one != two for one, two in pairwise(attending))
+    labels = data().modalities["b"].labels
+    for (_, sketch, _), (_, y), _ in task.batches(0):
+        assert (y == labels[sketch[:, 0].astype(int)]).all(), "the label is that of the pair's sketch"
     plain, *_ = numbered_task(config("gate_pairs=same-class"), data())
     assert all((sketch == context).all() for (_, sketch, context), *_ in plain.batches(0))
+
+
+def test_masks_keep_the_shares_that_the_settings_say():
+    """Half of the embeddings, and nine in ten of the features."""
+    task, *_ = numbered_task(config("latent_dropout=both", "stage2.feature_dropout=0.1"), data())
+    masks = [mask for epoch in range(40) for *_, mask in task.batches(epoch)]
+    kept = {name: np.concatenate([np.ravel(mask[name]) for mask in masks]).mean() for name in masks[0]}
+    assert kept == pytest.approx({"z_a": 0.9, "z_b": 0.9, "a": 0.5, "b": 0.5}, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_ATTENTION)
@@ -590,6 +602,16 @@ def test_shares_add_up(kind):
     shares = system.shares_of(trained(f"attention={kind}"))
     assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) >= 0
     assert system.shares_of(trained("attention=none")) is None
+
+
+def test_shares_are_of_the_test_part():
+    """Which has fewer photos and sketches than are looked at, so that all of them are."""
+    run = trained()
+    net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
+    x, contexts = run.encoded["a"]["x"][run.parts.test["a"]], run.encoded["b"]["context"][run.parts.test["b"]]
+    assert max(len(x), len(contexts)) <= system.LOOKED_AT
+    v = np.stack([embed_photos(net, np.repeat(photo[None], len(contexts), axis=0), contexts) for photo in x])
+    assert tuple(system.shares_of(run).values()) == pytest.approx(variance_shares(v), abs=1e-5)
 
 
 @pytest.mark.parametrize("training", ["frozen", "last", "all"])

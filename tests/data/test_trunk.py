@@ -74,8 +74,9 @@ def test_grey_is_repeated_and_four_bands_are_turned_round():
     np.testing.assert_array_equal(TrunkInput(32)(four)[0, 0, 0], (np.float32([30, 20, 10]) - 127) / 128)
 
 
-def test_sixteen_bits_are_brought_to_the_range_of_bytes():
-    deep = np.full((1, 32, 32, 1), 65535, np.uint16)
+@pytest.mark.parametrize(("largest", "dtype"), [(65535, np.uint16), (32767, np.int16)])
+def test_sixteen_bits_are_brought_to_the_range_of_bytes(largest, dtype):
+    deep = np.full((1, 32, 32, 1), largest, dtype)
     np.testing.assert_allclose(TrunkInput(32)(deep), 1.0, rtol=1e-6)
 
 
@@ -193,6 +194,8 @@ def test_images_stay_images_where_no_frozen_trunk_is_asked_for(changes):
     assert (found.kind, found.x.shape) == ("features", (3, 1280)) and found.ids == modality.ids
     found = frozen_images(config(*LITE0, "trunk_training=last"), modality)
     assert (found.kind, found.x.shape, found.x.dtype) == ("maps", (3, 1, 1, 192), np.float16)
+    sketch = modality._replace(kind="sketch", x=modality.x[..., :1])
+    assert frozen_images(config(*LITE0), sketch).kind == "features"
     sound = modality._replace(kind="sound")
     assert frozen_images(config(*LITE0), sound) is sound
 

@@ -3867,6 +3867,30 @@ bugs(
     ("percent-of-the-width", "box[i] / 100 if box else None", "box[0] / 100 if box else None",
      "data/test_svg.py::test_what_is_no_drawing_is_one_line"),
 )
+bugs(
+    "attention/inference.py",
+    ("one-sketch-for-a-class", "drawn[row] = rng.choice(others) if", "drawn[row] = others[0] if",
+     IN_WAYS + "matched_never_takes_a_photos_own_sketch", "attended_inference=matched"),
+)
+bugs(
+    "attention/stage2.py",
+    ("label-of-the-sketch-that-attends", 'labels["b"][sketches.there]', 'labels["b"][attending.there]',
+     IN_WAYS + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part", "gate_pairs=half-any"),
+    ("embeddings-dropped-as-features", "settings.d_v, network.arch.dropout)", "settings.d_v, schedule.feature_dropout)",
+     IN_WAYS + "masks_keep_the_shares_that_the_settings_say"),
+)
+bugs(
+    "attention/system.py",
+    ("variance-of-the-training-part", "rng.permutation(run.parts.test[m])", "rng.permutation(run.parts.train[m])",
+     IN_WAYS + "shares_are_of_the_test_part"),
+)
+bugs(
+    "data/trunk.py",
+    ("signed-numbers-as-bytes", 'if kind.kind in "iu" else 1', 'if kind.kind == "u" else 1',
+     "data/test_trunk.py::test_sixteen_bits_are_brought_to_the_range_of_bytes"),
+    ("drawings-are-no-pictures", 'modality.kind in ("image", "sketch")', 'modality.kind == "image"',
+     "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
