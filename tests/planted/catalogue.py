@@ -3891,6 +3891,12 @@ bugs(
     ("drawings-are-no-pictures", 'modality.kind in ("image", "sketch")', 'modality.kind == "image"',
      "data/test_trunk.py::test_images_stay_images_where_no_frozen_trunk_is_asked_for"),
 )
+bugs(
+    "gradcheck/judgement.py",
+    ("what-one-entry-does-not-move-never-jumps", "return nothing and jumps(trial, i)",
+     'return nothing and not m.array("still").all() and jumps(trial, i)',
+     JUDGED + "outputs_that_jump_only_where_several_entries_move_are_flat"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
