@@ -3897,6 +3897,11 @@ bugs(
      'return nothing and not m.array("still").all() and jumps(trial, i)',
      JUDGED + "outputs_that_jump_only_where_several_entries_move_are_flat"),
 )
+bugs(
+    "reports/gallery.py",
+    ("two-bands-are-colours", "if x.shape[-1] == 2:  # as", "if x.shape[-1] == 0:  # as",
+     "reports/test_gallery.py::test_bands_become_colours"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -102,6 +102,8 @@ def test_bands_become_colours():
     assert pixels(false.uri)[4, 1, 0] > 200 and pixels(false.uri)[4, 6, 0] < 60, "near infrared is red"
     assert "NIR" in false.text
     assert len(photographs(x[..., :1])) == len(photographs(x[..., :3])) == 1
+    (radar,) = photographs(x[..., :2])
+    assert radar.text == "first band" and radar.uri == photographs(x[..., :1])[0].uri
 
 
 @pytest.mark.parametrize(("shape", "side"), [((256, 256, 1), 96), ((64, 64, 3), 64), ((300, 200, 3), 96)])
