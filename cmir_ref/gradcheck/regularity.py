@@ -60,27 +60,31 @@ def find_irregularity(trial: Trial) -> tuple[Finding | None, list[str]]:
 def _steps_of_float32(trial: Trial) -> bool:
     """Whether the forward rounds to float32: all of y is such numbers, or y changes with the inputs' float32 alone.
 
-    Numbers that float16 has, too, are a table's or a quantiser's. A y that stays within what float32 rounds to one
-    number, and changes at each next number, has lost its digits there: rounding of another kind has other steps.
+    Numbers that float16 has, too, are a table's or a quantiser's, as are those that stay where the inputs move.
+    A y that stays within what float32 rounds to one number, and changes at each next number, has lost its digits there:
+    rounding of another kind has other steps.
     """
     y, rng = flat_arrays(trial.y), np.random.default_rng(8)
     rounded = [x if i in trial.held else x.astype(np.float32) for i, x in enumerate(trial.inputs)]
     if all(np.array_equal(a, b) for a, b in zip(rounded, trial.inputs, strict=True)):
         return False
     single, half = (y.astype(dtype).astype(float) for dtype in (np.float32, np.float16))
-    if (single != half).sum() > 1 and np.array_equal(single, y):
-        return True
 
-    def moves(draw):
+    def moved(draw):
         arrays = [
             x if i in trial.held else x.astype(float) + draw(x.shape) * np.spacing(np.abs(x)).astype(float)
             for i, x in enumerate(rounded)
         ]
-        return not np.array_equal(flat_arrays(trial.call(arrays)[0]), y)
+        return flat_arrays(trial.call(arrays)[0]) != y
+
+    def next_numbers(shape):
+        return rng.choice([-1.0, 1.0], shape)
 
     try:
-        within = any(moves(lambda shape: rng.uniform(-0.45, 0.45, shape)) for _ in range(4))
-        return not within and all(moves(lambda shape: rng.choice([-1.0, 1.0], shape)) for _ in range(4))
+        if (single != half).sum() > 1 and np.array_equal(single, y):
+            return moved(lambda shape: 16 * next_numbers(shape))[single != half].mean() > 0.5
+        within = any(moved(lambda shape: rng.uniform(-0.45, 0.45, shape)).any() for _ in range(4))
+        return not within and all(moved(next_numbers).any() for _ in range(4))
     except (InputError, NotAPair):
         return False
 

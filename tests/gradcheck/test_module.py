@@ -267,7 +267,11 @@ def test_a_cast_to_float_is_noted_and_warns_nowhere(write, kept):
     assert all(result.right for result in results) == (kept == "x")
 
 
-@pytest.mark.parametrize("y", ["np.round(4 * x) / 4", "(x > 0) * 1.0", "x.reshape(-1)[np.argsort(x.ravel())] * 2"])
+TABLE = "np.float32([1.1, 2.3, 0.7]).astype(float) + 0 * x.real"
+ORDER = "x.reshape(-1)[np.argsort(x.ravel())] * 2"
+
+
+@pytest.mark.parametrize("y", ["np.round(4 * x) / 4", "(x > 0) * 1.0", ORDER, "np.floor(1e4 * x.real)", TABLE])
 def test_a_quantiser_is_no_float32(write, y):
     verdict = judge(load_pair(write(one(y, "np.reshape(dy, (4, 3))"))))
     assert all(finding.kind != "float32" for finding in verdict.findings)

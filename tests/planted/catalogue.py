@@ -2799,6 +2799,12 @@ bugs(
      "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[float32 inside]"),
     ("whatever-stays-is-float32", "return not within and all(", "return not within or all(",
      "gradcheck/test_module.py::test_a_quantiser_is_no_float32[(x > 0) * 1.0]"),
+    ("what-float32-has-is-rounded", "16 * next_numbers(shape))[single != half].mean() > 0.5",
+     "16 * next_numbers(shape)).size > 0",
+     "gradcheck/test_module.py::test_a_quantiser_is_no_float32[np.floor(1e4 * x.real)]"),
+    ("what-float32-has-is-a-tables", "16 * next_numbers(shape))[single != half].mean() > 0.5",
+     "0 * next_numbers(shape)).any()",
+     "gradcheck/test_module.py::test_a_wrong_backward_is_found_and_the_kind_is_named[float32 inside]"),
 )
 bugs(
     "gradcheck/whole.py",
