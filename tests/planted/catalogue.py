@@ -3876,12 +3876,12 @@ bugs(
 bugs(
     "attention/inference.py",
     ("one-sketch-for-a-class", "drawn[row] = rng.choice(others) if", "drawn[row] = others[0] if",
-     IN_WAYS + "matched_never_takes_a_photos_own_sketch", "attended_inference=matched"),
+     IN_WAYS + "matched_never_takes_a_photos_own_sketch"),
 )
 bugs(
     "attention/stage2.py",
     ("label-of-the-sketch-that-attends", 'labels["b"][sketches.there]', 'labels["b"][attending.there]',
-     IN_WAYS + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part", "gate_pairs=half-any"),
+     IN_WAYS + "half_of_the_photos_are_attended_by_any_sketch_of_the_training_part"),
     ("embeddings-dropped-as-features", "settings.d_v, network.arch.dropout)", "settings.d_v, schedule.feature_dropout)",
      IN_WAYS + "masks_keep_the_shares_that_the_settings_say"),
 )
