@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -12,6 +13,10 @@ for name, examples in {"ci": 25, "dev": 10, "nightly": 500}.items():
         name, max_examples=examples, deadline=None, derandomize=name == "ci", print_blob=True, database=None
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# several hundred processes are started here: where compiled files are forbidden, each would compile the package anew
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
 
 # where a shell runs the tests in the background interruptions are ignored, and would be by each command that they start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,7 +2,8 @@
 
 A bug is planted by exchanging the code of the functions it changes, so every module that imported them sees it, and no
 file is touched. `Checks` starts a process that collects the checks once; for each question it forks, so a bug ends with
-its fork. A check that fails without any bug kills nothing: all of a file are run without one, together, in one fork.
+its fork. A check that fails without any bug kills nothing. All are tests of the suite, where each must pass; that they
+pass in a fork, too, the suite asks of one of each file, and `report.py` of all.
 """
 
 import ast
@@ -225,15 +226,15 @@ class Server:
 class Checks:
     """Runs checks, with and without bugs; a context manager."""
 
-    def __init__(self, killers: set[str]):
-        self.killers = killers
+    def __init__(self, files: set[str]):
+        self.files = files
 
     def __enter__(self) -> "Checks":
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "ci"}
         environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [sys.executable, __file__, *sorted(set(map(file_of, self.killers)))],
+            [sys.executable, __file__, *sorted(self.files)],
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         return self
@@ -262,9 +263,8 @@ class Checks:
             return "", f"it is no bug, the code does not run: {found.exception}"
         return found.test, ""
 
-    def without_a_bug(self, file: str) -> str:
-        """Why the killers in a test file prove nothing: the first that fails without any bug; "" where all pass."""
-        killers = sorted(killer for killer in self.killers if file_of(killer) == file)
+    def without_a_bug(self, killers: list[str]) -> str:
+        """Why `killers` prove nothing: the first that fails without any bug; "" where all pass."""
         found = self.ask(killers, None)
         return found.problem or (f"{found.test} fails without a bug: {found.exception}" if found.test else "")
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 
 from catalogue import CATALOGUE
 from planting import Checks, file_of
@@ -17,15 +17,18 @@ def main(wanted: list[str]) -> int:
     bugs = [bug for bug in CATALOGUE if not wanted or any(text in f"{bug.id} {bug.file}" for text in wanted)]
     table = Table("bug", "file", "killed by", title="Planted bugs")
     killers, survivors = Counter(), 0
-    with Checks({bug.killer for bug in bugs}) as checks, Progress(console=Console(stderr=True)) as progress:
+    by_file = defaultdict(set)
+    for bug in bugs:
+        by_file[file_of(bug.killer)].add(bug.killer)
+    with Checks(set(by_file)) as checks, Progress(console=Console(stderr=True)) as progress:
         for bug in progress.track(bugs, description="planting"):
             test, why_not = checks.verdict(bug)
             said = test.removeprefix("tests/") or f"NOT KILLED: {why_not}"
             table.add_row(bug.id, bug.file, escape(said), style="" if test else "red")
             survivors += not test
             killers[test.partition("[")[0].removeprefix("tests/")] += bool(test)
-        files = sorted({file_of(bug.killer) for bug in bugs})
-        broken = list(filter(None, map(checks.without_a_bug, progress.track(files, description="without a bug"))))
+        together = [sorted(by_file[file]) for file in sorted(by_file)]
+        broken = list(filter(None, map(checks.without_a_bug, progress.track(together, description="without a bug"))))
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     for test, count in killers.most_common():
