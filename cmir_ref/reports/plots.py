@@ -143,7 +143,7 @@ def svg(figure) -> str:
 
     text, drawn = io.StringIO(), "".join(part.get_text() for part in figure.findobj(Text))
     # what matplotlib's own font lacks, as Chinese, is left to the reader's browser and its fonts
-    look = {} if all(map(_in_own_font, drawn)) else {"svg.fonttype": "none"}
+    look = {} if all(map(_in_own_font, set(drawn))) else {"svg.fonttype": "none"}
     with rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from ")  # "font", "current font"
         figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -154,7 +154,8 @@ def _in_own_font(character: str) -> bool:
     """Whether matplotlib's default font has a character."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    return character.isspace() or ord(character) in get_font(findfont(FontProperties("DejaVu Sans"))).get_charmap()
+    own = get_font(findfont(FontProperties("DejaVu Sans")))
+    return character.isspace() or own.get_char_index(ord(character)) > 0
 
 
 def show_dollars(legend) -> None:
