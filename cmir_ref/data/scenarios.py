@@ -3,6 +3,7 @@
 Everything that depends on the name of a scenario stands here.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from .locate import data_folder, data_root, find_folder, subfolders
 from .outlines import TRACERS, trace_photos
 from .samples import samples_dir
 from .sensor_pairs import load_sensor_pairs
-from .sketches import load_sketches, read_sketch
+from .sketches import NotADrawing, load_sketches, read_sketch
 from .speech import load_speech
 from .speech_features import load_speech_features
 from .splits import hold_out, split
@@ -191,7 +192,9 @@ def load_drawings(request: Request, classes: list[str], size: int) -> Modality:
         cached_drawings(str(request.sketches), c, each, seed=request.seed, progress=request.progress) for c in classes
     ]
     paths = [path for folder in folders for path in sorted(folder.glob("*.png"))]
-    x = np.stack([read_sketch(path, size) for path in track(paths, len(paths), "reading sketches", request.progress)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotADrawing)  # they were drawn here, some densely
+        x = np.stack([read_sketch(p, size) for p in track(paths, len(paths), "reading sketches", request.progress)])
     labels, groups = np.arange(len(classes)).repeat(each), np.array(classes).repeat(each)
     return Modality("sketch", "sketch", x, labels, tuple(p.stem for p in paths), tuple(map(str, paths)), groups)
 

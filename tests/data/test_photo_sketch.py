@@ -1,10 +1,12 @@
 """The scenario photo-sketch: which photos and sketches, how they are split and paired."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from cmir_ref.data import draw_pairs, load, pairs_of, split
+from cmir_ref.data import draw_pairs, load, pairs_of, sketches, split
 from cmir_ref.data.locate import find_folder
 from cmir_ref.errors import InputError
 
@@ -124,6 +126,16 @@ def test_a_photo_with_no_sketch_but_its_own_is_refused():
         draw_pairs(
             np.array([0]), np.array([0]), np.array([0]), np.array([0]), np.random.default_rng(0), np.array([[0, 0]])
         )
+
+
+def test_what_was_drawn_here_is_not_doubted(photos, monkeypatch, tmp_path):
+    """A harbour full of boats is so dense that it looks like a photo."""
+    monkeypatch.setenv("CMIR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sketches, "like_a_drawing", lambda ink: False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load("photo-sketch", photos, dataset="folder", sketches="scenes", classes=["river", "runway"], count=4)
+    assert len(data.modalities["b"].x) == 4
 
 
 def test_drawings_of_the_world(photos, monkeypatch, tmp_path):
