@@ -2,9 +2,9 @@
 # jupyter:
 #   lesson:
 #     question: What does a convolution compute, and how does its error find the way back to the pixels?
-#     minutes: 35
+#     minutes: 40
 #     needs: ["02"]
-#     derives: [ops.conv, ops.max_pool, ops.fused]
+#     derives: [ops.conv, ops.depthwise_conv, ops.max_pool, ops.fused]
 # ---
 
 # %% [markdown]
@@ -443,6 +443,111 @@ assert np.isclose(
 )
 
 # %% [markdown]
+# ## One kernel a channel
+#
+# EfficientNet-Lite0, which reads the images of the presets `…_lite0`, does not let a kernel see all channels. In a *depthwise* convolution channel $c$ of $y$ sees channel $c$ of $x$ alone, under a
+# kernel of its own; $w$ is (k, k, C). A 1 × 1 convolution beside it, the linear layer of lesson 02 at every pixel, mixes the channels. Where and what are two questions now, and they need fewer numbers.
+#
+# It is the convolution above with a kernel that is zero wherever $c\ne d$: $w^{\text{full}}_{ijcd} = w_{ijc}\,[c = d]$. So nothing is new in its way back. Each $w_{ijc}$ stands in one entry of $w^{\text{full}}$,
+# and that entry's gradient is its own.
+
+
+# %%
+def depthwise(x, w):
+    """y (N, H, W, C) for x (N, H, W, C) and w (k, k, C)."""
+    height, width = x.shape[1:3]
+    r = w.shape[0] // 2
+    padded = np.pad(x, ((0, 0), (r, r), (r, r), (0, 0)))
+    return sum(
+        padded[:, i : i + height, j : j + width] * w[i, j]
+        for i, j in np.ndindex(w.shape[:2])
+    )
+
+
+w_each = rng.normal(size=(3, 3, 3))
+w_full = w_each[..., None] * np.eye(3)  # (3, 3, 3, 3), zero where c ≠ d
+assert np.allclose(depthwise(x, w_each), conv(x, w_full, np.zeros(3))[0], rtol=1e-13)
+weights = {"one convolution": 9 * 64 * 128, "depthwise, then 1 × 1": 9 * 64 + 64 * 128}
+for name, count in weights.items():
+    print(f"{name:22} {count:6,} weights for 3 × 3 and 64 → 128 channels")
+
+# %% [markdown]
+# Write its way back. As above, `padded` is an image with a border of zeros, of which tap $(i, j)$ of all pixels is a slice.
+
+
+# %% tags=["exercise"]
+def depthwise_back(dy, x, w):
+    """(dx, dw) for dy (N, H, W, C)."""
+    height, width = x.shape[1:3]
+    r = w.shape[0] // 2
+    padded = np.pad(x, ((0, 0), (r, r), (r, r), (0, 0)))
+    d_padded, dw = np.zeros_like(padded), np.zeros_like(w)
+    # yours: for each tap, what joins a part of `d_padded`, and what is `dw[i, j]`?
+    return d_padded[:, r : r + height, r : r + width], dw
+
+
+# %% tags=["solution"]
+def depthwise_back(dy, x, w):
+    height, width = x.shape[1:3]
+    r = w.shape[0] // 2
+    padded = np.pad(x, ((0, 0), (r, r), (r, r), (0, 0)))
+    d_padded, dw = np.zeros_like(padded), np.zeros_like(w)
+    for i, j in np.ndindex(w.shape[:2]):
+        d_padded[:, i : i + height, j : j + width] += dy * w[i, j]
+        seen = padded[:, i : i + height, j : j + width]
+        dw[i, j] = (dy * seen).sum(axis=(0, 1, 2))
+    return d_padded[:, r : r + height, r : r + width], dw
+
+
+# %% tags=["check"]
+own = np.random.default_rng(41)
+for n, height, width, k, c in [(1, 4, 4, 1, 2), (2, 5, 3, 3, 4), (1, 2, 7, 5, 1)]:
+    x_own, w_own = own.normal(size=(n, height, width, c)), own.normal(size=(k, k, c))
+    up = own.normal(size=x_own.shape)
+    case = f"{n} image of {height} × {width} pixels, {k} × {k}, {c} channels"
+    total = lambda arrays, up=up: (depthwise(*arrays) * up).sum()
+    try:
+        answers = depthwise_back(up, x_own, w_own)
+    except ValueError as refused:
+        raise AssertionError(
+            f"{case}: {refused}. dy, a slice of the pixels and w[i, j] have one entry a "
+            "channel: multiplied entry by entry, no sum over channels"
+        ) from None
+    for at, (name, answer) in enumerate(zip(("dx", "dw"), answers, strict=True)):
+        truth = complex_step(total, [x_own, w_own], at)
+        assert np.shape(answer) == truth.shape, (
+            f"{case}: {name} has shape {np.shape(answer)}, not {truth.shape}"
+        )
+        turned = depthwise(up, w_own) if at == 0 else np.flip(truth, axis=(0, 1))
+        hint = "every tap sends something, and += adds what meets at a pixel"
+        if not np.any(answer):
+            hint = "all of it is 0"
+        elif np.allclose(answer, turned):
+            hint = "the kernel is turned round: tap (i, j) goes back to where it read"
+        elif name == "dw":
+            hint = "dw[i, j] sums over samples and pixels, each channel by itself"
+        assert np.allclose(answer, truth, rtol=1e-12, atol=1e-13), (
+            f"{case}, {name}: {hint}"
+        )
+print("right: dx and dw, for one channel and for four")
+
+# %%
+from cmir_ref.ops.depthwise_conv import depthwise_conv, depthwise_conv_backward
+
+border = (1, 1, 1, 1)  # zeros above, below, left and right
+theirs, kept = depthwise_conv(x, w_each, padding=border)
+assert np.allclose(theirs, depthwise(x, w_each), rtol=1e-13)
+dy_each = rng.normal(size=theirs.shape)
+pairs = zip(
+    depthwise_conv_backward(dy_each, kept),
+    depthwise_back(dy_each, x, w_each),
+    strict=True,
+)
+depthwise_against_package = max(np.abs(one - two).max() for one, two in pairs)
+print(f"yours against the package's: {depthwise_against_package:.0e}")
+assert depthwise_against_package < 1e-13
+
+# %% [markdown]
 # ## Pooling: only the winner is heard
 #
 # A feature map says for each pixel how much of an edge is there. To recognise a storage tank it is enough to know roughly where. *Max-pooling* keeps the largest value of each $f\times f$ window,
@@ -633,6 +738,9 @@ print("pool(leaky ReLU(u)) = leaky ReLU(pool(u)): equal to the last bit")
 # %%
 numbers(
     error_of_conv_backward=error_of_conv,
+    depthwise_against_package=depthwise_against_package,
+    weights_of_one_convolution=weights["one convolution"],
+    weights_of_depthwise_and_1x1=weights["depthwise, then 1 × 1"],
     error_of_max_pool_backward=error_of_pool,
     fused_against_plain=fused_against_plain,
     times_a_middle_pixel_is_read=M.sum(axis=0).reshape(4, 4)[1, 1],
@@ -644,10 +752,10 @@ numbers(
 # ## What you learned
 #
 # A convolution is a linear layer on rows of patches, and im2col makes those rows. On the way there each pixel is copied into every patch that holds it; on the way back what
-# comes from those copies is added, which is the transpose. A pool hands its gradient to the winner, and since the others are lost anyway, convolution and pool together need
-# never write out the full-size map.
+# comes from those copies is added, which is the transpose. With one kernel a channel the same is done without a sum over channels. A pool hands its gradient to the winner, and since
+# the others are lost anyway, convolution and pool together need never write out the full-size map.
 #
 # ## Next
 #
 # [05 · Batch norm, and the mode that was switched off](05_batch_norm.ipynb): the third piece of the block. In the package: [`ops/conv.py`](../cmir_ref/ops/conv.py),
-# [`ops/max_pool.py`](../cmir_ref/ops/max_pool.py), [`ops/fused/conv_max_pool.py`](../cmir_ref/ops/fused/conv_max_pool.py).
+# [`ops/depthwise_conv.py`](../cmir_ref/ops/depthwise_conv.py), [`ops/max_pool.py`](../cmir_ref/ops/max_pool.py), [`ops/fused/conv_max_pool.py`](../cmir_ref/ops/fused/conv_max_pool.py).

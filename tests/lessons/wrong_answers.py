@@ -112,6 +112,17 @@ WRONG = {
         ),
         ("a mean over taps", [("dy @ w[i, j].T", "dy @ w[i, j].T / k**2")], "0.111 times what they should be"),
     ],
+    "04b": [
+        ("the kernel turned round", [("dy * w[i, j]", "dy * w[-1 - i, -1 - j]")], "dx: the kernel is turned round"),
+        ("= for +=", [("+= dy", "= dy")], "dx: every tap sends something, and += adds"),
+        ("a sum over channels", [("axis=(0, 1, 2)", "axis=None")], "each channel by itself"),
+        ("a mean", [(".sum(axis=(0, 1, 2))", ".mean(axis=(0, 1, 2))")], "dw: dw[i, j] sums over samples and pixels"),
+        ("the first image alone", [("(dy * seen).sum(axis=(0, 1, 2))", "(dy * seen)[0].sum(axis=(0, 1))")], "samples"),
+        ("no dw", [("dw[i, j] = (dy", "unused = (dy")], "dw: all of it is 0"),
+        ("dw turned round", [("dw[i, j] =", "dw[-1 - i, -1 - j] =")], "dw: the kernel is turned round"),
+        ("as a full convolution", [("dy * w[i, j]", "dy @ w[i, j].T")], "no sum over channels"),
+        ("the border not cut", [("d_padded[:, r : r + height, r : r + width]", "d_padded")], "dx has shape"),
+    ],
     "05": [
         ("the path through μ", [(" - dx_hat.mean(axis=0)", "")], ["0 × what comes through μ"]),
         ("the path through σ²", [(" - x_hat * (dx_hat * x_hat).mean(axis=0)", "")], ["0 × what comes through σ²"]),
