@@ -28,7 +28,7 @@ DIRECTIONS_HERE = {"b->a": "sketch → photo", "a->b": "photo → sketch"}
 DISTANCES = ("euclidean", "cosine")
 INFERENCES = ("mean", "pair", "random", "matched")
 FORMS = {"none": "CMIR-NET", "self": "self-gate", "channel": "R1", "spatial": "R2", "mask": "R3"}
-# of maps there is no mean over views: all forms read one; and they lose features as they did when the table was measured
+# of maps there is no mean over views: all forms read one, and lose features as they did when the table was measured
 ONE_WAY = ("stage1.average_views=false", "stage2.feature_dropout=0.5")
 WORLDS_HERE = {
     "small": {
