@@ -94,7 +94,7 @@ class Evidence(NamedTuple):
 
     def same(self, a: Array | None, b: Array) -> bool:
         """Whether two arrays are equal to rounding, each entry by its own size, and not merely both zero."""
-        if a is None or np.shape(a) != np.shape(b) or np.size(a) == 0 or not np.isfinite(a).all() or not np.any(b):
+        if a is None or np.shape(a) != np.shape(b) or not np.isfinite(a).all() or not np.any(b):
             return False
         size = np.maximum(np.abs(a), np.abs(b))
         return bool((gaps(a, b) <= self.close * size + _scaled(self.rounding, size, self.measured)).all())

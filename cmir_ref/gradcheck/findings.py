@@ -98,7 +98,7 @@ def _digits(finding: Finding) -> int:
 
 def _times(ratio: float) -> str:
     """A ratio in words: "2.5", or "1 + 3e-07" where it is so near to 1."""
-    if ratio == 1 or abs(ratio - 1) > 1e-3:
+    if abs(ratio - 1) > 1e-3:
         return f"{ratio:.4g}"
     return f"1 {'+' if ratio > 1 else '−'} {abs(ratio - 1):.1g}"
 
