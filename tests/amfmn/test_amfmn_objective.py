@@ -39,21 +39,21 @@ def test_an_image_step_by_step(mode, mask):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("reset", ["after", "before"])
 @pytest.mark.parametrize("text", ["sentence", "keywords", "both"])
-def test_a_text_step_by_step(text):
-    arch, params, _ = draw(text=text)
+def test_a_text_step_by_step(text, reset):
+    arch, params, _ = draw(text=text, reset=reset)
     kept = np.random.default_rng(2).random((3, 4, 4)) > 0.3
     (s, k), _ = text_network(params, WORDS, KEYWORDS, arch=arch, dropout_mask=kept)
     assert (s is None, k is None) == (text == "keywords", text == "sentence")
     table = params["words.table"]
     if s is not None:
         x = dropout(table[WORDS] * (WORDS > 0)[..., None], kept, 0.3)[0]
-        np.testing.assert_allclose(
-            s, sentence(below("sentence", params), x, lengths=np.array([4, 2, 1]))[0], rtol=1e-12
-        )
+        expected = sentence(below("sentence", params), x, lengths=np.array([4, 2, 1]), reset=reset)[0]
+        np.testing.assert_allclose(s, expected, rtol=1e-12)
     if k is not None:
         lengths = np.array([[2, 1], [2, 0], [0, 0]])
-        expected = keywords_vector(below("keywords", params), table[KEYWORDS], lengths=lengths)[0]
+        expected = keywords_vector(below("keywords", params), table[KEYWORDS], lengths=lengths, reset=reset)[0]
         np.testing.assert_allclose(k, expected, rtol=1e-12)
 
 

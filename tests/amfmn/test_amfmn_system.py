@@ -34,6 +34,7 @@ from cmir_ref.reports.gallery import examples_page
 from cmir_ref.reports.terminal import show_evaluation
 from cmir_ref.retrieval import recall_at_k
 from cmir_ref.systems import SYSTEMS
+from cmir_ref.training.inputs import Source
 from cmir_ref.training.transfer import Sent
 
 AMFMN = SYSTEMS["amfmn"]
@@ -179,6 +180,7 @@ def test_keywords_that_nobody_has_given_are_refused_before_training(text):
     data = data._replace(modalities=data.modalities | {"b": bare})
     with pytest.raises(InputError, match=f"text {text}: the captions have no keywords; set keywords=labels or filt"):
         runs.train(load_config("image-text", [*TINY, f"text={text}"]), data)
+    runs.share_out(load_config("image-text", TINY), data)  # sentences need none
 
 
 @pytest.mark.parametrize("change", [("min_count=1000",), ("text=keywords", "min_count=100"), ("stop_words=unknown",)])
@@ -297,6 +299,17 @@ def test_what_stands_beside_is_in_the_released_order_both_ways(run):
     assert found["map_over_classes"]["b->a"] != pytest.approx(expected["map_over_classes"]["b->a"])
 
 
+def test_each_direction_beside_is_of_its_own_distances(run, monkeypatch):
+    """In the released order the one is not the other turned round: here captions find all, and images nothing."""
+    rows = run.parts.test
+    own = rows["a"] == match.partners(np.asarray(run.dataset.pairing), rows["b"])[:, None]
+    of = {"a": 0.0 * own.T, "b": 1.0 - own}
+    monkeypatch.setattr(system, "score_distances", lambda run, query, _: lambda rows: of["".join(query.rows)])
+    released = run._replace(config=run.config.model_copy(update={"ties": "released"}))
+    found, turned = (system.stands_beside(r, "test")["duplicate_aware"] for r in (released, run))
+    assert found["b->a r@1"] == 1 > turned["b->a r@1"] and found["a->b r@1"] == turned["a->b r@1"] < 1
+
+
 def test_images_are_not_compared_with_images(run):
     with pytest.raises(InputError, match="AMFMN compares images"):
         AMFMN.distances(run, items_of(run, "a", "test"), items_of(run, "a", "test"))
@@ -406,16 +419,90 @@ def test_every_image_is_drawn_with_one_of_its_captions(order):
     assert {tuple(row) for pairs in drawn for row in pairs.tolist()} == {tuple(row) for row in pairing.tolist()}
 
 
+def begun(stage, *changes):
+    """(task, params, buffers, module) of a stage before anything is trained."""
+    data, config = worlds.captioned(n=18), load_config("image-text", [*TINY, "pretrain=true", *changes])
+    stages = {one.name: one for one in AMFMN.stages(config, {})}
+    parts, made = split_data(config, data), {}
+    for one in stages.values():
+        made |= one.fit(config, data, parts, made)
+    one = stages[stage]
+    return one.task(config, data, parts, made, np), *one.init(config, data), {"labels": system, "match": match}[stage]
+
+
+@pytest.mark.parametrize("stage", ["labels", "match"])
+def test_whatever_an_epoch_draws_is_drawn_for_this_epoch(stage, monkeypatch):
+    task, _, _, module = begun(stage)
+    asked, generator = [], module.generator
+    monkeypatch.setattr(module, "generator", lambda *purpose: (asked.append(purpose), generator(*purpose))[1])
+    list(task.batches(3))
+    assert {purpose[2:] for purpose in asked} == {(3,)} and len(set(asked)) == len(asked) > 1
+
+
+@pytest.mark.parametrize("stage", ["labels", "match"])
+def test_a_stage_learns_from_the_training_part_alone(stage, monkeypatch):
+    task, *_ = begun(stage)
+    read, asked = Source.read, []
+    monkeypatch.setattr(Source, "read", lambda self, index, view: asked.append(index.host) or read(self, index, view))
+    for epoch in range(6):  # each leaves out an incomplete batch
+        list(task.batches(epoch))
+    train = split_data(load_config("image-text", TINY), worlds.captioned(n=18)).train["a"]
+    assert set(np.concatenate(asked)) == set(train)
+
+
+@pytest.mark.parametrize("stage", ["labels", "match"])
+def test_a_step_gives_all_gradients_and_all_running_statistics(stage):
+    task, params, buffers, _ = begun(stage)
+    _, grads, statistics = task.gradients(params, buffers, next(iter(task.batches(0))), 0, 0)
+    assert buffers and statistics.keys() == buffers.keys() and grads.keys() == params.keys()
+
+
+def test_each_mask_of_dropout_has_its_own_rate():
+    arch = architecture(load_config("image-text", [*TINY, "image_dropout=0.4", "word_dropout=0.3"]))
+    assert match.mask_shapes(arch, 3, 7) == {"image": ((3, 6), 0.4), "words": ((3, 7, 5), 0.3)}
+    assert match.mask_shapes(arch._replace(image_dropout=0.0), 3, 7).keys() == {"words"}
+
+
+def test_what_is_fitted_is_fitted_to_the_training_part():
+    """The normaliser of the images, and the vocabulary, unless it is to be of all texts."""
+    data, config = worlds.captioned(n=18), load_config("image-text", TINY)
+    parts, (a, b) = split_data(config, data), data.modalities.values()
+    x = np.full_like(a.x, 255)
+    x[parts.train["a"]] = a.x[parts.train["a"]]
+    texts = tuple(text if j in parts.train["b"] else f"unheard {text}" for j, text in enumerate(b.texts))
+    other = {"a": a._replace(x=x), "b": b._replace(texts=texts, x=number_texts(texts, make_lexicon(texts)))}
+    one, two = (system.fit_all(config, d, parts, {}) for d in (data, data._replace(modalities=other)))
+    for name in ("input.a/mean", "input.a/std"):
+        np.testing.assert_array_equal(one[name], two[name])
+    assert one["vocabulary"].max() == two["vocabulary"].max()
+
+
+def test_an_epoch_is_scored_with_the_ties_of_an_evaluation(monkeypatch):
+    """Scores that differ by the rounding of a product alone are tied."""
+    task, params, buffers, _ = begun("match")
+    rounding = lambda _, v, s, k, **__: (1e-11 * np.random.default_rng(0).random((len(v), len(s))), None)  # noqa: E731
+    found = {}
+    for name, scores in (("rounding", rounding), ("tied", lambda *a, **k: (0 * rounding(*a)[0], None))):
+        monkeypatch.setattr(match, "similarity", scores)
+        found[name] = task.validate(params, buffers)["score"]
+    assert found["rounding"] == found["tied"] > 0
+
+
 def margins_of(config, data, parts, pairs):
     """Margins and negatives of these pairs of sample numbers, on the host."""
     margins = caption_margins(config, data, parts)
     return margins.of(*(Sent(place, place) for place in margins.places(pairs).T))
 
 
-def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs():
+@pytest.mark.parametrize("uneven", [False, True])
+def test_margins_and_negatives_of_a_batch_are_those_of_its_pairs(uneven):
+    """Whether all images have as many captions, or every other image has but one."""
     data = worlds.captioned()
     config = load_config("image-text", [*TINY, "margin.kind=fixed", "margin.gamma=0.3"])
     parts = split_data(config, data)
+    if uneven:
+        data = data._replace(pairing=np.array([(k, j) for k, j in data.pairing if k % 2 == 0 or j % 2 == 0]))
+        parts = parts._replace(train=parts.train | {"b": np.intersect1d(parts.train["b"], data.pairing[:, 1])})
     rows = parts.train["a"][:6]
     pairs = draw_captions(np.asarray(data.pairing), rows, np.random.default_rng(0))
     margin, negative = margins_of(config, data, parts, pairs)

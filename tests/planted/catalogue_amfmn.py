@@ -620,3 +620,33 @@ bugs(
     ("one-of-three-maps-is-low", "count - 1 if count == 3 else count // 2 + (count == 5)", "count // 2 + (count == 5)",
      "amfmn/test_amfmn_settings.py::test_of_the_pretrainers_blocks_two_maps_are_low[conv-3]", "trunk=conv"),
 )
+bugs(
+    "amfmn/match.py",
+    ("the-captions-of-every-epoch", 'generator(seed, "match/captions", epoch)', 'generator(seed, "match/captions")',
+     RUNS + "whatever_an_epoch_draws_is_drawn_for_this_epoch[match]"),
+    ("no-running-statistics", 'return {"loss": loss}, grads, cache.statistics', 'return {"loss": loss}, grads, {}',
+     RUNS + "a_step_gives_all_gradients_and_all_running_statistics[match]"),
+    ("words-dropped-as-images-are", "(n, words, arch.word_width), arch.word_dropout)",
+     "(n, words, arch.word_width), arch.image_dropout)", RUNS + "each_mask_of_dropout_has_its_own_rate"),
+    ("no-ties-while-training", "recalls(rounded_distances(scores)", "recalls(-scores.astype(np.float64)",
+     RUNS + "an_epoch_is_scored_with_the_ties_of_an_evaluation"),
+)
+bugs(
+    "amfmn/caption_margins.py",
+    ("the-first-text-is-everyones", "max(map(len, owners))), -1)", "max(map(len, owners))), 0)",
+     RUNS + "margins_and_negatives_of_a_batch_are_those_of_its_pairs[True]", "own_captions=masked"),
+)
+bugs(
+    "amfmn/networks.py",
+    ("keywords-reset-after", "lengths=lengths, reset=arch.reset)\n        of_phrases",
+     "lengths=lengths)\n        of_phrases", "amfmn/test_amfmn_objective.py::test_a_text_step_by_step[keywords-before]",
+     "reset=before"),
+)
+bugs(
+    "amfmn/system.py",
+    ("fitted-to-all-images", 'parts.train["a"])\n    frozen =', 'np.arange(len(data.modalities["a"].x)))\n    frozen =',
+     RUNS + "what_is_fitted_is_fitted_to_the_training_part"),
+    ("a-classifier-without-statistics", "label_objective_backward(1.0, cache)[0], statistics",
+     "label_objective_backward(1.0, cache)[0], {}",
+     RUNS + "a_step_gives_all_gradients_and_all_running_statistics[labels]"),
+)
