@@ -89,7 +89,7 @@ def cards(
     def card(sample: Any, wanted: tuple[str, ...] | None, right: bool | None = None) -> Card:
         modality = modalities[sample.modality]
         key = sample.modality, sample.path
-        if sample.path is None or key not in seen:
+        if key not in seen:
             seen[key] = look(modality, sample.path)
         labels = tuple((label, label in (wanted or ())) for label in sample.labels)
         if right is None and wanted:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import tifffile
 import worlds
 from PIL import Image
 from test_report import Page
@@ -24,8 +25,10 @@ from cmir_ref.reports.gallery import (
     cards,
     examples_page,
     gallery_page,
+    heated,
     look,
     photographs,
+    place_words,
     recording,
     search_page,
     spectrogram,
@@ -75,6 +78,13 @@ def test_right_is_a_shared_label():
     assert "<b>ship</b>" in page and "<b>dock</b>" not in page
 
 
+def test_who_says_which_are_right_is_asked_before_the_labels():
+    """As of captions: those of another image of the same class are wrong."""
+    hits = (Sample("b", "x", None, ("sea",)), Sample("b", "y", None, ("sand",)))
+    [(_, found)] = cards({"": [Example(Sample("a", "q", None, ("sea",)), hits, (False, True))]}, VECTORS)[""]
+    assert [c.right for c in found] == [False, True]
+
+
 def test_without_the_querys_labels_nothing_is_marked():
     example = Example(Sample("a", "q", None, ()), (Sample("b", "x", None, ("sea",)),))
     page = gallery_page("t", "n", {"": [example]}, VECTORS)
@@ -106,6 +116,55 @@ def test_bands_become_colours():
     assert radar.text == "first band" and radar.uri == photographs(x[..., :1])[0].uri
 
 
+def test_bytes_are_shown_as_they_are_and_digital_numbers_are_stretched():
+    dim = np.random.default_rng(0).integers(10, 40, (8, 8, 3))
+    assert pixels(photographs(dim.astype(np.uint8))[0].uri).max() < 60
+    assert pixels(photographs(dim.astype(np.uint16))[0].uri).max() > 200
+
+
+def test_a_photograph_is_sharper_than_its_network_sees_it_and_what_a_sensor_sees_is_not(tmp_path):
+    """What Wald's protocol makes of a file, and bands as they are stored, are shown as they were read."""
+    file = tmp_path / "deep.tif"
+    tifffile.imwrite(file, np.random.default_rng(0).integers(500, 2000, (256, 256, 3), np.uint16), photometric="rgb")
+    photo, seen = record("image", "image", (64, 64, 3), "uint8"), []
+    for modality in (photo, photo._replace(name="mul"), photo._replace(as_stored=True, x=photo.x.astype(np.uint16))):
+        (picture,), _, note = look(modality, str(file))
+        assert not note
+        seen.append(pixels(picture.uri).shape[0])
+    assert seen == [gallery.SIDE, 64, 64]
+    (dark,), _, _ = look(photo._replace(span=(0, 20_000)), str(file))
+    assert pixels(dark.uri).max() < 40, "by the values of all images of the run"
+
+
+def test_one_file_is_shown_as_each_sensor_sees_it():
+    shapes = {"pan": (256, 256, 1), "mul": (64, 64, 4)}
+    sensors = {name: record(name, "image", shape, "uint16") for name, shape in shapes.items()}
+    pan, mul = (Sample(name, "tile", f"{BUNDLED}:3", ()) for name in sensors)
+    [(asked, (found,))] = cards({"": [Example(pan, (mul,))]}, sensors)[""]
+    assert [p.text for p in (*asked.pictures, *found.pictures)] == [
+        "panchromatic",
+        "true colour",
+        "false colour: NIR, red, green",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["image", "sketch"])
+def test_where_the_evidence_lies_is_orange(kind, tmp_path):
+    """Elsewhere the file is seen in grey: a sketch dark on white."""
+    sheet = np.full((64, 64), 255, np.uint8)
+    sheet[:, 8:12] = 0
+    Image.fromarray(sheet).convert("RGB").save(tmp_path / "sheet.png")
+    modality = record(kind, kind, (64, 64, 1 if kind == "sketch" else 3), "uint8")
+    heat = np.zeros((16, 16))
+    heat[:, 12:] = 1
+    (picture,) = heated(modality, str(tmp_path / "sheet.png"), heat, "where")
+    shown = pixels(picture.uri).astype(int)
+    assert picture.text == "where" and shown.shape == (gallery.SIDE, gallery.SIDE, 3)
+    assert shown[48, 15].max() < 60 and shown[48, 40].min() > 240
+    expected = 0.4 * 255 + 0.6 * np.array([255, 160, 20])
+    assert np.abs(shown[48, 90] - expected).max() < 20
+
+
 @pytest.mark.parametrize(("shape", "side"), [((256, 256, 1), 96), ((64, 64, 3), 64), ((300, 200, 3), 96)])
 def test_thumbnails_are_small(shape, side):
     x = np.random.default_rng(0).integers(1, 255, shape).astype(np.uint8)
@@ -116,10 +175,14 @@ def test_thumbnails_are_small(shape, side):
 def test_stretching():
     ramp = np.arange(256 * 4, dtype=np.uint16).reshape(32, 32)
     assert stretch(ramp).min() == 0 and stretch(ramp).max() == 255
+    ramp[0, 0] = 60_000
+    assert abs(np.median(stretch(ramp)) - 127) < 3, "one bright pixel does not darken the others"
     noise = 500 + np.random.default_rng(0).integers(-3, 4, (32, 32))
     assert np.ptp(stretch(noise).astype(int)) < 20, "noise is not made to look like a scene"
-    for flat in (np.zeros((4, 4)), np.full((4, 4), 7, np.uint8)):
-        assert stretch(flat).dtype == np.uint8
+    assert 110 < np.median(stretch(noise)) < 145, "… and is in the middle of the grey values"
+    for flat, grey in ((np.zeros((4, 4)), 0), (np.full((4, 4), 7, np.uint8), 127)):
+        with np.errstate(all="raise"):
+            assert stretch(flat).dtype == np.uint8 and (stretch(flat) == grey).all()
 
 
 def test_spectrogram_has_low_frequencies_at_the_bottom():
@@ -128,13 +191,27 @@ def test_spectrogram_has_low_frequencies_at_the_bottom():
     image = pixels(spectrogram(patch)).astype(int).sum(axis=2)
     assert image.shape == (64, 96)
     assert image[-4, 20] > 500 and image[4, 20] < 50 and image[-4, 70] < 50
-    assert pixels(spectrogram(0 * patch)).shape == (64, 96, 3)
+    with np.errstate(all="raise"):
+        assert pixels(spectrogram(0 * patch)).shape == (64, 96, 3)
 
 
 def test_a_recording_can_be_played():
     path = samples_dir() / "speech" / "airplane" / "en-us-m3.flac"
     pictures, sound, note = look(record("speech", "sound", (96, 64, 1)), str(path))
     assert len(pictures) == 1 and note == "" and decoded(sound) == ("audio/flac", path.read_bytes())
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("WAV", "wav"), ("flac", "flac"), ("ogg", "ogg"), ("mp3", "mpeg")])
+def test_a_recording_has_the_type_that_browsers_know(ending, kind, tmp_path):
+    """Whatever the machine's own table says."""
+    (tmp_path / f"word.{ending}").write_bytes(b"sound")
+    assert decoded(recording(tmp_path / f"word.{ending}")) == (f"audio/{kind}", b"sound")
+
+
+def test_a_recording_is_called_without_its_folder_which_is_its_label():
+    word = Sample("b", "airplane/en-us-m3.flac", None, ("airplane",))
+    [(asked, _)] = cards({"": [Example(word, ())]}, {"b": record("speech", "sound", (96, 64, 1))})[""]
+    assert asked.name == "en-us-m3" and asked.labels == (("airplane", False),)
 
 
 def test_a_long_recording_is_left_out(monkeypatch):
@@ -181,6 +258,17 @@ def test_a_file_that_cannot_be_shown_leaves_a_card(kind, path):
     assert ("gone" in note) == path.startswith("gone") and note
     example = Example(Sample("a", "the-query", path, ("x",)), ())
     assert "the-query" in gallery_page("t", "", {"": [example]}, dict.fromkeys("ab", modality))
+
+
+class Placed(NamedTuple):
+    x: float
+    y: float
+    system: str | None
+
+
+def test_a_place_on_the_map_is_east_then_north():
+    assert place_words(Placed(512340.25, 5401230.0, "EPSG:32633")) == "512340.25, 5401230 (EPSG:32633)"
+    assert place_words(Placed(1.0, 2.0, None)) == "1, 2" and place_words(Sample("a", "q", None, ())) == ""
 
 
 def test_rows_of_features_have_no_picture():
@@ -250,6 +338,7 @@ def test_a_run_whose_data_are_gone(finished, tmp_path):
     finally:
         shutil.move(moved, root)
     assert "the file is gone" in text and "<img" not in text and "forest" in text
+    assert "gallery: train part" in examples_page(run, {}, "train")
 
 
 def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):
