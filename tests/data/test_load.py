@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import tifffile
 from PIL import Image
 
 from cmir_ref.config import load_config
@@ -77,7 +78,7 @@ def test_pan_mul_of_uc_merced(released):
 
 
 def test_pan_mul_of_other_data(write_dsrsid, tmp_path):
-    root, _, mul, _ = write_dsrsid(mul=(4, 5))
+    root, _, mul, _ = write_dsrsid(mul=(3, 6))
     loaded = load("pan-mul", root, dataset="dsrsid", band_axis=0).modalities["b"]
     np.testing.assert_array_equal(loaded.x[:], mul)
     write_features(tmp_path, pan=np.ones((8, 3)), mul=np.ones((8, 4)), labels=np.arange(8))
@@ -145,12 +146,14 @@ def test_files_that_are_no_images_are_passed_over_and_said(tmp_path, refused, ma
         load("pan-mul", tmp_path, dataset="folder", image_size=64)
 
 
-def test_a_deep_query_is_shown_as_its_data_set_was(tmp_path):
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_deep_query_is_shown_as_its_data_set_was(bands, tmp_path):
     """By the values of the whole set, not by its own; the same from the folder of a run."""
     ramp = np.linspace(0, 1, 64)[None, :] * np.ones((64, 1))
+    ramp = np.squeeze(np.stack([ramp, ramp.T, ramp[::-1]][:bands], axis=-1))
     for k, c in enumerate("ab"):
         (tmp_path / c).mkdir()
-        Image.fromarray((ramp * 1000 * (k + 1)).astype(np.uint16)).save(tmp_path / c / "0.tif")
+        tifffile.imwrite(tmp_path / c / "0.tif", (ramp * 1000 * (k + 1)).astype(np.uint16))
     data = load("pan-mul", tmp_path, dataset="folder", image_size=64)
     assert "images hold more than 8 bits: 0 to 2047 shown as 0 to 255" in data.note
     assert data.note.count("bits") == 1
@@ -163,12 +166,16 @@ def test_a_deep_query_is_shown_as_its_data_set_was(tmp_path):
 
 def test_query_of_stored_tiles(write_dsrsid, refused, tmp_path):
     root, *_ = write_dsrsid()
-    for modality in load("pan-mul", root, dataset="dsrsid").modalities.values():
+    sensors = load("pan-mul", root, dataset="dsrsid").modalities
+    for modality in sensors.values():
         x, name = read_query(modality, modality.paths[7])
         np.testing.assert_array_equal(x, modality.x[7:8])
         assert name == "DSRSID.mat:7"
         with refused("rows 0 to 9"):
             read_query(modality, f"{root}/DSRSID.mat:10")
+    write_dsrsid(mul=(3, 6))
+    with refused("DSRSID.mat: no mul tiles of 3 × 5 × 4"):
+        read_query(sensors["b"], f"{root}/DSRSID.mat:7")
 
 
 def test_query_of_a_grey_image(released, tmp_path, refused):

@@ -252,6 +252,9 @@ def test_a_query_is_read_band_by_band(tmp_path, refused):
     np.testing.assert_array_equal(read_query(pan, tmp_path / "pan" / "q.tif")[0], pan.x[[1]])  # brought to 256 again
     with refused("pan/q.tif: its bands are 1 of uint16, but those of mul are 4"):
         read_query(mul, tmp_path / "pan" / "q.tif")
+    write(tmp_path / "bytes.tif", (64, 64, 4), dtype="uint8")
+    with refused("bytes.tif: its bands are 4 of uint8, but those of mul are 4 of uint16"):
+        read_query(mul, tmp_path / "bytes.tif")
 
 
 @pytest.mark.parametrize(("header", "folders"), [("mul,pan\n", "x/"), ("", ""), ("mul,pan\n", ""), ("b,a\n", "")])

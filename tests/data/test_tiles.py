@@ -175,12 +175,16 @@ def test_a_run_finds_tiles_with_their_places(tmp_path, refused):
     write_scene(tmp_path, rows=4, columns=5)
     changes = ["sensors=['pan.tif', 'mul.tif']", "tile=64", "stage2.epochs=1", "d_v=8", "d_z=8", "stage2.batch_size=8"]
     config = load_config("pan-mul_pairs", changes)
-    run = runs.train(config, load_data(config, tmp_path), tmp_path / "run")
+    data = load_data(config, tmp_path)
+    run = runs.train(config, data, tmp_path / "run")
     again = runs.load_run(tmp_path / "run")
     np.testing.assert_array_equal(again.dataset.modalities["b"].places.xy, run.dataset.modalities["b"].places.xy)
     query = f"{tmp_path / 'mul.tif'}:2,3"
     assert search.guess_modality(again, query) == "b"
-    np.testing.assert_array_equal(read_query(again.dataset.modalities["b"], query)[0].shape, (1, 64, 64, 4))
+    b = data.modalities["b"]
+    read = read_query(again.dataset.modalities["b"], query)[0]
+    assert read.shape == (1, 64, 64, 4)
+    np.testing.assert_array_equal(read[0], b.x[b.paths.index(query)])
     found = json.loads(
         CliRunner().invoke(app, ["retrieve", str(tmp_path / "run"), query, "--to", "a", "--json"]).stdout
     )

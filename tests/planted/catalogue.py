@@ -2516,6 +2516,13 @@ bugs(
 bugs(
     "data/query.py",
     ("all-of-a-block-alike", "for sample in block)", "for sample in block[:1].repeat(len(block), axis=0))", A_COPY),
+    ("bytes-among-sixteen-bits", "if x.shape[2] != bands or x.dtype != modality.x.dtype:", "if x.shape[2] != bands:",
+     "data/test_sensor_pairs.py::test_a_query_is_read_band_by_band"),
+    ("pan-by-its-own-values", "x = wald.pan(read_image(path, side, span=modality.span))",
+     "x = wald.pan(read_image(path, side))",
+     "data/test_load.py::test_a_deep_query_is_shown_as_its_data_set_was[3]"),
+    ("tiles-of-any-size", "tiles[modality.name].shape[1:] != modality.x.shape[1:]:", "False:",
+     "data/test_load.py::test_query_of_stored_tiles"),
 )
 
 FAR_OFF = "training/test_inputs.py::test_samples_that_float32_cannot_hold_are_normalised_before_they_become_it"
