@@ -314,7 +314,7 @@ def heat_maps(run: Run) -> list[tuple[str, int, np.ndarray]]:
         if not rows:
             continue
         x = np.concatenate([read_query(modality, modality.paths[row])[0] for row in rows])
-        data = run.dataset._replace(modalities={m: modality._replace(x=x, labels=modality.labels[rows])})
+        data = run.dataset._replace(modalities={m: modality._replace(x=x)})
         maps = maps_of(settings, params, buffers, cmirnet.input_source(settings, m, data, run.tensors), np)
         cams = cams_of(run, m, maps, modality.labels[rows])
         side = int(np.sqrt(cams.shape[1]))

@@ -4,6 +4,7 @@ import json
 import warnings
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -184,6 +185,8 @@ def test_pairs_are_what_each_pair_alone_gives(kind, distance, monkeypatch):
     run = seen_by(trained(f"attention={kind}"), attended_inference="pair", distance=distance)
     net = system.attended_of(run.config, run.dataset, system.cmirnet.trained(run, "stage2")[0], run.tensors, np)
     found = {d: block(run, *d) for d in ("ab", "ba")}
+    later = system.SYSTEM.distances(run, items_of(run, "a", "all"), items_of(run, "b", "all"))(slice(5, 9))
+    np.testing.assert_array_equal(later, found["ab"][5:9])
     v_a, v_b = (run.encoded[m]["v"] for m in "ab")
     in_words = {d: distance_of(prepare(*v, distance), found[d]) for d, v in (("ab", (v_a, v_b)), ("ba", (v_b, v_a)))}
     np.testing.assert_allclose(in_words["ab"], in_words["ba"].T, rtol=1e-5, atol=1e-5)
@@ -352,7 +355,8 @@ def test_embeddings_that_are_no_longer_finite_are_the_worst():
             m, run.config, *system.cmirnet.trained(run, f"stage1.{m}"), data(), made, np
         )
     task = system.task_of_attended(run.config, data(), run.parts, made, np)
-    assert task.validate(params, {})["score"] > 0
+    found = task.validate(params, {})
+    assert found["score"] == pytest.approx((found["a->b"] + found["b->a"]) / 2) and found["score"] > 0
     assert set(task.validate(params | {"gate.b": params["gate.b"] * np.nan}, {}).values()) == {0.0}
 
 
@@ -412,6 +416,19 @@ def test_what_cannot_be_matched_is_refused_before_anything_is_trained(gallery, r
     runs.share_out(settings.model_copy(update={"attention": "self"}), data(apart=True))  # no sketch attends there
 
 
+@pytest.mark.parametrize("gallery", ["test", "train"])
+def test_only_photos_that_are_searched_need_a_matched_sketch(gallery):
+    """Here the training part has one photo, and no sketch but its own."""
+    settings, world = config("attended_inference=matched", f"gallery={gallery}"), data(apart=True)
+    parts = runs.split_data(settings, world)
+    parts = parts._replace(train={m: rows[:1] for m, rows in parts.train.items()})
+    if gallery == "test":
+        system.check_sketches(settings, world, parts, None)
+    else:
+        with pytest.raises(InputError, match="no other sketch of its class"):
+            system.check_sketches(settings, world, parts, None)
+
+
 def test_a_photo_from_outside_has_no_matched_sketch():
     run = seen_by(trained(), attended_inference="matched")
     one = Items({"a": np.array([-1])}, {"a": {name: array[:1] for name, array in run.encoded["a"].items()}})
@@ -430,6 +447,15 @@ def test_a_label_leak_is_always_called_one(capsys):
     assert "warning: label leak" in capsys.readouterr().out
     show_evaluation(runs.evaluate(trained()))
     assert "leak" not in capsys.readouterr().out
+    honest = system.attended_facts(seen_by(trained("attention=self"), attended_inference="matched"))
+    assert "warnings" not in honest and honest["attended_inference"] == "matched", "no sketch attends there"
+
+
+@pytest.mark.parametrize("kind", ["none", "self"])
+def test_where_no_sketch_attends_all_ways_to_search_are_one(kind):
+    ways = [seen_by(trained(f"attention={kind}"), attended_inference=how) for how in ("mean", "pair", "matched")]
+    mean, *others = (block(run, "b", "a") for run in ways)
+    assert all(np.array_equal(mean, other) for other in others)
 
 
 # ---- searching -----------------------------------------------------------------------------------------------------
@@ -583,6 +609,36 @@ def test_the_evidence_is_that_of_the_network_which_embeds(changes, with_files, m
         expected = stored @ params["classifier.w"] + params["classifier.b"]
         assert np.ptp(expected) > 0.01
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_each_picture_is_of_its_samples_own_class_pixel_by_pixel(with_files, monkeypatch):
+    """At most so many of each modality, of files that are there, and where the classes have one classifier."""
+    asked = []
+
+    def ramp(params, maps, factor, classes, **_):
+        asked.extend(classes.tolist())
+        return np.tile(np.arange(maps.shape[1]), (len(maps), 1))
+
+    monkeypatch.setattr(system, "cam_of_class", ramp)
+    run = trained()._replace(dataset=with_files)
+    shown = system.heat_maps(run)
+    assert asked == [with_files.modalities[m].labels[row] for m, row, _ in shown] == [0, 1, 2] * 2
+    assert all(np.array_equal(cam, np.arange(16).reshape(4, 4)) for *_, cam in shown)
+    Path(with_files.modalities["a"].paths[shown[0][1]]).unlink()
+    assert [(m, row) for m, row, _ in system.heat_maps(run)] == [(m, row) for m, row, _ in shown[1:]]
+    monkeypatch.setattr(system, "SHOWN", 1)
+    assert [m for m, *_ in system.heat_maps(run)] == ["a", "b"]
+    assert not system.heat_maps(seen_by(run, classifier="separate"))
+
+
+def test_the_evidence_is_of_the_sketches_whose_mean_attends(monkeypatch):
+    given, run = {}, trained("attention=spatial")
+    monkeypatch.setattr(system, "cam_of_class", lambda *_, **settings: given.update(settings))
+    monkeypatch.setattr(by_sketch, "CONTEXTS", 3)
+    system.cams_of(run, "a", None, None)
+    of_the_part = run.encoded["b"]["context"][run.tensors["attention/sketches"]]
+    assert len(given["contexts"]) == 3
+    np.testing.assert_array_equal(given["contexts"], by_sketch.spread_contexts(of_the_part))
 
 
 # ---- whose variance ------------------------------------------------------------------------------------------------

@@ -3915,6 +3915,11 @@ bugs(
     ("two-bands-are-colours", "if x.shape[-1] == 2:  # as", "if x.shape[-1] == 0:  # as",
      "reports/test_gallery.py::test_bands_become_colours"),
 )
+bugs(
+    "attention/system.py",
+    ("searched-photos-alone", '("test", settings.gallery)', '("test",)',
+     "attention/test_attention_system.py::test_only_photos_that_are_searched_need_a_matched_sketch"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
