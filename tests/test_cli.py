@@ -648,6 +648,15 @@ def test_what_changes_nothing_is_said():
     assert lines[0] == "stage1.sound_passes = 4 (preset: 1); changes nothing here: it is of recordings"
 
 
+def test_of_a_table_what_changed_is_told_and_that_none_of_it_acts():
+    overrides = ["pretrain=false", "labels={epochs=7}"]
+    config = load_config("image-text", overrides)
+    lines = changed_settings("image-text", overrides, config, worlds.captioned(18))
+    preset = load_config("image-text").labels.epochs
+    assert len(lines) == 2 and lines[0].startswith("pretrain = false (preset: ")
+    assert lines[1].startswith(f"labels.epochs = 7 (preset: {preset}); changes nothing here: it is of the trunk's own")
+
+
 # ---- help -----------------------------------------------------------------------------------------------------------
 
 

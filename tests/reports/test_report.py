@@ -4,14 +4,26 @@ import re
 import xml.etree.ElementTree as ET
 from functools import cache
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import worlds
 
 from cmir_ref import runs
+from cmir_ref.reports import report
 from cmir_ref.reports.plots import bars_by_class, losses, scores
-from cmir_ref.reports.report import dotted_settings, render, state_sentence, write_report
+from cmir_ref.reports.report import (
+    dotted_settings,
+    rank_words,
+    recall_rows,
+    render,
+    stage_title,
+    state_sentence,
+    write_report,
+)
+from cmir_ref.reports.terminal import first_sentence, print_table
+from cmir_ref.systems import SYSTEMS
 
 VOID = {"meta", "br", "img"}
 
@@ -242,3 +254,91 @@ def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_axis():
     assert r"10^{" in losses(lines(3, loss=2000.0, alignment=0.02), {})
     assert r"10^{" not in losses(lines(3, loss=2000.0, alignment=0.0), {})
     assert r"10^{" not in losses(lines(3, loss=2000.0, alignment=1.0), {"alignment": 0.0})
+
+
+# ---- words and rows -------------------------------------------------------------------------------------------------
+
+NAMES = {"a": "pan", "b": "mul"}
+RECALLS = {
+    "a->b": {"r@1": 0.2, "chance_r@1": 0.1, "r@10": 0.6, "chance_r@10": 0.3, "median_rank": 2.0},
+    "b->a": {"r@1": 0.4, "chance_r@1": 0.1, "r@10": 0.8, "chance_r@10": 0.5, "median_rank": 1.5},
+    "a->a": {"median_rank": None},
+}
+RANKS = {d: {**m, "map": 0.5, "chance_median_rank": 8.0} for d, m in RECALLS.items()}
+
+
+def test_recalls_stand_above_what_chance_gives():
+    rows = recall_rows({"mr": 0.5, "directions": RANKS})
+    own = {"a->b r@1": 0.2, "a->b r@10": 0.6, "b->a r@1": 0.4, "b->a r@10": 0.8, "mr": 0.5}
+    chance = {"a->b r@1": 0.1, "a->b r@10": 0.3, "b->a r@1": 0.1, "b->a r@10": 0.5, "mr": 0.25}
+    assert list(rows) == ["this run", "chance: all scores equal"]
+    assert list(rows.values()) == [pytest.approx(own), pytest.approx(chance)]
+    assert recall_rows({"directions": RANKS}) == {}
+
+
+def test_all_rows_of_recalls_are_in_one_order():
+    figures = {"a->b r@1": 0.3, "b->a r@1": 0.5, "mr": 0.4}
+    beside = {"chance": dict(reversed(figures.items())), "ceiling": figures | {"a->b r@5": 0.9}}
+    rows = recall_rows({"mr": 0.3, "directions": RANKS, "duplicate_aware": figures, "beside": beside})
+    assert {tuple(row) for row in rows.values()} == {("a->b r@1", "b->a r@1", "mr")}
+    assert list(rows["this run"].values()) == [0.2, 0.4, 0.3] and len(rows) == 4
+
+
+def test_median_ranks_stand_beside_those_of_chance():
+    assert rank_words({"directions": RANKS}) == "median rank 2 a->b, 1.5 b->a; by chance 8 and 8"
+    assert rank_words({"directions": {"a->a": RANKS["a->a"]}}) == ""
+
+
+def test_a_stage_is_called_by_its_number_and_its_sense():
+    assert [stage_title(stage, {"a": "pan (a)"}) for stage in ("stage1.a", "stage2", "match")] == [
+        "Stage 1, pan (a)",
+        "Stage 2",
+        "Match",
+    ]
+
+
+def test_a_collapse_is_told_with_its_cause():
+    """Of the modality that is one point: whether its weights went to zero, or live beside units that never vary."""
+    one = {"state": "half collapsed", "one_point": ["b"], "weight_norms": {"encoder_a.1.w": 1e-9, "encoder_b.1.w": 0.5}}
+    dead = {"dead_units": {"a": 0.25, "b": 1.0}}
+    assert state_sentence(one | dead, NAMES) == (
+        "Half collapsed: every embedding of mul is the same although the weights live (smallest ‖w‖ = 0.5); "
+        "100% of its units never vary."
+    )
+    assert state_sentence(one, NAMES) == "Half collapsed: every embedding of mul is the same."
+    zero = "the encoder weights shrank to zero (smallest ‖w‖ = 1.0e-09)."
+    assert state_sentence(one | {"one_point": ["a"]} | dead, NAMES) == f"Half collapsed: {zero}"
+    assert state_sentence({"state": "collapsed"}, NAMES) == "Collapsed: every embedding of pan and mul is the same."
+    assert state_sentence({"state": "alive", "scale": 0.5}, NAMES) == "Alive: embeddings spread 0.5 around their mean."
+
+
+def test_a_picture_of_evidence_bears_all_labels_of_its_sample(monkeypatch):
+    images = worlds.captioned(n=6).modalities["a"]._replace(paths=tuple("abcdef"))
+    heat = SYSTEMS["amfmn"]._replace(heat=lambda run: [("a", 1, None)])
+    monkeypatch.setitem(report.SYSTEMS, "amfmn", heat)
+    monkeypatch.setattr(report, "heated", lambda *_: ())
+    for labels, said in ((np.array([0, 2]), "tree"), (np.array([[1, 0, 0], [1, 0, 1]]), "house, tree")):
+        dataset = SimpleNamespace(
+            modalities={"a": images._replace(labels=labels)}, label_names=("house", "car", "tree")
+        )
+        run = SimpleNamespace(config=SimpleNamespace(system="amfmn"), dataset=dataset)
+        ((card,),) = report.heat_sections(run, NAMES).values()
+        assert (card.name, card.labels) == (images.ids[1], ((said, True),))
+
+
+def test_words_stand_on_the_left_and_figures_on_the_right(capsys):
+    """A column is of figures where every cell that says something is one."""
+    print_table(
+        ("name", "n", "sparse", "mixed"), [("a longer", "1", "", "7"), ("b", "100", "2", "none"), ("c", "20", "", "8")]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "name        n  sparse  mixed",
+        "a longer    1          7",
+        "b         100       2  none",
+        "c          20          8",
+    ]
+
+
+def test_the_first_sentence_of_a_preset_ends_at_a_full_stop_not_at_a_decimal_point():
+    assert first_sentence("# With 0.5 of\n# all. And more.\n\n# Later.\nx = 1") == "With 0.5 of all."
+    assert first_sentence("# No end\nx = 1") == "No end"

@@ -9,6 +9,7 @@ import worlds
 
 from cmir_ref import cli, load_config, load_data, runs
 from cmir_ref.errors import InputError
+from cmir_ref.reports.scores import Score, number
 from cmir_ref.reports.spread import check_marks, insert_spread, sources, spread, spread_table
 from cmir_ref.reports.terminal import show_spread
 
@@ -28,6 +29,14 @@ def test_mean_deviation_and_worst_of_each_figure():
     assert ap["sd"] == pytest.approx(statistics.stdev(values))
     assert found["mr"]["worst"] == 0.25 and "per_class" not in found["directions"]["a->b"]
     json.dumps(found, allow_nan=False)
+
+
+def test_a_figure_says_of_how_many_seeds_it_is():
+    some = Score((0.5, None, 0.75))
+    assert (str(some), number(some, "+.1f")) == ("0.625 ± 0.177 (2 of 3 seeds)", "+0.6 (2 of 3 seeds)")
+    assert str(Score((None, 0.5))) == "0.500 (1 of 2 seeds)", "one has no deviation"
+    none = Score((None, None))
+    assert str(none) == number(none, ".3f") == number(None, ".3f") == "–" and number(-0.25, ".2f") == "−0.25"
 
 
 def test_the_worst_rank_is_the_largest():
