@@ -71,7 +71,7 @@ def bleu(captions: Sequence[Words], owners: Sequence[Sequence[int]]) -> np.ndarr
         [[_closest(lengths[list(own)], c_j) for c_j in range(lengths.max(initial=0) + 1)] for own in owners]
     )
     r = closest.reshape(len(owners), -1)[:, lengths] if len(owners) else np.zeros_like(log_precision)
-    return np.where(lengths > 0, np.exp(log_precision + np.minimum(0, 1 - r / c)), 0)
+    return np.exp(log_precision + np.minimum(0, 1 - r / c))
 
 
 def meteor(captions: Sequence[Words], owners: Sequence[Sequence[int]]) -> np.ndarray:

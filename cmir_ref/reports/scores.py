@@ -30,7 +30,7 @@ class Score(NamedTuple):
     def share(self) -> str:
         """ " (2 of 3 seeds)", where the mean is not of all of them."""
         count = len(self.there)
-        return "" if count in (0, len(self.values)) else f" ({count} of {len(self.values)} seeds)"
+        return "" if count == len(self.values) else f" ({count} of {len(self.values)} seeds)"
 
     def __str__(self) -> str:
         if self.mean is None:

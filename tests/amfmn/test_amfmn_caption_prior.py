@@ -2,6 +2,7 @@
 `meteor_score`'s exact stage, of Porter's stems of the simulated world's captions, shuffled and cut."""
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -35,12 +36,25 @@ def test_a_word_counts_no_more_often_than_a_reference_has_it():
     assert found == pytest.approx((6 / 10 * 5 / 9 * 4 / 8 * 3 / 7) ** (1 / 4))
 
 
+def test_a_word_that_the_caption_says_once_counts_once():
+    """However often a reference says it, whose length is all that tells: twice the caption's."""
+    assert bleu([list("abcd"), list("abcdabcd")], [[1]])[0, 0] == pytest.approx(math.exp(1 - 2))
+
+
+def test_a_word_counts_no_more_often_than_any_one_reference_has_it():
+    """Of eight words both references have four, and of seven, six and five runs three, two and one: not twice that."""
+    found = bleu([list("abcdabcd"), list("abcd"), list("abcd")], [[1, 2]])[0, 0]
+    assert found == pytest.approx((4 / 8 * 3 / 7 * 2 / 6 * 1 / 5) ** (1 / 4))
+
+
 def test_entities_are_the_share_of_each_references_words():
     bags = [["white", "car", "road"], ["car", "car", "tree", "lake"], [], ["car", "tree"]]
-    found = entity_overlap(bags, [[0, 1], [1, 2], [2]])
+    found = entity_overlap(bags, [[0, 1], [1, 2], [2], [0, 1, 0]])
     np.testing.assert_allclose(found[0], [(1 + 1 / 4) / 2, (1 / 3 + 3 / 4) / 2, 0, (1 / 3 + 2 / 4) / 2])
     np.testing.assert_allclose(found[1], [1 / 4, 3 / 4, 0, 2 / 4])
     assert (found[2] == 0).all()
+    twice = [(1 + 1 / 4 + 1) / 3, (1 / 3 + 3 / 4 + 1 / 3) / 3]  # what an image has twice counts twice
+    np.testing.assert_allclose(found[3, :2], twice)
 
 
 TEXTS = ["There are two cars .", "Two cars are there .", "A green forest .", "", " . "]
@@ -48,9 +62,10 @@ TEXTS = ["There are two cars .", "Two cars are there .", "A green forest .", "",
 
 @pytest.mark.parametrize("kind", ["bleu-entity", "bleu-meteor"])
 def test_an_own_caption_is_near_strangers_are_far_and_blanks_are_nothing(kind):
-    prior = caption_prior(TEXTS, [[0, 1], [2, 3], [3, 4]], kind=kind)
+    prior = caption_prior(TEXTS, [[1, 0], [2, 3], [3, 4], [], [0, 1]], kind=kind)
     assert np.isfinite(prior).all() and prior.min() >= 0 and prior.max() <= 1
-    assert prior[0, 0] > 0.7 > 0.1 > prior[0, 2] and (prior[:, 3:] == 0).all() and (prior[2] == 0).all()
+    assert prior[0, 0] > 0.7 > 0.1 > prior[0, 2] and (prior[:, 3:] == 0).all() and (prior[2:4] == 0).all()
+    np.testing.assert_array_equal(prior[4], prior[0])  # in whichever order
 
 
 def test_the_released_formula_gives_an_own_caption_a_bleu_of_one():
@@ -64,6 +79,13 @@ def test_stop_words_after_stemming_are_those_that_a_list_of_words_knows():
     texts = ["this was very green", "this was very blue"]
     before, after = (caption_prior(texts, [[0]], stop_words=when)[0, 1] for when in ("before", "after"))
     assert before == 0 and after == pytest.approx(3 / 4 / 2)  # thi, wa and veri are left: 3 of 4 words
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_entities_are_stems_without_stop_words(when):
+    """Two captions agree in "car", and not in "the"."""
+    prior = caption_prior(["the two cars", "the car", "the forest"], [[0]], stop_words=when)
+    np.testing.assert_allclose(prior[0], [1, 1 / 2 / 2, 0])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

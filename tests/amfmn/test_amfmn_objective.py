@@ -57,19 +57,21 @@ def test_a_text_step_by_step(text, reset):
         np.testing.assert_allclose(k, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("mode", ["train", "inference"])
 @pytest.mark.parametrize("hardest", [False, True])
-def test_the_loss_of_the_scores_of_both_networks(hardest):
-    arch, params, _ = draw(text="both")
-    margin, negative = np.random.default_rng(3).uniform(0.2, 0.9, (3, 3)), ~np.eye(3, dtype=bool)
+def test_the_loss_of_the_scores_of_both_networks(hardest, mode):
+    arch, params, buffers = draw(text="both")
+    rng, reading = np.random.default_rng(3), {"arch": arch, "mode": mode, "buffers": buffers}
+    margin, negative = rng.uniform(0.2, 0.9, (3, 3)), ~np.eye(3, dtype=bool)
+    masks = {"image": rng.random((3, 6)) > 0.4, "words": rng.random((3, 4, 4)) > 0.3}
     settings = {"hardest": hardest, "reduction": "mean"}
-    loss, cache = match_objective(params, X, WORDS, KEYWORDS, margin, negative, arch=arch, **settings)
-    v, (s, k) = (
-        image_network(params, X, arch=arch, mode="train")[0],
-        text_network(params, WORDS, KEYWORDS, arch=arch)[0],
-    )
+    loss, cache = match_objective(params, X, WORDS, KEYWORDS, margin, negative, masks=masks, **reading, **settings)
+    v, _ = image_network(params, X, dropout_mask=masks["image"], **reading)
+    (s, k), _ = text_network(params, WORDS, KEYWORDS, arch=arch, dropout_mask=masks["words"])
     scores, _ = similarity(params, v, s, k, comparison=arch.comparison)
     np.testing.assert_allclose(loss, triplet(scores, margin, negative, **settings)[0], rtol=1e-12)
-    assert set(cache.statistics) == {f"trunk.norm.{i}.{name}" for i in (1, 2, 3) for name in ("mean", "var")}
+    of_batch = {f"trunk.norm.{i}.{name}" for i in (1, 2, 3) for name in ("mean", "var")}
+    assert set(cache.statistics) == (of_batch if mode == "train" else set())
 
 
 def test_the_labels_from_the_mean_of_the_last_map():

@@ -621,6 +621,25 @@ bugs(
      "amfmn/test_amfmn_settings.py::test_of_the_pretrainers_blocks_two_maps_are_low[conv-3]", "trunk=conv"),
 )
 bugs(
+    "amfmn/caption_prior.py",
+    ("said-once-counts-as-often-as-a-reference-has-it", "(grams >= k).astype", "(grams >= 1).astype",
+     PRIOR + "a_word_that_the_caption_says_once_counts_once"),
+    ("references-added-up", "grams[list(own)].max(axis=0)", "grams[list(own)].sum(axis=0)",
+     PRIOR + "a_word_counts_no_more_often_than_any_one_reference_has_it"),
+    ("entities-with-their-endings", "bags = [[stem(word) for word in words_of(text) if",
+     "bags = [[word for word in words_of(text) if",
+     PRIOR + "entities_are_stems_without_stop_words[before]", "margin.stop_words=before"),
+    ("stop-words-are-entities", "[word for word in caption if word not in STOP_WORDS]", "caption",
+     PRIOR + "entities_are_stems_without_stop_words[after]", "margin.stop_words=after"),
+)
+bugs(
+    "amfmn/objective.py",
+    ("images-without-dropout", 'masks.get("image")', "None",
+     WHOLE + "test_the_loss_of_the_scores_of_both_networks[False-train]", "image_dropout"),
+    ("words-without-dropout", 'masks.get("words")', "None",
+     WHOLE + "test_the_loss_of_the_scores_of_both_networks[False-train]", "word_dropout"),
+)
+bugs(
     "amfmn/match.py",
     ("the-captions-of-every-epoch", 'generator(seed, "match/captions", epoch)', 'generator(seed, "match/captions")',
      RUNS + "whatever_an_epoch_draws_is_drawn_for_this_epoch[match]"),
