@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image, ImageDraw, ImageFilter
 
 from cmir_ref.data import is_drawing, load_sketches, read_sketch, sketches, world
-from cmir_ref.data.sketches import NotADrawing, ink_of, shrink, to_square
+from cmir_ref.data.sketches import NotADrawing, difference_from, ink_of, paper_of, shrink, to_square
 
 SIDE = 200
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{}</svg>'
@@ -118,6 +118,7 @@ def test_shrinking_takes_the_maximum_and_squares_are_padded():
     ink = np.zeros((7, 7), np.float32)
     ink[6, 3] = 1
     assert np.argwhere(shrink(ink, 3)[..., 0]).tolist() == [[2, 1]]
+    assert (shrink(np.full((4, 4), 0.5), 2) == 128).all(), "to the nearest whole number"
     assert to_square(np.ones((2, 6), np.float32)).sum(axis=1).tolist() == [0, 0, 6, 6, 0, 0]
 
 
@@ -146,6 +147,43 @@ def test_ink_is_measured_by_the_strongest_strokes_and_not_by_a_speck():
     ink = ink_of(sheet, "x.png")
     assert (ink[50:52, 20:180] == 1).all() and (ink[120:122, 20:180] == -1).all()
     assert not ink[60:110].any()
+
+
+@pytest.mark.parametrize("band", range(3))
+def test_ink_and_paper_may_differ_in_one_colour_alone(band):
+    """Two papers, the larger one with a line."""
+    sheet = np.full((64, 64, 3), 200.0)
+    sheet[40:, :, band], sheet[20:22, :, band] = 120, 20
+    np.testing.assert_array_equal(paper_of(sheet), [200, 200, 200])
+    difference = difference_from(sheet, np.full(3, 200.0))
+    assert difference[20:22].min() == 180 and difference[40:].min() == 80 and not difference[:20].any()
+
+
+def test_the_paper_under_a_shadow_is_that_of_its_surroundings():
+    """Pixel by pixel, on an oblong sheet, and under a broad stroke."""
+    light = np.broadcast_to(np.linspace(250, 70, 256)[None, :, None], (128, 256, 3))
+    sheet = light.copy()
+    sheet[:, 120:128] = 0
+    found, away = paper_of(sheet), np.r_[30:95, 155:220]  # of border and stroke
+    np.testing.assert_allclose(found[:, away], light[:, away], atol=0.1)
+    assert np.abs(found[:, 120:128] - light[:, 120:128]).max() < 8
+
+
+@pytest.mark.parametrize("row", [1000, 1001])
+def test_a_line_of_one_pixel_stays_where_a_large_sheet_is_read_smaller(row, tmp_path):
+    """Whichever it is: every other row alone would not do."""
+    sheet = np.full((2048, 200), 255, np.uint8)
+    sheet[row] = 0
+    assert read_sketch(saved(Image.fromarray(sheet), tmp_path / "x.png"), 64).max() == 255
+
+
+def test_a_deep_sheet_is_stretched_from_its_least_to_its_largest_value(tmp_path, refused):
+    sheet = np.asarray(REFERENCE.convert("L"), np.uint16)
+    faint = Image.fromarray(64_000 + sheet)  # a hundredth of what 16 bits can hold
+    expected = read_sketch(saved(REFERENCE, tmp_path / "reference.png"), 64)
+    np.testing.assert_array_equal(read_sketch(saved(faint, tmp_path / "x.png"), 64), expected)
+    with np.errstate(all="raise"), refused("flat.png", "an empty drawing"):
+        read_sketch(saved(Image.fromarray(0 * sheet + 500), tmp_path / "flat.png"), 64)
 
 
 LAUGHTER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><defs><g id="a">{}</g>{}</defs>

@@ -3920,6 +3920,13 @@ bugs(
     ("searched-photos-alone", '("test", settings.gallery)', '("test",)',
      "attention/test_attention_system.py::test_only_photos_that_are_searched_need_a_matched_sketch"),
 )
+bugs(
+    "data/sketches.py",
+    ("blue-ink-is-none", "np.maximum(np.maximum(red, green), blue)", "np.maximum(red, green)",
+     "data/test_sketches.py::test_ink_and_paper_may_differ_in_one_colour_alone[2]"),
+    ("paper-half-a-step-aside", "(np.arange(n) + 0.5) / step - 0.5", "np.arange(n) / step",
+     "data/test_sketches.py::test_the_paper_under_a_shadow_is_that_of_its_surroundings"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
