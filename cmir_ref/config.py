@@ -55,7 +55,7 @@ class Schedule(SettingsTable):
     warmup: float = Field(0.0, ge=0, lt=1)  # share of the steps over which lr rises from 0
     weight_decay: float = Field(0.0, ge=0)  # decoupled, on matrices and kernels only
     average: float = Field(0.0, ge=0, lt=1)  # share of earlier epochs in the mean of weights that is kept; 0: none
-    keep: Literal["best", "last"] = "best"  # the epoch that validates best, or the last whatever came of it
+    keep: Literal["best", "last"] = "best"  # the epoch that validates best; last: for fewer than 50 that validate
 
 
 class Looks(SettingsTable):
