@@ -195,11 +195,15 @@ ORACLES = {  # function: (file, test, its arguments)
         "test_an_image_step_by_step",
         {"mode": "train", "mask": True},
     ),
-    "amfmn.networks.text_network": ("amfmn/test_amfmn_objective.py", "test_a_text_step_by_step", {"text": "both"}),
+    "amfmn.networks.text_network": (
+        "amfmn/test_amfmn_objective.py",
+        "test_a_text_step_by_step",
+        {"text": "both", "reset": "after"},
+    ),
     "amfmn.objective.match_objective": (
         "amfmn/test_amfmn_objective.py",
         "test_the_loss_of_the_scores_of_both_networks",
-        {"hardest": False},
+        {"hardest": False, "mode": "train"},
     ),
     "nets.conv_maps.conv_maps": (
         "amfmn/test_amfmn_features.py",
