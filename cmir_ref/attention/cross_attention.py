@@ -26,7 +26,7 @@ def cross_attention(x: Array, y: Array, w_q: Array, w_k: Array, w_v: Array) -> t
     *Reconstruction*: the abstract names "cross-attention networks" that extract the photo's features by the sketch;
     no formula is public. This is the attention of Vaswani et al. 2017 with one head.
     """
-    answers, cache = softmax_attention(x @ w_q, y @ w_k, y @ w_v)
+    answers, cache = softmax_attention(_by_place(x, w_q), _by_place(y, w_k), _by_place(y, w_v))
     return x + answers, CrossAttentionCache(x, y, w_q, w_k, w_v, cache)
 
 
@@ -41,9 +41,14 @@ def cross_attention_backward(
     """
     x, y, w_q, w_k, w_v, attention = cache
     dq, dk, dv = softmax_attention_backward(do, attention)
-    dx = do + dq @ w_q.T if input_gradient else None
-    dy = dk @ w_k.T + dv @ w_v.T if input_gradient else None
+    dx = do + _by_place(dq, w_q.T) if input_gradient else None
+    dy = _by_place(dk, w_k.T) + _by_place(dv, w_v.T) if input_gradient else None
     return dx, dy, _summed(x, dq), _summed(y, dk), _summed(y, dv)
+
+
+def _by_place(x: Array, w: Array) -> Array:
+    """x w (N, M, D) of x (N, M, C) and w (C, D): one product of all places, not one for each sample."""
+    return (x.reshape(-1, x.shape[2]) @ w).reshape(*x.shape[:2], w.shape[1])
 
 
 def _summed(x: Array, du: Array) -> Array:

@@ -1688,10 +1688,12 @@ CROSS = "attention/test_cross_attention.py::test_each_place_adds_what_the_sketch
 bugs(
     "attention/cross_attention.py",
     ("answers-alone", "return x + answers,", "return answers,", CROSS),
-    ("keys-for-queries", "softmax_attention(x @ w_q, y @ w_k, y @ w_v)", "softmax_attention(x @ w_k, y @ w_q, y @ w_v)",
-     CROSS),
-    ("photo-asks-no-more", "dx = do + dq @ w_q.T if", "dx = 1 * do if", "gradcheck:cross_attention"),
-    ("sketch-answers-once", "dy = dk @ w_k.T + dv @ w_v.T if", "dy = dv @ w_v.T if", "gradcheck:cross_attention"),
+    ("keys-for-queries", "_by_place(x, w_q), _by_place(y, w_k)", "_by_place(x, w_k), _by_place(y, w_q)", CROSS),
+    ("photo-asks-no-more", "dx = do + _by_place(dq, w_q.T) if", "dx = 1 * do if", "gradcheck:cross_attention"),
+    ("sketch-answers-once", "dy = _by_place(dk, w_k.T) + _by_place(dv, w_v.T) if", "dy = _by_place(dv, w_v.T) if",
+     "gradcheck:cross_attention"),
+    ("places-of-another-sample", "reshape(*x.shape[:2], w.shape[1])",
+     "reshape(*x.shape[1::-1], w.shape[1]).swapaxes(0, 1)", CROSS),
     ("values-weights-of-the-photo", "_summed(y, dv)", "_summed(x[:, :1] + 0 * y, dv)", "gradcheck:cross_attention"),
 )
 
