@@ -18,13 +18,15 @@ from ..cmirnet.eq6_total import Readings, Weights
 from ..cmirnet.latent import Latent
 from ..cmirnet.objective import ObjectiveCache, objective, objective_backward
 from ..ops.dropout import dropout, dropout_backward
+from ..ops.fused import add_parts, by_samples
 from ..ops.linear import linear
 from ..ops.relu import relu, relu_backward
-from .cross_attention import cross_attention, cross_attention_backward
+from .cross_attention import CrossAttentionCache, cross_attention, cross_attention_backward
 from .gate import channel_gate, channel_gate_backward, spatial_mask, spatial_mask_backward
 
 KINDS_OF_ATTENTION = ("none", "channel", "self", "spatial", "mask")
 ON_MAPS = ("spatial", "mask")  # those that read the maps of the convolution pretrainers
+BLOCK = 32  # samples whose maps are read by one thread: products of fewer cost more than another thread gives
 
 
 class Attention(NamedTuple):
@@ -36,11 +38,9 @@ class Attention(NamedTuple):
 
 class AttendCache(NamedTuple):
     kind: str
-    a: Any  # of the operation on the photo
-    b: Any  # of the mask on the sketch's own map
-    head_a: tuple | None
-    head_b: tuple | None
-    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of x_a, x_b and the context
+    a: Any  # of the gate, or of the photo's maps, block after block
+    b: Any  # of the sketch's own maps under R3
+    shape: tuple[int, ...]  # of the context
 
 
 def attend(
@@ -64,32 +64,38 @@ def attend(
     `heads` has the weights of these layers, "a.1.w" (M C, D), "a.1.b" (D,) and those of "b"; stage 1 has trained them
     and they are constants here. Raises `ValueError` for an unknown kind.
     """
-    kind, residual = attention
-    shapes = x_a.shape, x_b.shape, context.shape
+    kind, shape = attention.kind, context.shape
     if kind == "none":
-        return (x_a, x_b), AttendCache(kind, None, None, None, None, shapes)
+        return (x_a, x_b), AttendCache(kind, None, None, shape)
     if kind in ("channel", "self"):
         s = x_a if kind == "self" else context
-        z_a, cache = channel_gate(x_a, s, params["gate.w"], params["gate.b"], residual=residual)
-        return (z_a, x_b), AttendCache(kind, cache, None, None, None, shapes)
-    if kind == "spatial":
-        o, cache = cross_attention(x_a, context, params["gate.q"], params["gate.k"], params["gate.v"])
-        z_a, head_a = _features_of_map(o, "a", heads)
-        return (z_a, x_b), AttendCache(kind, cache, None, head_a, None, shapes)
-    if kind == "mask":
-        gate = params["gate.w"], params["gate.b"]
-        masked_a, cache_a = spatial_mask(x_a, context, *gate, residual=residual)
-        masked_b, cache_b = spatial_mask(x_b, x_b, *gate, residual=residual)
-        (z_a, head_a), (z_b, head_b) = _features_of_map(masked_a, "a", heads), _features_of_map(masked_b, "b", heads)
-        return (z_a, z_b), AttendCache(kind, cache_a, cache_b, head_a, head_b, shapes)
+        z_a, cache = channel_gate(x_a, s, params["gate.w"], params["gate.b"], residual=attention.residual)
+        return (z_a, x_b), AttendCache(kind, cache, None, shape)
+    if kind in ON_MAPS:
+        z_a, cache_a = _read_maps(x_a, context, params, attention, heads["a.1.w"], heads["a.1.b"])
+        z_b, cache_b = x_b, None
+        if kind == "mask":
+            z_b, cache_b = _read_maps(x_b, x_b, params, attention, heads["b.1.w"], heads["b.1.b"])
+        return (z_a, z_b), AttendCache(kind, cache_a, cache_b, shape)
     raise ValueError(f"attention is {kind!r}; it is one of {', '.join(KINDS_OF_ATTENTION)}")
 
 
-def _features_of_map(x: Array, m: str, heads: Mapping[str, Array]) -> tuple[Array, tuple]:
-    """Z (n, D) of modality m's maps x (n, M, C) by its pretrainer's last layer, relu(x W + b), and the caches."""
-    s, linear_cache = linear(x.reshape(x.shape[0], x.shape[1] * x.shape[2]), heads[f"{m}.1.w"], heads[f"{m}.1.b"])
-    z, relu_cache = relu(s)
-    return z, (linear_cache, relu_cache)
+def _read_maps(
+    x: Array, y: Array, params: Mapping[str, Array], attention: Attention, w: Array, b: Array
+) -> tuple[Array, list[tuple]]:
+    """Z (n, D) of maps x (n, M, C) that y attends, by the pretrainer's last layer, relu(x W + b); block after block."""
+
+    def work(x, y):
+        if attention.kind == "spatial":
+            o, cache = cross_attention(x, y, params["gate.q"], params["gate.k"], params["gate.v"])
+        else:
+            o, cache = spatial_mask(x, y, params["gate.w"], params["gate.b"], residual=attention.residual)
+        s, linear_cache = linear(o.reshape(o.shape[0], o.shape[1] * o.shape[2]), w, b)
+        z, relu_cache = relu(s)
+        return z, (cache, linear_cache, relu_cache)
+
+    z, caches = zip(*by_samples(work, x, y, size=BLOCK), strict=True)
+    return get_xp(x).concatenate(z), list(caches)
 
 
 def attend_backward(
@@ -102,33 +108,42 @@ def attend_backward(
     gradient: without `input_gradient` there is None in its place.
     """
     dz_a, dz_b = dz
-    xp, (shape_a, shape_b, shape_context) = get_xp(dz_a), cache.shapes
-    needed = {"input_gradient": input_gradient}
+    xp, needed = get_xp(dz_a), {"input_gradient": input_gradient}
+    dx_b, dcontext = dz_b.copy(), None
     if cache.kind == "none":
-        grads, dx, dx_b, dcontext = {}, dz_a.copy(), dz_b.copy(), None
+        grads, dx = {}, dz_a.copy()
     elif cache.kind in ("channel", "self"):
         dx, dcontext, dw, db = channel_gate_backward(dz_a, cache.a, **needed)
-        grads, dx_b = {"gate.w": dw, "gate.b": db}, dz_b.copy()
+        grads = {"gate.w": dw, "gate.b": db}
         if cache.kind == "self" and input_gradient:
             dx, dcontext = dx + dcontext, None
-    elif cache.kind == "spatial":
-        do = _gradient_of_map(dz_a, cache.head_a, shape_a)
-        dx, dcontext, dq, dk, dv = cross_attention_backward(do, cache.a, **needed)
-        grads, dx_b = {"gate.q": dq, "gate.k": dk, "gate.v": dv}, dz_b.copy()
     else:
-        do, do_b = _gradient_of_map(dz_a, cache.head_a, shape_a), _gradient_of_map(dz_b, cache.head_b, shape_b)
-        dx, dcontext, dw, db = spatial_mask_backward(do, cache.a)
-        dx_b, dy_b, dw_b, db_b = spatial_mask_backward(do_b, cache.b)
-        grads, dx_b = {"gate.w": dw + dw_b, "gate.b": db + db_b}, dx_b + dy_b
+        dx, dcontext, grads = _read_maps_backward(dz_a, cache.a, **needed)
+        if cache.kind == "mask":
+            dx_b, dy_b, grads_b = _read_maps_backward(dz_b, cache.b, **needed)
+            dx_b, grads = dx_b + dy_b if input_gradient else None, add_parts([grads, grads_b])
     if not input_gradient:
         return grads, None
-    return grads, (dx, dx_b, xp.zeros(shape_context, dtype=dz_a.dtype) if dcontext is None else dcontext)
+    return grads, (dx, dx_b, xp.zeros(cache.shape, dtype=dz_a.dtype) if dcontext is None else dcontext)
 
 
-def _gradient_of_map(dz: Array, head: tuple, shape: tuple[int, ...]) -> Array:
-    """The way back through relu(x W + b) to the maps: W and b are constants, and get no gradient."""
-    linear_cache, relu_cache = head
-    return (relu_backward(dz, relu_cache) @ linear_cache.w.T).reshape(shape)
+def _read_maps_backward(
+    dz: Array, caches: list[tuple], *, input_gradient: bool
+) -> tuple[Array | None, Array | None, dict[str, Array]]:
+    """(dx, dy, grads of the gate) of `_read_maps`; the layer's W and b are constants, and get no gradient."""
+
+    def work(dz, caches):
+        cache, linear_cache, relu_cache = caches
+        do = (relu_backward(dz, relu_cache) @ linear_cache.w.T).reshape(cache.x.shape)
+        if isinstance(cache, CrossAttentionCache):
+            dx, dy, dq, dk, dv = cross_attention_backward(do, cache, input_gradient=input_gradient)
+            return dx, dy, {"gate.q": dq, "gate.k": dk, "gate.v": dv}
+        dx, dy, dw, db = spatial_mask_backward(do, cache)
+        return dx, dy, {"gate.w": dw, "gate.b": db}
+
+    *inputs, grads = zip(*by_samples(work, dz, caches, size=BLOCK), strict=True)
+    dx, dy = (get_xp(dz).concatenate(part) if input_gradient else None for part in inputs)
+    return dx, dy, add_parts(grads)
 
 
 class AttendedCache(NamedTuple):

@@ -26,10 +26,10 @@ def softmax_attention(q: Array, k: Array, v: Array, mask: Array | None = None) -
     """
     xp = get_xp(q, k, v, mask)
     u = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[2])
-    seen = xp.ones(u.shape, dtype=bool) if mask is None else xp.broadcast_to(mask, u.shape)
-    largest = xp.where(seen, u.real, -xp.inf).max(axis=2, keepdims=True)
-    largest = xp.where(xp.isfinite(largest), largest, 0).astype(u.real.dtype)  # a query that sees no key has none
-    exp = xp.exp(xp.where(seen, u - largest, 0)) * seen
+    if mask is not None:
+        u = xp.where(mask, u, -xp.inf)
+    largest = u.real.max(axis=2, keepdims=True)
+    exp = xp.exp(u - xp.where(xp.isfinite(largest), largest, 0))  # a query that sees no key has no largest logit
     total = exp.sum(axis=2, keepdims=True)
     a = exp / xp.where(total.real > 0, total, 1)
     return a @ v, SoftmaxAttentionCache(a, q, k, v)

@@ -8,6 +8,7 @@ from cmir_ref.attention.objective import (
     KINDS_OF_ATTENTION,
     Attention,
     attend,
+    attend_backward,
     attended_objective,
     attended_objective_backward,
 )
@@ -102,6 +103,41 @@ def test_a_gate_that_is_the_same_for_all_is_a_scaled_first_matrix():
     off = {"weights": Weights(0.7, 1.3, 0.4, 0, 0)}  # R and Z as a target see the scale
     loss, _ = attended_objective(gate | latent, same, LABELS, attention=Attention("channel"), **SETTINGS | off)
     assert loss == pytest.approx(objective(scaled, batch[:2], LABELS, **SETTINGS | off)[0], rel=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["spatial", "mask"])
+def test_maps_of_many_samples_are_read_as_each_alone(kind):
+    """Blocks of samples, the last of them shorter, give what the samples one by one give; gradients add up."""
+    gate, _, heads, _ = drawn(kind)
+    rng = np.random.default_rng(2)
+    x_a, x_b, context = (rng.normal(size=(70, 2, 3)) for _ in range(3))
+    upstream = tuple(rng.normal(size=(70, 6)) for _ in range(2))
+    x_b = x_b.reshape(70, 6) if kind == "spatial" else x_b
+    given = {"attention": Attention(kind), "heads": heads}
+    z, cache = attend(gate, x_a, x_b, context, **given)
+    grads, dx = attend_backward(upstream, cache)
+    rows = [slice(i, i + 1) for i in range(70)]
+    ones = [attend(gate, x_a[i], x_b[i], context[i], **given) for i in rows]
+    alone = [attend_backward((upstream[0][i], upstream[1][i]), one) for i, (_, one) in zip(rows, ones, strict=True)]
+    for k in range(2):
+        np.testing.assert_allclose(z[k], np.concatenate([one[0][k] for one in ones]), rtol=1e-12)
+    for k in range(3):
+        np.testing.assert_allclose(dx[k], np.concatenate([one[1][k] for one in alone]), rtol=1e-11, atol=1e-12)
+    for name, g in grads.items():
+        np.testing.assert_allclose(g, sum(one[0][name] for one in alone), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["spatial", "mask"])
+def test_one_sketch_attends_many_photos_and_many_sketches_one(kind):
+    gate, _, heads, _ = drawn(kind)
+    rng = np.random.default_rng(3)
+    many, one = rng.normal(size=(70, 2, 3)), rng.normal(size=(1, 2, 3))
+    same = np.broadcast_to(one, many.shape)
+    given = {"attention": Attention(kind), "heads": heads}
+    for photos, sketches in ((many, one), (one, many)):
+        (z, _), _ = attend(gate, photos, photos, sketches, **given)
+        full = (same if x is one else x for x in (photos, photos, sketches))
+        np.testing.assert_allclose(z, attend(gate, *full, **given)[0][0], rtol=1e-12)
 
 
 def test_an_unknown_attention_is_refused():

@@ -8,16 +8,20 @@ from ...backend import Array
 from ...parallel import map_threads, sample_blocks
 
 
-def by_samples(work: Callable[..., object], *x: Array | list | None) -> list:
+def by_samples(work: Callable[..., object], *x: Array | list | None, size: int | None = None) -> list:
     """[work(x[block])] of all blocks of the samples x (N, …), in order; for other arrays than NumPy's [work(x)].
 
-    Several arrays of the same N are cut alike, a list has one item for each block (what another call returned), and
-    None stays None. How samples are cut depends on N alone, never on the number of threads.
+    Several arrays of N samples are cut alike, an array of one sample is that of every block, a list has one item for
+    each block (what another call returned), and None stays None. How samples are cut depends on N and `size` alone, as
+    in `sample_blocks`, never on the number of threads.
     """
-    blocks = sample_blocks(len(x[0])) if isinstance(x[0], np.ndarray) and len(x[0]) else [slice(None)]
+    samples = max((len(given) for given in x if isinstance(given, np.ndarray)), default=0)
+    blocks = sample_blocks(samples, size) if samples else [slice(None)]
 
     def part(given, i):
-        return given if given is None else given[i if isinstance(given, list) else blocks[i]]
+        if given is None or (len(given) == 1 and not isinstance(given, list)):
+            return given
+        return given[i if isinstance(given, list) else blocks[i]]
 
     return map_threads(lambda i: work(*(part(given, i) for given in x)), range(len(blocks)))
 
