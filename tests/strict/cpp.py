@@ -19,6 +19,7 @@ import pytest
 HEADER = Path(__file__).with_name("cuda.h")
 COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 FOLDER = tempfile.TemporaryDirectory(prefix="cmir_kernels_")
+OPTIONS = ["-O1", "-std=c++17", "-ffp-contract=off", "-w", "-U_FORTIFY_SOURCE", "-fPIC"]
 C_NAMES = {
     "float32": "float", "float64": "double", "bool": "bool", "int8": "signed char", "uint8": "unsigned char",
     "int16": "short", "uint16": "unsigned short", "int32": "int", "uint32": "unsigned int",
@@ -30,19 +31,35 @@ class KernelError(AssertionError):
     """A kernel did what a GPU does not check: the message says where."""
 
 
-@cache
-def _compiled(text: str):
-    """`run` and `said` of a C++ text behind the header; forks of this process find what another has compiled."""
+def _compile(source: Path, target: Path, *options: str) -> None:
+    """Compiles a source where the target is not there; forks of this process find what another has compiled."""
     assert COMPILER, "no C++ compiler"
-    path = Path(FOLDER.name) / hashlib.sha256(text.encode()).hexdigest()[:16]
-    source, part, whole = (path.with_suffix(suffix) for suffix in (".cpp", ".part", ".so"))
-    if not whole.exists():
-        source.write_text(f'#include "{HEADER}"\n{text}')
-        options = ["-O1", "-std=c++17", "-ffp-contract=off", "-w", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
-        done = subprocess.run([COMPILER, *options, "-o", part, source], capture_output=True, text=True)
+    if not target.exists():
+        part = target.with_suffix(".part")
+        done = subprocess.run([COMPILER, *OPTIONS, *options, "-o", part, source], capture_output=True, text=True)
         if done.returncode:
             raise KernelError(f"does not compile:\n{done.stderr[:2000]}")
-        part.rename(whole)
+        part.rename(target)
+
+
+@cache
+def _header() -> Path:
+    """The header, compiled once: what it includes takes longer than a kernel."""
+    header = Path(FOLDER.name) / HEADER.name
+    if not header.exists():
+        shutil.copyfile(HEADER, header)
+    _compile(header, header.with_suffix(".h.gch"), "-x", "c++-header")
+    return header
+
+
+@cache
+def _compiled(text: str):
+    """`run` of a C++ text behind the header."""
+    whole = Path(FOLDER.name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
+    if not whole.exists():
+        source = whole.with_suffix(".cpp")
+        source.write_text(f'#include "{_header()}"\n{text}')
+        _compile(source, whole, "-shared")
     library = ctypes.CDLL(str(whole))
     library.run.restype = ctypes.c_char_p
     return library.run
