@@ -1178,7 +1178,8 @@ bugs(
     ("kernel-gate-forgotten", '"(!active || y[k * columns + j] > 0 ? dy[k * columns + j] : (T)0)"',
      '"dy[k * columns + j]"', LAYER),
     ("kernel-db-of-the-first-input", '"(i == 0 ? (T)1 : x[', '"(i == 0 ? x[k * (rows - 1)] : x[', LAYER),
-    ("kernel-product-in-float", "T sum = 0;\nfor (Int start", "float sum = 0;\nfor (Int start", LAYER_OF_ANY),
+    ("kernel-product-in-float", "T sum = 0;\nfor (Int start", "float sum = 0;\nfor (Int start",
+     LAYER_OF_ANY + "[float64-True-True]"),
     ("kernel-race-on-the-sum", "sums[blockIdx.y * columns + c] = part[0]", "sums[c] += part[0]", COLUMN_SUMS),
     ("kernel-race-in-shared-memory", "        part[threadIdx.y][threadIdx.x] = sum;\n        __syncthreads();",
      "        part[threadIdx.y][threadIdx.x] = sum;", COLUMN_SUMS),
@@ -2444,7 +2445,7 @@ bugs(
 bugs(
     "gradcheck/check.py",
     ("two-points-believed-over-a-step", "<= APART * trial.rounding_elsewhere(i, index)", "<= 0",
-     "gradcheck/test_judgement.py::test_the_loss_of_a_confident_network_is_right"),
+     "gradcheck/test_judgement.py::test_the_loss_of_a_confident_network_is_right[40]"),
     ("one-direction-is-enough", "(loses_imaginary_part(trial) or _an_entry_contradicts(trial))",
      "loses_imaginary_part(trial)",
      "gradcheck/test_judgement.py::test_a_kink_in_small_units_hides_no_lost_imaginary_part"),
@@ -2593,7 +2594,7 @@ bugs(
     ("dropout-with-a-shared-head-alone",
      "latent_dropout=settings.latent_dropout,",
      'latent_dropout=settings.latent_dropout if settings.classifier == "shared" else "none",',
-     BESIDE),
+     BESIDE + "[classifier]"),
     ("features-dropped-without-fronts-alone",
      'if source.kind == "features" and schedule.feature_dropout]',
      'if source.kind == "features" and schedule.feature_dropout and not network.fronts]',
@@ -2601,14 +2602,14 @@ bugs(
     ("alpha-of-all-layers-alone",
      "alpha=settings.alpha,",
      'alpha=settings.alpha if settings.regularized_layers == "all" else 0.0,',
-     BESIDE),
+     BESIDE + "[alpha]"),
 )
 bugs(
     "cmirnet/stage1.py",
     ("hidden-layers-of-standardised-inputs-alone",
      "hidden=settings.stage1.hidden,",
      "hidden=settings.stage1.hidden if settings.normalise_inputs == 'standardise' else (),",
-     BESIDE),
+     BESIDE + "[normalise_inputs]"),
 )
 
 # little memory
@@ -2902,12 +2903,12 @@ MATCHED = "attention/test_attention_system.py::test_what_cannot_be_matched_is_re
 bugs(
     "runs.py",
     ("checked-where-fine-tuned-alone", "if check := system_of(config).check:",
-     "if known and (check := system_of(config).check):", MATCHED),
+     "if known and (check := system_of(config).check):", MATCHED + "[all-True]"),
 )
 bugs(
     "attention/system.py",
     ("the-test-part-alone-is-matched", 'PARTS if settings.gallery == "all" else ("test", settings.gallery)',
-     '("test",)', MATCHED),
+     '("test",)', MATCHED + "[all-True]"),
 )
 bugs(
     "cmirnet/system.py",
@@ -3590,9 +3591,9 @@ bugs(
 bugs(
     "data/speech.py",
     ("first-channel-for-the-loudest", "centred[:, energy.argmax()]", "centred[:, 0]",
-     "data/test_speech.py::test_any_channels_sound_like_one"),
+     "data/test_speech.py::test_any_channels_sound_like_one[shares4]"),
     ("quiet-mixes-taken-for-cancelled", "channels.shape[1] ** 2", "channels.shape[1]",
-     "data/test_speech.py::test_any_channels_sound_like_one"),
+     "data/test_speech.py::test_any_channels_sound_like_one[shares5]"),
 )
 OUTLINES = "data/test_outlines.py::test_"
 bugs(
