@@ -654,7 +654,8 @@ def test_of_a_table_what_changed_is_told_and_that_none_of_it_acts():
     lines = changed_settings("image-text", overrides, config, worlds.captioned(18))
     preset = load_config("image-text").labels.epochs
     assert len(lines) == 2 and lines[0].startswith("pretrain = false (preset: ")
-    assert lines[1].startswith(f"labels.epochs = 7 (preset: {preset}); changes nothing here: it is of the trunk's own")
+    why = "changes nothing here: it is of stage labels, which pretrain adds"
+    assert lines[1] == f"labels.epochs = 7 (preset: {preset}); {why}"
 
 
 # ---- help -----------------------------------------------------------------------------------------------------------

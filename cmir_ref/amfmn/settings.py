@@ -96,7 +96,7 @@ class AmfmnSettings(SharedSettings):
         fixed = self.margin.kind == "fixed"
         return (
             super().idle(data)
-            | idle_of("the trunk's own stage, without pretrain", not self.pretrain, "labels")
+            | idle_of("stage labels, which pretrain adds", not self.pretrain, "labels")
             | idle_of("mvsa, which is off", not self.mvsa, "maps", "map_channels", "map_activation", "unit_maps")
             | idle_of("mvsa, which is off", not self.mvsa, "residual", "upsampling")
             | idle_of("sentences, of which a query has none", self.text == "keywords", "sentence")
