@@ -146,7 +146,8 @@ def svg(figure) -> str:
     look = {} if all(map(_in_own_font, set(drawn))) else {"svg.fonttype": "none"}
     with rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from ")  # "font", "current font"
-        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+        box = figure.get_tightbbox().padded(0.1)  # inches; "tight" would draw all of it once more to find out
+        figure.savefig(text, format="svg", bbox_inches=box, metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
