@@ -38,7 +38,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 PRESET = "image-speech"  # whose values are the defaults
-OF_FILES = frozenset(  # settings that say which files are read, how they are split, and how images are seen
+OF_FILES = frozenset(  # settings of files and their parts, of images, sounds and devices: they change nothing here
     (
         *(
             "system",
@@ -57,6 +57,7 @@ OF_FILES = frozenset(  # settings that say which files are read, how they are sp
         *("stage1.augment", "stage1.light", "stage1.crops", "stage1.cut_out"),
         *("stage1.average_views", "stage1.average_tempos"),
         *("normalise_sounds", "stage1.voices", "stage1.sound_passes", "stage1.redraw"),
+        *("sketches", "classes", "split", "keywords", "start_from", "stage2.graph"),
     )
 )
 
@@ -109,7 +110,7 @@ class OfEither:
 class CMIRNet(OfEither, OfBoth):
     """Two modalities of vectors in one space, learned from labels that they share.
 
-    Parameters are the settings of a run by their names, a dot written as an underscore (`weights_alignment`,
+    Parameters are the settings of a run that act on vectors, a dot written as an underscore (`weights_alignment`,
     `stage2_epochs`); `docs/settings.md` says what each does, and the defaults are those of the preset image-speech.
     `columns_a` says how many columns of one array are modality a's.
 

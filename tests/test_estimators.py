@@ -75,6 +75,14 @@ def test_every_setting_that_vectors_have_is_a_parameter():
     assert parameters["weights_alignment"] == preset.weights.alignment
 
 
+def test_what_changes_nothing_for_vectors_is_no_parameter(fitted):
+    idle = CMIRNet(weights_contrastive=0.1)._settings().idle(fitted.run_.dataset)
+    assert idle and not idle.keys() & set(setting_names().values())
+    for name in ("classes", "start_from", "stage2_graph"):  # the last two: of run folders and of GPUs
+        with pytest.raises(TypeError, match=f"no parameter '{name}'"):
+            CMIRNet(**{name: None})
+
+
 def test_clone_set_and_pickle(fitted, world):
     net = clone(CMIRNet(d_v=5, weights_alignment=0.3))
     assert net.get_params()["weights_alignment"] == 0.3 and net.set_params(d_v=7).d_v == 7
