@@ -156,9 +156,10 @@ class CMIRNet(OfEither, OfBoth):
 
     def fit_transform(self, Xa: Any, Xb: Any = None, y: Any = None) -> np.ndarray:
         """`fit`, then `transform` of one array of both; with two modalities their embeddings side by side."""
-        self.fit(Xa, Xb, y)
         if Xb is None or y is None:
-            return self.transform(Xa)
+            return self.fit(Xa, Xb, y).transform(Xa)
+        check_consistent_length(Xa, Xb)
+        self.fit(Xa, Xb, y)
         return np.hstack([self.transform(Xa, "a"), self.transform(Xb, "b")])
 
     # ---- searching --------------------------------------------------------------------------------------------------
@@ -237,8 +238,9 @@ class CMIRNet(OfEither, OfBoth):
     def _side(self, modality: str, X: Any) -> np.ndarray:
         """Rows of one modality as an array; raises `ValueError` for columns that are not those which `fit` saw."""
         x = check_array(X, dtype=np.float64)
-        if modality not in self.widths_:
-            raise ValueError(f"modality is {modality!r}; it is one of a, b")
+        if not (isinstance(modality, str) and modality in self.widths_):
+            found = repr(modality) if isinstance(modality, str | int) else type(modality).__name__
+            raise ValueError(f"modality is {found}; it is one of a, b")
         if x.shape[1] != self.widths_[modality]:
             raise ValueError(f"X has {x.shape[1]} features, but modality {modality} has {self.widths_[modality]}")
         for seen, given in zip(self.columns_[modality], column_names(X), strict=False):
@@ -261,6 +263,7 @@ class CMIRNet(OfEither, OfBoth):
 
     def _embed(self, modality: str, x: np.ndarray) -> np.ndarray:
         """Embeddings in float64: a row alone and in a batch agree to its last digits."""
+        check_range(modality, x)
         return system.encode(self.run_, modality, x)["v"]
 
 
@@ -283,7 +286,7 @@ def label_array(y: Any) -> np.ndarray:
         check_classification_targets(y)
         return y
     if not np.isin(y, (0, 1)).all():
-        raise ValueError("y: rows of several labels have values other than 0 and 1")
+        raise ValueError(f"y {y.shape}: rows of several labels have values other than 0 and 1; give Xa, Xb, y or X, y")
     return y.astype(np.uint8)
 
 
@@ -298,10 +301,15 @@ def shared_labels(y_a: np.ndarray, y_b: np.ndarray, classes: np.ndarray) -> list
 
 def rows_of(m: str, x: np.ndarray, labels: np.ndarray) -> Modality:
     """Rows (n, p) as a modality, in float32 where that holds their differences. Raises `ValueError` beyond it."""
-    if np.abs(x).max() > np.finfo(np.float32).max:
-        raise ValueError(f"X of modality {m} has values as large as {np.abs(x).max():.1e}; float32 ends at 3.4e38")
+    check_range(m, x)
     names = tuple(map(str, range(len(x))))
     return Modality(m, "features", in_floats(x), labels, names, None, np.zeros(len(x), int))
+
+
+def check_range(m: str, x: np.ndarray) -> None:
+    """Raises `ValueError` for numbers beyond float32, in which the networks learn."""
+    if np.abs(x).max() > np.finfo(np.float32).max:
+        raise ValueError(f"X of modality {m} has values as large as {np.abs(x).max():.1e}; float32 ends at 3.4e38")
 
 
 def train_on_all(config: CmirnetSettings, data: Dataset) -> Run:

@@ -265,6 +265,18 @@ def test_frames_of_pandas(world):
     [
         (lambda net, a, b, y: net.transform(a, "c"), "modality is 'c'"),
         (lambda net, a, b, y: net.transform(a, "b"), "modality b has 8"),
+        (lambda net, a, b, y: net.transform(a, b), "modality is ndarray; it is one of a, b"),
+        (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b), r"y \(80, 8\): .*; give Xa, Xb, y or X, y"),
+        (lambda net, a, b, y: CMIRNet(stage1_epochs=10**6).fit_transform(a, b[:9], (y, y[:9])), "inconsistent numbers"),
+        *(
+            (lambda net, a, b, y, call=call: call(net, a.astype(float) * 1e300, b, y), r"values as large as .*e\+300")
+            for call in (
+                lambda net, a, b, y: net.transform(a, "a"),
+                lambda net, a, b, y: net.transform(np.hstack([a, b])),
+                lambda net, a, b, y: net.kneighbors(a, "a"),
+                lambda net, a, b, y: net.score(a, b, y),
+            )
+        ),
         (lambda net, a, b, y: net.kneighbors(a, "a", 0), "k"),
         (lambda net, a, b, y: CMIRNet(**SHORT).fit(a, b[:5], y), "inconsistent numbers of samples"),
         (lambda net, a, b, y: CMIRNet(columns_a=18, **SHORT).fit(np.hstack([a, b]), y), "18 are a's"),
