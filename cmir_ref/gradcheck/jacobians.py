@@ -111,20 +111,25 @@ def cache_names(f_backward: Callable, n: int) -> list[str]:
     return unnamed
 
 
-def named_arrays(cache: Any, name: str = "cache", names: Sequence[str] = ()) -> Iterator[tuple[str, Array]]:
+def named_arrays(
+    cache: Any, name: str = "cache", names: Sequence[str] = (), around: tuple = ()
+) -> Iterator[tuple[str, Array]]:
     """The arrays of real numbers in a cache, by their names in it: fields, keys, `names`, or places such as cache[2].
 
-    Of whole numbers only counts: indices are no factors.
+    Of whole numbers only counts: indices are no factors. `around` is what the cache is a part of: what holds itself is
+    read once.
     """
+    if any(cache is whole for whole in around):
+        return
     if isinstance(cache, np.ndarray) and (cache.dtype.kind in "fb" or (cache.dtype.kind in "iu" and (cache > 0).all())):
         yield name, cache.astype(float)
     elif isinstance(cache, Mapping):
         for key, part in cache.items():
-            yield from named_arrays(part, str(key))
+            yield from named_arrays(part, str(key), around=(*around, cache))
     elif isinstance(cache, tuple | list):
         fields = getattr(cache, "_fields", names or [f"{name}[{k}]" for k in range(len(cache))])
         for field, part in zip(fields, cache, strict=True):
-            yield from named_arrays(part, field)
+            yield from named_arrays(part, field, around=(*around, cache))
         if isinstance(cache, list) and len(cache) > 2:
             yield from _of_each_step(cache, name)
 

@@ -82,15 +82,16 @@ def central_difference(
     return gradient
 
 
-def winners(cache: Any) -> bytes:
-    """The masks and indices in a cache, that is, its arrays of booleans or unsigned integers, as bytes to compare."""
+def winners(cache: Any, around: tuple = ()) -> bytes:
+    """The masks and indices in a cache, that is, its arrays of booleans or unsigned integers, as bytes to compare.
+
+    `around` is what the cache is a part of: what holds itself is read once.
+    """
     if isinstance(cache, np.ndarray):
         return cache.tobytes() if cache.dtype.kind in "bu" else b""
-    if isinstance(cache, dict):
-        cache = cache.values()
-    elif not isinstance(cache, tuple | list):
+    if not isinstance(cache, dict | tuple | list) or any(cache is whole for whole in around):
         return b""
-    return b"".join(map(winners, cache))
+    return b"".join(winners(part, (*around, cache)) for part in (cache.values() if isinstance(cache, dict) else cache))
 
 
 def directional(f: Scalar, inputs: Sequence[np.ndarray], directions: Sequence[np.ndarray]) -> float:

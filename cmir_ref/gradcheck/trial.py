@@ -226,7 +226,8 @@ def gradient_of(trial: Trial, i: int) -> np.ndarray:
     """The backward's gradient for input i as an array; `ValueError` where it is not made of real numbers."""
     ours = np.asarray(trial.grads[i])
     if ours.dtype.kind not in "fiub":
-        kind = "complex numbers" if ours.dtype.kind == "c" else type(trial.grads[i]).__name__
+        kind = type(trial.grads[i]).__name__ if not isinstance(trial.grads[i], np.ndarray) else str(ours.dtype)
+        kind = "complex numbers" if ours.dtype.kind == "c" else kind
         raise ValueError(f"{trial.names[i]}: the gradient is an array of real numbers, not {kind}")
     return ours if ours.dtype.kind == "f" else ours.astype(float)  # booleans have no difference
 

@@ -11,6 +11,7 @@ from cmir_ref.gradcheck import (
     check_gradient,
     complex_step,
     directional,
+    explain,
     judge,
     relative_error,
 )
@@ -232,6 +233,20 @@ def test_winners_see_masks_and_indices_at_any_depth_but_no_values():
     assert winners((1.5, np.ones(2), "text", None)) == b""
 
 
+def holds_itself(x):
+    cache = {"x": x, "steps": [x > 0]}
+    cache["steps"].append(cache)
+    return x * x, cache
+
+
+def test_a_cache_that_holds_itself_is_read_once():
+    x = np.array([[0.7, -1.3], [0.4, 2.1]])
+    assert winners(holds_itself(x)[1]) == (x > 0).tobytes()
+    results = check_gradient(holds_itself, lambda dy, cache: 2 * dy * cache["x"], [x])
+    assert len(results) > 2 and all(result.right for result in results)
+    assert "the factor x is missing" in explain(holds_itself, lambda dy, cache: 2 * dy, {"x": x})
+
+
 def test_relative_error():
     assert relative_error([1.0, 2.0], [1.0, 4.0]) == (0.5, (1,))
     assert relative_error([4.0], [-4.0]) == (2.0, (0,))
@@ -284,6 +299,7 @@ def test_results_count_entries_and_winners_that_changed():
         (lambda x: (x, x), lambda dy, _: dy, X * 1j, "input 0 is an array of real numbers"),
         (lambda x: (x, x), lambda dy, _: dy, "text", "input 0 is an array of real numbers"),
         (lambda x: (x, x), lambda dy, _: {"x": dy}, X, "input 0: the gradient is an array of real numbers, not dict"),
+        (lambda x: (x, x), lambda dy, _: dy.astype(object), X, "gradient is an array of real numbers, not object"),
         (lambda x: (x, x), lambda dy, _: 1j * dy, X, "input 0: the gradient is .* not complex numbers"),
         (lambda x: (x, x), lambda dy, _: (dy, dy), X, "2 gradients for 1 inputs"),
     ],
