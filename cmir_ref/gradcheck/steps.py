@@ -146,9 +146,10 @@ def _refuse_unknown(loaded: Loaded, given: Mapping, values: Mapping, inputs: Map
     """A gradient for something that is neither a step nor an input; or none for any step."""
     unknown = [name for name in given if name not in values and name not in inputs]
     if unknown:
+        text = "" if isinstance(unknown[0], str) else "; name steps by text, as 'h1', gradients and nudges too"
         raise InputError(
-            f"{loaded.path}: a gradient for {unknown[0]}, which is no step of {loaded.name}; "
-            f"its steps are {', '.join(values) or 'none'}"
+            f"{loaded.path}: a gradient for {unknown[0]!r}, which is no step of {loaded.name}; "
+            f"its steps are {', '.join(map(repr, values)) or 'none'}{text}"
         )
     if not set(values) & set(given):
         raise InputError(
