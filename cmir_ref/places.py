@@ -24,6 +24,7 @@ from .search import encode_query, guess_modality, kinds_in_words
 
 BLOCK = 512  # slices at a time
 MOST_SLICES = 200_000
+LEAST_SIDE = 8  # pixels along a side of a slice
 ONE_VIEW = {"trunk_views": 1, "average_views": False}  # settings of any system by which an image is looked at once
 
 
@@ -112,12 +113,14 @@ def choose_sides(shape: tuple[int, ...], side: int, sides: Sequence[int] | None 
     """The sides of slices for a scene (H, W, C); raises `InputError` for those that do not fit into it, or below 8."""
     most = min(shape[:2])
     if sides is None:
-        sides = [s for s in (side, side // 2, 2 * side) if s <= most]
+        sides = [s for s in (side, side // 2, 2 * side) if LEAST_SIDE <= s <= most]
         if not sides:
-            raise InputError(f"the scene has {shape[1]} × {shape[0]} pixels; slices need at least {side // 2} a side")
-    wrong = [s for s in sides if not 8 <= s <= most]
+            least = max(side // 2, LEAST_SIDE)
+            raise InputError(f"the scene has {shape[1]} × {shape[0]} pixels; slices need at least {least} a side")
+    wrong = [s for s in sides if not LEAST_SIDE <= s <= most]
     if wrong or not sides:
-        raise InputError(f"slices of {wrong[0] if wrong else 'no'} pixels: a side is from 8 to {most} in this scene")
+        what = f"slices of {wrong[0] if wrong else 'no'} pixels"
+        raise InputError(f"{what}: a side is from {LEAST_SIDE} to {most} in this scene")
     return list(dict.fromkeys(sides))
 
 

@@ -128,6 +128,7 @@ def test_a_plateau_is_met_in_its_middle():
         ((512, 600, 3), 256, None, [256, 128, 512]),
         ((300, 600, 3), 256, None, [256, 128]),
         ((99, 99, 1), 64, [30, 30], [30]),
+        ((99, 99, 1), 12, None, [12, 24]),  # tiles of 12 pixels: half of them is no slice
     ],
 )
 def test_sides_that_fit(shape, side, sides, chosen):
