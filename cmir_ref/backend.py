@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import InputError
+
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
 
@@ -56,10 +58,12 @@ def library(device: str):
     """The array library of `device` ("cpu" or "cuda").
 
     For "cuda" three things are tried: the import, the number of devices, a tiny kernel. Raises `GPUUnavailable` that
-    says which of them fails, and why; there is no falling back to the CPU.
+    says which of them fails, and why; there is no falling back to the CPU. Another name is an `InputError`.
     """
     if device == "cpu":
         return np
+    if device != "cuda":
+        raise InputError(f"device {device!r}: it is cpu or cuda")
     try:
         import cupy
     except ModuleNotFoundError as error:

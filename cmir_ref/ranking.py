@@ -29,10 +29,10 @@ def directions_of(run: Run) -> tuple[str, ...]:
     return directions if run.dataset.label_names else tuple(d for d in directions if d in CROSS)
 
 
-def check_letters(run: Run, letters: str) -> None:
-    """Raises `InputError` for a letter that is no modality of the run."""
+def check_letters(run: Run, letters: str, most: int | None = None) -> None:
+    """Raises `InputError` for a letter that is no modality of the run, and for more than `most` letters."""
     wrong = [m for m in letters if m not in run.dataset.modalities]
-    if wrong or not letters:
+    if wrong or not letters or len(letters) > (most or len(letters)):
         known = ", ".join(f"{m} ({modality.name})" for m, modality in run.dataset.modalities.items())
         raise InputError(f"{letters or 'no letter'}: no modality of this run; it has {known}")
 

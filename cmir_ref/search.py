@@ -155,7 +155,7 @@ def encode_query(run: Run, query: str | Path, modality: str, *, device: str = "c
 
 def read_and_encode(run: Run, query: str | Path, modality: str, device: str) -> tuple[dict, np.ndarray, str]:
     """(what is stored of a sample, the sample (1, …), id) of a file read as `modality` was."""
-    check_letters(run, modality)
+    check_letters(run, modality, 1)
     check_no_file(run.dataset.modalities[modality], query)
     x, name = read_query(run.dataset.modalities[modality], query)
     return system_of(run.config).encode(run, modality, x, library(device)), x, name
@@ -186,7 +186,7 @@ def evaluate_folder(
     (labels, others), xp = labelled_files(run, folder), library(device)
     files = [path for _, path in labels]
     m = modality or guess_modality(run, files[0])
-    check_letters(run, m)
+    check_letters(run, m, 1)
     check_no_file(run.dataset.modalities[m], files[0])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -11,6 +11,7 @@ import pytest
 
 from cmir_ref import backend
 from cmir_ref.backend import GPUUnavailable, describe_gpu, free_memory, get_xp, library, pinned, to_device, to_host
+from cmir_ref.errors import InputError
 
 
 class Elsewhere:
@@ -158,6 +159,11 @@ def test_what_failed_is_tried_again(monkeypatch):
 def test_nothing_is_tried_before_cuda_is_asked_for():
     code = "import sys; from cmir_ref.backend import library; library('cpu'); assert 'cupy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_device_that_is_none_is_no_gpu():
+    with pytest.raises(InputError, match="device 'CPU': it is cpu or cuda"):
+        library("CPU")
 
 
 def test_this_machine_says_what_it_lacks():

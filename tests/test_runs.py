@@ -221,6 +221,7 @@ def test_a_query_of_an_unknown_kind(released):
         (lambda run: runs.evaluate(run, queries="y"), "y: no part of a run"),
         (lambda run: search.retrieve(run, run.dataset.modalities["a"].paths[0], "c"), r"c: no modality .* has a \("),
         (lambda run: search.retrieve(run, "a.tif", modality="c"), "c: no modality of this run"),
+        (lambda run: search.retrieve(run, "a.tif", modality="ab"), "ab: no modality of this run"),
     ],
 )
 def test_a_part_or_a_letter_that_a_run_does_not_have(released, ask, words):

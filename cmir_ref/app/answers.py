@@ -118,7 +118,7 @@ def other_sense(run: Run, m: str) -> str:
 def gallery_of(served: ServedRun, to: str) -> Searched:
     """What is searched, opened once."""
     if to not in (*served.run.dataset.modalities, "all"):
-        check_letters(served.run, to if len(to) == 1 else "")
+        check_letters(served.run, to, 1)
     if to not in served.galleries:
         served.galleries[to] = open_gallery(served.run, to, device=served.device, index=served.index)
     return served.galleries[to]
@@ -154,7 +154,7 @@ def read_upload(served: ServedRun, question: Question) -> Query:
     run, suffix = served.run, suffix_by_content(question.path)
     path = question.path.rename(question.path.with_suffix(suffix))
     m = question.modality or guess_modality(run, path)
-    check_letters(run, m if len(m) == 1 else "")
+    check_letters(run, m, 1)
     modality = run.dataset.modalities[m]
     if modality.kind in ("features", "text"):
         raise InputError(f"{modality.name}: a file cannot be read as {modality.kind}; click on a result to ask with it")

@@ -55,7 +55,7 @@ def name_runs(paths: Sequence[str | Path]) -> list[tuple[Path, str]]:
 
 def modality_of(served: ServedRun, m: str, row: int) -> Modality:
     """The modality that sample `row` of letter m belongs to; raises `InputError` where there is no such sample."""
-    check_letters(served.run, m if len(m) == 1 else "")
+    check_letters(served.run, m, 1)
     modality = served.run.dataset.modalities[m]
     if not 0 <= row < len(modality.ids):
         raise InputError(f"{m}.{row}: no such sample; {modality.name} has {len(modality.ids)}")
