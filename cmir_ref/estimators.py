@@ -167,7 +167,8 @@ class CMIRNet(OfEither, OfBoth):
     def kneighbors(self, X: Any, modality: str = "a", k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """(distances, rows), (n, k) each: the rows of the other modality that `fit` saw and that are nearest to X's.
 
-        Distances that are closer than rounding are equal (see `retrieval.distances`).
+        k beyond the rows that `fit` saw is cut to their number. Distances that are closer than rounding are equal (see
+        `retrieval.distances`).
         """
         v, other = self.transform(X, modality), "b" if modality == "a" else "a"
         try:

@@ -116,6 +116,7 @@ def test_neighbours_are_rows_of_the_other_modality(fitted, world):
     np.testing.assert_array_equal(rows, np.argsort(every, axis=1, kind="stable")[:, :3])
     np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :3], atol=1e-3)
     assert (y[fitted.kneighbors(x_b, "b", 1)[1][:, 0]] == y).mean() > 0.9
+    assert fitted.kneighbors(x_a[:5], "a", 81)[1].shape == (5, 80)
 
 
 def test_the_score_is_mean_average_precision_of_both_directions(fitted, world):
