@@ -15,7 +15,8 @@ COLUMNS = {"map": "average precision", "p@10": "P@10", "chance": "chance"}
 
 def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """What `evaluate` returned by seed, as one: under "directions" and "mr" (where there is one) each figure is
-    {"mean", "sd", "worst", "values"}; "sd" divides by n − 1, and is None for one seed."""
+    {"mean", "sd", "worst", "values"}; "sd" divides by n − 1, and is None for one seed. "warnings", where there are any,
+    say of which seeds they are."""
     first = next(iter(results.values()))
     directions = {
         d: {
@@ -28,7 +29,27 @@ def spread(results: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     recalls = [r.get("mr") for r in results.values()]  # a run in which no query had its partner has none
     recall = {"mr": _over(recalls)} if any(value is not None for value in recalls) else {}
     about = {name: first[name] for name in ("scenario", "data", "protocol", "gallery")}
-    return {"seeds": list(results), **about, "directions": directions, **recall, "origin": origin()}
+    warned = {"warnings": found} if (found := warnings_of(results)) else {}
+    return {"seeds": list(results), **about, "directions": directions, **recall, **warned, "origin": origin()}
+
+
+def warnings_of(results: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """What the evaluations warn of, and which spaces are not alive: each once, behind its seeds where it is not of
+    all."""
+    seeds_of: dict[str, list[int]] = {}
+    for seed, result in results.items():
+        state = result.get("state", "alive")
+        for warning in [*result.get("warnings", ()), *([] if state == "alive" else [f"the space is {state}"])]:
+            seeds_of.setdefault(warning, []).append(seed)
+    return [
+        warning if len(seeds) == len(results) else f"{name_seeds(seeds)}: {warning}"
+        for warning, seeds in seeds_of.items()
+    ]
+
+
+def name_seeds(seeds: list[int]) -> str:
+    """ "seed 3", or "seeds 3, 5"."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _is_figure(value: Any) -> bool:
@@ -70,6 +91,8 @@ def check_marks(path: str | Path, names: Iterable[str]) -> None:
 
 
 def insert_spread(path: str | Path, name: str, found: Mapping[str, Any], command: str) -> None:
-    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a Markdown file by the table."""
+    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in a Markdown file by the table, what is warned
+    of it and where it comes from."""
     head, rows = spread_table(found)
-    write_between_marks(path, f"{grid(head, rows, len(head))}\n\n{sources(found, command)}", name)
+    warned = [f"warning: {warning}" for warning in found.get("warnings", ())]
+    write_between_marks(path, "\n\n".join([grid(head, rows, len(head)), *warned, sources(found, command)]), name)

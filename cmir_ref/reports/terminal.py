@@ -68,6 +68,8 @@ def show_spread(
     for figures in () if as_json else found.values():
         print(f"{figures['scenario']} · {figures['data']}")
         print_table(*spread_table(figures))
+        for warning in figures.get("warnings", ()):
+            print(f"warning: {warning}")
         print(f"{sources(figures, command)}\n")
     for name, figures in found.items() if write is not None else ():  # last: what cannot be written costs no figure
         insert_spread(write, name, figures, command)

@@ -3943,6 +3943,11 @@ bugs(
     "gradcheck/jacobians.py",
     ("what-holds-itself-has-no-end", "if any(cache is whole for whole in around):", "if False:",
      "gradcheck/test_checker.py::test_a_cache_that_holds_itself_is_read_once"),
+    "reports/spread.py",
+    ("a-warning-of-all-seeds-without-saying-which", "len(seeds) == len(results)", "seeds",
+     "reports/test_spread.py::test_what_single_runs_warn_of_is_said_of_their_seeds"),
+    ("a-space-that-is-not-alive-is-averaged-in-silence", "state = result.get(\"state\", \"alive\")", "state = \"alive\"",
+     "reports/test_spread.py::test_what_single_runs_warn_of_is_said_of_their_seeds"),
 )
 # fmt: on
 

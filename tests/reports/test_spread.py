@@ -56,6 +56,23 @@ def test_a_seed_that_lacks_a_recall_takes_it_from_no_other():
     assert "mr" not in spread({n: result(0.5) for n in (0, 1)})
 
 
+def test_what_single_runs_warn_of_is_said_of_their_seeds(tmp_path, capsys):
+    """A label leak makes a table worthless, and a space that is no longer alive explains a worst figure."""
+    results = {n: result(0.5) | {"state": "alive", "warnings": ["label leak"]} for n in (3, 4, 5)}
+    assert "warnings" not in spread({n: result(0.5) | {"state": "alive"} for n in (3, 4, 5)})
+    results[4] |= {"state": "collapsed"}
+    for n in (3, 5):
+        results[n]["warnings"] = ["label leak", "copies"]
+    said = ["label leak", "seeds 3, 5: copies", "seed 4: the space is collapsed"]
+    assert spread(results)["warnings"] == said
+    file = tmp_path / "a.md"
+    file.write_text("<!-- one -->\n<!-- /one -->\n", encoding="utf-8")
+    show_spread({"one": results}, "cmir-ref train one", file)
+    for text in (capsys.readouterr().out, file.read_text(encoding="utf-8")):
+        lines = [line for line in text.splitlines() if line.startswith("warning: ")]
+        assert lines == [f"warning: {line}" for line in said] and text.index(lines[0]) > text.index("0.500 ± 0.000")
+
+
 def test_one_seed_has_no_deviation_and_a_figure_that_is_not_there_stays_away():
     found = spread({0: result(0.5, p=None)})
     assert found["directions"]["a->b"]["map"]["sd"] is None
