@@ -4,6 +4,7 @@ import mimetypes
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -179,8 +180,9 @@ def evaluate_folder(
 
     `modality` is the letter of the modality that the files are read as; by default that of the first. Label names match
     without regard to case, blanks, plural and spelling. The other way round the queries are the run's gallery, of which
-    those without a relevant sample in the folder are not averaged. `warnings` says which files were not what they
-    should be. Raises `InputError` for a folder without labels, a label that the run does not have, and files that
+    those without a relevant sample in the folder are not averaged. A photo that the run knows does not find what was
+    traced from it. `warnings`, where there are any, say which files were not what they should be, and how many the run
+    was trained on. Raises `InputError` for a folder without labels, a label that the run does not have, and files that
     cannot be read.
     """
     (labels, others), xp = labelled_files(run, folder), library(device)
@@ -192,7 +194,8 @@ def evaluate_folder(
         warnings.simplefilter("always")
         x = np.concatenate([read_query(run.dataset.modalities[m], path)[0] for path in files])
     system = system_of(run.config)
-    new = Items({m: np.full(len(files), -1)}, {m: system.encode(run, m, x, xp)})
+    rows = [row_of_query(run, m, path, x[i : i + 1]) for i, path in enumerate(files)]
+    new = Items({m: np.array([-1 if row is None else row for row in rows])}, {m: system.encode(run, m, x, xp)})
     new_labels, directions = np.array([label for label, _ in labels]), {}
     for other in (o for o in run.dataset.modalities if o != m):
         known = items_of(run, other, gallery or run.config.gallery)
@@ -207,11 +210,14 @@ def evaluate_folder(
                 len(query),
                 len(searched),
                 xp=xp,
+                exclude=to_device(positions(query, searched, run.dataset.apart), xp),
                 query_labels=query_labels,
                 label_names=run.dataset.label_names,
                 ten_tens=SCENARIOS[run.config.scenario].ten_tens,
             )
     facts = system.facts(run, None)
+    doubts = [str(w.message) for w in caught if w.category is NotADrawing]
+    warned = [*facts.pop("warnings", ()), *say_trained_on(run, m, files, x), *doubts]
     asked = (f"{count_of(len(files), 'query', 'queries')} of {folder}", *say_passed_over(others, "queries"))
     return {
         "scenario": run.config.scenario,
@@ -220,8 +226,22 @@ def evaluate_folder(
         "gallery": gallery or run.config.gallery,
         "directions": directions,
         **facts,
-        "warnings": [*facts.get("warnings", ()), *(str(w.message) for w in caught if w.category is NotADrawing)],
+        **({"warnings": warned} if warned else {}),
     }
+
+
+def say_trained_on(run: Run, m: str, files: Sequence[Path], x: np.ndarray) -> list[str]:
+    """What is said of files, which hold `x` (N, …), that hold the same as samples of the training part."""
+    modality = run.dataset.modalities[m]
+    if modality.digests is None:
+        return []
+    learned = np.isin(digests_of(x), modality.digests[run.parts.train[m]])
+    if not learned.any():
+        return []
+    return [
+        f"{learned.sum()} of {count_of(len(files), 'query', 'queries')} hold the same as samples of the training part, "
+        f"such as {files[int(np.argmax(learned))]}; leave them out to measure what is new to the run"
+    ]
 
 
 def labelled_files(run: Run, folder: str | Path) -> tuple[list[tuple[int, Path]], int]:

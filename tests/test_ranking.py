@@ -165,6 +165,27 @@ def test_a_folder_of_all_recordings_finds_what_they_find_and_is_found_by_what_fi
             assert figures_of_class == pytest.approx(per_class[name], rel=1e-6)
 
 
+def test_a_folder_of_what_was_trained_on_is_said(on_disk, tmp_path):
+    """A copy, wherever it lies, measures memory; of the other parts nothing is said, and no warnings are no list."""
+    a, names = on_disk.dataset.modalities["a"], on_disk.dataset.label_names
+    learned = {a.digests[row].item() for row in on_disk.parts.train["a"].tolist()}
+
+    def add(row):
+        folder = tmp_path / names[int(np.flatnonzero(a.labels[row])[0])]
+        folder.mkdir(exist_ok=True)
+        Image.open(a.paths[row]).save(folder / f"{row:02d}.png")
+
+    for row in (row for row in on_disk.parts.test["a"].tolist() if a.digests[row].item() not in learned):
+        add(row)
+    before = search.evaluate_folder(on_disk, tmp_path)
+    assert "warnings" not in before
+    add(on_disk.parts.train["a"][0])
+    (said,) = search.evaluate_folder(on_disk, tmp_path)["warnings"]
+    count = len(list(tmp_path.glob("*/*.png")))
+    assert said.startswith(f"1 of {count} queries hold the same as samples of the training part, such as {tmp_path}")
+    assert f"{on_disk.parts.train['a'][0]:02d}.png; leave them out" in said
+
+
 @pytest.mark.parametrize("to", ["a", "b", "all"])
 @pytest.mark.parametrize("gallery", EVERY_PART)
 @pytest.mark.parametrize("part", PARTS)

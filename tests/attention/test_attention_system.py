@@ -516,6 +516,22 @@ def test_a_photo_of_the_run_is_attended_by_the_sketch_that_was_drawn_for_it(how,
         assert [hit.id for hit in hits] == [run.dataset.modalities["b"].ids[sketches.rows["b"][i]] for i in index[k]]
 
 
+@pytest.mark.parametrize("how", ["mean", "random"])
+def test_a_folder_of_the_run_s_photos_gives_the_figures_of_the_run(how, tmp_path):
+    """None finds the sketch that was traced from it, and each is attended as in the run."""
+    world = data(apart=True)
+    run = seen_by(runs.train(config(), world), attended_inference=how)
+    photos = world.modalities["a"]
+    for label, x, name in zip(photos.labels, photos.x, photos.ids, strict=True):
+        (tmp_path / world.label_names[label]).mkdir(exist_ok=True)
+        Image.fromarray(x).save(tmp_path / world.label_names[label] / f"{name}.png")
+    found = search.evaluate_folder(run, tmp_path, modality="a", gallery="all")
+    for direction in ("a->b", "b->a"):
+        expected = runs.evaluate_run_direction(run, direction, "all", "all", np)
+        assert found["directions"][direction]["map"] == pytest.approx(expected["map"], rel=1e-6)
+    assert f"{len(run.parts.train['a'])} of {len(photos.ids)} queries hold the same" in found["warnings"][-1]
+
+
 def test_tiles_are_put_together_in_order():
     x = np.arange(3 * TILE + 1)
     np.testing.assert_array_equal(in_tiles(lambda rows: x[rows], len(x)), x)

@@ -3946,8 +3946,19 @@ bugs(
     "reports/spread.py",
     ("a-warning-of-all-seeds-without-saying-which", "len(seeds) == len(results)", "seeds",
      "reports/test_spread.py::test_what_single_runs_warn_of_is_said_of_their_seeds"),
-    ("a-space-that-is-not-alive-is-averaged-in-silence", "state = result.get(\"state\", \"alive\")", "state = \"alive\"",
+    ("a-space-that-is-not-alive-is-averaged-in-silence", 'state = result.get("state", "alive")', 'state = "alive"',
      "reports/test_spread.py::test_what_single_runs_warn_of_is_said_of_their_seeds"),
+)
+bugs(
+    "search.py",
+    ("a-folder-s-photo-finds-what-was-traced-from-it",
+     "exclude=to_device(positions(query, searched, run.dataset.apart), xp),", "exclude=None,",
+     "attention/test_attention_system.py::test_a_folder_of_the_run_s_photos_gives_the_figures_of_the_run[mean]"),
+    ("a-folder-s-photo-is-always-from-outside", "np.array([-1 if row is None else row for row in rows])",
+     "np.full(len(rows), -1)",
+     "attention/test_attention_system.py::test_a_folder_of_the_run_s_photos_gives_the_figures_of_the_run[random]"),
+    ("queries-that-were-tested-on-are-called-learned", "modality.digests[run.parts.train[m]])", "modality.digests)",
+     "test_ranking.py::test_a_folder_of_what_was_trained_on_is_said[recordings]"),
 )
 # fmt: on
 
