@@ -1,7 +1,7 @@
 """Galleries: queries with their nearest results as pictures and sounds, right and wrong ones marked, on one page.
 
-A run keeps paths, not samples: what is shown is read again from the files, and a file that is gone leaves a card with
-the sample's name.
+A run keeps paths, not samples: what is shown is read again from the files. A file that is gone leaves a card with the
+sample's name, and of one that was changed the card says so.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import data_in_words, read_image, read_query
+from ..data import data_in_words, digests_of, read_image, read_query
 from ..data.mat import split_row
 from ..data.sketches import NotADrawing
 from ..data.tiles import split_tile
@@ -122,23 +122,31 @@ def look(modality: Modality, path: str | None, side: int = SIDE) -> tuple[tuple[
     if path is None or modality.kind == "features":
         return (), None, ""
     try:
-        sharp = modality  # where the file holds more than the network sees
-        if modality.kind == "sketch":
-            sharp = modality._replace(x=np.empty((0, side, side, 1), np.uint8))
-        elif (
-            not modality.as_stored
-            and modality.name not in ("pan", "mul")
-            and Path(path).is_file()
-            and modality.x.shape[-1] == 3
-        ):
-            return photographs(read_image(path, side, span=modality.span), side), None, ""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotADrawing)  # it was said when the run read its data
-            x, _ = read_query(sharp, path)
-        return pictures_of(modality, x[0], side), recording(path) if modality.kind == "sound" else None, ""
+            x, _ = read_query(modality, path)
+            note = "not as the run has read it" if has_changed(modality, path, x) else ""
+            # where the file holds more than the network sees
+            if modality.kind == "sketch":
+                x, _ = read_query(modality._replace(x=np.empty((0, side, side, 1), np.uint8)), path)
+            elif (
+                not modality.as_stored
+                and modality.name not in ("pan", "mul")
+                and Path(path).is_file()
+                and modality.x.shape[-1] == 3
+            ):
+                return photographs(read_image(path, side, span=modality.span), side), None, note
+        return pictures_of(modality, x[0], side), recording(path) if modality.kind == "sound" else None, note
     except InputError as error:
         gone = not Path(split_tile(split_row(path)[0])[0]).exists() and not Path(path).exists()
         return (), None, "the file is gone" if gone else f"cannot be shown: {error}"
+
+
+def has_changed(modality: Modality, path: str, x: np.ndarray) -> bool:
+    """Whether a sample's file, in which x (1, …) is read today, was read as something else by the run."""
+    if modality.digests is None or modality.paths is None or path not in modality.paths:
+        return False
+    return bool(digests_of(x)[0] != modality.digests[modality.paths.index(path)])
 
 
 def pictures_of(modality: Modality, x: np.ndarray, side: int = SIDE) -> tuple[Picture, ...]:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -339,6 +340,24 @@ def test_a_run_whose_data_are_gone(finished, tmp_path):
         shutil.move(moved, root)
     assert "the file is gone" in text and "<img" not in text and "forest" in text
     assert "gallery: train part" in examples_page(run, {}, "train")
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+def test_a_file_that_was_changed_since_the_run_read_it_is_told(finished, letter):
+    """What is shown is not what was compared: another image, another recording, under the same name."""
+    run = runs.load_run(finished[1].path)
+    modality, row = run.dataset.modalities[letter], run.parts.test[letter][0]
+    assert all(look(modality, path)[2] == "" for path in modality.paths)
+    file, other = (Path(modality.paths[r]) for r in (row, run.parts.train[letter][0]))
+    before = file.read_bytes()
+    try:
+        shutil.copy(other, file)
+        pictures, sound, note = look(modality, str(file))
+        text = examples_page(run, {"a->b": [Example(Sample(letter, "q", str(file), ()), ())]}, "test")
+    finally:
+        file.write_bytes(before)
+    assert pictures == look(modality, str(other))[0] and (sound is not None) == (letter == "b")
+    assert note == "not as the run has read it" and note in text
 
 
 def test_a_known_query_is_judged_and_a_strange_one_is_not(finished, tmp_path):

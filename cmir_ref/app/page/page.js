@@ -528,8 +528,10 @@ function card(hit, wanted) {
     return { node, ready: null };
   }
   const ready = sampleOf(hit.letter, hit.row).then((sample) => {
+    const note = make("span", { className: "soft", textContent: sample.note || "no picture" });
     if (sample.pictures.length) shown.replaceChildren(...pictures(sample.pictures, hit.name));
-    else shown.append(make("span", { className: "soft", textContent: sample.note || "no picture" }));
+    else shown.append(note);
+    if (sample.pictures.length && sample.note) button.append(note);
     if (sample.sound) node.append(playButton(hit));
   });
   return { node, ready };
