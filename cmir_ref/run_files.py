@@ -92,9 +92,13 @@ def read_embeddings(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], Datas
 
 def without_samples(modality: Modality) -> Modality:
     """The record with digests in place of its samples, and with paths that hold from any folder."""
-    paths = None if modality.paths is None else tuple(str(Path(p).resolve()) for p in modality.paths)
     empty = np.empty((0, *modality.x.shape[1:]), modality.x.dtype)
-    return modality._replace(x=empty, paths=paths, digests=digests_of(modality.x))
+    return modality._replace(x=empty, paths=whole_paths(modality), digests=digests_of(modality.x))
+
+
+def whole_paths(modality: Modality) -> tuple[str, ...] | None:
+    """The paths of a modality's files as they hold from any folder, or None."""
+    return None if modality.paths is None else tuple(str(Path(p).resolve()) for p in modality.paths)
 
 
 def fingerprint(data: Dataset, parts: Splits, letters: str | None = None) -> str:

@@ -31,6 +31,7 @@ from .run_files import (
     share_digest,
     start_digest,
     tensor_digest,
+    whole_paths,
     without_samples,
     write_embeddings,
 )
@@ -100,7 +101,7 @@ def share_out(config: SharedSettings, data: Dataset) -> tuple[Dataset, Splits, d
 
 
 def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Run | None:
-    """The run in a folder as it is, None where it is not finished.
+    """The run in a folder as it is, None where it is not finished, or knows its samples in another place than today.
 
     Raises `InputError` as resuming does: for a folder that is no run, that has other settings or began with other data,
     and where another process works in it.
@@ -111,7 +112,9 @@ def load_finished(config: SharedSettings, data: Dataset, path: str | Path) -> Ru
         trained = all(f"{stage.name}/done" in folder.tensors for stage in stages_of(config, data))
     if trained and (path / "report.html").is_file():
         with suppress(InputError):  # a lost or damaged file of results is written again
-            return load_run(path)
+            run, today = load_run(path), data.modalities
+            if all(whole_paths(modality) == whole_paths(today[m]) for m, modality in run.dataset.modalities.items()):
+                return run
     return None
 
 

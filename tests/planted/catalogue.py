@@ -3965,6 +3965,13 @@ bugs(
     ("a-changed-file-passes-for-what-was-read", "return bool(digests_of(x)[0] !=", "return bool(0 * digests_of(x)[0] >",
      "reports/test_gallery.py::test_a_file_that_was_changed_since_the_run_read_it_is_told[a]"),
 )
+bugs(
+    "runs.py",
+    ("a-finished-seed-keeps-the-place-of-its-samples",
+     "if all(whole_paths(modality) == whole_paths(today[m]) for m, modality in run.dataset.modalities.items()):",
+     "if today:",
+     "reports/test_spread.py::test_seeds_that_are_finished_know_where_their_samples_were_moved"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs

@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+from pathlib import Path
 
 import pytest
 import worlds
@@ -184,6 +185,24 @@ def test_an_interruption_between_seeds_costs_none_that_is_finished(call, tmp_pat
     worlds.write_speech_features(root, per_label=14)
     status, text, err = call(*words, "--resume")
     assert (status, text) == (2, "") and "resume with the data of the run" in err and len(trained) == 5
+
+
+def test_seeds_that_are_finished_know_where_their_samples_were_moved(call, tmp_path):
+    """As one run does that goes on: its pages would show no pictures."""
+    root, out, there = worlds.write_released(tmp_path / "data"), tmp_path / "out", tmp_path / "elsewhere"
+    words = ["train", "image-speech", *TINY, "--out", out, "--seeds", 2, "--json", "--data"]
+    status, before, err = call(*words, root)
+    assert status == 0, err
+    epochs = [(out / f"seed-{n}" / "metrics.jsonl").read_bytes() for n in range(2)]
+    root.rename(there)
+    status, after, err = call(*words, there, "--resume")
+    assert status == 0 and json.loads(after)["directions"] == json.loads(before)["directions"], err
+    for n in range(2):
+        paths = runs.load_run(out / f"seed-{n}").dataset.modalities["a"].paths
+        assert all(Path(p).is_file() for p in paths) and "the file is gone" not in (
+            out / f"seed-{n}" / "report.html"
+        ).read_text(encoding="utf-8")
+        assert (out / f"seed-{n}" / "metrics.jsonl").read_bytes() == epochs[n], "nothing was trained again"
 
 
 def test_a_file_without_marks_is_refused_before_anything_is_trained(call, tmp_path):
