@@ -239,7 +239,7 @@ def say_trained_on(run: Run, m: str, files: Sequence[Path], x: np.ndarray) -> li
     if not learned.any():
         return []
     return [
-        f"{learned.sum()} of {count_of(len(files), 'query', 'queries')} hold the same as samples of the training part, "
+        f"{learned.sum()} of {len(files)} queries hold the same as samples of the training part, "
         f"such as {files[int(np.argmax(learned))]}; leave them out to measure what is new to the run"
     ]
 
