@@ -235,13 +235,20 @@ def settings_of(text: str, source: str) -> SharedSettings:
 NO_FOLDERS = ("speech-features", "bundled", "drawings", "scenes", "canny", "strokes")  # values of speech and sketches
 
 
-def first_difference(one: SharedSettings, other: SharedSettings) -> str | None:
-    """The name of the first setting, or table of settings, in which two differ; None where they are the same.
+def first_difference(one: BaseModel, other: BaseModel) -> str | None:
+    """The dotted name of the first setting in which two differ; None where they are the same.
 
     Where samples, a trunk's weights, or the run of `start_from`, lie is no difference: a run's checkpoint knows them by
     digests.
     """
-    return next((k for k, v in one if _without_place(k, v) != _without_place(k, getattr(other, k, None))), None)
+    for name, value in one:
+        theirs = getattr(other, name, None)
+        if isinstance(value, BaseModel) and isinstance(theirs, BaseModel):
+            if inner := first_difference(value, theirs):
+                return f"{name}.{inner}"
+        elif _without_place(name, value) != _without_place(name, theirs):
+            return name
+    return None
 
 
 def _without_place(name: str, value: Any) -> Any:

@@ -3972,6 +3972,11 @@ bugs(
      "if today:",
      "reports/test_spread.py::test_seeds_that_are_finished_know_where_their_samples_were_moved"),
 )
+bugs(
+    "config.py",
+    ("a-table-that-differs-without-saying-where", 'return f"{name}.{inner}"', "return name",
+     "test_runs.py::test_other_settings_are_refused"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
