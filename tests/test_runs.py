@@ -715,7 +715,8 @@ def test_files_of_two_runs_of_the_same_data_are_not_read_as_one(whole, copy, tmp
         runs.load_run(copy)
     (copy / "embeddings.npz").write_bytes(before)
     (copy / "checkpoint.safetensors").write_bytes((other / "checkpoint.safetensors").read_bytes())
-    with pytest.raises(InputError, match=r"\.safetensors: began with another stage2\.lr than config\.toml has"):
+    began = r"checkpoint\.safetensors: began with another stage2\.lr than config\.toml has"
+    with pytest.raises(InputError, match=began):
         runs.train(config, data, copy, resume=True)
 
 

@@ -3469,7 +3469,7 @@ bugs(
 )
 bugs(
     "search.py",
-    ("files-of-a-folder-are-samples", "{m: np.full(len(files), -1)}", "{m: np.arange(len(files))}",
+    ("files-of-a-folder-are-samples", "np.array([-1 if row is None else row for row in rows])", "np.arange(len(rows))",
      PHOTO_SKETCH + "a_file_finds_photos_and_a_folder_is_evaluated[mean]"),
 )
 bugs(
@@ -3943,6 +3943,8 @@ bugs(
     "gradcheck/jacobians.py",
     ("what-holds-itself-has-no-end", "if any(cache is whole for whole in around):", "if False:",
      "gradcheck/test_checker.py::test_a_cache_that_holds_itself_is_read_once"),
+)
+bugs(
     "reports/spread.py",
     ("a-warning-of-all-seeds-without-saying-which", "len(seeds) == len(results)", "seeds",
      "reports/test_spread.py::test_what_single_runs_warn_of_is_said_of_their_seeds"),
