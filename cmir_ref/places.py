@@ -15,6 +15,7 @@ from scipy.ndimage import median_filter
 from .backend import library, to_host
 from .data import read_image
 from .data.geotiff import GeoReference, read_georeference
+from .data.query import view_of
 from .data.trunk import resize_image
 from .errors import InputError
 from .ranking import system_of
@@ -76,16 +77,16 @@ def locate(
 ) -> Located:
     """The heat map of a query over an image file, and its `k` best places, which do not touch each other.
 
-    `sides` are those of the slices in pixels; by default the side of the run's images, half of it and twice of it, as
-    far as they fit. The query is a sentence or a file, as for `search.retrieve`. Raises `InputError` for a run without
-    images beside the query's modality, a scene that cannot be read, and sides that do not fit.
+    `sides` are those of the slices in pixels; by default that of the images which samples are made of, half of it and
+    twice of it, as far as they fit. The query is a sentence or a file, as for `search.retrieve`. Raises `InputError`
+    for a run without images beside the query's modality, a scene that cannot be read, and sides that do not fit.
     """
     modality = modality or guess_modality(run, query)
     letter = image_letter(run, modality)
     encoded, _ = encode_query(run, query, modality, device=device)
     samples = run.dataset.modalities[letter]
     pixels = read_image(scene, bands=samples.x.shape[3], span=samples.span)
-    slices = encode_slices(run, letter, pixels, choose_sides(pixels.shape, samples.x.shape[1], sides), device=device)
+    slices = encode_slices(run, letter, pixels, choose_sides(pixels.shape, view_of(samples)[0], sides), device=device)
     heat = heat_map(slices, slice_scores(run, slices, modality, encoded, device=device))
     geo = read_georeference(scene)
     places = best_places(heat, slices, k, geo)
@@ -149,14 +150,15 @@ def with_one_view(settings: BaseModel) -> BaseModel:
 
 
 def encode_slices(run: Run, letter: str, scene: np.ndarray, sides: Sequence[int], *, device: str = "cpu") -> Slices:
-    """What the run makes of the slices of a scene (H, W, C), each brought to the size of the run's images."""
+    """What the run makes of the slices of a scene (H, W, C), each brought to the size of the images of its samples."""
     run, boxes = run._replace(config=with_one_view(run.config)), slice_boxes(scene.shape, sides)
-    size, parts = run.dataset.modalities[letter].x.shape[1], []
+    samples, parts = run.dataset.modalities[letter], []
+    size, observe = view_of(samples)
     for start in range(0, len(boxes), BLOCK):
-        x = np.empty((len(boxes[start : start + BLOCK]), size, size, scene.shape[2]), scene.dtype)
+        x = np.empty((len(boxes[start : start + BLOCK]), *samples.x.shape[1:]), scene.dtype)
         for i, (top, left, side) in enumerate(boxes[start : start + BLOCK]):
             part = scene[None, top : top + side, left : left + side]
-            x[i] = part[0] if side == size else np.rint(resize_image(part, size)[0]).astype(scene.dtype)
+            x[i] = observe(part[0] if side == size else np.rint(resize_image(part, size)[0]).astype(scene.dtype))
         parts.append(system_of(run.config).encode(run, letter, x, library(device)))
     encoded = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Slices(scene.shape[:2], boxes, letter, encoded)

@@ -1,6 +1,7 @@
 """One file as a query: read just as the samples of its modality were."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,18 +78,27 @@ def _text(modality: Modality, text: str) -> np.ndarray:
 
 def _image(modality: Modality, path: str | Path) -> np.ndarray:
     """An image file as (H, W, C) like the modality's."""
-    _, side, _, bands = modality.x.shape
     if modality.as_stored:
         return _stored_bands(modality, path)
+    side, observe = view_of(modality)
     if modality.name == "pan" and not is_grey(path):
         x = wald.pan(read_image(path, side, span=modality.span))
-    elif modality.name == "mul" and bands == 3:
-        x = wald.mul(read_image(path, wald.FACTOR * side, span=modality.span))
     else:
-        x = read_image(path, side, bands=bands, span=modality.span)
+        x = observe(read_image(path, side, bands=modality.x.shape[3], span=modality.span))
     if x.dtype != modality.x.dtype:
         raise InputError(f"{path}: {x.dtype} pixels, but the samples of {modality.name} are {modality.x.dtype}")
     return x
+
+
+def view_of(modality: Modality) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:
+    """(pixels along a side of the image that a sample is made from, what makes (H, W, C) of such an image a sample).
+
+    An image is the sample itself, but where `mul` was made by Wald's protocol: its sensor sees four pixels as one.
+    """
+    _, side, _, bands = modality.x.shape
+    if modality.name == "mul" and bands == 3 and not modality.as_stored:
+        return wald.FACTOR * side, wald.mul
+    return side, lambda image: image
 
 
 def _stored_bands(modality: Modality, path: str | Path) -> np.ndarray:

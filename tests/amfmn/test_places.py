@@ -12,6 +12,7 @@ from test_amfmn_settings import TINY
 
 from cmir_ref import runs
 from cmir_ref.config import load_config
+from cmir_ref.data import wald
 from cmir_ref.data.geotiff import read_georeference
 from cmir_ref.errors import InputError
 from cmir_ref.places import (
@@ -53,6 +54,24 @@ def mosaic():
 def scene(mosaic, tmp_path):
     Image.fromarray(mosaic[0]).save(tmp_path / "scene.tif")
     return tmp_path / "scene.tif"
+
+
+def test_slices_are_what_a_simulated_sensor_sees(tmp_path):
+    """Of a run on Wald's pairs a slice becomes MUL's bands, with four pixels for one, as a file of it does."""
+    photos = worlds.pictures(18)
+    x = photos.modalities["a"].x[..., :3].repeat(4, axis=1).repeat(4, axis=2)
+    data = wald.pair(photos.modalities["a"]._replace(x=x), photos.label_names)
+    tiny = ("stage1.epochs=1", "stage1.average_views=false", "stage2.epochs=1", "test_share=0.4")
+    run = runs.train(load_config("pan-mul", ["d_v=4", *tiny]), data, None)
+    scene, side = np.concatenate(x[:2], axis=1), x.shape[1]
+    gallery = items_of(run, "b", "all")
+    slices = encode_slices(run, "b", scene, [side])
+    rows = [list(gallery.rows["b"]).index(n) for n in (0, 1)]
+    np.testing.assert_allclose(slices.encoded["v"][[0, 2]], gallery.encoded["b"]["v"][rows], rtol=1e-4, atol=1e-5)
+    for name, picture in (("scene", scene), ("query", x[0])):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    found = locate(run, tmp_path / "scene.png", tmp_path / "query.png", modality="a")
+    assert found.cell == side // 4  # slices of half a photo's side are the smallest
 
 
 # ---- slices and heat ------------------------------------------------------------------------------------------------

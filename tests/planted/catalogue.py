@@ -3979,6 +3979,11 @@ bugs(
     ("a-table-that-differs-without-saying-where", 'return f"{name}.{inner}"', "return name",
      "test_runs.py::test_other_settings_are_refused"),
 )
+bugs(
+    "data/query.py",
+    ("a-simulated-sensor-sees-every-pixel", "return wald.FACTOR * side, wald.mul", "return side, lambda image: image",
+     "amfmn/test_places.py::test_slices_are_what_a_simulated_sensor_sees"),
+)
 # fmt: on
 
 import catalogue_amfmn  # noqa: E402, F401 - the bugs of AMFMN and of the operations that it alone needs
