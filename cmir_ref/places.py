@@ -82,8 +82,8 @@ def locate(
     for a run without images beside the query's modality, a scene that cannot be read, and sides that do not fit.
     """
     modality = modality or guess_modality(run, query)
-    letter = image_letter(run, modality)
     encoded, _ = encode_query(run, query, modality, device=device)
+    letter = image_letter(run, modality)
     samples = run.dataset.modalities[letter]
     pixels = read_image(scene, bands=samples.x.shape[3], span=samples.span)
     slices = encode_slices(run, letter, pixels, choose_sides(pixels.shape, view_of(samples)[0], sides), device=device)

@@ -208,9 +208,8 @@ def load_run(path: str | Path) -> Run:
     """A finished run from its folder; raises `InputError` where a file is missing or damaged."""
     path = Path(path)
     if not (path / "config.toml").exists():
-        raise InputError(
-            f"{path}: no config.toml in it; name a run folder that `cmir-ref train` wrote{runs_inside(path)}"
-        )
+        lacks = "no config.toml in it" if path.is_dir() else "no such folder"
+        raise InputError(f"{path}: {lacks}; name a run folder that `cmir-ref train` wrote{runs_inside(path)}")
     config = load_run_settings(path / "config.toml")
     encoded, dataset, parts, weights = read_embeddings(path / "embeddings.npz")
     tensors, metadata = read_checkpoint(path)

@@ -749,6 +749,8 @@ def test_a_folder_of_several_seeds_is_no_run_and_says_what_is(whole, tmp_path):
     for use in (lambda: runs.load_run(tmp_path), lambda: runs.train(config, data, tmp_path, resume=True)):
         with pytest.raises(InputError, match=r"no config\.toml.*seed-3 in it is one; .*with --seeds"):
             use()
+    with pytest.raises(InputError, match="gone: no such folder; name a run folder"):
+        runs.load_run(tmp_path / "gone")
 
 
 def test_settings_that_an_editor_marked_as_utf_8_are_read(copy):

@@ -72,6 +72,8 @@ def test_slices_are_what_a_simulated_sensor_sees(tmp_path):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     found = locate(run, tmp_path / "scene.png", tmp_path / "query.png", modality="a")
     assert found.cell == side // 4  # slices of half a photo's side are the smallest
+    with pytest.raises(InputError, match="a river: no such file"):
+        locate(run, tmp_path / "scene.png", "a river")
 
 
 # ---- slices and heat ------------------------------------------------------------------------------------------------
