@@ -48,7 +48,8 @@ def examine(root: str | Path | None, *, progress: bool = False) -> dict[str, dic
         "cores": str(cores()),
     }
     for pool in threadpool_info():
-        machine[pool.get("internal_api", pool["user_api"])] = f"{pool.get('version')}, {pool['num_threads']} threads"
+        threads = count_of(pool["num_threads"], "thread")
+        machine[pool.get("internal_api", pool["user_api"])] = f"{pool.get('version')}, {threads}"
     try:
         gpu = describe_gpu(library("cuda"))
     except GPUUnavailable as error:
