@@ -204,10 +204,10 @@ def draw_voices(shape: tuple[int, ...], sizes: Iterable[int], rng: np.random.Gen
 
     def draw(n):
         number = {name: np.full(n, value) for name, value in SAME_VOICE.items()}
-        number["tempo"], number["throat"] = np.exp(rng.uniform(-0.375, 0.375, n)), np.exp(rng.uniform(-0.255, 0.255, n))
+        number["tempo"], number["throat"] = np.exp(rng.uniform(-0.25, 0.25, n)), np.exp(rng.uniform(-0.17, 0.17, n))
         number["later"], number["higher"] = rng.uniform(-8, 8, n), rng.uniform(-2, 2, n)
         number["gain"], number["tilt"] = rng.uniform(-12, 6, n), rng.uniform(-8, 8, n)
-        number |= {f"colour {k}": rng.normal(0, 6, n) for k in range(6)}
+        number |= {f"colour {k}": rng.normal(0, 4, n) for k in range(6)}
         in_room, loud = rng.random(n) < 0.5, 10 ** rng.uniform(-3, -1, n)
         number["echo"], number["fade"] = in_room * rng.uniform(0, 1, n), np.exp(-13.8 * 0.01 / rng.uniform(0.1, 0.6, n))
         number["noise"] = np.choose(rng.integers(0, 3, n), (loud, -loud / 5, 0))

@@ -151,8 +151,8 @@ def test_every_number_is_drawn_anew_for_every_recording(shape):
     number = dict(zip(SAME_VOICE, drawn[0].host.T, strict=True))
     for name, values in number.items():
         assert np.isfinite(values).all() and len(np.unique(values)) > (1 if name == "bands" else 50), name
-    assert 1.35 < number["tempo"].max() < 1.46 and number["tempo"].min() > 0.68
-    assert 1.2 < number["throat"].max() < 1.3 and number["throat"].min() > 0.77
+    assert 1.2 < number["tempo"].max() < 1.3 and number["tempo"].min() > 0.77
+    assert 1.1 < number["throat"].max() < 1.2 and number["throat"].min() > 0.83
     assert (number["noise"] == 0).mean() > 0.2 and (number["noise"] < 0).any() and number["noise"].max() <= 0.1
     assert 0.15 < (number["bands"] < shape[1]).mean() < 0.35
     assert (number["fade"] < 1).all() and (number["echo"] == 0).mean() > 0.4
@@ -172,7 +172,7 @@ def test_a_voice_is_as_often_early_as_late_low_as_high_quick_as_slow():
     number |= {name: np.log(number[name]) for name in ("tempo", "throat")}
     for name in ("tempo", "throat", "later", "higher", "tilt", "slope", *(f"colour {k}" for k in range(6))):
         assert abs(number[name].mean()) < 0.03 * number[name].std(), name
-    assert all(abs(number[f"colour {k}"].std() - 6) < 0.1 for k in range(6)), "dB"
+    assert all(abs(number[f"colour {k}"].std() - 4) < 0.1 for k in range(6)), "dB"
     assert abs(np.corrcoef([number[f"colour {k}"] for k in range(6)]) - np.eye(6)).max() < 0.04, "each by itself"
 
 
