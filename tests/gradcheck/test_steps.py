@@ -168,7 +168,10 @@ BAD = {  # the file, and words of the one line
     "a step nudged twice": (GEM.replace('at.get("k", 0)', '2 * at.get("k", 0)'), ["does not add nudge['k'] to k"]),
     "a list of steps": (GEM.replace('c | {"x": x, "p": p}', "list(c.values())"), ["a dict by name", "list"]),
     "no pair": (GEM.replace('c["y"], c | {"x": x, "p": p}', 'c["y"]'), ["returns (y, steps)"]),
-    "an unknown step": (GEM.replace('d = {"y": dy}', 'd = {"y": dy, "w": dy}'), ["a gradient for 'w'", "'l', 't'"]),
+    "an unknown step": (
+        GEM.replace('d = {"y": dy}', 'd = {"y": dy, "w": dy}'),
+        ["a gradient for 'w'", "'l', 't', 'e'"],
+    ),
     "a step with a number": (
         GEM.replace('["k"]', "[1]").replace('"k"', "1"),
         ["a gradient for 1, which", "steps are 'l'", "name steps by text, as 'h1'"],
